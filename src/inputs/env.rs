@@ -1,0 +1,145 @@
+//! Environment variables to inputs: which variable gives which input, on every CI system.
+
+use super::spec::{self, INPUTS, Kind, RawInputs};
+use super::{Environment, Problems};
+
+/// Set by GitHub's runner for a container step, not by the user.
+const RUNNERS_OWN: [&str; 2] = ["INPUT_ARGS", "INPUT_ENTRYPOINT"];
+const PREFIXES: [&str; 3] = ["INPUT_", "PLUGIN_", "MANIFEST_ACTION_"];
+
+/// What was read: the inputs, and warnings about names that nobody knows.
+#[derive(Debug, Default)]
+pub struct Read {
+    /// The inputs.
+    pub inputs: RawInputs,
+    /// One sentence for each unknown name.
+    pub warnings: Vec<String>,
+}
+
+/// Reads all inputs from the environment.
+pub fn read(environment: &Environment, problems: &mut Problems) -> Read {
+    let pairs = INPUTS.iter().filter_map(|input| {
+        let value = variables(input.name)
+            .iter()
+            .filter_map(|name| environment.get(name))
+            .map(|value| clean(value, input.kind))
+            .find(|value| !value.is_empty())?;
+        Some((input.name.to_owned(), value))
+    });
+    Read { inputs: from_pairs(pairs, problems), warnings: unknown(environment) }
+}
+
+/// Inputs from pairs of name and cleaned value, from wherever they come.
+pub fn from_pairs(pairs: impl Iterator<Item = (String, String)>, problems: &mut Problems) -> RawInputs {
+    // envy takes `Some("")` and stops at the first error, so it is given only what is set, and only text.
+    let result = envy::from_iter::<_, RawInputs>(pairs);
+    let inputs = problems.take("inputs", None, result).unwrap_or_default();
+    for input in INPUTS.iter().filter(|input| !input.supported) {
+        let value = inputs.get(input.name);
+        if value.is_some_and(|value| value != input.default) {
+            problems.add(input.name, "is not supported yet by this version");
+        }
+    }
+    inputs
+}
+
+/// The variables that may hold an input, first one first.
+pub fn variables(name: &str) -> [String; 4] {
+    let upper = name.to_ascii_uppercase();
+    let plain = upper.replace('-', "_");
+    [format!("INPUT_{upper}"), format!("INPUT_{plain}"), format!("PLUGIN_{plain}"), format!("MANIFEST_ACTION_{plain}")]
+}
+
+fn clean(value: &str, kind: Kind) -> String {
+    // A password may begin or end with spaces; only the line end of a file it was read from is not its own.
+    let cleaned = if kind == Kind::Secret {
+        value.strip_suffix('\n').map_or(value, |value| value.strip_suffix('\r').unwrap_or(value))
+    } else {
+        value.trim()
+    };
+    cleaned.to_owned()
+}
+
+fn unknown(environment: &Environment) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (variable, value) in environment {
+        let Some(prefix) = PREFIXES.into_iter().find(|prefix| variable.starts_with(prefix)) else { continue };
+        let name = variable.trim_start_matches(prefix).to_ascii_lowercase().replace('_', "-");
+        if name.is_empty() || value.is_empty() || RUNNERS_OWN.contains(&variable.as_str()) || spec::find(&name).is_some() {
+            continue;
+        }
+        let nearest = INPUTS.iter().map(|input| (strsim::damerau_levenshtein(&name, input.name), input.name)).min();
+        let hint = nearest
+            .filter(|(distance, known)| *distance <= known.len().div_ceil(2))
+            .map(|(_, known)| format!("; did you mean {known}?"))
+            .unwrap_or_default();
+        warnings.push(format!("{variable} is set, but there is no input {name}{hint}"));
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(pairs: &[(&str, &str)]) -> Environment {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn read_ok(pairs: &[(&str, &str)]) -> Read {
+        let mut problems = Problems::default();
+        let read = read(&environment(pairs), &mut problems);
+        assert_eq!(problems.0, []);
+        read
+    }
+
+    #[test]
+    fn every_spelling_and_the_first_that_is_not_empty() {
+        for name in ["INPUT_WAIT-INTERVAL", "INPUT_WAIT_INTERVAL", "PLUGIN_WAIT_INTERVAL", "MANIFEST_ACTION_WAIT_INTERVAL"] {
+            assert_eq!(read_ok(&[(name, " 5s\n")]).inputs.wait_interval.as_deref(), Some("5s"), "{name}");
+        }
+        let read = read_ok(&[
+            ("INPUT_TAGS", "  "),
+            ("PLUGIN_TAGS", "b"),
+            ("MANIFEST_ACTION_TAGS", "c"),
+            ("MANIFEST_DIGEST", "x"),
+            ("TAGS", "y"),
+        ]);
+        assert_eq!(read.inputs.tags.as_deref(), Some("b"));
+        assert_eq!(read.inputs.sources, None);
+        assert!(read.warnings.is_empty());
+    }
+
+    #[test]
+    fn a_password_keeps_its_spaces() {
+        assert_eq!(read_ok(&[("INPUT_PASSWORD", " a b \r\n")]).inputs.password.as_deref(), Some(" a b "));
+    }
+
+    #[test]
+    fn unknown_names_are_warned_about_once() {
+        let read = read_ok(&[
+            ("INPUT_TAG", "x"),
+            ("INPUT_ARGS", "x"),
+            ("INPUT_ENTRYPOINT", "x"),
+            ("PLUGIN_ZZZZZZZZ", "x"),
+            ("INPUT_EMPTY", ""),
+        ]);
+        assert_eq!(
+            read.warnings,
+            [
+                "INPUT_TAG is set, but there is no input tag; did you mean tags?",
+                "PLUGIN_ZZZZZZZZ is set, but there is no input zzzzzzzz"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_not_supported_is_refused_unless_it_is_the_default() {
+        for input in INPUTS.iter().filter(|input| !input.supported) {
+            let mut problems = Problems::default();
+            let name = variables(input.name)[0].clone();
+            read(&environment(&[(&name, "something")]), &mut problems);
+            assert_eq!(problems.0.len(), 1, "{}", input.name);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Lists in one value: lines, commas or a JSON array.
+
+use serde_json::Value;
+use std::time::Duration;
+
+/// One item and its line, from 1; items of JSON count as lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Line in the input.
+    pub line: usize,
+    /// The text, trimmed, never empty.
+    pub text: String,
+}
+
+/// The items of a list. `commas`: whether a comma separates as a line end does.
+/// An error says why what looks like JSON is none.
+pub fn items(value: &str, commas: bool) -> Result<Vec<Item>, String> {
+    if value.trim_start().starts_with('[') && !value.trim_start().starts_with("[::") {
+        return json_items(value);
+    }
+    let lines = value.lines().enumerate().map(|(at, line)| (at + 1, line.trim())).filter(|(_, line)| !line.starts_with('#'));
+    let pieces = lines.flat_map(|(line, text)| {
+        let pieces: Vec<&str> = if commas { text.split(',').collect() } else { vec![text] };
+        pieces.into_iter().map(move |piece| (line, piece.trim()))
+    });
+    Ok(pieces.filter(|(_, text)| !text.is_empty()).map(|(line, text)| Item { line, text: text.to_owned() }).collect())
+}
+
+/// `KEY=VALUE` pairs: lines, a JSON array of such texts, or a JSON object.
+pub fn pairs(value: &str) -> Result<Vec<(usize, String, String)>, String> {
+    if value.trim_start().starts_with('{') {
+        let object: serde_json::Map<String, Value> = serde_json::from_str(value).map_err(|error| not_json(&error))?;
+        return object
+            .into_iter()
+            .enumerate()
+            .map(|(at, (key, value))| match value {
+                Value::String(text) => Ok((at + 1, key, text)),
+                _ => Err(format!("the value of {key:?} must be a text")),
+            })
+            .collect();
+    }
+    items(value, false)?
+        .into_iter()
+        .map(|item| match item.text.split_once('=') {
+            Some((key, value)) if !key.trim().is_empty() => Ok((item.line, key.trim().to_owned(), value.trim().to_owned())),
+            _ => Err(format!("line {} is no KEY=VALUE", item.line)),
+        })
+        .collect()
+}
+
+fn json_items(value: &str) -> Result<Vec<Item>, String> {
+    let values: Vec<Value> = serde_json::from_str(value).map_err(|error| not_json(&error))?;
+    let mut items = Vec::new();
+    for (at, value) in values.into_iter().enumerate() {
+        match value {
+            Value::String(text) if !text.trim().is_empty() => items.push(Item { line: at + 1, text: text.trim().to_owned() }),
+            _ => return Err(format!("item {} of the JSON array must be a text that is not empty", at + 1)),
+        }
+    }
+    Ok(items)
+}
+
+/// Where JSON breaks, without quoting it: it may hold secrets.
+fn not_json(error: &serde_json::Error) -> String {
+    format!("not valid JSON of texts (line {}, column {})", error.line(), error.column())
+}
+
+/// Yes or no.
+pub fn switch(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" => Ok(true),
+        "false" | "no" | "off" | "0" => Ok(false),
+        _ => Err(format!("{text:?} is neither true nor false")),
+    }
+}
+
+/// A wait of months is a mistake, and would overflow clocks.
+const LONGEST_DURATION: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// A duration: `90s`, `10m`, `1h30m`; a bare number is seconds.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<u64>().ok().map(Duration::from_secs);
+    let parsed = seconds.or_else(|| humantime::parse_duration(text).ok());
+    let duration = parsed.ok_or_else(|| format!("{text:?} is no duration: write 90s, 10m or 1h30m"))?;
+    if duration > LONGEST_DURATION { Err(format!("{text:?} is longer than a week")) } else { Ok(duration) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(value: &str, commas: bool) -> Vec<(usize, String)> {
+        items(value, commas).unwrap().into_iter().map(|item| (item.line, item.text)).collect()
+    }
+
+    #[test]
+    fn lines_commas_json() {
+        let two = vec![(1, "a".to_owned()), (2, "b".to_owned())];
+        assert_eq!(texts("a\r\n b ", true), two);
+        assert_eq!(texts("[\"a\", \" b\"]", true), two);
+        assert_eq!(texts("a, b,", true), vec![(1, "a".to_owned()), (1, "b".to_owned())]);
+        assert_eq!(texts("# c, d\n\n a", true), vec![(3, "a".to_owned())]);
+        assert_eq!(texts("k=a,b", false), vec![(1, "k=a,b".to_owned())]);
+        assert_eq!(texts("[::1]:5000/a:b", true), vec![(1, "[::1]:5000/a:b".to_owned())]);
+        for bad in ["[1]", "[\"\"]", "[[\"a\"]]", "[\"a\""] {
+            assert!(items(bad, true).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn key_value_pairs() {
+        let expected = vec![(1, "a".to_owned(), "b=c,d".to_owned())];
+        for value in ["a=b=c,d", "a = b=c,d", r#"{"a": "b=c,d"}"#, r#"["a=b=c,d"]"#] {
+            assert_eq!(pairs(value).unwrap(), expected, "{value}");
+        }
+        for bad in ["a", "=b", r#"{"a": 1}"#, r#"{"a""#] {
+            assert!(pairs(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn switches_and_durations() {
+        for text in ["true", "Yes", "ON", "1"] {
+            assert_eq!(switch(text), Ok(true));
+        }
+        for text in ["false", "no", "Off", "0"] {
+            assert_eq!(switch(text), Ok(false));
+        }
+        assert!(switch("maybe").is_err());
+        for (text, seconds) in [("90s", 90), ("10m", 600), ("1h30m", 5400), ("45", 45), ("0", 0)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)));
+        }
+        for bad in ["", "x", "-1", "99999999", "1y", "10 parsecs", "9999999999999h", "1.5"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Inputs: from environment variables (or flags) to cleaned text, one value a name. What the values mean is decided
+//! in `plan`.
+
+pub mod digests;
+pub mod env;
+pub mod lists;
+pub mod logins;
+pub mod spec;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The process's environment, as a map so that tests need no process.
+pub type Environment = BTreeMap<String, String>;
+
+/// One thing that is wrong with the inputs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The input's name.
+    pub input: &'static str,
+    /// The line, from 1, in an input that is a list.
+    pub line: Option<usize>,
+    /// What is wrong and what would be right.
+    pub text: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}, line {line}: {}", self.input, self.text),
+            None => write!(f, "{}: {}", self.input, self.text),
+        }
+    }
+}
+
+/// Collects problems, so that one run shows all of them.
+#[derive(Debug, Default)]
+pub struct Problems(pub Vec<Problem>);
+
+impl Problems {
+    /// Notes a problem of a whole input.
+    pub fn add(&mut self, input: &'static str, text: impl fmt::Display) {
+        self.0.push(Problem { input, line: None, text: text.to_string() });
+    }
+
+    /// Notes a problem of one line.
+    pub fn add_at(&mut self, input: &'static str, line: usize, text: impl fmt::Display) {
+        self.0.push(Problem { input, line: Some(line), text: text.to_string() });
+    }
+
+    /// The value, or `None` after noting the error.
+    pub fn take<T, E: fmt::Display>(&mut self, input: &'static str, line: Option<usize>, result: Result<T, E>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.0.push(Problem { input, line, text: error.to_string() });
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The one table of inputs. Names, flags, `--help`, action.yml and README are held against it by tests.
+
+use serde::Deserialize;
+
+/// One input.
+#[derive(Debug, Clone, Copy)]
+pub struct Input {
+    /// Its name, in the form of action.yml.
+    pub name: &'static str,
+    /// What holds when it is not set, for people; empty for nothing.
+    pub default: &'static str,
+    /// What it is, one line.
+    pub help: &'static str,
+    /// What kind of value it takes.
+    pub kind: Kind,
+    /// Whether this version can do it.
+    pub supported: bool,
+}
+
+/// Kinds of values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// One value.
+    Text,
+    /// Yes or no; a flag without a value on the command line.
+    Switch,
+    /// Lines, commas or a JSON array.
+    List,
+    /// Lines or JSON, because values may hold commas.
+    Lines,
+    /// One value that is never shown.
+    Secret,
+    /// Lines or JSON that are never shown.
+    SecretLines,
+}
+
+macro_rules! inputs {
+    ($($field:ident $name:literal $kind:ident $supported:literal $default:literal $help:literal;)*) => {
+        /// All inputs, in the order in which they are shown.
+        pub const INPUTS: &[Input] = &[$(Input { name: $name, default: $default, help: $help, kind: Kind::$kind, supported: $supported }),*];
+
+        /// The cleaned value of every input: trimmed, `None` where it is not set. Filled by envy.
+        #[derive(Debug, Clone, Default, Deserialize)]
+        pub struct RawInputs {
+            $(#[doc = $help] #[serde(rename = $name)] pub $field: Option<String>,)*
+        }
+
+        impl RawInputs {
+            /// The value of an input by its name.
+            pub fn get(&self, name: &str) -> Option<&str> {
+                match name {
+                    $($name => self.$field.as_deref(),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+inputs! {
+    tags "tags" List true "DOCKER_METADATA_OUTPUT_TAGS" "targets: full references, any number of tags";
+    sources "sources" List true "" "images to put in: REF, REF@DIGEST, PLATFORM=REF; {os} {arch} {variant} {platform} stand for each of platforms";
+    digests "digests" List true "" "images to put in, by digest: lines, JSON of job outputs, a folder of digest files, or metadata files";
+    platforms "platforms" List true "whatever the sources are" "platforms that the index must hold, exactly";
+    missing "missing" Text false "fail" "fail, or skip sources that have not arrived when waiting ends";
+    annotations "annotations" Lines true "" "KEY=VALUE for the index; manifest-descriptor[PLATFORM]: in front for an entry";
+    format "format" Text true "auto" "auto, oci or docker";
+    attestations "attestations" Text true "keep" "keep or drop provenance and SBOM entries";
+    append "append" Switch false "false" "start from what the first tag holds";
+    overwrite "overwrite" Switch true "true" "false: refuse to move a tag that holds another digest";
+    wait "wait" Text true "10m" "how long to wait in all for the sources; 0 looks once";
+    wait_interval "wait-interval" Text true "10s" "longest pause between two looks at one source";
+    expect_labels "expect-labels" Lines false "" "KEY=VALUE that every source's config must hold";
+    watch_jobs "watch-jobs" Lines false "" "jobs that build the sources: when one fails, the run ends";
+    token "token" Secret true "github.token, CI_JOB_TOKEN" "the CI system's token, for watch-jobs and ghcr.io";
+    registry "registry" Text true "the first tag's" "registry of username and password";
+    username "username" Text true "" "user name of one login";
+    password "password" Secret true "" "password or token of one login";
+    credentials "credentials" SecretLines true "" "more logins: REGISTRY=USERNAME:PASSWORD a line, or JSON";
+    docker_config "docker-config" Secret true "~/.docker/config.json and others" "a Docker or containers auth file: folder, path or JSON";
+    insecure_registries "insecure-registries" List true "" "HOST[:PORT] that speak plain HTTP";
+    ca_file "ca-file" Text true "" "PEM file of certificates to trust as well";
+    dry_run "dry-run" Switch true "false" "do everything but write";
+    spec "spec" Text false "" "YAML file of many indexes";
+    dotenv_file "dotenv-file" Text false "manifest.env on GitLab" "file for outputs as a GitLab dotenv report";
+    results_dir "results-dir" Text false "" "folder for one file per output, as Tekton reads them";
+    json_file "json-file" Text false "" "file for a report in JSON, on failure too";
+    concurrency "concurrency" Text true "16" "requests under way at once, in all";
+    log_level "log-level" Text true "info" "error, warn, info, debug or trace";
+}
+
+/// The input with this name.
+pub fn find(name: &str) -> Option<&'static Input> {
+    INPUTS.iter().find(|input| input.name == name)
+}

@@ -1,0 +1,154 @@
+//! Content digests: `sha256:…` and `sha512:…`, the registered algorithms of the image spec (descriptor.md).
+
+use super::Invalid;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256, Sha512};
+use std::fmt;
+use std::str::FromStr;
+
+/// A digest whose form was checked: a registered algorithm and lower-case hex of its length.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Digest(String);
+
+impl Digest {
+    /// The SHA-256 digest of `bytes`, what every registry uses for what it stores.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(format!("sha256:{}", hex(&Sha256::digest(bytes))))
+    }
+
+    /// Whether `bytes` hash to this digest, by its own algorithm.
+    pub fn matches(&self, bytes: &[u8]) -> bool {
+        let actual = match self.algorithm() {
+            "sha512" => hex(&Sha512::digest(bytes)),
+            _ => hex(&Sha256::digest(bytes)),
+        };
+        self.hex() == actual
+    }
+
+    /// The part before the colon.
+    pub fn algorithm(&self) -> &str {
+        self.0.split_once(':').map_or("", |(algorithm, _)| algorithm)
+    }
+
+    /// The part after the colon.
+    pub fn hex(&self) -> &str {
+        self.0.split_once(':').map_or("", |(_, hex)| hex)
+    }
+
+    /// The whole digest as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Enough of it for a person to tell two apart: algorithm and 12 hex digits.
+    pub fn short(&self) -> &str {
+        let end = self.algorithm().len() + 1 + 12;
+        self.0.get(..end).unwrap_or(&self.0)
+    }
+
+    /// A digest from a file name as Docker's merge workflow makes them: 64 hex digits, with or without `sha256:`
+    /// or `sha256-` in front.
+    pub fn from_file_name(name: &str) -> Option<Self> {
+        let hex = name.strip_prefix("sha256:").or_else(|| name.strip_prefix("sha256-")).unwrap_or(name);
+        format!("sha256:{hex}").parse().ok()
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        for nibble in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
+        }
+        text
+    })
+}
+
+impl FromStr for Digest {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let shape = "a digest looks like sha256: and 64 lower-case hex digits";
+        let (algorithm, hex) = text.split_once(':').ok_or_else(|| Invalid::new(shape))?;
+        let length = match algorithm {
+            "sha256" => 64,
+            "sha512" => 128,
+            other => return Err(Invalid::new(format!("unknown digest algorithm {other:?}; {shape}"))),
+        };
+        if hex.len() != length {
+            return Err(Invalid::new(format!("{algorithm} takes {length} hex digits, here are {}", hex.chars().count())));
+        }
+        if !hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(Invalid::new(shape));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = Invalid;
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        text.parse()
+    }
+}
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> Self {
+        digest.0
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EMPTY: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn hashes_and_matches() {
+        assert_eq!(Digest::of(b"").as_str(), EMPTY);
+        let long: Digest = format!("sha512:{}", hex(&Sha512::digest(b"x"))).parse().unwrap();
+        assert!(long.matches(b"x"));
+        assert!(!long.matches(b"y"));
+        assert!(!Digest::of(b"x").matches(b"y"));
+        assert_eq!(Digest::of(b"").short(), "sha256:e3b0c44298fc");
+    }
+
+    #[test]
+    fn refuses_what_is_no_digest() {
+        for bad in [
+            "",
+            "sha256",
+            "sha256:",
+            "sha256:abc",
+            "md5:d41d8cd98f00b204e9800998ecf8427e",
+            &EMPTY.to_uppercase()[..],
+            &EMPTY.replace("e3", "E3")[..],
+            &format!("{EMPTY}0")[..],
+        ] {
+            assert!(bad.parse::<Digest>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn reads_file_names() {
+        let hex = &EMPTY[7..];
+        for name in [hex.to_owned(), format!("sha256:{hex}"), format!("sha256-{hex}")] {
+            assert_eq!(Digest::from_file_name(&name).unwrap().as_str(), EMPTY, "{name}");
+        }
+        assert_eq!(Digest::from_file_name("README.md"), None);
+        assert_eq!(Digest::from_file_name(&hex[1..]), None);
+    }
+}

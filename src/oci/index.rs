@@ -1,0 +1,46 @@
+//! Image indexes and Docker manifest lists (image spec, image-index.md).
+
+use super::{Annotations, Descriptor};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// An index, field by field in the order of the spec's Go structs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Index {
+    /// Always 2.
+    pub schema_version: u32,
+    /// Written always; may be absent in what others wrote.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub media_type: String,
+    /// Type of the artifact.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub artifact_type: String,
+    /// The entries, in the order in which a client looks for one that fits.
+    pub manifests: Vec<Descriptor>,
+    /// What this index refers to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Descriptor>,
+    /// Key and value pairs about the whole.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: Annotations,
+    /// Fields that the spec does not name.
+    #[serde(flatten)]
+    pub extra: BTreeMap<String, Value>,
+}
+
+impl Index {
+    /// A new index of the given type.
+    pub fn new(media_type: &str, manifests: Vec<Descriptor>, annotations: Annotations) -> Self {
+        Self {
+            schema_version: 2,
+            media_type: media_type.to_owned(),
+            artifact_type: String::new(),
+            manifests,
+            subject: None,
+            annotations,
+            extra: BTreeMap::new(),
+        }
+    }
+}

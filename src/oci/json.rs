@@ -1,0 +1,144 @@
+//! JSON as we accept and write it: no key twice, bounded nesting; Go's escapes.
+
+use super::Invalid;
+use serde::Serialize;
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
+use std::collections::HashSet;
+use std::fmt;
+use std::io::{self, Write};
+
+/// Reads a document of any shape. Refused: a key twice in one object (two readers could see two documents), more than
+/// 128 levels (serde_json's limit), text after the end.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Invalid> {
+    let invalid = |error: serde_json::Error| Invalid::new(format!("not valid JSON of the expected shape: {error}"));
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    UniqueKeys.deserialize(&mut reader).and_then(|()| reader.end()).map_err(invalid)?;
+    serde_json::from_slice(bytes).map_err(invalid)
+}
+
+/// Walks a document without keeping it.
+#[derive(Clone, Copy)]
+struct UniqueKeys;
+
+impl<'de> DeserializeSeed<'de> for UniqueKeys {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for UniqueKeys {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(self)?.is_some() {}
+        Ok(())
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut pairs: A) -> Result<(), A::Error> {
+        let mut seen = HashSet::new();
+        while let Some(key) = pairs.next_key::<String>()? {
+            if seen.contains(&key) {
+                return Err(A::Error::custom(format!("key {key:?} stands twice in one object")));
+            }
+            seen.insert(key);
+            pairs.next_value_seed(self)?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes as Go's `json.MarshalIndent(value, "", "  ")` does: two spaces, `<>&` and the line separators escaped, no
+/// final newline. That makes our indexes byte-equal to those of other tools.
+pub fn pretty<T: Serialize>(value: &T) -> Result<Vec<u8>, Invalid> {
+    write(value, Go(PrettyFormatter::new()))
+}
+
+/// Writes on one line, with the same escapes.
+pub fn compact<T: Serialize>(value: &T) -> Result<Vec<u8>, Invalid> {
+    write(value, Go(CompactFormatter))
+}
+
+fn write<T: Serialize, F: Formatter>(value: &T, formatter: F) -> Result<Vec<u8>, Invalid> {
+    let mut bytes = Vec::new();
+    value
+        .serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, formatter))
+        .map_err(|error| Invalid::new(format!("cannot write JSON: {error}")))?;
+    Ok(bytes)
+}
+
+/// Another formatter with Go's additional escapes in strings.
+struct Go<F>(F);
+
+macro_rules! delegate {
+    ($($name:ident($($argument:ident: $type:ty),*)),* $(,)?) => {
+        $(fn $name<W: ?Sized + Write>(&mut self, writer: &mut W $(, $argument: $type)*) -> io::Result<()> {
+            self.0.$name(writer $(, $argument)*)
+        })*
+    };
+}
+
+impl<F: Formatter> Formatter for Go<F> {
+    delegate!(
+        begin_array(), end_array(), begin_array_value(first: bool), end_array_value(),
+        begin_object(), end_object(), begin_object_key(first: bool), end_object_key(), begin_object_value(), end_object_value(),
+    );
+
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some(at) = rest.find(['<', '>', '&', '\u{2028}', '\u{2029}']) {
+            let (plain, special) = rest.split_at(at);
+            writer.write_all(plain.as_bytes())?;
+            let Some(character) = special.chars().next() else { break };
+            write!(writer, "\\u{:04x}", u32::from(character))?;
+            rest = &special[character.len_utf8()..];
+        }
+        writer.write_all(rest.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn escapes_as_go_does() {
+        let value = json!({"a": "<b> & \"c\" \u{2028}\u{1}\n\u{7f}é", "list": [], "object": {"x": [1]}});
+        assert_eq!(
+            String::from_utf8(pretty(&value).unwrap()).unwrap(),
+            "{\n  \"a\": \"\\u003cb\\u003e \\u0026 \\\"c\\\" \\u2028\\u0001\\n\u{7f}é\",\n  \"list\": [],\n  \"object\": {\n    \"x\": [\n      1\n    ]\n  }\n}"
+        );
+        assert_eq!(String::from_utf8(compact(&json!({"a": [1, "<"]})).unwrap()).unwrap(), "{\"a\":[1,\"\\u003c\"]}");
+    }
+
+    #[test]
+    fn refuses_ambiguous_or_bottomless_documents() {
+        assert!(parse::<Value>(br#"{"a":1,"b":{"c":1,"c":2}}"#).is_err());
+        assert!(parse::<Value>(br#"{"a":1} x"#).is_err());
+        assert!(parse::<Value>(&b"[".repeat(4 << 20)).is_err());
+        assert!(parse::<Value>(&[b"[".repeat(200), b"]".repeat(200)].concat()).is_err());
+        assert_eq!(parse::<Value>(br#"{"a":[1,-2,3.5,"x",null,true]}"#).unwrap(), json!({"a":[1,-2,3.5,"x",null,true]}));
+    }
+}

@@ -1,0 +1,150 @@
+//! Manifests as received: bytes, their digest and type, and what was parsed from them.
+
+use super::{Descriptor, Digest, Index, Invalid, json, media_type};
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// No registry promises to take more than 4 MiB (distribution spec), so nothing larger is read or pushed.
+pub const LARGEST_MANIFEST: usize = 4 << 20;
+
+/// A manifest of either kind, with the very bytes that were received.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Manifest {
+    /// Type, from the body where it says so, else from the answer's header.
+    pub media_type: String,
+    /// SHA-256 of `bytes`, or the digest by which it was asked for and which was checked.
+    pub digest: Digest,
+    /// As received.
+    pub bytes: Bytes,
+    /// What they say.
+    pub content: Content,
+}
+
+/// The two kinds of manifests.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Content {
+    /// One image, or another artifact.
+    Image(ImageManifest),
+    /// A list of them.
+    Index(Index),
+}
+
+/// What we read of an image manifest (image spec, manifest.md).
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageManifest {
+    /// The config blob.
+    pub config: Descriptor,
+    /// The layers, lowest first.
+    #[serde(default)]
+    pub layers: Vec<Descriptor>,
+    /// Type of the artifact, if it is none of the image types.
+    #[serde(default)]
+    pub artifact_type: String,
+}
+
+impl Manifest {
+    /// Reads `bytes` that came with `content_type` and whose digest was already checked or computed.
+    pub fn parse(bytes: Bytes, content_type: &str, digest: Digest) -> Result<Self, Invalid> {
+        let value: Value = json::parse(&bytes)?;
+        let Value::Object(fields) = &value else {
+            return Err(Invalid::new("a manifest must be a JSON object"));
+        };
+        let media_type = agreed_type(fields, &media_type::without_parameters(content_type))?;
+        let invalid = |error: serde_json::Error| Invalid::new(format!("not a valid {}: {error}", media_type::name(&media_type)));
+        let content = if media_type::is_index(&media_type) {
+            Content::Index(serde_json::from_value(value).map_err(invalid)?)
+        } else {
+            Content::Image(serde_json::from_value(value).map_err(invalid)?)
+        };
+        let empty = |descriptors: &[Descriptor]| descriptors.iter().any(|descriptor| descriptor.size == 0);
+        if matches!(&content, Content::Index(index) if empty(&index.manifests)) {
+            return Err(Invalid::new("an entry has size 0"));
+        }
+        Ok(Self { media_type, digest, bytes, content })
+    }
+
+    /// A descriptor of this manifest.
+    pub fn descriptor(&self) -> Descriptor {
+        Descriptor::new(&self.media_type, self.digest.clone(), self.bytes.len() as u64)
+    }
+}
+
+/// The one type that header, `mediaType` and fields agree on.
+fn agreed_type(fields: &serde_json::Map<String, Value>, header: &str) -> Result<String, Invalid> {
+    let (list, image) = (fields.contains_key("manifests"), fields.contains_key("layers") || fields.contains_key("config"));
+    if list && image {
+        return Err(Invalid::new("it holds both the fields of an index and those of an image manifest"));
+    }
+    let body = fields.get("mediaType").and_then(Value::as_str).unwrap_or_default();
+    let known = |media_type: &str| media_type::is_index(media_type) || media_type::is_image(media_type);
+    if media_type::is_schema1(header) || media_type::is_schema1(body) || fields.get("schemaVersion") == Some(&Value::from(1)) {
+        return Err(Invalid::new(
+            "it is a Docker schema 1 manifest, which no list can hold: push the image again with a current client",
+        ));
+    }
+    if fields.get("schemaVersion") != Some(&Value::from(2)) {
+        return Err(Invalid::new("it has no schemaVersion 2"));
+    }
+    let media_type = match (body, header) {
+        ("", header) if known(header) => header,
+        // The spec lets `mediaType` be absent; then only the fields tell.
+        ("", _) if list => media_type::OCI_INDEX,
+        ("", _) => media_type::OCI_MANIFEST,
+        (body, header) if known(header) && body != header => {
+            return Err(Invalid::new(format!("its header says {header}, its body says {body}")));
+        }
+        (body, _) if known(body) => body,
+        (body, _) => return Err(Invalid::new(format!("it has media type {body:?}, which is no image and no list of images"))),
+    };
+    if media_type::is_index(media_type) != list {
+        return Err(Invalid::new(format!("it says it is of type {media_type}, and its fields say otherwise")));
+    }
+    Ok(media_type.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(body: &str, header: &str) -> Result<Manifest, Invalid> {
+        let bytes = Bytes::copy_from_slice(body.as_bytes());
+        let digest = Digest::of(&bytes);
+        Manifest::parse(bytes, header, digest)
+    }
+
+    #[test]
+    fn types_must_agree() {
+        let index = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
+        assert_eq!(
+            parse(index, "application/vnd.oci.image.index.v1+json; charset=utf-8").unwrap().media_type,
+            media_type::OCI_INDEX
+        );
+        assert_eq!(parse(index, "text/plain").unwrap().media_type, media_type::OCI_INDEX);
+        assert!(parse(index, media_type::DOCKER_LIST).is_err());
+        assert!(parse(index, media_type::OCI_MANIFEST).is_err());
+        let bare = r#"{"schemaVersion":2,"manifests":[]}"#;
+        assert_eq!(parse(bare, media_type::OCI_INDEX).unwrap().media_type, media_type::OCI_INDEX);
+        assert_eq!(parse(bare, "").unwrap().media_type, media_type::OCI_INDEX);
+        assert!(parse(bare, media_type::OCI_MANIFEST).is_err());
+    }
+
+    #[test]
+    fn refuses_confusion() {
+        let config = format!(r#"{{"mediaType":"x","digest":"sha256:{}","size":2}}"#, "0".repeat(64));
+        for (body, why) in [
+            (format!(r#"{{"schemaVersion":2,"manifests":[],"config":{config},"layers":[]}}"#), "both"),
+            (r#"{"schemaVersion":1,"name":"x"}"#.to_owned(), "schema 1"),
+            (r#"{"schemaVersion":2,"schemaVersion":2,"manifests":[]}"#.to_owned(), "twice"),
+            (r#"{"manifests":[]}"#.to_owned(), "schemaVersion"),
+            (r#"[]"#.to_owned(), "object"),
+            (r#"{"schemaVersion":2,"mediaType":"application/x","manifests":[]}"#.to_owned(), "application/x"),
+            (format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, config.replace(":2}", ":-2}")), "expected u64"),
+            (format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, config.replace(":2}", ":0}")), "size 0"),
+        ] {
+            let error = parse(&body, "").unwrap_err().to_string();
+            assert!(error.contains(why), "{body}: {error}");
+        }
+    }
+}

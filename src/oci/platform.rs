@@ -1,0 +1,265 @@
+//! Platforms: what an image runs on, as the image spec's `platform` object and as people write it.
+//!
+//! Spelling: containerd's `os(os.version+feature)/architecture/variant`. Normalising follows containerd, because
+//! that is what the clients that pick an entry do.
+
+use super::Invalid;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+/// A platform as written in a descriptor or a config; field order is that of the image spec.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Platform {
+    /// GOARCH: `amd64`, `arm64`, …
+    #[serde(default)]
+    pub architecture: String,
+    /// GOOS: `linux`, `windows`, …
+    #[serde(default)]
+    pub os: String,
+    /// Windows build: `10.0.20348.2700`.
+    #[serde(rename = "os.version", default, skip_serializing_if = "String::is_empty")]
+    pub os_version: String,
+    /// Windows features: `win32k`.
+    #[serde(rename = "os.features", default, skip_serializing_if = "Vec::is_empty")]
+    pub os_features: Vec<String>,
+    /// CPU variant: `v7`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub variant: String,
+    /// Fields that the spec does not name, kept as they came.
+    #[serde(flatten)]
+    pub extra: BTreeMap<String, Value>,
+}
+
+impl Platform {
+    /// The canonical form: aliases resolved, `arm64` without `v8`, bare `arm` as `v7`, features sorted.
+    #[must_use]
+    pub fn normalized(&self) -> Self {
+        let os = match self.os.to_ascii_lowercase().as_str() {
+            "macos" => "darwin".to_owned(),
+            other => other.to_owned(),
+        };
+        let (architecture, variant) = (self.architecture.to_ascii_lowercase(), self.variant.to_ascii_lowercase());
+        let (architecture, variant) = match (architecture.as_str(), variant.as_str()) {
+            ("i386", _) => ("386", ""),
+            ("x86_64" | "x86-64" | "amd64", "v1" | "") => ("amd64", ""),
+            ("x86_64" | "x86-64", other) => ("amd64", other),
+            ("aarch64" | "arm64", "8" | "v8" | "v8.0" | "") => ("arm64", ""),
+            ("aarch64" | "arm64", "9" | "9.0" | "v9.0") => ("arm64", "v9"),
+            ("aarch64", other) => ("arm64", other),
+            ("armhf", _) => ("arm", "v7"),
+            ("armel", _) => ("arm", "v6"),
+            ("arm", "" | "7") => ("arm", "v7"),
+            ("arm", "5") => ("arm", "v5"),
+            ("arm", "6") => ("arm", "v6"),
+            ("arm", "8") => ("arm", "v8"),
+            (architecture, variant) => (architecture, variant),
+        };
+        let (architecture, variant) = (architecture.to_owned(), variant.to_owned());
+        let mut os_features = self.os_features.clone();
+        os_features.sort();
+        Self { architecture, os, os_version: self.os_version.clone(), os_features, variant, extra: BTreeMap::new() }
+    }
+
+    /// Whether both mean the same platform.
+    pub fn same(&self, other: &Self) -> bool {
+        self.normalized() == other.normalized()
+    }
+
+    /// Whether an entry of platform `self` answers to `asked`: equal by meaning, where an OS version or OS features
+    /// that were not asked for may be anything (`windows/amd64` is answered by `windows(10.0.20348.2700)/amd64`).
+    pub fn answers(&self, asked: &Self) -> bool {
+        let (have, want) = (self.normalized(), asked.normalized());
+        have.os == want.os
+            && have.architecture == want.architecture
+            && have.variant == want.variant
+            && (want.os_version.is_empty() || have.os_version == want.os_version)
+            && (want.os_features.is_empty() || have.os_features == want.os_features)
+    }
+
+    /// What this leaves open, filled in from `stated`; `None` where the two contradict each other.
+    #[must_use]
+    pub fn filled_from(&self, stated: &Self) -> Option<Self> {
+        let pick = |own: &String, other: &String| if own.is_empty() { other.clone() } else { own.clone() };
+        let filled = Self {
+            architecture: pick(&self.architecture, &stated.architecture),
+            os: pick(&self.os, &stated.os),
+            os_version: pick(&self.os_version, &stated.os_version),
+            os_features: if self.os_features.is_empty() { stated.os_features.clone() } else { self.os_features.clone() },
+            variant: pick(&self.variant, &stated.variant),
+            extra: self.extra.clone(),
+        };
+        filled.answers(stated).then_some(filled)
+    }
+
+    /// Whether operating system and architecture are both known.
+    pub fn is_known(&self) -> bool {
+        let known = |part: &str| !part.is_empty() && part != "unknown";
+        known(&self.os) && known(&self.architecture)
+    }
+
+    /// Whether GOOS and GOARCH are names that Go knows; others pass with a warning.
+    pub fn is_usual(&self) -> bool {
+        let own = self.normalized();
+        const OS: [&str; 12] = [
+            "linux",
+            "windows",
+            "darwin",
+            "freebsd",
+            "openbsd",
+            "netbsd",
+            "dragonfly",
+            "solaris",
+            "illumos",
+            "aix",
+            "wasip1",
+            "android",
+        ];
+        const ARCHITECTURE: [&str; 15] = [
+            "amd64", "386", "arm", "arm64", "loong64", "mips", "mipsle", "mips64", "mips64le", "ppc64", "ppc64le", "riscv64",
+            "s390x", "wasm", "sparc64",
+        ];
+        OS.contains(&own.os.as_str()) && ARCHITECTURE.contains(&own.architecture.as_str())
+    }
+
+    /// The parts that a `sources` template may name, as written: OS, architecture, variant.
+    pub fn parts(&self) -> (&str, &str, &str) {
+        (&self.os, &self.architecture, &self.variant)
+    }
+}
+
+/// The canonical spelling: `linux/arm64`, `linux/arm/v7`, `windows(10.0.20348.2700)/amd64`.
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let own = self.normalized();
+        let or_unknown = |part: &str| if part.is_empty() { "unknown".to_owned() } else { part.to_owned() };
+        f.write_str(&or_unknown(&own.os))?;
+        if !own.os_version.is_empty() || !own.os_features.is_empty() {
+            let features: String = own.os_features.iter().map(|feature| format!("+{feature}")).collect();
+            write!(f, "({}{features})", own.os_version)?;
+        }
+        write!(f, "/{}", or_unknown(&own.architecture))?;
+        if !own.variant.is_empty() {
+            write!(f, "/{}", own.variant)?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Platform {
+    type Err = Invalid;
+
+    /// Reads `os[(version[+feature…])]/architecture[/variant]`; parts stay as they were written.
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let shape = || {
+            Invalid::new(format!(
+                "{text:?} is no platform: OS/ARCHITECTURE[/VARIANT] is needed, such as linux/arm64 or windows(10.0.20348.2700)/amd64"
+            ))
+        };
+        let mut parts = text.split('/');
+        let (Some(system), Some(architecture), variant, None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+            return Err(shape());
+        };
+        let (os, details) = match system.split_once('(') {
+            Some((os, rest)) => (os, rest.strip_suffix(')').ok_or_else(shape)?),
+            None => (system, ""),
+        };
+        let mut details = details.split('+');
+        let os_version = details.next().unwrap_or_default();
+        let os_features: Vec<String> = details.map(str::to_owned).collect();
+        let word =
+            |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
+        let good = word(os)
+            && word(architecture)
+            && variant.is_none_or(word)
+            && (os_version.is_empty() || word(os_version))
+            && os_features.iter().all(|feature| word(feature));
+        if !good || (system.contains('(') && os_version.is_empty() && os_features.is_empty()) {
+            return Err(shape());
+        }
+        Ok(Self {
+            architecture: architecture.to_owned(),
+            os: os.to_owned(),
+            os_version: os_version.to_owned(),
+            os_features,
+            variant: variant.unwrap_or_default().to_owned(),
+            extra: BTreeMap::new(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn platform(text: &str) -> Platform {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn canonical_spelling() {
+        for (text, canonical) in [
+            ("linux/amd64", "linux/amd64"),
+            ("Linux/x86_64", "linux/amd64"),
+            ("linux/x86-64/v3", "linux/amd64/v3"),
+            ("linux/amd64/v1", "linux/amd64"),
+            ("linux/arm64/v8", "linux/arm64"),
+            ("linux/aarch64", "linux/arm64"),
+            ("linux/arm64/v9.0", "linux/arm64/v9"),
+            ("linux/arm", "linux/arm/v7"),
+            ("linux/arm/6", "linux/arm/v6"),
+            ("linux/armhf", "linux/arm/v7"),
+            ("linux/armel", "linux/arm/v6"),
+            ("linux/i386", "linux/386"),
+            ("macos/arm64", "darwin/arm64"),
+            ("linux/riscv64", "linux/riscv64"),
+            ("windows(10.0.20348.2700)/amd64", "windows(10.0.20348.2700)/amd64"),
+            ("windows(10.0.20348.2700+win32k)/amd64", "windows(10.0.20348.2700+win32k)/amd64"),
+        ] {
+            assert_eq!(platform(text).to_string(), canonical, "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_other_text() {
+        for text in [
+            "",
+            "amd64",
+            "linux",
+            "linux/",
+            "/amd64",
+            "linux/arm/v7/x",
+            "windows(/amd64",
+            "windows()/amd64",
+            "windows(1.0/amd64",
+            "lin ux/amd64",
+            "linux/am\nd64",
+        ] {
+            assert!(text.parse::<Platform>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn answers_by_meaning() {
+        assert!(platform("linux/arm64/v8").answers(&platform("linux/arm64")));
+        assert!(platform("windows(10.0.1)/amd64").answers(&platform("windows/amd64")));
+        assert!(!platform("windows/amd64").answers(&platform("windows(10.0.1)/amd64")));
+        assert!(!platform("linux/arm/v6").answers(&platform("linux/arm")));
+        assert!(!platform("linux/amd64/v3").answers(&platform("linux/amd64")));
+    }
+
+    #[test]
+    fn fills_what_is_open_and_refuses_a_contradiction() {
+        let bare = Platform { architecture: "arm".into(), os: "linux".into(), ..Platform::default() };
+        assert_eq!(bare.filled_from(&platform("linux/arm/v6")).unwrap().to_string(), "linux/arm/v6");
+        assert_eq!(Platform::default().filled_from(&platform("linux/amd64")).unwrap().to_string(), "linux/amd64");
+        assert_eq!(platform("linux/amd64").filled_from(&platform("linux/arm64")), None);
+        assert_eq!(platform("windows(10.0.1)/amd64").filled_from(&platform("windows(10.0.2)/amd64")), None);
+        assert_eq!(
+            platform("windows(10.0.1)/amd64").filled_from(&platform("windows/amd64")).unwrap().to_string(),
+            "windows(10.0.1)/amd64"
+        );
+    }
+}

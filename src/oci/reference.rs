@@ -1,0 +1,276 @@
+//! References: `HOST/REPOSITORY[:TAG][@DIGEST]`, checked before any request is built from them.
+//!
+//! Grammar: distribution spec, "Pulling manifests"; short names are Docker Hub's, as in Docker's own parser.
+
+use super::{Digest, Invalid};
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::str::FromStr;
+
+const DOCKER_HUB: &str = "docker.io";
+/// Host and repository together, distribution spec: many clients limit them to 255 characters.
+const LONGEST_NAME: usize = 255;
+
+/// A repository in a registry: `ghcr.io/acme/app`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Repository {
+    host: String,
+    path: String,
+}
+
+impl Repository {
+    /// The registry as people write it, lower-case, with its port if one was given: `docker.io`, `localhost:5000`.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The name inside the registry: `acme/app`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+impl fmt::Display for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.host, self.path)
+    }
+}
+
+/// A repository with a tag, a digest, or both.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Reference {
+    /// Where.
+    pub repository: Repository,
+    /// The tag, if one was written.
+    pub tag: Option<String>,
+    /// The digest, if one was written. It decides; the tag beside it is only a name.
+    pub digest: Option<Digest>,
+}
+
+impl Reference {
+    /// The same with the tag `latest` where neither tag nor digest was written.
+    #[must_use]
+    pub fn or_latest(mut self) -> Self {
+        if self.tag.is_none() && self.digest.is_none() {
+            self.tag = Some("latest".to_owned());
+        }
+        self
+    }
+
+    /// What stands in the URL after `/manifests/`: the digest if there is one, else the tag, else `latest`.
+    pub fn selector(&self) -> &str {
+        self.digest.as_ref().map(Digest::as_str).or(self.tag.as_deref()).unwrap_or("latest")
+    }
+
+    /// The same repository by digest only.
+    pub fn at(repository: &Repository, digest: &Digest) -> Self {
+        Self { repository: repository.clone(), tag: None, digest: Some(digest.clone()) }
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.repository)?;
+        if let Some(tag) = &self.tag {
+            write!(f, ":{tag}")?;
+        }
+        if let Some(digest) = &self.digest {
+            write!(f, "@{digest}")?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Repository {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let reference: Reference = text.parse()?;
+        match reference {
+            Reference { repository, tag: None, digest: None } => Ok(repository),
+            _ => Err(Invalid::new("a repository takes neither tag nor digest")),
+        }
+    }
+}
+
+impl FromStr for Reference {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        if text.is_empty() {
+            return Err(Invalid::new("a reference cannot be empty"));
+        }
+        if let Some(odd) = text.chars().find(|c| !c.is_ascii_graphic()) {
+            return Err(Invalid::new(format!("a reference cannot hold {odd:?}")));
+        }
+        if text.contains("://") {
+            return Err(Invalid::new("a reference starts with the registry's name, without https://"));
+        }
+        let (name, digest) = match text.split_once('@') {
+            Some((name, digest)) => (name, Some(digest.parse::<Digest>()?)),
+            None => (text, None),
+        };
+        // A colon after the last slash starts a tag; one before it belongs to a port.
+        let (name, tag) = match name.rsplit_once(':') {
+            Some((front, tag)) if !tag.contains('/') && !(tag.ends_with(']') && front.contains('[')) => (front, Some(tag)),
+            _ => (name, None),
+        };
+        if let Some(tag) = tag {
+            check_tag(tag)?;
+        }
+        let repository = parse_repository(name)?;
+        Ok(Self { repository, tag: tag.map(str::to_owned), digest })
+    }
+}
+
+fn parse_repository(name: &str) -> Result<Repository, Invalid> {
+    let (host, path) = match name.split_once('/') {
+        // Docker's rule: the first part is a host only if it cannot be the first part of a repository.
+        Some((first, rest))
+            if first.contains(['.', ':']) || first == "localhost" || first.contains(|c: char| c.is_ascii_uppercase()) =>
+        {
+            (parse_host(first)?, rest)
+        }
+        _ => (DOCKER_HUB.to_owned(), name),
+    };
+    let host = match host.as_str() {
+        "index.docker.io" | "registry-1.docker.io" => DOCKER_HUB.to_owned(),
+        _ => host,
+    };
+    let path = if host == DOCKER_HUB && !path.contains('/') { format!("library/{path}") } else { path.to_owned() };
+    if path.contains(|c: char| c.is_ascii_uppercase()) {
+        return Err(Invalid::new(format!("a repository is lower-case: {}", path.to_lowercase())));
+    }
+    if let Some(bad) = path.split('/').find(|part| !is_path_component(part)) {
+        return Err(Invalid::new(format!("{bad:?} cannot be a part of a repository's name")));
+    }
+    if host.len() + 1 + path.len() > LONGEST_NAME {
+        return Err(Invalid::new(format!("registry and repository together are longer than {LONGEST_NAME} characters")));
+    }
+    Ok(Repository { host, path })
+}
+
+/// A registry host with an optional port, lower-cased; also used for logins and `insecure-registries`.
+pub fn parse_host(text: &str) -> Result<String, Invalid> {
+    let bad = || Invalid::new(format!("{text:?} is no registry host: HOST or HOST:PORT is needed"));
+    let lower = text.to_ascii_lowercase();
+    let (host, port) = if let Some(rest) = lower.strip_prefix('[') {
+        let (address, after) = rest.split_once(']').ok_or_else(bad)?;
+        address.parse::<Ipv6Addr>().map_err(|_| bad())?;
+        (None, if after.is_empty() { None } else { Some(after.strip_prefix(':').ok_or_else(bad)?) })
+    } else {
+        match lower.split_once(':') {
+            Some((host, port)) => (Some(host), Some(port)),
+            None => (Some(lower.as_str()), None),
+        }
+    };
+    if let Some(host) = host {
+        let label = |part: &str| {
+            !part.is_empty()
+                && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                && !part.starts_with('-')
+                && !part.ends_with('-')
+        };
+        if !host.split('.').all(label) {
+            return Err(bad());
+        }
+    }
+    if let Some(port) = port
+        && (port.is_empty() || !port.bytes().all(|b| b.is_ascii_digit()) || port.parse::<u16>().map_or(true, |port| port == 0))
+    {
+        return Err(bad());
+    }
+    Ok(lower)
+}
+
+/// A tag: up to 128 of letters, digits, `_ . -`, not starting with `.` or `-`.
+pub fn check_tag(tag: &str) -> Result<(), Invalid> {
+    let first = tag.bytes().next();
+    let good = tag.len() <= 128
+        && first.is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_')
+        && tag.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
+    if good {
+        Ok(())
+    } else {
+        Err(Invalid::new(format!("{tag:?} cannot be a tag: up to 128 of A-Z a-z 0-9 _ . - and no . or - in front")))
+    }
+}
+
+/// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`, distribution spec.
+fn is_path_component(part: &str) -> bool {
+    let alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let bytes = part.as_bytes();
+    if !bytes.first().copied().is_some_and(alphanumeric) || !bytes.last().copied().is_some_and(alphanumeric) {
+        return false;
+    }
+    part.split(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+        .all(|separator| matches!(separator, "" | "." | "_" | "__") || separator.bytes().all(|b| b == b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn full_names() {
+        let hex = "0".repeat(64);
+        for (text, full) in [
+            ("ghcr.io/acme/app:1.2", "ghcr.io/acme/app:1.2".to_owned()),
+            ("app", "docker.io/library/app".to_owned()),
+            ("acme/app:edge", "docker.io/acme/app:edge".to_owned()),
+            ("docker.io/app", "docker.io/library/app".to_owned()),
+            ("index.docker.io/acme/app", "docker.io/acme/app".to_owned()),
+            ("localhost/app:1", "localhost/app:1".to_owned()),
+            ("localhost:5000/app", "localhost:5000/app".to_owned()),
+            ("GHCR.IO/acme/app", "ghcr.io/acme/app".to_owned()),
+            ("[::1]:5000/a/b:c", "[::1]:5000/a/b:c".to_owned()),
+            ("[::1]/a/b", "[::1]/a/b".to_owned()),
+            ("r.example/a__b/c--d/e.f:_x", "r.example/a__b/c--d/e.f:_x".to_owned()),
+            (&format!("r.example/a@sha256:{hex}"), format!("r.example/a@sha256:{hex}")),
+            (&format!("r.example/a:t@sha256:{hex}"), format!("r.example/a:t@sha256:{hex}")),
+        ] {
+            assert_eq!(text.parse::<Reference>().map(|r| r.to_string()).as_ref(), Ok(&full), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_before_any_request() {
+        let hex = "0".repeat(64);
+        let long_tag = format!("r.example/a:{}", "t".repeat(129));
+        let long_name = format!("r.example/{}", "a".repeat(250));
+        let twice = format!("r.example/a@sha256:{hex}@sha256:{hex}");
+        for text in [
+            "",
+            "r.example/../x",
+            "r.example/%2e%2e/x",
+            "r.example/a//b",
+            "r.example/a\0b",
+            "r.example/a\r\nHost: x",
+            "r.example/аpp",
+            "r.example/a b",
+            "r.example/-a",
+            "r.example/a-",
+            "r.example/a___b",
+            "r.example/a._b",
+            "r.example/App",
+            "r.example/a:",
+            "r.example/a:.x",
+            "r.example/a@",
+            "r.example/",
+            "https://r.example/a",
+            "r.example:0/a",
+            "r.example:99999/a",
+            "r.example:x/a",
+            "[::1/a/b",
+            "[zz]/a/b",
+            "user@host/a",
+            "r..example/a",
+            "-r.example/a",
+            &long_tag,
+            &long_name,
+            &twice,
+        ] {
+            assert!(text.parse::<Reference>().is_err(), "{text:?}");
+        }
+    }
+}

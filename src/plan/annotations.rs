@@ -1,0 +1,157 @@
+//! Annotations as metadata-action and buildx write them: `[LEVEL[,LEVEL…]:]KEY=VALUE`.
+
+use crate::inputs::{Problems, lists};
+use crate::oci::{Annotations, Platform};
+
+const INPUT: &str = "annotations";
+
+/// The annotations that were asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Requested {
+    /// Of the index itself.
+    pub index: Annotations,
+    /// Of every entry that is an image.
+    pub entries: Annotations,
+    /// Of the entry for one platform.
+    pub one_entry: Vec<(Platform, Annotations)>,
+}
+
+impl Requested {
+    /// Whether nothing was asked for.
+    pub fn is_empty(&self) -> bool {
+        self == &Self::default()
+    }
+}
+
+enum Level {
+    Index,
+    Entries,
+    OneEntry(Platform),
+    Ignored,
+}
+
+/// Reads the input.
+pub(super) fn read(value: Option<&str>, problems: &mut Problems, warnings: &mut Vec<String>) -> Requested {
+    let mut requested = Requested::default();
+    let pairs = value.map(lists::pairs).transpose();
+    for (line, name, value) in problems.take(INPUT, None, pairs).flatten().unwrap_or_default() {
+        let Some((levels, key)) = problems.take(INPUT, Some(line), parse(&name)) else { continue };
+        for level in levels {
+            let place = match level {
+                Level::Index => &mut requested.index,
+                Level::Entries => &mut requested.entries,
+                Level::OneEntry(platform) => one_entry(&mut requested.one_entry, platform),
+                Level::Ignored => {
+                    warnings.push(format!("annotations, line {line}: index-descriptor: is ignored, nothing points to the index"));
+                    continue;
+                }
+            };
+            match place.get(key) {
+                Some(other) if *other != value => {
+                    problems.add_at(INPUT, line, format!("{key} has two values: {other:?} and {value:?}"))
+                }
+                _ => {
+                    place.insert(key.to_owned(), value.clone());
+                }
+            }
+        }
+    }
+    requested
+}
+
+fn one_entry(entries: &mut Vec<(Platform, Annotations)>, platform: Platform) -> &mut Annotations {
+    let at = entries.iter().position(|(other, _)| other.same(&platform)).unwrap_or_else(|| {
+        entries.push((platform, Annotations::new()));
+        entries.len() - 1
+    });
+    &mut entries[at].1
+}
+
+/// The levels in front of a key, and the key.
+fn parse(name: &str) -> Result<(Vec<Level>, &str), String> {
+    let Some((front, key)) = name.split_once(':').filter(|(front, _)| front.split(',').all(is_level)) else {
+        return Ok((vec![Level::Index], name));
+    };
+    if key.trim().is_empty() {
+        return Err(format!("no key after {front}:"));
+    }
+    let mut levels: Vec<Level> = front.split(',').map(level).collect::<Result<_, _>>()?;
+    // `index,manifest:` means the index twice.
+    let mut index_seen = false;
+    levels.retain(|level| !matches!(level, Level::Index) || !std::mem::replace(&mut index_seen, true));
+    Ok((levels, key.trim()))
+}
+
+/// Whether the text before a colon has the form of a level; the colon of other keys is their own.
+fn is_level(text: &str) -> bool {
+    let word = text.split('[').next().unwrap_or_default();
+    !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+}
+
+fn level(text: &str) -> Result<Level, String> {
+    let (word, platform) = match text.split_once('[') {
+        Some((word, rest)) => (word, Some(rest.strip_suffix(']').ok_or_else(|| format!("{text}: a [ without a ]"))?)),
+        None => (text, None),
+    };
+    match (word, platform) {
+        ("index" | "manifest", None) => Ok(Level::Index),
+        ("manifest", Some(platform)) => Err(format!(
+            "manifest[{platform}]: would change an image that is already pushed; manifest-descriptor[{platform}]: annotates its entry"
+        )),
+        ("manifest-descriptor", None) => Ok(Level::Entries),
+        ("manifest-descriptor", Some(platform)) => {
+            platform.parse().map(Level::OneEntry).map_err(|error: crate::oci::Invalid| error.to_string())
+        }
+        ("index-descriptor", _) => Ok(Level::Ignored),
+        _ => Err(format!("{text}: is no level; index, manifest, manifest-descriptor and manifest-descriptor[PLATFORM] are")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(value: &str) -> (Requested, Vec<String>, Vec<String>) {
+        let (mut problems, mut warnings) = (Problems::default(), Vec::new());
+        let requested = read(Some(value), &mut problems, &mut warnings);
+        (requested, problems.0.iter().map(ToString::to_string).collect(), warnings)
+    }
+
+    fn pairs(pairs: &[(&str, &str)]) -> Annotations {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn levels() {
+        let (requested, problems, warnings) = run(
+            "a=1\nindex:b=x=y,z\nmanifest:c=3\nindex,manifest:d=4\nmanifest-descriptor:e=5\nmanifest-descriptor[linux/arm64]:f=6\n\
+             manifest-descriptor[linux/arm64/v8]:g=7\nindex-descriptor:h=8\nindex,manifest-descriptor:i=9\nhttps://x/y=10\na=1",
+        );
+        assert_eq!(problems, Vec::<String>::new());
+        assert_eq!(warnings.len(), 1);
+        let _ = &warnings;
+        assert_eq!(
+            requested.index,
+            pairs(&[("a", "1"), ("b", "x=y,z"), ("c", "3"), ("d", "4"), ("i", "9"), ("https://x/y", "10")])
+        );
+        assert_eq!(requested.entries, pairs(&[("e", "5"), ("i", "9")]));
+        assert_eq!(requested.one_entry, [("linux/arm64".parse().unwrap(), pairs(&[("f", "6"), ("g", "7")]))]);
+    }
+
+    #[test]
+    fn refusals() {
+        for (value, why) in [
+            ("a=1\na=2", "line 2: a has two values"),
+            ("index:a=1\nmanifest:a=2", "two values"),
+            ("manifest[linux/amd64]:a=1", "manifest-descriptor[linux/amd64]:"),
+            ("manifest-descriptor[x]:a=1", "no platform"),
+            ("manifest-descriptor[linux/amd64:a=1", "without a ]"),
+            ("idnex:a=1", "no level"),
+            ("index:=1", "no key"),
+            ("novalue", "no KEY=VALUE"),
+        ] {
+            let (_, problems, _) = run(value);
+            assert!(problems.iter().any(|problem| problem.contains(why)), "{value}: {problems:?}");
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! The plan: everything that can be decided and checked before the first request. All problems at once.
+//!
+//! Reads files that inputs name; talks to nobody.
+
+pub mod annotations;
+mod sources;
+mod template;
+
+use crate::inputs::spec::RawInputs;
+use crate::inputs::{Environment, Problems, env, lists, logins};
+use crate::oci::{Platform, Reference, Repository};
+use crate::registry::{Settings, transport};
+use annotations::Requested;
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+use tracing::Level;
+
+/// One image to put in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Where it is; pinned when it holds a digest.
+    pub reference: Reference,
+    /// The platform that was written in front of it.
+    pub platform: Option<Platform>,
+    /// What messages call it: the reference, or the file or key that a digest came from.
+    pub name: String,
+}
+
+/// The type of the index to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// A Docker list when all sources are Docker and nothing needs OCI, else an OCI index.
+    Auto,
+    /// An OCI image index.
+    Oci,
+    /// A Docker manifest list.
+    Docker,
+}
+
+/// What one index shall be, from which sources, under which tags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The tags to publish, each once, in the order given.
+    pub targets: Vec<Reference>,
+    /// The images to put in, in the order of the entries.
+    pub sources: Vec<Source>,
+    /// What the index must hold; empty: whatever the sources are.
+    pub platforms: Vec<Platform>,
+    /// Annotations of the index and its entries.
+    pub annotations: Requested,
+    /// The type of the index.
+    pub format: Format,
+    /// Whether provenance and SBOM entries stay.
+    pub keep_attestations: bool,
+    /// Whether a tag that holds another digest may be moved.
+    pub overwrite: bool,
+    /// How long to wait in all; zero looks once.
+    pub wait: Duration,
+    /// The longest pause between two looks.
+    pub wait_interval: Duration,
+    /// Whether to write nothing.
+    pub dry_run: bool,
+}
+
+/// A plan and the way to carry it out.
+#[derive(Debug)]
+pub struct Planned {
+    /// What to do.
+    pub plan: Plan,
+    /// How registries are reached.
+    pub settings: Settings,
+    /// What the user should hear, though it stops nothing.
+    pub warnings: Vec<String>,
+}
+
+/// Makes the plan from inputs; `folder` is where relative paths start.
+pub fn make(inputs: &RawInputs, environment: &Environment, folder: &Path) -> Result<Planned, Problems> {
+    let mut problems = Problems::default();
+    let mut warnings = Vec::new();
+    let targets = targets(inputs, environment, &mut problems);
+    let platforms = platforms(inputs, &mut problems, &mut warnings);
+    let first = targets.first().map(|target| target.repository.clone());
+    let sources = sources::read(inputs, &platforms, folder, first.as_ref(), &mut problems, &mut warnings);
+    same_repository(&targets, &sources, &mut problems);
+    let annotations = annotations::read(inputs.annotations.as_deref(), &mut problems, &mut warnings);
+    let format =
+        choice(inputs, "format", &[("auto", Format::Auto), ("oci", Format::Oci), ("docker", Format::Docker)], &mut problems);
+    if format == Some(Format::Docker) && !annotations.is_empty() {
+        problems.add(
+            "format",
+            "docker: a Docker manifest list has no place for annotations; use auto or oci, or drop the annotations",
+        );
+    }
+    let plan = Plan {
+        platforms,
+        annotations,
+        format: format.unwrap_or(Format::Auto),
+        keep_attestations: choice(inputs, "attestations", &[("keep", true), ("drop", false)], &mut problems).unwrap_or(true),
+        overwrite: switch(inputs, "overwrite", true, &mut problems),
+        wait: duration(inputs, "wait", Duration::from_secs(600), &mut problems),
+        wait_interval: duration(inputs, "wait-interval", Duration::from_secs(10), &mut problems),
+        dry_run: switch(inputs, "dry-run", false, &mut problems),
+        targets,
+        sources,
+    };
+    if plan.wait_interval.is_zero() {
+        problems.add("wait-interval", "must be longer than 0");
+    }
+    let settings = settings(inputs, environment, folder, &plan, &mut problems, &mut warnings);
+    if problems.0.is_empty() { Ok(Planned { plan, settings, warnings }) } else { Err(problems) }
+}
+
+fn targets(inputs: &RawInputs, environment: &Environment, problems: &mut Problems) -> Vec<Reference> {
+    let fallback = environment.get("DOCKER_METADATA_OUTPUT_TAGS").map(|value| value.trim()).filter(|value| !value.is_empty());
+    let Some(value) = inputs.tags.as_deref().or(fallback) else {
+        problems.add("tags", "is needed: full references to publish, such as ghcr.io/acme/app:1.2");
+        return Vec::new();
+    };
+    let items = problems.take("tags", None, lists::items(value, true)).unwrap_or_default();
+    if items.is_empty() {
+        problems.add("tags", "holds no reference");
+    }
+    let mut targets: Vec<Reference> = Vec::new();
+    for item in items {
+        match item.text.parse::<Reference>() {
+            Ok(Reference { digest: Some(_), .. }) => {
+                problems.add_at("tags", item.line, format!("{}: a tag to publish cannot hold a digest", item.text))
+            }
+            Ok(Reference { tag: None, .. }) => {
+                problems.add_at("tags", item.line, format!("{} has no tag: write {}:TAG", item.text, item.text))
+            }
+            Ok(target) if targets.contains(&target) => {}
+            Ok(target) => targets.push(target),
+            Err(error) => problems.add_at("tags", item.line, format!("{}: {error}", item.text)),
+        }
+    }
+    targets
+}
+
+fn platforms(inputs: &RawInputs, problems: &mut Problems, warnings: &mut Vec<String>) -> Vec<Platform> {
+    let mut platforms: Vec<Platform> = Vec::new();
+    let items = inputs.platforms.as_deref().map(|value| lists::items(value, true)).transpose();
+    for item in problems.take("platforms", None, items).flatten().unwrap_or_default() {
+        let Some(platform) = problems.take("platforms", Some(item.line), item.text.parse::<Platform>()) else { continue };
+        if let Some(twin) = platforms.iter().find(|other| other.same(&platform)) {
+            problems.add_at("platforms", item.line, format!("{} stands twice: it means the same as {twin}", item.text));
+        }
+        if !platform.is_usual() {
+            warnings.push(format!("platforms: {} is no platform that Go knows; it is taken as it is", item.text));
+        }
+        platforms.push(platform);
+    }
+    platforms
+}
+
+/// This version writes where the sources are; moving children comes later.
+fn same_repository(targets: &[Reference], sources: &[Source], problems: &mut Problems) {
+    let Some(home) = targets.first().map(|target| &target.repository) else { return };
+    let foreign: HashSet<(&'static str, &Repository)> = targets
+        .iter()
+        .map(|target| ("tags", &target.repository))
+        .chain(sources.iter().map(|source| ("sources", &source.reference.repository)))
+        .filter(|(_, repository)| *repository != home)
+        .collect();
+    let mut foreign: Vec<_> = foreign.into_iter().collect();
+    foreign.sort();
+    for (input, repository) in foreign {
+        problems.add(input, format!("{repository} is another repository than {home}, where the first tag is: that is not supported yet by this version"));
+    }
+}
+
+fn settings(
+    inputs: &RawInputs,
+    environment: &Environment,
+    folder: &Path,
+    plan: &Plan,
+    problems: &mut Problems,
+    warnings: &mut Vec<String>,
+) -> Settings {
+    let first_host = plan.targets.first().map(|target| target.repository.host());
+    let (logins, heard) = logins::read(inputs, environment, first_host, problems);
+    warnings.extend(heard);
+    let mut plain_http = HashSet::new();
+    let hosts = inputs.insecure_registries.as_deref().map(|value| lists::items(value, true)).transpose();
+    for item in problems.take("insecure-registries", None, hosts).flatten().unwrap_or_default() {
+        plain_http.extend(problems.take("insecure-registries", Some(item.line), crate::oci::reference::parse_host(&item.text)));
+    }
+    let certificates =
+        inputs.ca_file.as_deref().and_then(|path| problems.take("ca-file", None, certificates(&folder.join(path))));
+    let concurrency = inputs.concurrency.as_deref().map_or(Ok(16), |text| match text.parse::<usize>() {
+        Ok(number @ 1..=256) => Ok(number),
+        _ => Err(format!("{text:?} is no number from 1 to 256")),
+    });
+    let writable =
+        if plan.dry_run { HashSet::new() } else { plan.targets.iter().map(|target| target.repository.clone()).collect() };
+    Settings {
+        logins,
+        writable,
+        plain_http,
+        certificates,
+        concurrency: problems.take("concurrency", None, concurrency).unwrap_or(16),
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<u8>, String> {
+    let pem = fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    match transport::parse_certificates(&pem) {
+        Ok(certificates) if certificates.is_empty() => Err(format!("{} holds no certificate in PEM form", path.display())),
+        Ok(_) => Ok(pem),
+        Err(error) => Err(format!("{} is no PEM file of certificates: {error}", path.display())),
+    }
+}
+
+/// The log level; wanted before anything else, so that everything else can be logged.
+pub fn log_level(inputs: &RawInputs, environment: &Environment, problems: &mut Problems) -> Level {
+    let levels =
+        [("error", Level::ERROR), ("warn", Level::WARN), ("info", Level::INFO), ("debug", Level::DEBUG), ("trace", Level::TRACE)];
+    let level = choice(inputs, "log-level", &levels, problems);
+    let is = |name: &str, value: &str| environment.get(name).is_some_and(|set| set == value);
+    let asked_by_ci = is("RUNNER_DEBUG", "1") || is("CI_DEBUG_TRACE", "true");
+    level.unwrap_or(if asked_by_ci { Level::DEBUG } else { Level::INFO })
+}
+
+/// The inputs of a CI step.
+pub fn read_environment(environment: &Environment, problems: &mut Problems) -> env::Read {
+    env::read(environment, problems)
+}
+
+fn choice<T: Copy>(inputs: &RawInputs, name: &'static str, choices: &[(&str, T)], problems: &mut Problems) -> Option<T> {
+    let text = inputs.get(name)?;
+    let found = choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, value)| *value);
+    if found.is_none() {
+        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+        problems.add(name, format!("{text:?} is none of {}", words.join(", ")));
+    }
+    found
+}
+
+fn switch(inputs: &RawInputs, name: &'static str, default: bool, problems: &mut Problems) -> bool {
+    inputs.get(name).map_or(Some(default), |text| problems.take(name, None, lists::switch(text))).unwrap_or(default)
+}
+
+fn duration(inputs: &RawInputs, name: &'static str, default: Duration, problems: &mut Problems) -> Duration {
+    inputs.get(name).map_or(Some(default), |text| problems.take(name, None, lists::duration(text))).unwrap_or(default)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inputs(pairs: &[(&str, &str)]) -> RawInputs {
+        let mut problems = Problems::default();
+        let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let inputs = env::from_pairs(pairs, &mut problems);
+        assert!(problems.0.is_empty());
+        inputs
+    }
+
+    fn made(pairs: &[(&str, &str)]) -> Result<Planned, Vec<String>> {
+        make(&inputs(pairs), &Environment::new(), Path::new("."))
+            .map_err(|problems| problems.0.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn a_plan_from_the_least() {
+        let planned = made(&[("tags", "r.example/app:1"), ("sources", "r.example/app:amd64, r.example/app")]).unwrap();
+        let names: Vec<String> = planned.plan.sources.iter().map(|source| source.reference.to_string()).collect();
+        assert_eq!(names, ["r.example/app:amd64", "r.example/app:latest"]);
+        assert_eq!(
+            (planned.plan.wait, planned.plan.wait_interval, planned.settings.concurrency),
+            (Duration::from_secs(600), Duration::from_secs(10), 16)
+        );
+        assert_eq!(planned.settings.writable.len(), 1);
+        let dry = made(&[("tags", "r.example/app:1"), ("sources", "r.example/app:a"), ("dry-run", "yes")]).unwrap();
+        assert!(dry.settings.writable.is_empty());
+    }
+
+    #[test]
+    fn tags_come_from_metadata_action_when_not_given() {
+        let environment: Environment =
+            [("DOCKER_METADATA_OUTPUT_TAGS".to_owned(), "r.example/app:1\nr.example/app:1\nr.example/app:latest".to_owned())]
+                .into();
+        let planned = make(&inputs(&[("sources", "r.example/app:a")]), &environment, Path::new(".")).unwrap();
+        assert_eq!(planned.plan.targets.len(), 2);
+    }
+
+    #[test]
+    fn all_problems_at_once_with_input_and_line() {
+        let problems = made(&[
+            ("tags", "r.example/app:1\nr.example/app"),
+            ("sources", "r.example/app:{arch}\nr.example/app:x"),
+            ("platforms", "linux/arm64,linux/arm64/v8,amd64"),
+            ("format", "docker"),
+            ("annotations", "a=b"),
+            ("wait", "soon"),
+            ("wait-interval", "0"),
+            ("dry-run", "perhaps"),
+            ("concurrency", "0"),
+            ("attestations", "maybe"),
+            ("insecure-registries", "http://x"),
+            ("ca-file", "/nowhere.pem"),
+            ("username", "u"),
+        ])
+        .unwrap_err();
+        let starts = [
+            "tags, line 2: r.example/app has no tag",
+            "platforms, line 1: linux/arm64/v8 stands twice",
+            "platforms, line 1: \"amd64\" is no platform",
+            "sources, line 1: linux/arm64 and linux/arm64/v8 both give r.example/app:arm64",
+            "format: docker",
+            "attestations: \"maybe\"",
+            "wait: \"soon\"",
+            "dry-run: \"perhaps\"",
+            "wait-interval: must",
+            "password: is missing",
+            "insecure-registries, line 1:",
+            "ca-file: cannot read",
+            "concurrency: \"0\"",
+        ];
+        assert_eq!(problems.len(), starts.len(), "{problems:#?}");
+        for start in starts {
+            assert!(problems.iter().any(|problem| problem.starts_with(start)), "{start}: {problems:#?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_right_is_refused() {
+        let tags = ("tags", "r.example/app:1");
+        for (pairs, why) in [
+            (vec![tags], "one of sources and digests is needed"),
+            (vec![("sources", "r.example/app:a")], "tags: is needed"),
+            (vec![tags, ("sources", "r.example/app:a"), ("digests", "x")], "only one of sources and digests"),
+            (vec![("tags", "r.example/app:1@sha256:0"), ("sources", "r.example/app:a")], "tags, line 1"),
+            (vec![tags, ("sources", "r.example/app:{arch}")], "platforms"),
+            (vec![tags, ("sources", "r.example/app:{arhc}"), ("platforms", "linux/amd64")], "{arhc}"),
+            (vec![tags, ("sources", "r.example/app:a\nr.example/app:a")], "line 2"),
+            (vec![tags, ("sources", "linux=r.example/app:a")], "no platform"),
+            (vec![tags, ("sources", "r.example/other:a")], "r.example/other is another repository"),
+            (
+                vec![("tags", "r.example/app:1,other.example/app:1"), ("sources", "r.example/app:a")],
+                "other.example/app is another repository",
+            ),
+        ] {
+            let problems = made(&pairs).map(|_| ()).unwrap_err();
+            assert!(problems.iter().any(|problem| problem.contains(why)), "{pairs:?}: {problems:?}");
+        }
+    }
+
+    #[test]
+    fn log_levels() {
+        let level = |pairs: &[(&str, &str)], variables: &[(&str, &str)]| {
+            let environment = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            log_level(&inputs(pairs), &environment, &mut Problems::default())
+        };
+        assert_eq!(level(&[], &[]), Level::INFO);
+        assert_eq!(level(&[], &[("RUNNER_DEBUG", "1")]), Level::DEBUG);
+        assert_eq!(level(&[], &[("CI_DEBUG_TRACE", "true")]), Level::DEBUG);
+        assert_eq!(level(&[("log-level", "Error")], &[("RUNNER_DEBUG", "1")]), Level::ERROR);
+    }
+}

@@ -1,0 +1,117 @@
+//! Sources from the inputs `sources` and `digests`.
+
+use super::Source;
+use super::template;
+use crate::inputs::spec::RawInputs;
+use crate::inputs::{Problems, digests, lists};
+use crate::oci::{Platform, Reference, Repository};
+use std::path::Path;
+
+/// All sources, in the order given; templates in the order of `platforms`.
+pub(super) fn read(
+    inputs: &RawInputs,
+    platforms: &[Platform],
+    folder: &Path,
+    first: Option<&Repository>,
+    problems: &mut Problems,
+    warnings: &mut Vec<String>,
+) -> Vec<Source> {
+    match (&inputs.sources, &inputs.digests) {
+        (Some(value), None) => references(value, platforms, problems),
+        (None, Some(value)) => {
+            if platforms.is_empty() {
+                warnings.push("without the input platforms, nothing tells how many digests to expect".to_owned());
+            }
+            by_digest(value, folder, first, problems)
+        }
+        (None, None) => {
+            problems.add("sources", "one of sources and digests is needed: the images to put in");
+            Vec::new()
+        }
+        (Some(_), Some(_)) => {
+            problems.add("sources", "only one of sources and digests can be given");
+            Vec::new()
+        }
+    }
+}
+
+fn references(value: &str, platforms: &[Platform], problems: &mut Problems) -> Vec<Source> {
+    const INPUT: &str = "sources";
+    let items = problems.take(INPUT, None, lists::items(value, true)).unwrap_or_default();
+    if items.is_empty() && problems.0.iter().all(|problem| problem.input != INPUT) {
+        problems.add(INPUT, "holds no reference");
+    }
+    let mut sources: Vec<(usize, Source)> = Vec::new();
+    for item in items {
+        let (platform, text) = match item.text.split_once('=') {
+            Some((platform, text)) => (problems.take(INPUT, Some(item.line), platform.trim().parse::<Platform>()), text.trim()),
+            None => (None, item.text.as_str()),
+        };
+        if !template::is_template(text) {
+            push(&mut sources, item.line, text, platform, problems);
+        } else if platform.is_some() {
+            problems.add_at(
+                INPUT,
+                item.line,
+                format!("{text} is expanded over platforms: a platform in front of it has no place"),
+            );
+        } else if platforms.is_empty() {
+            problems.add_at(INPUT, item.line, format!("{text} is expanded over the input platforms, which is not set"));
+        } else {
+            expand(&mut sources, item.line, text, platforms, problems);
+        }
+    }
+    sources.into_iter().map(|(_, source)| source).collect()
+}
+
+fn expand(sources: &mut Vec<(usize, Source)>, line: usize, text: &str, platforms: &[Platform], problems: &mut Problems) {
+    let expanded: Result<Vec<String>, String> = platforms.iter().map(|platform| template::expand(text, platform)).collect();
+    let Some(expanded) = problems.take("sources", Some(line), expanded) else { return };
+    for (at, reference) in expanded.iter().enumerate() {
+        match expanded.iter().position(|other| other == reference) {
+            Some(first) if first < at => {
+                let (one, two) = (as_written(&platforms[first]), as_written(&platforms[at]));
+                problems.add_at(
+                    "sources",
+                    line,
+                    format!("{one} and {two} both give {reference}: the template needs {{variant}}, {{os}} or another tag"),
+                );
+            }
+            _ => push(sources, line, reference, None, problems),
+        }
+    }
+}
+
+/// A platform without normalising: what the user wrote, apart from an OS version.
+fn as_written(platform: &Platform) -> String {
+    let (os, architecture, variant) = platform.parts();
+    if variant.is_empty() { format!("{os}/{architecture}") } else { format!("{os}/{architecture}/{variant}") }
+}
+
+fn push(sources: &mut Vec<(usize, Source)>, line: usize, text: &str, platform: Option<Platform>, problems: &mut Problems) {
+    let reference = text.parse::<Reference>().map_err(|error| format!("{text}: {error}"));
+    let Some(reference) = problems.take("sources", Some(line), reference).map(Reference::or_latest) else { return };
+    let source = Source { name: reference.to_string(), reference, platform };
+    if let Some((other, _)) =
+        sources.iter().find(|(_, other)| other.reference == source.reference && other.platform == source.platform)
+    {
+        problems.add_at("sources", line, format!("{text} is there already, in line {other}"));
+    }
+    sources.push((line, source));
+}
+
+fn by_digest(value: &str, folder: &Path, first: Option<&Repository>, problems: &mut Problems) -> Vec<Source> {
+    let given = digests::read(value, folder, first, problems);
+    given
+        .into_iter()
+        .filter_map(|given| {
+            let repository = given.repository.as_ref().or(first)?;
+            let name = if given.from.is_empty() {
+                given.digest.short().to_owned()
+            } else {
+                format!("{} from {}", given.digest.short(), given.from)
+            };
+            Some(Source { reference: Reference::at(repository, &given.digest), platform: given.platform, name })
+        })
+        .collect()
+}

@@ -1,0 +1,60 @@
+//! Templates in sources: `{os} {arch} {variant} {platform}`, expanded over `platforms` exactly as written there.
+
+use crate::oci::Platform;
+
+/// Whether the text is a template.
+pub(super) fn is_template(text: &str) -> bool {
+    text.contains(['{', '}'])
+}
+
+/// The text for one platform. A separator before an empty `{variant}` goes with it.
+pub(super) fn expand(text: &str, platform: &Platform) -> Result<String, String> {
+    let (os, architecture, variant) = platform.parts();
+    let whole = [os, architecture, variant].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-");
+    let mut expanded = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (name, after) = after.split_once('}').ok_or("a { without a }")?;
+        expanded.push_str(before);
+        match name {
+            "os" => expanded.push_str(os),
+            "arch" => expanded.push_str(architecture),
+            "platform" => expanded.push_str(&whole),
+            "variant" if variant.is_empty() => {
+                if before.ends_with(['-', '_', '.', '/']) {
+                    expanded.pop();
+                }
+            }
+            "variant" => expanded.push_str(variant),
+            other => return Err(format!("{{{other}}} stands for nothing: {{os}}, {{arch}}, {{variant}} and {{platform}} do")),
+        }
+        rest = after;
+    }
+    if rest.contains('}') {
+        return Err("a } without a {".to_owned());
+    }
+    Ok(expanded + rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expands_as_written() {
+        for (text, platform, expected) in [
+            ("app:{os}-{arch}{variant}", "linux/arm/v7", "app:linux-armv7"),
+            ("app:1-{arch}-{variant}", "linux/amd64", "app:1-amd64"),
+            ("app:1-{arch}.{variant}-x", "linux/amd64", "app:1-amd64-x"),
+            ("{arch}/{variant}/app:1", "linux/amd64", "amd64/app:1"),
+            ("app:{platform}", "linux/arm64/v8", "app:linux-arm64-v8"),
+            ("app:{platform}", "windows(10.0.1)/amd64", "app:windows-amd64"),
+            ("app:{arch}", "linux/x86_64", "app:x86_64"),
+        ] {
+            assert_eq!(expand(text, &platform.parse().unwrap()).unwrap(), expected, "{text}");
+        }
+        for bad in ["{arch", "arch}", "{}", "{Arch}"] {
+            assert!(expand(bad, &"linux/amd64".parse().unwrap()).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Logins: which one belongs to a repository, and where it was found.
+//!
+//! Hosts are compared whole, never by a part of their name. A longer `host/path` key of an auth file goes before the
+//! host alone (containers-auth.json(5)).
+
+use crate::oci::Repository;
+use crate::oci::reference::parse_host;
+use crate::secret::Secret;
+use base64::Engine as _;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// What is sent for a login.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proof {
+    /// User name and password.
+    Password(String, Secret),
+    /// User name and identity token, which a token server changes for a token (OAuth2 refresh token).
+    Identity(String, Secret),
+    /// A token that is ready to be sent.
+    Bearer(Secret),
+}
+
+/// A login and its origin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    /// What is sent.
+    pub proof: Proof,
+    /// Where it was found, for people.
+    pub source: String,
+    /// Whether nobody asked for it: then a read that it cannot do is tried without.
+    pub implicit: bool,
+}
+
+impl Login {
+    /// A login by user name and password.
+    pub fn password(username: &str, password: Secret, source: &str, implicit: bool) -> Self {
+        Self { proof: Proof::Password(username.to_owned(), password), source: source.to_owned(), implicit }
+    }
+
+    /// The value of a Basic `Authorization` header, for a password or for a token server that only knows those.
+    pub fn basic(&self) -> Option<Secret> {
+        let (Proof::Password(username, secret) | Proof::Identity(username, secret)) = &self.proof else { return None };
+        let encoded = Secret::new(STANDARD.encode(format!("{username}:{}", secret.expose())));
+        Some(Secret::new(format!("Basic {}", encoded.expose())))
+    }
+
+    /// The user's name, if there is one.
+    pub fn username(&self) -> Option<&str> {
+        match &self.proof {
+            Proof::Password(username, _) | Proof::Identity(username, _) => Some(username),
+            Proof::Bearer(_) => None,
+        }
+    }
+}
+
+/// All logins, in the order in which they count.
+#[derive(Debug, Clone, Default)]
+pub struct Logins {
+    /// From inputs, by exact host.
+    pub stated: Vec<(String, Login)>,
+    /// From auth files, first one first.
+    pub files: Vec<AuthFile>,
+    /// What the CI system provides, by exact host.
+    pub provided: Vec<(String, Login)>,
+}
+
+impl Logins {
+    /// The first login that fits the repository.
+    pub fn find(&self, repository: &Repository) -> Option<&Login> {
+        let by_host = |logins: &'_ [(String, Login)]| logins.iter().position(|(host, _)| host == repository.host());
+        if let Some(at) = by_host(&self.stated) {
+            return self.stated.get(at).map(|(_, login)| login);
+        }
+        if let Some(login) = self.files.iter().find_map(|file| file.find(repository)) {
+            return Some(login);
+        }
+        by_host(&self.provided).and_then(|at| self.provided.get(at)).map(|(_, login)| login)
+    }
+
+    /// The credential helper that an auth file names for the host, with the file's label: we cannot run it, and the
+    /// user should hear so when a login is missing.
+    pub fn helper(&self, host: &str) -> Option<(&str, &str)> {
+        self.files.iter().find_map(|file| Some((file.helper(host)?, file.label.as_str())))
+    }
+}
+
+/// A Docker or containers auth file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuthFile {
+    /// Its path or the variable that it came from.
+    pub label: String,
+    auths: BTreeMap<String, Login>,
+    helpers: BTreeMap<String, String>,
+    store: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Document {
+    #[serde(default)]
+    auths: BTreeMap<String, Entry>,
+    #[serde(default)]
+    cred_helpers: BTreeMap<String, String>,
+    #[serde(default)]
+    creds_store: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Entry {
+    auth: Option<String>,
+    username: Option<String>,
+    password: Option<String>,
+    identitytoken: Option<String>,
+    registrytoken: Option<String>,
+}
+
+impl AuthFile {
+    /// Reads a file's text. The error never quotes it: it is made of secrets.
+    pub fn parse(text: &str, label: &str) -> Result<Self, String> {
+        let document: Document = serde_json::from_str(text).map_err(|error| {
+            format!("it is no Docker auth file (JSON error at line {}, column {})", error.line(), error.column())
+        })?;
+        let mut file = Self { label: label.to_owned(), ..Self::default() };
+        for (key, entry) in document.auths {
+            if let Some(proof) = entry.proof()? {
+                file.auths.insert(canonical_key(&key), Login { proof, source: label.to_owned(), implicit: false });
+            }
+        }
+        file.helpers = document.cred_helpers.into_iter().map(|(key, helper)| (canonical_key(&key), helper)).collect();
+        file.store = document.creds_store.filter(|store| !store.is_empty());
+        Ok(file)
+    }
+
+    fn find(&self, repository: &Repository) -> Option<&Login> {
+        let full = repository.to_string();
+        let ends = full.match_indices('/').map(|(at, _)| at).chain([full.len()]).rev();
+        ends.filter_map(|end| full.get(..end)).find_map(|key| self.auths.get(key))
+    }
+
+    fn helper(&self, host: &str) -> Option<&str> {
+        self.helpers.get(host).or(self.store.as_ref()).map(String::as_str)
+    }
+}
+
+impl Entry {
+    fn proof(self) -> Result<Option<Proof>, String> {
+        let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
+        if let Some(token) = filled(self.registrytoken) {
+            return Ok(Some(Proof::Bearer(Secret::new(token))));
+        }
+        let (mut username, mut password) = (filled(self.username), filled(self.password));
+        if let Some(encoded) = filled(self.auth) {
+            let pair = decode(&encoded).ok_or("an `auth` value is not base64 of USERNAME:PASSWORD")?;
+            Secret::new(encoded);
+            let (user, secret) = pair.split_once(':').ok_or("an `auth` value is not base64 of USERNAME:PASSWORD")?;
+            username = Some(user.to_owned());
+            password = filled(Some(secret.trim_end_matches('\0').to_owned()));
+        }
+        if let Some(token) = filled(self.identitytoken) {
+            return Ok(Some(Proof::Identity(username.unwrap_or_default(), Secret::new(token))));
+        }
+        // `{}` is Docker's marker for "the helper has it", no login.
+        Ok(username
+            .filter(|name| !name.is_empty())
+            .zip(password)
+            .map(|(username, password)| Proof::Password(username, Secret::new(password))))
+    }
+}
+
+fn decode(text: &str) -> Option<String> {
+    let lenient = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let bytes = GeneralPurpose::new(&base64::alphabet::STANDARD, lenient).decode(text.trim()).ok()?;
+    String::from_utf8(bytes).ok()
+}
+
+/// A key of an auth file as `host` or `host/path`: without scheme, Hub's old names made one.
+fn canonical_key(key: &str) -> String {
+    let bare = key.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
+    let (host, path) = bare.split_once('/').unwrap_or((bare, ""));
+    let host = canonical_host(host);
+    match path {
+        "" | "v1" | "v2" => host,
+        path => format!("{host}/{path}"),
+    }
+}
+
+/// A registry host as references have it: lower-case, Docker Hub's names made one.
+pub fn canonical_host(text: &str) -> String {
+    let bare = text.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
+    let host = parse_host(bare.trim_end_matches("/v1").trim_end_matches("/v2")).unwrap_or_else(|_| bare.to_ascii_lowercase());
+    match host.as_str() {
+        "index.docker.io" | "registry-1.docker.io" => "docker.io".to_owned(),
+        _ => host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn repository(name: &str) -> Repository {
+        name.parse().unwrap()
+    }
+
+    fn file(text: &str) -> AuthFile {
+        AuthFile::parse(text, "test").unwrap()
+    }
+
+    fn user<'a>(logins: &'a Logins, name: &str) -> Option<&'a str> {
+        logins.find(&repository(name)).and_then(Login::username)
+    }
+
+    #[test]
+    fn whole_hosts_only_and_longer_keys_first() {
+        let file = file(
+            r#"{"auths": {"ghcr.io": {"auth": "YTpwYXNzd29yZA=="}, "r.example/team/app": {"username": "c", "password": "password"},
+                "r.example": {"auth": "YjpwYXNzd29yZA"}, "https://index.docker.io/v1/": {"username": "hub", "password": "password"}, "marker.example": {}}}"#,
+        );
+        let logins = Logins { files: vec![file], ..Logins::default() };
+        for (name, expected) in [
+            ("ghcr.io/acme/app", Some("a")),
+            ("GHCR.IO/acme/app", Some("a")),
+            ("ghcr.io.evil.test/acme/app", None),
+            ("evil.test/ghcr.io/app", None),
+            ("ghcr.io:444/acme/app", None),
+            ("r.example/team/app", Some("c")),
+            ("r.example/team/app/deep", Some("c")),
+            ("r.example/team/apple", Some("b")),
+            ("r.example/other", Some("b")),
+            ("app", Some("hub")),
+            ("marker.example/app", None),
+        ] {
+            assert_eq!(user(&logins, name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn inputs_before_files_before_the_ci_system() {
+        let login = |name: &str| Login::password(name, Secret::new("password"), "test", false);
+        let mut logins = Logins {
+            stated: vec![("a.example".into(), login("stated"))],
+            files: vec![file(
+                r#"{"auths": {"a.example": {"username": "file", "password": "password"}, "b.example": {"username": "file", "password": "password"}}}"#,
+            )],
+            provided: vec![("b.example".into(), login("provided")), ("c.example".into(), login("provided"))],
+        };
+        assert_eq!(user(&logins, "a.example/x"), Some("stated"));
+        assert_eq!(user(&logins, "b.example/x"), Some("file"));
+        assert_eq!(user(&logins, "c.example/x"), Some("provided"));
+        assert_eq!(user(&logins, "d.example/x"), None);
+        logins.files[0].helpers.insert("e.example".into(), "ecr-login".into());
+        assert_eq!(logins.helper("e.example"), Some(("ecr-login", "test")));
+        assert_eq!(logins.helper("d.example"), None);
+    }
+
+    #[test]
+    fn odd_entries() {
+        let nul = file(r#"{"auths": {"r.example": {"auth": "YTpwYXNzd29yZAAAAA=="}}}"#);
+        assert_eq!(nul.auths["r.example"].proof, Proof::Password("a".into(), Secret::new("password")));
+        let identity = file(r#"{"auths": {"r.example": {"auth": "MDAwMDo=", "identitytoken": "identity-token"}}}"#);
+        assert_eq!(identity.auths["r.example"].proof, Proof::Identity("0000".into(), Secret::new("identity-token")));
+        for (text, why) in [
+            ("canary", "line 1"),
+            (r#"{"auths": {"r": {"auth": "canary!"}}}"#, "base64"),
+            (r#"{"auths": {"r": {"auth": "Y2FuYXJ5"}}}"#, "base64"),
+        ] {
+            let error = AuthFile::parse(text, "test").unwrap_err();
+            assert!(error.contains(why) && !error.contains("canary"), "{error}");
+        }
+    }
+}

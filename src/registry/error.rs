@@ -1,0 +1,198 @@
+//! What a registry, or the way to it, answered when it did not do what was asked: as data.
+
+use crate::oci::Invalid;
+use serde_json::Value;
+use std::fmt;
+
+/// Longest excerpt of a registry's own words that is shown, in characters.
+const LONGEST_EXCERPT: usize = 500;
+
+/// One request that failed for good.
+#[derive(Debug, Clone)]
+pub struct Error {
+    /// What went wrong.
+    pub kind: Kind,
+    /// Registry host, as people write it.
+    pub host: String,
+    /// Method and path: `PUT /v2/acme/app/manifests/1.2`; no query, no secrets.
+    pub request: String,
+    /// HTTP status, if there was an answer.
+    pub status: Option<u16>,
+    /// The registry's own words.
+    pub said: Option<Said>,
+    /// How often it was tried.
+    pub tries: u32,
+    /// Where the login that was used comes from, if one was.
+    pub login: Option<String>,
+}
+
+/// The first error of a registry's error document (distribution spec, "Error Codes").
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Said {
+    /// `DENIED`, `MANIFEST_UNKNOWN`, …; empty when the answer was no such document.
+    pub code: String,
+    /// Its message, at most 500 characters.
+    pub message: String,
+}
+
+/// The kinds of failures that callers tell apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// 404: no such manifest, blob or repository, or not yet.
+    NotFound,
+    /// 401 or 403 where a login would not be wrong in itself: no right, or not there.
+    Denied,
+    /// The login itself was refused.
+    BadCredentials,
+    /// The registry wants a login and there is none.
+    NoLogin,
+    /// 429 to the end, or a pause asked for that is too long.
+    Throttled {
+        /// Seconds that the registry asked for.
+        retry_after: Option<u64>,
+    },
+    /// 5xx to the end.
+    Server,
+    /// Any other 4xx.
+    Rejected,
+    /// The name does not exist.
+    UnknownHost,
+    /// No connection, or it broke.
+    Unreachable(String),
+    /// No answer in time.
+    Timeout,
+    /// TLS could not be set up.
+    Tls(String),
+    /// The bytes are not those of the digest.
+    DigestMismatch(String),
+    /// More bytes than allowed or announced.
+    TooLarge(String),
+    /// An answer that breaks the specs.
+    Malformed(String),
+    /// An address that a server named and that we do not go to.
+    AddressRefused(String),
+    /// A defect of ours.
+    Defect(String),
+}
+
+impl Error {
+    /// Whether it can also mean "not there yet", so that waiting makes sense.
+    pub fn may_be_missing(&self) -> bool {
+        matches!(self.kind, Kind::NotFound)
+    }
+
+    /// The code that the registry gave, or nothing.
+    pub fn code(&self) -> &str {
+        self.said.as_ref().map_or("", |said| &said.code)
+    }
+
+    /// Whether the registry says that something an index names is not stored.
+    pub fn misses_content(&self) -> bool {
+        matches!(self.status, Some(400 | 404))
+            && matches!(self.code(), "MANIFEST_BLOB_UNKNOWN" | "BLOB_UNKNOWN" | "MANIFEST_UNKNOWN")
+    }
+
+    /// Why, in a few words.
+    pub fn reason(&self) -> String {
+        match &self.kind {
+            Kind::NotFound => "not found".to_owned(),
+            Kind::Denied => "permission denied".to_owned(),
+            Kind::BadCredentials => "the login was refused".to_owned(),
+            Kind::NoLogin => "a login is needed".to_owned(),
+            Kind::Throttled { retry_after: Some(seconds) } => format!("too many requests, to be tried again in {seconds} s"),
+            Kind::Throttled { retry_after: None } => "too many requests".to_owned(),
+            Kind::Server => "the registry failed".to_owned(),
+            Kind::Rejected => "the registry refused".to_owned(),
+            Kind::UnknownHost => "no such host".to_owned(),
+            Kind::Unreachable(why) => format!("no connection: {why}"),
+            Kind::Timeout => "no answer in time".to_owned(),
+            Kind::Tls(why) => format!("no trusted connection: {why}"),
+            Kind::DigestMismatch(what)
+            | Kind::TooLarge(what)
+            | Kind::Malformed(what)
+            | Kind::AddressRefused(what)
+            | Kind::Defect(what) => what.clone(),
+        }
+    }
+
+    /// Where: request, answer, and the registry's own words marked as such.
+    pub fn place(&self) -> String {
+        let mut place = format!("{} (registry {})", self.request, self.host);
+        if let Some(status) = self.status {
+            place = format!("{place} → {status}");
+            if !self.code().is_empty() {
+                place = format!("{place} {}", self.code());
+            }
+        }
+        if let Some(said) = self.said.as_ref().filter(|said| !said.message.is_empty()) {
+            place = format!("{place} (the registry said: {:?})", said.message);
+        }
+        if self.tries > 1 {
+            place = format!("{place}, tried {} times", self.tries);
+        }
+        place
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.reason(), self.place())
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<Invalid> for Kind {
+    fn from(invalid: Invalid) -> Self {
+        Self::Malformed(invalid.0)
+    }
+}
+
+impl Said {
+    /// Reads the body of a failed answer, whatever it is: the error document, other JSON, HTML, nothing.
+    pub fn parse(body: &[u8]) -> Option<Self> {
+        let cut = |text: &str| text.chars().take(LONGEST_EXCERPT).collect::<String>();
+        let text = String::from_utf8_lossy(body);
+        if text.trim().is_empty() {
+            return None;
+        }
+        let Ok(document) = serde_json::from_slice::<Value>(body) else {
+            let is_page = text.trim_start().starts_with('<');
+            return (!is_page).then(|| Self { code: String::new(), message: cut(text.trim()) });
+        };
+        let first = document.get("errors").and_then(|errors| errors.get(0)).unwrap_or(&document);
+        let field = |name: &str| first.get(name).and_then(Value::as_str).unwrap_or_default();
+        let message = [field("message"), field("details"), field("error_description"), field("error")]
+            .into_iter()
+            .find(|text| !text.is_empty())
+            .unwrap_or_default();
+        // `detail` is any JSON; some registries put the one useful sentence there.
+        let detail = match first.get("detail") {
+            Some(Value::String(detail)) if detail != message && !detail.is_empty() => format!(": {detail}"),
+            _ => String::new(),
+        };
+        Some(Self { code: cut(field("code")), message: cut(&format!("{message}{detail}")) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_whatever_a_registry_says() {
+        let said = |body: &str| Said::parse(body.as_bytes()).map(|said| (said.code, said.message));
+        let pair = |code: &str, message: &str| Some((code.to_owned(), message.to_owned()));
+        assert_eq!(said(r#"{"errors":[{"code":"DENIED","message":"no","detail":null}]}"#), pair("DENIED", "no"));
+        assert_eq!(
+            said(r#"{"errors":[{"code":"TAG_INVALID","message":"no","detail":"immutable"}]}"#),
+            pair("TAG_INVALID", "no: immutable")
+        );
+        assert_eq!(said(r#"{"details":"incorrect username or password"}"#), pair("", "incorrect username or password"));
+        assert_eq!(said("toomanyrequests"), pair("", "toomanyrequests"));
+        assert_eq!(said("<html>gateway</html>"), None);
+        assert_eq!(said(" \n"), None);
+        assert_eq!(said(r#"{"errors":[]}"#), pair("", ""));
+        assert_eq!(said(&"x".repeat(9000)).unwrap().1.len(), 500);
+    }
+}

@@ -1,0 +1,272 @@
+//! The distribution API: look at, get and put manifests, get blobs.
+//!
+//! Does: the protocol, logins, retries, limits; every received byte is checked against its digest. Does not: know
+//! what a run is about. Called by: `resolve`, `check`, `publish`, `verify`.
+
+pub mod address;
+mod attempts;
+mod auth;
+mod challenge;
+pub mod credentials;
+pub mod error;
+mod names;
+mod pace;
+mod retry;
+pub mod transport;
+
+use crate::oci::manifest::LARGEST_MANIFEST;
+use crate::oci::{Descriptor, Digest, Manifest, Reference, Repository, media_type};
+use attempts::{Attempts, Errand, Landed};
+use auth::{Auth, Permit, Wire};
+use bytes::Bytes;
+use credentials::Logins;
+pub use error::{Error, Kind};
+use futures_util::FutureExt as _;
+use reqwest::Method;
+use std::collections::HashSet;
+use tokio::time::Instant;
+use transport::{Answer, Exchange, Transport};
+
+/// Configs are small; one that is not is no image that we can judge.
+const LARGEST_CONFIG: u64 = 4 << 20;
+
+/// How registries are reached, for a whole run.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// All logins.
+    pub logins: Logins,
+    /// Repositories that will be pushed to.
+    pub writable: HashSet<Repository>,
+    /// Hosts that speak plain HTTP, as people write them.
+    pub plain_http: HashSet<String>,
+    /// PEM certificates to trust as well.
+    pub certificates: Option<Vec<u8>>,
+    /// Requests under way at once.
+    pub concurrency: usize,
+}
+
+/// Registries, and all that was learned about them in this run.
+#[derive(Debug)]
+pub struct Registry {
+    transport: Transport,
+    attempts: Attempts,
+    auth: Auth,
+}
+
+/// What a HEAD tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Digest of the manifest.
+    pub digest: Digest,
+    /// Its type, without parameters; empty when the registry does not say.
+    pub media_type: String,
+}
+
+/// One request in the API's terms.
+struct Call<'a> {
+    method: Method,
+    repository: &'a Repository,
+    /// What follows the repository: `manifests/…`, `blobs/…`.
+    rest: &'a str,
+    body: Option<(&'a str, Bytes)>,
+    limit: usize,
+    expect: Option<&'a Digest>,
+    deadline: Option<Instant>,
+    landed: Option<Landed<'a>>,
+}
+
+impl<'a> Call<'a> {
+    fn new(method: Method, repository: &'a Repository, rest: &'a str) -> Self {
+        Self { method, repository, rest, body: None, limit: LARGEST_MANIFEST, expect: None, deadline: None, landed: None }
+    }
+}
+
+impl Registry {
+    /// Sets up connections; sends nothing.
+    pub fn new(settings: Settings) -> anyhow::Result<Self> {
+        Ok(Self {
+            transport: Transport::new(settings.certificates.as_deref(), settings.plain_http)?,
+            attempts: Attempts::new(settings.concurrency),
+            auth: Auth::new(settings.logins, settings.writable),
+        })
+    }
+
+    /// Whether the registry ever answered in this run.
+    pub fn has_answered(&self, host: &str) -> bool {
+        self.attempts.has_answered(host)
+    }
+
+    /// Why pushing to the repository was refused when a token was asked for, if it was.
+    pub fn push_denial(&self, repository: &Repository) -> Option<Error> {
+        self.auth.push_denial(repository)
+    }
+
+    /// The credential helper that an auth file names for the host, and that file: helpers are not run.
+    pub fn helper(&self, host: &str) -> Option<(&str, &str)> {
+        self.auth.logins().helper(host)
+    }
+
+    /// Reads a manifest, by digest if the reference has one.
+    pub async fn manifest(&self, reference: &Reference, deadline: Option<Instant>) -> Result<Manifest, Error> {
+        let rest = format!("manifests/{}", reference.selector());
+        let mut call = Call::new(Method::GET, &reference.repository, &rest);
+        call.expect = reference.digest.as_ref();
+        call.deadline = deadline;
+        let (answer, errand) = self.call(call).await?;
+        let digest = reference.digest.clone().unwrap_or_else(|| Digest::of(&answer.body));
+        Manifest::parse(answer.body.clone(), answer.header("content-type"), digest)
+            .map_err(|invalid| errand.error(invalid.into(), &answer))
+    }
+
+    /// Looks whether a manifest is there, which most registries do not count as a pull.
+    pub async fn look(&self, reference: &Reference, deadline: Option<Instant>) -> Result<Head, Error> {
+        let rest = format!("manifests/{}", reference.selector());
+        let mut call = Call::new(Method::HEAD, &reference.repository, &rest);
+        call.deadline = deadline;
+        let looked = self.call(call).await;
+        match looked {
+            Ok((answer, _)) => match answer.header("docker-content-digest").parse::<Digest>() {
+                Ok(digest) => {
+                    return Ok(Head { digest, media_type: media_type::without_parameters(answer.header("content-type")) });
+                }
+                // ECR, among others, does not name it: then only the bytes tell.
+                Err(_) => {}
+            },
+            Err(error) if error.status == Some(405) => {}
+            // A HEAD has no body, so nobody said why.
+            Err(error) if matches!(error.status, Some(400..=499)) && !matches!(error.status, Some(401 | 404 | 429)) => {}
+            Err(error) => return Err(error),
+        }
+        let manifest = self.manifest(reference, deadline).await?;
+        Ok(Head { digest: manifest.digest, media_type: manifest.media_type })
+    }
+
+    /// Reads a config blob, checked against its descriptor.
+    pub async fn config(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        deadline: Option<Instant>,
+    ) -> Result<Bytes, Error> {
+        let rest = format!("blobs/{}", descriptor.digest);
+        let mut call = Call::new(Method::GET, repository, &rest);
+        call.limit = usize::try_from(descriptor.size.min(LARGEST_CONFIG)).unwrap_or(usize::MAX);
+        call.expect = Some(&descriptor.digest);
+        call.deadline = deadline;
+        let too_large = descriptor.size > LARGEST_CONFIG;
+        let (answer, errand) = self.call(call).await?;
+        if too_large || answer.body.len() as u64 != descriptor.size {
+            let what = format!("the config has {} bytes, its descriptor says {}", answer.body.len(), descriptor.size);
+            return Err(errand.error(Kind::TooLarge(what), &answer));
+        }
+        Ok(answer.body)
+    }
+
+    /// Stores a manifest under a tag or its digest. A push whose outcome is unclear is looked at before it is repeated.
+    pub async fn put_manifest(
+        &self,
+        reference: &Reference,
+        media_type: &str,
+        bytes: &Bytes,
+        digest: &Digest,
+    ) -> Result<(), Error> {
+        let rest = format!("manifests/{}", reference.selector());
+        let landed = || {
+            async {
+                let look = Call::new(Method::HEAD, &reference.repository, &rest);
+                let answer = Box::pin(self.call(look)).await;
+                answer.is_ok_and(|(answer, _)| answer.header("docker-content-digest") == digest.as_str())
+            }
+            .boxed_local()
+        };
+        let mut call = Call::new(Method::PUT, &reference.repository, &rest);
+        call.body = Some((media_type, bytes.clone()));
+        call.landed = Some(&landed);
+        let (answer, errand) = self.call(call).await?;
+        match answer.header("docker-content-digest") {
+            stored if stored.is_empty() || stored == digest.as_str() => Ok(()),
+            stored => {
+                Err(errand.error(Kind::DigestMismatch(format!("the registry stored {stored} instead of {digest}")), &answer))
+            }
+        }
+    }
+
+    /// Sends a call with the right login until it is settled; answers below 300 are good.
+    async fn call(&self, call: Call<'_>) -> Result<(Answer, Failed), Error> {
+        let host = call.repository.host();
+        let request = format!("{} /v2/{}/{}", call.method, call.repository.path(), call.rest);
+        let wire = Wire { transport: &self.transport, attempts: &self.attempts, deadline: call.deadline };
+        let mut challenged = 0;
+        loop {
+            let permit = self.auth.permit(wire, call.repository).await?;
+            let errand =
+                Errand { host, request: &request, expect: call.expect, deadline: call.deadline, login: permit.login.as_deref() };
+            let send = async || {
+                let root = self.transport.root(host).map_err(|error| transport::Broken::Malformed(error.to_string()))?;
+                self.transport.send(host, exchange(&root, &call, &permit)?).await
+            };
+            let (answer, tries) = self.attempts.until_settled(&errand, call.landed, send).await?;
+            let failed = Failed { host: host.to_owned(), request: request.clone(), login: permit.login.clone(), tries };
+            let Some(answer) = answer else {
+                return Ok((Answer { status: 201, headers: reqwest::header::HeaderMap::new(), body: Bytes::new() }, failed));
+            };
+            match answer.status {
+                200..=299 => return Ok((answer, failed)),
+                // Once to learn how to log in, once more for a token that the registry stopped taking.
+                401 if challenged < 2 => {
+                    challenged += 1;
+                    let root =
+                        self.transport.root(host).map_err(|error| failed.error(Kind::Defect(error.to_string()), &answer))?;
+                    let refused_twice = challenged == 2 && permit.header.is_some();
+                    self.auth.challenged(&errand, call.repository, &root, &answer, &permit).await?;
+                    if refused_twice {
+                        return Err(failed.error(Kind::Denied, &answer));
+                    }
+                }
+                status => return Err(failed.error(kind_of_status(status), &answer)),
+            }
+        }
+    }
+}
+
+/// Names a call in the errors that are made of its answer.
+struct Failed {
+    host: String,
+    request: String,
+    login: Option<String>,
+    tries: u32,
+}
+
+impl Failed {
+    fn error(&self, kind: Kind, answer: &Answer) -> Error {
+        let errand =
+            Errand { host: &self.host, request: &self.request, expect: None, deadline: None, login: self.login.as_deref() };
+        errand.error(kind, self.tries, (answer.status >= 300).then_some(answer))
+    }
+}
+
+fn exchange(root: &url::Url, call: &Call<'_>, permit: &Permit) -> Result<Exchange, transport::Broken> {
+    // Every part was checked by its parser: no part can leave its place in the path.
+    let url = root
+        .join(&format!("v2/{}/{}", call.repository.path(), call.rest))
+        .map_err(|error| transport::Broken::Malformed(error.to_string()))?;
+    Ok(Exchange {
+        method: call.method.clone(),
+        url,
+        accept: call.rest.starts_with("manifests/").then_some(media_type::ACCEPT),
+        authorization: permit.header.clone(),
+        body: call.body.as_ref().map(|(media_type, body)| ((*media_type).to_owned(), body.clone())),
+        limit: call.limit,
+    })
+}
+
+fn kind_of_status(status: u16) -> Kind {
+    match status {
+        401 | 403 => Kind::Denied,
+        404 => Kind::NotFound,
+        429 => Kind::Throttled { retry_after: None },
+        300..=399 => Kind::AddressRefused("the registry redirects where it should not".to_owned()),
+        500.. => Kind::Server,
+        _ => Kind::Rejected,
+    }
+}

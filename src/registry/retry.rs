@@ -1,0 +1,119 @@
+//! Whether a request is tried again, and when: a pure decision. Nothing here waits.
+//!
+//! Source: notes of what other clients do; RFC 9110 sections 10.2.3 (`Retry-After`) and 15.
+
+use super::transport::Broken;
+use std::time::{Duration, SystemTime};
+
+/// Tries of one request in all.
+pub(super) const TRIES: u32 = 6;
+/// Tries when the host name does not exist, and when the bytes were not those of the digest.
+const TRIES_UNKNOWN_HOST: u32 = 3;
+const TRIES_ALTERED: u32 = 2;
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// A longer `Retry-After` is not waited for.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
+
+/// How a try ended, as far as trying again depends on it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Outcome<'a> {
+    /// An answer with this status and `Retry-After`.
+    Status(u16, Option<&'a str>),
+    /// No answer.
+    Broken(&'a Broken),
+    /// An answer whose bytes have another digest.
+    Altered,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// It stays as it is.
+    GiveUp,
+    /// The server asks for a pause that is too long; in seconds.
+    TooLongToWait(u64),
+    /// Try again after a pause.
+    Again {
+        /// How long.
+        after: Duration,
+        /// Whether the pause is for the whole host: it said that it is asked too much.
+        whole_host: bool,
+    },
+}
+
+/// Decides after the `tries`-th try (the first is 1); `chance` is a random number from 0 to 1, `now` the wall clock
+/// that a date in `Retry-After` is compared with, `remaining` the time until the caller's deadline.
+pub(super) fn decide(tries: u32, outcome: Outcome<'_>, chance: f64, now: SystemTime, remaining: Option<Duration>) -> Decision {
+    let (limit, whole_host, asked) = match outcome {
+        Outcome::Status(status @ (429 | 503), retry_after) => {
+            (TRIES, status == 429, retry_after.and_then(|value| parse_retry_after(value, now)))
+        }
+        Outcome::Status(408 | 425 | 499 | 500 | 502 | 504 | 520..=524, _) => (TRIES, false, None),
+        Outcome::Status(..) => (0, false, None),
+        Outcome::Broken(Broken::UnknownHost) => (TRIES_UNKNOWN_HOST, false, None),
+        Outcome::Broken(broken) if broken.may_pass() => (TRIES, false, None),
+        Outcome::Broken(_) => (0, false, None),
+        Outcome::Altered => (TRIES_ALTERED, false, None),
+    };
+    if tries >= limit {
+        return Decision::GiveUp;
+    }
+    if let Some(after) = asked {
+        let too_long = after > LONGEST_RETRY_AFTER || remaining.is_some_and(|remaining| after > remaining);
+        return if too_long { Decision::TooLongToWait(after.as_secs()) } else { Decision::Again { after, whole_host: true } };
+    }
+    let ceiling = FIRST_PAUSE.saturating_mul(1 << tries.saturating_sub(1).min(10)).min(LONGEST_PAUSE);
+    Decision::Again { after: ceiling.mul_f64(chance.clamp(0.0, 1.0)), whole_host }
+}
+
+/// `Retry-After` as seconds or as a date; anything else counts as absent.
+pub(super) fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    httpdate::parse_http_date(value).ok().map(|date| date.duration_since(now).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn again(seconds: f64, whole_host: bool) -> Decision {
+        Decision::Again { after: Duration::from_secs_f64(seconds), whole_host }
+    }
+
+    #[test]
+    fn decides_by_table() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let refused = Broken::Connection("refused".into());
+        let tls = Broken::Tls("expired".into());
+        for (tries, outcome, remaining, expected) in [
+            (1, Outcome::Status(503, None), None, again(0.5, false)),
+            (3, Outcome::Status(502, None), None, again(2.0, false)),
+            (5, Outcome::Status(500, None), None, again(8.0, false)),
+            (6, Outcome::Status(500, None), None, Decision::GiveUp),
+            (1, Outcome::Status(429, None), None, again(0.5, true)),
+            (1, Outcome::Status(429, Some("2")), None, again(2.0, true)),
+            (1, Outcome::Status(503, Some("Sun, 06 Nov 1994 08:49:47 GMT")), None, again(10.0, true)),
+            (1, Outcome::Status(503, Some("Sun, 06 Nov 1994 08:00:00 GMT")), None, again(0.0, true)),
+            (1, Outcome::Status(429, Some("soon")), None, again(0.5, true)),
+            (1, Outcome::Status(429, Some("99999")), None, Decision::TooLongToWait(99999)),
+            (1, Outcome::Status(429, Some("30")), Some(Duration::from_secs(20)), Decision::TooLongToWait(30)),
+            (1, Outcome::Status(500, Some("9")), None, again(0.5, false)),
+            (1, Outcome::Status(404, None), None, Decision::GiveUp),
+            (1, Outcome::Status(403, None), None, Decision::GiveUp),
+            (1, Outcome::Status(200, None), None, Decision::GiveUp),
+            (1, Outcome::Broken(&refused), None, again(0.5, false)),
+            (1, Outcome::Broken(&tls), None, Decision::GiveUp),
+            (2, Outcome::Broken(&Broken::UnknownHost), None, again(1.0, false)),
+            (3, Outcome::Broken(&Broken::UnknownHost), None, Decision::GiveUp),
+            (1, Outcome::Altered, None, again(0.5, false)),
+            (2, Outcome::Altered, None, Decision::GiveUp),
+        ] {
+            assert_eq!(decide(tries, outcome, 1.0, now, remaining), expected, "{tries} {outcome:?}");
+        }
+        assert_eq!(decide(4, Outcome::Status(500, None), 0.0, now, None), again(0.0, false));
+    }
+}

@@ -1,0 +1,323 @@
+//! One request, once: TLS, proxies, limits, redirects, the address rule. Never repeats anything.
+
+use super::address;
+use super::names::Names;
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use reqwest::{Certificate, Client, ClientBuilder, Method, redirect};
+use std::collections::{HashMap, HashSet};
+use std::error::Error as _;
+use std::io;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use url::Url;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const BETWEEN_BYTES: Duration = Duration::from_secs(30);
+const WHOLE_REQUEST: Duration = Duration::from_secs(60);
+const MOST_REDIRECTS: u32 = 5;
+/// An error answer is read to this length; what is shown of it is shorter still.
+const LARGEST_ERROR: usize = 64 << 10;
+
+/// A request to send.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    /// GET, HEAD, PUT or POST.
+    pub method: Method,
+    /// Where to.
+    pub url: Url,
+    /// `Accept`, if it matters.
+    pub accept: Option<&'static str>,
+    /// `Authorization`; sent to `url` only, never along a redirect.
+    pub authorization: Option<HeaderValue>,
+    /// Body and its type.
+    pub body: Option<(String, Bytes)>,
+    /// Largest answer to read, in bytes.
+    pub limit: usize,
+}
+
+/// An answer, read to its end.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body; empty for HEAD.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// A header as text, empty when absent or no text.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Broken {
+    /// The name does not resolve, and trying soon again will hardly help.
+    UnknownHost,
+    /// It could not be connected to, or broke while answering.
+    Connection(String),
+    /// Nothing came for too long.
+    Timeout,
+    /// TLS failed: certificate or protocol.
+    Tls(String),
+    /// The answer is larger than allowed.
+    TooLarge(usize),
+    /// The answer breaks HTTP or the specs.
+    Malformed(String),
+    /// A redirect that is not followed.
+    Refused(String),
+}
+
+impl Broken {
+    /// Whether it may pass by itself.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::UnknownHost | Self::Connection(_) | Self::Timeout)
+    }
+}
+
+/// How a host is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Speech {
+    Https,
+    Http,
+    /// A loopback port that has not answered yet: HTTP, unless it turns out to speak TLS.
+    Unclear,
+}
+
+/// The ways out of this process.
+#[derive(Debug)]
+pub struct Transport {
+    /// To hosts that the user named.
+    direct: Client,
+    /// To loopback: never through a proxy, as in every other tool of the field.
+    loopback: Client,
+    /// To hosts that a server named: their resolved addresses obey the address rule too.
+    guarded: Client,
+    plain_http: HashSet<String>,
+    learned: Mutex<HashMap<String, Speech>>,
+}
+
+impl Transport {
+    /// Sets up TLS. `extra_certificates` is PEM to trust beside the system's, or the bundled Mozilla roots where the
+    /// system has none; `plain_http` lists the hosts that the user marked as speaking HTTP.
+    pub fn new(extra_certificates: Option<&[u8]>, plain_http: HashSet<String>) -> anyhow::Result<Self> {
+        // A second call finds the first one's provider in place, which is the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let tls = tls_config(extra_certificates)?;
+        let base = || {
+            ClientBuilder::new()
+                .tls_backend_preconfigured(tls.clone())
+                .redirect(redirect::Policy::none())
+                .referer(false)
+                .retry(reqwest::retry::never())
+                .user_agent(concat!("manifest-action/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(CONNECT_TIMEOUT)
+                .read_timeout(BETWEEN_BYTES)
+                .timeout(WHOLE_REQUEST)
+        };
+        Ok(Self {
+            direct: base().dns_resolver(Names::any()).build()?,
+            loopback: base().dns_resolver(Names::any()).no_proxy().build()?,
+            guarded: base().dns_resolver(Names::guarded()).build()?,
+            plain_http,
+            learned: Mutex::new(HashMap::new()),
+        })
+    }
+
+    /// The root of a registry's API: `https://ghcr.io/`.
+    pub fn root(&self, host: &str) -> Result<Url, url::ParseError> {
+        let scheme = if self.speech(host) == Speech::Https { "https" } else { "http" };
+        // Docker Hub's API lives on another name than its references.
+        let api_host = if host == "docker.io" { "registry-1.docker.io" } else { host };
+        format!("{scheme}://{api_host}/").parse()
+    }
+
+    /// Sends one request to the registry `host` and reads the answer.
+    pub async fn send(&self, host: &str, exchange: Exchange) -> Result<Answer, Broken> {
+        if self.speech(host) != Speech::Unclear {
+            return self.follow(exchange).await;
+        }
+        let first = self.follow(exchange.clone()).await;
+        // A TLS port answers plain HTTP with 400 (Go, nginx) or cuts the connection.
+        let suspicious = match &first {
+            Ok(answer) => answer.status == 400,
+            Err(Broken::Connection(_) | Broken::Malformed(_)) => true,
+            Err(_) => false,
+        };
+        if suspicious {
+            let mut encrypted = exchange;
+            if encrypted.url.set_scheme("https").is_ok() {
+                let second = self.follow(encrypted).await;
+                if matches!(&second, Ok(_) | Err(Broken::Tls(_))) && !speaks_no_tls(&second) {
+                    self.learn(host, Speech::Https);
+                    return second;
+                }
+            }
+        }
+        if first.is_ok() {
+            self.learn(host, Speech::Http);
+        }
+        first
+    }
+
+    /// Sends one request to a token server that `registry` named; redirects are not followed.
+    pub async fn send_to_realm(&self, registry: &Url, exchange: Exchange) -> Result<Answer, Broken> {
+        address::check(registry, &exchange.url).map_err(Broken::Refused)?;
+        let client = self.client_for(registry, &exchange.url);
+        once(client, &exchange).await
+    }
+
+    async fn follow(&self, mut exchange: Exchange) -> Result<Answer, Broken> {
+        let registry = exchange.url.clone();
+        for _ in 0..=MOST_REDIRECTS {
+            let client = self.client_for(&registry, &exchange.url);
+            let answer = once(client, &exchange).await?;
+            let location = answer.header(LOCATION.as_str());
+            if !matches!(answer.status, 301 | 302 | 303 | 307 | 308) || !matches!(exchange.method, Method::GET | Method::HEAD) {
+                return Ok(answer);
+            }
+            let next =
+                exchange.url.join(location).map_err(|_| Broken::Malformed("a redirect without a usable Location".to_owned()))?;
+            address::check(&registry, &next).map_err(Broken::Refused)?;
+            // Where a redirect leads, no credential goes, not even back to the registry.
+            exchange.authorization = None;
+            exchange.url = next;
+        }
+        Err(Broken::Refused(format!("more than {MOST_REDIRECTS} redirects")))
+    }
+
+    fn client_for(&self, registry: &Url, url: &Url) -> &Client {
+        if address::is_loopback(url) {
+            &self.loopback
+        } else if url.origin() == registry.origin() {
+            &self.direct
+        } else {
+            &self.guarded
+        }
+    }
+
+    fn speech(&self, host: &str) -> Speech {
+        let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(speech) = learned.get(host) {
+            return *speech;
+        }
+        if self.plain_http.contains(host) {
+            return Speech::Http;
+        }
+        let loopback = format!("http://{host}/").parse().is_ok_and(|url: Url| address::is_loopback(&url));
+        if loopback { Speech::Unclear } else { Speech::Https }
+    }
+
+    fn learn(&self, host: &str, speech: Speech) {
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned(), speech);
+    }
+}
+
+/// TLS as usual, with HTTP/2 offered.
+fn tls_config(extra_certificates: Option<&[u8]>) -> anyhow::Result<rustls::ClientConfig> {
+    let mut roots = rustls::RootCertStore::empty();
+    let native = rustls_native_certs::load_native_certs();
+    let (added, _) = roots.add_parsable_certificates(native.certs);
+    if added == 0 {
+        // An image FROM scratch has no store.
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    for certificate in parse_certificates(extra_certificates.unwrap_or_default())? {
+        roots.add(certificate)?;
+    }
+    let mut config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// The certificates of a PEM file; an error when it is none or holds none that can be a trust root.
+pub fn parse_certificates(pem: &[u8]) -> anyhow::Result<Vec<rustls::pki_types::CertificateDer<'static>>> {
+    use rustls::pki_types::pem::PemObject;
+    let certificates: Vec<_> = rustls::pki_types::CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>()?;
+    for certificate in &certificates {
+        Certificate::from_der(certificate)?;
+    }
+    Ok(certificates)
+}
+
+async fn once(client: &Client, exchange: &Exchange) -> Result<Answer, Broken> {
+    let mut request = client.request(exchange.method.clone(), exchange.url.clone());
+    if let Some(accept) = exchange.accept {
+        request = request.header(ACCEPT, accept);
+    }
+    if let Some(authorization) = &exchange.authorization {
+        request = request.header(AUTHORIZATION, authorization.clone());
+    }
+    if let Some((media_type, body)) = &exchange.body {
+        request = request.header(CONTENT_TYPE, media_type).body(body.clone());
+    }
+    let mut response = request.send().await.map_err(|error| broken(&error))?;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    if exchange.method == Method::HEAD {
+        return Ok(Answer { status, headers, body: Bytes::new() });
+    }
+    // We never ask for a compressed answer: one that comes all the same is a mistake or a bomb.
+    if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        return Err(Broken::Malformed("the answer is compressed though nobody asked for that".to_owned()));
+    }
+    let is_error = status >= 400;
+    let limit = if is_error { LARGEST_ERROR } else { exchange.limit };
+    if !is_error && response.content_length().is_some_and(|length| length > limit as u64) {
+        return Err(Broken::TooLarge(limit));
+    }
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| broken(&error))? {
+        if body.len() + chunk.len() > limit {
+            if is_error {
+                break;
+            }
+            return Err(Broken::TooLarge(limit));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, headers, body: body.freeze() })
+}
+
+/// Sorts reqwest's errors by what lies beneath them.
+fn broken(error: &reqwest::Error) -> Broken {
+    let mut cause = error.source();
+    let mut deepest = None;
+    while let Some(current) = cause {
+        if let Some(tls) = tls_error(current) {
+            return Broken::Tls(tls.to_string());
+        }
+        if let Some(name) = current.downcast_ref::<super::names::NameError>() {
+            return match name {
+                super::names::NameError::Unknown => Broken::UnknownHost,
+                super::names::NameError::Forbidden(address) => {
+                    Broken::Refused(format!("its name leads to {address}, an address of this machine or of its surroundings"))
+                }
+                super::names::NameError::Failed(why) => Broken::Connection(format!("the name could not be looked up: {why}")),
+            };
+        }
+        deepest = Some(current.to_string());
+        cause = current.source();
+    }
+    if error.is_timeout() {
+        return Broken::Timeout;
+    }
+    Broken::Connection(deepest.unwrap_or_else(|| "the connection broke".to_owned()))
+}
+
+fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+        return Some(tls);
+    }
+    error.downcast_ref::<io::Error>().and_then(io::Error::get_ref).and_then(|inner| inner.downcast_ref::<rustls::Error>())
+}
+
+/// Whether an attempt at TLS met a port that speaks something else.
+fn speaks_no_tls(attempt: &Result<Answer, Broken>) -> bool {
+    let garbage = rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType).to_string();
+    matches!(attempt, Err(Broken::Tls(why)) if *why == garbage)
+}
