@@ -1,6 +1,48 @@
-//! skeleton
+//! Turns per-architecture images, built by separate CI jobs, into one multi-architecture image that can be trusted.
+//!
+//! ```text
+//! inputs → plan → resolve (wait) → check → compose → publish → verify → report
+//! ```
+//!
+//! Data flows one way, one type per stage: [`inputs::spec::RawInputs`] → [`plan::Plan`] → [`resolve::Resolved`] →
+//! [`check::Checked`] → [`compose::Composed`] → [`report::Report`]. Only [`check::sources`] makes a `Checked`, and
+//! only that can be composed, so nothing unchecked can be published.
+//!
+//! - [`cli`], [`app`]: arguments, and the order of the stages
+//! - [`inputs`]: environment variables to cleaned text; [`plan`]: what it means, all problems at once
+//! - [`resolve`]: waits for the sources and learns what they bring; [`check`]: the guards; [`compose`]: the bytes
+//! - [`publish`], [`verify`]: moves tags, reads them back
+//! - [`report`]: the result as data, and one file per format; [`destinations`]: the files it goes to
+//! - [`oci`]: the specs' nouns; [`registry`]: the distribution API
+//! - [`error`], [`advice`]: the one error that a user sees, and what to do about it; [`progress`], [`signals`]: how far
+//!   a run has come, and what ends it early; [`secret`], [`logging`]: what must not be seen, and what is
+//!
+//! ```
+//! use manifest_action::oci::{Platform, Reference};
+//!
+//! let reference: Reference = "ghcr.io/acme/app:1.2".parse()?;
+//! assert_eq!(reference.repository.host(), "ghcr.io");
+//! let platform: Platform = "linux/arm64/v8".parse()?;
+//! assert_eq!(platform.to_string(), "linux/arm64");
+//! # Ok::<(), manifest_action::oci::Invalid>(())
+//! ```
+
+pub mod advice;
+pub mod app;
+pub mod check;
+pub mod cli;
+pub mod compose;
+pub mod destinations;
+pub mod error;
 pub mod inputs;
+pub mod logging;
 pub mod oci;
 pub mod plan;
+pub mod progress;
+pub mod publish;
 pub mod registry;
+pub mod report;
+pub mod resolve;
 pub mod secret;
+pub mod signals;
+pub mod verify;

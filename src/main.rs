@@ -1,2 +1,23 @@
-//! skeleton
-fn main() {}
+//! Arguments and environment in, exit status out.
+
+use manifest_action::cli;
+use manifest_action::error::Exit;
+use manifest_action::inputs::Environment;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // A variable that is no UTF-8 cannot be one of ours.
+    let environment: Environment =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
+    let folder = std::env::current_dir().unwrap_or_else(|_| ".".into());
+    let exit = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => {
+            let exit = runtime.block_on(cli::run(std::env::args_os(), &environment, &folder));
+            // A look-up of a name may hang in a thread of its own; nothing is lost by not waiting for it.
+            runtime.shutdown_background();
+            exit
+        }
+        Err(_) => Exit::Defect,
+    };
+    ExitCode::from(exit as u8)
+}

@@ -10,7 +10,7 @@ const INPUT: &str = "annotations";
 pub struct Requested {
     /// Of the index itself.
     pub index: Annotations,
-    /// Of every entry that is an image.
+    /// Of every entry.
     pub entries: Annotations,
     /// Of the entry for one platform.
     pub one_entry: Vec<(Platform, Annotations)>,
@@ -69,7 +69,8 @@ fn one_entry(entries: &mut Vec<(Platform, Annotations)>, platform: Platform) -> 
 
 /// The levels in front of a key, and the key.
 fn parse(name: &str) -> Result<(Vec<Level>, &str), String> {
-    let Some((front, key)) = name.split_once(':').filter(|(front, _)| front.split(',').all(is_level)) else {
+    let Some((front, key)) = name.split_once(':').filter(|(front, key)| !key.starts_with("//") && front.split(',').all(is_level))
+    else {
         return Ok((vec![Level::Index], name));
     };
     if key.trim().is_empty() {
@@ -129,7 +130,6 @@ mod tests {
         );
         assert_eq!(problems, Vec::<String>::new());
         assert_eq!(warnings.len(), 1);
-        let _ = &warnings;
         assert_eq!(
             requested.index,
             pairs(&[("a", "1"), ("b", "x=y,z"), ("c", "3"), ("d", "4"), ("i", "9"), ("https://x/y", "10")])

@@ -195,6 +195,19 @@ impl Auth {
         }
     }
 
+    /// After a refused read: gives up a login that nobody asked for. `true`: asking again makes sense.
+    pub(crate) async fn drop_implicit(&self, repository: &Repository, used: &Permit) -> bool {
+        if used.header.is_none() || !self.login(repository).is_some_and(|login| login.implicit) {
+            return false;
+        }
+        self.drop_login(repository);
+        let cell = lock(&self.tokens).get(repository).map(Arc::clone);
+        if let Some(cell) = cell {
+            cell.lock().await.token = None;
+        }
+        true
+    }
+
     fn login(&self, repository: &Repository) -> Option<&Login> {
         let login = self.logins.find(repository)?;
         (!login.implicit || !lock(&self.without_login).contains(repository.host())).then_some(login)

@@ -223,6 +223,8 @@ impl Registry {
                         return Err(failed.error(Kind::Denied, &answer));
                     }
                 }
+                // A login that nobody asked for may be worse than none.
+                401 | 403 if call.method != Method::PUT && self.auth.drop_implicit(call.repository, &permit).await => {}
                 status => return Err(failed.error(kind_of_status(status), &answer)),
             }
         }

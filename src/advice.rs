@@ -1,0 +1,145 @@
+//! What to do about a registry's error: one table of kind, host, status and code. Never decided by a part of a text.
+
+use crate::registry::{Error, Kind};
+
+/// What was attempted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Reading.
+    Pull,
+    /// Writing.
+    Push,
+}
+
+/// Where we run, as far as advice depends on it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Surroundings<'a> {
+    /// Whether this is a step of GitHub Actions.
+    pub on_github: bool,
+    /// The credential helper that an auth file names for the host, and the file.
+    pub helper: Option<(&'a str, &'a str)>,
+}
+
+/// The advice, if there is any better than the error itself.
+pub fn for_registry(error: &Error, access: Access, surroundings: &Surroundings<'_>) -> Option<String> {
+    let host = error.host.as_str();
+    let login = error.login.as_deref();
+    let text = match (&error.kind, access) {
+        (Kind::Denied | Kind::NoLogin, _) if login.is_none() => no_login(host, surroundings),
+        (Kind::Denied, Access::Push) if host == "ghcr.io" && surroundings.on_github => {
+            "give the job `permissions: packages: write`".to_owned()
+        }
+        (Kind::Denied, Access::Push) if host == "ghcr.io" => {
+            format!("give the token from {} the scope write:packages", login.unwrap_or_default())
+        }
+        (Kind::Denied, Access::Push) if host == "docker.io" => {
+            format!("the access token from {} needs Read & Write, and the repository must exist or be creatable", login.unwrap_or_default())
+        }
+        (Kind::Denied, Access::Push) if is_ecr(host) => "allow ecr:PutImage and ecr:InitiateLayerUpload, and create the repository first".to_owned(),
+        (Kind::Denied, Access::Push) => format!("give the account from {} the right to push to this repository", login.unwrap_or_default()),
+        (Kind::Denied, Access::Pull) => {
+            format!("check that the image's name is right and that the account from {} may read it", login.unwrap_or_default())
+        }
+        (Kind::BadCredentials, _) => {
+            format!("check user name and password from {}: expired, mistyped, or for another registry than {host}", login.unwrap_or_default())
+        }
+        (Kind::NoLogin, _) => no_login(host, surroundings),
+        (Kind::NotFound, Access::Push) => "create the repository first, and check its name".to_owned(),
+        (Kind::NotFound, Access::Pull) => "check the name; was it pushed, and to this registry?".to_owned(),
+        (Kind::Throttled { .. }, _) if login.is_none() => format!("log in to {host}: anonymous users may ask less often"),
+        (Kind::Throttled { .. }, _) => "run it again later, or with a smaller `concurrency`".to_owned(),
+        (Kind::Server, _) => "run it again later; if it stays, the registry's operators need to hear of it".to_owned(),
+        (Kind::UnknownHost, _) => format!("check the spelling of {host}, and that this job can resolve it"),
+        (Kind::Unreachable(_) | Kind::Timeout, _) if is_local(host) => {
+            format!("is the registry running? In a container, {host} is the container itself: use the host network or the service's name")
+        }
+        (Kind::Unreachable(_) | Kind::Timeout, _) => format!("check that this job can reach {host}: firewall, proxy (HTTPS_PROXY, NO_PROXY), port"),
+        (Kind::Tls(_), _) => {
+            format!("give a private certificate authority by `ca-file`; a registry that speaks plain HTTP belongs into `insecure-registries`: {host}")
+        }
+        (Kind::DigestMismatch(_), _) => "something between the registry and this job changes bytes: check proxies and caches".to_owned(),
+        (Kind::Rejected, Access::Push) if matches!(error.status, Some(409 | 412)) || error.code() == "TAG_INVALID" => {
+            "the tag is immutable in this registry: publish under another one".to_owned()
+        }
+        (Kind::Rejected, Access::Push) if error.code() == "MANIFEST_INVALID" => {
+            "this registry does not take this kind of index: try `format: oci` or `format: docker`, or build all sources in one format".to_owned()
+        }
+        (Kind::AddressRefused(_), _) => "check the registry's configuration; if it is yours, its own address must be what clients see".to_owned(),
+        (Kind::Rejected | Kind::TooLarge(_) | Kind::Malformed(_) | Kind::Defect(_), _) => return None,
+    };
+    Some(text)
+}
+
+fn no_login(host: &str, surroundings: &Surroundings<'_>) -> String {
+    if let Some((helper, file)) = surroundings.helper {
+        return format!(
+            "{file} leaves {host} to the credential helper {helper}, which cannot run here: set `username` and `password`, or `credentials`"
+        );
+    }
+    if is_ecr(host) {
+        return "set `username: AWS` and `password` to what `aws ecr get-login-password` prints".to_owned();
+    }
+    format!(
+        "there is no login for {host}: set `username` and `password`, `credentials`, or `docker-config`; if it needs none, check the name"
+    )
+}
+
+fn is_ecr(host: &str) -> bool {
+    host.ends_with(".amazonaws.com") || host == "public.ecr.aws"
+}
+
+fn is_local(host: &str) -> bool {
+    format!("http://{host}/").parse().is_ok_and(|url: url::Url| crate::registry::address::is_loopback(&url))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(kind: Kind, host: &str, status: Option<u16>, login: bool) -> Error {
+        Error {
+            kind,
+            host: host.into(),
+            request: "PUT /v2/acme/app/manifests/1".into(),
+            status,
+            said: None,
+            tries: 1,
+            login: login.then(|| "input credentials".into()),
+        }
+    }
+
+    #[test]
+    fn every_kind_has_advice_or_speaks_for_itself() {
+        let github = Surroundings { on_github: true, helper: None };
+        let helper = Surroundings { on_github: false, helper: Some(("ecr-login", "config.json")) };
+        let none = Surroundings::default();
+        for (kind, host, status, login, access, surroundings, expected) in [
+            (Kind::Denied, "ghcr.io", Some(403), true, Access::Push, github, "permissions: packages: write"),
+            (Kind::Denied, "ghcr.io", Some(403), true, Access::Push, none, "write:packages"),
+            (Kind::Denied, "docker.io", Some(401), true, Access::Push, none, "Read & Write"),
+            (Kind::Denied, "1.dkr.ecr.eu.amazonaws.com", Some(403), true, Access::Push, none, "ecr:PutImage"),
+            (Kind::Denied, "r.example", Some(403), true, Access::Push, none, "right to push"),
+            (Kind::Denied, "r.example", Some(403), true, Access::Pull, none, "may read it"),
+            (Kind::Denied, "r.example", Some(401), false, Access::Pull, none, "no login for r.example"),
+            (Kind::NoLogin, "r.example", Some(401), false, Access::Pull, helper, "credential helper ecr-login"),
+            (Kind::NoLogin, "1.dkr.ecr.eu.amazonaws.com", Some(401), false, Access::Pull, none, "get-login-password"),
+            (Kind::BadCredentials, "r.example", Some(401), true, Access::Pull, none, "input credentials"),
+            (Kind::NotFound, "r.example", Some(404), true, Access::Push, none, "create the repository"),
+            (Kind::NotFound, "r.example", Some(404), true, Access::Pull, none, "was it pushed"),
+            (Kind::Throttled { retry_after: None }, "docker.io", Some(429), false, Access::Pull, none, "log in"),
+            (Kind::Throttled { retry_after: None }, "docker.io", Some(429), true, Access::Pull, none, "later"),
+            (Kind::Server, "r.example", Some(500), true, Access::Pull, none, "later"),
+            (Kind::UnknownHost, "r.exmaple", None, true, Access::Pull, none, "spelling"),
+            (Kind::Unreachable("refused".into()), "localhost:5000", None, true, Access::Pull, none, "container itself"),
+            (Kind::Timeout, "r.example", None, true, Access::Pull, none, "firewall"),
+            (Kind::Tls("unknown issuer".into()), "r.example", None, true, Access::Pull, none, "ca-file"),
+            (Kind::DigestMismatch(String::new()), "r.example", None, true, Access::Pull, none, "proxies"),
+            (Kind::Rejected, "r.example", Some(409), true, Access::Push, none, "immutable"),
+            (Kind::AddressRefused(String::new()), "r.example", None, true, Access::Pull, none, "configuration"),
+        ] {
+            let advice = for_registry(&error(kind.clone(), host, status, login), access, &surroundings).unwrap_or_default();
+            assert!(advice.contains(expected), "{kind:?} {host}: {advice}");
+        }
+        assert_eq!(for_registry(&error(Kind::Malformed(String::new()), "r.example", None, true), Access::Pull, &none), None);
+    }
+}

@@ -1,0 +1,43 @@
+//! Where logs go: every event of this crate, at the asked level, through the console. Nothing of other crates, whose
+//! events could hold secrets.
+
+use crate::report::console::Console;
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// Installs the log for this process.
+pub fn init(console: Arc<Console>, level: Level) -> anyhow::Result<()> {
+    let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level);
+    tracing_subscriber::registry().with(ToConsole(console).with_filter(ours)).try_init()?;
+    Ok(())
+}
+
+struct ToConsole(Arc<Console>);
+
+impl<S: Subscriber> Layer<S> for ToConsole {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut message = Message(String::new());
+        event.record(&mut message);
+        let level = *event.metadata().level();
+        match level {
+            Level::INFO => self.0.line(&message.0),
+            Level::WARN => self.0.warning(&message.0),
+            _ => self.0.line(&format!("{}: {}", level.as_str().to_ascii_lowercase(), message.0)),
+        }
+    }
+}
+
+struct Message(String);
+
+impl Visit for Message {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        // Writing to a string cannot fail.
+        let _ =
+            if field.name() == "message" { write!(self.0, "{value:?}") } else { write!(self.0, " {}={value:?}", field.name()) };
+    }
+}

@@ -1,0 +1,100 @@
+//! How far a run has come: read by the story of the wait, by the line that a signal leaves behind, and by the report.
+
+use crate::oci::Reference;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What became of one tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TagState {
+    /// Nothing was done to it.
+    Untouched,
+    /// It names this index already.
+    Unchanged,
+    /// A write is under way, or its outcome is not known.
+    Unknown,
+    /// It was moved to this index.
+    Moved,
+    /// Moving it was refused.
+    Failed,
+}
+
+impl TagState {
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Untouched => "not moved",
+            Self::Unchanged => "unchanged",
+            Self::Unknown => "unknown",
+            Self::Moved => "moved",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Shared by all stages.
+#[derive(Debug, Default)]
+pub struct Progress(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    waiting_for: Vec<String>,
+    tags: Vec<(Reference, TagState)>,
+}
+
+impl Progress {
+    /// Starts with tags that nothing was done to.
+    pub fn start(&self, tags: &[Reference]) {
+        self.lock().tags = tags.iter().map(|tag| (tag.clone(), TagState::Untouched)).collect();
+    }
+
+    /// Notes that a source is waited for.
+    pub fn waits_for(&self, name: &str) {
+        self.lock().waiting_for.push(name.to_owned());
+    }
+
+    /// Notes that it has arrived.
+    pub fn arrived(&self, name: &str) {
+        self.lock().waiting_for.retain(|other| other != name);
+    }
+
+    /// The sources that are waited for.
+    pub fn waiting_for(&self) -> Vec<String> {
+        self.lock().waiting_for.clone()
+    }
+
+    /// Notes what became of a tag.
+    pub fn tag(&self, tag: &Reference, state: TagState) {
+        for (other, old) in &mut self.lock().tags {
+            if other == tag {
+                *old = state;
+            }
+        }
+    }
+
+    /// What became of all tags.
+    pub fn tags(&self) -> Vec<(Reference, TagState)> {
+        self.lock().tags.clone()
+    }
+
+    /// Whether any tag was moved, or may have been.
+    pub fn has_moved(&self) -> bool {
+        self.lock().tags.iter().any(|(_, state)| matches!(state, TagState::Moved | TagState::Unknown))
+    }
+
+    /// One line that says what was left undone.
+    pub fn left_undone(&self) -> String {
+        let state = self.lock();
+        if !state.waiting_for.is_empty() {
+            return format!("still waiting for {}; no tag was moved", state.waiting_for.join(", "));
+        }
+        if state.tags.iter().all(|(_, tag)| matches!(tag, TagState::Untouched)) {
+            return "no tag was moved".to_owned();
+        }
+        let tags = state.tags.iter().map(|(tag, state)| format!("{tag} {}", state.name()));
+        tags.collect::<Vec<_>>().join(", ")
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,147 @@
+//! Where people read: one line after the other, none of which can be taken for a command, and none with a secret.
+
+use super::escape;
+use crate::error::Error;
+use crate::secret;
+use std::fmt::Write as _;
+use std::io;
+use std::sync::{Mutex, PoisonError};
+
+/// GitHub keeps ten annotations of a kind per step; one is for the rest.
+const MOST_WARNINGS: usize = 9;
+
+/// What the log is read by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// GitHub's runner and those that understand its commands.
+    GitHub,
+    /// Anything else.
+    Plain,
+}
+
+/// Where the story goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// The CI step: masks, groups and lines keep their order only on one stream.
+    Stdout,
+    /// The command line: stdout is for the result.
+    Stderr,
+}
+
+/// Writes the story.
+#[derive(Debug)]
+pub struct Console {
+    reader: Reader,
+    stream: Stream,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    masked: usize,
+    warnings: usize,
+    in_group: bool,
+}
+
+impl Console {
+    /// A console for one process.
+    pub fn new(reader: Reader, stream: Stream) -> Self {
+        Self { reader, stream, state: Mutex::default() }
+    }
+
+    /// One line.
+    pub fn line(&self, text: &str) {
+        self.write(|out| push_line(out, text));
+    }
+
+    /// A warning: one line, on GitHub an annotation.
+    pub fn warning(&self, text: &str) {
+        let annotate = self.reader == Reader::GitHub && {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.warnings += 1;
+            state.warnings <= MOST_WARNINGS
+        };
+        if annotate {
+            self.write(|out| push_command(out, "warning", &[("title", "manifest-action")], text));
+        } else {
+            self.line(&format!("warning: {text}"));
+        }
+    }
+
+    /// Starts a part of the log that can be folded; ends the one before.
+    pub fn group(&self, title: &str) {
+        self.end_group();
+        if self.reader == Reader::GitHub {
+            self.write(|out| push_command(out, "group", &[], title));
+            self.state.lock().unwrap_or_else(PoisonError::into_inner).in_group = true;
+        }
+    }
+
+    /// Ends the part, if one is open.
+    pub fn end_group(&self) {
+        let was_open = std::mem::take(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner).in_group);
+        if was_open {
+            self.write(|out| push_command(out, "endgroup", &[], ""));
+        }
+    }
+
+    /// A failure: its lines, and on GitHub one annotation.
+    pub fn failure(&self, error: &Error) {
+        self.end_group();
+        let text = error.to_string();
+        self.write(|out| {
+            for line in format!("error: {text}").lines() {
+                push_line(out, line);
+            }
+            if self.reader == Reader::GitHub {
+                push_command(out, "error", &[("title", &format!("manifest-action: {}", error.title()))], &text);
+            }
+        });
+    }
+
+    /// All writing goes through here: masks first, secrets never.
+    fn write(&self, fill: impl FnOnce(&mut String)) {
+        let mut text = String::new();
+        fill(&mut text);
+        let text = secret::redact(&text);
+        let mut masks = String::new();
+        if self.reader == Reader::GitHub {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let new = secret::known_after(state.masked);
+            state.masked += new.len();
+            for value in new {
+                push_mask(&mut masks, &value);
+            }
+        }
+        // Nobody reads a closed pipe; the exit status still tells.
+        let _ = match self.stream {
+            Stream::Stdout => write_to(&mut io::stdout().lock(), &masks, &text),
+            Stream::Stderr => write_to(&mut io::stderr().lock(), &masks, &text),
+        };
+    }
+}
+
+fn write_to(out: &mut impl io::Write, masks: &str, text: &str) -> io::Result<()> {
+    out.write_all(masks.as_bytes())?;
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+fn push_line(out: &mut String, text: &str) {
+    out.push_str(&escape::log_line(text));
+    out.push('\n');
+}
+
+fn push_command(out: &mut String, command: &str, properties: &[(&str, &str)], data: &str) {
+    let properties: Vec<String> =
+        properties.iter().map(|(name, value)| format!("{name}={}", escape::command_property(value))).collect();
+    let space = if properties.is_empty() { "" } else { " " };
+    // Each line of the data is shown by itself, and could then be taken for a command of another system.
+    let data: Vec<String> = data.lines().map(escape::log_line).collect();
+    let _ = writeln!(out, "::{command}{space}{}::{}", properties.join(","), escape::command_data(&data.join("\n")));
+}
+
+/// The runner takes the line out of the log and hides the value from then on.
+fn push_mask(out: &mut String, value: &str) {
+    let _ = writeln!(out, "::add-mask::{}", escape::command_data(value));
+}

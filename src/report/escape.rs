@@ -1,0 +1,81 @@
+//! Text that is not ours, made harmless for where it is shown. Sources: the runner's command parser, its toolkit.
+
+use std::borrow::Cow;
+
+/// Control characters, line ends among them, and what turns the direction of text: shown, not obeyed.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unseen) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().fold(String::with_capacity(text.len()), |mut shown, character| {
+        if is_unseen(character) {
+            shown.extend(character.escape_unicode());
+        } else {
+            shown.push(character);
+        }
+        shown
+    }))
+}
+
+fn is_unseen(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// One line for the log of any CI system: nothing in it can be taken for a command of GitHub's runner (`::name` at the
+/// start, `##[name]` anywhere) or of Azure's (`##vso[name]` anywhere).
+pub fn log_line(text: &str) -> String {
+    let line = visible(text).replace("##[", "# #[").replace("##vso[", "# #vso[");
+    let indent = line.len() - line.trim_start().len();
+    match line.split_at(indent) {
+        (spaces, rest) if rest.starts_with("::") => format!("{spaces}: {}", &rest[1..]),
+        _ => line,
+    }
+}
+
+/// The data of a workflow command.
+pub fn command_data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// A property of a workflow command.
+pub fn command_property(text: &str) -> String {
+    command_data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+/// Text in a Markdown table or paragraph: only what it looks like.
+pub fn markdown(text: &str) -> String {
+    visible(text).chars().fold(String::with_capacity(text.len()), |mut escaped, character| {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            // An entity cannot end a table cell or start a link, whatever Markdown dialect reads it.
+            '|' | '`' | '*' | '_' | '[' | ']' | '(' | ')' | '#' | '!' | '\\' | '~' | '@' | ':' => {
+                escaped.push_str(&format!("&#{};", u32::from(character)));
+            }
+            other => escaped.push(other),
+        }
+        escaped
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_breaks_out() {
+        assert_eq!(log_line("::error::x"), ": :error::x");
+        assert_eq!(log_line("  ::set-output name=a::x"), "  : :set-output name=a::x");
+        assert_eq!(log_line("a ##[error]x ##vso[task]"), "a # #[error]x # #vso[task]");
+        assert_eq!(log_line("a::b"), "a::b");
+        assert_eq!(log_line("a\r\n::error::b\u{1b}[31m\u{202e}"), "a\\u{d}\\u{a}::error::b\\u{1b}[31m\\u{202e}");
+        assert_eq!(command_data("50%\r\n::x"), "50%25%0D%0A::x");
+        assert_eq!(command_property("a:b,c%"), "a%3Ab%2Cc%25");
+        assert_eq!(
+            markdown("a|b `c` <img src=x> [l](u)\n# h"),
+            "a&#124;b &#96;c&#96; &lt;img src=x&gt; &#91;l&#93;&#40;u&#41;\\u{a}&#35; h"
+        );
+    }
+}

@@ -1,0 +1,57 @@
+//! The result of a run as data, and one file per format that it is written in.
+
+pub mod console;
+pub mod diff;
+pub mod escape;
+pub mod github;
+pub mod outputs;
+pub mod story;
+pub mod summary;
+
+use crate::compose::Composed;
+use crate::oci::{Platform, Reference};
+use crate::progress::TagState;
+use std::time::Duration;
+
+/// What a successful run has to say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// The index.
+    pub composed: Composed,
+    /// What became of each tag, in the order of the plan.
+    pub tags: Vec<(Reference, TagState)>,
+    /// The sources, in the order of the plan.
+    pub sources: Vec<SourceReport>,
+    /// Whether nothing was written because that was asked.
+    pub dry_run: bool,
+    /// Whether a tag moved, or would have.
+    pub changed: bool,
+    /// From start to end.
+    pub elapsed: Duration,
+}
+
+/// What a run has to say of one source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceReport {
+    /// As messages call it.
+    pub name: String,
+    /// The digest that it was pinned to.
+    pub digest: String,
+    /// The platforms that it brought.
+    pub platforms: Vec<Platform>,
+    /// When it was there: `None` at the first look.
+    pub after: Option<Duration>,
+}
+
+impl Report {
+    /// The first tag's repository by digest, ready to be signed.
+    pub fn image(&self) -> String {
+        self.tags.first().map(|(tag, _)| Reference::at(&tag.repository, &self.composed.digest).to_string()).unwrap_or_default()
+    }
+
+    /// The entries that are images: platform and digest, in index order.
+    pub fn platforms(&self) -> Vec<(String, String)> {
+        let images = self.composed.entries.iter();
+        images.filter_map(|entry| Some((entry.known_platform()?.to_string(), entry.digest.to_string()))).collect()
+    }
+}

@@ -1,0 +1,89 @@
+//! The lines of the log: a word for what happens, then what it happens to. One way to write each of them.
+
+use crate::check::{Arrived, name};
+use crate::compose::Composed;
+use crate::oci::{Reference, media_type};
+use std::time::Duration;
+
+/// A source arrived.
+pub fn found(arrived: &Arrived, after: Option<Duration>) -> String {
+    let images: Vec<String> = arrived.entries.iter().filter(|entry| entry.attests().is_none()).map(name).collect();
+    let when = after.map(|after| format!("  after {}", duration(after))).unwrap_or_default();
+    format!("found    {}  {}  {}{when}", arrived.source.name, images.join(", "), arrived.manifest.digest.short())
+}
+
+/// A source is not there; `left`: until waiting ends.
+pub fn waiting(source: &str, state: &str, left: Duration) -> String {
+    format!("wait     {source}  {state}; looking again for {}", duration(left))
+}
+
+/// Nothing changed for a while.
+pub fn still_waiting(names: &[String], all: usize, elapsed: Duration, left: Duration) -> String {
+    format!("waiting  for {} of {all} after {}, {} left: {}", names.len(), duration(elapsed), duration(left), names.join(", "))
+}
+
+/// The index is composed.
+pub fn composed(composed: &Composed) -> String {
+    let platforms: Vec<String> =
+        composed.entries.iter().filter_map(|entry| entry.known_platform().map(ToString::to_string)).collect();
+    let attestations = composed.entries.iter().filter(|entry| entry.attests().is_some()).count();
+    let more = if attestations == 0 { String::new() } else { format!(" and {attestations} attestations") };
+    format!(
+        "compose  {} of {}{more}, {} bytes, {}",
+        media_type::name(&composed.media_type),
+        platforms.join(", "),
+        composed.bytes.len(),
+        composed.digest.short()
+    )
+}
+
+/// A tag was moved.
+pub fn moved(tag: &Reference) -> String {
+    format!("push     {tag}")
+}
+
+/// A tag holds the index already.
+pub fn unchanged(tag: &Reference) -> String {
+    format!("keep     {tag}  holds this index already")
+}
+
+/// A tag would be moved.
+pub fn would_move(tag: &Reference) -> String {
+    format!("dry run  would push {tag}")
+}
+
+/// The end.
+pub fn done(image: &str, changed: bool, elapsed: Duration) -> String {
+    let what = if changed { "" } else { "  nothing to change" };
+    format!("done     {image}{what}  in {}", duration(elapsed))
+}
+
+/// A duration as people say it: `0.4 s`, `42 s`, `3m 20s`.
+pub fn duration(duration: Duration) -> String {
+    if duration < Duration::from_secs(10) && duration.subsec_millis() >= 50 {
+        return format!("{:.1} s", duration.as_secs_f64());
+    }
+    let seconds = (duration + Duration::from_millis(500)).as_secs();
+    if seconds < 60 { format!("{seconds} s") } else { humantime::format_duration(Duration::from_secs(seconds)).to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        for (milliseconds, text) in [
+            (0, "0 s"),
+            (400, "0.4 s"),
+            (5_300, "5.3 s"),
+            (42_000, "42 s"),
+            (59_700, "1m"),
+            (200_000, "3m 20s"),
+            (600_000, "10m"),
+            (5_400_000, "1h 30m"),
+        ] {
+            assert_eq!(duration(Duration::from_millis(milliseconds)), text);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! From a source's manifest to the entries that it brings: platforms learned, indexes flattened, children looked up.
+
+use super::{Stop, Wait};
+use crate::check::{Arrived, name};
+use crate::error::Error;
+use crate::oci::{Content, Descriptor, ImageConfig, ImageManifest, Index, Manifest, Platform, Reference, media_type};
+use crate::plan::Source;
+use futures_util::future::try_join_all;
+use std::collections::HashSet;
+use tokio::time::Instant;
+
+/// Indexes inside indexes are followed this deep.
+const DEEPEST: usize = 3;
+/// More entries than this are no list of platforms.
+const MOST_ENTRIES: usize = 256;
+
+/// What a source brings, once all of it is there.
+pub(super) async fn entries(
+    wait: &Wait<'_>,
+    source: &Source,
+    manifest: Manifest,
+    deadline: Option<Instant>,
+) -> Result<Arrived, Stop> {
+    let entries = match &manifest.content {
+        Content::Image(image) => vec![plain(wait, source, &manifest, image, deadline).await?],
+        Content::Index(index) => {
+            let flat = flatten(wait, source, index, deadline).await?;
+            let picked = match &source.platform {
+                Some(platform) => pick(source, flat, platform)?,
+                None => flat,
+            };
+            children(wait, source, &picked, deadline).await?;
+            picked
+        }
+    };
+    Ok(Arrived { source: source.clone(), manifest, entries })
+}
+
+/// The entry for a plain image, its platform from its config, written normalised.
+async fn plain(
+    wait: &Wait<'_>,
+    source: &Source,
+    manifest: &Manifest,
+    image: &ImageManifest,
+    deadline: Option<Instant>,
+) -> Result<Descriptor, Stop> {
+    let refused = |why: String| Stop::from(Error::refused(format!("{}: {why}", source.name)));
+    let configured = if media_type::is_image_config(&image.config.media_type) {
+        let bytes = wait
+            .registry
+            .config(&source.reference.repository, &image.config, deadline)
+            .await
+            .map_err(|error| wait.sort(&error, source, true))?;
+        ImageConfig::parse(&bytes).map_err(|why| refused(format!("its config cannot be read: {why}")))?.platform
+    } else if source.platform.is_some() {
+        Platform::default()
+    } else {
+        let kind = if image.artifact_type.is_empty() { &image.config.media_type } else { &image.artifact_type };
+        let error = Error::refused(format!("{} is no image: it is an artifact of type {kind:?}", source.name));
+        return Err(Stop::from(error.with_fix("leave it out; if it does run somewhere, write PLATFORM= in front of it")));
+    };
+    let platform = match &source.platform {
+        None => configured,
+        Some(stated) => configured.filled_from(stated).ok_or_else(|| {
+            let error = Error::refused(format!("{} is for {configured}, not for {stated} as the inputs say", source.name));
+            Stop::from(error.with_fix("correct the platform in front of the source, or build it for that platform"))
+        })?,
+    };
+    if !platform.is_known() {
+        let error = Error::refused(format!("{}: its config does not say what platform it is for", source.name));
+        return Err(Stop::from(error.with_fix("write PLATFORM= in front of the source")));
+    }
+    let mut entry = manifest.descriptor();
+    entry.platform = Some(platform.normalized());
+    Ok(entry)
+}
+
+/// All entries of an index, those of nested indexes in their places.
+async fn flatten(wait: &Wait<'_>, source: &Source, index: &Index, deadline: Option<Instant>) -> Result<Vec<Descriptor>, Stop> {
+    let refused = |why: String| Err(Stop::from(Error::refused(format!("{}: {why}", source.name))));
+    let mut seen = HashSet::new();
+    let mut flat = index.manifests.clone();
+    for depth in 0.. {
+        if flat.len() > MOST_ENTRIES {
+            return refused(format!("an index of more than {MOST_ENTRIES} entries"));
+        }
+        let Some(at) = flat.iter().position(|entry| media_type::is_index(&entry.media_type)) else { break };
+        // Each round opens all indexes of one level, so the rounds count the depth.
+        if depth == DEEPEST {
+            return refused(format!("indexes inside indexes, more than {DEEPEST} deep"));
+        }
+        let mut opened = flat.drain(..at).collect::<Vec<_>>();
+        for entry in std::mem::take(&mut flat) {
+            if !media_type::is_index(&entry.media_type) {
+                opened.push(entry);
+                continue;
+            }
+            if !seen.insert(entry.digest.clone()) {
+                return refused(format!("the index {} stands in it twice", entry.digest));
+            }
+            let inner = Reference::at(&source.reference.repository, &entry.digest);
+            let manifest = wait.registry.manifest(&inner, deadline).await.map_err(|error| wait.sort(&error, source, true))?;
+            match manifest.content {
+                Content::Index(inner) => opened.extend(inner.manifests),
+                Content::Image(_) => return refused(format!("{} is called an index and is none", entry.digest)),
+            }
+        }
+        flat = opened;
+    }
+    if flat.is_empty() {
+        return refused("an index without entries".to_owned());
+    }
+    if let Some(odd) = flat.iter().find(|entry| media_type::is_schema1(&entry.media_type)) {
+        return refused(format!("{} is a Docker schema 1 manifest, which no list can hold", odd.digest));
+    }
+    Ok(flat)
+}
+
+/// The one entry for a platform, and the attestations of it.
+fn pick(source: &Source, flat: Vec<Descriptor>, platform: &Platform) -> Result<Vec<Descriptor>, Stop> {
+    let fits: Vec<&Descriptor> =
+        flat.iter().filter(|entry| entry.known_platform().is_some_and(|have| have.answers(platform))).collect();
+    let digest = match fits.as_slice() {
+        [one] => one.digest.to_string(),
+        [] => {
+            let entries =
+                flat.iter().filter(|entry| entry.attests().is_none()).map(|entry| format!("entry: {}", name(entry))).collect();
+            return Err(Stop::from(Error::refused(format!("{} has no entry for {platform}", source.name)).with_details(entries)));
+        }
+        several => {
+            let entries = several.iter().map(|entry| format!("entry: {} {}", name(entry), entry.digest)).collect();
+            let error =
+                Error::refused(format!("{} has {} entries for {platform}", source.name, several.len())).with_details(entries);
+            return Err(Stop::from(error.with_fix("write the platform with its OS version, or name the entry by REF@DIGEST")));
+        }
+    };
+    Ok(flat
+        .into_iter()
+        .filter(|entry| entry.attests().map_or_else(|| entry.digest.as_str() == digest, |of| of == digest))
+        .collect())
+}
+
+/// Looks that every image of the index is really there: an index may be ahead of its children.
+async fn children(wait: &Wait<'_>, source: &Source, entries: &[Descriptor], deadline: Option<Instant>) -> Result<(), Stop> {
+    let images = entries.iter().filter(|entry| entry.attests().is_none());
+    let looks = images.map(|entry| async move {
+        let child = Reference::at(&source.reference.repository, &entry.digest);
+        wait.registry.look(&child, deadline).await.map_err(|error| wait.sort(&error, source, true))
+    });
+    try_join_all(looks).await.map(|_| ())
+}

@@ -1,0 +1,257 @@
+//! Waits for every source under one deadline, and learns what each one brings.
+//!
+//! The first look is a GET, because mostly all is there; later ones are HEADs, which registries do not count as pulls.
+//! "Not yet" is not "never": what may still come is waited for, what cannot get right ends the run at once.
+
+mod learn;
+mod pauses;
+
+use crate::advice::{Access, Surroundings};
+use crate::check::Arrived;
+use crate::error::{Error, Exit};
+use crate::oci::{Manifest, Reference};
+use crate::plan::{Plan, Source};
+use crate::progress::Progress;
+use crate::publish;
+use crate::registry::{self, Kind, Registry};
+use crate::report::story;
+use futures_util::future::try_join_all;
+use pauses::Pauses;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tracing::{info, warn};
+
+/// How long "denied" may still mean "not there yet": some registries answer so before the first push.
+const DENIED_GRACE: Duration = Duration::from_secs(60);
+/// How often a wait in which nothing changes is heard of.
+const STORY_INTERVAL: Duration = Duration::from_secs(60);
+
+/// All sources, in the order of the plan, and whether anything had to be waited for.
+#[derive(Debug)]
+pub struct Resolved {
+    /// What arrived.
+    pub arrived: Vec<Arrived>,
+    /// For each source, when it was there: `None` at the first look.
+    pub after: Vec<Option<Duration>>,
+}
+
+impl Resolved {
+    /// Whether anything was not there at the first look.
+    pub fn waited(&self) -> bool {
+        self.after.iter().any(Option::is_some)
+    }
+}
+
+/// Why a source is not complete yet.
+#[derive(Debug, Clone)]
+enum NotYet {
+    /// No such manifest.
+    Missing,
+    /// The manifest is there, something that it names is not.
+    Incomplete(String),
+    /// 401 or 403.
+    Denied(Box<registry::Error>),
+    /// The registry or the network is in trouble.
+    Trouble(Box<registry::Error>),
+}
+
+/// How one look ended when the source is not there.
+enum Stop {
+    NotYet(NotYet),
+    Fatal(Box<Error>),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Fatal(Box::new(error))
+    }
+}
+
+/// A source that did not come.
+struct Absent {
+    name: String,
+    why: NotYet,
+}
+
+/// Waits for all sources.
+pub async fn sources(
+    registry: &Registry,
+    plan: &Plan,
+    surroundings: &Surroundings<'_>,
+    progress: &Progress,
+) -> Result<Resolved, Error> {
+    let started = Instant::now();
+    let wait = Wait { registry, plan, surroundings, progress, started, deadline: started + plan.wait };
+    let all = try_join_all(plan.sources.iter().map(|source| wait.source(source)));
+    let outcomes = tokio::select! {
+        outcomes = all => outcomes?,
+        () = wait.tell() => Vec::new(),
+    };
+    let (mut arrived, mut after, mut absent) = (Vec::new(), Vec::new(), Vec::new());
+    for outcome in outcomes {
+        match outcome {
+            Ok((source, when)) => {
+                arrived.push(source);
+                after.push(when);
+            }
+            Err(missing) => absent.push(missing),
+        }
+    }
+    if absent.is_empty() { Ok(Resolved { arrived, after }) } else { Err(wait.gave_up(&absent, arrived.len())) }
+}
+
+struct Wait<'a> {
+    registry: &'a Registry,
+    plan: &'a Plan,
+    surroundings: &'a Surroundings<'a>,
+    progress: &'a Progress,
+    started: Instant,
+    deadline: Instant,
+}
+
+type Outcome = Result<(Arrived, Option<Duration>), Absent>;
+
+impl Wait<'_> {
+    /// One source, until it is there or waiting ends. An error ends the run.
+    async fn source(&self, source: &Source) -> Result<Outcome, Error> {
+        let mut pauses = Pauses::new(self.plan.wait_interval);
+        let mut denied_since: Option<Instant> = None;
+        let mut told: Option<String> = None;
+        let mut first = true;
+        loop {
+            let why = match self.look(source, first).await {
+                Ok(arrived) => return Ok(Ok(self.arrived(arrived, first))),
+                Err(Stop::Fatal(error)) => return Err(*error),
+                Err(Stop::NotYet(why)) => why,
+            };
+            self.stop_early(source, &why, &mut denied_since)?;
+            let now = Instant::now();
+            if now >= self.deadline {
+                return Ok(Err(Absent { name: source.name.clone(), why }));
+            }
+            if first {
+                publish::refuse_without_permission(self.registry, self.plan, self.surroundings)?;
+                self.progress.waits_for(&source.name);
+            }
+            let state = why.state();
+            if told.as_ref() != Some(&state) {
+                info!("{}", story::waiting(&source.name, &state, self.deadline - now));
+                told = Some(state);
+            }
+            first = false;
+            let again = denied_since.map_or(self.deadline, |since| self.deadline.min(since + DENIED_GRACE));
+            sleep_until((now + pauses.next(fastrand::f64())).min(again)).await;
+        }
+    }
+
+    fn arrived(&self, arrived: Arrived, first: bool) -> (Arrived, Option<Duration>) {
+        let after = (!first).then(|| self.started.elapsed());
+        self.progress.arrived(&arrived.source.name);
+        info!("{}", story::found(&arrived, after));
+        (arrived, after)
+    }
+
+    /// One look: the manifest, and all that it names.
+    async fn look(&self, source: &Source, first: bool) -> Result<Arrived, Stop> {
+        if first {
+            return self.read(source, None).await;
+        }
+        // A look that hangs must not outlive the deadline.
+        let look = async {
+            self.registry.look(&source.reference, Some(self.deadline)).await.map_err(|error| self.sort(&error, source, false))?;
+            self.read(source, Some(self.deadline)).await
+        };
+        let late = || Stop::NotYet(NotYet::Incomplete("the registry did not answer before waiting ended".to_owned()));
+        // At least a moment, for the last look happens at the deadline itself.
+        let end = self.deadline.max(Instant::now() + Duration::from_secs(1));
+        timeout_at(end, look).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn read(&self, source: &Source, deadline: Option<Instant>) -> Result<Arrived, Stop> {
+        let manifest = self.manifest(&source.reference, source, deadline).await?;
+        // From here on the source is its digest: a tag that moves later changes nothing.
+        learn::entries(self, source, manifest, deadline).await
+    }
+
+    async fn manifest(&self, reference: &Reference, source: &Source, deadline: Option<Instant>) -> Result<Manifest, Stop> {
+        self.registry.manifest(reference, deadline).await.map_err(|error| self.sort(&error, source, false))
+    }
+
+    /// Whether an error may pass by waiting. `part`: it is about something that the source's manifest names.
+    fn sort(&self, error: &registry::Error, source: &Source, part: bool) -> Stop {
+        let known = self.registry.has_answered(&error.host);
+        match &error.kind {
+            Kind::NotFound if part => Stop::NotYet(NotYet::Incomplete(format!("{} is not there", error.request))),
+            Kind::NotFound => Stop::NotYet(NotYet::Missing),
+            Kind::Denied => Stop::NotYet(NotYet::Denied(Box::new(error.clone()))),
+            // A registry that never answered is more likely misspelt than late.
+            Kind::Server | Kind::Timeout | Kind::Unreachable(_) | Kind::UnknownHost | Kind::Throttled { .. }
+                if known && !self.plan.wait.is_zero() =>
+            {
+                Stop::NotYet(NotYet::Trouble(Box::new(error.clone())))
+            }
+            _ => self.error(error, &source.name).into(),
+        }
+    }
+
+    fn error(&self, error: &registry::Error, name: &str) -> Error {
+        let surroundings = Surroundings { helper: self.registry.helper(&error.host), ..*self.surroundings };
+        Error::of_registry(error, &format!("read {name}"), Access::Pull, &surroundings)
+    }
+
+    /// Ends the run where more waiting makes no sense.
+    fn stop_early(&self, source: &Source, why: &NotYet, denied_since: &mut Option<Instant>) -> Result<(), Error> {
+        let NotYet::Denied(error) = why else {
+            *denied_since = None;
+            return Ok(());
+        };
+        let now = Instant::now();
+        let since = *denied_since.get_or_insert(now);
+        if now < self.deadline && now.duration_since(since) < DENIED_GRACE {
+            return Ok(());
+        }
+        let mut error = self.error(error, &source.name);
+        error.details.push("some registries answer so for an image that is not there yet".to_owned());
+        Err(error)
+    }
+
+    /// Tells once a minute what is waited for; never ends.
+    async fn tell(&self) {
+        loop {
+            sleep(STORY_INTERVAL).await;
+            let waiting = self.progress.waiting_for();
+            if !waiting.is_empty() {
+                let left = self.deadline.saturating_duration_since(Instant::now());
+                info!("{}", story::still_waiting(&waiting, self.plan.sources.len(), self.started.elapsed(), left));
+            }
+        }
+    }
+
+    fn gave_up(&self, absent: &[Absent], there: usize) -> Error {
+        let all = self.plan.sources.len();
+        let what = if self.plan.wait.is_zero() {
+            format!("{} of {all} sources are not there", absent.len())
+        } else {
+            format!("{} of {all} sources did not arrive within {}", absent.len(), story::duration(self.plan.wait))
+        };
+        let details = absent.iter().map(|absent| format!("missing: {} ({})", absent.name, absent.why.state())).collect();
+        if there > 0 {
+            warn!("{there} of {all} sources were there; no tag was moved");
+        }
+        let fix =
+            "look at the jobs that build them: did they fail, or push under another name? If they only take longer, raise `wait`";
+        Error::new(Exit::NotArrived, what).with_details(details).with_fix(fix)
+    }
+}
+
+impl NotYet {
+    /// For people; the same text as long as nothing changes.
+    fn state(&self) -> String {
+        match self {
+            Self::Missing => "not there yet".to_owned(),
+            Self::Incomplete(what) => format!("not complete yet: {what}"),
+            Self::Denied(error) => format!("denied, or not there yet: {}", error.place()),
+            Self::Trouble(error) => error.to_string(),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Pauses between two looks at one source: short at first, growing, jittered so that many waiters spread out.
+
+use std::time::Duration;
+
+const FIRST: Duration = Duration::from_secs(1);
+/// A pause is this part shorter at most; never longer, because `wait-interval` is a promise.
+const JITTER: f64 = 0.1;
+
+pub(super) struct Pauses {
+    next: Duration,
+    longest: Duration,
+}
+
+impl Pauses {
+    pub(super) fn new(longest: Duration) -> Self {
+        Self { next: FIRST.min(longest), longest }
+    }
+
+    /// The next pause; `chance` is a random number from 0 to 1.
+    pub(super) fn next(&mut self, chance: f64) -> Duration {
+        let pause = self.next;
+        self.next = (pause * 2).min(self.longest);
+        pause.mul_f64(1.0 - JITTER * chance)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grow_to_the_longest_and_never_beyond() {
+        let mut pauses = Pauses::new(Duration::from_secs(10));
+        let seconds: Vec<f64> = (0..6).map(|_| pauses.next(0.0).as_secs_f64()).collect();
+        assert_eq!(seconds, [1.0, 2.0, 4.0, 8.0, 10.0, 10.0]);
+        let mut short = Pauses::new(Duration::from_millis(300));
+        assert_eq!((short.next(0.0), short.next(1.0)), (Duration::from_millis(300), Duration::from_millis(270)));
+        // Ten minutes cost at most 70 looks, on average of the jitter.
+        let mut pauses = Pauses::new(Duration::from_secs(10));
+        let (mut time, mut looks) = (Duration::ZERO, 0);
+        while time < Duration::from_secs(600) {
+            time += pauses.next(0.5);
+            looks += 1;
+        }
+        assert!(looks <= 70, "{looks}");
+    }
+}

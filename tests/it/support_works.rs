@@ -1,0 +1,8 @@
+//! The test support proves itself: what every other test leans on is held to its word here.
+
+mod faults;
+mod readers;
+mod registries;
+mod round_trips;
+mod servers;
+mod steps;
