@@ -12,3 +12,4 @@
 #[allow(dead_code, reason = "the tests that use the rest of it are being written")]
 mod support;
 mod support_works;
+mod wire;
