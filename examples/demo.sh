@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# The main job, shown from end to end on this machine: a real registry, two per-architecture images of which one comes
+# five seconds late, the step that waits for it, what the step hands on, and the list as another client sees it.
+# Installs what it needs with apt: docker-registry, skopeo, curl, jq. Needs Rust. Cleans up after itself.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=tests/setup.sh
+. tests/setup.sh
+need_packages docker-registry skopeo curl jq
+section 'Building manifest-action'
+cargo build --locked --quiet
+binary=$(built_binary debug)
+
+scratch=$(mktemp -d)
+registry_process=''
+clean_up() {
+  if [ -n "$registry_process" ]; then kill "$registry_process" 2>/dev/null || true; fi
+  rm -rf "$scratch"
+}
+trap clean_up EXIT
+
+section 'Starting a registry'
+cat >"$scratch/registry.yml" <<YAML
+version: 0.1
+log: {level: info, accesslog: {disabled: true}}
+storage: {filesystem: {rootdirectory: $scratch/storage}}
+http: {addr: "127.0.0.1:0"}
+YAML
+docker-registry serve "$scratch/registry.yml" >"$scratch/registry.log" 2>&1 &
+registry_process=$!
+until port=$(grep -oP 'listening on 127\.0\.0\.1:\K[0-9]+' "$scratch/registry.log"); do
+  kill -0 "$registry_process" 2>/dev/null || { cat "$scratch/registry.log"; exit 1; }
+done
+image="127.0.0.1:$port/acme/app"
+echo "  $image"
+
+# A tiny image, as an OCI layout that skopeo pushes: what a build job would do with docker build --push.
+push_image() { # ARCHITECTURE TAG
+  local layout=$scratch/$1 blobs=$scratch/$1/blobs/sha256 files=$scratch/files-$1
+  mkdir -p "$blobs" "$files"
+  echo "hello from $1" >"$files/hello"
+  store() { # FILE -> digest and size of the blob that it became
+    local digest; digest=$(sha256sum "$1" | cut -d' ' -f1)
+    printf '"digest":"sha256:%s","size":%s' "$digest" "$(stat -c %s "$1")"
+    mv "$1" "$blobs/$digest"
+  }
+  tar --sort=name --mtime=@0 --owner=0 --group=0 -C "$files" -cf "$scratch/layer" .
+  local diff_id; diff_id=$(sha256sum "$scratch/layer" | cut -d' ' -f1)
+  gzip -n "$scratch/layer"
+  local layer config manifest
+  layer=$(store "$scratch/layer.gz")
+  echo "{\"architecture\":\"$1\",\"os\":\"linux\",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"sha256:$diff_id\"]}}" >"$scratch/config"
+  config=$(store "$scratch/config")
+  printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json",%s},"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip",%s}]}' \
+    "$config" "$layer" >"$scratch/manifest"
+  manifest=$(store "$scratch/manifest")
+  echo '{"imageLayoutVersion":"1.0.0"}' >"$layout/oci-layout"
+  echo "{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",$manifest}]}" >"$layout/index.json"
+  skopeo --insecure-policy copy --quiet --dest-tls-verify=false "oci:$layout" "docker://$image:$2"
+}
+
+section 'The amd64 job pushes its image; the arm64 job will take 5 seconds longer'
+push_image amd64 1.0-amd64
+(sleep 5 && push_image arm64 1.0-arm64) &
+late_job=$!
+
+section 'The step'
+touch "$scratch/outputs"
+env -i PATH="$PATH" HOME="$scratch" GITHUB_OUTPUT="$scratch/outputs" \
+  INPUT_TAGS="$image:1.0,$image:latest" \
+  INPUT_SOURCES="$image:1.0-{arch}" \
+  INPUT_PLATFORMS="linux/amd64,linux/arm64" \
+  INPUT_WAIT=1m \
+  "$binary"
+wait "$late_job"
+
+section 'What it hands on to later steps (GITHUB_OUTPUT)'
+# A record is NAME<<DELIMITER, the value, DELIMITER.
+awk -F'<<' 'd == "" {n = $1; d = $2; next} $0 == d {d = ""; next} {printf "  %-11s %s\n", n, $0; n = ""}' "$scratch/outputs"
+
+section 'The list as skopeo sees it'
+skopeo --insecure-policy inspect --raw --tls-verify=false "docker://$image:latest" | jq .
+for architecture in amd64 arm64; do
+  skopeo --insecure-policy inspect --override-arch "$architecture" --tls-verify=false "docker://$image:latest" |
+    jq -r '"  a client on \(.Os)/\(.Architecture) gets layer \(.Layers[0])"'
+done
