@@ -1,71 +1,101 @@
 //! The order of the stages: the only file that knows it.
 
 use crate::advice::{Access, Surroundings};
+use crate::compose::Composed;
 use crate::destinations::Destinations;
 use crate::error::{Error, Exit};
+use crate::inputs::env::{self, Read};
 use crate::inputs::{Environment, Problems};
+use crate::oci::Content;
 use crate::plan::{self, Plan, Planned};
 use crate::progress::{Progress, TagState};
 use crate::publish::{self, Held};
 use crate::registry::Registry;
 use crate::report::console::{Console, Reader, Stream};
-use crate::report::{Report, SourceReport, diff, story};
+use crate::report::{Report, SourceReport, diff, json, story};
 use crate::resolve::{self, Resolved};
 use crate::{check, compose, logging, signals, verify};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-/// Runs as a CI step: everything comes from the environment. Returns the exit status.
-pub async fn step(environment: &Environment, folder: &Path) -> Exit {
-    let github = environment.get("GITHUB_ACTIONS").is_some_and(|value| value == "true");
-    let console = Arc::new(Console::new(if github { Reader::GitHub } else { Reader::Plain }, Stream::Stdout));
-    let progress = Progress::default();
-    let ended = tokio::select! {
-        ended = prepare_and_run(environment, folder, github, &console, &progress) => ended,
-        stopped = signals::stopped() => Err(stopped.error(&progress)),
-    };
-    match ended {
-        Ok(()) => {
-            console.end_group();
-            Exit::Done
-        }
-        Err(error) => {
-            console.failure(&error);
-            error.exit
-        }
+/// Who asks, and how the answer is given.
+#[derive(Debug)]
+pub struct Invocation {
+    /// The inputs, and warnings about how they were given.
+    pub read: Read,
+    /// Problems that were met while reading them.
+    pub problems: Problems,
+    /// Whether this is a CI step, whose outputs go to the CI system's files.
+    pub step: bool,
+    /// Where the story goes.
+    pub console: Arc<Console>,
+}
+
+impl Invocation {
+    /// A CI step: everything comes from the environment.
+    pub fn step(environment: &Environment) -> Self {
+        let mut problems = Problems::default();
+        let read = env::read(environment, &mut problems);
+        Self { read, problems, step: true, console: Arc::new(Console::new(reader(environment), Stream::Stdout)) }
+    }
+
+    /// The command `create`: flags only.
+    pub fn create(pairs: Vec<(String, String)>, mut problems: Problems, environment: &Environment) -> Self {
+        let read = Read { inputs: env::from_pairs(pairs.into_iter(), &mut problems), warnings: Vec::new() };
+        Self { read, problems, step: false, console: Arc::new(Console::new(reader(environment), Stream::Stderr)) }
     }
 }
 
-async fn prepare_and_run(
-    environment: &Environment,
-    folder: &Path,
-    on_github: bool,
-    console: &Arc<Console>,
-    progress: &Progress,
-) -> Result<(), Error> {
-    let started = Instant::now();
-    let Planned { plan, settings, warnings } = prepare(environment, folder, console)?;
-    progress.start(&plan.targets);
-    for warning in warnings {
-        warn!("{warning}");
-    }
-    let destinations = Destinations::open(environment)?;
-    let registry = Registry::new(settings).map_err(Error::defect)?;
-    console.group("Sources");
-    let surroundings = Surroundings { on_github, helper: None };
-    let report = run(&registry, &plan, &surroundings, progress, console, started).await?;
-    destinations.write(&report)?;
-    console.end_group();
-    info!("{}", story::done(&report.image(), report.changed, report.elapsed));
-    Ok(())
+fn reader(environment: &Environment) -> Reader {
+    if environment.get("GITHUB_ACTIONS").is_some_and(|value| value == "true") { Reader::GitHub } else { Reader::Plain }
+}
+
+/// Composes and publishes one list, from inputs to outputs. `Err`: the exit status; the reason was told.
+pub async fn compose_list(invocation: Invocation, environment: &Environment, folder: &Path) -> Result<Report, Exit> {
+    let Invocation { read, problems, step, console } = invocation;
+    let progress = Progress::default();
+    let mut destinations = None;
+    let ended = {
+        let work = async {
+            let mut planned = prepare(&read, problems, environment, folder, &console)?;
+            destinations = Some(Destinations::open(&read.inputs, environment, folder, step)?);
+            progress.start(&planned.plan.targets);
+            for warning in planned.warnings.drain(..) {
+                warn!("{warning}");
+            }
+            run(planned, &console, &progress).await
+        };
+        tokio::select! {
+            ended = work => ended,
+            stopped = signals::stopped() => Err(stopped.error(&progress)),
+        }
+    };
+    let written = ended.and_then(|report| {
+        destinations.take().unwrap_or_default().write(&report, &console.warnings())?;
+        console.end_group();
+        info!("{}", story::done(&report.image(), report.changed, report.elapsed));
+        Ok(report)
+    });
+    written.map_err(|error| {
+        console.failure(&error);
+        if let Some(destinations) = destinations {
+            destinations.write_failure(&json::failure(&error, &progress.tags(), &console.warnings()));
+        }
+        error.exit
+    })
 }
 
 /// Inputs to a plan: all problems in one run, and the log at its level before anything is logged.
-fn prepare(environment: &Environment, folder: &Path, console: &Arc<Console>) -> Result<Planned, Error> {
-    let mut problems = Problems::default();
-    let read = crate::inputs::env::read(environment, &mut problems);
+fn prepare(
+    read: &Read,
+    mut problems: Problems,
+    environment: &Environment,
+    folder: &Path,
+    console: &Arc<Console>,
+) -> Result<Planned, Error> {
     let level = plan::log_level(&read.inputs, environment, &mut problems);
     logging::init(Arc::clone(console), level).map_err(Error::defect)?;
     info!("manifest-action {}", env!("CARGO_PKG_VERSION"));
@@ -73,40 +103,29 @@ fn prepare(environment: &Environment, folder: &Path, console: &Arc<Console>) -> 
         warn!("{warning}");
     }
     match plan::make(&read.inputs, environment, folder) {
-        Ok(planned) if problems.0.is_empty() => Ok(planned),
-        Ok(_) => Err(wrong_inputs(problems)),
-        Err(more) => {
-            problems.0.extend(more.0);
-            Err(wrong_inputs(problems))
-        }
+        Ok(planned) if problems.0.is_empty() => return Ok(planned),
+        Ok(_) => {}
+        Err(more) => problems.0.extend(more.0),
     }
-}
-
-fn wrong_inputs(problems: Problems) -> Error {
     let count = problems.0.len();
-    let what = if count == 1 {
-        "an input is wrong; nothing was contacted".to_owned()
-    } else {
-        format!("{count} inputs are wrong; nothing was contacted")
-    };
-    Error::new(Exit::Inputs, what).with_details(problems.0.iter().map(ToString::to_string).collect())
+    let what = if count == 1 { "an input is wrong".to_owned() } else { format!("{count} inputs are wrong") };
+    let details = problems.0.iter().map(ToString::to_string).collect();
+    Err(Error::new(Exit::Inputs, what + "; nothing was contacted").with_details(details))
 }
 
-/// The pipeline: resolve, check, compose, publish, verify, report.
-pub async fn run(
-    registry: &Registry,
-    plan: &Plan,
-    surroundings: &Surroundings<'_>,
-    progress: &Progress,
-    console: &Console,
-    started: Instant,
-) -> Result<Report, Error> {
+/// The pipeline: resolve, check, compose, publish, verify.
+async fn run(planned: Planned, console: &Console, progress: &Progress) -> Result<Report, Error> {
+    let started = Instant::now();
+    let Planned { plan, settings, .. } = planned;
+    let (plan, registry) = (&plan, &Registry::new(settings).map_err(Error::defect)?);
+    let surroundings = &Surroundings { on_github: console.reader() == Reader::GitHub, helper: None };
+    console.group("Sources");
     let (resolved, held) = tokio::try_join!(
         resolve::sources(registry, plan, surroundings, progress),
         publish::look_at_targets(registry, plan, surroundings)
     )?;
     let held = if resolved.waited() { look_again(registry, plan, surroundings, &held).await? } else { held };
-    let checked = check::sources(plan, &resolved.arrived)?;
+    let checked = check::sources(plan, &resolved.arrived, &resolved.skipped)?;
     let mut warnings = checked.warnings.clone();
     let composed = compose::index(plan, checked)?;
     warnings.extend(composed.warnings.clone());
@@ -123,14 +142,7 @@ pub async fn run(
         verify::tags(registry, &composed, progress).await?;
     }
     let changed = held.iter().any(|held| held.as_ref() != Some(&composed.digest));
-    Ok(Report {
-        composed,
-        tags: progress.tags(),
-        sources: source_reports(resolved),
-        dry_run: plan.dry_run,
-        changed,
-        elapsed: started.elapsed(),
-    })
+    Ok(report(resolved, composed, progress, plan.dry_run, changed, started.elapsed()))
 }
 
 /// After a wait, what the targets hold may be old news.
@@ -153,7 +165,7 @@ async fn look_again(
 async fn tell_what_would_change(
     registry: &Registry,
     plan: &Plan,
-    composed: &compose::Composed,
+    composed: &Composed,
     held: &[Held],
     surroundings: &Surroundings<'_>,
     progress: &Progress,
@@ -181,13 +193,25 @@ async fn tell_what_would_change(
     Ok(())
 }
 
-fn source_reports(resolved: Resolved) -> Vec<SourceReport> {
-    let all = resolved.arrived.into_iter().zip(resolved.after);
-    all.map(|(arrived, after)| SourceReport {
+fn report(
+    resolved: Resolved,
+    composed: Composed,
+    progress: &Progress,
+    dry_run: bool,
+    changed: bool,
+    elapsed: Duration,
+) -> Report {
+    let sources = resolved.arrived.into_iter().zip(resolved.after);
+    let sources = sources.map(|(arrived, after)| SourceReport {
         name: arrived.source.name,
         digest: arrived.manifest.digest.to_string(),
         platforms: arrived.entries.iter().filter_map(|entry| entry.known_platform().cloned()).collect(),
+        download: match &arrived.manifest.content {
+            Content::Image(image) => Some(image.layers.iter().chain([&image.config]).map(|blob| blob.size).sum()),
+            Content::Index(_) => None,
+        },
         after,
-    })
-    .collect()
+    });
+    let skipped = resolved.skipped.into_iter().map(|source| source.name).collect();
+    Report { composed, tags: progress.tags(), sources: sources.collect(), skipped, dry_run, changed, elapsed }
 }

@@ -31,16 +31,19 @@ struct Member<'a> {
     from: &'a Arrived,
 }
 
-/// Holds what arrived against the plan.
-pub fn sources(plan: &Plan, arrived: &[Arrived]) -> Result<Checked, Error> {
+/// Holds what arrived against the plan; `skipped` are the sources that are left out on purpose.
+pub fn sources(plan: &Plan, arrived: &[Arrived], skipped: &[Source]) -> Result<Checked, Error> {
     let mut warnings = Vec::new();
     let all: Vec<Member<'_>> =
         arrived.iter().flat_map(|from| from.entries.iter().map(move |entry| Member { entry, from })).collect();
+    for member in &all {
+        printable_platform(member)?;
+    }
     let distinct = without_repetitions(all)?;
     let kept = attestations(plan, distinct, arrived.len() == 1, &mut warnings);
     one_image_a_platform(&kept)?;
     if !plan.platforms.is_empty() {
-        exact_platforms(&plan.platforms, &kept)?;
+        exact_platforms(&plan.platforms, &kept, skipped)?;
     }
     annotated_entries_exist(plan, &kept)?;
     for member in &kept {
@@ -59,6 +62,21 @@ pub fn sources(plan: &Plan, arrived: &[Arrived]) -> Result<Checked, Error> {
         _ => None,
     };
     Ok(Checked { entries, unchanged, warnings })
+}
+
+/// A platform is made of words: what else a config holds in their place would break out of files that name them.
+fn printable_platform(member: &Member<'_>) -> Result<(), Error> {
+    let Some(platform) = &member.entry.platform else { return Ok(()) };
+    let words =
+        [&platform.os, &platform.architecture, &platform.variant, &platform.os_version].into_iter().chain(&platform.os_features);
+    let odd =
+        words.into_iter().find(|word| !word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'+')));
+    match odd {
+        Some(odd) => {
+            Err(Error::refused(format!("{}: its platform holds {odd:?}, which no platform can", member.from.source.name)))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Drops an entry that two sources bring alike. Two plain images with one digest are refused: where two were built,
@@ -118,7 +136,7 @@ fn one_image_a_platform(members: &[Member<'_>]) -> Result<(), Error> {
 }
 
 /// Every platform asked for is answered by one entry, and every image answers one.
-fn exact_platforms(asked: &[Platform], members: &[Member<'_>]) -> Result<(), Error> {
+fn exact_platforms(asked: &[Platform], members: &[Member<'_>], skipped: &[Source]) -> Result<(), Error> {
     let mut open: Vec<&Platform> = asked.iter().collect();
     let images: Vec<&Member<'_>> = members.iter().filter(|member| member.entry.attests().is_none()).collect();
     let mut extra: Vec<&Member<'_>> = images.clone();
@@ -130,7 +148,11 @@ fn exact_platforms(asked: &[Platform], members: &[Member<'_>]) -> Result<(), Err
             at.map(|at| open.remove(at)).is_none()
         });
     }
-    if open.is_empty() && extra.is_empty() {
+    let named: Vec<&Platform> = skipped.iter().filter_map(|source| source.stands_for.as_ref()).collect();
+    open.retain(|platform| !named.iter().any(|skipped| skipped.same(platform)));
+    // A skipped source whose platform nobody told may be any one of those that are missing.
+    let unnamed = skipped.len() - named.len();
+    if open.len() <= unnamed && extra.is_empty() {
         return Ok(());
     }
     let missing = open.iter().map(|platform| format!("missing:  {platform}"));

@@ -1,10 +1,19 @@
 //! The files that outputs go to: opened before the first request, written at the end, all of them or none.
+//!
+//! Files of our own are written beside their place and moved there when all are complete, so that a link or a half
+//! written file is never what a later step reads. The CI system's own files are appended to.
 
 use crate::error::{Error, Exit};
 use crate::inputs::Environment;
-use crate::report::{Report, github, outputs, summary};
-use std::fs::{File, OpenOptions};
-use std::io::Write as _;
+use crate::inputs::spec::RawInputs;
+use crate::report::{Report, github, gitlab, json, outputs, summary};
+use crate::secret;
+use serde_json::Value;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
 use tracing::warn;
 
 /// Open files.
@@ -12,24 +21,50 @@ use tracing::warn;
 pub struct Destinations {
     output: Option<File>,
     summary: Option<File>,
+    dotenv: Option<Own>,
+    results: Vec<(&'static str, Own)>,
+    report: Option<Own>,
+}
+
+/// A file of ours, not in its place yet.
+#[derive(Debug)]
+struct Own {
+    place: PathBuf,
+    file: NamedTempFile,
 }
 
 impl Destinations {
-    /// Opens what the environment names.
-    pub fn open(environment: &Environment) -> Result<Self, Error> {
-        Ok(Self { output: open(environment, "GITHUB_OUTPUT")?, summary: open(environment, "GITHUB_STEP_SUMMARY")? })
+    /// Opens what inputs and environment name; relative paths start at `folder`. `step`: whether the CI system's own
+    /// files are ours to write.
+    pub fn open(inputs: &RawInputs, environment: &Environment, folder: &Path, step: bool) -> Result<Self, Error> {
+        let on_gitlab = step && environment.get("GITLAB_CI").is_some_and(|value| value == "true");
+        let dotenv = inputs.dotenv_file.as_deref().or(on_gitlab.then_some("manifest.env"));
+        let own = |input: &str, path: &str| Own::open(&folder.join(path)).map_err(|error| cannot_open(input, path, &error));
+        Ok(Self {
+            output: if step { append(environment, "GITHUB_OUTPUT")? } else { None },
+            summary: if step { append(environment, "GITHUB_STEP_SUMMARY")? } else { None },
+            dotenv: dotenv.map(|path| own("dotenv-file", path)).transpose()?,
+            results: inputs
+                .results_dir
+                .as_deref()
+                .map(|path| results(&folder.join(path)).map_err(|error| cannot_open("results-dir", path, &error)))
+                .transpose()?
+                .unwrap_or_default(),
+            report: inputs.json_file.as_deref().map(|path| own("json-file", path)).transpose()?,
+        })
     }
 
-    /// Writes the outputs of a successful run.
-    pub fn write(mut self, report: &Report) -> Result<(), Error> {
-        if let Some(file) = &mut self.output {
-            let text = github::output_file(&outputs::values(report)).map_err(Error::defect)?;
-            // One write, so that a full disk leaves no half of them.
-            file.write_all(text.as_bytes()).map_err(|error| {
-                Error::new(Exit::Partial, format!("published, but the outputs could not be written: GITHUB_OUTPUT: {error}"))
-                    .with_details(outputs::values(report).into_iter().map(|(name, value)| format!("{name}: {value}")).collect())
-            })?;
-        }
+    /// Writes what a successful run has to say. Nothing is in its place before all of it is written.
+    pub fn write(mut self, report: &Report, warnings: &[String]) -> Result<(), Error> {
+        let values = outputs::values(report);
+        let dotenv = gitlab::dotenv(&values)?;
+        let github = github::output_file(&values).map_err(Error::defect)?;
+        let document = pretty(&json::success(report, warnings));
+        self.write_all(&values, &dotenv, &github, &document).map_err(|error| {
+            Error::new(Exit::Partial, format!("published, but the outputs could not be written: {error}")).with_details(
+                values.iter().filter(|(name, _)| *name != "manifest").map(|(name, value)| format!("{name}: {value}")).collect(),
+            )
+        })?;
         if let Some(file) = &mut self.summary
             && let Err(error) = file.write_all(summary::markdown(report).as_bytes())
         {
@@ -37,13 +72,80 @@ impl Destinations {
         }
         Ok(())
     }
+
+    fn write_all(&mut self, values: &[(&'static str, String)], dotenv: &str, github: &str, document: &str) -> io::Result<()> {
+        let mut complete = Vec::new();
+        for (name, own) in self.results.drain(..) {
+            let value = values.iter().find(|(other, _)| *other == name).map_or("", |(_, value)| value);
+            complete.push(own.filled(value)?);
+        }
+        complete.extend(self.dotenv.take().map(|own| own.filled(dotenv)).transpose()?);
+        complete.extend(self.report.take().map(|own| own.filled(document)).transpose()?);
+        for own in complete {
+            own.moved_to_its_place()?;
+        }
+        // Last, because it cannot be taken back; one write, so that a full disk leaves no half of it.
+        self.output.as_mut().map_or(Ok(()), |file| file.write_all(github.as_bytes()))
+    }
+
+    /// Writes the report of a failed run; nothing else.
+    pub fn write_failure(self, document: &Value) {
+        let Some(own) = self.report else { return };
+        let place = own.place.clone();
+        if let Err(error) = own.filled(&pretty(document)).and_then(Own::moved_to_its_place) {
+            warn!("{} could not be written: {error}", place.display());
+        }
+    }
 }
 
-fn open(environment: &Environment, variable: &str) -> Result<Option<File>, Error> {
+impl Own {
+    fn open(place: &Path) -> io::Result<Self> {
+        // A link is replaced, not followed; what is neither a file nor a link is not ours to replace.
+        if let Ok(metadata) = fs::symlink_metadata(place)
+            && !metadata.is_file()
+            && !metadata.is_symlink()
+        {
+            return Err(io::Error::other("it is there and is no file"));
+        }
+        let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // Whoever reads it may be another user; the umask still applies.
+        let file = tempfile::Builder::new()
+            .prefix(".manifest-action-")
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(folder)?;
+        Ok(Self { place: place.to_owned(), file })
+    }
+
+    fn filled(mut self, text: &str) -> io::Result<Self> {
+        self.file.write_all(text.as_bytes())?;
+        self.file.flush()?;
+        Ok(self)
+    }
+
+    fn moved_to_its_place(self) -> io::Result<()> {
+        self.file.persist(&self.place).map(|_| ()).map_err(|error| error.error)
+    }
+}
+
+/// One file for each output, as Tekton reads results.
+fn results(folder: &Path) -> io::Result<Vec<(&'static str, Own)>> {
+    fs::create_dir_all(folder)?;
+    outputs::OUTPUTS.iter().map(|(name, _)| Ok((*name, Own::open(&folder.join(name))?))).collect()
+}
+
+fn append(environment: &Environment, variable: &str) -> Result<Option<File>, Error> {
     let Some(path) = environment.get(variable).filter(|path| !path.is_empty()) else { return Ok(None) };
-    let file = OpenOptions::new().append(true).create(true).open(path).map_err(|error| {
-        Error::new(Exit::Inputs, format!("cannot open the file that {variable} names: {path}: {error}"))
-            .with_fix("in a container, mount the folder of that file; nothing was contacted")
-    })?;
-    Ok(Some(file))
+    OpenOptions::new().append(true).create(true).open(path).map(Some).map_err(|error| {
+        let wrong = cannot_open(variable, path, &error);
+        wrong.with_fix("in a container, mount the folder of that file")
+    })
+}
+
+fn cannot_open(name: &str, path: &str, error: &io::Error) -> Error {
+    Error::new(Exit::Inputs, format!("cannot open an output file; nothing was contacted: {name}: {path}: {error}"))
+}
+
+fn pretty(document: &Value) -> String {
+    let text = serde_json::to_string_pretty(document).unwrap_or_default();
+    secret::redact(&text).into_owned() + "\n"
 }

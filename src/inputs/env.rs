@@ -1,7 +1,7 @@
 //! Environment variables to inputs: which variable gives which input, on every CI system.
 
 use super::spec::{self, INPUTS, Kind, RawInputs};
-use super::{Environment, Problems};
+use super::{Environment, Problems, drone};
 
 /// Set by GitHub's runner for a container step, not by the user.
 const RUNNERS_OWN: [&str; 2] = ["INPUT_ARGS", "INPUT_ENTRYPOINT"];
@@ -18,6 +18,7 @@ pub struct Read {
 
 /// Reads all inputs from the environment.
 pub fn read(environment: &Environment, problems: &mut Problems) -> Read {
+    let environment = &drone::translate(environment, problems);
     let pairs = INPUTS.iter().filter_map(|input| {
         let value = variables(input.name)
             .iter()
@@ -65,7 +66,12 @@ fn unknown(environment: &Environment) -> Vec<String> {
     for (variable, value) in environment {
         let Some(prefix) = PREFIXES.into_iter().find(|prefix| variable.starts_with(prefix)) else { continue };
         let name = variable.trim_start_matches(prefix).to_ascii_lowercase().replace('_', "-");
-        if name.is_empty() || value.is_empty() || RUNNERS_OWN.contains(&variable.as_str()) || spec::find(&name).is_some() {
+        if name.is_empty()
+            || value.is_empty()
+            || RUNNERS_OWN.contains(&variable.as_str())
+            || drone::KEYS.contains(&variable.as_str())
+            || spec::find(&name).is_some()
+        {
             continue;
         }
         let nearest = INPUTS.iter().map(|input| (strsim::damerau_levenshtein(&name, input.name), input.name)).min();

@@ -2,6 +2,7 @@
 //! in `plan`.
 
 pub mod digests;
+pub mod drone;
 pub mod env;
 pub mod lists;
 pub mod logins;

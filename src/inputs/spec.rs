@@ -62,7 +62,7 @@ inputs! {
     sources "sources" List true "" "images to put in: REF, REF@DIGEST, PLATFORM=REF; {os} {arch} {variant} {platform} stand for each of platforms";
     digests "digests" List true "" "images to put in, by digest: lines, JSON of job outputs, a folder of digest files, or metadata files";
     platforms "platforms" List true "whatever the sources are" "platforms that the index must hold, exactly";
-    missing "missing" Text false "fail" "fail, or skip sources that have not arrived when waiting ends";
+    missing "missing" Text true "fail" "fail, or skip sources that have not arrived when waiting ends";
     annotations "annotations" Lines true "" "KEY=VALUE for the index; manifest-descriptor[PLATFORM]: in front for an entry";
     format "format" Text true "auto" "auto, oci or docker";
     attestations "attestations" Text true "keep" "keep or drop provenance and SBOM entries";
@@ -82,9 +82,9 @@ inputs! {
     ca_file "ca-file" Text true "" "PEM file of certificates to trust as well";
     dry_run "dry-run" Switch true "false" "do everything but write";
     spec "spec" Text false "" "YAML file of many indexes";
-    dotenv_file "dotenv-file" Text false "manifest.env on GitLab" "file for outputs as a GitLab dotenv report";
-    results_dir "results-dir" Text false "" "folder for one file per output, as Tekton reads them";
-    json_file "json-file" Text false "" "file for a report in JSON, on failure too";
+    dotenv_file "dotenv-file" Text true "manifest.env on GitLab" "file for outputs as a GitLab dotenv report";
+    results_dir "results-dir" Text true "" "folder for one file per output, as Tekton reads them";
+    json_file "json-file" Text true "" "file for a report in JSON, on failure too";
     concurrency "concurrency" Text true "16" "requests under way at once, in all";
     log_level "log-level" Text true "info" "error, warn, info, debug or trace";
 }

@@ -112,7 +112,7 @@ impl FromStr for Reference {
         };
         // A colon after the last slash starts a tag; one before it belongs to a port.
         let (name, tag) = match name.rsplit_once(':') {
-            Some((front, tag)) if !tag.contains('/') && !(tag.ends_with(']') && front.contains('[')) => (front, Some(tag)),
+            Some((front, tag)) if !tag.contains(['/', ']']) => (front, Some(tag)),
             _ => (name, None),
         };
         if let Some(tag) = tag {

@@ -7,7 +7,7 @@ mod sources;
 mod template;
 
 use crate::inputs::spec::RawInputs;
-use crate::inputs::{Environment, Problems, env, lists, logins};
+use crate::inputs::{Environment, Problems, lists, logins};
 use crate::oci::{Platform, Reference, Repository};
 use crate::registry::{Settings, transport};
 use annotations::Requested;
@@ -24,6 +24,8 @@ pub struct Source {
     pub reference: Reference,
     /// The platform that was written in front of it.
     pub platform: Option<Platform>,
+    /// The platform that it is meant for, as far as the inputs tell: written in front, or expanded from a template.
+    pub stands_for: Option<Platform>,
     /// What messages call it: the reference, or the file or key that a digest came from.
     pub name: String,
 }
@@ -54,6 +56,8 @@ pub struct Plan {
     pub format: Format,
     /// Whether provenance and SBOM entries stay.
     pub keep_attestations: bool,
+    /// Whether sources that have not arrived when waiting ends are left out.
+    pub skip_missing: bool,
     /// Whether a tag that holds another digest may be moved.
     pub overwrite: bool,
     /// How long to wait in all; zero looks once.
@@ -98,6 +102,7 @@ pub fn make(inputs: &RawInputs, environment: &Environment, folder: &Path) -> Res
         annotations,
         format: format.unwrap_or(Format::Auto),
         keep_attestations: choice(inputs, "attestations", &[("keep", true), ("drop", false)], &mut problems).unwrap_or(true),
+        skip_missing: choice(inputs, "missing", &[("fail", false), ("skip", true)], &mut problems).unwrap_or(false),
         overwrite: switch(inputs, "overwrite", true, &mut problems),
         wait: duration(inputs, "wait", Duration::from_secs(600), &mut problems),
         wait_interval: duration(inputs, "wait-interval", Duration::from_secs(10), &mut problems),
@@ -223,11 +228,6 @@ pub fn log_level(inputs: &RawInputs, environment: &Environment, problems: &mut P
     level.unwrap_or(if asked_by_ci { Level::DEBUG } else { Level::INFO })
 }
 
-/// The inputs of a CI step.
-pub fn read_environment(environment: &Environment, problems: &mut Problems) -> env::Read {
-    env::read(environment, problems)
-}
-
 fn choice<T: Copy>(inputs: &RawInputs, name: &'static str, choices: &[(&str, T)], problems: &mut Problems) -> Option<T> {
     let text = inputs.get(name)?;
     let found = choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, value)| *value);
@@ -249,6 +249,7 @@ fn duration(inputs: &RawInputs, name: &'static str, default: Duration, problems:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inputs::env;
 
     fn inputs(pairs: &[(&str, &str)]) -> RawInputs {
         let mut problems = Problems::default();

@@ -48,7 +48,7 @@ fn references(value: &str, platforms: &[Platform], problems: &mut Problems) -> V
             None => (None, item.text.as_str()),
         };
         if !template::is_template(text) {
-            push(&mut sources, item.line, text, platform, problems);
+            push(&mut sources, item.line, text, platform, None, problems);
         } else if platform.is_some() {
             problems.add_at(
                 INPUT,
@@ -77,7 +77,7 @@ fn expand(sources: &mut Vec<(usize, Source)>, line: usize, text: &str, platforms
                     format!("{one} and {two} both give {reference}: the template needs {{variant}}, {{os}} or another tag"),
                 );
             }
-            _ => push(sources, line, reference, None, problems),
+            _ => push(sources, line, reference, None, Some(&platforms[at]), problems),
         }
     }
 }
@@ -88,10 +88,18 @@ fn as_written(platform: &Platform) -> String {
     if variant.is_empty() { format!("{os}/{architecture}") } else { format!("{os}/{architecture}/{variant}") }
 }
 
-fn push(sources: &mut Vec<(usize, Source)>, line: usize, text: &str, platform: Option<Platform>, problems: &mut Problems) {
+fn push(
+    sources: &mut Vec<(usize, Source)>,
+    line: usize,
+    text: &str,
+    platform: Option<Platform>,
+    expanded: Option<&Platform>,
+    problems: &mut Problems,
+) {
     let reference = text.parse::<Reference>().map_err(|error| format!("{text}: {error}"));
     let Some(reference) = problems.take("sources", Some(line), reference).map(Reference::or_latest) else { return };
-    let source = Source { name: reference.to_string(), reference, platform };
+    let stands_for = platform.as_ref().or(expanded).cloned();
+    let source = Source { name: reference.to_string(), reference, platform, stands_for };
     if let Some((other, _)) =
         sources.iter().find(|(_, other)| other.reference == source.reference && other.platform == source.platform)
     {
@@ -111,7 +119,12 @@ fn by_digest(value: &str, folder: &Path, first: Option<&Repository>, problems: &
             } else {
                 format!("{} from {}", given.digest.short(), given.from)
             };
-            Some(Source { reference: Reference::at(repository, &given.digest), platform: given.platform, name })
+            Some(Source {
+                reference: Reference::at(repository, &given.digest),
+                stands_for: given.platform.clone(),
+                platform: given.platform,
+                name,
+            })
         })
         .collect()
 }

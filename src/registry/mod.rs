@@ -123,17 +123,14 @@ impl Registry {
         let rest = format!("manifests/{}", reference.selector());
         let mut call = Call::new(Method::HEAD, &reference.repository, &rest);
         call.deadline = deadline;
-        let looked = self.call(call).await;
-        match looked {
-            Ok((answer, _)) => match answer.header("docker-content-digest").parse::<Digest>() {
-                Ok(digest) => {
+        match self.call(call).await {
+            Ok((answer, _)) => {
+                // ECR, among others, does not name it: then only the bytes tell.
+                if let Ok(digest) = answer.header("docker-content-digest").parse::<Digest>() {
                     return Ok(Head { digest, media_type: media_type::without_parameters(answer.header("content-type")) });
                 }
-                // ECR, among others, does not name it: then only the bytes tell.
-                Err(_) => {}
-            },
-            Err(error) if error.status == Some(405) => {}
-            // A HEAD has no body, so nobody said why.
+            }
+            // A HEAD that is not allowed; or one that was refused and, having no body, does not say why.
             Err(error) if matches!(error.status, Some(400..=499)) && !matches!(error.status, Some(401 | 404 | 429)) => {}
             Err(error) => return Err(error),
         }

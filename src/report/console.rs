@@ -39,7 +39,7 @@ pub struct Console {
 #[derive(Debug, Default)]
 struct State {
     masked: usize,
-    warnings: usize,
+    warnings: Vec<String>,
     in_group: bool,
 }
 
@@ -49,6 +49,11 @@ impl Console {
         Self { reader, stream, state: Mutex::default() }
     }
 
+    /// What the log is read by.
+    pub fn reader(&self) -> Reader {
+        self.reader
+    }
+
     /// One line.
     pub fn line(&self, text: &str) {
         self.write(|out| push_line(out, text));
@@ -56,16 +61,22 @@ impl Console {
 
     /// A warning: one line, on GitHub an annotation.
     pub fn warning(&self, text: &str) {
-        let annotate = self.reader == Reader::GitHub && {
+        let count = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.warnings += 1;
-            state.warnings <= MOST_WARNINGS
+            state.warnings.push(text.to_owned());
+            state.warnings.len()
         };
+        let annotate = self.reader == Reader::GitHub && count <= MOST_WARNINGS;
         if annotate {
             self.write(|out| push_command(out, "warning", &[("title", "manifest-action")], text));
         } else {
             self.line(&format!("warning: {text}"));
         }
+    }
+
+    /// All warnings so far.
+    pub fn warnings(&self) -> Vec<String> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).warnings.clone()
     }
 
     /// Starts a part of the log that can be folded; ends the one before.

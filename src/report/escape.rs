@@ -75,7 +75,7 @@ mod tests {
         assert_eq!(command_property("a:b,c%"), "a%3Ab%2Cc%25");
         assert_eq!(
             markdown("a|b `c` <img src=x> [l](u)\n# h"),
-            "a&#124;b &#96;c&#96; &lt;img src=x&gt; &#91;l&#93;&#40;u&#41;\\u{a}&#35; h"
+            "a&#124;b &#96;c&#96; &lt;img src=x&gt; &#91;l&#93;&#40;u&#41;&#92;u{a}&#35; h"
         );
     }
 }

@@ -4,6 +4,8 @@ pub mod console;
 pub mod diff;
 pub mod escape;
 pub mod github;
+pub mod gitlab;
+pub mod json;
 pub mod outputs;
 pub mod story;
 pub mod summary;
@@ -22,6 +24,8 @@ pub struct Report {
     pub tags: Vec<(Reference, TagState)>,
     /// The sources, in the order of the plan.
     pub sources: Vec<SourceReport>,
+    /// The sources that were left out, as messages call them.
+    pub skipped: Vec<String>,
     /// Whether nothing was written because that was asked.
     pub dry_run: bool,
     /// Whether a tag moved, or would have.
@@ -39,6 +43,8 @@ pub struct SourceReport {
     pub digest: String,
     /// The platforms that it brought.
     pub platforms: Vec<Platform>,
+    /// What a client downloads, in bytes, where its manifest was read: config and layers as they are stored.
+    pub download: Option<u64>,
     /// When it was there: `None` at the first look.
     pub after: Option<Duration>,
 }
@@ -47,6 +53,11 @@ impl Report {
     /// The first tag's repository by digest, ready to be signed.
     pub fn image(&self) -> String {
         self.tags.first().map(|(tag, _)| Reference::at(&tag.repository, &self.composed.digest).to_string()).unwrap_or_default()
+    }
+
+    /// What a client on this platform downloads, in bytes, if it is known without asking for it.
+    pub fn download(&self, digest: &str) -> Option<u64> {
+        self.sources.iter().find(|source| source.digest == digest).and_then(|source| source.download)
     }
 
     /// The entries that are images: platform and digest, in index order.

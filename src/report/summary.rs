@@ -1,40 +1,94 @@
-//! The job summary: a table in Markdown.
+//! The job summary: what was published, in Markdown, with a picture of the wait.
 
-use super::{Report, escape};
-use crate::report::story;
+use super::{Report, SourceReport, escape, story};
 use crate::secret;
+use bytesize::ByteSize;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 /// GitHub takes 1 MiB a step; nobody reads more than this.
 const LONGEST: usize = 64 << 10;
+/// More bars than this are no picture any more.
+const MOST_BARS: usize = 40;
 
 /// The text to append to `GITHUB_STEP_SUMMARY`.
 pub fn markdown(report: &Report) -> String {
-    let mut text = String::new();
-    let state = match (report.dry_run, report.changed) {
-        (true, true) => "would be published (dry run)",
-        (true, false) | (false, false) => "nothing to change",
-        (false, true) => "published",
-    };
-    let _ = writeln!(text, "### Multi-platform image: {state}\n\n`{}`\n", report.image());
-    text.push_str("| platform | digest |\n|---|---|\n");
-    for (platform, digest) in report.platforms() {
-        let _ = writeln!(text, "| {} | `{digest}` |", escape::markdown(&platform));
+    let mut text = heading(report);
+    text.push_str(&platforms(report));
+    text.push_str(&tags(report));
+    if report.sources.iter().any(|source| source.after.is_some()) {
+        text.push_str(&timeline(&report.sources));
     }
-    text.push_str("\n| tag | |\n|---|---|\n");
-    for (tag, state) in &report.tags {
-        let _ = writeln!(text, "| `{tag}` | {} |", state.name());
+    for skipped in &report.skipped {
+        let _ = writeln!(text, "> [!WARNING]\n> Left out, because it did not arrive: {}\n", escape::markdown(skipped));
     }
-    text.push_str("\n| source | arrived |\n|---|---|\n");
-    for source in &report.sources {
-        let when = source.after.map_or_else(|| "was there".to_owned(), |after| format!("after {}", story::duration(after)));
-        let _ = writeln!(text, "| {} | {when} |", escape::markdown(&source.name));
-    }
-    text.push('\n');
     let text = secret::redact(&text).into_owned();
     if text.len() <= LONGEST {
         return text;
     }
     let cut = text[..text.floor_char_boundary(LONGEST)].rfind('\n').unwrap_or_default();
     format!("{}\n\n… and more\n", &text[..cut])
+}
+
+fn heading(report: &Report) -> String {
+    let state = match (report.dry_run, report.changed) {
+        (true, true) => "🧪 Would be published (dry run)",
+        (_, false) => "✅ Published already, nothing to change",
+        (false, true) => "✅ Published",
+    };
+    format!("### {state}\n\n```text\n{}\n```\n\n", report.image())
+}
+
+fn platforms(report: &Report) -> String {
+    let mut text = "| Platform | Digest | Download | Arrived |\n|:--|:--|--:|--:|\n".to_owned();
+    for (platform, digest) in report.platforms() {
+        let size = report.download(&digest).map_or_else(|| "–".to_owned(), |bytes| ByteSize::b(bytes).display().si().to_string());
+        let source = report.sources.iter().find(|source| source.platforms.iter().any(|other| other.to_string() == platform));
+        let after = source
+            .and_then(|source| source.after)
+            .map_or_else(|| "was there".to_owned(), |after| format!("after {}", story::duration(after)));
+        let _ = writeln!(text, "| **{}** | `{digest}` | {size} | {after} |", escape::markdown(&platform));
+    }
+    let attestations = report.composed.entries.iter().filter(|entry| entry.attests().is_some()).count();
+    if attestations > 0 {
+        let _ = writeln!(text, "\nWith {attestations} attestations (provenance, SBOM).");
+    }
+    text + "\n"
+}
+
+fn tags(report: &Report) -> String {
+    let mut text = "| Tag | |\n|:--|:--|\n".to_owned();
+    for (tag, state) in &report.tags {
+        let _ = writeln!(text, "| `{tag}` | {} |", state.name());
+    }
+    text + "\n"
+}
+
+/// When each source arrived, as a Mermaid diagram: a bar as long as it was waited for.
+fn timeline(sources: &[SourceReport]) -> String {
+    let mut text =
+        "```mermaid\ngantt\n    title When the images arrived (minutes:seconds)\n    dateFormat X\n    axisFormat %M:%S\n"
+            .to_owned();
+    for source in sources.iter().take(MOST_BARS) {
+        let platforms: Vec<String> = source.platforms.iter().map(ToString::to_string).collect();
+        let after = source.after.unwrap_or(Duration::ZERO);
+        // A bar of no length would not be seen.
+        let end = after.as_secs().max(1);
+        let state = if source.after.is_some() { "active" } else { "done" };
+        let _ = writeln!(text, "    {} :{state}, 0, {end}", mermaid(&platforms.join(" ")));
+    }
+    text + "```\n\n"
+}
+
+/// Text that Mermaid takes for nothing but text.
+fn mermaid(text: &str) -> String {
+    text.chars()
+        .map(|character| {
+            if character.is_ascii_alphanumeric() || matches!(character, '/' | '.' | '_' | '-' | '(' | ')') {
+                character
+            } else {
+                ' '
+            }
+        })
+        .collect()
 }

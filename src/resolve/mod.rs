@@ -33,12 +33,14 @@ pub struct Resolved {
     pub arrived: Vec<Arrived>,
     /// For each source, when it was there: `None` at the first look.
     pub after: Vec<Option<Duration>>,
+    /// What did not arrive and is left out, because `missing: skip` says so.
+    pub skipped: Vec<Source>,
 }
 
 impl Resolved {
     /// Whether anything was not there at the first look.
     pub fn waited(&self) -> bool {
-        self.after.iter().any(Option::is_some)
+        self.after.iter().any(Option::is_some) || !self.skipped.is_empty()
     }
 }
 
@@ -69,7 +71,7 @@ impl From<Error> for Stop {
 
 /// A source that did not come.
 struct Absent {
-    name: String,
+    source: Source,
     why: NotYet,
 }
 
@@ -97,7 +99,14 @@ pub async fn sources(
             Err(missing) => absent.push(missing),
         }
     }
-    if absent.is_empty() { Ok(Resolved { arrived, after }) } else { Err(wait.gave_up(&absent, arrived.len())) }
+    if !absent.is_empty() && (!plan.skip_missing || arrived.is_empty()) {
+        return Err(wait.gave_up(&absent, arrived.len()));
+    }
+    for Absent { source, why } in &absent {
+        warn!("{} is left out, as `missing: skip` says: {}", source.name, why.state());
+        progress.arrived(&source.name);
+    }
+    Ok(Resolved { arrived, after, skipped: absent.into_iter().map(|absent| absent.source).collect() })
 }
 
 struct Wait<'a> {
@@ -127,7 +136,7 @@ impl Wait<'_> {
             self.stop_early(source, &why, &mut denied_since)?;
             let now = Instant::now();
             if now >= self.deadline {
-                return Ok(Err(Absent { name: source.name.clone(), why }));
+                return Ok(Err(Absent { source: source.clone(), why }));
             }
             if first {
                 publish::refuse_without_permission(self.registry, self.plan, self.surroundings)?;
@@ -234,7 +243,7 @@ impl Wait<'_> {
         } else {
             format!("{} of {all} sources did not arrive within {}", absent.len(), story::duration(self.plan.wait))
         };
-        let details = absent.iter().map(|absent| format!("missing: {} ({})", absent.name, absent.why.state())).collect();
+        let details = absent.iter().map(|absent| format!("missing: {} ({})", absent.source.name, absent.why.state())).collect();
         if there > 0 {
             warn!("{there} of {all} sources were there; no tag was moved");
         }

@@ -1,0 +1,89 @@
+//! The keys of Drone's `plugins/manifest`, as they reach a plugin (`PLUGIN_…`), in our inputs' words: a drop-in.
+
+use super::{Environment, Problems, lists};
+use crate::oci::Reference;
+
+/// Keys that only that plugin has.
+pub const KEYS: [&str; 3] = ["PLUGIN_TARGET", "PLUGIN_TEMPLATE", "PLUGIN_IGNORE_MISSING"];
+
+/// The environment with that plugin's keys replaced by ours; borrowed settings (`platforms`, `username`, `password`)
+/// have the same names.
+pub fn translate(environment: &Environment, problems: &mut Problems) -> Environment {
+    let set = |name: &str| environment.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
+    let mut ours = environment.clone();
+    if KEYS.iter().all(|key| set(key).is_none()) {
+        return ours;
+    }
+    if set("PLUGIN_SPEC").is_some() {
+        problems.add("spec", "is a template of plugins/manifest, which is not read here: use target and template, or our own inputs tags and sources");
+        ours.remove("PLUGIN_SPEC");
+    }
+    if let Some(target) = set("PLUGIN_TARGET") {
+        ours.insert("PLUGIN_TAGS".to_owned(), tags(target, set("PLUGIN_TAGS"), problems));
+    }
+    if let Some(template) = set("PLUGIN_TEMPLATE") {
+        ours.insert("PLUGIN_SOURCES".to_owned(), source(template));
+    }
+    if let Some(ignore) = set("PLUGIN_IGNORE_MISSING") {
+        let skip = problems.take("ignore_missing", None, lists::switch(ignore)).unwrap_or_default();
+        ours.insert("PLUGIN_MISSING".to_owned(), if skip { "skip" } else { "fail" }.to_owned());
+    }
+    ours
+}
+
+/// `target`, and every bare tag as a tag of its repository.
+fn tags(target: &str, more: Option<&str>, problems: &mut Problems) -> String {
+    let repository =
+        target.parse::<Reference>().map(|reference| reference.repository.to_string()).unwrap_or_else(|_| target.to_owned());
+    let bare = problems.take("tags", None, more.map(|value| lists::items(value, true)).transpose()).flatten().unwrap_or_default();
+    let full = bare
+        .into_iter()
+        .map(|item| if item.text.contains(['/', ':']) { item.text } else { format!("{repository}:{}", item.text) });
+    [target.to_owned()].into_iter().chain(full).collect::<Vec<_>>().join("\n")
+}
+
+/// `OS`, `ARCH`, `VARIANT` stand for the platform, in the tag only: a repository named `ARCH` is left alone.
+fn source(template: &str) -> String {
+    match template.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => {
+            format!("{name}:{}", tag.replace("VARIANT", "{variant}").replace("ARCH", "{arch}").replace("OS", "{os}"))
+        }
+        _ => template.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn translated(pairs: &[(&str, &str)]) -> (Environment, Vec<String>) {
+        let mut problems = Problems::default();
+        let environment = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let ours = translate(&environment, &mut problems);
+        (ours, problems.0.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn plugins_manifest_keys() {
+        let (ours, problems) = translated(&[
+            ("PLUGIN_TARGET", "r.example:5000/OS/app:1.2"),
+            ("PLUGIN_TEMPLATE", "r.example:5000/OS/app:1.2-OS-ARCH-VARIANT"),
+            ("PLUGIN_TAGS", "1,latest"),
+            ("PLUGIN_IGNORE_MISSING", "true"),
+            ("PLUGIN_PLATFORMS", "linux/amd64"),
+        ]);
+        assert_eq!(problems, Vec::<String>::new());
+        assert_eq!(ours["PLUGIN_SOURCES"], "r.example:5000/OS/app:1.2-{os}-{arch}-{variant}");
+        assert_eq!(ours["PLUGIN_MISSING"], "skip");
+        let (ours, _) = translated(&[("PLUGIN_TARGET", "acme/app:1.2"), ("PLUGIN_TAGS", "1,latest,other/app:2")]);
+        assert_eq!(ours["PLUGIN_TAGS"], "acme/app:1.2\ndocker.io/acme/app:1\ndocker.io/acme/app:latest\nother/app:2");
+    }
+
+    #[test]
+    fn a_template_file_is_refused_with_a_pointer() {
+        let (_, problems) = translated(&[("PLUGIN_TARGET", "acme/app:1"), ("PLUGIN_SPEC", "manifest.tmpl")]);
+        assert!(problems[0].contains("target and template"), "{problems:?}");
+        let (ours, problems) = translated(&[("PLUGIN_SPEC", "x"), ("PLUGIN_TAGS", "a")]);
+        assert_eq!((ours["PLUGIN_TAGS"].as_str(), problems.len()), ("a", 0));
+    }
+}
