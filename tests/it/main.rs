@@ -9,6 +9,7 @@
     reason = "in a test a panic is the report; clippy's allow-…-in-tests covers only the test functions themselves"
 )]
 
+mod contract;
 #[allow(dead_code, reason = "the tests that use the rest of it are being written")]
 mod support;
 mod support_works;
