@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The main job, shown from end to end on this machine: a real registry, two per-architecture images of which one comes
 # five seconds late, the step that waits for it, what the step hands on, and the list as another client sees it.
-# Installs what it needs with apt: docker-registry, skopeo, curl, jq. Needs Rust. Cleans up after itself.
+# SUMMARY names a file for the job summary, if you want to look at it. Installs what it needs with apt: docker-registry, skopeo, curl, jq. Needs Rust. Cleans up after itself.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=tests/setup.sh
@@ -66,7 +66,7 @@ late_job=$!
 
 section 'The step'
 touch "$scratch/outputs"
-env -i PATH="$PATH" HOME="$scratch" GITHUB_OUTPUT="$scratch/outputs" \
+env -i PATH="$PATH" HOME="$scratch" GITHUB_OUTPUT="$scratch/outputs" GITHUB_STEP_SUMMARY="${SUMMARY:-$scratch/summary.md}" \
   INPUT_TAGS="$image:1.0,$image:latest" \
   INPUT_SOURCES="$image:1.0-{arch}" \
   INPUT_PLATFORMS="linux/amd64,linux/arm64" \

@@ -124,7 +124,15 @@ async fn run(planned: Planned, console: &Console, progress: &Progress) -> Result
         resolve::sources(registry, plan, surroundings, progress),
         publish::look_at_targets(registry, plan, surroundings)
     )?;
-    let held = if resolved.waited() { look_again(registry, plan, surroundings, &held).await? } else { held };
+    let held = if resolved.waited() {
+        let (held, ()) = tokio::try_join!(
+            look_again(registry, plan, surroundings, &held),
+            resolve::tell_what_moved(registry, &resolved.arrived)
+        )?;
+        held
+    } else {
+        held
+    };
     let checked = check::sources(plan, &resolved.arrived, &resolved.skipped)?;
     let mut warnings = checked.warnings.clone();
     let composed = compose::index(plan, checked)?;

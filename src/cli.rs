@@ -88,7 +88,10 @@ pub async fn run(arguments: impl Iterator<Item = OsString>, environment: &Enviro
     match matches.subcommand() {
         Some(("create", flags)) => {
             let (pairs, problems) = pairs(flags);
-            let invocation = Invocation::create(pairs, problems, environment);
+            let mut invocation = Invocation::create(pairs, problems, environment);
+            if flags.contains_id("password") {
+                invocation.read.warnings.push("--password can be read in the process list: --password-stdin is safer".to_owned());
+            }
             let console = invocation.console.clone();
             let made = app::compose_list(invocation, environment, folder).await;
             made.map_or_else(|exit| exit, |report| print(&report, flags.get_flag("json"), &console.warnings()))

@@ -22,6 +22,9 @@ pub async fn tags(registry: &Registry, composed: &Composed, progress: &Progress)
     let checks = moved.iter().enumerate().map(|(at, tag)| until_it_agrees(registry, composed, tag, at == 0));
     let doubts: Vec<String> = join_all(checks).await.into_iter().filter_map(Result::err).collect();
     if doubts.is_empty() {
+        if !moved.is_empty() {
+            info!("verify   read back as pushed");
+        }
         return Ok(());
     }
     Err(Error::new(Exit::Partial, format!("published, but the registry does not show it after {} s", LAG.as_secs()))

@@ -117,7 +117,7 @@ impl Error {
 
     /// Where: request, answer, and the registry's own words marked as such.
     pub fn place(&self) -> String {
-        let mut place = format!("{} (registry {})", self.request, self.host);
+        let mut place = self.request.clone();
         if let Some(status) = self.status {
             place = format!("{place} → {status}");
             if !self.code().is_empty() {

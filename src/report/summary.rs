@@ -46,7 +46,9 @@ fn platforms(report: &Report) -> String {
         let source = report.sources.iter().find(|source| source.platforms.iter().any(|other| other.to_string() == platform));
         let after = source
             .and_then(|source| source.after)
-            .map_or_else(|| "was there".to_owned(), |after| format!("after {}", story::duration(after)));
+            .map_or_else(|| "at once".to_owned(), |after| format!("after {}", story::duration(after)));
+        // A narrow column would break them in two.
+        let (size, after) = (size.replace(' ', "&nbsp;"), after.replace(' ', "&nbsp;"));
         let _ = writeln!(text, "| **{}** | `{digest}` | {size} | {after} |", escape::markdown(&platform));
     }
     let attestations = report.composed.entries.iter().filter(|entry| entry.attests().is_some()).count();

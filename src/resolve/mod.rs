@@ -15,7 +15,7 @@ use crate::progress::Progress;
 use crate::publish;
 use crate::registry::{self, Kind, Registry};
 use crate::report::story;
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use pauses::Pauses;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
@@ -107,6 +107,25 @@ pub async fn sources(
         progress.arrived(&source.name);
     }
     Ok(Resolved { arrived, after, skipped: absent.into_iter().map(|absent| absent.source).collect() })
+}
+
+/// After a wait: warns of source tags that were moved since they were accepted. The accepted images are published all
+/// the same, because they are what was checked.
+pub async fn tell_what_moved(registry: &Registry, arrived: &[Arrived]) -> Result<(), Error> {
+    let by_tag = arrived.iter().filter(|arrived| arrived.source.reference.digest.is_none());
+    let looks = by_tag.map(|arrived| async move { (arrived, registry.look(&arrived.source.reference, None).await) });
+    for (arrived, look) in join_all(looks).await {
+        if let Ok(head) = look
+            && head.digest != arrived.manifest.digest
+        {
+            let (accepted, now) = (&arrived.manifest.digest, head.digest);
+            warn!(
+                "{} was moved during the wait: it is {now} now, published is {accepted}, which was accepted and checked",
+                arrived.source.name
+            );
+        }
+    }
+    Ok(())
 }
 
 struct Wait<'a> {
