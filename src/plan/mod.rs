@@ -113,7 +113,10 @@ pub fn make(inputs: &RawInputs, environment: &Environment, folder: &Path) -> Res
     if plan.wait_interval.is_zero() {
         problems.add("wait-interval", "must be longer than 0");
     }
-    let settings = settings(inputs, environment, folder, &plan, &mut problems, &mut warnings);
+    let writable =
+        if plan.dry_run { HashSet::new() } else { plan.targets.iter().map(|target| target.repository.clone()).collect() };
+    let first_host = plan.targets.first().map(|target| target.repository.host());
+    let settings = settings(inputs, environment, folder, first_host, writable, &mut problems, &mut warnings);
     if problems.0.is_empty() { Ok(Planned { plan, settings, warnings }) } else { Err(problems) }
 }
 
@@ -176,15 +179,17 @@ fn same_repository(targets: &[Reference], sources: &[Source], problems: &mut Pro
     }
 }
 
-fn settings(
+/// How registries are reached, from inputs. `first_host`: the registry of a login that names none; `writable`: what
+/// will be pushed to.
+pub fn settings(
     inputs: &RawInputs,
     environment: &Environment,
     folder: &Path,
-    plan: &Plan,
+    first_host: Option<&str>,
+    writable: HashSet<Repository>,
     problems: &mut Problems,
     warnings: &mut Vec<String>,
 ) -> Settings {
-    let first_host = plan.targets.first().map(|target| target.repository.host());
     let (logins, heard) = logins::read(inputs, environment, first_host, problems);
     warnings.extend(heard);
     let mut plain_http = HashSet::new();
@@ -198,8 +203,6 @@ fn settings(
         Ok(number @ 1..=256) => Ok(number),
         _ => Err(format!("{text:?} is no number from 1 to 256")),
     });
-    let writable =
-        if plan.dry_run { HashSet::new() } else { plan.targets.iter().map(|target| target.repository.clone()).collect() };
     Settings {
         logins,
         writable,

@@ -1,0 +1,82 @@
+//! `create LIST SOURCE…`: every input is a flag.
+
+use super::GLOBAL;
+use crate::app::{self, Invocation};
+use crate::error::Exit;
+use crate::inputs::spec::{INPUTS, Input, Kind};
+use crate::inputs::{Environment, Problems};
+use crate::report::{Report, json};
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use std::io::{self, Write as _};
+use std::path::Path;
+
+/// The command and its flags.
+pub(super) fn command() -> Command {
+    let flags = INPUTS.iter().filter(|input| !GLOBAL.contains(&input.name)).map(flag);
+    Command::new("create")
+        .about("Compose a list from images, push it, read it back, and print LIST@DIGEST")
+        .arg(Arg::new("LIST").required(true).help("reference to publish, with a tag"))
+        .arg(Arg::new("SOURCE").num_args(0..).help("images to put in: REF, REF@DIGEST, PLATFORM=REF"))
+        .args(flags)
+        .after_help("Every input is a flag; --wait is 0 unless it is given.\n\nExample:\n  manifest-action create ghcr.io/acme/app:1.2 ghcr.io/acme/app:1.2-amd64 ghcr.io/acme/app:1.2-arm64")
+}
+
+/// Composes the list and prints its name.
+pub(super) async fn run(flags: &ArgMatches, environment: &Environment, folder: &Path) -> Exit {
+    let (pairs, problems) = pairs(flags);
+    let mut invocation = Invocation::create(pairs, problems, environment);
+    if flags.contains_id("password") {
+        invocation.read.warnings.push("--password can be read in the process list: --password-stdin is safer".to_owned());
+    }
+    let console = invocation.console.clone();
+    let made = app::compose_list(invocation, environment, folder).await;
+    made.map_or_else(|exit| exit, |report| print(&report, flags.get_flag("json"), &console.warnings()))
+}
+
+/// The flag of an input: switches need no value, lists may be given more than once.
+fn flag(input: &'static Input) -> Arg {
+    let default = if input.name == "wait" { "0" } else { input.default };
+    let help = if default.is_empty() { input.help.to_owned() } else { format!("{} [{default}]", input.help) };
+    let arg = Arg::new(input.name).long(input.name).help(help);
+    match input.kind {
+        Kind::Switch => arg.value_name("BOOLEAN").num_args(0..=1).require_equals(true).default_missing_value("true"),
+        Kind::List | Kind::Lines | Kind::SecretLines => arg.value_name("LINE").action(ArgAction::Append),
+        Kind::Text | Kind::Secret => arg.value_name("VALUE"),
+    }
+}
+
+/// Flags of `create` as pairs of input and value.
+fn pairs(flags: &ArgMatches) -> (Vec<(String, String)>, Problems) {
+    let mut problems = Problems::default();
+    let text =
+        |name: &str| flags.get_many::<String>(name).map(|values| values.map(String::as_str).collect::<Vec<_>>().join("\n"));
+    let lines = |first: Option<String>, rest: Option<String>| [first, rest].into_iter().flatten().collect::<Vec<_>>().join("\n");
+    let given = super::global_pairs(flags, &mut problems);
+    let global = |name: &str| given.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone());
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    for input in INPUTS {
+        let value = match input.name {
+            "tags" => Some(lines(text("LIST"), text("tags"))),
+            "sources" => Some(lines(text("SOURCE"), text("sources"))),
+            "docker-config" => global("docker-config").or_else(|| text("docker-config")),
+            "insecure-registries" => Some(lines(global("insecure-registries"), text("insecure-registries"))),
+            "wait" => Some(text("wait").unwrap_or_else(|| "0".to_owned())),
+            "log-level" => global("log-level").or_else(|| text("log-level")),
+            name if GLOBAL.contains(&name) => global(name),
+            name => text(name),
+        };
+        pairs.extend(value.filter(|value| !value.trim().is_empty()).map(|value| (input.name.to_owned(), value)));
+    }
+    (pairs, problems)
+}
+
+/// The result, alone on stdout.
+fn print(report: &Report, as_json: bool, warnings: &[String]) -> Exit {
+    let mut out = io::stdout().lock();
+    let written = if as_json {
+        writeln!(out, "{:#}", json::success(report, warnings))
+    } else {
+        report.tags.first().map_or(Ok(()), |(tag, _)| writeln!(out, "{tag}@{}", report.composed.digest))
+    };
+    if written.and_then(|()| out.flush()).is_ok() { Exit::Done } else { Exit::Partial }
+}

@@ -1,0 +1,108 @@
+//! The command line, with clap. Every input of the table is a flag; what flags say becomes the same cleaned pairs
+//! that environment variables become.
+
+use crate::app::{self, Invocation};
+use crate::error::Exit;
+use crate::inputs::spec::INPUTS;
+use crate::inputs::{Environment, Problems};
+use crate::report::outputs::OUTPUTS;
+use clap::builder::ValueParser;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use std::ffi::OsString;
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
+
+mod create;
+mod session;
+
+/// Inputs that are flags of every command under their own names; `--cfg`, `--insecure` and others are further ones.
+const GLOBAL: [&str; 3] = ["username", "password", "ca-file"];
+
+/// The command and its help.
+pub fn command() -> Command {
+    Command::new("manifest-action")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Waits for per-architecture images, composes them into one multi-architecture image, pushes it and reads it back.")
+        .after_help(tables())
+        .args([
+            value("cfg", "DIR", "Docker or containers auth file, or its folder"),
+            value("username", "NAME", "user name for the list's registry"),
+            value("password", "PASSWORD", "password for it; --password-stdin keeps it out of the process list"),
+            switch("password-stdin", "read the password from standard input").conflicts_with("password"),
+            switch("debug", "log every request, without secrets"),
+            value("insecure", "HOST", "registry that speaks plain HTTP").action(ArgAction::Append),
+            value("ca-file", "FILE", "PEM file of certificates to trust as well"),
+            switch("json", "print a report in JSON instead of the image's name"),
+            switch("quiet", "say nothing but warnings and errors").conflicts_with("debug"),
+        ])
+        .subcommand(create::command())
+}
+
+fn value(name: &'static str, placeholder: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(placeholder).help(help).global(true).value_parser(ValueParser::string())
+}
+
+fn switch(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).help(help).global(true).action(ArgAction::SetTrue)
+}
+
+/// Parses arguments and runs. Help and mistakes are clap's to print.
+pub async fn run(arguments: impl Iterator<Item = OsString>, environment: &Environment, folder: &Path) -> Exit {
+    let matches = match command().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) => {
+            let wrong = error.use_stderr();
+            // Nobody reads a closed pipe.
+            let _ = if wrong { write!(io::stderr(), "{}", error.render()) } else { write!(io::stdout(), "{}", error.render()) };
+            return if wrong { Exit::Inputs } else { Exit::Done };
+        }
+    };
+    match matches.subcommand() {
+        Some(("create", flags)) => create::run(flags, environment, folder).await,
+        _ => app::compose_list(Invocation::step(environment), environment, folder).await.map_or_else(|exit| exit, |_| Exit::Done),
+    }
+}
+
+/// What the flags of every command say, as pairs of input and value.
+fn global_pairs(flags: &ArgMatches, problems: &mut Problems) -> Vec<(String, String)> {
+    let text =
+        |name: &str| flags.get_many::<String>(name).map(|values| values.map(String::as_str).collect::<Vec<_>>().join("\n"));
+    let from_stdin = flags.get_flag("password-stdin").then(|| problems.take("password", None, password_from_stdin())).flatten();
+    let level = match (flags.get_flag("debug"), flags.get_flag("quiet")) {
+        (true, _) => Some("debug"),
+        (false, true) => Some("warn"),
+        (false, false) => None,
+    };
+    [
+        ("docker-config", text("cfg")),
+        ("username", text("username")),
+        ("password", from_stdin.or_else(|| text("password"))),
+        ("insecure-registries", text("insecure")),
+        ("ca-file", text("ca-file")),
+        ("log-level", level.map(str::to_owned)),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+    .collect()
+}
+
+fn password_from_stdin() -> Result<String, String> {
+    let mut password = String::new();
+    io::stdin().read_to_string(&mut password).map_err(|error| format!("cannot be read from standard input: {error}"))?;
+    let password = password.trim_end_matches(['\r', '\n']).to_owned();
+    if password.is_empty() { Err("standard input is empty".to_owned()) } else { Ok(password) }
+}
+
+/// Inputs and outputs of the CI step, aligned.
+fn tables() -> String {
+    let inputs = INPUTS.iter().map(|input| {
+        let default = if input.default.is_empty() { String::new() } else { format!(" [{}]", input.default) };
+        let later = if input.supported { "" } else { " (not supported yet)" };
+        format!("  {:20} {}{default}{later}", input.name, input.help)
+    });
+    let outputs = OUTPUTS.iter().map(|(name, help)| format!("  {name:20} {help}"));
+    let heading = "Without a command it runs as a CI step: inputs come from environment variables, outputs go where the CI system reads them.\n\nInputs, each looked up as INPUT_NAME, PLUGIN_NAME or MANIFEST_ACTION_NAME [default]:";
+    let inputs = inputs.collect::<Vec<_>>().join("\n");
+    let outputs = outputs.collect::<Vec<_>>().join("\n");
+    format!("{heading}\n{inputs}\n\nOutputs:\n{outputs}")
+}
