@@ -3,6 +3,7 @@
 use crate::advice::{Access, Surroundings};
 use crate::compose::Composed;
 use crate::destinations::Destinations;
+use crate::edit::{self, Base, Edited, Moved};
 use crate::error::{Error, Exit};
 use crate::inputs::env::{self, Read};
 use crate::inputs::{Environment, Problems};
@@ -134,23 +135,33 @@ async fn run(planned: Planned, console: &Console, progress: &Progress) -> Result
         held
     };
     let checked = check::sources(plan, &resolved.arrived, &resolved.skipped)?;
-    let mut warnings = checked.warnings.clone();
-    let composed = compose::index(plan, checked)?;
-    warnings.extend(composed.warnings.clone());
-    for warning in warnings {
-        warn!("{warning}");
-    }
+    checked.warnings.iter().for_each(|warning| warn!("{warning}"));
     console.group("Publish");
-    info!("{}", story::composed(&composed));
-    publish::refuse_overwriting(plan, &composed.digest, &held)?;
+    let Edited { composed, held, changed } = if plan.append {
+        let change =
+            |base: &Base| compose::onto(plan, base, edit::append(&base.entries, &checked.entries)).inspect(tell_composed);
+        edit::until_settled(registry, plan, surroundings, progress, Moved::Merge, change).await?
+    } else {
+        let composed = compose::index(plan, checked)?;
+        tell_composed(&composed);
+        publish::refuse_overwriting(plan, &composed.digest, &held)?;
+        if !plan.dry_run {
+            publish::tags(registry, plan, &composed, &held, surroundings, progress).await?;
+            verify::tags(registry, &composed, progress).await?;
+        }
+        let changed = held.iter().any(|held| held.as_ref() != Some(&composed.digest));
+        Edited { composed, held, changed }
+    };
     if plan.dry_run {
         tell_what_would_change(registry, plan, &composed, &held, surroundings, progress).await?;
-    } else {
-        publish::tags(registry, plan, &composed, &held, surroundings, progress).await?;
-        verify::tags(registry, &composed, progress).await?;
     }
-    let changed = held.iter().any(|held| held.as_ref() != Some(&composed.digest));
+    let changed = changed || (plan.dry_run && held.iter().any(|held| held.as_ref() != Some(&composed.digest)));
     Ok(report(resolved, composed, progress, plan.dry_run, changed, started.elapsed()))
+}
+
+fn tell_composed(composed: &Composed) {
+    composed.warnings.iter().for_each(|warning| warn!("{warning}"));
+    info!("{}", story::composed(composed));
 }
 
 /// After a wait, what the targets hold may be old news.

@@ -45,7 +45,6 @@ pub fn sources(plan: &Plan, arrived: &[Arrived], skipped: &[Source]) -> Result<C
     if !plan.platforms.is_empty() {
         exact_platforms(&plan.platforms, &kept, skipped)?;
     }
-    annotated_entries_exist(plan, &kept)?;
     for member in &kept {
         if member.entry.known_platform().is_some_and(|platform| !platform.is_usual()) {
             warnings.push(format!("{} is for {}, no platform that Go knows", member.from.source.name, name(member.entry)));
@@ -164,28 +163,6 @@ fn exact_platforms(asked: &[Platform], members: &[Member<'_>], skipped: &[Source
     Err(Error::refused("the sources are not what `platforms` asks for")
         .with_details(missing.chain(too_many).chain(there).collect())
         .with_fix("check that each build job built the platform that its name says, or correct `platforms`"))
-}
-
-fn annotated_entries_exist(plan: &Plan, members: &[Member<'_>]) -> Result<(), Error> {
-    let absent = |platform: &&Platform| {
-        !members.iter().any(|member| member.entry.known_platform().is_some_and(|have| have.answers(platform)))
-    };
-    let absent: Vec<String> = plan
-        .annotations
-        .one_entry
-        .iter()
-        .map(|(platform, _)| platform)
-        .filter(absent)
-        .map(|platform| format!("no entry for {platform}"))
-        .collect();
-    if absent.is_empty() {
-        return Ok(());
-    }
-    let entries: Vec<String> =
-        members.iter().filter_map(|member| member.entry.known_platform()).map(ToString::to_string).collect();
-    Err(Error::refused("annotations name entries that are not there")
-        .with_details(absent)
-        .with_fix(format!("the entries are {}", entries.join(", "))))
 }
 
 fn describe(member: &Member<'_>) -> String {

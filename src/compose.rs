@@ -1,9 +1,10 @@
-//! Checked entries to an index: its exact bytes. Pure; the same entries always give the same bytes.
+//! Checked entries to an index, or onto one that is there: the exact bytes. Pure; the same entries always give the same bytes.
 
 use crate::check::Checked;
+use crate::edit::Base;
 use crate::error::Error;
 use crate::oci::manifest::LARGEST_MANIFEST;
-use crate::oci::{Descriptor, Digest, Index, Manifest, json, media_type};
+use crate::oci::{Descriptor, Digest, Index, Manifest, Platform, json, media_type};
 use crate::plan::{Format, Plan};
 use bytes::Bytes;
 
@@ -24,14 +25,45 @@ pub struct Composed {
 
 /// Composes the index that the plan asks for.
 pub fn index(plan: &Plan, checked: Checked) -> Result<Composed, Error> {
-    let Checked { mut entries, unchanged, mut warnings } = checked;
-    if let Some(manifest) = unchanged.filter(|manifest| nothing_asked(plan, manifest)) {
-        let Manifest { media_type, bytes, .. } = manifest;
-        // By SHA-256, whatever algorithm the source was pinned by: that is what registries store by.
-        return Ok(Composed { media_type, digest: Digest::of(&bytes), bytes, entries, warnings });
+    let Checked { entries, unchanged, warnings } = checked;
+    let mut composed = match unchanged.filter(|manifest| nothing_asked(plan, manifest)) {
+        Some(manifest) => as_it_is(manifest, entries),
+        None => new(plan, entries, None)?,
+    };
+    composed.warnings.splice(0..0, warnings);
+    Ok(composed)
+}
+
+/// What a tag holds, with other entries: as it is where nothing differs, else with all else of the old index kept.
+pub fn onto(plan: &Plan, base: &Base, entries: Vec<Descriptor>) -> Result<Composed, Error> {
+    match (&base.manifest, base.index()) {
+        (Some(manifest), Some(index)) if index.manifests == entries && nothing_asked(plan, manifest) => {
+            Ok(as_it_is(manifest.clone(), entries))
+        }
+        (Some(manifest), Some(index)) => {
+            let composed = new(plan, entries, Some(index))?;
+            let same = composed.entries == index.manifests && composed.media_type == manifest.media_type;
+            let annotated = plan.annotations.index.iter().all(|(key, value)| index.annotations.get(key) == Some(value));
+            // Annotations that it carries already are no reason to write it anew.
+            Ok(if same && annotated { as_it_is(manifest.clone(), composed.entries) } else { composed })
+        }
+        _ => new(plan, entries, None),
     }
-    annotate(plan, &mut entries);
-    let media_type = format(plan, &entries)?;
+}
+
+fn as_it_is(manifest: Manifest, entries: Vec<Descriptor>) -> Composed {
+    let Manifest { media_type, bytes, .. } = manifest;
+    // By SHA-256, whatever algorithm it was asked for by: that is what registries store by.
+    Composed { media_type, digest: Digest::of(&bytes), bytes, entries, warnings: Vec::new() }
+}
+
+/// An index of these entries; `old` gives what is not about entries.
+fn new(plan: &Plan, mut entries: Vec<Descriptor>, old: Option<&Index>) -> Result<Composed, Error> {
+    let mut warnings = Vec::new();
+    annotate(plan, &mut entries)?;
+    let mut annotations = old.map(|index| index.annotations.clone()).unwrap_or_default();
+    annotations.extend(plan.annotations.index.clone());
+    let media_type = format(plan, &entries, !annotations.is_empty())?;
     let docker = entries.iter().filter(|entry| media_type::is_docker(&entry.media_type)).count();
     if docker > 0 && docker < entries.len() {
         warnings.push(
@@ -39,7 +71,10 @@ pub fn index(plan: &Plan, checked: Checked) -> Result<Composed, Error> {
                 .to_owned(),
         );
     }
-    let index = Index::new(media_type, entries, plan.annotations.index.clone());
+    let index = match old {
+        Some(old) => Index { media_type: media_type.to_owned(), manifests: entries, annotations, ..old.clone() },
+        None => Index::new(media_type, entries, annotations),
+    };
     let bytes = Bytes::from(json::pretty(&index).map_err(Error::defect)?);
     if bytes.len() > LARGEST_MANIFEST {
         return Err(Error::refused(format!("the index would have {} bytes, registries take {LARGEST_MANIFEST}", bytes.len()))
@@ -58,18 +93,33 @@ fn nothing_asked(plan: &Plan, manifest: &Manifest) -> bool {
     plan.annotations.is_empty() && format_fits
 }
 
-fn annotate(plan: &Plan, entries: &mut [Descriptor]) {
+fn annotate(plan: &Plan, entries: &mut [Descriptor]) -> Result<(), Error> {
+    let answers = |entry: &Descriptor, platform: &Platform| entry.known_platform().is_some_and(|have| have.answers(platform));
+    let absent = plan
+        .annotations
+        .one_entry
+        .iter()
+        .map(|(platform, _)| platform)
+        .filter(|platform| !entries.iter().any(|entry| answers(entry, platform)));
+    let absent: Vec<String> = absent.map(|platform| format!("no entry for {platform}")).collect();
+    if !absent.is_empty() {
+        let there: Vec<String> = entries.iter().filter_map(|entry| entry.known_platform()).map(ToString::to_string).collect();
+        return Err(Error::refused("annotations name entries that are not there")
+            .with_details(absent)
+            .with_fix(format!("the entries are {}", there.join(", "))));
+    }
     for entry in entries {
         entry.annotations.extend(plan.annotations.entries.clone());
         for (platform, annotations) in &plan.annotations.one_entry {
-            if entry.known_platform().is_some_and(|have| have.answers(platform)) {
+            if answers(entry, platform) {
                 entry.annotations.extend(annotations.clone());
             }
         }
     }
+    Ok(())
 }
 
-fn format(plan: &Plan, entries: &[Descriptor]) -> Result<&'static str, Error> {
+fn format(plan: &Plan, entries: &[Descriptor], annotated: bool) -> Result<&'static str, Error> {
     let oci_only: Vec<String> = entries
         .iter()
         .filter(|entry| entry.needs_oci())
@@ -77,7 +127,7 @@ fn format(plan: &Plan, entries: &[Descriptor]) -> Result<&'static str, Error> {
         .collect();
     match plan.format {
         Format::Oci => Ok(media_type::OCI_INDEX),
-        Format::Auto if oci_only.is_empty() && plan.annotations.is_empty() => Ok(media_type::DOCKER_LIST),
+        Format::Auto if oci_only.is_empty() && !annotated => Ok(media_type::DOCKER_LIST),
         Format::Auto => Ok(media_type::OCI_INDEX),
         Format::Docker if oci_only.is_empty() => Ok(media_type::DOCKER_LIST),
         Format::Docker => {

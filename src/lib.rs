@@ -11,7 +11,7 @@
 //! - [`cli`], [`app`]: arguments, and the order of the stages
 //! - [`inputs`]: environment variables to cleaned text; [`plan`]: what it means, all problems at once
 //! - [`resolve`]: waits for the sources and learns what they bring; [`check`]: the guards; [`compose`]: the bytes
-//! - [`publish`], [`verify`]: moves tags, reads them back
+//! - [`publish`], [`verify`]: moves tags, reads them back; [`edit`]: changes to a list that is there
 //! - [`report`]: the result as data, and one file per format; [`destinations`]: the files it goes to
 //! - [`oci`]: the specs' nouns; [`registry`]: the distribution API
 //! - [`error`], [`advice`]: the one error that a user sees, and what to do about it; [`progress`], [`signals`]: how far
@@ -33,6 +33,7 @@ pub mod check;
 pub mod cli;
 pub mod compose;
 pub mod destinations;
+pub mod edit;
 pub mod error;
 pub mod inputs;
 pub mod logging;

@@ -62,10 +62,10 @@ impl Progress {
         self.lock().waiting_for.clone()
     }
 
-    /// Notes what became of a tag.
+    /// Notes what became of a tag. One that was moved does not count as unchanged when it is looked at again.
     pub fn tag(&self, tag: &Reference, state: TagState) {
         for (other, old) in &mut self.lock().tags {
-            if other == tag {
+            if other == tag && !(*old == TagState::Moved && state == TagState::Unchanged) {
                 *old = state;
             }
         }

@@ -14,11 +14,14 @@ use futures_util::future::{join_all, try_join_all};
 use futures_util::stream::FuturesUnordered;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
-use tracing::{info, warn};
+use tracing::{debug, info};
 
 /// How long a registry may take to see the children that it just showed us.
 const LAG: Duration = Duration::from_secs(60);
-const LAG_PAUSE: Duration = Duration::from_secs(2);
+/// How long it may take to agree that the bytes are those of their digest.
+const DOUBT: Duration = Duration::from_secs(10);
+const FIRST_LAG_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_LAG_PAUSE: Duration = Duration::from_secs(4);
 
 /// What a tag held when it was looked at: nothing, or a digest.
 pub type Held = Option<Digest>;
@@ -159,15 +162,21 @@ impl Publication<'_> {
     /// Pushes, with patience for a registry that does not see yet what it showed us a moment ago.
     async fn put(&self, reference: &Reference) -> Result<(), registry::Error> {
         let started = Instant::now();
+        let mut pause = FIRST_LAG_PAUSE;
         loop {
             let Composed { media_type, bytes, digest, .. } = self.composed;
-            match self.registry.put_manifest(reference, media_type, bytes, digest).await {
-                Err(error) if error.misses_content() && started.elapsed() < LAG => {
-                    warn!("{reference}: the registry does not see all images yet, trying again");
-                    sleep(LAG_PAUSE).await;
-                }
-                settled => return settled,
+            let settled = self.registry.put_manifest(reference, media_type, bytes, digest).await;
+            let patience = match &settled {
+                Err(error) if error.misses_content() => LAG,
+                Err(error) if error.doubts_content() => DOUBT,
+                _ => return settled,
+            };
+            if started.elapsed() + pause > patience {
+                return settled;
             }
+            debug!("{reference}: the registry does not see all that it holds, trying again");
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_LAG_PAUSE);
         }
     }
 
@@ -196,6 +205,11 @@ impl Publication<'_> {
         }
         failed
     }
+}
+
+/// The error of a target that could not be read.
+pub fn cannot_read(registry: &Registry, error: &registry::Error, target: &Reference, surroundings: &Surroundings<'_>) -> Error {
+    failure(registry, error, &format!("read {target}"), Access::Pull, surroundings)
 }
 
 fn failure(registry: &Registry, error: &registry::Error, what: &str, access: Access, surroundings: &Surroundings<'_>) -> Error {

@@ -39,10 +39,16 @@ fn flag(input: &'static Input) -> Arg {
     let help = if default.is_empty() { input.help.to_owned() } else { format!("{} [{default}]", input.help) };
     let arg = Arg::new(input.name).long(input.name).help(help);
     match input.kind {
-        Kind::Switch => arg.value_name("BOOLEAN").num_args(0..=1).require_equals(true).default_missing_value("true"),
+        // `docker manifest create` calls it so.
+        Kind::Switch if input.name == "append" => switch_flag(arg).visible_alias("amend"),
+        Kind::Switch => switch_flag(arg),
         Kind::List | Kind::Lines | Kind::SecretLines => arg.value_name("LINE").action(ArgAction::Append),
         Kind::Text | Kind::Secret => arg.value_name("VALUE"),
     }
+}
+
+fn switch_flag(arg: Arg) -> Arg {
+    arg.value_name("BOOLEAN").num_args(0..=1).require_equals(true).default_missing_value("true")
 }
 
 /// Flags of `create` as pairs of input and value.

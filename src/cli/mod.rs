@@ -12,7 +12,9 @@ use std::ffi::OsString;
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
+mod annotate;
 mod create;
+mod remove;
 mod session;
 
 /// Inputs that are flags of every command under their own names; `--cfg`, `--insecure` and others are further ones.
@@ -36,6 +38,8 @@ pub fn command() -> Command {
             switch("quiet", "say nothing but warnings and errors").conflicts_with("debug"),
         ])
         .subcommand(create::command())
+        .subcommand(annotate::command())
+        .subcommand(remove::command())
 }
 
 fn value(name: &'static str, placeholder: &'static str, help: &'static str) -> Arg {
@@ -59,6 +63,8 @@ pub async fn run(arguments: impl Iterator<Item = OsString>, environment: &Enviro
     };
     match matches.subcommand() {
         Some(("create", flags)) => create::run(flags, environment, folder).await,
+        Some(("annotate", flags)) => annotate::run(flags, environment, folder).await,
+        Some(("remove", flags)) => remove::run(flags, environment, folder).await,
         _ => app::compose_list(Invocation::step(environment), environment, folder).await.map_or_else(|exit| exit, |_| Exit::Done),
     }
 }

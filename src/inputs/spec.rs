@@ -66,7 +66,7 @@ inputs! {
     annotations "annotations" Lines true "" "KEY=VALUE for the index; manifest-descriptor[PLATFORM]: in front for an entry";
     format "format" Text true "auto" "auto, oci or docker";
     attestations "attestations" Text true "keep" "keep or drop provenance and SBOM entries";
-    append "append" Switch false "false" "start from what the first tag holds";
+    append "append" Switch true "false" "start from what the first tag holds";
     overwrite "overwrite" Switch true "true" "false: refuse to move a tag that holds another digest";
     wait "wait" Text true "10m" "how long to wait in all for the sources; 0 looks once";
     wait_interval "wait-interval" Text true "10s" "longest pause between two looks at one source";

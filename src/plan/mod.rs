@@ -56,6 +56,8 @@ pub struct Plan {
     pub format: Format,
     /// Whether provenance and SBOM entries stay.
     pub keep_attestations: bool,
+    /// Whether to start from what the first tag holds.
+    pub append: bool,
     /// Whether sources that have not arrived when waiting ends are left out.
     pub skip_missing: bool,
     /// Whether a tag that holds another digest may be moved.
@@ -66,6 +68,26 @@ pub struct Plan {
     pub wait_interval: Duration,
     /// Whether to write nothing.
     pub dry_run: bool,
+}
+
+impl Plan {
+    /// A plan to change what one tag holds.
+    pub fn edit(list: &Reference) -> Self {
+        Self {
+            targets: vec![list.clone()],
+            sources: Vec::new(),
+            platforms: Vec::new(),
+            annotations: Requested::default(),
+            format: Format::Auto,
+            keep_attestations: true,
+            append: true,
+            skip_missing: false,
+            overwrite: true,
+            wait: Duration::ZERO,
+            wait_interval: Duration::from_secs(1),
+            dry_run: false,
+        }
+    }
 }
 
 /// A plan and the way to carry it out.
@@ -102,6 +124,7 @@ pub fn make(inputs: &RawInputs, environment: &Environment, folder: &Path) -> Res
         annotations,
         format: format.unwrap_or(Format::Auto),
         keep_attestations: choice(inputs, "attestations", &[("keep", true), ("drop", false)], &mut problems).unwrap_or(true),
+        append: switch(inputs, "append", false, &mut problems),
         skip_missing: choice(inputs, "missing", &[("fail", false), ("skip", true)], &mut problems).unwrap_or(false),
         overwrite: switch(inputs, "overwrite", true, &mut problems),
         wait: duration(inputs, "wait", Duration::from_secs(600), &mut problems),

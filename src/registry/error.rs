@@ -86,6 +86,12 @@ impl Error {
         self.said.as_ref().map_or("", |said| &said.code)
     }
 
+    /// Whether the registry found other bytes than we sent, or read its own store while another writer was at it
+    /// (distribution answers so when two push the same content at once).
+    pub fn doubts_content(&self) -> bool {
+        self.status == Some(400) && self.code() == "DIGEST_INVALID"
+    }
+
     /// Whether the registry says that something an index names is not stored.
     pub fn misses_content(&self) -> bool {
         matches!(self.status, Some(400 | 404))

@@ -36,7 +36,7 @@ pub(super) async fn entries(
     Ok(Arrived { source: source.clone(), manifest, entries })
 }
 
-/// The entry for a plain image, its platform from its config, written normalised.
+/// The entry for a plain image: its config is read, if it has one that tells a platform.
 async fn plain(
     wait: &Wait<'_>,
     source: &Source,
@@ -44,31 +44,44 @@ async fn plain(
     image: &ImageManifest,
     deadline: Option<Instant>,
 ) -> Result<Descriptor, Stop> {
-    let refused = |why: String| Stop::from(Error::refused(format!("{}: {why}", source.name)));
-    let configured = if media_type::is_image_config(&image.config.media_type) {
-        let bytes = wait
-            .registry
-            .config(&source.reference.repository, &image.config, deadline)
-            .await
-            .map_err(|error| wait.sort(&error, source, true))?;
-        ImageConfig::parse(&bytes).map_err(|why| refused(format!("its config cannot be read: {why}")))?.platform
-    } else if source.platform.is_some() {
-        Platform::default()
-    } else {
-        let kind = if image.artifact_type.is_empty() { &image.config.media_type } else { &image.artifact_type };
-        let error = Error::refused(format!("{} is no image: it is an artifact of type {kind:?}", source.name));
-        return Err(Stop::from(error.with_fix("leave it out; if it does run somewhere, write PLATFORM= in front of it")));
+    let mut config = None;
+    if media_type::is_image_config(&image.config.media_type) {
+        let read = wait.registry.config(&source.reference.repository, &image.config, deadline).await;
+        config = Some(read.map_err(|error| wait.sort(&error, source, true))?);
+    }
+    plain_entry(&source.name, manifest, image, config.as_deref(), source.platform.as_ref()).map_err(Stop::from)
+}
+
+/// The entry for a plain image, its platform from its config, written normalised. `config`: `None` for an artifact;
+/// `stated`: the platform that the user wrote, which fills in what the config leaves open.
+pub(crate) fn plain_entry(
+    name: &str,
+    manifest: &Manifest,
+    image: &ImageManifest,
+    config: Option<&[u8]>,
+    stated: Option<&Platform>,
+) -> Result<Descriptor, Error> {
+    let configured = match config {
+        Some(bytes) => {
+            ImageConfig::parse(bytes).map_err(|why| Error::refused(format!("{name}: its config cannot be read: {why}")))?.platform
+        }
+        None if stated.is_some() => Platform::default(),
+        None => {
+            let kind = if image.artifact_type.is_empty() { &image.config.media_type } else { &image.artifact_type };
+            return Err(Error::refused(format!("{name} is no image: it is an artifact of type {kind:?}"))
+                .with_fix("leave it out; if it does run somewhere, write PLATFORM= in front of it"));
+        }
     };
-    let platform = match &source.platform {
+    let platform = match stated {
         None => configured,
         Some(stated) => configured.filled_from(stated).ok_or_else(|| {
-            let error = Error::refused(format!("{} is for {configured}, not for {stated} as the inputs say", source.name));
-            Stop::from(error.with_fix("correct the platform in front of the source, or build it for that platform"))
+            Error::refused(format!("{name} is for {configured}, not for {stated} as the inputs say"))
+                .with_fix("correct the platform in front of the source, or build it for that platform")
         })?,
     };
     if !platform.is_known() {
-        let error = Error::refused(format!("{}: its config does not say what platform it is for", source.name));
-        return Err(Stop::from(error.with_fix("write PLATFORM= in front of the source")));
+        return Err(Error::refused(format!("{name}: its config does not say what platform it is for"))
+            .with_fix("write PLATFORM= in front of the source"));
     }
     let mut entry = manifest.descriptor();
     entry.platform = Some(platform.normalized());

@@ -16,6 +16,7 @@ use crate::publish;
 use crate::registry::{self, Kind, Registry};
 use crate::report::story;
 use futures_util::future::{join_all, try_join_all};
+pub(crate) use learn::plain_entry;
 use pauses::Pauses;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};

@@ -10,6 +10,7 @@
 )]
 
 mod contract;
+mod edit;
 #[allow(dead_code, reason = "the tests that use the rest of it are being written")]
 mod support;
 mod support_works;

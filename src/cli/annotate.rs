@@ -1,0 +1,82 @@
+//! `annotate LIST ENTRY`: changes one entry of a list in the registry.
+
+use super::session::{Session, named};
+use crate::edit::{self, Annotation, Base, Moved, Named};
+use crate::error::{Error, Exit};
+use crate::inputs::{Environment, lists};
+use crate::oci::media_type;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use std::cell::RefCell;
+use std::path::Path;
+
+/// The command and its flags.
+pub(super) fn command() -> Command {
+    let part = |name: &'static str, help: &'static str| Arg::new(name).long(name).value_name("VALUE").help(help);
+    Command::new("annotate")
+        .about("Change one entry of a list in the registry, and print LIST@DIGEST")
+        .arg(Arg::new("LIST").required(true).help("reference of the list, with a tag"))
+        .arg(Arg::new("ENTRY").required(true).help("reference, digest or platform of the entry"))
+        .args([
+            part("os", "operating system, as GOOS"),
+            part("arch", "architecture, as GOARCH"),
+            part("variant", "CPU variant; an empty value clears it"),
+            part("os-version", "Windows build; an empty value clears it"),
+            part("os-features", "Windows features, comma-separated").action(ArgAction::Append),
+            part("annotation", "KEY=VALUE for the entry; an empty value removes it").action(ArgAction::Append),
+        ])
+        .after_help("It is refused when somebody else moves the tag meanwhile.\n\nExample:\n  manifest-action annotate ghcr.io/acme/app:1.2 ghcr.io/acme/app:1.2-armv6 --variant v6")
+}
+
+/// Changes the entry.
+pub(super) async fn run(flags: &ArgMatches, environment: &Environment, folder: &Path) -> Exit {
+    let text = |name: &str| flags.get_one::<String>(name).cloned();
+    let list = text("LIST").unwrap_or_default();
+    let (session, references) = match Session::open(flags, environment, folder, &[("LIST", &list)], true) {
+        Ok(opened) => opened,
+        Err(exit) => return exit,
+    };
+    let Some(list) = references.first() else { return Exit::Inputs };
+    let change = match asked(flags) {
+        Ok(change) => change,
+        Err(why) => return session.fail(&Error::new(Exit::Inputs, why)),
+    };
+    let entry = match named(&session, list, &text("ENTRY").unwrap_or_default()).await {
+        Ok(named) => RefCell::new(named),
+        Err(error) => return session.fail(&error),
+    };
+    let name = list.to_string();
+    let apply = |base: &Base| {
+        let is_docker = base.manifest.as_ref().is_some_and(|manifest| manifest.media_type == media_type::DOCKER_LIST);
+        if is_docker && !change.annotations.is_empty() {
+            return Err(Error::refused(format!("{name} is a Docker manifest list, which has no place for annotations"))
+                .with_fix("create it anew with `--format oci`"));
+        }
+        let at = edit::find(&name, &base.entries, &entry.borrow())?;
+        // From the first round on the entry is its digest: the change may be of the platform that named it.
+        let digest = base.entries.get(at).map(|entry| entry.digest.to_string()).unwrap_or_default();
+        entry.replace(Named::Digest(digest));
+        edit::annotate(&name, &base.entries, &entry.borrow(), &change)
+    };
+    session.edit(list, Moved::Refuse, apply).await
+}
+
+fn asked(flags: &ArgMatches) -> Result<Annotation, String> {
+    let text = |name: &str| flags.get_one::<String>(name).cloned();
+    let many = |name: &str| flags.get_many::<String>(name).map(|values| values.cloned().collect::<Vec<_>>().join("\n"));
+    let features = many("os-features")
+        .map(|value| value.split([',', '\n']).map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect());
+    let pairs = many("annotation").map(|value| lists::pairs(&value)).transpose().map_err(|why| format!("--annotation: {why}"))?;
+    let change = Annotation {
+        os: text("os"),
+        architecture: text("arch"),
+        variant: text("variant"),
+        os_version: text("os-version"),
+        os_features: features,
+        annotations: pairs.unwrap_or_default().into_iter().map(|(_, key, value)| (key, value)).collect(),
+    };
+    if change == Annotation::default() {
+        Err("nothing to change: give --os, --arch, --variant, --os-version, --os-features or --annotation".to_owned())
+    } else {
+        Ok(change)
+    }
+}

@@ -1,0 +1,40 @@
+//! `remove LIST PLATFORM|DIGEST…`: takes entries out of a list in the registry.
+
+use super::session::{Session, named};
+use crate::edit::{self, Base, Moved, Named};
+use crate::error::Exit;
+use crate::inputs::Environment;
+use clap::{Arg, ArgMatches, Command};
+use std::cell::Cell;
+use std::path::Path;
+
+/// The command and its arguments.
+pub(super) fn command() -> Command {
+    Command::new("remove")
+        .about("Take entries out of a list in the registry, each with its attestations, and print LIST@DIGEST")
+        .arg(Arg::new("LIST").required(true).help("reference of the list, with a tag"))
+        .arg(Arg::new("ENTRY").required(true).num_args(1..).help("platform, digest or reference of an entry"))
+        .after_help("Example:\n  manifest-action remove ghcr.io/acme/app:1.2 linux/s390x")
+}
+
+/// Removes the entries.
+pub(super) async fn run(flags: &ArgMatches, environment: &Environment, folder: &Path) -> Exit {
+    let text = |name: &str| flags.get_one::<String>(name).map_or("", String::as_str);
+    let opened = Session::open(flags, environment, folder, &[("LIST", text("LIST"))], true);
+    let (session, references) = match opened {
+        Ok(opened) => opened,
+        Err(exit) => return exit,
+    };
+    let Some(list) = references.first() else { return Exit::Inputs };
+    let mut entries: Vec<Named> = Vec::new();
+    for entry in flags.get_many::<String>("ENTRY").into_iter().flatten() {
+        match named(&session, list, entry).await {
+            Ok(named) => entries.push(named),
+            Err(error) => return session.fail(&error),
+        }
+    }
+    // After the first round an entry may be gone because we removed it.
+    let again = Cell::new(false);
+    let change = |base: &Base| edit::remove(&list.to_string(), &base.entries, &entries, again.replace(true));
+    session.edit(list, Moved::Merge, change).await
+}
