@@ -95,11 +95,19 @@ fn without_repetitions(all: Vec<Member<'_>>) -> Result<Vec<Member<'_>>, Error> {
                     ])
                     .with_fix("check that every build job pushes under its own tag and hands on its own digest"));
             }
-            Some(twin) if twin.entry.platform == member.entry.platform => {}
+            Some(twin) if same_platform(twin.entry, member.entry) => {}
             _ => distinct.push(member),
         }
     }
     Ok(distinct)
+}
+
+/// By meaning: one source may write `arm64` where another writes `arm64/v8`.
+fn same_platform(one: &Descriptor, other: &Descriptor) -> bool {
+    match (&one.platform, &other.platform) {
+        (Some(one), Some(other)) => one.same(other),
+        (one, other) => one == other,
+    }
 }
 
 /// Drops attestations when asked, and those whose image is not in the list, unless a lone source stays as it is.
