@@ -13,5 +13,7 @@ mod contract;
 mod edit;
 #[allow(dead_code, reason = "the tests that use the rest of it are being written")]
 mod support;
+
+mod compose;
 mod support_works;
 mod wire;

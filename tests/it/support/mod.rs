@@ -10,6 +10,7 @@
 //! | [`proxy`], [`rules`], [`gate`], [`clock`] | a proxy before a registry: faults, conditions, counters |
 //! | [`liar`] | a server that says anything, right or wrong |
 //! | [`step`], [`running`], [`github`] | our binary, and what the CI system makes of its output |
+//! | [`scene`] | registry, client and proxy together, and a step that goes through them |
 //! | [`skopeo`] | a foreign reader of what was published |
 
 pub mod background;
@@ -28,6 +29,7 @@ pub mod proxy_http;
 pub mod registry;
 pub mod rules;
 pub mod running;
+pub mod scene;
 pub mod skopeo;
 pub mod step;
 pub mod token;
