@@ -6,6 +6,8 @@ cd "$(dirname "$0")/.."
 # shellcheck source=tests/setup.sh
 . tests/setup.sh
 need_packages docker-registry skopeo podman
+# Any client of Docker will do; its package would drive out the one of a machine that has Docker from elsewhere.
+command -v docker >/dev/null || need_packages docker.io
 if ! cargo nextest --version >/dev/null 2>&1; then
   section 'Installing cargo-nextest'
   cargo install --locked --quiet cargo-nextest

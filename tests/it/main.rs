@@ -14,6 +14,8 @@ mod edit;
 #[allow(dead_code, reason = "the tests that use the rest of it are being written")]
 mod support;
 
+mod clients;
 mod compose;
+mod golden;
 mod support_works;
 mod wire;

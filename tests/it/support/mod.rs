@@ -11,11 +11,12 @@
 //! | [`liar`] | a server that says anything, right or wrong |
 //! | [`step`], [`running`], [`github`] | our binary, and what the CI system makes of its output |
 //! | [`scene`] | registry, client and proxy together, and a step that goes through them |
-//! | [`skopeo`] | a foreign reader of what was published |
+//! | [`skopeo`], [`clients`] | foreign readers of what was published |
 
 pub mod background;
 pub mod certs;
 pub mod client;
+pub mod clients;
 pub mod clock;
 pub mod gate;
 pub mod github;
