@@ -14,8 +14,10 @@ mod edit;
 #[allow(dead_code, reason = "the tests that use the rest of it are being written")]
 mod support;
 
+mod checks;
 mod clients;
 mod compose;
+mod digests;
 mod golden;
 mod support_works;
 mod wire;

@@ -1,0 +1,140 @@
+//! The input `digests`: every form gives the same list, and what would lose an architecture is refused unasked.
+
+use crate::support::images::Image;
+use crate::support::running::Ran;
+use crate::support::scene::{REPO, Scene};
+use crate::support::step::Step;
+use serde_json::json;
+
+/// Two images that have no tag; their digests, sorted as files of these names are.
+async fn two(scene: &Scene) -> [String; 2] {
+    let mut digests = [scene.push(&Image::oci("linux/amd64"), "").await, scene.push(&Image::oci("linux/arm64"), "").await];
+    digests.sort();
+    digests
+}
+
+fn metadata(name: &str, digest: &str) -> serde_json::Value {
+    json!({
+        "buildx.build.provenance": {"buildType": "https://mobyproject.org/buildkit@v1"},
+        "buildx.build.ref": "builder/builder0/abc",
+        "containerimage.config.digest": format!("sha256:{}", "0".repeat(64)),
+        "containerimage.digest": digest,
+        "image.name": name,
+    })
+}
+
+fn hex(digest: &str) -> &str {
+    digest.trim_start_matches("sha256:")
+}
+
+fn says_that_nothing_tells_how_many(ran: &Ran) -> usize {
+    ran.commands().iter().filter(|command| command.name == "warning" && command.data.contains("how many digests")).count()
+}
+
+#[tokio::test]
+async fn every_form_gives_the_same_list() {
+    let scene = Scene::new().await;
+    let [one, two] = two(&scene).await;
+    let name = format!("{0}/{REPO}:1,{0}/{REPO}:latest", scene.proxy.host());
+    let bake = json!({"app-one": metadata(&name, &one), "app-two": metadata(&name, &two), "buildx.build.warnings": {}});
+    let build = [metadata(&name, &one), metadata("", &two)].map(|file| file.to_string());
+    let outputs = json!({"digest-1": one, "version": "1.2.3", "digest-2": two, "pushed": "true"}).to_string();
+    let lines = format!("# of the two jobs\n{one}\n\n{two}\n");
+    let full = format!("{},{}", scene.reference(&one), scene.reference(&two));
+    let array = json!([one, two]).to_string();
+    type Files<'a> = Vec<(String, &'a str)>;
+    let forms: [(&str, &str, Files<'_>); 9] = [
+        ("lines", &lines, vec![]),
+        ("references", &full, vec![]),
+        ("job outputs", &outputs, vec![]),
+        ("array", &array, vec![]),
+        ("folder", "digests", vec![(format!("digests/{}", hex(&two)), ""), (format!("digests/{}", hex(&one)), "")]),
+        (
+            "folder with algorithms",
+            "./d",
+            vec![(format!("d/sha256-{}", hex(&one)), ""), (format!("d/sha256-{}", hex(&two)), ""), ("d/.keep".into(), "")],
+        ),
+        ("build metadata", "meta/*.json", vec![("meta/b.json".into(), &build[1]), ("meta/a.json".into(), &build[0])]),
+        ("files", "meta/1.json,meta/2.json", vec![("meta/1.json".into(), &build[0]), ("meta/2.json".into(), &build[1])]),
+        ("bake", "bake.json", vec![]),
+    ];
+    let mut composed = Vec::new();
+    for (form, value, files) in forms {
+        let mut step = scene.step("1").input("digests", value).file("bake.json", bake.to_string());
+        for (path, content) in files {
+            step = step.file(&path, content);
+        }
+        let ran = step.input("dry-run", "true").run().await.ok();
+        assert_eq!(says_that_nothing_tells_how_many(&ran), 1, "{form}: {}", ran.stdout);
+        composed.push((form, ran.output("digest").expect("an output")));
+    }
+    assert!(composed.iter().all(|(_, digest)| *digest == composed[0].1), "{composed:?}");
+
+    // It is the list that the two make as sources, and a run that writes publishes it.
+    let ran = scene.step_of(&[&one, &two]).run().await.ok();
+    assert_eq!(ran.output("digest").as_ref(), Some(&composed[0].1));
+    assert_eq!(
+        scene.entries("1").await.iter().map(|entry| entry["digest"].clone()).collect::<Vec<_>>(),
+        [json!(one), json!(two)]
+    );
+}
+
+#[tokio::test]
+async fn the_warning_is_gone_with_platforms() {
+    let scene = Scene::new().await;
+    let digests = two(&scene).await.join(",");
+    let ran = scene.step("1").input("digests", &digests).input("platforms", "linux/amd64,linux/arm64").run().await.ok();
+    assert_eq!(says_that_nothing_tells_how_many(&ran), 0, "{}", ran.stdout);
+}
+
+#[tokio::test]
+async fn a_platform_in_front_or_as_a_key_is_held_against_the_image() {
+    let scene = Scene::new().await;
+    let digest = scene.push(&Image::oci("linux/arm"), "").await;
+    for value in [format!("linux/arm/v6={digest}"), json!({"linux/arm/v6": digest}).to_string()] {
+        let ran = scene.step("1").input("digests", &value).run().await.ok();
+        assert_eq!(ran.output("platforms").as_deref(), Some("linux/arm/v6"), "{value}");
+    }
+    for value in [format!("linux/amd64={digest}"), json!({"linux/amd64": digest}).to_string()] {
+        let ran = scene.step("1").input("digests", &value).run().await.fails(5);
+        assert!(ran.stdout.contains("is for linux/arm/v7, not for linux/amd64"), "{}", ran.stdout);
+    }
+}
+
+#[tokio::test]
+async fn what_would_lose_an_architecture_is_refused_before_any_request() {
+    let scene = Scene::new().await;
+    let [one, two] = two(&scene).await;
+    let ours = metadata(&scene.reference("1"), &one).to_string();
+    let theirs = metadata(&format!("{}/{REPO}-api:1", scene.proxy.host()), &two).to_string();
+    let step = || {
+        let step = scene.step("1").file("empty/.gitkeep", "").file("apps/app.json", &ours).file("apps/app-api.json", &theirs);
+        step.file("nested/digests-amd64/x", "").file("unpushed.json", r#"{"buildx.build.ref": "x"}"#)
+    };
+    let empty_output = json!({"amd64": one, "arm64": ""}).to_string();
+    let null_output = json!({"amd64": one, "arm64": null}).to_string();
+    let nested_output = json!({"amd64": {"outputs": {"digest": one}}}).to_string();
+    let short = format!("{one}\n{}", &two[..40]);
+    let bad_name: fn(Step) -> Step = |step| step.file("empty/not-a-digest", "");
+    let as_it_is: fn(Step) -> Step = |step| step;
+    for (value, change, words) in [
+        (empty_output.as_str(), as_it_is, ["digests", "\"arm64\" is empty"]),
+        (&null_output, as_it_is, ["digests", "\"arm64\" is empty"]),
+        (&nested_output, as_it_is, ["digests", "\"amd64\" is nested"]),
+        ("{}", as_it_is, ["digests", "holds no digest"]),
+        ("empty", as_it_is, ["digests, line 1", "the folder empty is empty"]),
+        ("empty", bad_name, ["digests, line 1", "empty/not-a-digest is no digest"]),
+        ("nested", as_it_is, ["digests, line 1", "nested/digests-amd64 is a folder"]),
+        ("apps/*.json", as_it_is, ["digests, line 1: app-api.json", "acme/app-api:1"]),
+        ("unpushed.json", as_it_is, ["digests, line 1: unpushed.json", "was the image pushed?"]),
+        ("none/*.json", as_it_is, ["digests, line 1", "none/*.json: no such file"]),
+        (&short, as_it_is, ["digests, line 2", "64 hex digits"]),
+    ] {
+        let ran = change(step()).input("digests", value).run().await.fails(2);
+        for word in words {
+            assert!(ran.stdout.contains(word), "{value}: {word:?} is missing:\n{}", ran.stdout);
+        }
+        assert_eq!(ran.raw_output_file().as_deref(), Some(""), "{value}");
+    }
+    assert_eq!(scene.proxy.requests(), 0, "{}", scene.proxy.log_text());
+}
