@@ -117,21 +117,26 @@ impl Publication<'_> {
         const AT_ONCE: usize = 4;
         let mut waiting = tags.iter();
         let mut under_way = FuturesUnordered::new();
-        let mut failed: Option<Error> = None;
+        let mut failed: Option<(&Reference, registry::Error)> = None;
         loop {
             while failed.is_none() && under_way.len() < AT_ONCE {
                 let Some(tag) = waiting.next() else { break };
-                under_way.push(self.tag(tag));
+                under_way.push(async move { self.tag(tag).await.map_err(|error| (*tag, error)) });
             }
             match under_way.next().await {
                 Some(Ok(())) => {}
-                Some(Err(error)) => failed = failed.or(Some(error)),
-                None => return failed.map_or(Ok(()), Err),
+                Some(Err(failure)) => failed = failed.or(Some(failure)),
+                None => break,
             }
+        }
+        // Told only now that it is known what became of those that were under way.
+        match failed {
+            None => Ok(()),
+            Some((tag, error)) => Err(self.error(&error, tag).await),
         }
     }
 
-    async fn tag(&self, tag: &Reference) -> Result<(), Error> {
+    async fn tag(&self, tag: &Reference) -> Result<(), registry::Error> {
         self.progress.tag(tag, TagState::Unknown);
         match self.put(tag).await {
             Ok(()) => {
@@ -141,21 +146,23 @@ impl Publication<'_> {
             }
             Err(error) => {
                 self.progress.tag(tag, self.state_after(tag, &error).await);
-                Err(self.error(&error, tag).await)
+                Err(error)
             }
         }
     }
 
-    /// A refusal is certain; a broken connection leaves it open whether the tag moved.
+    /// A refusal is certain; a broken connection leaves it open whether the tag moved, and a write that was taken and
+    /// stored as something else has moved it somewhere.
     async fn state_after(&self, tag: &Reference, error: &registry::Error) -> TagState {
         if error.status.is_some_and(|status| status < 500) {
             return TagState::Failed;
         }
+        let taken = matches!(error.kind, Kind::DigestMismatch(_));
         match self.registry.look(tag, None).await {
             Ok(head) if head.digest == self.composed.digest => TagState::Moved,
-            Ok(_) => TagState::Failed,
-            Err(error) if error.may_be_missing() => TagState::Failed,
-            Err(_) => TagState::Unknown,
+            Ok(_) if !taken => TagState::Failed,
+            Err(error) if !taken && error.may_be_missing() => TagState::Failed,
+            _ => TagState::Unknown,
         }
     }
 
