@@ -19,5 +19,7 @@ mod clients;
 mod compose;
 mod digests;
 mod golden;
+mod outputs;
+mod publishing;
 mod support_works;
 mod wire;
