@@ -26,26 +26,24 @@ pub fn items(value: &str, commas: bool) -> Result<Vec<Item>, String> {
     Ok(pieces.filter(|(_, text)| !text.is_empty()).map(|(line, text)| Item { line, text: text.to_owned() }).collect())
 }
 
+/// A line of a list of pairs, and its key and value, or what is wrong with it.
+pub type Pair = (usize, Result<(String, String), String>);
+
 /// `KEY=VALUE` pairs: lines, a JSON array of such texts, or a JSON object.
-pub fn pairs(value: &str) -> Result<Vec<(usize, String, String)>, String> {
+pub fn pairs(value: &str) -> Result<Vec<Pair>, String> {
     if value.trim_start().starts_with('{') {
         let object: serde_json::Map<String, Value> = serde_json::from_str(value).map_err(|error| not_json(&error))?;
-        return object
-            .into_iter()
-            .enumerate()
-            .map(|(at, (key, value))| match value {
-                Value::String(text) => Ok((at + 1, key, text)),
-                _ => Err(format!("the value of {key:?} must be a text")),
-            })
-            .collect();
+        let pairs = object.into_iter().enumerate().map(|(at, (key, value))| match value {
+            Value::String(text) => (at + 1, Ok((key, text))),
+            _ => (at + 1, Err(format!("the value of {key:?} must be a text"))),
+        });
+        return Ok(pairs.collect());
     }
-    items(value, false)?
-        .into_iter()
-        .map(|item| match item.text.split_once('=') {
-            Some((key, value)) if !key.trim().is_empty() => Ok((item.line, key.trim().to_owned(), value.trim().to_owned())),
-            _ => Err(format!("line {} is no KEY=VALUE", item.line)),
-        })
-        .collect()
+    let pairs = items(value, false)?.into_iter().map(|item| match item.text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => (item.line, Ok((key.trim().to_owned(), value.trim().to_owned()))),
+        _ => (item.line, Err("no KEY=VALUE".to_owned())),
+    });
+    Ok(pairs.collect())
 }
 
 fn json_items(value: &str) -> Result<Vec<Item>, String> {
@@ -109,13 +107,14 @@ mod tests {
 
     #[test]
     fn key_value_pairs() {
-        let expected = vec![(1, "a".to_owned(), "b=c,d".to_owned())];
+        let expected = vec![(1, Ok(("a".to_owned(), "b=c,d".to_owned())))];
         for value in ["a=b=c,d", "a = b=c,d", r#"{"a": "b=c,d"}"#, r#"["a=b=c,d"]"#] {
             assert_eq!(pairs(value).unwrap(), expected, "{value}");
         }
-        for bad in ["a", "=b", r#"{"a": 1}"#, r#"{"a""#] {
-            assert!(pairs(bad).is_err(), "{bad}");
+        for bad in ["a", "=b", r#"{"a": 1}"#] {
+            assert!(pairs(bad).unwrap()[0].1.is_err(), "{bad}");
         }
+        assert!(pairs(r#"{"a""#).is_err());
     }
 
     #[test]

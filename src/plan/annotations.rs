@@ -34,7 +34,8 @@ enum Level {
 pub(super) fn read(value: Option<&str>, problems: &mut Problems, warnings: &mut Vec<String>) -> Requested {
     let mut requested = Requested::default();
     let pairs = value.map(lists::pairs).transpose();
-    for (line, name, value) in problems.take(INPUT, None, pairs).flatten().unwrap_or_default() {
+    for (line, pair) in problems.take(INPUT, None, pairs).flatten().unwrap_or_default() {
+        let Some((name, value)) = problems.take(INPUT, Some(line), pair) else { continue };
         let Some((levels, key)) = problems.take(INPUT, Some(line), parse(&name)) else { continue };
         for level in levels {
             let place = match level {

@@ -154,7 +154,7 @@ async fn all_that_is_wrong_is_told_in_one_run_before_any_request() {
             &format!("# fine:\n{host}/{REPO}:amd64\nlinux={host}/{REPO}:x\n{host}/{REPO}:{{arc}}\n{host}/{REPO}:amd64"),
         )
         .input("platforms", "linux/amd64\nlinux/x86_64\namd64")
-        .input("annotations", "ok=1\nnovalue")
+        .input("annotations", "ok=1\nnovalue\n=nokey")
         .input("format", "docker")
         .input("attestations", "perhaps")
         .input("wait", "10 parsecs")
@@ -176,7 +176,9 @@ async fn all_that_is_wrong_is_told_in_one_run_before_any_request() {
         "sources, line 5: ",
         "platforms, line 2: linux/x86_64 stands twice",
         "platforms, line 3: ",
-        "annotations: line 2 ",
+        "annotations, line 2: ",
+        "annotations, line 3: ",
+        "format: docker: a Docker manifest list has no place for annotations",
         "attestations: \"perhaps\"",
         "wait: \"10 parsecs\"",
         "wait-interval: ",
@@ -185,7 +187,7 @@ async fn all_that_is_wrong_is_told_in_one_run_before_any_request() {
         "concurrency: \"0\"",
         "log-level: \"loud\"",
         "ca-file: ",
-        "17 inputs are wrong; nothing was contacted",
+        "19 inputs are wrong; nothing was contacted",
     ] {
         assert!(ran.stdout.contains(problem), "{problem:?} is missing:\n{}", ran.stdout);
     }
