@@ -1,0 +1,68 @@
+# shellcheck shell=bash
+# What every script in this folder shares; sourced, from the root of the project.
+set -euo pipefail
+
+CACHE=$PWD/target/tools
+export IMAGE=ghcr.io/org/manifest-action
+# shellcheck disable=SC2034 # read by those that source this
+VERSION=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+PATH=$CACHE/bin:$CACHE/venv/bin:$CACHE/node/node_modules/.bin:$PATH
+
+# shellcheck source=tests/setup.sh
+. tests/setup.sh
+
+# check WHAT COMMAND…: one line when it holds; when not, what it printed, and the end.
+check() {
+  local what=$1 log=$TMP/check.log
+  shift
+  if "$@" >"$log" 2>&1; then
+    echo "ok - $what"
+  else
+    echo "not ok - $what (exit $?: $*)"
+    tail -n 100 "$log"
+    # What the command before had to say, where a check looks at that.
+    [[ ! -f $TMP/log ]] || { section "The last run's log" && tail -n 100 "$TMP/log"; }
+    exit 1
+  fi
+}
+
+# gives STATUS COMMAND…: whether the command ends with just that status.
+gives() {
+  local want=$1 got=0
+  shift
+  "$@" || got=$?
+  [[ $got == "$want" ]] || { echo "exit $got, not $want" && return 1; }
+}
+
+# lacks FILE TEXT: whether a readable file is without that text.
+lacks() { [[ -r $1 ]] && ! grep -qF -- "$2" "$1"; }
+
+# eventually SECONDS COMMAND…: looks until it holds or time is up.
+eventually() {
+  local end=$((SECONDS + $1))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    ((SECONDS < end)) || { echo "not within time: $*" >&2 && return 1; }
+    sleep 0.1
+  done
+}
+
+# build TAG DOCKERFILE CONTEXT [OPTION…]: quiet unless it fails.
+build() {
+  local tag=$1 file=$2 context=$3
+  shift 3
+  docker build --network host --tag "$tag" --file "$file" "$@" "$context" >"$TMP/build.log" 2>&1 ||
+    { tail -n 60 "$TMP/build.log" && return 1; }
+}
+
+# push_app REPOSITORY:TAG ARCH: a tiny image for that architecture, built and pushed as a CI job does it.
+push_app() {
+  docker build --quiet --platform "linux/$2" --tag "$1" tests/ci/app >/dev/null
+  docker push --quiet "$1" >/dev/null
+}
+
+# holds REFERENCE: the platforms of an index, as another client reads them.
+holds() {
+  skopeo inspect --raw --tls-verify=false --authfile "$DOCKER_CONFIG/config.json" "docker://$1" |
+    jq -r '[.manifests[].platform | .os + "/" + .architecture] | join(",")'
+}
