@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Whole workflows, run by act: the example of the README, Gitea's and Forgejo's, and one that waits and fails.
+# Run by run.sh.
+. tests/ci/lib.sh
+
+# A repository of its own with each workflow, for the registry of these tests.
+project=$TMP/act
+mkdir -p "$project/.github/workflows" "$TMP/action"
+cp tests/ci/app/Dockerfile "$project"
+for workflow in examples/ci/github.yml examples/ci/gitea.yml tests/ci/act/waiting.yml; do
+  sed -E "s#(ghcr.io|gitea.example.com)/acme/app#$REGISTRY/act/app#; s#registry: ghcr.io#registry: $REGISTRY#" \
+    "$workflow" >"$project/.github/workflows/$(basename "$workflow")"
+done
+# The job that the README's step comes after.
+printf '  build:\n    runs-on: ubuntu-latest\n    steps: [{run: "true"}]\n' >>"$project/.github/workflows/gitea.yml"
+git -C "$project" init --quiet --initial-branch main
+git -C "$project" add .
+git -C "$project" -c user.name=tester -c user.email=tester@example.com commit --quiet --message "chore: start"
+sha=$(git -C "$project" rev-parse HEAD)
+cp -r action.yml action "$TMP/action"
+
+# workflow FILE: one run of it; the log in $TMP/log.
+workflow() {
+  HOME=$TMP/home act push --directory "$project" --workflows "$project/.github/workflows/$1" \
+    --platform ubuntu-24.04=manifest-action-test/runner --platform ubuntu-24.04-arm=manifest-action-test/runner \
+    --platform ubuntu-latest=manifest-action-test/runner --pull=false --network host --rm --concurrent-jobs 4 \
+    --actor "$USERNAME" --secret "GITHUB_TOKEN=$PASSWORD" --secret "REGISTRY_TOKEN=$PASSWORD" \
+    --local-repository "org/manifest-action@v1=$TMP/action" \
+    --local-repository "docker/login-action@v4=$PWD/tests/ci/act/login-action" \
+    --local-repository "docker/build-push-action@v6=$PWD/tests/ci/act/build-push-action" >"$TMP/log" 2>&1 ||
+    { cat "$TMP/log" && return 1; }
+}
+mkdir -p "$TMP/home"
+
+check "the README's workflow runs: a matrix builds, the action composes, a later job pulls by the digest" \
+  workflow github.yml
+check "… its tags hold both platforms" test "$(holds "$REGISTRY/act/app:1.4.0") $(holds "$REGISTRY/act/app:latest")" = \
+  "linux/amd64,linux/arm64 linux/amd64,linux/arm64"
+check "… with the login that docker/login-action left" grep -q 'is handed to the container' "$TMP/log"
+
+check "an action that starts first waits for the images of another job" workflow waiting.yml
+check "… it did wait" grep -qi 'manifest.*wait' "$TMP/log"
+check "… its tag holds both platforms" test "$(holds "$REGISTRY/act/app:waited")" = linux/amd64,linux/arm64
+check "… the image that never came left no tag" gives 1 holds "$REGISTRY/act/app:refused"
+check "… and its job saw the failure" grep -q 'refused.*Job succeeded' "$TMP/log"
+
+push_app "$REGISTRY/act/app:$sha-amd64" amd64
+push_app "$REGISTRY/act/app:$sha-arm64" arm64
+check "the step for Gitea and Forgejo runs" workflow gitea.yml
+check "… its tag holds both platforms" test "$(holds "$REGISTRY/act/app:latest")" = linux/amd64,linux/arm64

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# action.yml, run as GitHub's runner runs it: its folders, mounts, variables and paths. Run by run.sh.
+. tests/ci/lib.sh
+
+repository=$REGISTRY/github/app
+push_app "$repository:amd64" amd64
+push_app "$repository:arm64" arm64
+
+# A machine on which docker/login-action has run, one on which it has not, one that keeps logins in helpers.
+machine() { mkdir -p "$TMP/$1/.docker" && printf '%s' "${2-}" >"$TMP/$1/.docker/config.json"; }
+login=$(jq -c .auths "$DOCKER_CONFIG/config.json")
+machine with-login "{\"auths\": $login}"
+machine with-helper "{\"auths\": {\"$REGISTRY\": {}}, \"credsStore\": \"desktop\",
+  \"credHelpers\": {\"123.dkr.ecr.eu-central-1.amazonaws.com\": \"ecr-login\"}}"
+mkdir -p "$TMP/without-login"
+
+# act_on MACHINE [OPTION…] NAME=VALUE…: one run of the action; the log in $TMP/log, the rest in $TMP/work/result.json.
+act_on() {
+  local home=$TMP/$1
+  shift
+  rm -rf "$TMP/work"
+  HOME=$home python tests/ci/github_runner.py "$TMP/work" "$@" >"$TMP/log" 2>&1 || { cat "$TMP/log" && return 1; }
+  sed -i '/^::add-mask::/d' "$TMP/log" # the runner does not show these
+}
+result() { jq -r "$1" "$TMP/work/result.json"; }
+# ended STATUS: with that status, and with nothing of the login left behind.
+ended() { test "$(result .exit)" = "$1" && test "$(result '.left | length')" = 0; }
+good=("sources=$repository:{arch}" "platforms=linux/amd64,linux/arm64")
+
+check "a login on the machine reaches the container" act_on with-login "tags=$repository:1" "${good[@]}"
+check "… the step succeeds and leaves nothing behind" ended 0
+check "… the login itself is still there" test -s "$TMP/with-login/.docker/config.json"
+check "… and is not in the log" lacks "$TMP/log" "$(jq -r '.[].auth' <<<"$login")"
+check "… the output digest is the tag's" test "$(result .outputs.digest)" = \
+  "$(skopeo inspect --raw --tls-verify=false --authfile "$DOCKER_CONFIG/config.json" "docker://$repository:1" | sha256sum | sed 's/\(.*\)  -/sha256:\1/')"
+check "… the tag holds both platforms" test "$(holds "$repository:1")" = linux/amd64,linux/arm64
+for output in media-type size image images platforms digests manifest changed; do
+  check "… the output $output is set: $(result ".outputs[\"$output\"]" | head -c 60)" test -n "$(result ".outputs[\"$output\"]")"
+done
+check "… the summary names the digest" grep -qF "$(result .outputs.digest)" <(result .summary)
+check "an engine pulls by that digest" docker pull --quiet "$(result .outputs.image)"
+
+check "in a container: job the login reaches it too" \
+  act_on with-login --container manifest-action-test/runner "tags=$repository:2" "${good[@]}"
+# Such a job's home is the runner's _github_home, where the login step of the same job has written.
+check "… (no login was made in that job, so it is refused)" ended 6
+mkdir -p "$TMP/job/_temp/_github_home" && cp -r "$TMP/with-login/.docker" "$TMP/job/_temp/_github_home/"
+check "… made there" python tests/ci/github_runner.py --container manifest-action-test/runner "$TMP/job" "tags=$repository:2" "${good[@]}"
+check "… it succeeds and leaves nothing behind" jq -e '.exit == 0 and .left == []' "$TMP/job/result.json"
+
+check "without a login the inputs' is used" \
+  act_on without-login "tags=$repository:3" "${good[@]}" "username=$USERNAME" "password=$PASSWORD"
+check "… it succeeds and leaves nothing behind" ended 0
+check "… and says that there was none" grep -q 'No Docker login at' "$TMP/log"
+check "… the password is not in the log" lacks "$TMP/log" "$PASSWORD"
+
+check "a login in a helper cannot follow" act_on with-helper "tags=$repository:4" "${good[@]}"
+check "… the step is denied and leaves nothing behind" ended 6
+check "… the log names the helpers" grep -q 'credential helpers.*"desktop".*"ecr-login"' "$TMP/log"
+check "… and the way out" grep -q 'give the inputs username and password' "$TMP/log"
+check "… no tag was made" gives 1 holds "$repository:4"
+
+check "bad inputs end the step" act_on with-login "tags=$repository:5" 'sources=::no reference' wait=soon
+check "… with status 2, leaving nothing behind" ended 2
+check "… no output is set" test "$(result '[.outputs[]] | join("")')" = ""
+check "… sources is named" grep -q sources "$TMP/log"
+check "… wait is named" grep -q wait "$TMP/log"
+
+check "the tags of docker/metadata-action are the default" \
+  act_on with-login --set-env "DOCKER_METADATA_OUTPUT_TAGS=$repository:6" "${good[@]}"
+check "… it succeeds" ended 0
