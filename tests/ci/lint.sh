@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Linters and schemas for everything that is not Rust, and what must agree with what. Run by run.sh.
+. tests/ci/lib.sh
+
+mapfile -t scripts < <(git ls-files --cached --others --exclude-standard '*.sh' .ci)
+check "shellcheck: ${#scripts[@]} scripts" shellcheck --external-sources "${scripts[@]}"
+check "hadolint: the Dockerfiles" hadolint Dockerfile tests/ci/app/Dockerfile tests/ci/images/*.Dockerfile
+check "zizmor, pedantic: action.yml and the workflows" \
+  zizmor --offline --persona pedantic --no-progress --quiet action.yml .github/workflows
+for file in action.yml .github/workflows/*.yml; do
+  check "action-validator: $file" action-validator "$file"
+done
+
+# schema NAME FILE…: against the schema that the system's makers publish.
+schema() {
+  local name=$1 transform=()
+  shift
+  [[ $name != gitlab-ci && $name != azure-pipelines ]] || transform=(--data-transform "$name")
+  check "schema $name: $*" check-jsonschema --builtin-schema "vendor.$name" "${transform[@]}" "$@"
+}
+schema github-actions action.yml
+schema github-workflows .github/workflows/*.yml examples/ci/github.yml examples/ci/gitea.yml
+# The component is two documents, what it takes and what it gives, which are looked at one by one.
+csplit --quiet --prefix "$TMP/component-" --suffix-format %d.yml templates/manifest.yml '/^---$/'
+schema gitlab-ci "$TMP"/component-*.yml examples/ci/gitlab.yml examples/ci/gitlab-component.yml
+schema woodpecker-ci examples/ci/woodpecker.yml
+schema drone-ci examples/ci/drone.yml
+schema azure-pipelines examples/ci/azure.yml
+schema circle-ci examples/ci/circleci.yml
+schema buildkite examples/ci/buildkite.yml
+
+# quotes FILE: whether the README holds that file's text, whole.
+quotes() { [[ $(<README.md) == *"$(<"$1")"* ]]; }
+for file in examples/ci/*; do
+  check "the README shows $file as it is" quotes "$file"
+done
+for file in action.yml templates/manifest.yml; do
+  check "$file runs the image of this version" grep -qE "ghcr.io/org/manifest-action:$VERSION\$" "$file"
+done
+python tests/ci/forwarded.py
