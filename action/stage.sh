@@ -1,8 +1,9 @@
 #!/bin/sh
 # Copies the job's Docker login to where the action's container sees it.
 #
-# A container step has neither the machine's home nor its temp folder. What it shares with a script step, on GitHub's
-# runner of any age, under its Kubernetes hooks, on act, Gitea and Forgejo, is the folder of $GITHUB_OUTPUT.
+# A container step has neither the machine's home nor its temp folder. What it shares with a script step on every runner,
+# GitHub's of any age, under its Kubernetes hooks, and act, of which Gitea's and Forgejo's are made, is the folder of
+# $GITHUB_OUTPUT: both must be able to write there. On a runner where it is not so, the program says what is missing.
 # POSIX sh, because a job's own container (docker:cli, alpine) may have no bash. No JSON tool, for the same reason:
 # the whole file is copied, and the program says which helper it cannot call when it needs one.
 set -eu
