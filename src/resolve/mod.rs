@@ -182,12 +182,15 @@ impl Wait<'_> {
 
     /// One look: the manifest, and all that it names.
     async fn look(&self, source: &Source, first: bool) -> Result<Arrived, Stop> {
-        if first {
+        if self.plan.wait.is_zero() {
             return self.read(source, None).await;
         }
-        // A look that hangs must not outlive the deadline.
+        // A look that hangs must not outlive the deadline, be it the first.
         let look = async {
-            self.registry.look(&source.reference, Some(self.deadline)).await.map_err(|error| self.sort(&error, source, false))?;
+            if !first {
+                let head = self.registry.look(&source.reference, Some(self.deadline)).await;
+                head.map_err(|error| self.sort(&error, source, false))?;
+            }
             self.read(source, Some(self.deadline)).await
         };
         let late = || Stop::NotYet(NotYet::Incomplete("the registry did not answer before waiting ended".to_owned()));
@@ -213,8 +216,9 @@ impl Wait<'_> {
             Kind::NotFound if part => Stop::NotYet(NotYet::Incomplete(format!("{} is not there", error.request))),
             Kind::NotFound => Stop::NotYet(NotYet::Missing),
             Kind::Denied => Stop::NotYet(NotYet::Denied(Box::new(error.clone()))),
-            // A registry that never answered is more likely misspelt than late.
-            Kind::Server | Kind::Timeout | Kind::Unreachable(_) | Kind::UnknownHost | Kind::Throttled { .. }
+            // A registry that never answered is more likely misspelt than late; one that asks for a pause that is too
+            // long would be asked again in vain.
+            Kind::Server | Kind::Timeout | Kind::Unreachable(_) | Kind::UnknownHost | Kind::Throttled { retry_after: None }
                 if known && !self.plan.wait.is_zero() =>
             {
                 Stop::NotYet(NotYet::Trouble(Box::new(error.clone())))
