@@ -22,4 +22,5 @@ mod golden;
 mod outputs;
 mod publishing;
 mod support_works;
+mod waiting;
 mod wire;

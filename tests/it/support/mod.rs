@@ -9,6 +9,7 @@
 //! | [`images`], [`indexes`] | tiny real images, and lists of them as BuildKit and Docker push them |
 //! | [`proxy`], [`rules`], [`gate`], [`clock`] | a proxy before a registry: faults, conditions, counters |
 //! | [`liar`] | a server that says anything, right or wrong |
+//! | [`scene`] | the usual registry, proxy and step together |
 //! | [`step`], [`running`], [`github`] | our binary, and what the CI system makes of its output |
 //! | [`scene`] | registry, client and proxy together, and a step that goes through them |
 //! | [`skopeo`], [`clients`] | foreign readers of what was published |
@@ -31,6 +32,7 @@ pub mod registry;
 pub mod rules;
 pub mod running;
 pub mod scene;
+pub mod pair;
 pub mod skopeo;
 pub mod step;
 pub mod token;

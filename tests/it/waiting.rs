@@ -1,0 +1,240 @@
+//! Waiting for images: when it looks, when it stops, and what it leaves behind.
+
+use crate::support::client::{Client, OCI_INDEX};
+use crate::support::images::Image;
+use crate::support::indexes::BuiltIndex;
+use crate::support::rules::{Fault, Rule};
+use crate::support::pair::{REPO, Pair, amd64, arm64, manifest};
+use std::time::Duration;
+
+#[tokio::test]
+async fn a_late_image_is_found_within_one_pause_of_its_arrival() {
+    for (interval, pause) in [("300ms", 300), ("1s", 1000)] {
+        let scene = Pair::waiting().await;
+        let looks = scene.proxy.gate("HEAD", &manifest("arm64"));
+        let running = scene.step().input("wait-interval", interval).spawn().await;
+        looks.wait_for_answers(1).await;
+        scene.push_arm64().await;
+        let before = looks.hits();
+        let ran = running.wait().await.ok();
+        assert!(looks.hits() <= before + 1, "the next look finds it\n{}", scene.proxy.log_text());
+        let looks = scene.proxy.entries("HEAD", &manifest("arm64"));
+        let last = looks.len() - 1;
+        let gap = looks[last].at - looks[last - 1].at;
+        assert!(gap < Duration::from_millis(pause + 250), "{gap:?}");
+        assert_eq!(ran.output("digest"), scene.digest("1").await);
+        assert!(ran.summary().contains("after"), "the summary says that it was late:\n{}", ran.summary());
+    }
+}
+
+#[tokio::test]
+async fn the_first_look_is_a_get_and_later_ones_are_heads() {
+    let scene = Pair::waiting().await;
+    let looks = scene.proxy.gate("HEAD", &manifest("arm64"));
+    let running = scene.step().input("wait-interval", "100ms").spawn().await;
+    looks.wait_for_answers(3).await;
+    scene.push_arm64().await;
+    running.wait().await.ok();
+    let methods: Vec<String> = scene.proxy.entries("*", &manifest("arm64")).into_iter().map(|entry| entry.method).collect();
+    let (first, rest) = methods.split_first().unwrap();
+    let (last, looks) = rest.split_last().unwrap();
+    assert_eq!((first.as_str(), last.as_str()), ("GET", "GET"), "{methods:?}");
+    assert!(looks.iter().all(|method| method == "HEAD") && looks.len() >= 3, "{methods:?}");
+    assert_eq!(scene.proxy.count("*", &manifest("amd64")), 1, "what is there is not looked at again");
+}
+
+#[tokio::test]
+async fn a_missing_image_is_named_and_nothing_moves() {
+    let scene = Pair::waiting().await;
+    let ran = scene.step().input("wait", "1s").input("wait-interval", "200ms").run().await.fails(3);
+    assert!(ran.stdout.contains("1 of 2 sources did not arrive within 1 s"), "{}", ran.stdout);
+    assert!(ran.stdout.contains(&format!("missing: {} (not there yet)", scene.name("arm64"))), "{}", ran.stdout);
+    assert!(ran.elapsed >= Duration::from_secs(1) && ran.elapsed < Duration::from_millis(2500), "{:?}", ran.elapsed);
+    assert_eq!((ran.raw_output_file().unwrap(), ran.summary()), (String::new(), String::new()), "no output at all");
+    assert_eq!(scene.client.tags(REPO).await, ["amd64"]);
+    assert_eq!((scene.proxy.count("PUT", "*"), scene.proxy.count("POST", "*")), (0, 0));
+    assert_eq!(ran.commands().iter().filter(|command| command.name == "error").count(), 1);
+}
+
+#[tokio::test]
+async fn without_waiting_it_looks_once() {
+    let scene = Pair::waiting().await;
+    let ran = scene.step().input("wait", "0").run().await.fails(3);
+    assert_eq!(scene.proxy.count("*", &manifest("arm64")), 1, "{}", scene.proxy.log_text());
+    assert!(ran.stdout.contains("1 of 2 sources are not there"), "{}", ran.stdout);
+    assert!(ran.elapsed < Duration::from_secs(1), "{:?}", ran.elapsed);
+    assert_eq!(scene.client.tags(REPO).await, ["amd64"]);
+}
+
+#[tokio::test]
+async fn what_a_source_names_is_waited_for_too() {
+    let index = BuiltIndex::new(vec![arm64()]).attestations(true);
+    let config = crate::support::client::sha256(&arm64().config());
+    for (case, method, path) in [
+        ("the child of an index", "HEAD", manifest(&arm64().digest())),
+        ("the config of an image", "GET", format!("/v2/{REPO}/blobs/{config}")),
+    ] {
+        let scene = Pair::waiting().await;
+        match method {
+            "HEAD" => index.push(&scene.client, REPO, "arm64").await,
+            _ => arm64().push(&scene.client, REPO, "arm64").await,
+        };
+        scene.proxy.rule(Rule::on(method, &path).first(2).then(Fault::Status(404)));
+        let ran = scene.step().input("wait-interval", "100ms").run().await.ok();
+        assert!(ran.stdout.contains(&format!("not complete yet: {method} {path} is not there")), "{case}: {}", ran.stdout);
+        assert_eq!(scene.proxy.count(method, &path), 3, "{case}: {}", scene.proxy.log_text());
+        assert!(ran.output("platforms").unwrap().contains("linux/arm64"), "{case}");
+        scene.proxy.finish();
+    }
+}
+
+#[tokio::test]
+async fn an_index_that_stays_incomplete_is_never_published() {
+    let scene = Pair::waiting().await;
+    let index = BuiltIndex::new(vec![arm64()]);
+    index.push(&scene.client, REPO, "arm64").await;
+    scene.proxy.rule(Rule::on("HEAD", &manifest(&arm64().digest())).then(Fault::Status(404)));
+    let ran = scene.step().input("wait", "500ms").input("wait-interval", "100ms").run().await.fails(3);
+    assert!(ran.stdout.contains(&arm64().digest()), "the missing child is named: {}", ran.stdout);
+    assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
+}
+
+#[tokio::test]
+async fn a_source_by_digest_may_come_late() {
+    let scene = Pair::waiting().await;
+    let late = arm64().digest();
+    let looks = scene.proxy.gate("HEAD", &manifest(&late));
+    let sources = format!("{}\n{}/{REPO}@{late}", scene.name("amd64"), scene.proxy.host());
+    let running = scene.step().input("sources", &sources).input("wait-interval", "100ms").spawn().await;
+    looks.wait_for_answers(1).await;
+    arm64().push(&scene.client, REPO, "").await;
+    let ran = running.wait().await.ok();
+    let digests: serde_json::Value = serde_json::from_str(&ran.output("digests").unwrap()).unwrap();
+    assert_eq!(digests["linux/arm64"], late);
+}
+
+#[tokio::test]
+async fn what_was_accepted_stays_pinned_though_its_tag_moves_while_waiting() {
+    let scene = Pair::waiting().await;
+    let looks = scene.proxy.gate("HEAD", &manifest("arm64"));
+    let running = scene.step().input("wait-interval", "100ms").spawn().await;
+    looks.wait_for_answers(1).await;
+    amd64().seed(2).push(&scene.client, REPO, "amd64").await;
+    scene.push_arm64().await;
+    let ran = running.wait().await.ok();
+    let digests: serde_json::Value = serde_json::from_str(&ran.output("digests").unwrap()).unwrap();
+    assert_eq!(digests["linux/amd64"], amd64().digest(), "the one that was checked");
+}
+
+/// Somebody else publishes the target while a step waits.
+async fn target_taken_while_waiting(overwrite: &str) -> (Pair, crate::support::running::Ran, String) {
+    let scene = Pair::waiting().await;
+    let looks = scene.proxy.gate("HEAD", &manifest("arm64"));
+    let running = scene.step().input("wait-interval", "100ms").input("overwrite", overwrite).spawn().await;
+    looks.wait_for_answers(1).await;
+    let other = Image::oci("linux/riscv64").push(&scene.client, REPO, "1").await;
+    scene.push_arm64().await;
+    let ran = running.wait().await;
+    assert!(scene.proxy.count("HEAD", &manifest("1")) >= 2, "looked at before and after waiting");
+    (scene, ran, other)
+}
+
+#[tokio::test]
+async fn targets_are_looked_at_again_after_waiting() {
+    let (scene, ran, other) = target_taken_while_waiting("false").await;
+    let ran = ran.fails(5);
+    assert!(ran.stdout.contains(&format!("{} holds {other}", scene.name("1"))), "{}", ran.stdout);
+    assert_eq!(scene.digest("1").await, Some(other), "left alone");
+
+    let (scene, ran, other) = target_taken_while_waiting("true").await;
+    let ran = ran.ok();
+    let warned = ran.commands().into_iter().any(|c| c.name == "warning" && c.data.contains(&other));
+    assert!(warned, "moving it all the same is worth a warning: {}", ran.stdout);
+    assert_eq!(scene.digest("1").await, ran.output("digest"));
+}
+
+#[tokio::test]
+async fn a_registry_in_trouble_does_not_end_the_wait() {
+    let scene = Pair::waiting().await;
+    // More than all tries of one look; told to come back at once, so that the test need not wait.
+    let busy = || Fault::Status(503).header("Retry-After", "0");
+    scene.proxy.rule(Rule::on("HEAD", &manifest("arm64")).first(8).then(busy()));
+    let looks = scene.proxy.gate("HEAD", &manifest("arm64"));
+    let running = scene.step().input("wait-interval", "100ms").spawn().await;
+    looks.wait_for_answers(9).await;
+    scene.push_arm64().await;
+    let ran = running.wait().await.ok();
+    assert!(ran.stdout.contains("tried 6 times"), "the story says what is going on: {}", ran.stdout);
+    scene.proxy.finish();
+}
+
+#[tokio::test]
+async fn a_registry_that_restarts_does_not_end_the_wait() {
+    let mut scene = Pair::waiting().await;
+    let looks = scene.proxy.gate("HEAD", &manifest("arm64"));
+    let running = scene.step().input("wait-interval", "100ms").spawn().await;
+    looks.wait_for_answers(1).await;
+    scene.registry.stop().await;
+    looks.wait_for_answers(looks.hits() + 2).await;
+    scene.registry.restart().await;
+    scene.push_arm64().await;
+    running.wait().await.ok();
+    assert!(scene.digest("1").await.is_some());
+}
+
+#[tokio::test]
+async fn denied_may_mean_not_there_yet() {
+    for status in [401, 403] {
+        let scene = Pair::open().await;
+        scene.proxy.rule(Rule::on("*", &manifest("arm64")).first(3).then(Fault::Status(status).error("DENIED", "no")));
+        let ran = scene.step().input("wait-interval", "100ms").run().await.ok();
+        assert!(ran.stdout.contains("denied, or not there yet"), "{status}: {}", ran.stdout);
+        scene.proxy.finish();
+    }
+}
+
+#[tokio::test]
+async fn denied_to_the_end_is_a_denial() {
+    for status in [401, 403] {
+        let scene = Pair::open().await;
+        scene.proxy.rule(Rule::on("*", &manifest("arm64")).then(Fault::Status(status).error("DENIED", "no such access")));
+        let ran = scene.step().input("wait", "500ms").input("wait-interval", "100ms").run().await.fails(6);
+        assert!(ran.stdout.contains("some registries answer so for an image that is not there yet"), "{}", ran.stdout);
+        assert!(ran.elapsed < Duration::from_secs(2), "{:?}", ran.elapsed);
+        assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
+        scene.proxy.finish();
+    }
+}
+
+#[tokio::test]
+async fn the_deadline_holds_though_the_registry_hangs() {
+    for (case, rule) in [
+        ("at the first look", Rule::on("GET", &manifest("arm64"))),
+        ("at a later look", Rule::on("HEAD", &manifest("arm64")).from(2)),
+    ] {
+        let scene = Pair::waiting().await;
+        scene.proxy.rule(rule.then(Fault::Hang));
+        let ran = scene.step().input("wait", "1s").input("wait-interval", "200ms").run().await.fails(3);
+        assert!(ran.elapsed < Duration::from_millis(2600), "{case}: {:?}", ran.elapsed);
+        assert!(ran.stdout.contains("the registry did not answer before waiting ended"), "{case}: {}", ran.stdout);
+        assert_eq!(scene.client.tags(REPO).await, ["amd64"], "{case}");
+        scene.proxy.finish();
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_image_ends_the_wait_at_once() {
+    let scene = Pair::waiting().await;
+    let client: &Client = &scene.client;
+    client
+        .put_manifest(
+            REPO,
+            "arm64",
+            OCI_INDEX,
+            br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#,
+        )
+        .await;
+    let ran = scene.step().run().await.fails(5);
+    assert!(ran.elapsed < Duration::from_secs(1), "{:?}", ran.elapsed);
+    assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
+}
