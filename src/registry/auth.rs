@@ -251,7 +251,11 @@ impl Auth {
             self.drop_login(repository);
             result = self.request(wire, repository, realm, service, "pull", extra, None).await;
         }
-        if let (Ok(_), Some(denied)) = (&result, denied) {
+        if let (Ok(_), Some(mut denied)) = (&result, denied) {
+            // A login that is good enough to pull is not wrong: it only may not push.
+            if self.login(repository) == login {
+                denied.kind = Kind::Denied;
+            }
             lock(&self.push_denials).insert(repository.clone(), denied);
         }
         result
