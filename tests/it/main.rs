@@ -11,6 +11,7 @@
 
 mod contract;
 mod edit;
+mod login;
 #[allow(dead_code, reason = "the tests that use the rest of it are being written")]
 mod support;
 
