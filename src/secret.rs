@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use url::form_urlencoded::byte_serialize;
 
 /// Shorter values would blacken ordinary words, and CI systems refuse to mask them.
 const SHORTEST: usize = 6;
@@ -22,8 +23,10 @@ impl Secret {
         let value = value.into();
         let mut known = known();
         for line in value.lines().map(str::trim).filter(|line| line.len() >= SHORTEST) {
-            if !known.iter().any(|old| old == line) {
-                known.push(line.to_owned());
+            for spelling in spellings(line) {
+                if !known.contains(&spelling) {
+                    known.push(spelling);
+                }
             }
         }
         Self(value)
@@ -39,6 +42,13 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
+}
+
+/// As it is, as JSON and our own messages quote it, and as a form sends it.
+fn spellings(secret: &str) -> [String; 3] {
+    let quoted = format!("{secret:?}");
+    let quoted = quoted.trim_start_matches('"').strip_suffix('"').unwrap_or(&quoted).to_owned();
+    [secret.to_owned(), quoted, byte_serialize(secret.as_bytes()).collect()]
 }
 
 /// The secrets that became known after the first `seen` ones, for the CI system's own masking.
@@ -75,6 +85,10 @@ mod tests {
         assert_eq!(redact("nothing here"), "nothing here");
         let longer = Secret::new("canary-password-2");
         assert_eq!(redact(longer.expose()), "***");
+        Secret::new("canary\"\\/+x");
+        for text in [r#"canary"\/+x"#, r#"canary\"\\/+x"#, "canary%22%5C%2F%2Bx"] {
+            assert_eq!(redact(text), "***", "{text}");
+        }
         Secret::new("abc");
         assert_eq!(redact("abc"), "abc");
     }

@@ -106,7 +106,8 @@ fn stated_file(value: &str) -> Result<AuthFile, String> {
     }
     let path = Path::new(value);
     let file = if path.is_dir() { path.join("config.json") } else { path.to_owned() };
-    let text = fs::read_to_string(&file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    // Not quoted: what is no file may be the content of one, encoded or torn.
+    let text = fs::read_to_string(&file).map_err(|error| format!("cannot read the file that it names: {error}"))?;
     AuthFile::parse(&text, &file.display().to_string()).map_err(|why| format!("{}: {why}", file.display()))
 }
 
@@ -265,7 +266,7 @@ mod tests {
             ),
             (
                 RawInputs { docker_config: Some("/nowhere/x".into()), ..input() },
-                "docker-config: cannot read /nowhere/x: No such file or directory (os error 2)",
+                "docker-config: cannot read the file that it names: No such file or directory (os error 2)",
             ),
         ] {
             assert_eq!(bad(inputs), [expected]);

@@ -1,6 +1,7 @@
 //! What a registry, or the way to it, answered when it did not do what was asked: as data.
 
 use crate::oci::Invalid;
+use crate::secret;
 use serde_json::Value;
 use std::fmt;
 
@@ -157,7 +158,8 @@ impl From<Invalid> for Kind {
 impl Said {
     /// Reads the body of a failed answer, whatever it is: the error document, other JSON, HTML, nothing.
     pub fn parse(body: &[u8]) -> Option<Self> {
-        let cut = |text: &str| text.chars().take(LONGEST_EXCERPT).collect::<String>();
+        // Before it is cut and quoted: half a secret, or one in another spelling, would not be known again.
+        let cut = |text: &str| secret::redact(text).chars().take(LONGEST_EXCERPT).collect::<String>();
         let text = String::from_utf8_lossy(body);
         if text.trim().is_empty() {
             return None;

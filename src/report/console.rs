@@ -110,7 +110,8 @@ impl Console {
         });
     }
 
-    /// All writing goes through here: masks first, secrets never.
+    /// All writing goes through here: masks first, secrets never. They were looked for before any escaping, which could
+    /// hide them, and are once more now.
     fn write(&self, fill: impl FnOnce(&mut String)) {
         let mut text = String::new();
         fill(&mut text);
@@ -139,7 +140,7 @@ fn write_to(out: &mut impl io::Write, masks: &str, text: &str) -> io::Result<()>
 }
 
 fn push_line(out: &mut String, text: &str) {
-    out.push_str(&escape::log_line(text));
+    out.push_str(&escape::log_line(&secret::redact(text)));
     out.push('\n');
 }
 
@@ -148,7 +149,7 @@ fn push_command(out: &mut String, command: &str, properties: &[(&str, &str)], da
         properties.iter().map(|(name, value)| format!("{name}={}", escape::command_property(value))).collect();
     let space = if properties.is_empty() { "" } else { " " };
     // Each line of the data is shown by itself, and could then be taken for a command of another system.
-    let data: Vec<String> = data.lines().map(escape::log_line).collect();
+    let data: Vec<String> = data.lines().map(|line| escape::log_line(&secret::redact(line))).collect();
     let _ = writeln!(out, "::{command}{space}{}::{}", properties.join(","), escape::command_data(&data.join("\n")));
 }
 

@@ -20,7 +20,7 @@ pub fn markdown(report: &Report) -> String {
         text.push_str(&timeline(&report.sources));
     }
     for skipped in &report.skipped {
-        let _ = writeln!(text, "> [!WARNING]\n> Left out, because it did not arrive: {}\n", escape::markdown(skipped));
+        let _ = writeln!(text, "> [!WARNING]\n> Left out, because it did not arrive: {}\n", shown(skipped));
     }
     let text = secret::redact(&text).into_owned();
     if text.len() <= LONGEST {
@@ -49,7 +49,7 @@ fn platforms(report: &Report) -> String {
             .map_or_else(|| "at once".to_owned(), |after| format!("after {}", story::duration(after)));
         // A narrow column would break them in two.
         let (size, after) = (size.replace(' ', "&nbsp;"), after.replace(' ', "&nbsp;"));
-        let _ = writeln!(text, "| **{}** | `{digest}` | {size} | {after} |", escape::markdown(&platform));
+        let _ = writeln!(text, "| **{}** | `{digest}` | {size} | {after} |", shown(&platform));
     }
     let attestations = report.composed.entries.iter().filter(|entry| entry.attests().is_some()).count();
     if attestations > 0 {
@@ -93,4 +93,9 @@ fn mermaid(text: &str) -> String {
             }
         })
         .collect()
+}
+
+/// Text that is not ours, for a table or a paragraph. Secrets are looked for before escaping could hide them.
+fn shown(text: &str) -> String {
+    escape::markdown(&secret::redact(text))
 }
