@@ -11,7 +11,10 @@
 
 mod contract;
 mod edit;
+mod injection;
 mod login;
+mod secrets;
+mod signals;
 #[allow(dead_code, reason = "the tests that use the rest of it are being written")]
 mod support;
 

@@ -1,0 +1,246 @@
+//! Text that is not ours can hold anything: nothing breaks out of a log, an annotation, an output or a summary.
+
+use crate::support::client::sha256;
+use crate::support::github::{azure_commands, commands};
+use crate::support::images::Image;
+use crate::support::indexes::BuiltIndex;
+use crate::support::liar::{Liar, answer};
+use crate::support::rules::{Fault, Rule};
+use crate::support::running::Ran;
+use crate::support::pair::{REPO, Pair, amd64, manifest};
+use crate::support::step::Step;
+use serde_json::{Value, json};
+
+/// Every way out that a CI system, a terminal or a Markdown reader offers.
+const HOSTILE: [&str; 16] = [
+    "\n::error::pwned",
+    "\r\n::set-output name=digest::pwned",
+    "\r::add-mask::sha256",
+    "::stop-commands::pwned",
+    "  ::warning file=a,line=1::pwned",
+    "\n\u{a0}::error::pwned",
+    "##[error]pwned",
+    "###[set-env name=PATH]pwned",
+    "##vso[task.setvariable variable=x]pwned",
+    "#\u{0}#[error]pwned",
+    "\u{1b}[2J\u{1b}]8;;http://pwned\u{7}",
+    "\u{9b}31m\u{85}::error::pwned",
+    "\u{202e}pwned\u{2066}\u{200f}\u{feff}\u{2028}::error::pwned",
+    "| `pwned` | <img src=x onerror=pwned> [pwned](javascript:pwned) @pwned",
+    "\nEOF\nghadelimiter_0\ndigest=pwned\ndigest<<EOF\npwned\nEOF",
+    "%0A::error::pwned%0D%25",
+];
+
+const OUTPUTS: [&str; 9] = ["digest", "media-type", "size", "image", "images", "platforms", "digests", "manifest", "changed"];
+
+/// What a runner, Azure's agent, a terminal and a Markdown reader make of it is ours alone.
+#[track_caller]
+fn harmless(case: &str, ran: &Ran) {
+    let said = format!("{}\n{}", ran.stdout, ran.stderr);
+    for command in commands(&said) {
+        let title = command.property("title").unwrap_or_default();
+        let ours = match command.name.as_str() {
+            "group" => matches!(command.data.as_str(), "Sources" | "Publish"),
+            "endgroup" => command.data.is_empty(),
+            "error" => title.starts_with("manifest-action: ") && command.properties.len() == 1,
+            "warning" => title == "manifest-action" && command.properties.len() == 1,
+            _ => false,
+        };
+        assert!(ours && !command.legacy, "{case}: {command:?}\n{said}");
+        assert_eq!(commands(&command.data), [], "{case}: shown line by line, it would be taken for one: {command:?}");
+    }
+    assert_eq!(azure_commands(&said), [""; 0], "{case}");
+    let odd = |c: char| {
+        (c.is_control() && c != '\n')
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    assert_eq!(said.chars().find(|c| odd(*c)), None, "{case}: {said:?}");
+    for name in ran.outputs().keys() {
+        assert!(OUTPUTS.contains(&name.as_str()), "{case}: {name:?}");
+    }
+    let summary = ran.summary();
+    assert_eq!(summary.chars().find(|c| odd(*c)), None, "{case}: {summary:?}");
+    for way in ["<img", "](", "`pwned", "@pwned", "::error"] {
+        assert!(!summary.contains(way), "{case}: {way} in {summary}");
+    }
+    let cells: Vec<usize> = summary.lines().filter(|line| line.starts_with('|')).map(|line| line.matches('|').count()).collect();
+    assert!(cells.iter().all(|count| *count == 3), "{case}: a row has another number of cells: {summary}");
+}
+
+#[tokio::test]
+async fn in_annotations() {
+    let scene = Pair::open().await;
+    let pairs: Value = HOSTILE
+        .iter()
+        .enumerate()
+        .map(|(at, text)| (format!("key{at}{text}"), json!(text)))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
+    let ran = scene.step().input("annotations", &pairs.to_string()).run().await.ok();
+    harmless("annotations", &ran);
+    let manifest: Value = serde_json::from_str(&ran.output("manifest").unwrap()).unwrap();
+    assert_eq!(ran.output("manifest").unwrap().lines().count(), 1, "one line");
+    for (at, text) in HOSTILE.iter().enumerate() {
+        let key = format!("key{at}{text}");
+        assert_eq!(manifest["annotations"][key.trim()].as_str().map(str::trim), Some(text.trim()), "kept as it is: {key:?}");
+    }
+    assert_eq!(ran.output("digest"), scene.digest("1").await);
+}
+
+#[tokio::test]
+async fn in_inputs_that_are_refused() {
+    let tags = ("tags", "127.0.0.1:1/acme/app:1".to_owned());
+    let list = |text: &str| json!([format!("127.0.0.1:1/acme/app:{text}")]).to_string();
+    for text in HOSTILE {
+        let object = json!({ text: "" }).to_string();
+        let step = Step::new()
+            .github()
+            .input("tags", &list(text))
+            .input("sources", &list(text))
+            .input("platforms", &json!([text]).to_string())
+            .input("annotations", &json!([text.replace('=', "-")]).to_string())
+            .input("insecure-registries", &json!([text]).to_string())
+            .input("registry", text)
+            .input("username", text)
+            .input("ca-file", &text.replace('\0', ""))
+            .env("INPUT_FORMAT", text.replace('\0', ""))
+            .env("INPUT_WAIT", text.replace('\0', ""))
+            .env("INPUT_LOG-LEVEL", text.replace('\0', ""));
+        harmless(text, &scrubbed(step, text).run().await.fails(2));
+        let step = Step::new().github().input(tags.0, &tags.1).input("digests", &object);
+        harmless(text, &step.run().await.fails(2));
+        let unknown = Step::new().github().input(tags.0, &tags.1).input("sources", "x y");
+        let unknown = unknown.env(&format!("INPUT_{}", text.replace(['\0', '='], "")), "1");
+        harmless(text, &unknown.run().await.fails(2));
+    }
+}
+
+/// No variable can hold NUL.
+fn scrubbed(step: Step, text: &str) -> Step {
+    if text.contains('\0') { step.without("INPUT_REGISTRY").without("INPUT_USERNAME") } else { step }
+}
+
+#[tokio::test]
+async fn in_names_of_files() {
+    let scene = Pair::open().await;
+    for (at, text) in HOSTILE.iter().enumerate() {
+        let name = text.replace(['\0', '/', '*', '?', '['], "_");
+        let metadata = |digest: String| json!({ "containerimage.digest": digest }).to_string();
+        let step = Step::new()
+            .github()
+            .input("tags", &scene.name(&format!("v{at}")))
+            .file(&format!("meta/a{name}.json"), metadata(amd64().digest()))
+            .file(&format!("meta/{name}.json"), metadata(crate::support::pair::arm64().digest()))
+            .input("digests", "meta/*.json");
+        harmless(text, &step.run().await.ok());
+        let step = Step::new()
+            .github()
+            .input("tags", &scene.name("2"))
+            .file(&format!("meta/{name}.json"), text)
+            .file(&format!("digests/{name}"), "")
+            .input("digests", "meta/*.json\ndigests");
+        harmless(text, &step.run().await.fails(2));
+    }
+}
+
+#[tokio::test]
+async fn in_what_a_registry_says() {
+    let scene = Pair::open().await;
+    for (at, text) in HOSTILE.iter().enumerate() {
+        let body = json!({"errors": [{"code": text, "message": text, "detail": text}]}).to_string();
+        let odd = |body: String| Fault::Status(400).header("Warning", "299 - \"::error::pwned ##[error]pwned\"").body(body);
+        let tag = format!("v{at}");
+        scene.proxy.rule(Rule::on("PUT", &manifest(&tag)).nth(1).then(odd(body)));
+        let ran = scene.step_for(&tag).input("log-level", "trace").run().await.fails(7);
+        harmless(text, &ran);
+        assert!(ran.stdout.contains("the registry said:"), "{}", ran.stdout);
+        scene.proxy.rule(Rule::on("PUT", &manifest(&tag)).nth(1).then(odd((*text).to_owned())));
+        harmless(text, &scene.step_for(&tag).run().await.fails(7));
+    }
+}
+
+#[tokio::test]
+async fn in_the_headers_of_a_registry() {
+    for text in HOSTILE {
+        // A header cannot hold these; HTTP itself breaks, and what is said about that must be harmless too.
+        let raw = text.replace(['\r', '\n', '\0'], "");
+        for header in ["Warning", "Content-Type", "Docker-Content-Digest", "WWW-Authenticate", "Location", "Retry-After"] {
+            let value = if header == "WWW-Authenticate" { format!("Bearer realm=\"{raw}\"") } else { raw.clone() };
+            let status = match header {
+                "WWW-Authenticate" => 401,
+                "Location" => 307,
+                _ => 200,
+            };
+            if raw.contains(['\u{1b}', '\u{7}']) && header != "Warning" {
+                continue;
+            }
+            let said = answer(status, &[(header, &value)], format!("{{\"mediaType\": {:?}}}", raw));
+            let liar = Liar::http(move |_, _| said.clone());
+            let step = Step::new()
+                .github()
+                .input("tags", &format!("{}/acme/app:1", liar.host()))
+                .input("sources", &format!("{0}/acme/app:a\n{0}/acme/app@sha256:{1}", liar.host(), "0".repeat(64)))
+                .input("wait", "0")
+                .input("log-level", "trace")
+                .env("RUNNER_DEBUG", "1");
+            // An answer that breaks HTTP is tried again and again: the point is what is said about the first one.
+            if raw.contains(['\u{1b}', '\u{7}']) {
+                let running = step.spawn().await;
+                running.wait_for_line("again in").await;
+                running.signal("TERM").await;
+                harmless(header, &running.wait().await.fails(143));
+                continue;
+            }
+            let ran = step.run().await;
+            assert!(ran.status != 0 && ran.status != 70, "{header} {text:?}: {}", ran.everything());
+            harmless(&format!("{header} {text:?}"), &ran);
+        }
+    }
+}
+
+#[tokio::test]
+async fn in_the_configs_of_images() {
+    let scene = Pair::open().await;
+    for (at, text) in HOSTILE.iter().enumerate() {
+        let text = text.replace('/', "_");
+        let hostile =
+            Image::oci(&format!("windows({})/amd64", text.replace(['(', ')'], "_"))).label(&text, &text).os_feature(&text);
+        let step = |image: &Image| {
+            let image = image.clone();
+            let (tag, scene) = (format!("s{at}"), &scene);
+            async move {
+                image.push(&scene.client, REPO, &tag).await;
+                let sources = format!("{}\n{}", scene.name("amd64"), scene.name(&tag));
+                scene.step_for(&format!("v{at}")).input("sources", &sources).input("log-level", "trace").run().await
+            }
+        };
+        harmless(&text, &step(&hostile).await.ok());
+        for platform in [format!("{text}/amd64"), format!("linux/{text}"), format!("linux/arm/{text}")] {
+            let ran = step(&Image::oci(&platform)).await;
+            assert!(matches!(ran.status, 0 | 5), "{}", ran.everything());
+            harmless(&platform, &ran);
+        }
+    }
+}
+
+#[tokio::test]
+async fn in_the_entries_of_an_index() {
+    let scene = Pair::open().await;
+    for (at, text) in HOSTILE.iter().enumerate() {
+        let mut index = BuiltIndex::new(vec![amd64()]).annotation("a", text).json();
+        index["manifests"][0]["annotations"] = json!({ *text: text });
+        index["manifests"][0]["platform"]["os.version"] = json!(text);
+        index["manifests"][0]["urls"] = json!([text]);
+        let bytes = serde_json::to_vec(&index).unwrap();
+        let tag = format!("s{at}");
+        scene.client.put_manifest(REPO, &tag, crate::support::client::OCI_INDEX, &bytes).await;
+        let sources = format!("{}\n{}", scene.name(&tag), scene.name("arm64"));
+        let step = || scene.step_for(&format!("v{at}")).input("sources", &sources).input("log-level", "trace");
+        harmless(text, &step().input("dry-run", "true").run().await.ok());
+        let ran = step().run().await.ok();
+        harmless(text, &ran);
+        let published: Value = serde_json::from_str(&ran.output("manifest").unwrap()).unwrap();
+        assert_eq!(published["manifests"][0], index["manifests"][0], "copied as it stands");
+        assert_eq!(ran.output("digest"), Some(sha256(&scene.client.get_manifest(REPO, &format!("v{at}")).await.unwrap().bytes)));
+    }
+}

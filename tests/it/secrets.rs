@@ -1,0 +1,292 @@
+//! Secrets appear nowhere: failures and successes at the most talkative level, with registries that repeat what they hear.
+//!
+//! Every secret here holds the word `canary`, so that a part of one, or one in another spelling, is found as well.
+
+use crate::support::client::Client;
+use crate::support::http1::Request;
+use crate::support::liar::{Liar, Lie, answer};
+use crate::support::registry::Registry;
+use crate::support::rules::{Fault, Rule};
+use crate::support::running::Ran;
+use crate::support::pair::{Pair, manifest};
+use crate::support::step::Step;
+use crate::support::token::TokenServer;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+
+const USER: &str = "ci";
+const PASSWORD: &str = "canary-pa\"ss\\wo<rd>&%41|x";
+const TOKEN: &str = "canary-bearer-token.abc-DEF_123";
+const IDENTITY: &str = "canary/identity+token==";
+const SIGNED: &str = "X-Amz-Signature=canary-signature&X-Amz-Credential=canary-key";
+
+fn pair() -> String {
+    STANDARD.encode(format!("{USER}:{PASSWORD}"))
+}
+
+/// The start of [`pair`], so that a part of it is found too.
+const PAIR_START: &str = "Y2k6Y2FuYXJ5";
+
+/// All that a registry can have heard.
+fn echo() -> String {
+    format!("you sent {PASSWORD} as Basic {} and got {TOKEN} (Bearer {TOKEN})", pair())
+}
+
+#[track_caller]
+fn says_nothing(case: &str, ran: &Ran) {
+    for secret in ["canary", PAIR_START] {
+        let leak = |text: &str| {
+            text.lines().filter(|line| !line.starts_with("::add-mask::")).find(|line| line.contains(secret)).map(str::to_owned)
+        };
+        assert_eq!(leak(&ran.stdout).or(leak(&ran.stderr)), None, "{case}: {}", ran.everything());
+        ran.never_says(secret);
+    }
+}
+
+/// A step at trace level on GitHub, and the same elsewhere; what it says is looked at both times.
+async fn in_both_places(case: &str, step: impl Fn() -> Step) -> (Ran, Ran) {
+    let on_github = step().github().input("log-level", "trace").run().await;
+    says_nothing(case, &on_github);
+    let elsewhere = step().input("log-level", "trace").run().await;
+    says_nothing(case, &elsewhere);
+    assert!(!elsewhere.stdout.contains("add-mask"), "{case}: only GitHub swallows masks: {}", elsewhere.stdout);
+    assert_eq!(on_github.status, elsewhere.status, "{case}");
+    (on_github, elsewhere)
+}
+
+fn masks(ran: &Ran) -> Vec<String> {
+    ran.commands().into_iter().filter(|command| command.name == "add-mask").map(|command| command.data).collect()
+}
+
+/// A registry with a token server in one, which gives [`TOKEN`] to anyone and `tale` to those who come with it.
+fn registry<L: Into<Lie>>(tale: impl Fn(&Request) -> L + Send + Sync + 'static) -> Liar {
+    Liar::http(move |request, _| -> Lie {
+        if request.path() == "/token" {
+            return answer(200, &[], json!({ "token": TOKEN, "expires_in": 300 }).to_string()).into();
+        }
+        if request.header("authorization").is_some() {
+            return tale(request).into();
+        }
+        let challenge = format!("Bearer realm=\"http://{}/token?{SIGNED}\",service=\"x\"", request.header("host").unwrap());
+        answer(401, &[("WWW-Authenticate", &challenge)], "").into()
+    })
+}
+
+fn step(registry: &Liar) -> Step {
+    let host = registry.host();
+    Step::new()
+        .input("tags", &format!("{host}/acme/app:1"))
+        .input("sources", &format!("{host}/acme/app:amd64"))
+        .input("wait", "0")
+        .input("username", USER)
+        .input("password", PASSWORD)
+}
+
+#[tokio::test]
+async fn registries_that_repeat_secrets_in_their_errors() {
+    let in_json = json!({"errors": [{"code": format!("DENIED {}", echo()), "message": echo(), "detail": echo()}]}).to_string();
+    let elsewhere = json!({ "message": echo() }).to_string();
+    // Quoted in something that is no JSON; and an excerpt that ends in the middle of the secret.
+    let (quoted, cut) = (format!("{{{:?}", echo()), format!("{}{PASSWORD}", "x".repeat(496)));
+    for (status, exit, header, body) in [
+        (400, 7, ("X", ""), &in_json),
+        (401, 6, ("WWW-Authenticate", "Bearer error=\"canary\""), &in_json),
+        (403, 6, ("X", ""), &in_json),
+        (403, 6, ("X", ""), &elsewhere),
+        (403, 6, ("X", ""), &echo()),
+        (403, 6, ("X", ""), &quoted),
+        (403, 6, ("X", ""), &cut),
+        (404, 3, ("X", ""), &in_json),
+        (429, 7, ("Retry-After", "99999"), &in_json),
+        (503, 7, ("Retry-After", "0"), &in_json),
+    ] {
+        let answered = answer(status, &[header], body.clone());
+        let liar = registry(move |_| answered.clone());
+        let (ran, _) = in_both_places(&format!("{status} {body}"), || step(&liar)).await;
+        let masks = masks(&ran.fails(exit));
+        assert!(masks.iter().any(|mask| mask == PASSWORD) && masks.iter().any(|mask| mask == TOKEN), "{masks:?}");
+    }
+}
+
+#[tokio::test]
+async fn answers_that_hold_secrets_and_make_no_sense() {
+    let truncated = |body: String| {
+        let mut bytes = answer(200, &[], body);
+        bytes.truncate(bytes.len() - 9);
+        Lie::Bytes(bytes)
+    };
+    let index = |extra: serde_json::Value| {
+        let mut index = json!({"schemaVersion": 2, "manifests": []});
+        index.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        index.to_string()
+    };
+    let plain = |body: String| Lie::Bytes(answer(200, &[], body));
+    let tales: Vec<(&str, Lie)> = vec![
+        ("no JSON", plain(echo())),
+        ("a media type", plain(index(json!({ "mediaType": echo() })))),
+        ("a wrong field", plain(index(json!({ "manifests": echo() })))),
+        ("a key twice", plain(format!("{{{:?}: 1, {:?}: 1}}", echo(), echo()))),
+        ("an entry", plain(index(json!({ "manifests": [{"mediaType": echo(), "digest": echo(), "size": 1}] })))),
+        ("a header", Lie::Bytes(answer(200, &[("Content-Type", &echo()), ("Warning", &echo())], index(json!({}))))),
+        ("compressed", Lie::Bytes(answer(200, &[("Content-Encoding", &echo())], echo()))),
+        ("truncated", truncated(echo())),
+    ];
+    for (case, tale) in tales {
+        let liar = registry(move |_| tale.clone());
+        // What is truncated is tried again: enough of it is seen while a source is waited for.
+        let wait = if case == "truncated" { "500ms" } else { "0" };
+        let (ran, _) = in_both_places(case, || step(&liar).input("wait", wait).input("wait-interval", "100ms")).await;
+        assert!(matches!(ran.status, 3 | 5), "{case}: {}", ran.everything());
+    }
+}
+
+#[tokio::test]
+async fn redirects_to_signed_addresses() {
+    let storage = Liar::http(|request, _| answer(403, &[], format!("<Error>{} {}</Error>", request.target, echo())));
+    let text = Liar::http(|request, _| answer(403, &[], format!("no {}", request.target)));
+    for (location, exit) in [
+        (format!("http://{}/blob?{SIGNED}", storage.host()), 6),
+        (format!("http://{}/blob?{SIGNED}", text.host()), 6),
+        (format!("http://169.254.169.254/blob?{SIGNED}"), 7),
+        (format!("http://canary:canary@{}/blob?{SIGNED}", text.host()), 7),
+        (format!("ftp://canary:canary@{}/blob?{SIGNED}", text.host()), 7),
+        (format!("/v2/acme/app/manifests/amd64?{SIGNED}"), 6),
+    ] {
+        let case = location.clone();
+        let liar = registry(move |_| answer(307, &[("Location", &location)], ""));
+        let (ran, _) = in_both_places(&case, || step(&liar)).await;
+        // Back at the registry without its token, it asks for one: the redirect does not count as an answer.
+        assert!(ran.status == exit || case.starts_with('/'), "{case}: {}", ran.everything());
+    }
+    assert!(text.requests().iter().chain(&storage.requests()).all(|request| request.header("authorization").is_none()));
+}
+
+#[tokio::test]
+async fn token_servers_that_repeat_secrets() {
+    for status in [400, 401, 403, 404, 503] {
+        // GET with a password, POST and GET with an identity token; what came is sent back as it came, and decoded.
+        let liar = Liar::http(move |request, _| {
+            if request.path() == "/token" {
+                let form = String::from_utf8_lossy(&request.body).into_owned();
+                let decoded: Vec<String> =
+                    url::form_urlencoded::parse(&request.body).map(|(_, value)| value.into_owned()).collect();
+                let basic = request.header("authorization").unwrap_or_default().to_owned();
+                let plain = STANDARD.decode(basic.trim_start_matches("Basic ")).unwrap_or_default();
+                let heard = format!("{form} {decoded:?} {basic} {}", String::from_utf8_lossy(&plain));
+                let body = json!({"error": heard, "details": heard}).to_string();
+                return answer(status, &[("Retry-After", "0")], if status == 403 { heard } else { body });
+            }
+            let challenge = format!("Bearer realm=\"http://{}/token\"", request.header("host").unwrap());
+            answer(401, &[("WWW-Authenticate", &challenge)], "")
+        });
+        let (ran, _) = in_both_places(&format!("password {status}"), || step(&liar)).await;
+        assert!(matches!(ran.status, 3 | 6 | 7), "{}", ran.everything());
+        let auth = STANDARD.encode("00000000-0000:");
+        let file = format!(r#"{{"auths": {{"{}": {{"auth": "{auth}", "identitytoken": "{IDENTITY}"}}}}}}"#, liar.host());
+        let with_identity = || {
+            let step = step(&liar).without("INPUT_USERNAME").without("INPUT_PASSWORD");
+            step.input("docker-config", &file)
+        };
+        let (ran, _) = in_both_places(&format!("identity {status}"), with_identity).await;
+        assert!(masks(&ran).iter().any(|mask| mask == IDENTITY), "{}", ran.stdout);
+        assert!(matches!(ran.status, 3 | 6 | 7), "{}", ran.everything());
+    }
+    // A token server's answer that is nothing, or not what it should be.
+    for body in [echo(), json!({ "tokn": TOKEN }).to_string(), json!({ "token": [TOKEN] }).to_string()] {
+        let liar = Liar::http(move |request, _| match request.path() {
+            "/token" => answer(200, &[], body.clone()),
+            _ => answer(401, &[("WWW-Authenticate", "Bearer realm=\"/token\"")], ""),
+        });
+        in_both_places("no token", || step(&liar)).await.0.fails(5);
+    }
+}
+
+#[tokio::test]
+async fn inputs_that_cannot_be_right() {
+    let broken_file = |content: &str| format!(r#"{{"auths": {{"r.example": {content}}}}}"#);
+    let base64 = STANDARD.encode("canary");
+    let cases: Vec<(&str, &str, String)> = vec![
+        ("credentials without a login", "INPUT_CREDENTIALS", "canary".to_owned()),
+        ("credentials without a host", "INPUT_CREDENTIALS", "can ary=ci:canary\nx=ci\n=canary:canary".to_owned()),
+        ("credentials in broken JSON", "INPUT_CREDENTIALS", r#"{"r.example": {"username": "canary", "password": "#.to_owned()),
+        ("credentials of the wrong shape", "INPUT_CREDENTIALS", r#"{"r.example": "canary"}"#.to_owned()),
+        ("a password without a user", "INPUT_PASSWORD", PASSWORD.to_owned()),
+        ("an auth file in base64", "INPUT_DOCKER-CONFIG", format!("canary{base64}")),
+        ("an auth file on several lines", "INPUT_DOCKER-CONFIG", "canary\ncanary".to_owned()),
+        ("a broken auth file", "INPUT_DOCKER-CONFIG", broken_file(r#"{"auth": "canary"#)),
+        ("an auth file of the wrong shape", "INPUT_DOCKER-CONFIG", broken_file(r#""canary""#)),
+        ("an auth value that is no base64", "INPUT_DOCKER-CONFIG", broken_file(r#"{"auth": "canary!"}"#)),
+        ("an auth value without a colon", "INPUT_DOCKER-CONFIG", broken_file(&format!(r#"{{"auth": "{base64}"}}"#))),
+    ];
+    for (case, variable, value) in cases {
+        let step = || {
+            let step = Step::new().input("tags", "127.0.0.1:1/acme/app:1").input("sources", "127.0.0.1:1/acme/app:a");
+            step.env(variable, &value)
+        };
+        let (ran, _) = in_both_places(case, step).await;
+        ran.fails(2).never_says(&base64);
+    }
+}
+
+#[tokio::test]
+async fn auth_files_that_are_only_found_and_cannot_be_read() {
+    let scene = Pair::open().await;
+    let plain = || {
+        let sources = format!("{}\n{}", scene.name("amd64"), scene.name("arm64"));
+        Step::new().input("tags", &scene.name("1")).input("sources", &sources)
+    };
+    for value in ["canary", r#"{"auths": {"r.example": {"auth": "canary"}}}"#] {
+        let (ran, _) = in_both_places(value, || plain().env("DOCKER_AUTH_CONFIG", value)).await;
+        assert!(ran.ok().stdout.contains("DOCKER_AUTH_CONFIG is ignored"));
+        in_both_places(value, || plain().home_file(".docker/config.json", value)).await.0.ok();
+    }
+}
+
+#[tokio::test]
+async fn runs_that_succeed() {
+    let tokens = TokenServer::new().user(USER, PASSWORD).anonymous_pull(false).start().await;
+    let by_token = Registry::token(&tokens).await;
+    let with_token = Client::new(&by_token.host()).bearer(&tokens.mint("repository:acme/app:pull,push"));
+    let by_basic = Registry::htpasswd(USER, PASSWORD).await;
+    let with_basic = Client::new(&by_basic.host()).basic(USER, PASSWORD);
+    for (registry, client) in [(by_token, with_token), (by_basic, with_basic)] {
+        let scene = Pair::of(registry, client).await;
+        scene.push_arm64().await;
+        let step = || {
+            let sources = format!("{}\n{}", scene.name("amd64"), scene.name("arm64"));
+            let step = Step::new().input("tags", &scene.name("1")).input("sources", &sources);
+            step.input("username", USER).input("password", PASSWORD)
+        };
+        let (on_github, elsewhere) = in_both_places("a run that succeeds", step).await;
+        let on_github = on_github.ok();
+        for header in scene.proxy.log().iter().filter_map(|entry| entry.authorization.clone()) {
+            let value = header.split_once(' ').unwrap().1;
+            elsewhere.never_says(value);
+            on_github.never_says(value);
+        }
+        let masks = masks(&on_github);
+        assert!(masks.iter().any(|mask| mask == PASSWORD), "{masks:?}");
+        let lines: Vec<&str> = on_github.stdout.lines().collect();
+        let masked = lines.iter().position(|line| line.starts_with("::add-mask::")).unwrap();
+        let login = lines.iter().position(|line| line.starts_with("login ")).unwrap();
+        assert!(masked < login, "masked before anything that could hold it: {}", on_github.stdout);
+    }
+}
+
+#[tokio::test]
+async fn a_failed_push_whose_answer_repeats_the_login() {
+    let registry = Registry::htpasswd(USER, PASSWORD).await;
+    let client = Client::new(&registry.host()).basic(USER, PASSWORD);
+    let scene = Pair::of(registry, client).await;
+    scene.push_arm64().await;
+    let heard = format!("you sent {PASSWORD} as Basic {}", pair());
+    scene.proxy.rule(Rule::on("PUT", &manifest("1")).then(Fault::Status(403).error("DENIED", &heard)));
+    let step = || {
+        let sources = format!("{}\n{}", scene.name("amd64"), scene.name("arm64"));
+        let step = Step::new().input("tags", &scene.name("1")).input("sources", &sources);
+        step.input("credentials", &format!("{}={USER}:{PASSWORD}", scene.proxy.host()))
+    };
+    let (ran, _) = in_both_places("a push", step).await;
+    assert!(ran.fails(6).stdout.contains("403 DENIED (the registry said: \"you sent *** as ***\")"));
+}

@@ -1,0 +1,84 @@
+//! SIGINT and SIGTERM: a quick end, and one line that says what was left undone.
+
+use crate::support::rules::{Fault, Rule};
+use crate::support::running::{Ran, Running};
+use crate::support::pair::{REPO, Pair, manifest};
+use std::time::{Duration, Instant};
+
+const SIGNALS: [(&str, i32); 2] = [("TERM", 143), ("INT", 130)];
+
+async fn stop(running: Running, signal: &str, status: i32) -> Ran {
+    let start = Instant::now();
+    running.signal(signal).await;
+    let ran = running.wait().await.fails(status);
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert_eq!((ran.raw_output_file().unwrap(), ran.summary()), (String::new(), String::new()), "no output");
+    let lines: Vec<&str> = ran.stdout.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!(lines.len(), 1, "one line says it: {}", ran.stdout);
+    assert!(lines[0].starts_with(&format!("error: stopped by SIG{signal}: ")), "{}", lines[0]);
+    ran
+}
+
+#[tokio::test]
+async fn while_waiting_nothing_is_moved() {
+    for (signal, status) in SIGNALS {
+        let scene = Pair::waiting().await;
+        let running = scene.step().spawn().await;
+        running.wait_for_line("looking again").await;
+        let ran = stop(running, signal, status).await;
+        let line = format!("still waiting for {}; no tag was moved", scene.name("arm64"));
+        assert!(ran.stdout.contains(&line), "{}", ran.stdout);
+        assert_eq!(scene.client.tags(REPO).await, ["amd64"]);
+    }
+}
+
+#[tokio::test]
+async fn during_a_push_the_tag_is_unknown() {
+    for (signal, status) in SIGNALS {
+        let scene = Pair::open().await;
+        scene.proxy.rule(Rule::on("PUT", &manifest("1")).then(Fault::Hang));
+        let push = scene.proxy.gate("PUT", &manifest("1"));
+        let running = scene.step().spawn().await;
+        push.wait_for_hits(1).await;
+        let ran = stop(running, signal, status).await;
+        assert!(ran.stdout.contains(&format!("{} unknown", scene.name("1"))), "{}", ran.stdout);
+    }
+}
+
+#[tokio::test]
+async fn between_two_tags_each_is_accounted_for() {
+    let scene = Pair::open().await;
+    scene.proxy.rule(Rule::on("PUT", &manifest("latest")).then(Fault::Hang));
+    let push = scene.proxy.gate("PUT", &manifest("latest"));
+    let tags = [scene.name("1"), scene.name("latest")].join("\n");
+    let running = scene.step().input("tags", &tags).spawn().await;
+    push.wait_for_hits(1).await;
+    let ran = stop(running, "TERM", 143).await;
+    let line = format!("{} moved, {} unknown", scene.name("1"), scene.name("latest"));
+    assert!(ran.stdout.contains(&line), "{}", ran.stdout);
+}
+
+#[tokio::test]
+async fn while_a_registry_hangs_nothing_is_moved() {
+    for (signal, status) in SIGNALS {
+        let scene = Pair::open().await;
+        scene.proxy.rule(Rule::on("GET", &manifest("*")).then(Fault::Hang));
+        let look = scene.proxy.gate("GET", &manifest("*"));
+        let running = scene.step().spawn().await;
+        look.wait_for_hits(1).await;
+        let ran = stop(running, signal, status).await;
+        assert!(ran.stdout.contains("no tag was moved"), "{}", ran.stdout);
+    }
+}
+
+#[tokio::test]
+async fn while_a_registry_asks_for_a_pause_nothing_is_moved() {
+    let scene = Pair::open().await;
+    scene.proxy.rule(Rule::on("GET", &manifest("arm64")).then(Fault::Status(503).header("Retry-After", "60")));
+    let look = scene.proxy.gate("GET", &manifest("arm64"));
+    let running = scene.step().spawn().await;
+    look.wait_for_answers(1).await;
+    let ran = stop(running, "TERM", 143).await;
+    assert!(ran.stdout.contains("no tag was moved"), "{}", ran.stdout);
+    assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
+}
