@@ -9,6 +9,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use url::Url;
 
 /// All logins in the order of DESIGN section 3, and warnings about auth files that cannot be read.
 /// `first_host`: the first tag's registry, for a login without `registry`.
@@ -25,6 +26,7 @@ pub fn read(
     }
     logins.files.extend(found_files(environment, &mut warnings));
     logins.provided = provided(inputs, environment);
+    know_proxy_passwords(environment);
     (logins, warnings)
 }
 
@@ -162,6 +164,26 @@ fn provided(inputs: &RawInputs, environment: &Environment) -> Vec<(String, Login
         provided.push(("ghcr.io".to_owned(), Login::password(user, Secret::new(token.clone()), "input token", true)));
     }
     provided
+}
+
+/// The HTTP library reads these variables itself; that their passwords are secret is for us to know.
+fn know_proxy_passwords(environment: &Environment) {
+    const VARIABLES: [&str; 3] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
+    for (name, value) in environment {
+        if !VARIABLES.iter().any(|variable| name.eq_ignore_ascii_case(variable)) {
+            continue;
+        }
+        let Ok(url) = value.parse::<Url>() else { continue };
+        let Some(password) = url.password() else { continue };
+        Secret::new(password);
+        // In a login `+` and `&` stand for themselves, unlike in a form.
+        let form = |text: &str| text.replace('+', "%2B").replace('&', "%26");
+        let decoded = |text: &str| {
+            url::form_urlencoded::parse(form(text).as_bytes()).map(|(text, _)| text.into_owned()).collect::<String>()
+        };
+        let login = Login::password(&decoded(url.username()), Secret::new(decoded(password)), name, true);
+        login.basic();
+    }
 }
 
 #[cfg(test)]

@@ -4,31 +4,40 @@ use super::Invalid;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
 use std::io::{self, Write};
 
+/// A list of 256 entries with twenty annotations each has a tenth of it; what has more is made to fill memory.
+const MOST_VALUES: usize = 100_000;
+
 /// Reads a document of any shape. Refused: a key twice in one object (two readers could see two documents), more than
-/// 128 levels (serde_json's limit), text after the end.
+/// 128 levels (serde_json's limit), more than 100 000 values, text after the end.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Invalid> {
     let invalid = |error: serde_json::Error| Invalid::new(format!("not valid JSON of the expected shape: {error}"));
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    UniqueKeys.deserialize(&mut reader).and_then(|()| reader.end()).map_err(invalid)?;
+    let values = Cell::new(0);
+    Walk(&values).deserialize(&mut reader).and_then(|()| reader.end()).map_err(invalid)?;
     serde_json::from_slice(bytes).map_err(invalid)
 }
 
-/// Walks a document without keeping it.
+/// Walks a document without keeping it, counting its values.
 #[derive(Clone, Copy)]
-struct UniqueKeys;
+struct Walk<'a>(&'a Cell<usize>);
 
-impl<'de> DeserializeSeed<'de> for UniqueKeys {
+impl<'de> DeserializeSeed<'de> for Walk<'_> {
     type Value = ();
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        self.0.set(self.0.get() + 1);
+        if self.0.get() > MOST_VALUES {
+            return Err(D::Error::custom(format!("more than {MOST_VALUES} values")));
+        }
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for UniqueKeys {
+impl<'de> Visitor<'de> for Walk<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -138,6 +147,8 @@ mod tests {
         assert!(parse::<Value>(br#"{"a":1,"b":{"c":1,"c":2}}"#).is_err());
         assert!(parse::<Value>(br#"{"a":1} x"#).is_err());
         assert!(parse::<Value>(&b"[".repeat(4 << 20)).is_err());
+        assert!(parse::<Value>(format!("[{}0]", "0,".repeat(99_998)).as_bytes()).is_ok());
+        assert!(parse::<Value>(format!("[{}0]", "0,".repeat(99_999)).as_bytes()).is_err());
         assert!(parse::<Value>(&[b"[".repeat(200), b"]".repeat(200)].concat()).is_err());
         assert_eq!(parse::<Value>(br#"{"a":[1,-2,3.5,"x",null,true]}"#).unwrap(), json!({"a":[1,-2,3.5,"x",null,true]}));
     }

@@ -146,7 +146,7 @@ impl Transport {
         // A TLS port answers plain HTTP with 400 (Go, nginx) or cuts the connection.
         let suspicious = match &first {
             Ok(answer) => answer.status == 400,
-            Err(Broken::Connection(_) | Broken::Malformed(_)) => true,
+            Err(Broken::Connection(_)) => true,
             Err(_) => false,
         };
         if suspicious {
@@ -159,7 +159,7 @@ impl Transport {
                 }
             }
         }
-        if first.is_ok() {
+        if !matches!(first, Err(Broken::Connection(_) | Broken::Timeout | Broken::UnknownHost)) {
             self.learn(host, Speech::Http);
         }
         first

@@ -91,11 +91,12 @@ pub(crate) fn plain_entry(
 /// All entries of an index, those of nested indexes in their places.
 async fn flatten(wait: &Wait<'_>, source: &Source, index: &Index, deadline: Option<Instant>) -> Result<Vec<Descriptor>, Stop> {
     let refused = |why: String| Err(Stop::from(Error::refused(format!("{}: {why}", source.name))));
+    let too_many = || format!("an index of more than {MOST_ENTRIES} entries");
     let mut seen = HashSet::new();
     let mut flat = index.manifests.clone();
     for depth in 0.. {
         if flat.len() > MOST_ENTRIES {
-            return refused(format!("an index of more than {MOST_ENTRIES} entries"));
+            return refused(too_many());
         }
         let Some(at) = flat.iter().position(|entry| media_type::is_index(&entry.media_type)) else { break };
         // Each round opens all indexes of one level, so the rounds count the depth.
@@ -116,6 +117,9 @@ async fn flatten(wait: &Wait<'_>, source: &Source, index: &Index, deadline: Opti
             match manifest.content {
                 Content::Index(inner) => opened.extend(inner.manifests),
                 Content::Image(_) => return refused(format!("{} is called an index and is none", entry.digest)),
+            }
+            if opened.len() > MOST_ENTRIES {
+                return refused(too_many());
             }
         }
         flat = opened;
