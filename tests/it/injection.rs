@@ -31,6 +31,12 @@ const HOSTILE: [&str; 16] = [
     "%0A::error::pwned%0D%25",
 ];
 
+/// All of them, each at the start of a line; and those that need no line end of their own. For tests with many runs.
+fn few() -> Vec<String> {
+    let alone = HOSTILE.into_iter().filter(|text| text.starts_with(['#', ':', ' '])).step_by(2).map(str::to_owned);
+    alone.chain([HOSTILE.join("\n")]).collect()
+}
+
 const OUTPUTS: [&str; 9] = ["digest", "media-type", "size", "image", "images", "platforms", "digests", "manifest", "changed"];
 
 /// What a runner, Azure's agent, a terminal and a Markdown reader make of it is ours alone.
@@ -161,47 +167,50 @@ async fn in_what_a_registry_says() {
 
 #[tokio::test]
 async fn in_the_headers_of_a_registry() {
-    for text in HOSTILE {
-        // A header cannot hold these; HTTP itself breaks, and what is said about that must be harmless too.
-        let raw = text.replace(['\r', '\n', '\0'], "");
+    for text in few() {
+        // What HTTP itself allows in a header; the rest is the next test's.
+        let text = text.replace(|c: char| c.is_ascii_control(), "");
         for header in ["Warning", "Content-Type", "Docker-Content-Digest", "WWW-Authenticate", "Location", "Retry-After"] {
-            let value = if header == "WWW-Authenticate" { format!("Bearer realm=\"{raw}\"") } else { raw.clone() };
+            let value = if header == "WWW-Authenticate" { format!("Bearer realm=\"{text}\"") } else { text.clone() };
             let status = match header {
                 "WWW-Authenticate" => 401,
                 "Location" => 307,
                 _ => 200,
             };
-            if raw.contains(['\u{1b}', '\u{7}']) && header != "Warning" {
-                continue;
-            }
-            let said = answer(status, &[(header, &value)], format!("{{\"mediaType\": {:?}}}", raw));
+            let said = answer(status, &[(header, &value)], format!("{{\"mediaType\": {text:?}}}"));
             let liar = Liar::http(move |_, _| said.clone());
-            let step = Step::new()
-                .github()
-                .input("tags", &format!("{}/acme/app:1", liar.host()))
-                .input("sources", &format!("{0}/acme/app:a\n{0}/acme/app@sha256:{1}", liar.host(), "0".repeat(64)))
-                .input("wait", "0")
-                .input("log-level", "trace")
-                .env("RUNNER_DEBUG", "1");
-            // An answer that breaks HTTP is tried again and again: the point is what is said about the first one.
-            if raw.contains(['\u{1b}', '\u{7}']) {
-                let running = step.spawn().await;
-                running.wait_for_line("again in").await;
-                running.signal("TERM").await;
-                harmless(header, &running.wait().await.fails(143));
-                continue;
-            }
-            let ran = step.run().await;
-            assert!(ran.status != 0 && ran.status != 70, "{header} {text:?}: {}", ran.everything());
+            let ran = headers_step(&liar).run().await;
+            assert!(matches!(ran.status, 5..=7), "{header} {text:?}: {}", ran.everything());
             harmless(&format!("{header} {text:?}"), &ran);
         }
     }
 }
 
+fn headers_step(liar: &Liar) -> Step {
+    let host = liar.host();
+    Step::new()
+        .github()
+        .input("tags", &format!("{host}/acme/app:1"))
+        .input("sources", &format!("{host}/acme/app:a\n{host}/acme/app@sha256:{}", "0".repeat(64)))
+        .input("wait", "0")
+        .input("log-level", "trace")
+}
+
+#[tokio::test]
+async fn in_headers_that_break_http() {
+    let liar = Liar::http(|_, _| answer(200, &[("Warning", "299 - \"\u{1b}[2J\u{7}\r\r\n::error::pwned\"")], ""));
+    // Said to be plain HTTP, so that it is not tried whether it speaks TLS.
+    let running = headers_step(&liar).input("insecure-registries", &liar.host()).spawn().await;
+    // It is tried again and again: the point is what is said about it.
+    running.wait_for_line("again in").await;
+    running.signal("TERM").await;
+    harmless("broken HTTP", &running.wait().await.fails(143));
+}
+
 #[tokio::test]
 async fn in_the_configs_of_images() {
     let scene = Pair::open().await;
-    for (at, text) in HOSTILE.iter().enumerate() {
+    for (at, text) in few().iter().enumerate() {
         let text = text.replace('/', "_");
         let hostile =
             Image::oci(&format!("windows({})/amd64", text.replace(['(', ')'], "_"))).label(&text, &text).os_feature(&text);
@@ -226,9 +235,9 @@ async fn in_the_configs_of_images() {
 #[tokio::test]
 async fn in_the_entries_of_an_index() {
     let scene = Pair::open().await;
-    for (at, text) in HOSTILE.iter().enumerate() {
+    for (at, text) in few().iter().enumerate() {
         let mut index = BuiltIndex::new(vec![amd64()]).annotation("a", text).json();
-        index["manifests"][0]["annotations"] = json!({ *text: text });
+        index["manifests"][0]["annotations"] = json!({ text: text });
         index["manifests"][0]["platform"]["os.version"] = json!(text);
         index["manifests"][0]["urls"] = json!([text]);
         let bytes = serde_json::to_vec(&index).unwrap();

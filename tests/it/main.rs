@@ -11,6 +11,7 @@
 
 mod contract;
 mod edit;
+mod faults;
 mod injection;
 mod login;
 mod secrets;
@@ -26,5 +27,7 @@ mod golden;
 mod outputs;
 mod publishing;
 mod support_works;
+mod threats;
+mod tls;
 mod waiting;
 mod wire;

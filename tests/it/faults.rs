@@ -1,0 +1,165 @@
+//! Registries and networks that fail: what is tried again, how often, and how it ends when that does not help.
+
+use crate::support::background::closed_port;
+use crate::support::client::sha256;
+use crate::support::rules::{Fault, Rule};
+use crate::support::running::Ran;
+use crate::support::pair::{REPO, Pair, amd64, manifest};
+use crate::support::step::Step;
+use std::time::{Duration, SystemTime};
+
+/// The time between the first two requests for the amd64 source when the first one is answered so.
+async fn pause_after(status: u16, retry_after: &str) -> (Duration, Ran) {
+    let scene = Pair::open().await;
+    let busy = Fault::Status(status).header("Retry-After", retry_after);
+    scene.proxy.rule(Rule::on("GET", &manifest("amd64")).nth(1).then(busy));
+    let ran = scene.step().run().await.ok();
+    let looks = scene.proxy.entries("GET", &manifest("amd64"));
+    assert_eq!(looks.len(), 2, "{}", scene.proxy.log_text());
+    assert_eq!(scene.digest("1").await, ran.output("digest"));
+    (looks[1].at - looks[0].at, ran)
+}
+
+#[tokio::test]
+async fn the_pause_that_a_registry_asks_for_is_kept() {
+    // A date counts whole seconds: three of them are more than two.
+    let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(4));
+    let (busy, many, at, past, junk) = tokio::join!(
+        pause_after(503, "2"),
+        pause_after(429, "2"),
+        pause_after(503, &date),
+        pause_after(503, "Sun, 06 Nov 1994 08:49:37 GMT"),
+        pause_after(503, "soon"),
+    );
+    for (pause, least, most) in
+        [(busy.0, 2000, 4500), (many.0, 2000, 4500), (at.0, 1000, 6000), (past.0, 0, 1500), (junk.0, 0, 2000)]
+    {
+        let range = Duration::from_millis(least)..Duration::from_millis(most);
+        assert!(range.contains(&pause), "{pause:?} is not in {range:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_pause_is_for_the_whole_host() {
+    let scene = Pair::open().await;
+    let busy = Fault::Status(429).header("Retry-After", "1");
+    scene.proxy.rule(Rule::on("GET", &format!("/v2/{REPO}/blobs/*")).nth(1).then(busy));
+    scene.step().run().await.ok();
+    let log = scene.proxy.log();
+    let refused = log.iter().position(|entry| entry.status == 429).unwrap();
+    let until = log[refused].until.unwrap();
+    let next = log[refused + 1..].iter().find(|entry| entry.at > until).unwrap();
+    assert!(next.at - until >= Duration::from_millis(950), "{}", scene.proxy.log_text());
+}
+
+#[tokio::test]
+async fn a_pause_that_is_too_long_ends_it_at_once() {
+    for (status, asked, wait) in [(429, "99999", "10m"), (503, "99999", "10m"), (503, "99999", "0"), (503, "60", "10s")] {
+        let scene = Pair::open().await;
+        scene.proxy.rule(Rule::on("GET", &manifest("amd64")).then(Fault::Status(status).header("Retry-After", asked)));
+        let ran = scene.step().input("wait", wait).run().await.fails(7);
+        assert!(ran.stdout.contains(&format!("to be tried again in {asked} s")), "{status} {asked}: {}", ran.stdout);
+        assert!(ran.elapsed < Duration::from_secs(2), "{status} {asked}: {:?}", ran.elapsed);
+        assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
+        scene.proxy.finish();
+    }
+}
+
+#[tokio::test]
+async fn what_may_pass_is_tried_again() {
+    let config = format!("/v2/{REPO}/blobs/{}", sha256(&amd64().config()));
+    let tag = manifest("1");
+    for (method, path, fault) in [
+        ("GET", &config, Fault::Status(408)),
+        ("GET", &config, Fault::Status(429)),
+        ("GET", &config, Fault::Status(500)),
+        ("GET", &config, Fault::Status(502)),
+        ("GET", &config, Fault::Status(503)),
+        ("GET", &config, Fault::Status(504)),
+        ("GET", &config, Fault::Reset),
+        ("GET", &config, Fault::ResetAfterForward),
+        ("GET", &config, Fault::Truncate(20)),
+        ("GET", &tag, Fault::Truncate(20)),
+        ("PUT", &tag, Fault::Status(500)),
+        ("PUT", &tag, Fault::Reset),
+    ] {
+        let scene = Pair::open().await;
+        let what = format!("{method} {fault:?}");
+        scene.proxy.rule(Rule::on(method, path).nth(1).then(fault));
+        let ran = scene.step().run().await.ok();
+        assert_eq!(scene.proxy.count(method, path), 2, "{what}: {}", scene.proxy.log_text());
+        assert_eq!(ran.output("digest"), scene.digest("1").await, "{what}");
+        scene.proxy.finish();
+    }
+}
+
+#[tokio::test]
+async fn a_push_that_landed_unseen_is_not_repeated() {
+    let scene = Pair::open().await;
+    scene.proxy.rule(Rule::on("PUT", &manifest("1")).nth(1).then(Fault::ResetAfterForward));
+    let ran = scene.step().run().await.ok();
+    assert_eq!(scene.proxy.count("PUT", "*"), 1, "{}", scene.proxy.log_text());
+    assert_eq!(ran.output("changed").as_deref(), Some("true"));
+    assert_eq!(ran.output("digest"), scene.digest("1").await);
+}
+
+#[tokio::test]
+async fn six_tries_are_all() {
+    let scene = Pair::open().await;
+    let down = Fault::Status(503).header("Retry-After", "0").error("UNAVAILABLE", "maintenance");
+    scene.proxy.rule(Rule::on("GET", &manifest("amd64")).then(down));
+    let ran = scene.step().input("wait", "0").run().await.fails(7);
+    let place = format!("GET {} (registry {}) → 503 UNAVAILABLE", manifest("amd64"), scene.proxy.host());
+    assert!(ran.stdout.contains(&place), "{place}: {}", ran.stdout);
+    assert!(ran.stdout.contains("\"maintenance\"") && ran.stdout.contains("tried 6 times"), "{}", ran.stdout);
+    assert_eq!(scene.proxy.count("GET", &manifest("amd64")), 6);
+    assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
+}
+
+#[tokio::test]
+async fn what_will_not_pass_is_not_tried_again() {
+    for (status, exit) in [(400, 7), (403, 6), (405, 7), (409, 7), (413, 7), (415, 7), (422, 7)] {
+        let scene = Pair::open().await;
+        scene.proxy.rule(Rule::on("PUT", &manifest("1")).then(Fault::Status(status)));
+        let ran = scene.step().run().await.fails(exit);
+        assert_eq!(scene.proxy.count("PUT", "*"), 1, "{status}: {}", scene.proxy.log_text());
+        assert!(ran.stdout.contains(&format!("→ {status}")), "{status}: {}", ran.stdout);
+        assert_eq!(scene.digest("1").await, None, "{status}");
+        scene.proxy.finish();
+    }
+}
+
+#[tokio::test]
+async fn a_registry_without_heads_is_read_instead() {
+    for fault in [Fault::Status(405), Fault::DropHeader("Docker-Content-Digest")] {
+        let scene = Pair::open().await;
+        scene.step().run().await.ok();
+        let what = format!("{fault:?}");
+        scene.proxy.rule(Rule::on("HEAD", "*/manifests/*").then(fault));
+        let ran = scene.step().run().await.ok();
+        assert_eq!(ran.output("changed").as_deref(), Some("false"), "{what}: it sees what the tag holds");
+        scene.proxy.finish();
+    }
+}
+
+/// Nothing is known about these hosts, so a mistake in the name is likelier than a delay: nobody waits ten minutes.
+#[tokio::test]
+async fn a_registry_that_never_answers_is_named() {
+    let at = |host: &str| {
+        let (tags, sources) = (format!("{host}/acme/app:1"), format!("{host}/acme/app:amd64"));
+        Step::new().github().input("tags", &tags).input("sources", &sources).limit(Duration::from_secs(40))
+    };
+    let closed = format!("127.0.0.1:{}", closed_port());
+    let (closed_run, unknown_run) = tokio::join!(at(&closed).run(), at("nowhere.invalid").run());
+    for (host, ran, why) in [(closed.as_str(), closed_run, "no connection"), ("nowhere.invalid", unknown_run, "no such host")] {
+        let ran = ran.fails(7);
+        assert!(
+            ran.stdout.contains(&format!("cannot read {host}/acme/app:amd64"))
+                || ran.stdout.contains(&format!("cannot look at {host}/acme/app:1")),
+            "{}",
+            ran.stdout
+        );
+        assert!(ran.stdout.contains(why) && ran.stdout.contains("fix:"), "{host}: {}", ran.stdout);
+        assert!(ran.elapsed < Duration::from_secs(20), "{host}: {:?}", ran.elapsed);
+    }
+}

@@ -1,0 +1,103 @@
+//! Registries that speak TLS with certificates of a private authority.
+
+use crate::support::certs::Authority;
+use crate::support::client::Client;
+use crate::support::registry::{Auth, Registry};
+use crate::support::pair::{REPO, amd64, arm64};
+use crate::support::step::Step;
+use std::time::Duration;
+
+struct Tls {
+    registry: Registry,
+    client: Client,
+}
+
+async fn tls(auth: Auth) -> Tls {
+    let registry = Registry::launch(&auth, true).await;
+    let mut client = Client::new(&registry.host()).tls(registry.ca_pem());
+    if let Auth::Basic(user, password) = auth {
+        client = client.basic(&user, &password);
+    }
+    amd64().push(&client, REPO, "amd64").await;
+    arm64().push(&client, REPO, "arm64").await;
+    Tls { registry, client }
+}
+
+fn step(host: &str) -> Step {
+    let sources = format!("{host}/{REPO}:amd64\n{host}/{REPO}:arm64");
+    Step::new().github().input("tags", &format!("{host}/{REPO}:1")).input("sources", &sources)
+}
+
+#[tokio::test]
+async fn a_tag_is_published_over_tls() {
+    let tls = tls(Auth::Open).await;
+    for host in [tls.registry.host(), tls.registry.host().replace("127.0.0.1", "localhost")] {
+        let ran = step(&host).file("ca.pem", tls.registry.ca_pem()).input("ca-file", "ca.pem").run().await.ok();
+        let published = tls.client.get_manifest(REPO, "1").await.unwrap();
+        assert_eq!(ran.output("digest"), Some(published.digest));
+    }
+}
+
+#[tokio::test]
+async fn a_login_goes_over_tls() {
+    let tls = tls(Auth::Basic("ci".to_owned(), "s3cret-canary".to_owned())).await;
+    let ran = step(&tls.registry.host())
+        .file("ca.pem", tls.registry.ca_pem())
+        .input("ca-file", "ca.pem")
+        .input("username", "ci")
+        .input("password", "s3cret-canary")
+        .run()
+        .await
+        .ok();
+    assert_eq!(ran.output("digest"), tls.client.get_manifest(REPO, "1").await.map(|published| published.digest));
+}
+
+#[tokio::test]
+async fn an_unknown_authority_is_named_and_not_tried_again() {
+    let tls = tls(Auth::Open).await;
+    let stranger = Authority::new("another authority").pem();
+    let known = tls.registry.log().matches("TLS handshake error").count();
+    let without = step(&tls.registry.host());
+    let wrong = step(&tls.registry.host()).file("ca.pem", &stranger).input("ca-file", "ca.pem");
+    for (case, step) in [("none", without), ("a wrong one", wrong)] {
+        let ran = step.run().await.fails(7);
+        assert!(ran.stdout.contains("no trusted connection"), "{case}: {}", ran.stdout);
+        let advice = format!("`insecure-registries`: {}", tls.registry.host());
+        assert!(
+            ran.stdout.contains("give a private certificate authority by `ca-file`") && ran.stdout.contains(&advice),
+            "{case}: {}",
+            ran.stdout
+        );
+        assert!(ran.elapsed < Duration::from_secs(2), "{case}: {:?}", ran.elapsed);
+    }
+    let handshakes = tls.registry.log().matches("TLS handshake error").count() - known;
+    assert!((1..=6).contains(&handshakes), "one for each of three requests at most, in two runs: {handshakes}");
+    assert_eq!(tls.client.tags(REPO).await, ["amd64", "arm64"]);
+}
+
+#[tokio::test]
+async fn a_tls_port_that_is_said_to_be_plain_is_taken_at_its_word() {
+    let tls = tls(Auth::Open).await;
+    let host = tls.registry.host();
+    step(&host)
+        .file("ca.pem", tls.registry.ca_pem())
+        .input("ca-file", "ca.pem")
+        .input("insecure-registries", &host)
+        .run()
+        .await
+        .fails(7);
+}
+
+#[tokio::test]
+async fn a_file_of_no_certificates_is_refused_before_any_request() {
+    let tls = tls(Auth::Open).await;
+    let before = tls.registry.log().len();
+    let key = Authority::new("x").server(&["localhost"]).key;
+    for (name, content) in
+        [("ca.pem", "no certificate".to_owned()), ("ca.pem", key), ("ca.pem", String::new()), ("other", String::new())]
+    {
+        let ran = step(&tls.registry.host()).file(name, &content).input("ca-file", "ca.pem").run().await.fails(2);
+        assert!(ran.stdout.contains("ca-file: ") && !ran.stdout.contains("BEGIN"), "{}", ran.stdout);
+    }
+    assert_eq!(tls.registry.log().len(), before, "nothing was contacted");
+}
