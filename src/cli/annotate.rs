@@ -65,14 +65,15 @@ fn asked(flags: &ArgMatches) -> Result<Annotation, String> {
     let many = |name: &str| flags.get_many::<String>(name).map(|values| values.cloned().collect::<Vec<_>>().join("\n"));
     let features = many("os-features")
         .map(|value| value.split([',', '\n']).map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect());
-    let pairs = many("annotation").map(|value| lists::pairs(&value)).transpose().map_err(|why| format!("--annotation: {why}"))?;
+    let wrong = |why: String| format!("--annotation: {why}");
+    let pairs = many("annotation").map(|value| lists::pairs(&value)).transpose().map_err(wrong)?.unwrap_or_default();
     let change = Annotation {
         os: text("os"),
         architecture: text("arch"),
         variant: text("variant"),
         os_version: text("os-version"),
         os_features: features,
-        annotations: pairs.unwrap_or_default().into_iter().map(|(_, key, value)| (key, value)).collect(),
+        annotations: pairs.into_iter().map(|(_, pair)| pair.map_err(wrong)).collect::<Result<_, _>>()?,
     };
     if change == Annotation::default() {
         Err("nothing to change: give --os, --arch, --variant, --os-version, --os-features or --annotation".to_owned())

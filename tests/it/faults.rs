@@ -2,9 +2,9 @@
 
 use crate::support::background::closed_port;
 use crate::support::client::sha256;
+use crate::support::pair::{Pair, REPO, amd64, manifest};
 use crate::support::rules::{Fault, Rule};
 use crate::support::running::Ran;
-use crate::support::pair::{REPO, Pair, amd64, manifest};
 use crate::support::step::Step;
 use std::time::{Duration, SystemTime};
 

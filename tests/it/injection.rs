@@ -5,9 +5,9 @@ use crate::support::github::{azure_commands, commands};
 use crate::support::images::Image;
 use crate::support::indexes::BuiltIndex;
 use crate::support::liar::{Liar, answer};
+use crate::support::pair::{Pair, REPO, amd64, manifest};
 use crate::support::rules::{Fault, Rule};
 use crate::support::running::Ran;
-use crate::support::pair::{REPO, Pair, amd64, manifest};
 use crate::support::step::Step;
 use serde_json::{Value, json};
 

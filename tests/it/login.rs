@@ -3,10 +3,10 @@
 use crate::support::background::until;
 use crate::support::client::Client;
 use crate::support::liar::{Liar, answer};
+use crate::support::pair::{Pair, REPO, manifest};
 use crate::support::proxy::FaultProxy;
 use crate::support::registry::Registry;
 use crate::support::rules::{Fault, Rule};
-use crate::support::pair::{REPO, Pair, manifest};
 use crate::support::step::Step;
 use crate::support::token::{Builder, Push, TokenServer};
 use base64::Engine as _;

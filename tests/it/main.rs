@@ -9,23 +9,22 @@
     reason = "in a test a panic is the report; clippy's allow-…-in-tests covers only the test functions themselves"
 )]
 
-mod contract;
-mod edit;
-mod faults;
-mod injection;
-mod login;
-mod secrets;
-mod signals;
-#[allow(dead_code, reason = "the tests that use the rest of it are being written")]
 mod support;
 
 mod checks;
 mod clients;
 mod compose;
+mod contract;
 mod digests;
+mod edit;
+mod faults;
 mod golden;
+mod injection;
+mod login;
 mod outputs;
 mod publishing;
+mod secrets;
+mod signals;
 mod support_works;
 mod threats;
 mod tls;

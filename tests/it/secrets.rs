@@ -5,10 +5,10 @@
 use crate::support::client::Client;
 use crate::support::http1::Request;
 use crate::support::liar::{Liar, Lie, answer};
+use crate::support::pair::{Pair, manifest};
 use crate::support::registry::Registry;
 use crate::support::rules::{Fault, Rule};
 use crate::support::running::Ran;
-use crate::support::pair::{Pair, manifest};
 use crate::support::step::Step;
 use crate::support::token::TokenServer;
 use base64::Engine as _;

@@ -1,8 +1,8 @@
 //! SIGINT and SIGTERM: a quick end, and one line that says what was left undone.
 
+use crate::support::pair::{Pair, REPO, manifest};
 use crate::support::rules::{Fault, Rule};
 use crate::support::running::{Ran, Running};
-use crate::support::pair::{REPO, Pair, manifest};
 use std::time::{Duration, Instant};
 
 const SIGNALS: [(&str, i32); 2] = [("TERM", 143), ("INT", 130)];

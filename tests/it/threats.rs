@@ -25,10 +25,10 @@
 use crate::support::client::{Client, OCI_INDEX, OCI_MANIFEST, sha256};
 use crate::support::images::{Image, OCI_CONFIG};
 use crate::support::liar::{Liar, Lie, Request, answer};
+use crate::support::pair::{Pair, REPO, amd64, manifest};
 use crate::support::registry::Registry;
 use crate::support::rules::{Fault, Rule};
 use crate::support::running::Ran;
-use crate::support::pair::{REPO, Pair, amd64, manifest};
 use crate::support::step::Step;
 use serde_json::{Value, json};
 use std::collections::HashMap;

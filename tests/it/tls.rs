@@ -2,8 +2,8 @@
 
 use crate::support::certs::Authority;
 use crate::support::client::Client;
-use crate::support::registry::{Auth, Registry};
 use crate::support::pair::{REPO, amd64, arm64};
+use crate::support::registry::{Auth, Registry};
 use crate::support::step::Step;
 use std::time::Duration;
 

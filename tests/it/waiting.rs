@@ -3,8 +3,8 @@
 use crate::support::client::{Client, OCI_INDEX};
 use crate::support::images::Image;
 use crate::support::indexes::BuiltIndex;
+use crate::support::pair::{Pair, REPO, amd64, arm64, manifest};
 use crate::support::rules::{Fault, Rule};
-use crate::support::pair::{REPO, Pair, amd64, arm64, manifest};
 use std::time::Duration;
 
 #[tokio::test]
