@@ -313,11 +313,12 @@ fn broken(error: &reqwest::Error) -> Broken {
     Broken::Connection(deepest.unwrap_or_else(|| "the connection broke".to_owned()))
 }
 
+/// I/O errors hold what they wrap beside the chain of sources, and one may wrap another.
 fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
     if let Some(tls) = error.downcast_ref::<rustls::Error>() {
         return Some(tls);
     }
-    error.downcast_ref::<io::Error>().and_then(io::Error::get_ref).and_then(|inner| inner.downcast_ref::<rustls::Error>())
+    error.downcast_ref::<io::Error>().and_then(io::Error::get_ref).and_then(|inner| tls_error(inner))
 }
 
 /// Whether an attempt at TLS met a port that speaks something else.
