@@ -14,7 +14,7 @@ use futures_util::future::{join_all, try_join_all};
 use futures_util::stream::FuturesUnordered;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
-use tracing::{debug, info};
+use tracing::info;
 
 /// How long a registry may take to see the children that it just showed us.
 const LAG: Duration = Duration::from_secs(60);
@@ -181,7 +181,7 @@ impl Publication<'_> {
             if started.elapsed() + pause > patience {
                 return settled;
             }
-            debug!("{reference}: the registry does not see all that it holds, trying again");
+            info!("push     {reference}: the registry does not see all images yet, trying again");
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_LAG_PAUSE);
         }

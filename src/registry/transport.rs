@@ -149,7 +149,8 @@ impl Transport {
             Err(Broken::Connection(_)) => true,
             Err(_) => false,
         };
-        if suspicious {
+        // Another request may have learned it meanwhile.
+        if suspicious && self.speech(host) == Speech::Unclear {
             let mut encrypted = exchange;
             if encrypted.url.set_scheme("https").is_ok() {
                 let second = self.follow(encrypted).await;

@@ -58,3 +58,20 @@ async fn help_has_every_input_and_output_and_create_has_every_flag() {
     }
     assert!(Step::new().args(["--version"]).run().await.ok().stdout.contains(env!("CARGO_PKG_VERSION")));
 }
+
+#[test]
+fn action_yml_and_the_gitlab_component_have_every_input_and_output() {
+    let inputs: Vec<&str> = INPUTS.iter().map(|input| input.name).collect();
+    let outputs: Vec<&str> = OUTPUTS.iter().map(|(name, _)| *name).collect();
+    let action = file("action.yml");
+    assert_eq!(keys(&action, "inputs", 2), inputs, "action.yml");
+    assert_eq!(keys(&action, "outputs", 2), outputs, "action.yml");
+    let component = file("templates/manifest.yml");
+    // The component's first inputs are about the job itself.
+    assert_eq!(keys(&component, "inputs", 4)[3..], inputs, "templates/manifest.yml");
+    for input in &inputs {
+        let variable = format!("MANIFEST_ACTION_{}", input.to_uppercase().replace('-', "_"));
+        assert!(component.contains(&variable), "templates/manifest.yml does not pass {variable}");
+        assert!(action.contains(&format!("        {input}: ${{{{ inputs.{input} }}}}")), "action.yml does not pass {input}");
+    }
+}

@@ -84,11 +84,6 @@ impl Background {
     pub fn host(&self) -> String {
         self.address.to_string()
     }
-
-    /// The port alone.
-    pub fn port(&self) -> u16 {
-        self.address.port()
-    }
 }
 
 impl Drop for Background {

@@ -25,8 +25,6 @@ pub struct Entry {
     pub authorization: Option<String>,
     /// The header as received.
     pub user_agent: Option<String>,
-    /// All headers as received.
-    pub headers: Vec<(String, String)>,
     /// Bytes of the request's body.
     pub request_bytes: usize,
     /// Bytes of body sent back.
@@ -43,13 +41,6 @@ pub struct Entry {
     pub at: Duration,
     /// When it was over.
     pub until: Option<Duration>,
-}
-
-impl Entry {
-    /// A request header's value.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        super::http1::header(&self.headers, name)
-    }
 }
 
 #[derive(Debug)]
@@ -123,7 +114,6 @@ impl Clock {
             status: 0,
             authorization: request.header("authorization").map(str::to_owned),
             user_agent: request.header("user-agent").map(str::to_owned),
-            headers: request.headers.clone(),
             request_bytes: 0,
             response_bytes: 0,
             connection,

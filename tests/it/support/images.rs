@@ -109,11 +109,6 @@ impl Image {
         self
     }
 
-    /// The platform as given.
-    pub fn platform(&self) -> &Platform {
-        &self.platform
-    }
-
     /// The platform object of a descriptor for this image.
     pub fn platform_json(&self) -> Value {
         self.platform.json(&self.os_features)
