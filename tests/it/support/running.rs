@@ -144,7 +144,7 @@ async fn measure(pid: u32, peak: watch::Sender<u64>) {
         if let Some(kib) = mark.and_then(|rest| rest.split_whitespace().next()).and_then(|n| n.parse().ok()) {
             peak.send_replace(kib);
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(3)).await;
     }
 }
 
