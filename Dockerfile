@@ -9,14 +9,13 @@ ARG BINARY
 ARG GIVEN=${BINARY:+given}
 
 FROM rust:1.95-slim-bookworm AS compiled
-ARG PROFILE=release
 WORKDIR /src
 COPY . .
-# `install` rather than `build`: the same path to the result whatever the target's name and the profile are.
+# `install` rather than `build`: the same path to the result whatever the target's name is.
 # The caches are the builder's own; they make a second build quick and leave no trace in the image.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo install --locked --no-track --path . --profile "$PROFILE" --root /out
+    cargo install --locked --no-track --path . --root /out
 
 FROM scratch AS given
 ARG BINARY

@@ -40,6 +40,10 @@ done
 check "… the summary names the digest" grep -qF "$(result .outputs.digest)" <(result .summary)
 check "an engine pulls by that digest" docker pull --quiet "$(result .outputs.image)"
 
+check "on a runner of before 2.331 the login reaches it too" \
+  act_on with-login --old "tags=$repository:old" "${good[@]}"
+check "… it succeeds and leaves nothing behind" ended 0
+
 check "in a container: job the login reaches it too" \
   act_on with-login --container manifest-action-test/runner "tags=$repository:2" "${good[@]}"
 # Such a job's home is the runner's _github_home, where the login step of the same job has written.

@@ -6,7 +6,7 @@ path (Container/ContainerInfo.cs), the shape of `docker run` (Container/DockerCo
 for each step (FileCommandManager.cs), and `container:` jobs, whose scripts see other paths than the host's
 (ContainerOperationProvider.cs). Of the expression language it knows what action.yml uses.
 
-usage: github_runner.py [--container IMAGE] [--set-env NAME=VALUE]… WORK NAME=VALUE…
+usage: github_runner.py [--old] [--container IMAGE] [--set-env NAME=VALUE]… WORK NAME=VALUE…
 Writes {"exit": …, "outputs": {…}, "summary": …, "left": […]} to WORK/result.json; the log goes to stdout.
 """
 
@@ -99,7 +99,7 @@ def outputs_of(text):
 
 
 class Runner:
-    def __init__(self, work, container, extra):
+    def __init__(self, work, container, extra, old):
         self.container, self.extra = container, extra
         self.work = work.resolve()
         self.temp = self.work / "_temp"
@@ -113,8 +113,9 @@ class Runner:
         shutil.copytree("action", self.action / "action", dirs_exist_ok=True)
         # The most recently added mapping is looked at first.
         self.step_mounts = {self.workspace: "/github/workspace", self.commands: "/github/file_commands",
-                            self.flow: "/github/workflow", self.home: "/github/home",
-                            self.temp: "/github/runner_temp"}
+                            self.flow: "/github/workflow", self.home: "/github/home"}
+        if not old:  # since 2.331.0
+            self.step_mounts[self.temp] = "/github/runner_temp"
         self.job_mounts = {self.home: "/github/home", self.flow: "/github/workflow", self.work: "/__w"}
 
     def variables(self):
@@ -217,9 +218,10 @@ def pairs(texts):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
+    parser.add_argument("--old", action="store_true")
     parser.add_argument("--container")
     parser.add_argument("--set-env", action="append", default=[])
     parser.add_argument("work", type=Path)
     parser.add_argument("inputs", nargs="*")
     options = parser.parse_intermixed_args()
-    Runner(options.work, options.container, pairs(options.set_env)).run(pairs(options.inputs))
+    Runner(options.work, options.container, pairs(options.set_env), options.old).run(pairs(options.inputs))

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Proves the packaging on a real Docker engine, as each CI system would use it.
 #
-# usage: tests/ci/run.sh [lint|source|image|github|act|gitlab|others]…      all, when none is named
+# usage: tests/ci/run.sh [lint|builds|image|github|act|gitlab|others]…      all, when none is named
 #
-# BINARY is the static program to put into the image; without it cargo builds it. Everything else that is needed is
-# installed or made on the first run (root, Debian) and kept in target/tools.
+# The image is made by `docker build .`, which compiles the program; BINARY, a static program that is there already, is
+# put into it instead. All that is needed is installed or made on the first run (root, Debian) and kept in target/tools.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 TMP=$(mktemp -d)
@@ -15,20 +15,20 @@ export TMP
 . tests/ci/engine.sh
 trap 'stop_engine; rm -rf "$TMP"' EXIT
 
-if [[ -z ${BINARY:-} ]]; then
-  cargo build --release --locked
-  BINARY=$(built_binary release)
-fi
 start_engine
 start_registry
 base_images
-section "Building the image from $BINARY"
-build "$IMAGE" Dockerfile "$(dirname "$BINARY")" --build-arg "BINARY=$(basename "$BINARY")" --build-arg "VERSION=$VERSION"
+section "Building the image from ${BINARY:-source}"
+if [[ -n ${BINARY:-} ]]; then
+  build "$IMAGE" Dockerfile "$(dirname "$BINARY")" --build-arg "BINARY=$(basename "$BINARY")" --build-arg "VERSION=$VERSION"
+else
+  build "$IMAGE" Dockerfile . --build-arg "VERSION=$VERSION"
+fi
 # The names by which action.yml, the component and the examples call it.
 docker tag "$IMAGE" "$IMAGE:$VERSION"
 docker tag "$IMAGE" "$IMAGE:1"
 
-(($#)) || set -- lint source image github act gitlab others
+(($#)) || set -- lint builds image github act gitlab others
 failed=0
 for name in "$@"; do
   section "$name"
