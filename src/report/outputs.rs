@@ -15,6 +15,7 @@ pub const OUTPUTS: &[(&str, &str)] = &[
     ("digests", "JSON object: platform to digest of its image manifest"),
     ("manifest", "the index, JSON on one line"),
     ("changed", "true when a tag moved (in a dry run: would move), else false"),
+    ("indexes", "JSON object: first tag of each list to digest of its index"),
 ];
 
 /// The values of all outputs.
@@ -37,6 +38,10 @@ fn value(report: &Report, name: &str) -> String {
         )),
         "manifest" => serde_json::from_slice::<Value>(&composed.bytes).map(|index| one_line(&index)).unwrap_or_default(),
         "changed" => report.changed.to_string(),
+        "indexes" => {
+            let first = report.tags.first().map(|(tag, _)| (tag.to_string(), Value::from(composed.digest.as_str())));
+            one_line(&Value::Object(first.into_iter().collect()))
+        }
         _ => String::new(),
     }
 }

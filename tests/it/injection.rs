@@ -37,7 +37,8 @@ fn few() -> Vec<String> {
     alone.chain([HOSTILE.join("\n")]).collect()
 }
 
-const OUTPUTS: [&str; 9] = ["digest", "media-type", "size", "image", "images", "platforms", "digests", "manifest", "changed"];
+const OUTPUTS: [&str; 10] =
+    ["digest", "media-type", "size", "image", "images", "platforms", "digests", "manifest", "changed", "indexes"];
 
 /// What a runner, Azure's agent, a terminal and a Markdown reader make of it is ours alone.
 #[track_caller]
