@@ -92,7 +92,7 @@ async fn outputs_are_appended_to_what_is_there_on_success() {
     let step = scene.step_of(&["a"]).file("output", "earlier=1\n").file("summary", "# earlier\n");
     let (output, summary) = (step.workdir().join("output"), step.workdir().join("summary"));
     let ran = step.env("GITHUB_OUTPUT", output).env("GITHUB_STEP_SUMMARY", summary).run().await.ok();
-    assert_eq!((ran.output("earlier").as_deref(), ran.outputs().len()), (Some("1"), 10));
+    assert_eq!((ran.output("earlier").as_deref(), ran.outputs().len()), (Some("1"), 11));
     assert!(ran.summary().starts_with("# earlier\n### "), "{}", ran.summary());
 }
 
