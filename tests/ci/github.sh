@@ -52,6 +52,15 @@ mkdir -p "$TMP/job/_temp/_github_home" && cp -r "$TMP/with-login/.docker" "$TMP/
 check "… made there" python tests/ci/github_runner.py --container manifest-action-test/runner "$TMP/job" "tags=$repository:2" "${good[@]}"
 check "… it succeeds and leaves nothing behind" jq -e '.exit == 0 and .left == []' "$TMP/job/result.json"
 
+# What is handed over is for the job's user alone, whatever the umask is.
+mkdir "$TMP/commands"
+check "a login is staged by the script" env --chdir / HOME="$TMP/with-login" GITHUB_OUTPUT="$TMP/commands/output" \
+  sh -c "umask 000 && . '$PWD/action/stage.sh'"
+staged=$(sed -n 's/^folder=//p' "$TMP/commands/output")
+check "… with modes 700 and 600" test "$(stat -c %a "$staged" "$staged/config.json" | xargs)" = "700 600"
+check "… and removed by the other" env FOLDER="$staged" sh action/unstage.sh
+check "… whole" test ! -e "$staged"
+
 check "without a login the inputs' is used" \
   act_on without-login "tags=$repository:3" "${good[@]}" "username=$USERNAME" "password=$PASSWORD"
 check "… it succeeds and leaves nothing behind" ended 0
