@@ -12,18 +12,20 @@ pub mod error;
 mod names;
 mod pace;
 mod retry;
+mod token;
 pub mod transport;
 
 use crate::oci::manifest::LARGEST_MANIFEST;
 use crate::oci::{Descriptor, Digest, Manifest, Reference, Repository, media_type};
 use attempts::{Attempts, Errand, Landed};
-use auth::{Auth, Permit, Wire};
+use auth::{Auth, Permit};
 use bytes::Bytes;
 use credentials::Logins;
 pub use error::{Error, Kind};
 use futures_util::FutureExt as _;
 use reqwest::Method;
 use std::collections::HashSet;
+use token::Wire;
 use tokio::time::Instant;
 use transport::{Answer, Exchange, Transport};
 

@@ -1,0 +1,203 @@
+//! Token servers: one request for one token (distribution's specification, spec/auth/token and spec/auth/oauth).
+
+use super::address;
+use super::attempts::{Attempts, Errand};
+use super::credentials::{Login, Proof};
+use super::error::{Error, Kind};
+use super::transport::{Answer, Exchange, Transport};
+use crate::oci::Repository;
+use crate::secret::Secret;
+use bytes::Bytes;
+use reqwest::Method;
+use reqwest::header::HeaderValue;
+use serde::Deserialize;
+use std::collections::BTreeSet;
+use std::time::Duration;
+use tokio::time::Instant;
+use url::Url;
+use url::form_urlencoded::Serializer;
+
+const CLIENT_ID: &str = "manifest-action";
+/// What a token lives when its server does not say (distribution's token specification).
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
+const LARGEST_TOKEN_ANSWER: usize = 128 << 10;
+
+/// A token, ready to be sent.
+#[derive(Debug, Clone)]
+pub(super) struct Token {
+    /// The `Authorization` header.
+    pub(super) header: HeaderValue,
+    /// When it is wise to have another one.
+    pub(super) renew_at: Instant,
+}
+
+/// The parties to a token request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wire<'a> {
+    /// The way out.
+    pub transport: &'a Transport,
+    /// The retry layer.
+    pub attempts: &'a Attempts,
+    /// When the caller loses interest.
+    pub deadline: Option<Instant>,
+}
+
+/// The token server of one repository, as its registry named it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TokenServer<'a> {
+    /// How it is reached.
+    pub(super) wire: Wire<'a>,
+    /// What tokens are for.
+    pub(super) repository: &'a Repository,
+    /// Its address.
+    pub(super) realm: &'a Url,
+    /// What it calls the registry.
+    pub(super) service: Option<&'a str>,
+}
+
+impl TokenServer<'_> {
+    /// A token for these actions (`pull`, `pull,push`) and the scopes that the registry named itself.
+    pub(super) async fn token(&self, actions: &str, extra: &BTreeSet<String>, login: Option<&Login>) -> Result<Token, Error> {
+        let Self { wire, repository, realm, service } = *self;
+        let root = wire.transport.root(repository.host()).map_err(|_| defect(repository, "no URL for the registry"))?;
+        // The scope that is needed most goes first: some servers read only that one.
+        let own = format!("repository:{}:{actions}", repository.path());
+        let scopes: Vec<String> = [own].into_iter().chain(extra.iter().cloned()).collect();
+        if let Some(login) = login.filter(|login| matches!(login.proof, Proof::Identity(..))) {
+            let body = Some(form(login, service, &scopes));
+            let exchange = Exchange {
+                method: Method::POST,
+                url: realm.clone(),
+                accept: None,
+                authorization: None,
+                body,
+                limit: LARGEST_TOKEN_ANSWER,
+            };
+            let answer = self.ask(&root, exchange, Some(login)).await?;
+            // Gitea's token server, among others, has no POST.
+            if !matches!(answer.status, 404 | 405) {
+                return self.read(Method::POST, &answer, Some(login));
+            }
+        }
+        let url = query(realm, service, &scopes, login);
+        let authorization = login.and_then(Login::basic).and_then(|basic| sensitive(basic.expose()));
+        let exchange =
+            Exchange { method: Method::GET, url, accept: None, authorization, body: None, limit: LARGEST_TOKEN_ANSWER };
+        let answer = self.ask(&root, exchange, login).await?;
+        self.read(Method::GET, &answer, login)
+    }
+
+    async fn ask(&self, root: &Url, exchange: Exchange, login: Option<&Login>) -> Result<Answer, Error> {
+        let Self { wire, repository, .. } = *self;
+        let request = request_line(&exchange.method, &exchange.url);
+        let errand = Errand {
+            host: repository.host(),
+            request: &request,
+            expect: None,
+            deadline: wire.deadline,
+            login: login.map(|login| login.source.as_str()),
+        };
+        let (answer, _) = wire
+            .attempts
+            .until_settled(&errand, None, async || wire.transport.send_to_realm(root, exchange.clone()).await)
+            .await?;
+        answer.ok_or_else(|| defect(repository, "a token request without an answer"))
+    }
+
+    fn read(&self, method: Method, answer: &Answer, login: Option<&Login>) -> Result<Token, Error> {
+        let Self { repository, .. } = *self;
+        let request = request_line(&method, self.realm);
+        let errand = Errand {
+            host: repository.host(),
+            request: &request,
+            expect: None,
+            deadline: None,
+            login: login.map(|login| login.source.as_str()),
+        };
+        let kind = match answer.status {
+            200..=299 => {
+                return parse_token(&answer.body).ok_or_else(|| {
+                    errand.error(Kind::Malformed("the token server's answer holds no token".to_owned()), 1, None)
+                });
+            }
+            // OAuth2 says 400 `invalid_grant` for a refresh token that does not hold.
+            400 | 401 if login.is_some() => Kind::BadCredentials,
+            401 | 403 => Kind::Denied,
+            404 => Kind::NotFound,
+            429 => Kind::Throttled { retry_after: None },
+            500.. => Kind::Server,
+            300..=399 => Kind::AddressRefused("the token server redirects, and a login is not sent along".to_owned()),
+            _ => Kind::Rejected,
+        };
+        Err(errand.error(kind, 1, Some(answer)))
+    }
+}
+
+#[derive(Deserialize)]
+struct TokenAnswer {
+    token: Option<String>,
+    access_token: Option<String>,
+    expires_in: Option<u64>,
+}
+
+/// Tokens are opaque; `issued_at` is not read, because the server's clock may differ from ours.
+fn parse_token(body: &Bytes) -> Option<Token> {
+    let answer: TokenAnswer = serde_json::from_slice(body).ok()?;
+    let token =
+        Secret::new(answer.token.filter(|token| !token.is_empty()).or(answer.access_token).filter(|token| !token.is_empty())?);
+    let lifetime = answer.expires_in.filter(|seconds| *seconds > 0).map_or(DEFAULT_LIFETIME, Duration::from_secs);
+    Some(Token { header: sensitive(&format!("Bearer {}", token.expose()))?, renew_at: Instant::now() + lifetime.mul_f64(0.8) })
+}
+
+fn query(realm: &Url, service: Option<&str>, scopes: &[String], login: Option<&Login>) -> Url {
+    let mut url = realm.clone();
+    {
+        let mut pairs = url.query_pairs_mut();
+        if let Some(service) = service {
+            pairs.append_pair("service", service);
+        }
+        for scope in scopes {
+            pairs.append_pair("scope", scope);
+        }
+        if let Some(account) = login.and_then(Login::username).filter(|name| !name.is_empty()) {
+            pairs.append_pair("account", account);
+        }
+        pairs.append_pair("client_id", CLIENT_ID);
+    }
+    url
+}
+
+fn form(login: &Login, service: Option<&str>, scopes: &[String]) -> (String, Bytes) {
+    let mut form = Serializer::new(String::new());
+    if let Proof::Identity(_, token) = &login.proof {
+        form.append_pair("grant_type", "refresh_token").append_pair("refresh_token", token.expose());
+    }
+    if let Some(service) = service {
+        form.append_pair("service", service);
+    }
+    form.append_pair("client_id", CLIENT_ID).append_pair("scope", &scopes.join(" "));
+    ("application/x-www-form-urlencoded".to_owned(), Bytes::from(form.finish()))
+}
+
+fn request_line(method: &Method, url: &Url) -> String {
+    format!("{method} {}", address::safe(url))
+}
+
+/// A header that no log of the HTTP library shows.
+pub(super) fn sensitive(value: &str) -> Option<HeaderValue> {
+    let mut header = HeaderValue::from_str(value).ok()?;
+    header.set_sensitive(true);
+    Some(header)
+}
+
+fn defect(repository: &Repository, what: &str) -> Error {
+    Error {
+        kind: Kind::Defect(what.to_owned()),
+        host: repository.host().to_owned(),
+        request: String::new(),
+        status: None,
+        said: None,
+        tries: 0,
+        login: None,
+    }
+}
