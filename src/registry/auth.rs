@@ -1,6 +1,6 @@
 //! Logging in: what is sent with a request, and tokens from token servers.
 //!
-//! Tokens themselves are fetched in `token`.
+//! Tokens themselves are fetched in `token`: one request at a time for
 //! one repository, shared by all who need it, renewed before it expires, for as long as a wait may take.
 
 use super::address;
