@@ -1,0 +1,59 @@
+//! What makes the program at home in a shell: completions and manual pages, by clap's own generators.
+
+use super::output;
+use crate::error::Exit;
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgMatches, Command};
+use clap_complete::Shell;
+use clap_mangen::Man;
+
+const NAME: &str = "manifest-action";
+
+/// `completions SHELL`.
+pub(super) fn completions() -> Command {
+    Command::new("completions")
+        .about("Print what a shell needs to complete our commands and flags")
+        .arg(Arg::new("SHELL").required(true).value_parser(PossibleValuesParser::new(["bash", "zsh", "fish"])).help("which shell"))
+        .after_help("Examples:\n  manifest-action completions bash\n  manifest-action completions zsh\n  manifest-action completions fish\n\nWhere they belong: bash /etc/bash_completion.d/manifest-action; zsh _manifest-action in a folder of $fpath; fish ~/.config/fish/completions/manifest-action.fish")
+}
+
+/// `man [COMMAND]`.
+pub(super) fn man() -> Command {
+    Command::new("man")
+        .about("Print the manual page, of the program or of a command, in roff")
+        .arg(Arg::new("COMMAND").help("a command; without, the program's page"))
+        .after_help(
+            "Examples:\n  manifest-action man\n  manifest-action man inspect\n\nTo read it: manifest-action man | man -l -",
+        )
+}
+
+/// Prints completions.
+pub(super) fn complete(flags: &ArgMatches) -> Exit {
+    let shell = match flags.get_one::<String>("SHELL").map(String::as_str) {
+        Some("zsh") => Shell::Zsh,
+        Some("fish") => Shell::Fish,
+        _ => Shell::Bash,
+    };
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut super::command(), NAME, &mut script);
+    output::bytes(&script, Exit::Done)
+}
+
+/// Prints a manual page.
+pub(super) fn manual(flags: &ArgMatches) -> Exit {
+    let mut all = super::command();
+    all.build();
+    let page = match flags.get_one::<String>("COMMAND") {
+        None => all,
+        Some(name) => match all.find_subcommand(name) {
+            // Pages of commands are called as git's are.
+            Some(command) => command.clone().name(format!("{NAME}-{name}")).bin_name(format!("{NAME} {name}")),
+            None => return super::refuse(format!("there is no command {name:?}")),
+        },
+    };
+    let mut roff = Vec::new();
+    match Man::new(page).render(&mut roff) {
+        Ok(()) => output::bytes(&roff, Exit::Done),
+        Err(_) => Exit::Defect,
+    }
+}
