@@ -16,6 +16,7 @@ use crate::report::console::{Console, Reader, Stream};
 use crate::report::{Report, SourceReport, diff, json, story};
 use crate::resolve::{self, Resolved};
 use crate::{check, compose, logging, signals, verify};
+use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,8 +55,17 @@ fn reader(environment: &Environment) -> Reader {
     if environment.get("GITHUB_ACTIONS").is_some_and(|value| value == "true") { Reader::GitHub } else { Reader::Plain }
 }
 
-/// Composes and publishes one list, from inputs to outputs. `Err`: the exit status; the reason was told.
-pub async fn compose_list(invocation: Invocation, environment: &Environment, folder: &Path) -> Result<Report, Exit> {
+/// A run that failed; the reason was told.
+#[derive(Debug)]
+pub struct Failed {
+    /// How the process ends.
+    pub exit: Exit,
+    /// The report in JSON.
+    pub report: Value,
+}
+
+/// Composes and publishes one list, from inputs to outputs.
+pub async fn compose_list(invocation: Invocation, environment: &Environment, folder: &Path) -> Result<Report, Failed> {
     let Invocation { read, problems, step, console } = invocation;
     let progress = Progress::default();
     let mut destinations = None;
@@ -82,10 +92,11 @@ pub async fn compose_list(invocation: Invocation, environment: &Environment, fol
     });
     written.map_err(|error| {
         console.failure(&error);
+        let report = json::failure(&error, &progress.tags(), &console.warnings());
         if let Some(destinations) = destinations {
-            destinations.write_failure(&json::failure(&error, &progress.tags(), &console.warnings()));
+            destinations.write_failure(&report);
         }
-        error.exit
+        Failed { exit: error.exit, report }
     })
 }
 

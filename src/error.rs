@@ -10,6 +10,8 @@ use std::fmt;
 pub enum Exit {
     /// Done.
     Done = 0,
+    /// `diff` found differences.
+    Different = 1,
     /// Inputs are wrong, or an output file cannot be opened; nothing was contacted.
     Inputs = 2,
     /// Sources did not arrive in time.
@@ -96,6 +98,7 @@ impl Error {
     pub fn title(&self) -> &'static str {
         match self.exit {
             Exit::Done => "done",
+            Exit::Different => "different",
             Exit::Inputs => "wrong inputs",
             Exit::NotArrived => "images did not arrive",
             Exit::Refused => "refused",

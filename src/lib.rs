@@ -13,6 +13,7 @@
 //! - [`resolve`]: waits for the sources and learns what they bring; [`check`]: the guards; [`compose`]: the bytes
 //! - [`publish`], [`verify`]: moves tags, reads them back; [`edit`]: changes to a list that is there
 //! - [`report`]: the result as data, and one file per format; [`destinations`]: the files it goes to
+//! - [`inspect`]: what a reference is, for the commands that only look
 //! - [`oci`]: the specs' nouns; [`registry`]: the distribution API
 //! - [`error`], [`advice`]: the one error that a user sees, and what to do about it; [`progress`], [`signals`]: how far
 //!   a run has come, and what ends it early; [`secret`], [`logging`]: what must not be seen, and what is
@@ -36,6 +37,7 @@ pub mod destinations;
 pub mod edit;
 pub mod error;
 pub mod inputs;
+pub mod inspect;
 pub mod logging;
 pub mod oci;
 pub mod plan;

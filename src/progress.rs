@@ -85,7 +85,8 @@ impl Progress {
     pub fn left_undone(&self) -> String {
         let state = self.lock();
         if !state.waiting_for.is_empty() {
-            return format!("still waiting for {}; no tag was moved", state.waiting_for.join(", "));
+            let rest = if state.tags.is_empty() { "" } else { "; no tag was moved" };
+            return format!("still waiting for {}{rest}", state.waiting_for.join(", "));
         }
         if state.tags.iter().all(|(_, tag)| matches!(tag, TagState::Untouched)) {
             return "no tag was moved".to_owned();

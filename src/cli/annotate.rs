@@ -1,6 +1,7 @@
 //! `annotate LIST ENTRY`: changes one entry of a list in the registry.
 
-use super::session::{Session, named};
+use super::edit::named;
+use super::session::Session;
 use crate::edit::{self, Annotation, Base, Moved, Named};
 use crate::error::{Error, Exit};
 use crate::inputs::{Environment, lists};

@@ -1,13 +1,12 @@
 //! `create LIST SOURCE…`: every input is a flag.
 
-use super::GLOBAL;
+use super::{GLOBAL, output};
 use crate::app::{self, Invocation};
 use crate::error::Exit;
 use crate::inputs::spec::{INPUTS, Input, Kind};
 use crate::inputs::{Environment, Problems};
 use crate::report::{Report, json};
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use std::io::{self, Write as _};
 use std::path::Path;
 
 /// The command and its flags.
@@ -25,12 +24,14 @@ pub(super) fn command() -> Command {
 pub(super) async fn run(flags: &ArgMatches, environment: &Environment, folder: &Path) -> Exit {
     let (pairs, problems) = pairs(flags);
     let mut invocation = Invocation::create(pairs, problems, environment);
-    if flags.contains_id("password") {
-        invocation.read.warnings.push("--password can be read in the process list: --password-stdin is safer".to_owned());
-    }
+    invocation.read.warnings.extend(super::password_warning(flags));
     let console = invocation.console.clone();
-    let made = app::compose_list(invocation, environment, folder).await;
-    made.map_or_else(|exit| exit, |report| print(&report, flags.get_flag("json"), &console.warnings()))
+    let as_json = flags.get_flag("json");
+    match app::compose_list(invocation, environment, folder).await {
+        Ok(report) => print(&report, as_json, &console.warnings()),
+        Err(failed) if as_json => output::json(&failed.report, failed.exit),
+        Err(failed) => failed.exit,
+    }
 }
 
 /// The flag of an input: switches need no value, lists may be given more than once.
@@ -78,11 +79,9 @@ fn pairs(flags: &ArgMatches) -> (Vec<(String, String)>, Problems) {
 
 /// The result, alone on stdout.
 fn print(report: &Report, as_json: bool, warnings: &[String]) -> Exit {
-    let mut out = io::stdout().lock();
-    let written = if as_json {
-        writeln!(out, "{:#}", json::success(report, warnings))
-    } else {
-        report.tags.first().map_or(Ok(()), |(tag, _)| writeln!(out, "{tag}@{}", report.composed.digest))
-    };
-    if written.and_then(|()| out.flush()).is_ok() { Exit::Done } else { Exit::Partial }
+    if as_json {
+        return output::json(&json::success(report, warnings), Exit::Done);
+    }
+    let image = report.tags.first().map(|(tag, _)| format!("{tag}@{}\n", report.composed.digest));
+    output::bytes(image.unwrap_or_default().as_bytes(), Exit::Done)
 }

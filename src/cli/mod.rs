@@ -7,18 +7,30 @@ use crate::inputs::spec::INPUTS;
 use crate::inputs::{Environment, Problems};
 use crate::report::outputs::OUTPUTS;
 use clap::builder::ValueParser;
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 mod annotate;
 mod create;
+mod diff;
+mod edit;
+mod inspect;
+mod output;
 mod remove;
 mod session;
+mod shell;
+mod wait;
 
 /// Inputs that are flags of every command under their own names; `--cfg`, `--insecure` and others are further ones.
 const GLOBAL: [&str; 3] = ["username", "password", "ca-file"];
+
+/// All flags of every command.
+const FLAGS: [&str; 9] = ["cfg", "username", "password", "password-stdin", "debug", "insecure", "ca-file", "json", "quiet"];
 
 /// The command and its help.
 pub fn command() -> Command {
@@ -34,20 +46,31 @@ pub fn command() -> Command {
             switch("debug", "log every request, without secrets"),
             value("insecure", "HOST", "registry that speaks plain HTTP").action(ArgAction::Append),
             value("ca-file", "FILE", "PEM file of certificates to trust as well"),
-            switch("json", "print a report in JSON instead of the image's name"),
+            switch("json", "print the result in JSON, a failure too"),
             switch("quiet", "say nothing but warnings and errors").conflicts_with("debug"),
         ])
+        .subcommand(inspect::command())
         .subcommand(create::command())
         .subcommand(annotate::command())
         .subcommand(remove::command())
+        .subcommand(diff::command())
+        .subcommand(wait::command())
+        .subcommand(shell::completions())
+        .subcommand(shell::man())
 }
 
 fn value(name: &'static str, placeholder: &'static str, help: &'static str) -> Arg {
-    Arg::new(name).long(name).value_name(placeholder).help(help).global(true).value_parser(ValueParser::string())
+    Arg::new(name)
+        .long(name)
+        .value_name(placeholder)
+        .help(help)
+        .help_heading("Flags of every command")
+        .global(true)
+        .value_parser(ValueParser::string())
 }
 
 fn switch(name: &'static str, help: &'static str) -> Arg {
-    Arg::new(name).long(name).help(help).global(true).action(ArgAction::SetTrue)
+    Arg::new(name).long(name).help(help).help_heading("Flags of every command").global(true).action(ArgAction::SetTrue)
 }
 
 /// Parses arguments and runs. Help and mistakes are clap's to print.
@@ -55,18 +78,45 @@ pub async fn run(arguments: impl Iterator<Item = OsString>, environment: &Enviro
     let matches = match command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) => {
-            let wrong = error.use_stderr();
-            // Nobody reads a closed pipe.
-            let _ = if wrong { write!(io::stderr(), "{}", error.render()) } else { write!(io::stdout(), "{}", error.render()) };
-            return if wrong { Exit::Inputs } else { Exit::Done };
+            return told(&error);
         }
     };
     match matches.subcommand() {
+        Some(("inspect", flags)) => inspect::run(flags, environment, folder).await,
         Some(("create", flags)) => create::run(flags, environment, folder).await,
         Some(("annotate", flags)) => annotate::run(flags, environment, folder).await,
         Some(("remove", flags)) => remove::run(flags, environment, folder).await,
-        _ => app::compose_list(Invocation::step(environment), environment, folder).await.map_or_else(|exit| exit, |_| Exit::Done),
+        Some(("diff", flags)) => diff::run(flags, environment, folder).await,
+        Some(("wait", flags)) => wait::run(flags, environment, folder).await,
+        Some(("completions", flags)) => shell::complete(flags),
+        Some(("man", flags)) => shell::manual(flags),
+        _ if FLAGS.iter().any(|flag| matches.value_source(flag) == Some(ValueSource::CommandLine)) => {
+            refuse("these flags need a command; as a CI step, inputs come from environment variables")
+        }
+        _ => {
+            let ended = app::compose_list(Invocation::step(environment), environment, folder).await;
+            ended.map_or_else(|failed| failed.exit, |_| Exit::Done)
+        }
     }
+}
+
+/// Arguments that clap lets pass, refused as it refuses others.
+fn refuse(why: impl Display) -> Exit {
+    told(&command().error(ErrorKind::InvalidValue, why))
+}
+
+/// Prints help or a mistake.
+fn told(error: &clap::Error) -> Exit {
+    let wrong = error.use_stderr();
+    // Nobody reads a closed pipe.
+    let _ = if wrong { write!(io::stderr(), "{}", error.render()) } else { write!(io::stdout(), "{}", error.render()) };
+    if wrong { Exit::Inputs } else { Exit::Done }
+}
+
+/// A password among the arguments works, and can be seen.
+fn password_warning(flags: &ArgMatches) -> Option<String> {
+    let given = flags.contains_id("password");
+    given.then(|| "--password can be read in the process list: --password-stdin is safer".to_owned())
 }
 
 /// What the flags of every command say, as pairs of input and value.

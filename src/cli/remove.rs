@@ -1,6 +1,7 @@
 //! `remove LIST PLATFORM|DIGEST…`: takes entries out of a list in the registry.
 
-use super::session::{Session, named};
+use super::edit::named;
+use super::session::Session;
 use crate::edit::{self, Base, Moved, Named};
 use crate::error::Exit;
 use crate::inputs::Environment;

@@ -72,15 +72,31 @@ pub struct Plan {
 
 impl Plan {
     /// A plan to change what one tag holds.
-    pub fn edit(list: &Reference) -> Self {
+    pub fn to_edit(list: &Reference) -> Self {
+        Self { targets: vec![list.clone()], append: true, ..Self::blank() }
+    }
+
+    /// A plan that only waits: nothing is published.
+    pub fn to_wait_for(references: &[Reference], wait: Duration, wait_interval: Duration) -> Self {
+        let mut sources: Vec<Source> = Vec::new();
+        for reference in references.iter().cloned() {
+            if sources.iter().all(|source| source.reference != reference) {
+                sources.push(Source { name: reference.to_string(), reference, platform: None, stands_for: None });
+            }
+        }
+        Self { sources, wait, wait_interval, ..Self::blank() }
+    }
+
+    /// Nothing asked, all else as it is by default.
+    fn blank() -> Self {
         Self {
-            targets: vec![list.clone()],
+            targets: Vec::new(),
             sources: Vec::new(),
             platforms: Vec::new(),
             annotations: Requested::default(),
             format: Format::Auto,
             keep_attestations: true,
-            append: true,
+            append: false,
             skip_missing: false,
             overwrite: true,
             wait: Duration::ZERO,

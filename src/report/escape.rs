@@ -17,6 +17,18 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     }))
 }
 
+/// A document in JSON: what JSON leaves as it is, and a terminal could obey, is escaped as JSON has it.
+pub fn json(document: &str) -> String {
+    document.chars().fold(String::with_capacity(document.len()), |mut safe, character| {
+        if is_unseen(character) && character != '\n' {
+            safe.push_str(&format!("\\u{:04x}", u32::from(character)));
+        } else {
+            safe.push(character);
+        }
+        safe
+    })
+}
+
 fn is_unseen(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
@@ -71,6 +83,7 @@ mod tests {
         assert_eq!(log_line("a ##[error]x ##vso[task]"), "a # #[error]x # #vso[task]");
         assert_eq!(log_line("a::b"), "a::b");
         assert_eq!(log_line("a\r\n::error::b\u{1b}[31m\u{202e}"), "a\\u{d}\\u{a}::error::b\\u{1b}[31m\\u{202e}");
+        assert_eq!(json("{\n\"\u{9b}\u{7f}\u{202e}\"}"), "{\n\"\\u009b\\u007f\\u202e\"}");
         assert_eq!(command_data("50%\r\n::x"), "50%25%0D%0A::x");
         assert_eq!(command_property("a:b,c%"), "a%3Ab%2Cc%25");
         assert_eq!(

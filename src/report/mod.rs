@@ -1,13 +1,17 @@
 //! The result of a run as data, and one file per format that it is written in.
 
+pub mod comparison;
 pub mod console;
 pub mod diff;
 pub mod escape;
 pub mod github;
 pub mod gitlab;
+pub mod inspect;
+pub mod inspect_json;
 pub mod json;
 pub mod outputs;
 pub mod story;
+pub mod style;
 pub mod summary;
 
 use crate::compose::Composed;

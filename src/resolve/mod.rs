@@ -269,7 +269,8 @@ impl Wait<'_> {
         };
         let details = absent.iter().map(|absent| format!("missing: {} ({})", absent.source.name, absent.why.state())).collect();
         if there > 0 {
-            warn!("{there} of {all} sources were there; no tag was moved");
+            let rest = if self.plan.targets.is_empty() { "" } else { "; no tag was moved" };
+            warn!("{there} of {all} sources were there{rest}");
         }
         let fix =
             "look at the jobs that build them: did they fail, or push under another name? If they only take longer, raise `wait`";

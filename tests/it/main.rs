@@ -13,6 +13,7 @@ mod support;
 
 mod checks;
 mod clients;
+mod commands;
 mod compose;
 mod contract;
 mod digests;

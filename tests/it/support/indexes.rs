@@ -170,6 +170,11 @@ impl DockerList {
         sha256(&self.bytes())
     }
 
+    /// The images inside.
+    pub fn images(&self) -> &[Image] {
+        &self.images
+    }
+
     /// Pushes the images by digest, then the list at a tag, or by digest when `reference` is empty.
     pub async fn push(&self, client: &Client, repo: &str, reference: &str) -> String {
         for image in &self.images {

@@ -1,0 +1,54 @@
+//! `diff A B`: two references, entry by entry.
+
+use super::output;
+use super::session::Session;
+use crate::error::{Error, Exit};
+use crate::inputs::Environment;
+use crate::inspect;
+use crate::oci::{Content, Platform, Reference};
+use crate::progress::Progress;
+use crate::report::comparison::{Comparison, Side};
+use crate::report::diff;
+use crate::report::style::Style;
+use clap::{Arg, ArgMatches, Command};
+use std::path::Path;
+
+/// The command.
+pub(super) fn command() -> Command {
+    Command::new("diff")
+        .about("Compare two references entry by entry: exit status 0 when they are the same, 1 when they differ")
+        .arg(Arg::new("A").required(true).help("the old one"))
+        .arg(Arg::new("B").required(true).help("the new one"))
+        .after_help("Examples:\n  manifest-action diff ghcr.io/acme/app:1.2 ghcr.io/acme/app:latest\n  manifest-action diff ghcr.io/acme/app:1.2 ghcr.io/acme/app:latest --json")
+}
+
+/// Reads both and prints what differs.
+pub(super) async fn run(flags: &ArgMatches, environment: &Environment, folder: &Path) -> Exit {
+    compare(flags, environment, folder).await.unwrap_or_else(|exit| exit)
+}
+
+async fn compare(flags: &ArgMatches, environment: &Environment, folder: &Path) -> Result<Exit, Exit> {
+    let asked = |name: &str| flags.get_one::<String>(name).map(String::as_str).unwrap_or_default();
+    let both = [("A", asked("A")), ("B", asked("B"))];
+    let (session, references) = Session::open(flags, environment, folder, &both, false)?;
+    let [old, new] = references.as_slice() else { return Err(Exit::Defect) };
+    let read = async { tokio::try_join!(side(&session, old), side(&session, new)) };
+    let (old, new) = session.finish(&Progress::default(), read).await?;
+    let comparison = Comparison::of(old, new);
+    let exit = if comparison.same() { Exit::Done } else { Exit::Different };
+    if session.json {
+        return Ok(output::json(&comparison.json(), exit));
+    }
+    Ok(output::bytes(comparison.text(Style::of_stdout(environment)).as_bytes(), exit))
+}
+
+async fn side(session: &Session, reference: &Reference) -> Result<Side, Error> {
+    let manifest = inspect::manifest(&session.registry, reference).await?;
+    let mut entries = diff::entries_of(&manifest);
+    if let (Content::Image(image), [entry]) = (&manifest.content, entries.as_mut_slice()) {
+        // So that it is held against the right entry of a list.
+        let image = inspect::image(&session.registry, reference, image).await?;
+        entry.platform = image.platform.as_ref().map(Platform::normalized);
+    }
+    Ok(Side::new(reference.clone(), &manifest, entries))
+}

@@ -1,0 +1,72 @@
+//! `inspect REF`: what a reference is.
+
+use super::output;
+use super::session::Session;
+use crate::error::Exit;
+use crate::inputs::Environment;
+use crate::inspect::{self, Behind, Inside};
+use crate::oci::{Content, Platform};
+use crate::progress::Progress;
+use crate::report::style::Style;
+use crate::report::{inspect as text, inspect_json};
+use clap::builder::ValueParser;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use std::path::Path;
+use tracing::warn;
+
+/// The command and its flags.
+pub(super) fn command() -> Command {
+    Command::new("inspect")
+        .about("Show what a reference is: an image, a list with all its entries, an artifact")
+        .arg(Arg::new("REF").required(true).help("what to look at: a tag (latest if none is given) or a digest"))
+        .arg(Arg::new("raw").long("raw").action(ArgAction::SetTrue).conflicts_with("json").help("print the manifest, byte for byte"))
+        .arg(
+            Arg::new("platform")
+                .long("platform")
+                .value_name("PLATFORM")
+                .value_parser(ValueParser::new(|text: &str| text.parse::<Platform>()))
+                .help("look at the list's one entry for this platform, by meaning: linux/arm64 is linux/arm64/v8"),
+        )
+        .after_help(
+            "Examples:\n  manifest-action inspect ghcr.io/acme/app:1.2\n  manifest-action inspect ghcr.io/acme/app:1.2 --platform linux/arm64\n  manifest-action inspect ghcr.io/acme/app:1.2 --raw\n  manifest-action inspect ghcr.io/acme/app:1.2 --json",
+        )
+}
+
+/// Reads it and prints what it is.
+pub(super) async fn run(flags: &ArgMatches, environment: &Environment, folder: &Path) -> Exit {
+    look(flags, environment, folder).await.unwrap_or_else(|exit| exit)
+}
+
+async fn look(flags: &ArgMatches, environment: &Environment, folder: &Path) -> Result<Exit, Exit> {
+    let asked = flags.get_one::<String>("REF").map(String::as_str).unwrap_or_default();
+    let (session, references) = Session::open(flags, environment, folder, &[("REF", asked)], false)?;
+    let Some(reference) = references.first() else { return Err(Exit::Defect) };
+    let platform = flags.get_one::<Platform>("platform");
+    let progress = Progress::default();
+    if flags.get_flag("raw") {
+        let read = async {
+            let manifest = inspect::manifest(&session.registry, reference).await?;
+            match (&manifest.content, platform) {
+                (Content::Index(index), Some(platform)) => {
+                    inspect::child(&session.registry, reference, index, platform).await.map(|(_, _, child)| child)
+                }
+                (Content::Image(_), Some(_)) => Ok(inspect::read(&session.registry, reference, platform).await?.manifest),
+                (_, None) => Ok(manifest),
+            }
+        };
+        let manifest = session.finish(&progress, read).await?;
+        return Ok(output::bytes(&manifest.bytes, Exit::Done));
+    }
+    let inspected = session.finish(&progress, inspect::read(&session.registry, reference, platform)).await?;
+    if let Inside::Index(entries) = &inspected.inside {
+        for entry in entries {
+            if let Behind::Unread(why) = &entry.behind {
+                warn!("the entry {} was not read: {why}", entry.descriptor.digest);
+            }
+        }
+    }
+    if session.json {
+        return Ok(output::json(&inspect_json::document(&inspected), Exit::Done));
+    }
+    Ok(output::bytes(text::text(&inspected, Style::of_stdout(environment)).as_bytes(), Exit::Done))
+}

@@ -1,0 +1,76 @@
+//! `wait REF…`: until all of them are there, complete.
+
+use super::output;
+use super::session::Session;
+use crate::advice::Surroundings;
+use crate::error::Exit;
+use crate::inputs::{Environment, lists};
+use crate::oci::Reference;
+use crate::plan::Plan;
+use crate::progress::Progress;
+use crate::resolve::{self, Resolved};
+use clap::builder::ValueParser;
+use clap::{Arg, ArgMatches, Command};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::Duration;
+
+/// The command and its flags.
+pub(super) fn command() -> Command {
+    Command::new("wait")
+        .about("Wait until all images are there, and print REF@DIGEST of each; exit status 3 when one does not come")
+        .arg(Arg::new("REF").required(true).num_args(1..).help("images or lists to wait for"))
+        .arg(duration("wait", "10m", lists::duration).help("how long to wait in all; 0 looks once"))
+        .arg(duration("wait-interval", "10s", pause).help("longest pause between two looks at one of them"))
+        .after_help("Example:\n  manifest-action wait ghcr.io/acme/app:1.2-amd64 ghcr.io/acme/app:1.2-arm64 --wait 5m")
+}
+
+fn duration(name: &'static str, default: &'static str, parse: fn(&str) -> Result<Duration, String>) -> Arg {
+    Arg::new(name).long(name).value_name("DURATION").default_value(default).value_parser(ValueParser::new(parse))
+}
+
+fn pause(text: &str) -> Result<Duration, String> {
+    lists::duration(text).and_then(|pause| if pause.is_zero() { Err("must be longer than 0".to_owned()) } else { Ok(pause) })
+}
+
+/// Waits and prints.
+pub(super) async fn run(flags: &ArgMatches, environment: &Environment, folder: &Path) -> Exit {
+    wait(flags, environment, folder).await.unwrap_or_else(|exit| exit)
+}
+
+async fn wait(flags: &ArgMatches, environment: &Environment, folder: &Path) -> Result<Exit, Exit> {
+    let asked: Vec<(&'static str, &str)> =
+        flags.get_many::<String>("REF").into_iter().flatten().map(|text| ("REF", text.as_str())).collect();
+    let (session, references) = Session::open(flags, environment, folder, &asked, false)?;
+    let span = |name: &str| flags.get_one::<Duration>(name).copied().unwrap_or_default();
+    let plan = Plan::to_wait_for(&references, span("wait"), span("wait-interval"));
+    let progress = Progress::default();
+    let surroundings = Surroundings::default();
+    let resolved = session.finish(&progress, resolve::sources(&session.registry, &plan, &surroundings, &progress)).await?;
+    if session.json {
+        return Ok(output::json(&document(&resolved), Exit::Done));
+    }
+    let lines: String = resolved.arrived.iter().map(|arrived| format!("{}\n", pinned(arrived))).collect();
+    Ok(output::bytes(lines.as_bytes(), Exit::Done))
+}
+
+fn pinned(arrived: &crate::check::Arrived) -> Reference {
+    Reference { digest: Some(arrived.manifest.digest.clone()), ..arrived.source.reference.clone() }
+}
+
+/// What arrived, in JSON, version 1.
+fn document(resolved: &Resolved) -> Value {
+    let images = resolved.arrived.iter().zip(&resolved.after).map(|(arrived, after)| {
+        let platforms: Vec<String> =
+            arrived.entries.iter().filter_map(|entry| entry.known_platform().map(ToString::to_string)).collect();
+        json!({
+            "reference": arrived.source.name,
+            "image": pinned(arrived).to_string(),
+            "mediaType": arrived.manifest.media_type,
+            "digest": arrived.manifest.digest,
+            "platforms": platforms,
+            "arrivedAfterSeconds": after.map(|after| after.as_secs_f64()),
+        })
+    });
+    json!({"version": 1, "images": images.collect::<Vec<_>>()})
+}

@@ -1,0 +1,363 @@
+//! `inspect`: each kind of reference, and what others say about it.
+
+use super::{Stocked, built, classic, fits_80_columns};
+use crate::support::client::{OCI_INDEX, OCI_MANIFEST};
+use crate::support::images::{Image, pretty};
+use crate::support::proxy::FaultProxy;
+use crate::support::skopeo;
+use crate::support::step::Step;
+use serde_json::{Value, json};
+
+fn download(image: &Image) -> usize {
+    image.config().len() + image.layer_blob().len()
+}
+
+#[tokio::test]
+async fn the_classic_list_reads_well() {
+    let stocked = Stocked::start().await;
+    let ran = stocked.run(&["inspect", "{}/acme/app:classic"]).await.ok();
+    let list = classic();
+    let [linux, old, new] = list.images() else { panic!("three images") };
+    let expected = format!(
+        "{{}}/acme/app:classic
+type     Docker manifest list
+         application/vnd.docker.distribution.manifest.list.v2+json
+digest   {}
+size     {} bytes
+
+3 entries
+
+linux/amd64                              {} to download
+  {}
+  Docker image manifest, {} bytes
+
+windows(10.0.17763.6293)/amd64           {} to download
+  {}
+  Docker image manifest, {} bytes
+  OS version  10.0.17763.6293
+
+windows(10.0.20348.2700+win32k)/amd64    {} to download
+  {}
+  Docker image manifest, {} bytes
+  OS version  10.0.20348.2700
+  OS features win32k
+",
+        list.digest(),
+        list.bytes().len(),
+        shown(linux),
+        linux.digest(),
+        linux.manifest().len(),
+        shown(old),
+        old.digest(),
+        old.manifest().len(),
+        shown(new),
+        new.digest(),
+        new.manifest().len(),
+    );
+    assert_eq!(ran.stdout, expected);
+    assert_eq!(ran.stderr, "");
+    fits_80_columns(&ran.stdout);
+}
+
+#[tokio::test]
+async fn an_index_of_buildkit_has_its_attestations_under_their_images() {
+    let stocked = Stocked::start().await;
+    let ran = stocked.run(&["inspect", "{}/acme/app:built"]).await.ok();
+    let index = built();
+    let [amd64, arm64, arm] = index.images() else { panic!("three images") };
+    let attestations = index.attestation_digests();
+    let expected = format!(
+        "{{}}/acme/app:built
+type     OCI image index
+         application/vnd.oci.image.index.v1+json
+digest   {}
+size     {} bytes
+annotations
+  org.opencontainers.image.version: 1.2
+
+3 entries, 3 attestations
+
+linux/amd64     {} to download
+  {}
+  OCI image manifest, {} bytes
+  attestation, {} bytes
+    {}
+
+linux/arm64     {} to download
+  {}
+  OCI image manifest, {} bytes
+  variant     v8
+  attestation, {} bytes
+    {}
+
+linux/arm/v7    {} to download
+  {}
+  OCI image manifest, {} bytes
+  variant     v7
+  attestation, {} bytes
+    {}
+",
+        index.digest(),
+        index.bytes().len(),
+        shown(amd64),
+        amd64.digest(),
+        amd64.manifest().len(),
+        size_of(&index.json(), 3),
+        attestations[0],
+        shown(arm64),
+        arm64.digest(),
+        arm64.manifest().len(),
+        size_of(&index.json(), 4),
+        attestations[1],
+        shown(arm),
+        arm.digest(),
+        arm.manifest().len(),
+        size_of(&index.json(), 5),
+        attestations[2],
+    );
+    assert_eq!(ran.stdout, expected);
+    fits_80_columns(&ran.stdout);
+}
+
+/// As people read it: all test images are a few kilobytes.
+fn shown(image: &Image) -> String {
+    format!("{:.1} kB", download(image) as f64 / 1000.0)
+}
+
+fn size_of(index: &Value, entry: usize) -> u64 {
+    index["manifests"][entry]["size"].as_u64().unwrap()
+}
+
+#[tokio::test]
+async fn an_image_and_an_entry_of_a_list() {
+    let stocked = Stocked::start().await;
+    let index = built();
+    let image = &index.images()[0];
+    let lines = |name: &str, more: &str, tail: &str| {
+        format!(
+            "{{}}/acme/app:{name}
+type     OCI image manifest
+         application/vnd.oci.image.manifest.v1+json
+digest   {}
+size     {} bytes
+{more}platform linux/amd64
+download {}: config and 1 layer
+created  2026-01-01T00:00:00Z
+revision 0123456789abcdef0123456789abcdef01234567
+labels
+  org.opencontainers.image.revision: 0123456789abcdef0123456789abcdef01234567
+{tail}",
+            image.digest(),
+            image.manifest().len(),
+            shown(image)
+        )
+    };
+    let ran = stocked.run(&["inspect", "{}/acme/app:image"]).await.ok();
+    assert_eq!(ran.stdout, lines("image", "", ""));
+    let ran = stocked.run(&["inspect", "{}/acme/app:built", "--platform", "linux/x86_64"]).await.ok();
+    let more = format!("entry of OCI image index\n         {}\n", index.digest());
+    let tail = format!("\nattestation, {} bytes\n  {}\n", size_of(&index.json(), 3), index.attestation_digests()[0]);
+    assert_eq!(ran.stdout, lines("built", &more, &tail));
+    fits_80_columns(&ran.stdout);
+    let ran = stocked.run(&["inspect", "{}/acme/app:image", "--platform", "linux/arm64"]).await.fails(5);
+    assert_eq!(ran.stderr, "error: {}/acme/app:image is one image, for linux/amd64, not for linux/arm64\n");
+}
+
+#[tokio::test]
+async fn platforms_narrow_by_meaning() {
+    let stocked = Stocked::start().await;
+    let digest = built().images()[1].digest();
+    let ran = stocked.run(&["inspect", "{}/acme/app:built", "--platform", "linux/arm64", "--raw"]).await.ok();
+    assert_eq!(ran.stdout.as_bytes(), built().images()[1].manifest());
+    for (platform, expected) in [("linux/aarch64", &digest), ("windows(10.0.17763.6293)/amd64", &classic().images()[1].digest())]
+    {
+        let tag = if platform.starts_with("windows") { "{}/acme/app:classic" } else { "{}/acme/app:built" };
+        let ran = stocked.run(&["inspect", tag, "--platform", platform, "--json"]).await.ok();
+        let document: Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!(document["digest"], json!(expected));
+    }
+    let ran = stocked.run(&["inspect", "{}/acme/app:classic", "--platform", "windows/amd64"]).await.fails(5);
+    let [_, old, new] = classic().images().to_vec().try_into().unwrap_or_else(|_| panic!("three images"));
+    assert_eq!(
+        ran.stderr,
+        format!(
+            "error: {{}}/acme/app:classic has 2 entries for windows/amd64
+  entry: windows(10.0.17763.6293)/amd64 {}
+  entry: windows(10.0.20348.2700+win32k)/amd64 {}
+  fix:   write the platform with its OS version, or name the entry by REF@DIGEST
+",
+            old.digest(),
+            new.digest()
+        )
+    );
+    let ran = stocked.run(&["inspect", "{}/acme/app:built", "--platform", "linux/s390x"]).await.fails(5);
+    assert_eq!(
+        ran.stderr,
+        "error: {}/acme/app:built has no entry for linux/s390x\n  entry: linux/amd64\n  entry: linux/arm64\n  entry: linux/arm/v7\n"
+    );
+}
+
+#[tokio::test]
+async fn raw_is_byte_for_byte_what_others_read() {
+    let stocked = Stocked::start().await;
+    for (tag, bytes) in [("classic", classic().bytes()), ("built", built().bytes()), ("image", built().images()[0].manifest())] {
+        let ran = stocked.run(&["inspect", "--raw", &format!("{{}}/acme/app:{tag}")]).await.ok();
+        assert_eq!(ran.stdout.as_bytes(), bytes);
+        assert_eq!(ran.stderr, "");
+        assert_eq!(skopeo::inspect_raw(&stocked.name(tag)).await.as_bytes(), bytes);
+    }
+}
+
+#[tokio::test]
+async fn json_has_the_documented_shape() {
+    let stocked = Stocked::start().await;
+    let document = |ran: &str| serde_json::from_str::<Value>(ran).unwrap();
+    let index = document(&stocked.run(&["inspect", "{}/acme/app:built", "--json"]).await.ok().stdout);
+    let image = document(&stocked.run(&["inspect", "{}/acme/app:image", "--json"]).await.ok().stdout);
+    let one = document(&stocked.run(&["inspect", "{}/acme/app:built", "--platform=linux/amd64", "--json"]).await.ok().stdout);
+    let first = &built().images()[0].clone();
+    assert_eq!(
+        (&index["version"], &index["kind"], &image["kind"], &one["kind"]),
+        (&json!(1), &json!("index"), &json!("image"), &json!("image"))
+    );
+    assert_eq!(index["digest"], json!(built().digest()));
+    assert_eq!(index["annotations"], json!({"org.opencontainers.image.version": "1.2"}));
+    let entry = &index["entries"][1];
+    assert_eq!(
+        (&entry["platform"], &entry["os"], &entry["architecture"], &entry["variant"], &entry["osFeatures"]),
+        (&json!("linux/arm64"), &json!("linux"), &json!("arm64"), &json!("v8"), &json!([]))
+    );
+    assert_eq!(index["entries"][0]["downloadBytes"], json!(download(first)));
+    assert_eq!(index["entries"][0]["attestations"], json!([built().attestation_digests()[0]]));
+    assert_eq!((&index["entries"][3]["kind"], &index["entries"][3]["attests"]), (&json!("attestation"), &json!(first.digest())));
+    assert_eq!(image["labels"], json!({"org.opencontainers.image.revision": "0123456789abcdef0123456789abcdef01234567"}));
+    assert_eq!((&image["downloadBytes"], image["layers"].as_array().map(Vec::len)), (&json!(download(first)), Some(1)));
+    assert_eq!((&one["index"]["digest"], &one["digest"]), (&json!(built().digest()), &json!(first.digest())));
+    assert_eq!(one["attestations"], index["entries"][0]["attestations"]);
+    // Every field is in the documentation, and the other way round.
+    let documentation = include_str!("../../../docs/inspect-json.md");
+    let mut fields: Vec<&String> = Vec::new();
+    for object in [&index, &image, &one, entry] {
+        fields.extend(object.as_object().unwrap().keys());
+    }
+    for field in &fields {
+        assert!(documentation.contains(&format!("| `{field}` |")), "docs/inspect-json.md lacks {field}");
+    }
+    for row in documentation.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()) {
+        assert!(fields.iter().any(|field| *field == row), "{row} is documented, and nowhere");
+    }
+}
+
+#[tokio::test]
+async fn artifacts_nested_indexes_and_what_is_missing() {
+    let stocked = Stocked::start().await;
+    let client = &stocked.client;
+    let config = b"{}";
+    let config_digest = client.put_blob("acme/app", config).await;
+    let manifest = pretty(&json!({
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": {"mediaType": "application/vnd.cncf.helm.config.v1+json", "digest": config_digest, "size": config.len()},
+        "layers": [],
+        "annotations": {"org.opencontainers.image.title": "a chart"},
+    }));
+    let chart = client.put_manifest("acme/app", "chart", OCI_MANIFEST, &manifest).await;
+    let ran = stocked.run(&["inspect", "{}/acme/app:chart"]).await.ok();
+    assert_eq!(
+        ran.stdout,
+        format!(
+            "{{}}/acme/app:chart
+type     OCI image manifest
+         application/vnd.oci.image.manifest.v1+json
+digest   {chart}
+size     {} bytes
+artifact application/vnd.cncf.helm.config.v1+json
+download 2 B: config and 0 layers
+annotations
+  org.opencontainers.image.title: a chart
+",
+            manifest.len()
+        )
+    );
+    // An index that is ahead of one of its images, with another index inside, and no platform anywhere.
+    let gone = Image::oci("linux/riscv64").seed(7);
+    let gone_digest = gone.push(client, "acme/app", "").await;
+    let inner = built();
+    let outer = pretty(&json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [
+        {"mediaType": OCI_INDEX, "digest": inner.digest(), "size": inner.bytes().len()},
+        gone.descriptor(),
+        {"mediaType": OCI_MANIFEST, "digest": chart, "size": manifest.len(), "annotations": {"title": "x".repeat(90)}},
+    ]}));
+    client.put_manifest("acme/app", "odd", OCI_INDEX, &outer).await;
+    client.delete_manifest("acme/app", &gone_digest).await;
+    let ran = stocked.run(&["inspect", "{}/acme/app:odd"]).await.ok();
+    for part in [
+        "\nindex            an index of 6 entries\n",
+        "\nlinux/riscv64    not read: not in the registry\n",
+        "\nno platform      2 B to download\n",
+        &format!("  title:\n    {}\n", "x".repeat(90)),
+    ] {
+        assert!(ran.stdout.contains(part), "{part:?}\n{}", ran.stdout);
+    }
+    assert_eq!(ran.stderr, format!("warning: the entry {gone_digest} was not read: not in the registry\n"));
+}
+
+#[tokio::test]
+async fn no_escape_of_a_registry_reaches_the_terminal() {
+    let stocked = Stocked::start().await;
+    let evil = "x\u{1b}]0;owned\u{7}\u{9b}31m\u{202e}\n::error::";
+    let image = built().images()[0].clone().label(evil, evil);
+    image.push(&stocked.client, "acme/app", "").await;
+    let mut entry = image.descriptor();
+    entry["annotations"] = json!({evil: evil});
+    entry["platform"]["variant"] = json!(evil);
+    entry["platform"]["os.version"] = json!(evil);
+    entry["artifactType"] = json!(evil);
+    let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry], "annotations": {evil: evil}});
+    stocked.client.put_manifest("acme/app", "evil", OCI_INDEX, &pretty(&index)).await;
+    let digest = image.digest();
+    for arguments in [
+        vec!["inspect", "{}/acme/app:evil"],
+        vec!["inspect", "{}/acme/app:evil", "--json"],
+        vec!["inspect", &format!("{{}}/acme/app@{digest}")],
+        vec!["inspect", &format!("{{}}/acme/app@{digest}"), "--json"],
+        vec!["diff", "{}/acme/app:evil", "{}/acme/app:built"],
+        vec!["diff", "{}/acme/app:evil", "{}/acme/app:built", "--json"],
+    ] {
+        let ran = stocked.run(&arguments).await;
+        assert!(ran.stdout.contains("owned"), "{arguments:?}: {}", ran.everything());
+        let unsafe_character = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!(ran.stdout + &ran.stderr).contains(unsafe_character), "{arguments:?}");
+    }
+}
+
+#[tokio::test]
+async fn failures_say_what_to_do() {
+    let stocked = Stocked::start().await;
+    let ran = stocked.run(&["inspect", "{}/acme/app:nowhere"]).await.fails(7);
+    assert_eq!(ran.stdout, "");
+    assert!(ran.stderr.starts_with("error: cannot read {}/acme/app:nowhere: not found\n  where: GET /v2/acme/app/manifests/nowhere → 404 MANIFEST_UNKNOWN"), "{}", ran.stderr);
+    assert!(ran.stderr.ends_with("  fix:   check the name; was it pushed, and to this registry?\n"), "{}", ran.stderr);
+    let ran = stocked.run(&["inspect", "{}/acme/app:nowhere", "--json"]).await.fails(7);
+    let document: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((&document["status"], &document["exit"]), (&json!("failed"), &json!(7)));
+    let ran = stocked.run(&["inspect", "{}/Acme/app"]).await.fails(2);
+    assert!(ran.stderr.contains("REF: {}/Acme/app: a repository is lower-case"), "{}", ran.stderr);
+    let closed = crate::support::registry::Registry::htpasswd("u", "right").await;
+    let name = format!("{}/acme/app:1", closed.host());
+    Step::new().args(["inspect", &name]).run().await.fails(6);
+    let wrong = Step::new().args(["inspect", &name, "--username=u", "--password-stdin"]).stdin("wrong").run().await.fails(6);
+    wrong.never_says("wrong");
+    let warned = Step::new().args(["inspect", &name, "--username=u", "--password=right"]).run().await.fails(7);
+    assert!(warned.stderr.contains("--password-stdin is safer"), "{}", warned.stderr);
+    warned.never_says("right");
+}
+
+#[tokio::test]
+async fn a_list_costs_one_request_and_one_for_each_image() {
+    let stocked = Stocked::start().await;
+    let proxy = FaultProxy::before(&stocked.registry).await;
+    Step::new().args(["inspect", &format!("{}/acme/app:built", proxy.host())]).run().await.ok();
+    assert_eq!(proxy.requests(), 4, "attestations are not pulled: {}", proxy.log_text());
+    proxy.finish();
+}

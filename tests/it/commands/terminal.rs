@@ -1,0 +1,58 @@
+//! On a terminal of 80 columns, made by `script` of Debian's essential bsdutils: colour there, and only there.
+
+use super::Stocked;
+use crate::support::step::Step;
+use std::path::Path;
+
+/// What the command writes to a terminal.
+async fn on_a_terminal(step: Step, arguments: &str) -> String {
+    let command = format!("stty cols 80 rows 40; {} {arguments} 2>story", env!("CARGO_BIN_EXE_manifest-action"));
+    let ran = step.args(["--quiet", "--return", "--command", &command, "typescript"]);
+    let ran = ran.spawn_program(Path::new("/usr/bin/script")).await.wait().await;
+    assert!(matches!(ran.status, 0 | 1), "{}", ran.everything());
+    ran.stdout.replace("\r\n", "\n")
+}
+
+fn without_colour(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("\u{1b}[") {
+        plain.push_str(before);
+        rest = after.split_once('m').expect("an escape sequence for colour").1;
+    }
+    plain + rest
+}
+
+#[tokio::test]
+async fn colour_is_for_terminals_and_never_with_no_color() {
+    let stocked = Stocked::start().await;
+    let host = stocked.registry.host();
+    for arguments in [
+        vec!["inspect", "{}/acme/app:classic"],
+        vec!["inspect", "{}/acme/app:built"],
+        vec!["inspect", "{}/acme/app:image"],
+        vec!["diff", "{}/acme/app:classic", "{}/acme/app:built"],
+    ] {
+        let plain = stocked.run(&arguments).await;
+        assert!(!plain.stdout.contains('\u{1b}'), "a pipe is no terminal");
+        let line = arguments.join(" ").replace("{}", &host);
+        let seen = on_a_terminal(Step::new().env("TERM", "xterm"), &line).await.replace(&host, "{}");
+        assert!(seen.contains("\u{1b}["), "{seen}");
+        assert_eq!(without_colour(&seen), plain.stdout, "colour is all that differs");
+        for (name, value) in [("NO_COLOR", "1"), ("TERM", "dumb")] {
+            let step = Step::new().env("TERM", "xterm").env(name, value);
+            assert_eq!(on_a_terminal(step, &line).await.replace(&host, "{}"), plain.stdout, "{name}={value}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_classic_list_in_colour() {
+    let stocked = Stocked::start().await;
+    let name = stocked.name("classic");
+    let seen = on_a_terminal(Step::new().env("TERM", "xterm"), &format!("inspect {name}")).await;
+    let start = format!("\u{1b}[1m{name}\u{1b}[0m\n\u{1b}[2mtype     \u{1b}[0mDocker manifest list\n");
+    assert!(seen.starts_with(&start), "{seen:?}");
+    assert!(seen.contains("\n\u{1b}[1mwindows(10.0.17763.6293)/amd64\u{1b}[0m    "), "{seen:?}");
+    assert!(seen.contains("\n  \u{1b}[2mOS version  \u{1b}[0m10.0.17763.6293\n"), "{seen:?}");
+}
