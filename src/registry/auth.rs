@@ -44,6 +44,8 @@ struct Cell {
     token: Option<Token>,
     /// Counts tokens, so that a refused one is told from its successor.
     generation: u64,
+    /// Why the token server does not know the login: it is not shown to it again.
+    bad_login: Option<Error>,
     /// What the registry itself said is needed, beside what we know.
     extra_scopes: BTreeSet<String>,
 }
@@ -101,16 +103,18 @@ impl Auth {
                 let cell = Arc::clone(lock(&self.tokens).entry(repository.clone()).or_default());
                 // Held while a token is fetched: whoever comes meanwhile waits and shares it.
                 let mut cell = cell.lock().await;
+                if let Some(error) = &cell.bad_login {
+                    return Err(error.clone());
+                }
                 let fresh = cell.token.as_ref().filter(|token| Instant::now() < token.renew_at).cloned();
                 let token = match fresh {
                     Some(token) => token,
                     None => {
-                        let token = self
-                            .fetch(
-                                TokenServer { wire, repository, realm: &realm, service: service.as_deref() },
-                                &cell.extra_scopes,
-                            )
-                            .await?;
+                        let server = TokenServer { wire, repository, realm: &realm, service: service.as_deref() };
+                        let fetched = self.fetch(server, &cell.extra_scopes).await;
+                        cell.bad_login =
+                            fetched.as_ref().err().filter(|error| matches!(error.kind, Kind::BadCredentials)).cloned();
+                        let token = fetched?;
                         cell.generation += 1;
                         cell.token = Some(token.clone());
                         token
@@ -136,16 +140,11 @@ impl Auth {
         let refused = |kind: Kind| Err(errand.error(kind, 1, Some(answer)));
         match challenge::choose(headers) {
             Some(Challenge::Basic) => {
-                let Some(login) = login else { return refused(Kind::NoLogin) };
-                lock(&self.schemes).insert(repository.host().to_owned(), Scheme::Basic);
-                match (&used.header, login.implicit) {
-                    (None, _) => Ok(()),
-                    (Some(_), true) => {
-                        self.drop_login(repository);
-                        Ok(())
-                    }
-                    (Some(_), false) => refused(Kind::BadCredentials),
+                if login.is_none() {
+                    return refused(Kind::NoLogin);
                 }
+                lock(&self.schemes).insert(repository.host().to_owned(), Scheme::Basic);
+                if used.header.is_none() { Ok(()) } else { refused(Kind::BadCredentials) }
             }
             Some(Challenge::Bearer { realm, service, scope }) => {
                 let realm = root.join(&realm).map_err(|_| {
@@ -173,27 +172,36 @@ impl Auth {
         }
     }
 
-    /// After a refused read: gives up a login that nobody asked for. `true`: asking again makes sense.
-    pub(crate) async fn drop_implicit(&self, repository: &Repository, used: &Permit) -> bool {
-        if used.header.is_none() || !self.login(repository).is_some_and(|login| login.implicit) {
-            return false;
-        }
-        self.drop_login(repository);
+    /// What to send instead of the login that was refused; `None`: it was asked for, or there was none.
+    pub(super) async fn permit_without_login(
+        &self,
+        wire: Wire<'_>,
+        repository: &Repository,
+        refused: &Error,
+    ) -> Option<Result<Permit, Error>> {
+        // Not whether it still counts: another request may have given it up meanwhile.
+        self.logins.find(repository).filter(|login| login.implicit && refused.login.as_ref() == Some(&login.source))?;
+        let scheme = lock(&self.schemes).get(repository.host()).cloned();
+        let Some(Scheme::Bearer { realm, service }) = scheme else { return Some(Ok(Permit::default())) };
+        let server = TokenServer { wire, repository, realm: &realm, service: service.as_deref() };
+        let token = server.token("pull", &BTreeSet::new(), None).await;
+        Some(token.map(|token| Permit { header: Some(token.header), ..Permit::default() }))
+    }
+
+    /// Gives up a login that nobody asked for: without it was better.
+    pub(super) async fn drop_implicit(&self, repository: &Repository) {
+        debug!("{}: the login found by itself was refused, going on without", repository.host());
+        lock(&self.without_login).insert(repository.host().to_owned());
         let cell = lock(&self.tokens).get(repository).map(Arc::clone);
         if let Some(cell) = cell {
-            cell.lock().await.token = None;
+            let mut cell = cell.lock().await;
+            (cell.token, cell.bad_login) = (None, None);
         }
-        true
     }
 
     fn login(&self, repository: &Repository) -> Option<&Login> {
         let login = self.logins.find(repository)?;
         (!login.implicit || !lock(&self.without_login).contains(repository.host())).then_some(login)
-    }
-
-    fn drop_login(&self, repository: &Repository) {
-        debug!("{}: the login found by itself was refused, going on without", repository.host());
-        lock(&self.without_login).insert(repository.host().to_owned());
     }
 
     fn announce(&self, repository: &Repository, login: Option<&Login>) {
@@ -218,24 +226,18 @@ impl Auth {
                 settled => return settled,
             }
         }
-        let mut result = server.token("pull", extra, login).await;
-        if result.as_ref().is_err_and(is_denial) && login.is_some_and(|login| login.implicit) {
-            self.drop_login(repository);
-            result = server.token("pull", extra, None).await;
-        }
+        let result = server.token("pull", extra, login).await;
         if let (Ok(_), Some(mut denied)) = (&result, denied) {
             // A login that is good enough to pull is not wrong: it only may not push.
-            if self.login(repository) == login {
-                denied.kind = Kind::Denied;
-            }
+            denied.kind = Kind::Denied;
             lock(&self.push_denials).insert(repository.clone(), denied);
         }
         result
     }
 }
 
-fn is_denial(error: &Error) -> bool {
-    matches!(error.kind, Kind::Denied | Kind::BadCredentials)
+pub(super) fn is_denial(error: &Error) -> bool {
+    matches!(error.kind, Kind::Denied | Kind::BadCredentials | Kind::NoLogin)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -192,17 +192,41 @@ impl Registry {
 
     /// Sends a call with the right login until it is settled; answers below 300 are good.
     async fn call(&self, call: Call<'_>) -> Result<(Answer, Failed), Error> {
+        let wire = Wire { transport: &self.transport, attempts: &self.attempts, deadline: call.deadline };
+        let refused = match self.converse(&call, wire, None).await {
+            Err(error) if call.method != Method::PUT && auth::is_denial(&error) => error,
+            settled => return settled,
+        };
+        // A login that nobody asked for may be worse than none. Only when none opens the door it is given up: a registry
+        // may deny what is not there yet, and want that login later.
+        let Some(Ok(permit)) = self.auth.permit_without_login(wire, call.repository, &refused).await else {
+            return Err(refused);
+        };
+        match self.converse(&call, wire, Some(permit)).await {
+            Ok(answered) => {
+                self.auth.drop_implicit(call.repository).await;
+                Ok(answered)
+            }
+            Err(error) if error.may_be_missing() => Err(error),
+            Err(_) => Err(refused),
+        }
+    }
+
+    /// Until there is an answer that logging in does not change. `fixed`: what to send, whatever is asked for.
+    async fn converse(&self, call: &Call<'_>, wire: Wire<'_>, fixed: Option<Permit>) -> Result<(Answer, Failed), Error> {
         let host = call.repository.host();
         let request = format!("{} /v2/{}/{}", call.method, call.repository.path(), call.rest);
-        let wire = Wire { transport: &self.transport, attempts: &self.attempts, deadline: call.deadline };
-        let mut challenged = 0;
+        let mut challenged = if fixed.is_some() { 2 } else { 0 };
         loop {
-            let permit = self.auth.permit(wire, call.repository).await?;
+            let permit = match &fixed {
+                Some(permit) => permit.clone(),
+                None => self.auth.permit(wire, call.repository).await?,
+            };
             let errand =
                 Errand { host, request: &request, expect: call.expect, deadline: call.deadline, login: permit.login.as_deref() };
             let send = async || {
                 let root = self.transport.root(host).map_err(|error| transport::Broken::Malformed(error.to_string()))?;
-                self.transport.send(host, exchange(&root, &call, &permit)?).await
+                self.transport.send(host, exchange(&root, call, &permit)?).await
             };
             let (answer, tries) = self.attempts.until_settled(&errand, call.landed, send).await?;
             let failed = Failed { host: host.to_owned(), request: request.clone(), login: permit.login.clone(), tries };
@@ -222,8 +246,6 @@ impl Registry {
                         return Err(failed.error(Kind::Denied, &answer));
                     }
                 }
-                // A login that nobody asked for may be worse than none.
-                401 | 403 if call.method != Method::PUT && self.auth.drop_implicit(call.repository, &permit).await => {}
                 status => return Err(failed.error(kind_of_status(status), &answer)),
             }
         }
