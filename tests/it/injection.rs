@@ -1,11 +1,11 @@
 //! Text that is not ours can hold anything: nothing breaks out of a log, an annotation, an output or a summary.
 
-use crate::support::client::sha256;
+use crate::support::client::{OCI_INDEX, sha256};
 use crate::support::github::{azure_commands, commands};
 use crate::support::images::Image;
 use crate::support::indexes::BuiltIndex;
 use crate::support::liar::{Liar, answer};
-use crate::support::pair::{Pair, REPO, amd64, manifest};
+use crate::support::pair::{Pair, REPO, amd64, arm64, manifest};
 use crate::support::rules::{Fault, Rule};
 use crate::support::running::Ran;
 use crate::support::step::Step;
@@ -70,9 +70,10 @@ fn harmless(case: &str, ran: &Ran) {
     for way in ["<img", "](", "`pwned", "@pwned", "::error"] {
         assert!(!summary.contains(way), "{case}: {way} in {summary}");
     }
-    // The table of platforms has four cells a row, that of tags two.
-    let bars: Vec<usize> = summary.lines().filter(|line| line.starts_with('|')).map(|line| line.matches('|').count()).collect();
-    assert!(bars.iter().all(|count| matches!(count, 3 | 5)), "{case}: a row has another number of cells: {summary}");
+    for table in summary.split("\n\n").filter(|part| part.starts_with('|')) {
+        let cells: Vec<usize> = table.lines().map(|line| line.matches('|').count()).collect();
+        assert!(cells.iter().all(|count| *count == cells[0]), "{case}: a row has another number of cells: {table}");
+    }
 }
 
 #[tokio::test]
@@ -131,30 +132,28 @@ fn scrubbed(step: Step, text: &str) -> Step {
 #[tokio::test]
 async fn in_names_of_files() {
     let scene = Pair::open().await;
-    for (at, text) in HOSTILE.iter().enumerate() {
-        let name = text.replace(['\0', '/', '*', '?', '['], "_");
-        let metadata = |digest: String| json!({ "containerimage.digest": digest }).to_string();
+    let names = HOSTILE.map(|text| text.replace(['\0', '/', '*', '?', '['], "_"));
+    let metadata = |digest: String| json!({ "containerimage.digest": digest }).to_string();
+    let mut broken = Step::new().github().input("tags", &scene.name("1")).input("digests", "meta/*.json\ndigests");
+    for (at, name) in names.iter().enumerate() {
         let step = Step::new()
             .github()
             .input("tags", &scene.name(&format!("v{at}")))
             .file(&format!("meta/a{name}.json"), metadata(amd64().digest()))
-            .file(&format!("meta/{name}.json"), metadata(crate::support::pair::arm64().digest()))
+            .file(&format!("meta/{name}.json"), metadata(arm64().digest()))
             .input("digests", "meta/*.json");
-        harmless(text, &step.run().await.ok());
-        let step = Step::new()
-            .github()
-            .input("tags", &scene.name("2"))
-            .file(&format!("meta/{name}.json"), text)
-            .file(&format!("digests/{name}"), "")
-            .input("digests", "meta/*.json\ndigests");
-        harmless(text, &step.run().await.fails(2));
+        harmless(name, &step.run().await.ok());
+        broken = broken.file(&format!("meta/{name}.json"), name).file(&format!("digests/{name}"), "");
     }
+    let ran = broken.run().await.fails(2);
+    assert!(ran.stdout.contains("inputs are wrong"), "{}", ran.stdout);
+    harmless("broken files", &ran);
 }
 
 #[tokio::test]
 async fn in_what_a_registry_says() {
     let scene = Pair::open().await;
-    for (at, text) in HOSTILE.iter().enumerate() {
+    for (at, text) in few().iter().enumerate() {
         let body = json!({"errors": [{"code": text, "message": text, "detail": text}]}).to_string();
         let odd = |body: String| Fault::Status(400).header("Warning", "299 - \"::error::pwned ##[error]pwned\"").body(body);
         let tag = format!("v{at}");
@@ -162,7 +161,7 @@ async fn in_what_a_registry_says() {
         let ran = scene.step_for(&tag).input("log-level", "trace").run().await.fails(7);
         harmless(text, &ran);
         assert!(ran.stdout.contains("the registry said:"), "{}", ran.stdout);
-        scene.proxy.rule(Rule::on("PUT", &manifest(&tag)).nth(1).then(odd((*text).to_owned())));
+        scene.proxy.rule(Rule::on("PUT", &manifest(&tag)).nth(1).then(odd(text.clone())));
         harmless(text, &scene.step_for(&tag).run().await.fails(7));
     }
 }
@@ -214,8 +213,6 @@ async fn in_the_configs_of_images() {
     let scene = Pair::open().await;
     for (at, text) in few().iter().enumerate() {
         let text = text.replace('/', "_");
-        let hostile =
-            Image::oci(&format!("windows({})/amd64", text.replace(['(', ')'], "_"))).label(&text, &text).os_feature(&text);
         let step = |image: &Image| {
             let image = image.clone();
             let (tag, scene) = (format!("s{at}"), &scene);
@@ -225,12 +222,18 @@ async fn in_the_configs_of_images() {
                 scene.step_for(&format!("v{at}")).input("sources", &sources).input("log-level", "trace").run().await
             }
         };
-        harmless(&text, &step(&hostile).await.fails(5));
-        for platform in [format!("{text}/amd64"), format!("linux/{text}"), format!("linux/arm/{text}")] {
-            let ran = step(&Image::oci(&platform)).await;
-            assert!(matches!(ran.status, 0 | 5), "{}", ran.everything());
-            harmless(&platform, &ran);
-        }
+        harmless(&text, &step(&Image::oci("linux/arm64").label(&text, &text)).await.ok());
+        // Where it stands for the next text in turn.
+        let images = [
+            Image::oci(&format!("windows({})/amd64", text.replace(['(', ')'], "_"))),
+            Image::oci("windows(10.0.20348.2700)/amd64").os_feature(&text),
+            Image::oci(&format!("{text}/amd64")),
+            Image::oci(&format!("linux/{text}")),
+            Image::oci(&format!("linux/arm/{text}")),
+        ];
+        let ran = step(&images[at % images.len()]).await.fails(5);
+        assert!(ran.stdout.contains("which no platform can"), "{}", ran.stdout);
+        harmless(&text, &ran);
     }
 }
 
@@ -243,7 +246,7 @@ async fn in_the_entries_of_an_index() {
         index["manifests"][0]["urls"] = json!([text]);
         let bytes = serde_json::to_vec(&index).unwrap();
         let tag = format!("s{at}");
-        scene.client.put_manifest(REPO, &tag, crate::support::client::OCI_INDEX, &bytes).await;
+        scene.client.put_manifest(REPO, &tag, OCI_INDEX, &bytes).await;
         let sources = format!("{}\n{}", scene.name(&tag), scene.name("arm64"));
         let step = || scene.step_for(&format!("v{at}")).input("sources", &sources).input("log-level", "trace");
         harmless(text, &step().input("dry-run", "true").run().await.ok());
@@ -254,10 +257,7 @@ async fn in_the_entries_of_an_index() {
         assert_eq!(ran.output("digest"), Some(sha256(&scene.client.get_manifest(REPO, &format!("v{at}")).await.unwrap().bytes)));
 
         index["manifests"][0]["platform"]["os.version"] = json!(text);
-        let bytes = serde_json::to_vec(&index).unwrap();
-        scene.client.put_manifest(REPO, &tag, crate::support::client::OCI_INDEX, &bytes).await;
-        let refused = step().run().await.fails(5);
-        assert!(refused.stdout.contains("which no platform can"), "{}", refused.stdout);
-        harmless(text, &refused);
+        scene.client.put_manifest(REPO, &tag, OCI_INDEX, &serde_json::to_vec(&index).unwrap()).await;
+        harmless(text, &step().run().await.fails(5));
     }
 }

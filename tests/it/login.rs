@@ -79,8 +79,8 @@ const SOURCES: [Source; 14] = [
     }),
 ];
 
-async fn every_source_logs_in(scene: &Pair) {
-    for (at, (name, source)) in SOURCES.into_iter().enumerate() {
+async fn every_source_logs_in(scene: &Pair, sources: impl Iterator<Item = Source>) {
+    for (at, (name, source)) in sources.enumerate() {
         let tag = format!("v{at}");
         let ran = source(scene.step_for(&tag), &scene.proxy.host()).run().await.ok();
         let told = ran.stdout.lines().any(|line| line.starts_with("login ") && line.ends_with(name));
@@ -92,13 +92,14 @@ async fn every_source_logs_in(scene: &Pair) {
 
 #[tokio::test]
 async fn every_source_of_logins_works_with_basic() {
-    every_source_logs_in(&basic().await).await;
+    every_source_logs_in(&basic().await, SOURCES.into_iter()).await;
 }
 
 #[tokio::test]
-async fn every_source_of_logins_works_with_tokens() {
+async fn every_kind_of_login_works_with_tokens() {
     let (tokens, scene) = with_tokens(TokenServer::new().user(USER, PASSWORD).anonymous_pull(false)).await;
-    every_source_logs_in(&scene).await;
+    // What they are found by does not depend on what they are sent to: one of each kind.
+    every_source_logs_in(&scene, SOURCES.into_iter().step_by(3)).await;
     assert!(tokens.requests().iter().all(|request| request.user.as_deref() == Some(USER) && request.status == 200));
 }
 
@@ -298,13 +299,28 @@ async fn a_login_that_nobody_asked_for_is_given_up_when_it_may_not_read() {
         .run()
         .await
         .fails(6);
-    let looks: Vec<bool> = open
-        .requests()
-        .iter()
-        .filter(|request| request.path() == manifest("amd64"))
-        .map(|request| request.header("authorization").is_some())
-        .collect();
-    assert_eq!(looks[..3], [false, true, false], "asked without, with, and without again: {looks:?} {}", ran.stdout);
+    let with: Vec<bool> = open.requests().iter().map(|request| request.header("authorization").is_some()).collect();
+    let tried = with.iter().position(|with| *with).expect("tried with the login");
+    assert!(!with[0] && with[tried..].contains(&false), "without, with, and without again: {with:?} {}", ran.stdout);
+}
+
+/// A private registry that denies what is not there: without the login it is no better, and later the login is needed.
+#[tokio::test]
+async fn a_login_that_nobody_asked_for_is_kept_when_without_is_no_better() {
+    let scene = basic().await;
+    scene.proxy.rule(Rule::on("GET", &manifest("arm64")).nth(2).then(Fault::Status(403).error("DENIED", "not there")));
+    scene.proxy.rule(Rule::on("HEAD", &manifest("arm64")).nth(1).then(Fault::Status(403)));
+    let step = scene.step().input("wait-interval", "100ms");
+    let step = step.env("CI_REGISTRY", scene.proxy.host()).env("CI_REGISTRY_USER", USER).env("CI_REGISTRY_PASSWORD", PASSWORD);
+    let ran = step.run().await.ok();
+    assert!(ran.stdout.contains("denied, or not there yet"), "{}", ran.stdout);
+    assert_eq!(ran.output("digest"), scene.digest("1").await);
+
+    let (tokens, scene) = with_tokens(TokenServer::new().user(USER, PASSWORD).anonymous_pull(false).push(Push::Denied403)).await;
+    let step = scene.step().env("CI_REGISTRY", scene.proxy.host()).env("CI_REGISTRY_USER", USER);
+    let ran = step.env("CI_REGISTRY_PASSWORD", "stale-canary").run().await.fails(6);
+    assert!(ran.stdout.contains("CI_REGISTRY_USER and CI_REGISTRY_PASSWORD"), "the login is named: {}", ran.stdout);
+    assert!(tokens.requests().iter().any(|request| request.user.is_none()), "and it was tried without");
 }
 
 #[tokio::test]
