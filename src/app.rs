@@ -7,16 +7,16 @@ use crate::edit::{self, Base, Edited, Moved};
 use crate::error::{Error, Exit};
 use crate::inputs::env::{self, Read};
 use crate::inputs::{Environment, Problems};
+use crate::lists::Lists;
 use crate::oci::Content;
 use crate::plan::{self, Plan, Planned};
 use crate::progress::{Progress, TagState};
 use crate::publish::{self, Held};
 use crate::registry::Registry;
 use crate::report::console::{Console, Reader, Stream};
-use crate::report::{Report, SourceReport, diff, json, story};
+use crate::report::{Listed, Report, Run, SourceReport, diff, story};
 use crate::resolve::{self, Resolved};
 use crate::{check, compose, logging, signals, verify};
-use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,63 +41,116 @@ impl Invocation {
     pub fn step(environment: &Environment) -> Self {
         let mut problems = Problems::default();
         let read = env::read(environment, &mut problems);
-        Self { read, problems, step: true, console: Arc::new(Console::new(reader(environment), Stream::Stdout)) }
+        Self { read, problems, step: true, console: console(environment, Stream::Stdout) }
     }
 
     /// The command `create`: flags only.
     pub fn create(pairs: Vec<(String, String)>, mut problems: Problems, environment: &Environment) -> Self {
         let read = Read { inputs: env::from_pairs(pairs.into_iter(), &mut problems), warnings: Vec::new() };
-        Self { read, problems, step: false, console: Arc::new(Console::new(reader(environment), Stream::Stderr)) }
+        Self { read, problems, step: false, console: console(environment, Stream::Stderr) }
     }
 }
 
-fn reader(environment: &Environment) -> Reader {
-    if environment.get("GITHUB_ACTIONS").is_some_and(|value| value == "true") { Reader::GitHub } else { Reader::Plain }
+fn console(environment: &Environment, stream: Stream) -> Arc<Console> {
+    let on_github = environment.get("GITHUB_ACTIONS").is_some_and(|value| value == "true");
+    let console = Console::new(if on_github { Reader::GitHub } else { Reader::Plain }, stream);
+    let still = environment.get("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || environment.get("TERM").is_none_or(|terminal| terminal == "dumb");
+    Arc::new(if still { console } else { console.with_bar() })
 }
 
-/// A run that failed; the reason was told.
+/// How a run ended.
 #[derive(Debug)]
-pub struct Failed {
-    /// How the process ends.
+pub struct Ended {
+    /// The exit status; why it is not 0 was told.
     pub exit: Exit,
-    /// The report in JSON.
-    pub report: Value,
+    /// The lists; one without a name when the run ended before it began.
+    pub run: Run,
 }
 
-/// Composes and publishes one list, from inputs to outputs.
-pub async fn compose_list(invocation: Invocation, environment: &Environment, folder: &Path) -> Result<Report, Failed> {
+/// Composes and publishes all lists, from inputs to outputs.
+pub async fn compose_lists(invocation: Invocation, environment: &Environment, folder: &Path) -> Ended {
     let Invocation { read, problems, step, console } = invocation;
-    let progress = Progress::default();
-    let mut destinations = None;
-    let ended = {
-        let work = async {
-            let mut planned = prepare(&read, problems, environment, folder, &console)?;
-            destinations = Some(Destinations::open(&read.inputs, environment, folder, step)?);
-            progress.start(&planned.plan.targets);
-            for warning in planned.warnings.drain(..) {
-                warn!("{warning}");
+    let opened = prepare(&read, problems, environment, folder, &console).and_then(|planned| {
+        let destinations = Destinations::open(&read.inputs, environment, folder, step)?;
+        for warning in &planned.warnings {
+            warn!("{warning}");
+        }
+        let concurrency = planned.settings.concurrency;
+        let registry = Registry::new(planned.settings).map_err(Error::defect)?;
+        Ok((Lists::new(planned.plans), concurrency, registry, destinations))
+    });
+    let (lists, concurrency, registry, destinations) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            console.failure(&error);
+            let exit = error.exit;
+            let run =
+                Run { lists: vec![Listed { name: String::new(), tags: Vec::new(), ended: Err(error) }], elapsed: Duration::ZERO };
+            if let Ok(destinations) = Destinations::open(&read.inputs, environment, folder, step) {
+                destinations.write_failure(&run, exit, &console.warnings());
             }
-            run(planned, &console, &progress).await
-        };
-        tokio::select! {
-            ended = work => ended,
-            stopped = signals::stopped() => Err(stopped.error(&progress)),
+            return Ended { exit, run };
         }
     };
-    let written = ended.and_then(|report| {
-        destinations.take().unwrap_or_default().write(&report, &console.warnings())?;
-        console.end_group();
-        info!("{}", story::done(&report.image(), report.changed, report.elapsed));
-        Ok(report)
-    });
-    written.map_err(|error| {
-        console.failure(&error);
-        let report = json::failure(&error, &progress.tags(), &console.warnings());
-        if let Some(destinations) = destinations {
-            destinations.write_failure(&report);
+    let surroundings = &Surroundings { on_github: console.reader() == Reader::GitHub, helper: None };
+    let alone = (!lists.are_several()).then_some(&*console);
+    if lists.are_several() {
+        console.group("Lists");
+    }
+    let stopped = tokio::select! {
+        () = lists.carry_out(concurrency, &console, async |list| {
+            let ended = run(&list.plan, &registry, surroundings, alone, &list.progress).await;
+            if alone.is_none() {
+                tell_how_it_ended(&ended);
+            }
+            ended
+        }) => None,
+        stopped = signals::stopped() => Some(stopped.leaving(&lists.left_undone())),
+    };
+    console.bar("");
+    finish(&lists, stopped, destinations, &console)
+}
+
+/// Outputs and the last words.
+fn finish(lists: &Lists, stopped: Option<Error>, mut destinations: Destinations, console: &Console) -> Ended {
+    let unfinished = stopped.clone().unwrap_or_else(|| Error::defect("a list did not end"));
+    let run = Run { lists: lists.ended(&unfinished), elapsed: lists.elapsed() };
+    let mut exit = stopped.as_ref().map_or(run.exit(), |stopped| stopped.exit);
+    console.end_group();
+    if exit == Exit::Done {
+        if let Err(error) = destinations.write(&run, &console.warnings()) {
+            console.failure(&error);
+            exit = error.exit;
         }
-        Failed { exit: error.exit, report }
-    })
+    } else if let Some(error) = &stopped {
+        console.failure(error);
+        destinations.write_failure(&run, exit, &console.warnings());
+    } else {
+        for list in &run.lists {
+            if let Err(error) = &list.ended {
+                let what = if lists.are_several() { format!("{}: {}", list.name, error.what) } else { error.what.clone() };
+                console.failure(&Error { what, ..error.clone() });
+            }
+        }
+        destinations.write_failure(&run, exit, &console.warnings());
+    }
+    match run.lists.as_slice() {
+        [Listed { ended: Ok(report), .. }] if exit == Exit::Done => {
+            info!("{}", story::done(&report.image(), report.changed, report.elapsed));
+        }
+        [_] => {}
+        lists => info!("{}", story::all_done(run.reports().count(), lists.len(), run.elapsed)),
+    }
+    Ended { exit, run }
+}
+
+/// Of one list among others, at once; all about a failure comes at the end.
+fn tell_how_it_ended(ended: &Result<Report, Error>) {
+    match ended {
+        Ok(report) => info!("{}", story::done(&report.image(), report.changed, report.elapsed)),
+        Err(error) => info!("failed   {}", error.what),
+    }
 }
 
 /// Inputs to a plan: all problems in one run, and the log at its level before anything is logged.
@@ -114,10 +167,10 @@ fn prepare(
     for warning in &read.warnings {
         warn!("{warning}");
     }
-    match plan::make(&read.inputs, environment, folder) {
+    match plan::all(&read.inputs, environment, folder) {
         Ok(planned) if problems.0.is_empty() => return Ok(planned),
         Ok(_) => {}
-        Err(more) => problems.0.extend(more.0),
+        Err(more) => problems.extend(more),
     }
     let count = problems.0.len();
     let what = if count == 1 { "an input is wrong".to_owned() } else { format!("{count} inputs are wrong") };
@@ -125,13 +178,17 @@ fn prepare(
     Err(Error::new(Exit::Inputs, what + "; nothing was contacted").with_details(details))
 }
 
-/// The pipeline: resolve, check, compose, publish, verify.
-async fn run(planned: Planned, console: &Console, progress: &Progress) -> Result<Report, Error> {
+/// The pipeline: resolve, check, compose, publish, verify. `alone`: where the log of a lone list is parted into groups.
+async fn run(
+    plan: &Plan,
+    registry: &Registry,
+    surroundings: &Surroundings<'_>,
+    alone: Option<&Console>,
+    progress: &Progress,
+) -> Result<Report, Error> {
     let started = Instant::now();
-    let Planned { plan, settings, .. } = planned;
-    let (plan, registry) = (&plan, &Registry::new(settings).map_err(Error::defect)?);
-    let surroundings = &Surroundings { on_github: console.reader() == Reader::GitHub, helper: None };
-    console.group("Sources");
+    let group = |title| alone.into_iter().for_each(|console| console.group(title));
+    group("Sources");
     let (resolved, held) = tokio::try_join!(
         resolve::sources(registry, plan, surroundings, progress),
         publish::look_at_targets(registry, plan, surroundings)
@@ -147,7 +204,7 @@ async fn run(planned: Planned, console: &Console, progress: &Progress) -> Result
     };
     let checked = check::sources(plan, &resolved.arrived, &resolved.skipped)?;
     checked.warnings.iter().for_each(|warning| warn!("{warning}"));
-    console.group("Publish");
+    group("Publish");
     let Edited { composed, held, changed } = if plan.append {
         let change =
             |base: &Base| compose::onto(plan, base, edit::append(&base.entries, &checked.entries)).inspect(tell_composed);

@@ -6,7 +6,7 @@
 use crate::error::{Error, Exit};
 use crate::inputs::Environment;
 use crate::inputs::spec::RawInputs;
-use crate::report::{Report, github, gitlab, json, outputs, summary};
+use crate::report::{Run, github, gitlab, json, outputs, summary};
 use crate::secret;
 use serde_json::Value;
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -55,29 +55,34 @@ impl Destinations {
     }
 
     /// Writes what a successful run has to say. Nothing is in its place before all of it is written.
-    pub fn write(mut self, report: &Report, warnings: &[String]) -> Result<(), Error> {
-        let values = outputs::values(report);
+    pub fn write(&mut self, run: &Run, warnings: &[String]) -> Result<(), Error> {
+        let values = outputs::values(run);
         let dotenv = gitlab::dotenv(&values)?;
         let github = github::output_file(&values).map_err(Error::defect)?;
-        let document = pretty(&json::success(report, warnings));
+        let document = pretty(&json::run(run, Exit::Done, warnings));
         self.write_all(&values, &dotenv, &github, &document).map_err(|error| {
             Error::new(Exit::Partial, format!("published, but the outputs could not be written: {error}")).with_details(
                 values.iter().filter(|(name, _)| *name != "manifest").map(|(name, value)| format!("{name}: {value}")).collect(),
             )
         })?;
+        self.write_summary(run);
+        Ok(())
+    }
+
+    fn write_summary(&mut self, run: &Run) {
         if let Some(file) = &mut self.summary
-            && let Err(error) = file.write_all(summary::markdown(report).as_bytes())
+            && let Err(error) = file.write_all(summary::markdown(run).as_bytes())
         {
             warn!("the job summary could not be written: {error}");
         }
-        Ok(())
     }
 
     fn write_all(&mut self, values: &[(&'static str, String)], dotenv: &str, github: &str, document: &str) -> io::Result<()> {
         let mut complete = Vec::new();
         for (name, own) in self.results.drain(..) {
-            let value = values.iter().find(|(other, _)| *other == name).map_or("", |(_, value)| value);
-            complete.push(own.filled(value)?);
+            if let Some((_, value)) = values.iter().find(|(other, _)| *other == name) {
+                complete.push(own.filled(value)?);
+            }
         }
         complete.extend(self.dotenv.take().map(|own| own.filled(dotenv)).transpose()?);
         complete.extend(self.report.take().map(|own| own.filled(document)).transpose()?);
@@ -88,11 +93,14 @@ impl Destinations {
         self.output.as_mut().map_or(Ok(()), |file| file.write_all(github.as_bytes()))
     }
 
-    /// Writes the report of a failed run; nothing else.
-    pub fn write_failure(self, document: &Value) {
+    /// Writes the report of a failed run, and of several lists the summary, for some may be published; nothing else.
+    pub fn write_failure(mut self, run: &Run, exit: Exit, warnings: &[String]) {
+        if run.lists.len() > 1 {
+            self.write_summary(run);
+        }
         let Some(own) = self.report else { return };
         let place = own.place.clone();
-        if let Err(error) = own.filled(&pretty(document)).and_then(Own::moved_to_its_place) {
+        if let Err(error) = own.filled(&pretty(&json::run(run, exit, warnings))).and_then(Own::moved_to_its_place) {
             warn!("{} could not be written: {error}", place.display());
         }
     }

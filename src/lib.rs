@@ -8,7 +8,7 @@
 //! [`check::Checked`] → [`compose::Composed`] → [`report::Report`]. Only [`check::sources`] makes a `Checked`, and
 //! only that can be composed, so nothing unchecked can be published.
 //!
-//! - [`cli`], [`app`]: arguments, and the order of the stages
+//! - [`cli`], [`app`]: arguments, and the order of the stages; [`lists`]: several lists in one run, a few at a time
 //! - [`inputs`]: environment variables to cleaned text; [`plan`]: what it means, all problems at once
 //! - [`resolve`]: waits for the sources and learns what they bring; [`check`]: the guards; [`compose`]: the bytes
 //! - [`publish`], [`verify`]: moves tags, reads them back; [`edit`]: changes to a list that is there
@@ -38,6 +38,7 @@ pub mod edit;
 pub mod error;
 pub mod inputs;
 pub mod inspect;
+pub mod lists;
 pub mod logging;
 pub mod oci;
 pub mod plan;

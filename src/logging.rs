@@ -5,9 +5,11 @@ use crate::report::console::Console;
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Subscriber};
+use tracing::span::{Attributes, Id};
+use tracing::{Event, Level, Span, Subscriber, error_span};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Installs the log for this process.
@@ -17,11 +19,30 @@ pub fn init(console: Arc<Console>, level: Level) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What is logged in this span begins with the name of a list.
+pub fn span_of(list: &str) -> Span {
+    error_span!("list", message = %list)
+}
+
 struct ToConsole(Arc<Console>);
 
-impl<S: Subscriber> Layer<S> for ToConsole {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for ToConsole {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut name = Message(String::new());
+        attributes.record(&mut name);
+        if let Some(span) = context.span(id) {
+            span.extensions_mut().insert(name);
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut message = Message(String::new());
+        for span in context.event_scope(event).into_iter().flatten() {
+            if let Some(Message(name)) = span.extensions().get::<Message>() {
+                // Writing to a string cannot fail.
+                let _ = write!(message.0, "{name} | ");
+            }
+        }
         event.record(&mut message);
         let level = *event.metadata().level();
         match level {

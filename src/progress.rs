@@ -1,7 +1,8 @@
 //! How far a run has come: read by the story of the wait, by the line that a signal leaves behind, and by the report.
 
 use crate::oci::Reference;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
 
 /// What became of one tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,9 +32,13 @@ impl TagState {
     }
 }
 
-/// Shared by all stages.
+/// Shared by all stages of one list.
 #[derive(Debug, Default)]
-pub struct Progress(Mutex<State>);
+pub struct Progress {
+    state: Mutex<State>,
+    /// Where there are other lists: told when this one begins to wait.
+    others: Option<Arc<Notify>>,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -42,6 +47,16 @@ struct State {
 }
 
 impl Progress {
+    /// Of one list among others; `others` is told when it begins to wait.
+    pub fn among(others: Arc<Notify>) -> Self {
+        Self { state: Mutex::default(), others: Some(others) }
+    }
+
+    /// Whether this list is one of several.
+    pub fn among_others(&self) -> bool {
+        self.others.is_some()
+    }
+
     /// Starts with tags that nothing was done to.
     pub fn start(&self, tags: &[Reference]) {
         self.lock().tags = tags.iter().map(|tag| (tag.clone(), TagState::Untouched)).collect();
@@ -50,11 +65,19 @@ impl Progress {
     /// Notes that a source is waited for.
     pub fn waits_for(&self, name: &str) {
         self.lock().waiting_for.push(name.to_owned());
+        if let Some(others) = &self.others {
+            others.notify_one();
+        }
     }
 
     /// Notes that it has arrived.
     pub fn arrived(&self, name: &str) {
         self.lock().waiting_for.retain(|other| other != name);
+    }
+
+    /// How many sources are waited for.
+    pub fn waits(&self) -> usize {
+        self.lock().waiting_for.len()
     }
 
     /// The sources that are waited for.
@@ -96,6 +119,6 @@ impl Progress {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

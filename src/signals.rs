@@ -16,11 +16,16 @@ pub enum Stopped {
 impl Stopped {
     /// The one line that says what was left undone.
     pub fn error(self, progress: &Progress) -> Error {
+        self.leaving(&progress.left_undone())
+    }
+
+    /// The same in other words.
+    pub fn leaving(self, left_undone: &str) -> Error {
         let (exit, name) = match self {
             Self::Interrupted => (Exit::Interrupted, "SIGINT"),
             Self::Terminated => (Exit::Terminated, "SIGTERM"),
         };
-        Error::new(exit, format!("stopped by {name}: {}", progress.left_undone()))
+        Error::new(exit, format!("stopped by {name}: {left_undone}"))
     }
 }
 

@@ -1,11 +1,11 @@
 //! `create LIST SOURCE…`: every input is a flag.
 
 use super::{GLOBAL, output};
-use crate::app::{self, Invocation};
+use crate::app::{self, Ended, Invocation};
 use crate::error::Exit;
 use crate::inputs::spec::{INPUTS, Input, Kind};
 use crate::inputs::{Environment, Problems};
-use crate::report::{Report, json};
+use crate::report::json;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::path::Path;
 
@@ -14,7 +14,7 @@ pub(super) fn command() -> Command {
     let flags = INPUTS.iter().filter(|input| !GLOBAL.contains(&input.name)).map(flag);
     Command::new("create")
         .about("Compose a list from images, push it, read it back, and print LIST@DIGEST")
-        .arg(Arg::new("LIST").required(true).help("reference to publish, with a tag"))
+        .arg(Arg::new("LIST").required_unless_present("spec").help("reference to publish, with a tag"))
         .arg(Arg::new("SOURCE").num_args(0..).help("images to put in: REF, REF@DIGEST, PLATFORM=REF"))
         .args(flags)
         .after_help("Every input is a flag; --wait is 0 unless it is given.\n\nExample:\n  manifest-action create ghcr.io/acme/app:1.2 ghcr.io/acme/app:1.2-amd64 ghcr.io/acme/app:1.2-arm64")
@@ -26,12 +26,8 @@ pub(super) async fn run(flags: &ArgMatches, environment: &Environment, folder: &
     let mut invocation = Invocation::create(pairs, problems, environment);
     invocation.read.warnings.extend(super::password_warning(flags));
     let console = invocation.console.clone();
-    let as_json = flags.get_flag("json");
-    match app::compose_list(invocation, environment, folder).await {
-        Ok(report) => print(&report, as_json, &console.warnings()),
-        Err(failed) if as_json => output::json(&failed.report, failed.exit),
-        Err(failed) => failed.exit,
-    }
+    let ended = app::compose_lists(invocation, environment, folder).await;
+    print(&ended, flags.get_flag("json"), &console.warnings())
 }
 
 /// The flag of an input: switches need no value, lists may be given more than once.
@@ -77,11 +73,14 @@ fn pairs(flags: &ArgMatches) -> (Vec<(String, String)>, Problems) {
     (pairs, problems)
 }
 
-/// The result, alone on stdout.
-fn print(report: &Report, as_json: bool, warnings: &[String]) -> Exit {
+/// The result, alone on stdout: of several lists, those that were published.
+fn print(ended: &Ended, as_json: bool, warnings: &[String]) -> Exit {
+    let Ended { exit, run } = ended;
     if as_json {
-        return output::json(&json::success(report, warnings), Exit::Done);
+        return output::json(&json::run(run, *exit, warnings), *exit);
     }
-    let image = report.tags.first().map(|(tag, _)| format!("{tag}@{}\n", report.composed.digest));
-    output::bytes(image.unwrap_or_default().as_bytes(), Exit::Done)
+    let published = run.reports().filter_map(|report| Some((&report.tags.first()?.0, &report.composed.digest)));
+    let lines: String = published.map(|(tag, digest)| format!("{tag}@{digest}\n")).collect();
+    // Alone, a list whose outputs could not be written is no result to go on with.
+    if run.lists.len() == 1 && *exit != Exit::Done { *exit } else { output::bytes(lines.as_bytes(), *exit) }
 }

@@ -93,10 +93,7 @@ pub async fn run(arguments: impl Iterator<Item = OsString>, environment: &Enviro
         _ if FLAGS.iter().any(|flag| matches.value_source(flag) == Some(ValueSource::CommandLine)) => {
             refuse("these flags need a command; as a CI step, inputs come from environment variables")
         }
-        _ => {
-            let ended = app::compose_list(Invocation::step(environment), environment, folder).await;
-            ended.map_or_else(|failed| failed.exit, |_| Exit::Done)
-        }
+        _ => app::compose_lists(Invocation::step(environment), environment, folder).await.exit,
     }
 }
 

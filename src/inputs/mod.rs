@@ -4,9 +4,11 @@
 pub mod digests;
 pub mod drone;
 pub mod env;
+pub mod indexes;
 pub mod lists;
 pub mod logins;
 pub mod spec;
+pub mod yaml;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,10 +25,15 @@ pub struct Problem {
     pub line: Option<usize>,
     /// What is wrong and what would be right.
     pub text: String,
+    /// File, line, column and list, where the value stands in a file.
+    pub place: Option<String>,
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(place) = &self.place {
+            write!(f, "{place}: ")?;
+        }
         match self.line {
             Some(line) => write!(f, "{}, line {line}: {}", self.input, self.text),
             None => write!(f, "{}: {}", self.input, self.text),
@@ -41,12 +48,21 @@ pub struct Problems(pub Vec<Problem>);
 impl Problems {
     /// Notes a problem of a whole input.
     pub fn add(&mut self, input: &'static str, text: impl fmt::Display) {
-        self.0.push(Problem { input, line: None, text: text.to_string() });
+        self.0.push(Problem { input, line: None, text: text.to_string(), place: None });
     }
 
     /// Notes a problem of one line.
     pub fn add_at(&mut self, input: &'static str, line: usize, text: impl fmt::Display) {
-        self.0.push(Problem { input, line: Some(line), text: text.to_string() });
+        self.0.push(Problem { input, line: Some(line), text: text.to_string(), place: None });
+    }
+
+    /// Takes over others, each once.
+    pub fn extend(&mut self, others: Self) {
+        for problem in others.0 {
+            if !self.0.contains(&problem) {
+                self.0.push(problem);
+            }
+        }
     }
 
     /// The value, or `None` after noting the error.
@@ -54,7 +70,7 @@ impl Problems {
         match result {
             Ok(value) => Some(value),
             Err(error) => {
-                self.0.push(Problem { input, line, text: error.to_string() });
+                self.0.push(Problem { input, line, text: error.to_string(), place: None });
                 None
             }
         }

@@ -81,7 +81,7 @@ inputs! {
     insecure_registries "insecure-registries" List true "" "HOST[:PORT] that speak plain HTTP";
     ca_file "ca-file" Text true "" "PEM file of certificates to trust as well";
     dry_run "dry-run" Switch true "false" "do everything but write";
-    spec "spec" Text false "" "YAML file of many indexes";
+    spec "spec" Text true "" "YAML file of many indexes";
     dotenv_file "dotenv-file" Text true "manifest.env on GitLab" "file for outputs as a GitLab dotenv report";
     results_dir "results-dir" Text true "" "folder for one file per output, as Tekton reads them";
     json_file "json-file" Text true "" "file for a report in JSON, on failure too";

@@ -3,6 +3,7 @@
 //! Reads files that inputs name; talks to nobody.
 
 pub mod annotations;
+mod many;
 mod sources;
 mod template;
 
@@ -11,6 +12,7 @@ use crate::inputs::{Environment, Problems, lists, logins};
 use crate::oci::{Platform, Reference, Repository};
 use crate::registry::{Settings, transport};
 use annotations::Requested;
+pub use many::{Planned, all};
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
@@ -106,29 +108,21 @@ impl Plan {
     }
 }
 
-/// A plan and the way to carry it out.
-#[derive(Debug)]
-pub struct Planned {
-    /// What to do.
-    pub plan: Plan,
-    /// How registries are reached.
-    pub settings: Settings,
-    /// What the user should hear, though it stops nothing.
-    pub warnings: Vec<String>,
-}
-
-/// Makes the plan from inputs; `folder` is where relative paths start.
-pub fn make(inputs: &RawInputs, environment: &Environment, folder: &Path) -> Result<Planned, Problems> {
-    let mut problems = Problems::default();
-    let mut warnings = Vec::new();
-    let targets = targets(inputs, environment, &mut problems);
-    let platforms = platforms(inputs, &mut problems, &mut warnings);
+/// Makes the plan of one list from inputs; `folder` is where relative paths start.
+fn one(
+    inputs: &RawInputs,
+    environment: &Environment,
+    folder: &Path,
+    problems: &mut Problems,
+    warnings: &mut Vec<String>,
+) -> Plan {
+    let targets = targets(inputs, environment, problems);
+    let platforms = platforms(inputs, problems, warnings);
     let first = targets.first().map(|target| target.repository.clone());
-    let sources = sources::read(inputs, &platforms, folder, first.as_ref(), &mut problems, &mut warnings);
-    same_repository(&targets, &sources, &mut problems);
-    let annotations = annotations::read(inputs.annotations.as_deref(), &mut problems, &mut warnings);
-    let format =
-        choice(inputs, "format", &[("auto", Format::Auto), ("oci", Format::Oci), ("docker", Format::Docker)], &mut problems);
+    let sources = sources::read(inputs, &platforms, folder, first.as_ref(), problems, warnings);
+    same_repository(&targets, &sources, problems);
+    let annotations = annotations::read(inputs.annotations.as_deref(), problems, warnings);
+    let format = choice(inputs, "format", &[("auto", Format::Auto), ("oci", Format::Oci), ("docker", Format::Docker)], problems);
     if format == Some(Format::Docker) && !annotations.is_empty() {
         problems.add(
             "format",
@@ -139,24 +133,20 @@ pub fn make(inputs: &RawInputs, environment: &Environment, folder: &Path) -> Res
         platforms,
         annotations,
         format: format.unwrap_or(Format::Auto),
-        keep_attestations: choice(inputs, "attestations", &[("keep", true), ("drop", false)], &mut problems).unwrap_or(true),
-        append: switch(inputs, "append", false, &mut problems),
-        skip_missing: choice(inputs, "missing", &[("fail", false), ("skip", true)], &mut problems).unwrap_or(false),
-        overwrite: switch(inputs, "overwrite", true, &mut problems),
-        wait: duration(inputs, "wait", Duration::from_secs(600), &mut problems),
-        wait_interval: duration(inputs, "wait-interval", Duration::from_secs(10), &mut problems),
-        dry_run: switch(inputs, "dry-run", false, &mut problems),
+        keep_attestations: choice(inputs, "attestations", &[("keep", true), ("drop", false)], problems).unwrap_or(true),
+        append: switch(inputs, "append", false, problems),
+        skip_missing: choice(inputs, "missing", &[("fail", false), ("skip", true)], problems).unwrap_or(false),
+        overwrite: switch(inputs, "overwrite", true, problems),
+        wait: duration(inputs, "wait", Duration::from_secs(600), problems),
+        wait_interval: duration(inputs, "wait-interval", Duration::from_secs(10), problems),
+        dry_run: switch(inputs, "dry-run", false, problems),
         targets,
         sources,
     };
     if plan.wait_interval.is_zero() {
         problems.add("wait-interval", "must be longer than 0");
     }
-    let writable =
-        if plan.dry_run { HashSet::new() } else { plan.targets.iter().map(|target| target.repository.clone()).collect() };
-    let first_host = plan.targets.first().map(|target| target.repository.host());
-    let settings = settings(inputs, environment, folder, first_host, writable, &mut problems, &mut warnings);
-    if problems.0.is_empty() { Ok(Planned { plan, settings, warnings }) } else { Err(problems) }
+    plan
 }
 
 fn targets(inputs: &RawInputs, environment: &Environment, problems: &mut Problems) -> Vec<Reference> {
@@ -302,17 +292,17 @@ mod tests {
     }
 
     fn made(pairs: &[(&str, &str)]) -> Result<Planned, Vec<String>> {
-        make(&inputs(pairs), &Environment::new(), Path::new("."))
+        all(&inputs(pairs), &Environment::new(), Path::new("."))
             .map_err(|problems| problems.0.iter().map(ToString::to_string).collect())
     }
 
     #[test]
     fn a_plan_from_the_least() {
         let planned = made(&[("tags", "r.example/app:1"), ("sources", "r.example/app:amd64, r.example/app")]).unwrap();
-        let names: Vec<String> = planned.plan.sources.iter().map(|source| source.reference.to_string()).collect();
+        let names: Vec<String> = planned.plans[0].sources.iter().map(|source| source.reference.to_string()).collect();
         assert_eq!(names, ["r.example/app:amd64", "r.example/app:latest"]);
         assert_eq!(
-            (planned.plan.wait, planned.plan.wait_interval, planned.settings.concurrency),
+            (planned.plans[0].wait, planned.plans[0].wait_interval, planned.settings.concurrency),
             (Duration::from_secs(600), Duration::from_secs(10), 16)
         );
         assert_eq!(planned.settings.writable.len(), 1);
@@ -325,8 +315,8 @@ mod tests {
         let environment: Environment =
             [("DOCKER_METADATA_OUTPUT_TAGS".to_owned(), "r.example/app:1\nr.example/app:1\nr.example/app:latest".to_owned())]
                 .into();
-        let planned = make(&inputs(&[("sources", "r.example/app:a")]), &environment, Path::new(".")).unwrap();
-        assert_eq!(planned.plan.targets.len(), 2);
+        let planned = all(&inputs(&[("sources", "r.example/app:a")]), &environment, Path::new(".")).unwrap();
+        assert_eq!(planned.plans[0].targets.len(), 2);
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod error;
 mod names;
 mod pace;
 mod retry;
+mod shared;
 mod token;
 pub mod transport;
 
@@ -53,6 +54,7 @@ pub struct Registry {
     transport: Transport,
     attempts: Attempts,
     auth: Auth,
+    shelf: shared::Shelf,
 }
 
 /// What a HEAD tells.
@@ -90,6 +92,7 @@ impl Registry {
             transport: Transport::new(settings.certificates.as_deref(), settings.plain_http)?,
             attempts: Attempts::new(settings.concurrency),
             auth: Auth::new(settings.logins, settings.writable),
+            shelf: shared::Shelf::default(),
         })
     }
 

@@ -4,11 +4,14 @@ use super::escape;
 use crate::error::Error;
 use crate::secret;
 use std::fmt::Write as _;
-use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::io::{self, IsTerminal as _};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// GitHub keeps ten annotations of a kind per step; one is for the rest.
-const MOST_WARNINGS: usize = 9;
+const MOST_ANNOTATIONS: usize = 9;
+
+/// To the line's start, and what is there away (ECMA-48: CR, EL).
+const CLEAR: &str = "\r\u{1b}[K";
 
 /// What the log is read by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +36,7 @@ pub enum Stream {
 pub struct Console {
     reader: Reader,
     stream: Stream,
+    moving: bool,
     state: Mutex<State>,
 }
 
@@ -41,12 +45,41 @@ struct State {
     masked: usize,
     warnings: Vec<String>,
     in_group: bool,
+    failures: usize,
+    bar: String,
 }
 
 impl Console {
     /// A console for one process.
     pub fn new(reader: Reader, stream: Stream) -> Self {
-        Self { reader, stream, state: Mutex::default() }
+        Self { reader, stream, moving: false, state: Mutex::default() }
+    }
+
+    /// The same with a line that moves, if it is a terminal.
+    #[must_use]
+    pub fn with_bar(mut self) -> Self {
+        self.moving = match self.stream {
+            Stream::Stdout => io::stdout().is_terminal(),
+            Stream::Stderr => io::stderr().is_terminal(),
+        };
+        self
+    }
+
+    /// Whether it has a line that moves.
+    pub fn is_moving(&self) -> bool {
+        self.moving
+    }
+
+    /// Puts this below all other lines, in place of what was there; empty takes it away.
+    pub fn bar(&self, text: &str) {
+        if self.moving {
+            text.clone_into(&mut self.lock().bar);
+            self.write(|_| {});
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the log is read by.
@@ -62,11 +95,11 @@ impl Console {
     /// A warning: one line, on GitHub an annotation.
     pub fn warning(&self, text: &str) {
         let count = {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = self.lock();
             state.warnings.push(text.to_owned());
             state.warnings.len()
         };
-        let annotate = self.reader == Reader::GitHub && count <= MOST_WARNINGS;
+        let annotate = self.reader == Reader::GitHub && count <= MOST_ANNOTATIONS;
         if annotate {
             self.write(|out| push_command(out, "warning", &[("title", "manifest-action")], text));
         } else {
@@ -76,7 +109,7 @@ impl Console {
 
     /// All warnings so far.
     pub fn warnings(&self) -> Vec<String> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).warnings.clone()
+        self.lock().warnings.clone()
     }
 
     /// Starts a part of the log that can be folded; ends the one before.
@@ -84,13 +117,13 @@ impl Console {
         self.end_group();
         if self.reader == Reader::GitHub {
             self.write(|out| push_command(out, "group", &[], title));
-            self.state.lock().unwrap_or_else(PoisonError::into_inner).in_group = true;
+            self.lock().in_group = true;
         }
     }
 
     /// Ends the part, if one is open.
     pub fn end_group(&self) {
-        let was_open = std::mem::take(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner).in_group);
+        let was_open = std::mem::take(&mut self.lock().in_group);
         if was_open {
             self.write(|out| push_command(out, "endgroup", &[], ""));
         }
@@ -100,11 +133,16 @@ impl Console {
     pub fn failure(&self, error: &Error) {
         self.end_group();
         let text = error.to_string();
+        let count = {
+            let mut state = self.lock();
+            state.failures += 1;
+            state.failures
+        };
         self.write(|out| {
             for line in format!("error: {text}").lines() {
                 push_line(out, line);
             }
-            if self.reader == Reader::GitHub {
+            if self.reader == Reader::GitHub && count <= MOST_ANNOTATIONS {
                 push_command(out, "error", &[("title", &format!("manifest-action: {}", error.title()))], &text);
             }
         });
@@ -118,13 +156,14 @@ impl Console {
         let text = secret::redact(&text);
         let mut masks = String::new();
         if self.reader == Reader::GitHub {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = self.lock();
             let new = secret::known_after(state.masked);
             state.masked += new.len();
             for value in new {
                 push_mask(&mut masks, &value);
             }
         }
+        let text = if self.moving { format!("{CLEAR}{text}{}", escape::log_line(&self.lock().bar)) } else { text.into_owned() };
         // Nobody reads a closed pipe; the exit status still tells.
         let _ = match self.stream {
             Stream::Stdout => write_to(&mut io::stdout().lock(), &masks, &text),

@@ -1,18 +1,66 @@
 //! The report in JSON, version 1: written on failure too. Fields may be added within a version, never changed.
 
-use super::Report;
-use crate::error::Error;
+use super::{Listed, Report, Run};
+use crate::error::{Error, Exit};
 use crate::oci::Reference;
 use crate::progress::TagState;
 use serde_json::{Map, Value, json};
 
-/// Of a run that ended well.
-pub fn success(report: &Report, warnings: &[String]) -> Value {
-    let status = match (report.dry_run, report.changed) {
+/// Of a run: of one list its report; of several how all of them ended, and the report of each.
+/// `exit`: how the run as a whole ended.
+pub fn run(run: &Run, exit: Exit, warnings: &[String]) -> Value {
+    if let [list] = run.lists.as_slice() {
+        return of_list(list, warnings);
+    }
+    let lists: Vec<Value> = run
+        .lists
+        .iter()
+        .map(|list| {
+            let mut shown = Map::new();
+            shown.insert("name".to_owned(), Value::from(list.name.as_str()));
+            if let Value::Object(report) = of_list(list, &[]) {
+                shown.extend(report.into_iter().filter(|(key, _)| key != "version" && key != "warnings"));
+            }
+            Value::Object(shown)
+        })
+        .collect();
+    let changed = run.lists.iter().any(|list| match &list.ended {
+        Ok(report) => report.changed,
+        Err(_) => has_moved(&list.tags),
+    });
+    let dry_run = run.reports().all(|report| report.dry_run);
+    json!({
+        "version": 1,
+        "status": if exit == Exit::Done { status(dry_run, changed) } else { "failed" },
+        "exit": exit as u8,
+        "changed": changed,
+        "lists": lists,
+        "warnings": warnings,
+        "elapsedSeconds": run.elapsed.as_secs_f64(),
+    })
+}
+
+fn of_list(list: &Listed, warnings: &[String]) -> Value {
+    match &list.ended {
+        Ok(report) => success(report, warnings),
+        Err(error) => failure(error, &list.tags, warnings),
+    }
+}
+
+fn status(dry_run: bool, changed: bool) -> &'static str {
+    match (dry_run, changed) {
         (true, _) => "dry-run",
         (false, true) => "published",
         (false, false) => "unchanged",
-    };
+    }
+}
+
+fn has_moved(state: &[(Reference, TagState)]) -> bool {
+    state.iter().any(|(_, state)| *state == TagState::Moved)
+}
+
+/// Of a list that ended well.
+fn success(report: &Report, warnings: &[String]) -> Value {
     let platforms: Vec<Value> = report
         .platforms()
         .into_iter()
@@ -29,7 +77,7 @@ pub fn success(report: &Report, warnings: &[String]) -> Value {
         .collect();
     json!({
         "version": 1,
-        "status": status,
+        "status": status(report.dry_run, report.changed),
         "exit": 0,
         "digest": report.composed.digest,
         "mediaType": report.composed.media_type,
@@ -46,7 +94,7 @@ pub fn success(report: &Report, warnings: &[String]) -> Value {
     })
 }
 
-/// Of a run that failed.
+/// Of a list, or a command on one, that failed.
 pub fn failure(error: &Error, state: &[(Reference, TagState)], warnings: &[String]) -> Value {
     let mut shown = Map::new();
     shown.insert("what".to_owned(), Value::from(error.what.as_str()));
@@ -58,7 +106,7 @@ pub fn failure(error: &Error, state: &[(Reference, TagState)], warnings: &[Strin
         "status": "failed",
         "exit": error.exit as u8,
         "error": shown,
-        "changed": state.iter().any(|(_, state)| *state == TagState::Moved),
+        "changed": has_moved(state),
         "tags": tags(state),
         "warnings": warnings,
     })

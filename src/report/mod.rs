@@ -15,11 +15,44 @@ pub mod style;
 pub mod summary;
 
 use crate::compose::Composed;
+use crate::error::{Error, Exit};
 use crate::oci::{Platform, Reference};
 use crate::progress::TagState;
 use std::time::Duration;
 
-/// What a successful run has to say.
+/// One list of a run, and how it ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed {
+    /// Its first tag.
+    pub name: String,
+    /// What became of each tag, in the order of the plan.
+    pub tags: Vec<(Reference, TagState)>,
+    /// What it has to say, or why it failed.
+    pub ended: Result<Report, Error>,
+}
+
+/// All lists of a run, in the order of the plan.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Run {
+    /// The lists.
+    pub lists: Vec<Listed>,
+    /// From start to end.
+    pub elapsed: Duration,
+}
+
+impl Run {
+    /// The highest exit status of all lists.
+    pub fn exit(&self) -> Exit {
+        self.lists.iter().filter_map(|list| list.ended.as_ref().err()).map(|error| error.exit).max().unwrap_or(Exit::Done)
+    }
+
+    /// Those that ended well.
+    pub fn reports(&self) -> impl Iterator<Item = &Report> {
+        self.lists.iter().filter_map(|list| list.ended.as_ref().ok())
+    }
+}
+
+/// What a successful list has to say.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     /// The index.

@@ -1,6 +1,6 @@
 //! The outputs of a step: names and values, DESIGN section 4. Every format takes them from here.
 
-use super::Report;
+use super::{Report, Run};
 use crate::oci::json;
 use serde_json::{Map, Value};
 
@@ -18,9 +18,26 @@ pub const OUTPUTS: &[(&str, &str)] = &[
     ("indexes", "JSON object: first tag of each list to digest of its index"),
 ];
 
-/// The values of all outputs.
-pub fn values(report: &Report) -> Vec<(&'static str, String)> {
-    OUTPUTS.iter().map(|(name, _)| (*name, value(report, name))).collect()
+/// Those that a run of several lists has as well.
+const OF_SEVERAL: [&str; 3] = ["images", "changed", "indexes"];
+
+/// The values of all outputs that a run has: of one list all of them.
+pub fn values(run: &Run) -> Vec<(&'static str, String)> {
+    let alone = run.lists.len() == 1;
+    let names = OUTPUTS.iter().map(|(name, _)| *name).filter(|name| alone || OF_SEVERAL.contains(name));
+    names.map(|name| (name, of_all(run, name))).collect()
+}
+
+fn of_all(run: &Run, name: &str) -> String {
+    match name {
+        "changed" => run.reports().any(|report| report.changed).to_string(),
+        "indexes" => {
+            let first = |report: &Report| report.tags.first().map(|(tag, _)| tag.to_string());
+            let indexes = run.reports().filter_map(|report| Some((first(report)?, Value::from(report.composed.digest.as_str()))));
+            one_line(&Value::Object(indexes.collect()))
+        }
+        _ => run.reports().map(|report| value(report, name)).collect::<Vec<_>>().join("\n"),
+    }
 }
 
 fn value(report: &Report, name: &str) -> String {
@@ -37,11 +54,6 @@ fn value(report: &Report, name: &str) -> String {
             platforms.into_iter().map(|(platform, digest)| (platform, Value::from(digest))).collect::<Map<_, _>>(),
         )),
         "manifest" => serde_json::from_slice::<Value>(&composed.bytes).map(|index| one_line(&index)).unwrap_or_default(),
-        "changed" => report.changed.to_string(),
-        "indexes" => {
-            let first = report.tags.first().map(|(tag, _)| (tag.to_string(), Value::from(composed.digest.as_str())));
-            one_line(&Value::Object(first.into_iter().collect()))
-        }
         _ => String::new(),
     }
 }

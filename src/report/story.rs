@@ -58,6 +58,35 @@ pub fn done(image: &str, changed: bool, elapsed: Duration) -> String {
     format!("done     {image}{what}  in {}", duration(elapsed))
 }
 
+/// How far a run of several lists is; `waiting`: the images that are waited for.
+pub fn standing(done: usize, failed: usize, all: usize, waiting: &[String], elapsed: Duration) -> String {
+    const SHOWN: usize = 5;
+    let mut text = format!("lists    {done} of {all} done");
+    if failed > 0 {
+        text += &format!(", {failed} failed");
+    }
+    text += &format!(" after {}", duration(elapsed));
+    if !waiting.is_empty() {
+        let more = if waiting.len() > SHOWN { format!(" and {} more", waiting.len() - SHOWN) } else { String::new() };
+        text += &format!("; waiting for {}{more}", waiting[..waiting.len().min(SHOWN)].join(", "));
+    }
+    text
+}
+
+/// The same as a bar, which fits a narrow terminal.
+pub fn bar(done: usize, failed: usize, all: usize, waiting: usize) -> String {
+    const WIDTH: usize = 30;
+    let full = done * WIDTH / all.max(1);
+    let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
+    let waiting = if waiting > 0 { format!(", waiting for {waiting}") } else { String::new() };
+    format!("[{}{}] {done}/{all}{failed}{waiting}", "=".repeat(full), " ".repeat(WIDTH - full))
+}
+
+/// The end of several lists.
+pub fn all_done(well: usize, all: usize, elapsed: Duration) -> String {
+    format!("done     {well} of {all} lists  in {}", duration(elapsed))
+}
+
 /// A duration as people say it: `0.4 s`, `42 s`, `3m 20s`.
 pub fn duration(duration: Duration) -> String {
     if duration < Duration::from_secs(10) && duration.subsec_millis() >= 50 {

@@ -1,6 +1,6 @@
 //! The job summary: what was published, in Markdown, with a picture of the wait.
 
-use super::{Report, SourceReport, escape, story};
+use super::{Report, Run, SourceReport, escape, story};
 use crate::secret;
 use bytesize::ByteSize;
 use std::fmt::Write as _;
@@ -11,8 +11,21 @@ const LONGEST: usize = 64 << 10;
 /// More bars than this are no picture any more.
 const MOST_BARS: usize = 40;
 
-/// The text to append to `GITHUB_STEP_SUMMARY`.
-pub fn markdown(report: &Report) -> String {
+/// The text to append to `GITHUB_STEP_SUMMARY`: all about one list, or a row for each of several.
+pub fn markdown(run: &Run) -> String {
+    let text = match run.lists.as_slice() {
+        [list] => list.ended.as_ref().map(one).unwrap_or_default(),
+        _ => several(run),
+    };
+    let text = secret::redact(&text).into_owned();
+    if text.len() <= LONGEST {
+        return text;
+    }
+    let cut = text[..text.floor_char_boundary(LONGEST)].rfind('\n').unwrap_or_default();
+    format!("{}\n\n… and more\n", &text[..cut])
+}
+
+fn one(report: &Report) -> String {
     let mut text = heading(report);
     text.push_str(&platforms(report));
     text.push_str(&tags(report));
@@ -22,12 +35,32 @@ pub fn markdown(report: &Report) -> String {
     for skipped in &report.skipped {
         let _ = writeln!(text, "> [!WARNING]\n> Left out, because it did not arrive: {}\n", shown(skipped));
     }
-    let text = secret::redact(&text).into_owned();
-    if text.len() <= LONGEST {
-        return text;
+    text
+}
+
+/// Failures first: the text may be cut at its end.
+fn several(run: &Run) -> String {
+    let (all, well) = (run.lists.len(), run.reports().count());
+    let sign = if well == all { "✅" } else { "❌" };
+    let mut text = format!("### {sign} {well} of {all} lists\n\n| List | | Digest | Platforms |\n|:--|:--|:--|:--|\n");
+    for list in &run.lists {
+        if let Err(error) = &list.ended {
+            let what = escape::markdown(&error.what);
+            let _ = writeln!(text, "| {} | ❌ {what} | | |", escape::markdown(&list.name));
+        }
     }
-    let cut = text[..text.floor_char_boundary(LONGEST)].rfind('\n').unwrap_or_default();
-    format!("{}\n\n… and more\n", &text[..cut])
+    for report in run.reports() {
+        let state = match (report.dry_run, report.changed) {
+            (true, true) => "would be published",
+            (_, false) => "unchanged",
+            (false, true) => "published",
+        };
+        let tags: Vec<String> = report.tags.iter().map(|(tag, _)| escape::markdown(&tag.to_string())).collect();
+        let platforms: Vec<String> = report.platforms().iter().map(|(platform, _)| escape::markdown(platform)).collect();
+        let (tags, platforms) = (tags.join("<br>"), platforms.join(", "));
+        let _ = writeln!(text, "| {tags} | {state} | `{}` | {platforms} |", report.composed.digest.short());
+    }
+    text + "\n"
 }
 
 fn heading(report: &Report) -> String {

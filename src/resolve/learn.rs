@@ -46,7 +46,7 @@ async fn plain(
 ) -> Result<Descriptor, Stop> {
     let mut config = None;
     if media_type::is_image_config(&image.config.media_type) {
-        let read = wait.registry.config(&source.reference.repository, &image.config, deadline).await;
+        let read = wait.registry.shared_config(&source.reference.repository, &image.config, deadline).await;
         config = Some(read.map_err(|error| wait.sort(&error, source, true))?);
     }
     plain_entry(&source.name, manifest, image, config.as_deref(), source.platform.as_ref()).map_err(Stop::from)
@@ -162,7 +162,7 @@ async fn children(wait: &Wait<'_>, source: &Source, entries: &[Descriptor], dead
     let images = entries.iter().filter(|entry| entry.attests().is_none());
     let looks = images.map(|entry| async move {
         let child = Reference::at(&source.reference.repository, &entry.digest);
-        wait.registry.look(&child, deadline).await.map_err(|error| wait.sort(&error, source, true))
+        wait.registry.shared_look(&child, deadline).await.map_err(|error| wait.sort(&error, source, true))
     });
     try_join_all(looks).await.map(|_| ())
 }

@@ -206,7 +206,12 @@ impl Wait<'_> {
     }
 
     async fn manifest(&self, reference: &Reference, source: &Source, deadline: Option<Instant>) -> Result<Manifest, Stop> {
-        self.registry.manifest(reference, deadline).await.map_err(|error| self.sort(&error, source, false))
+        // At the first look, lists of one run may share what they read; later ones want to know what is there now.
+        let manifest = match deadline {
+            None => self.registry.shared_manifest(reference).await,
+            Some(_) => self.registry.manifest(reference, deadline).await,
+        };
+        manifest.map_err(|error| self.sort(&error, source, false))
     }
 
     /// Whether an error may pass by waiting. `part`: it is about something that the source's manifest names.
@@ -253,7 +258,8 @@ impl Wait<'_> {
         loop {
             sleep(STORY_INTERVAL).await;
             let waiting = self.progress.waiting_for();
-            if !waiting.is_empty() {
+            // Of many lists, one line tells how far all of them are.
+            if !waiting.is_empty() && !self.progress.among_others() {
                 let left = self.deadline.saturating_duration_since(Instant::now());
                 info!("{}", story::still_waiting(&waiting, self.plan.sources.len(), self.started.elapsed(), left));
             }

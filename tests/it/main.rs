@@ -26,6 +26,8 @@ mod outputs;
 mod publishing;
 mod secrets;
 mod signals;
+mod spec;
+mod spec_scale;
 mod support_works;
 mod threats;
 mod tls;

@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# How long a list of four platforms takes: manifest-action with one file of lists, docker manifest and podman manifest one
+# list after the other, all against the same registry on this machine. Prints only. LISTS (5) says how many.
+# Installs what it needs with apt: docker-registry, docker-cli, podman, curl. Needs Rust. Cleans up after itself.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=tests/setup.sh
+. tests/setup.sh
+lists=${LISTS:-5}
+architectures=(amd64 arm64 ppc64le s390x)
+command -v docker >/dev/null || need_packages docker-cli
+need_packages docker-registry podman curl
+section 'Building manifest-action'
+cargo build --locked --quiet --release
+binary=$(built_binary release)
+
+scratch=$(mktemp -d)
+registry_process=''
+clean_up() {
+  if [ -n "$registry_process" ]; then kill "$registry_process" 2>/dev/null || true; fi
+  rm -rf "$scratch"
+}
+trap clean_up EXIT
+
+section 'Starting a registry'
+cat >"$scratch/registry.yml" <<YAML
+version: 0.1
+log: {level: info, accesslog: {disabled: true}}
+storage: {filesystem: {rootdirectory: $scratch/storage}}
+http: {addr: "127.0.0.1:0"}
+YAML
+docker-registry serve "$scratch/registry.yml" >"$scratch/registry.log" 2>&1 &
+registry_process=$!
+until port=$(grep -oP 'listening on 127\.0\.0\.1:\K[0-9]+' "$scratch/registry.log"); do
+  kill -0 "$registry_process" 2>/dev/null || { cat "$scratch/registry.log"; exit 1; }
+done
+image="127.0.0.1:$port/acme/app"
+api="http://127.0.0.1:$port/v2/acme/app"
+
+# Stores a file as a blob; its digest and size, as a descriptor has them.
+put_blob() { # FILE
+  local digest location
+  digest=sha256:$(sha256sum "$1" | cut -d' ' -f1)
+  location=$(curl -sSf -X POST -D - -o "$scratch/answer" "$api/blobs/uploads/" | tr -d '\r' | sed -n 's/^[Ll]ocation: //p')
+  curl -sSf -X PUT -H 'Content-Type: application/octet-stream' --data-binary "@$1" "$location&digest=$digest" >/dev/null
+  printf '"digest":"%s","size":%s' "$digest" "$(stat -c %s "$1")"
+}
+
+echo "  $image: $lists lists of ${#architectures[@]} images"
+tar -cf "$scratch/layer" -C "$scratch" registry.yml
+diff_id=$(sha256sum "$scratch/layer" | cut -d' ' -f1)
+gzip -n "$scratch/layer"
+layer=$(put_blob "$scratch/layer.gz")
+docker_type=application/vnd.docker
+for ((at = 1; at <= lists; at++)); do
+  for architecture in "${architectures[@]}"; do
+    printf '{"architecture":"%s","os":"linux","config":{"Labels":{"list":"%s"}},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' \
+      "$architecture" "$at" "$diff_id" >"$scratch/config"
+    config=$(put_blob "$scratch/config")
+    printf '{"schemaVersion":2,"mediaType":"%s.distribution.manifest.v2+json","config":{"mediaType":"%s.container.image.v1+json",%s},"layers":[{"mediaType":"%s.image.rootfs.diff.tar.gzip",%s}]}' \
+      "$docker_type" "$docker_type" "$config" "$docker_type" "$layer" >"$scratch/manifest"
+    curl -sSf -X PUT -H "Content-Type: $docker_type.distribution.manifest.v2+json" --data-binary "@$scratch/manifest" \
+      "$api/manifests/$at-$architecture" >/dev/null
+  done
+done
+
+mkdir "$scratch/docker"
+echo "{}" >"$scratch/docker/config.json"
+export HOME=$scratch DOCKER_CONFIG=$scratch/docker DOCKER_CLI_EXPERIMENTAL=enabled
+sources() { local architecture; for architecture in "${architectures[@]}"; do echo "$image:$1-$architecture"; done; }
+
+with_ours() {
+  local at
+  echo 'indexes:' >"$scratch/lists.yaml"
+  for ((at = 1; at <= lists; at++)); do
+    printf -- '- tags: %s:ours-%s\n  sources: "%s"\n' "$image" "$at" "$(sources "$at" | paste -sd,)" >>"$scratch/lists.yaml"
+  done
+  "$binary" create --spec "$scratch/lists.yaml"
+}
+
+with_docker() {
+  local at from
+  for ((at = 1; at <= lists; at++)); do
+    mapfile -t from < <(sources "$at")
+    docker manifest create --insecure "$image:docker-$at" "${from[@]}"
+    docker manifest push --insecure "$image:docker-$at"
+  done
+}
+
+with_podman() {
+  local at source podman
+  podman=(podman --root "$scratch/podman" --runroot "$scratch/podman-run" --storage-driver vfs)
+  for ((at = 1; at <= lists; at++)); do
+    "${podman[@]}" manifest create "list-$at"
+    for source in $(sources "$at"); do
+      "${podman[@]}" manifest add --tls-verify=false "list-$at" "docker://$source"
+    done
+    "${podman[@]}" manifest push --tls-verify=false --all "list-$at" "docker://$image:podman-$at"
+  done
+}
+
+# A tool that cannot run here is said to be so: the others still count.
+measure() { # NAME FUNCTION
+  local start end
+  start=$(date +%s%N)
+  if ! "$2" >"$scratch/$2.log" 2>&1; then
+    printf '  %-16s failed: %s\n' "$1" "$(tail -n 1 "$scratch/$2.log")"
+    return
+  fi
+  end=$(date +%s%N)
+  printf '  %-16s %6d ms a list\n' "$1" $(((end - start) / 1000000 / lists))
+}
+
+section "Wall time, $lists lists"
+measure manifest-action with_ours
+measure 'docker manifest' with_docker
+measure 'podman manifest' with_podman

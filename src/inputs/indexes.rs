@@ -1,0 +1,308 @@
+//! The file that the input `spec` names: many lists, each with inputs of its own, in YAML.
+
+use super::spec::{INPUTS, Kind, RawInputs};
+use super::yaml::{self, Node, Place, Value};
+use super::{Problem, Problems, env};
+use serde_json::{Map, Value as Json};
+use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+const INPUT: &str = "spec";
+/// More lists than this are a mistake.
+const MOST: usize = 1000;
+/// Inputs of the run as a whole: one list cannot have its own.
+pub const OF_THE_RUN: [&str; 14] = [
+    "token",
+    "registry",
+    "username",
+    "password",
+    "credentials",
+    "docker-config",
+    "insecure-registries",
+    "ca-file",
+    "spec",
+    "dotenv-file",
+    "results-dir",
+    "json-file",
+    "concurrency",
+    "log-level",
+];
+/// Inputs that only a list can have.
+const OF_A_LIST: [&str; 3] = ["tags", "sources", "digests"];
+/// Inputs that a mapping says well: `KEY: VALUE`.
+const MAPS: [&str; 3] = ["annotations", "expect-labels", "digests"];
+
+/// One list of the file.
+#[derive(Debug)]
+pub struct Entry {
+    /// The inputs: its own, and the defaults beside the file.
+    pub inputs: RawInputs,
+    file: String,
+    number: usize,
+    name: Option<String>,
+    at: Place,
+    own: BTreeMap<&'static str, Own>,
+    faulty: HashSet<&'static str>,
+}
+
+/// Where an input's value stands: as a whole, and item by item.
+#[derive(Debug)]
+struct Own {
+    at: Place,
+    items: Vec<Place>,
+}
+
+/// Reads the file. `defaults`: the inputs beside it.
+pub fn read(path: &str, folder: &Path, defaults: &RawInputs, problems: &mut Problems) -> Vec<Entry> {
+    for name in OF_A_LIST.into_iter().filter(|name| defaults.get(name).is_some()) {
+        problems.add(name, format!("has no place beside spec: each list in {path} names its own"));
+    }
+    let Some(text) = problems.take(INPUT, None, text(&folder.join(path)).map_err(|why| format!("{path}: {why}"))) else {
+        return Vec::new();
+    };
+    let file = Document { path, defaults };
+    let tree = match yaml::parse(&text) {
+        Ok(tree) => tree,
+        Err(faults) => {
+            for fault in faults {
+                problems.0.push(file.problem(fault.place, fault.text));
+            }
+            return Vec::new();
+        }
+    };
+    file.entries(tree, problems)
+}
+
+/// Reads no more than a file of lists can have.
+fn text(path: &Path) -> Result<String, String> {
+    let mut text = String::new();
+    let file = File::open(path).map_err(|error| format!("cannot be read: {error}"))?;
+    file.take(yaml::LARGEST as u64 + 1).read_to_string(&mut text).map_err(|error| format!("cannot be read: {error}"))?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+struct Document<'a> {
+    path: &'a str,
+    defaults: &'a RawInputs,
+}
+
+impl Document<'_> {
+    fn problem(&self, place: Place, text: impl Into<String>) -> Problem {
+        Problem { input: INPUT, line: None, text: text.into(), place: Some(format!("{}, {place}", self.path)) }
+    }
+
+    fn entries(&self, tree: Node, problems: &mut Problems) -> Vec<Entry> {
+        const SHAPE: &str = "must be `indexes:` and a list below it";
+        let Value::Map(top) = tree.value else {
+            problems.0.push(self.problem(tree.place, SHAPE));
+            return Vec::new();
+        };
+        let mut lists = None;
+        for (place, key, node) in top {
+            match (key.as_str(), node.value) {
+                ("indexes", Value::List(items)) => lists = Some(items),
+                ("indexes", _) => problems.0.push(self.problem(node.place, SHAPE)),
+                (other, _) => problems.0.push(self.problem(place, format!("{other:?} is unknown here: the file {SHAPE}"))),
+            }
+        }
+        match lists {
+            Some(items) if items.is_empty() => problems.0.push(self.problem(tree.place, "`indexes:` holds no list")),
+            Some(items) if items.len() > MOST => {
+                let text = format!("`indexes:` holds {} lists, {MOST} are possible", items.len());
+                problems.0.push(self.problem(tree.place, text));
+            }
+            Some(items) => {
+                return items.into_iter().enumerate().map(|(at, node)| self.entry(at + 1, node, problems)).collect();
+            }
+            None if problems.0.is_empty() => problems.0.push(self.problem(tree.place, SHAPE)),
+            None => {}
+        }
+        Vec::new()
+    }
+
+    fn entry(&self, number: usize, node: Node, problems: &mut Problems) -> Entry {
+        let mut entry = Entry {
+            inputs: RawInputs::default(),
+            file: self.path.to_owned(),
+            number,
+            name: None,
+            at: node.place,
+            own: BTreeMap::new(),
+            faulty: HashSet::new(),
+        };
+        let Value::Map(keys) = node.value else {
+            problems.0.push(entry.problem(INPUT, entry.at, None, "must be a mapping of inputs: tags, sources and others"));
+            entry.faulty.extend(INPUTS.iter().map(|input| input.name));
+            return entry;
+        };
+        entry.name = keys.iter().find(|(_, key, _)| key == "tags").and_then(|(_, _, node)| first_text(&node.value));
+        let mut pairs = Vec::new();
+        for (place, key, node) in keys {
+            let Some(input) = INPUTS.iter().find(|input| input.name == key) else {
+                problems.0.push(entry.problem(INPUT, place, None, unknown(&key)));
+                continue;
+            };
+            if OF_THE_RUN.contains(&input.name) {
+                let text = "is for the whole run: give it beside spec, not in one list";
+                problems.0.push(entry.problem(input.name, place, None, text));
+                continue;
+            }
+            let items = match &node.value {
+                Value::List(items) => items.iter().map(|item| item.place).collect(),
+                Value::Map(items) => items.iter().map(|(place, _, _)| *place).collect(),
+                _ => Vec::new(),
+            };
+            match value(input.name, input.kind, &node) {
+                Ok(Some(value)) => {
+                    entry.own.insert(input.name, Own { at: node.place, items });
+                    pairs.push((input.name.to_owned(), value));
+                }
+                // What is empty is not set.
+                Ok(None) => {}
+                Err((place, text)) => {
+                    entry.faulty.insert(input.name);
+                    problems.0.push(entry.problem(input.name, place, None, text));
+                }
+            }
+        }
+        let defaults = INPUTS
+            .iter()
+            .map(|input| input.name)
+            .filter(|name| !OF_A_LIST.contains(name) && !OF_THE_RUN.contains(name) && !entry.own.contains_key(name));
+        let defaults: Vec<(String, String)> =
+            defaults.filter_map(|name| Some((name.to_owned(), self.defaults.get(name)?.to_owned()))).collect();
+        let mut found = Problems::default();
+        entry.inputs = env::from_pairs(defaults.into_iter().chain(pairs), &mut found);
+        entry.keep(found, problems);
+        entry
+    }
+}
+
+impl Entry {
+    /// Takes over what is wrong with this list's inputs, each with its place in the file. What is wrong with a default
+    /// is told once, and what follows from a value that could not be read is not told.
+    pub fn keep(&self, found: Problems, problems: &mut Problems) {
+        for Problem { input, line, text, .. } in found.0 {
+            if self.faulty.contains(input) {
+                continue;
+            }
+            let problem = match self.own.get(input) {
+                Some(Own { at, items }) => match line.and_then(|line| items.get(line - 1)) {
+                    Some(item) => self.problem(input, *item, None, text),
+                    None => self.problem(input, *at, line, text),
+                },
+                None if self.inputs.get(input).is_some() => Problem { input, line, text, place: None },
+                None => self.problem(input, self.at, None, text),
+            };
+            if problem.place.is_some() || !problems.0.contains(&problem) {
+                problems.0.push(problem);
+            }
+        }
+    }
+
+    /// Its first tag as written, or its number.
+    pub fn name(&self) -> String {
+        self.name.clone().unwrap_or_else(|| format!("index {}", self.number))
+    }
+
+    /// A problem of this list, at its input or else at its start.
+    pub fn problem_of(&self, input: &'static str, text: impl Into<String>) -> Problem {
+        self.problem(input, self.own.get(input).map_or(self.at, |own| own.at), None, text)
+    }
+
+    fn problem(&self, input: &'static str, place: Place, line: Option<usize>, text: impl Into<String>) -> Problem {
+        let name = self.name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+        let place = format!("{}, {place}: index {}{name}", self.file, self.number);
+        Problem { input, line, text: text.into(), place: Some(place) }
+    }
+}
+
+fn unknown(key: &str) -> String {
+    let nearest = INPUTS.iter().map(|input| (strsim::damerau_levenshtein(key, input.name), input.name)).min();
+    let hint = nearest.filter(|(distance, _)| *distance <= 3).map(|(_, name)| format!("; did you mean {name}?"));
+    format!("there is no input {key:?}{}", hint.unwrap_or_default())
+}
+
+/// The first reference that stands for `tags`, as written.
+fn first_text(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::Text(text) => text.as_str(),
+        Value::List(items) => return items.iter().find_map(|item| first_text(&item.value)),
+        _ => return None,
+    };
+    super::lists::items(text, true).ok()?.into_iter().next().map(|item| item.text)
+}
+
+/// An input's value in the text form that an environment variable would have; `None` when it is empty.
+fn value(name: &'static str, kind: Kind, node: &Node) -> Result<Option<String>, (Place, String)> {
+    let is_list = matches!(kind, Kind::List | Kind::Lines);
+    let scalar = |node: &Node| match &node.value {
+        Value::Text(text) if !text.trim().is_empty() => Ok(text.trim().to_owned()),
+        Value::Text(_) | Value::Empty => Err((node.place, "an item is empty".to_owned())),
+        Value::List(_) | Value::Map(_) => Err((node.place, "an item must be a text".to_owned())),
+    };
+    match &node.value {
+        Value::Empty => Ok(None),
+        Value::Text(text) => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
+        Value::List(items) if items.is_empty() => Ok(None),
+        Value::List(items) if is_list => {
+            let texts = items.iter().map(scalar).collect::<Result<Vec<_>, _>>()?;
+            if name != "digests" {
+                return Ok(Some(Json::from(texts).to_string()));
+            }
+            // A JSON array of digests is what jobs put out, where text that is none is ignored; here each counts.
+            Ok(Some(texts.join("\n")))
+        }
+        Value::Map(items) if items.is_empty() => Ok(None),
+        Value::Map(items) if MAPS.contains(&name) => {
+            let pairs = items.iter().map(|(_, key, node)| Ok((key.clone(), Json::from(scalar(node)?))));
+            Ok(Some(Json::Object(pairs.collect::<Result<Map<_, _>, _>>()?).to_string()))
+        }
+        Value::List(_) => Err((node.place, "must be one value, not a list".to_owned())),
+        Value::Map(_) => Err((node.place, if is_list { "must be a list or a text" } else { "must be one value" }.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_name_inputs() {
+        for name in OF_THE_RUN.into_iter().chain(OF_A_LIST).chain(MAPS) {
+            assert!(INPUTS.iter().any(|input| input.name == name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_default_that_is_wrong_is_told_once() {
+        let mut problems = Problems::default();
+        let entry = |number| Entry {
+            inputs: RawInputs { wait: Some("soon".to_owned()), ..RawInputs::default() },
+            file: "lists.yaml".to_owned(),
+            number,
+            name: None,
+            at: Place { line: 1, column: 1 },
+            own: BTreeMap::new(),
+            faulty: HashSet::from(["tags"]),
+        };
+        for number in 1..=2 {
+            let mut found = Problems::default();
+            found.add("wait", "is wrong");
+            found.add("tags", "follows from what could not be read");
+            found.add("sources", "is needed");
+            entry(number).keep(found, &mut problems);
+        }
+        let shown: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            shown,
+            [
+                "wait: is wrong",
+                "lists.yaml, line 1, column 1: index 1: sources: is needed",
+                "lists.yaml, line 1, column 1: index 2: sources: is needed"
+            ]
+        );
+    }
+}

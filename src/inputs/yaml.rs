@@ -1,0 +1,231 @@
+//! YAML to a tree of texts, each with its place. Nothing is guessed: `1.10`, `yes` and `08` stay the texts that they are.
+//!
+//! Bounded: 64 KiB, no anchors, aliases or tags of its own (what grows when it is read), few levels, each key once.
+
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
+use std::borrow::Cow;
+use std::fmt;
+
+/// The largest file, in bytes.
+pub const LARGEST: usize = 64 << 10;
+/// Levels of lists and mappings: a file of lists needs four.
+const DEEPEST: usize = 8;
+
+/// Where something stands: line and column, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+impl Place {
+    fn of(marker: Marker) -> Self {
+        Self { line: marker.line(), column: marker.col() + 1 }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}", self.line, self.column)
+    }
+}
+
+/// A value and where it begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Where it begins.
+    pub place: Place,
+    /// What it is.
+    pub value: Value,
+}
+
+/// A value; scalars are texts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// Nothing, `~` or `null`.
+    Empty,
+    /// Any other scalar.
+    Text(String),
+    /// A sequence.
+    List(Vec<Node>),
+    /// A mapping, in its order: where each key begins, the key, its value.
+    Map(Vec<(Place, String, Node)>),
+}
+
+/// Something that is wrong, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Where.
+    pub place: Place,
+    /// What.
+    pub text: String,
+}
+
+/// Reads one document. All faults that reading can go on after are given at once.
+pub fn parse(text: &str) -> Result<Node, Vec<Fault>> {
+    let start = Place { line: 1, column: 1 };
+    if text.len() > LARGEST {
+        let text = format!("has {} bytes, a file of lists can have {LARGEST}", text.len());
+        return Err(vec![Fault { place: start, text }]);
+    }
+    let mut reader = Reader { parser: Parser::new_from_str(text), faults: Vec::new() };
+    let tree = reader.document(start);
+    match tree {
+        Ok(tree) if reader.faults.is_empty() => Ok(tree),
+        Ok(_) => Err(reader.faults),
+        Err(fault) => {
+            reader.faults.push(fault);
+            Err(reader.faults)
+        }
+    }
+}
+
+struct Reader<'a> {
+    parser: Parser<'a, StrInput<'a>>,
+    faults: Vec<Fault>,
+}
+
+impl<'a> Reader<'a> {
+    fn next(&mut self) -> Result<(Event<'a>, Span), Fault> {
+        match self.parser.next_event() {
+            Some(Ok(event)) => Ok(event),
+            Some(Err(error)) => {
+                Err(Fault { place: Place::of(*error.marker()), text: format!("is no valid YAML: {}", error.info()) })
+            }
+            None => Ok((Event::StreamEnd, Span::default())),
+        }
+    }
+
+    fn document(&mut self, start: Place) -> Result<Node, Fault> {
+        let mut tree = None;
+        loop {
+            let (event, span) = self.next()?;
+            match event {
+                Event::StreamEnd => return Ok(tree.unwrap_or(Node { place: start, value: Value::Empty })),
+                Event::DocumentStart(_) if tree.is_some() => {
+                    return Err(Fault { place: Place::of(span.start), text: "holds a second document".to_owned() });
+                }
+                Event::Nothing | Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd => {}
+                event => tree = Some(self.node(event, span, 0)?),
+            }
+        }
+    }
+
+    /// The value that begins with this event; it calls itself [`DEEPEST`] times at most.
+    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, Fault> {
+        let place = Place::of(span.start);
+        if depth > DEEPEST {
+            return Err(Fault { place, text: format!("is nested more than {DEEPEST} levels deep") });
+        }
+        let value = match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                self.refuse_features(place, anchor, tag.as_ref());
+                let empty = style == ScalarStyle::Plain && matches!(text.as_ref(), "" | "~" | "null" | "Null" | "NULL");
+                if empty { Value::Empty } else { Value::Text(text.into_owned()) }
+            }
+            Event::SequenceStart(anchor, tag) => {
+                self.refuse_features(place, anchor, tag.as_ref());
+                let mut items = Vec::new();
+                loop {
+                    match self.next()? {
+                        (Event::SequenceEnd, _) => break Value::List(items),
+                        (event, span) => items.push(self.node(event, span, depth + 1)?),
+                    }
+                }
+            }
+            Event::MappingStart(anchor, tag) => {
+                self.refuse_features(place, anchor, tag.as_ref());
+                self.map(depth)?
+            }
+            Event::Alias(_) => {
+                self.fault(place, "an alias: anchors and aliases are not read here, write the value out");
+                Value::Empty
+            }
+            _ => Value::Empty,
+        };
+        Ok(Node { place, value })
+    }
+
+    fn map(&mut self, depth: usize) -> Result<Value, Fault> {
+        let mut map: Vec<(Place, String, Node)> = Vec::new();
+        loop {
+            let (event, span) = self.next()?;
+            if event == Event::MappingEnd {
+                return Ok(Value::Map(map));
+            }
+            let key = self.node(event, span, depth + 1)?;
+            let (event, span) = self.next()?;
+            let value = self.node(event, span, depth + 1)?;
+            match key.value {
+                Value::Text(name) => {
+                    if let Some((first, _, _)) = map.iter().find(|(_, other, _)| *other == name) {
+                        let text = format!("{name:?} stands twice, first in line {}", first.line);
+                        self.fault(key.place, text);
+                    }
+                    map.push((key.place, name, value));
+                }
+                _ => self.fault(key.place, "a key must be a text"),
+            }
+        }
+    }
+
+    /// What can grow, or change what a text means, when it is read.
+    fn refuse_features(&mut self, place: Place, anchor: usize, tag: Option<&Cow<'_, Tag>>) {
+        if anchor > 0 {
+            self.fault(place, "an anchor: anchors and aliases are not read here, write the value out");
+        }
+        if let Some(tag) = tag.filter(|tag| !tag.is_yaml_core_schema()) {
+            self.fault(place, format!("the tag {}{} is not known here", tag.handle, tag.suffix));
+        }
+    }
+
+    fn fault(&mut self, place: Place, text: impl Into<String>) {
+        self.faults.push(Fault { place, text: text.into() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(text: &str) -> Vec<String> {
+        parse(text).unwrap_err().into_iter().map(|fault| format!("{}: {}", fault.place, fault.text)).collect()
+    }
+
+    #[test]
+    fn scalars_stay_texts_with_their_places() {
+        let tree = parse("a: 1.10\nb:\n  - yes\n  - '~'\nc: ~\n").unwrap();
+        let Value::Map(map) = tree.value else { panic!("no map") };
+        let shown: Vec<(usize, usize, &str)> =
+            map.iter().map(|(place, key, _)| (place.line, place.column, key.as_str())).collect();
+        assert_eq!(shown, [(1, 1, "a"), (2, 1, "b"), (5, 1, "c")]);
+        assert_eq!(map[0].2, Node { place: Place { line: 1, column: 4 }, value: Value::Text("1.10".to_owned()) });
+        let Value::List(items) = &map[1].2.value else { panic!("no list") };
+        assert_eq!(items[0], Node { place: Place { line: 3, column: 5 }, value: Value::Text("yes".to_owned()) });
+        assert_eq!(items[1].value, Value::Text("~".to_owned()));
+        assert_eq!(map[2].2.value, Value::Empty);
+        assert_eq!(parse("").unwrap().value, Value::Empty);
+    }
+
+    #[test]
+    fn bombs_and_mistakes_are_refused_with_their_places() {
+        let laughs = "a: &a [x,x]\nb: &b [*a,*a]\nc: [*b,*b]\n";
+        let found = faults(laughs);
+        assert!(
+            found[0].starts_with("line 1, column 7: an anchor") || found[0].starts_with("line 1, column 4: an anchor"),
+            "{found:?}"
+        );
+        assert!(found.iter().any(|fault| fault.contains("an alias")), "{found:?}");
+        assert_eq!(faults("a: 1\nb: 2\na: 3\n"), ["line 3, column 1: \"a\" stands twice, first in line 1"]);
+        assert!(faults("a: [1\nb: 2\n")[0].contains("is no valid YAML"));
+        assert!(faults("a: 1\n---\nb: 2\n")[0].contains("second document"));
+        assert!(faults("? [a]\n: b\n")[0].contains("a key must be a text"));
+        assert!(faults("a: !secret b\n")[0].contains("the tag !secret"));
+        for bomb in ["[".repeat(60_000), "- ".repeat(30_000), "{a: ".repeat(15_000), "a: ".repeat(20_000), "? ".repeat(30_000)] {
+            assert_eq!(faults(&bomb).len(), 1, "{}", &bomb[..4]);
+        }
+        assert!(faults(&"a".repeat(LARGEST + 1))[0].contains("65537 bytes"));
+    }
+}

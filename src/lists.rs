@@ -1,0 +1,146 @@
+//! The lists of a run, a few at a time: one that only waits for its sources makes room for others, and one that fails
+//! stops no other.
+
+use crate::error::Error;
+use crate::logging;
+use crate::plan::Plan;
+use crate::progress::Progress;
+use crate::report::console::Console;
+use crate::report::{Listed, Report, story};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tracing::{Instrument as _, Level, Span, enabled, info};
+
+/// More lists at work would only hold more in memory: requests are bounded for all of them.
+const MOST_AT_WORK: usize = 16;
+/// How often a run in which nothing ends is heard of.
+const STORY_INTERVAL: Duration = Duration::from_secs(60);
+
+/// One list: what it shall be, and how far it has come.
+#[derive(Debug)]
+pub struct List {
+    /// What to do.
+    pub plan: Plan,
+    /// How far it has come.
+    pub progress: Progress,
+    ended: std::cell::OnceCell<Result<Report, Error>>,
+}
+
+impl List {
+    /// Its first tag.
+    pub fn name(&self) -> String {
+        self.plan.targets.first().map(ToString::to_string).unwrap_or_default()
+    }
+}
+
+/// The lists of a run, in the order of the plan.
+#[derive(Debug)]
+pub struct Lists {
+    all: Vec<List>,
+    somebody_waits: Arc<Notify>,
+    started: Instant,
+}
+
+impl Lists {
+    /// Lists that nothing was done for.
+    pub fn new(plans: Vec<Plan>) -> Self {
+        let somebody_waits = Arc::new(Notify::new());
+        let several = plans.len() > 1;
+        let list = |plan: Plan| {
+            let progress = if several { Progress::among(Arc::clone(&somebody_waits)) } else { Progress::default() };
+            progress.start(&plan.targets);
+            List { plan, progress, ended: std::cell::OnceCell::new() }
+        };
+        Self { all: plans.into_iter().map(list).collect(), somebody_waits, started: Instant::now() }
+    }
+
+    /// Whether there is more than one.
+    pub fn are_several(&self) -> bool {
+        self.all.len() > 1
+    }
+
+    /// Since the start of the run.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Carries out all of them. `concurrency`: how many requests can be under way at once.
+    pub async fn carry_out(&self, concurrency: usize, console: &Console, run: impl AsyncFn(&List) -> Result<Report, Error>) {
+        let mut waiting_lists = self.all.iter();
+        let mut under_way = FuturesUnordered::new();
+        let mut minute = interval_at(Instant::now() + STORY_INTERVAL, STORY_INTERVAL);
+        minute.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            while self.at_work(under_way.len()) < concurrency.min(MOST_AT_WORK) {
+                let Some(list) = waiting_lists.next() else { break };
+                let span = if self.are_several() { logging::span_of(&list.name()) } else { Span::none() };
+                let run = &run;
+                under_way.push(async move { (list, run(list).await) }.instrument(span));
+            }
+            self.draw(console);
+            tokio::select! {
+                ended = under_way.next() => {
+                    let Some((list, ended)) = ended else { break };
+                    // Each list ends once.
+                    let _ = list.ended.set(ended);
+                }
+                () = self.somebody_waits.notified() => {}
+                _ = minute.tick(), if self.are_several() && !console.is_moving() => {
+                    let (done, failed) = self.done();
+                    info!("{}", story::standing(done, failed, self.all.len(), &self.waited_for(), self.elapsed()));
+                }
+            }
+        }
+        console.bar("");
+    }
+
+    /// How every list ended; `stopped`: those that did not.
+    pub fn ended(&self, stopped: &Error) -> Vec<Listed> {
+        let listed = |list: &List| Listed {
+            name: list.name(),
+            tags: list.progress.tags(),
+            ended: list.ended.get().cloned().unwrap_or_else(|| Err(stopped.clone())),
+        };
+        self.all.iter().map(listed).collect()
+    }
+
+    /// One line that says what was left undone.
+    pub fn left_undone(&self) -> String {
+        if let [list] = self.all.as_slice() {
+            return list.progress.left_undone();
+        }
+        let (done, failed) = self.done();
+        let between = self.all.iter().filter(|list| list.ended.get().is_none() && list.progress.has_moved());
+        let mut text = format!("{} of {} lists were published", done - failed, self.all.len());
+        for list in between {
+            text += &format!("; {}", list.progress.left_undone());
+        }
+        text
+    }
+
+    fn at_work(&self, under_way: usize) -> usize {
+        let waiting = self.all.iter().filter(|list| list.ended.get().is_none() && list.progress.waits() > 0).count();
+        under_way.saturating_sub(waiting)
+    }
+
+    /// How many have ended, and how many of them badly.
+    fn done(&self) -> (usize, usize) {
+        let ended = self.all.iter().filter_map(|list| list.ended.get());
+        ended.fold((0, 0), |(done, failed), ended| (done + 1, failed + usize::from(ended.is_err())))
+    }
+
+    fn waited_for(&self) -> Vec<String> {
+        self.all.iter().filter(|list| list.ended.get().is_none()).flat_map(|list| list.progress.waiting_for()).collect()
+    }
+
+    fn draw(&self, console: &Console) {
+        if self.are_several() && console.is_moving() && enabled!(Level::INFO) {
+            let (done, failed) = self.done();
+            console.bar(&story::bar(done, failed, self.all.len(), self.waited_for().len()));
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The plans of a run: of one list, or of all lists in the file that `spec` names.
+
+use super::{Plan, one, settings};
+use crate::inputs::spec::RawInputs;
+use crate::inputs::{Environment, Problems, indexes};
+use crate::oci::Reference;
+use crate::registry::Settings;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// What to do, and the way to do it.
+#[derive(Debug)]
+pub struct Planned {
+    /// The lists to publish, never none.
+    pub plans: Vec<Plan>,
+    /// How registries are reached, for all of them.
+    pub settings: Settings,
+    /// What the user should hear, though it stops nothing.
+    pub warnings: Vec<String>,
+}
+
+/// Makes all plans from inputs; `folder` is where relative paths start.
+pub fn all(inputs: &RawInputs, environment: &Environment, folder: &Path) -> Result<Planned, Problems> {
+    let mut problems = Problems::default();
+    let mut warnings = Vec::new();
+    let plans = match inputs.spec.as_deref() {
+        None => vec![one(inputs, environment, folder, &mut problems, &mut warnings)],
+        Some(path) => of_file(path, inputs, environment, folder, &mut problems, &mut warnings),
+    };
+    let written = plans.iter().filter(|plan| !plan.dry_run).flat_map(|plan| &plan.targets);
+    let writable = written.map(|target| target.repository.clone()).collect();
+    let first_host = plans.iter().flat_map(|plan| &plan.targets).map(|target| target.repository.host()).next();
+    let settings = settings(inputs, environment, folder, first_host, writable, &mut problems, &mut warnings);
+    if problems.0.is_empty() { Ok(Planned { plans, settings, warnings }) } else { Err(problems) }
+}
+
+fn of_file(
+    path: &str,
+    inputs: &RawInputs,
+    environment: &Environment,
+    folder: &Path,
+    problems: &mut Problems,
+    warnings: &mut Vec<String>,
+) -> Vec<Plan> {
+    // It stands for one list's tags; here each list has its own.
+    let mut environment = environment.clone();
+    environment.remove("DOCKER_METADATA_OUTPUT_TAGS");
+    let entries = indexes::read(path, folder, inputs, problems);
+    let mut heard: Vec<(String, Vec<String>)> = Vec::new();
+    let mut plans = Vec::new();
+    for entry in &entries {
+        let (mut found, mut warned) = (Problems::default(), Vec::new());
+        plans.push(one(&entry.inputs, &environment, folder, &mut found, &mut warned));
+        entry.keep(found, problems);
+        for warning in warned {
+            match heard.iter_mut().find(|(other, _)| *other == warning) {
+                Some((_, names)) => names.push(entry.name()),
+                None => heard.push((warning, vec![entry.name()])),
+            }
+        }
+    }
+    // One line for what many lists have in common.
+    warnings.extend(heard.into_iter().map(|(warning, names)| match names.as_slice() {
+        [first, _, ..] => format!("{first} and {} other lists: {warning}", names.len() - 1),
+        _ => format!("{}: {warning}", names.concat()),
+    }));
+    each_tag_once(&entries, &plans, problems);
+    plans
+}
+
+/// Lists are composed at the same time: two that publish one tag, or one that reads what another publishes, would
+/// give now this and now that.
+fn each_tag_once(entries: &[indexes::Entry], plans: &[Plan], problems: &mut Problems) {
+    let mut publishers: HashMap<&Reference, usize> = HashMap::new();
+    for (at, (entry, plan)) in entries.iter().zip(plans).enumerate() {
+        for target in &plan.targets {
+            let first = *publishers.entry(target).or_insert(at);
+            if first != at {
+                let text = format!("{target} is published by index {} too", first + 1);
+                problems.0.push(entry.problem_of("tags", text));
+            }
+        }
+    }
+    for (at, (entry, plan)) in entries.iter().zip(plans).enumerate() {
+        for source in &plan.sources {
+            if let Some(other) = publishers.get(&source.reference).filter(|other| **other != at) {
+                let text = format!(
+                    "{} is published by index {}, and lists are composed at the same time: use its sources, or two runs",
+                    source.reference,
+                    other + 1
+                );
+                problems.0.push(entry.problem_of("sources", text));
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The lists of a whole organisation in one run: what that costs.
+
+use crate::support::client::Client;
+use crate::support::images::Image;
+use crate::support::proxy::FaultProxy;
+use crate::support::registry::Registry;
+use crate::support::rules::{Fault, Rule};
+use crate::support::step::Step;
+use futures_util::{StreamExt as _, stream};
+use std::time::Duration;
+
+const LISTS: usize = 200;
+const PLATFORMS: [&str; 4] = ["linux/amd64", "linux/arm64", "linux/arm/v7", "linux/s390x"];
+const ROUND_TRIP: Duration = Duration::from_millis(50);
+
+/// The images of one list: with the layers of all others, for a quick start, and configs and manifests of their own.
+async fn push(client: &Client, at: usize) {
+    for platform in PLATFORMS {
+        let image = Image::oci(platform).label("list", &at.to_string());
+        client.put_blob("acme/app", &image.config()).await;
+        let tag = format!("{at}-{}", platform.replace('/', "-"));
+        client.put_manifest("acme/app", &tag, image.media_type(), &image.manifest()).await;
+    }
+}
+
+async fn push_layers(client: &Client) {
+    for platform in PLATFORMS {
+        client.put_blob("acme/app", &Image::oci(platform).layer_blob()).await;
+    }
+}
+
+fn step(host: &str) -> Step {
+    let lists = (0..LISTS).map(|at| format!("- tags: {host}/acme/app:{at}\n  sources: {host}/acme/app:{at}-{{platform}}\n"));
+    Step::new()
+        .github()
+        .file("lists.yaml", format!("indexes:\n{}", lists.collect::<String>()))
+        .input("spec", "lists.yaml")
+        .input("platforms", &PLATFORMS.join(","))
+        .input("concurrency", "16")
+        .limit(Duration::from_secs(100))
+}
+
+#[tokio::test]
+async fn two_hundred_lists_far_away() {
+    let registry = Registry::start().await;
+    let client = Client::new(&registry.host());
+    push_layers(&client).await;
+    stream::iter(0..LISTS).for_each_concurrent(8, |at| push(&client, at)).await;
+    let proxy = FaultProxy::before(&registry).await;
+    proxy.rule(Rule::on("*", "*").then(Fault::Delay(ROUND_TRIP)));
+    let ran = step(&proxy.host()).run().await.ok();
+    let (requests, at_once) = (proxy.requests(), proxy.max_in_flight());
+    println!("{requests} requests, {at_once} at once, {} KiB, {:?}", ran.max_rss_kib, ran.elapsed);
+    assert!(requests <= 12 * LISTS, "{requests} requests");
+    assert!((9..=16).contains(&at_once), "{at_once} at once");
+    assert!(ran.max_rss_kib > 0 && ran.max_rss_kib < 48 * 1024, "{} KiB", ran.max_rss_kib);
+    assert!(ran.elapsed < Duration::from_secs(90), "{:?}", ran.elapsed);
+    let indexes: serde_json::Value = serde_json::from_str(&ran.output("indexes").unwrap()).unwrap();
+    assert_eq!(indexes.as_object().unwrap().len(), LISTS);
+    proxy.finish();
+}
+
+#[tokio::test]
+async fn two_hundred_lists_that_all_wait() {
+    let registry = Registry::start().await;
+    let client = Client::new(&registry.host());
+    push_layers(&client).await;
+    push(&client, 40).await;
+    let running = step(&registry.host()).input("wait", "2m").spawn().await;
+    // Many more than can be at work wait before it, and it has its turn all the same.
+    running.wait_for_line("app:40 | done").await;
+    running.wait_for_line(&format!("app:{} | wait", LISTS - 1)).await;
+    running.signal("TERM").await;
+    let ran = running.wait().await.fails(143);
+    assert!(ran.stdout.contains("1 of 200 lists were published"), "{}", ran.stdout);
+    println!("{} KiB, {:?}", ran.max_rss_kib, ran.elapsed);
+    assert!(ran.max_rss_kib > 0 && ran.max_rss_kib < 48 * 1024, "{} KiB", ran.max_rss_kib);
+}
