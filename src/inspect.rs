@@ -47,7 +47,7 @@ pub struct Picked {
 #[expect(clippy::large_enum_variant, reason = "there is one of them a run")]
 pub enum Inside {
     /// One image, or another artifact.
-    Image(Image),
+    Image(Box<Image>),
     /// Entries, in their order.
     Index(Vec<Entry>),
 }
@@ -120,12 +120,14 @@ pub async fn read(registry: &Registry, reference: &Reference, platform: Option<&
         }
         (Content::Image(_), Some(platform)) => {
             let read = inspected(registry, reference, manifest, None).await?;
-            match &read.inside {
-                Inside::Image(Image { platform: Some(have), .. }) if have.answers(platform) => Ok(read),
-                Inside::Image(Image { platform: Some(have), .. }) => {
-                    Err(Error::refused(format!("{reference} is one image, for {have}, not for {platform}")))
-                }
-                _ => Err(Error::refused(format!("{reference} does not say what platform it is for"))),
+            let have = match &read.inside {
+                Inside::Image(image) => image.platform.clone(),
+                Inside::Index(_) => None,
+            };
+            match have {
+                Some(have) if have.answers(platform) => Ok(read),
+                Some(have) => Err(Error::refused(format!("{reference} is one image, for {have}, not for {platform}"))),
+                None => Err(Error::refused(format!("{reference} does not say what platform it is for"))),
             }
         }
         (_, None) => inspected(registry, reference, manifest, None).await,
@@ -157,7 +159,7 @@ async fn inspected(
 ) -> Result<Inspected, Error> {
     let (mut annotations, mut subject) = more(&manifest);
     let inside = match &manifest.content {
-        Content::Image(content) => Inside::Image(image(registry, reference, content).await?),
+        Content::Image(content) => Inside::Image(Box::new(image(registry, reference, content).await?)),
         Content::Index(index) => {
             annotations.clone_from(&index.annotations);
             subject.clone_from(&index.subject);

@@ -6,6 +6,7 @@ use crate::error::Exit;
 use crate::inputs::spec::INPUTS;
 use crate::inputs::{Environment, Problems};
 use crate::report::outputs::OUTPUTS;
+use crate::report::style::wrapped;
 use clap::builder::ValueParser;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
@@ -31,6 +32,17 @@ const GLOBAL: [&str; 3] = ["username", "password", "ca-file"];
 
 /// All flags of every command.
 const FLAGS: [&str; 9] = ["cfg", "username", "password", "password-stdin", "debug", "insecure", "ca-file", "json", "quiet"];
+
+const EXAMPLES: &str = "Examples:
+  manifest-action create ghcr.io/acme/app:1.3 ghcr.io/acme/app:1.2-amd64 ghcr.io/acme/app:1.2-arm64
+  manifest-action inspect ghcr.io/acme/app:1.2
+  manifest-action diff ghcr.io/acme/app:1.2 ghcr.io/acme/app:latest
+  manifest-action wait ghcr.io/acme/app:1.2-amd64 --wait 5m";
+
+const STEP: &str =
+    "Without a command it runs as a CI step: inputs come from environment variables, outputs go where the CI system reads them.
+
+Inputs, each looked up as INPUT_NAME, PLUGIN_NAME or MANIFEST_ACTION_NAME [default]:";
 
 /// The command and its help.
 pub fn command() -> Command {
@@ -146,16 +158,17 @@ fn password_from_stdin() -> Result<String, String> {
     if password.is_empty() { Err("standard input is empty".to_owned()) } else { Ok(password) }
 }
 
-/// Inputs and outputs of the CI step, aligned.
+/// Examples; inputs and outputs of the CI step, aligned.
 fn tables() -> String {
-    let inputs = INPUTS.iter().map(|input| {
-        let default = if input.default.is_empty() { String::new() } else { format!(" [{}]", input.default) };
-        let later = if input.supported { "" } else { " (not supported yet)" };
-        format!("  {:20} {}{default}{later}", input.name, input.help)
-    });
-    let outputs = OUTPUTS.iter().map(|(name, help)| format!("  {name:20} {help}"));
-    let heading = "Without a command it runs as a CI step: inputs come from environment variables, outputs go where the CI system reads them.\n\nInputs, each looked up as INPUT_NAME, PLUGIN_NAME or MANIFEST_ACTION_NAME [default]:";
-    let inputs = inputs.collect::<Vec<_>>().join("\n");
-    let outputs = outputs.collect::<Vec<_>>().join("\n");
-    format!("{heading}\n{inputs}\n\nOutputs:\n{outputs}")
+    let row = |name: &str, text: &str| wrapped(&format!("  {name:20} "), 23, text);
+    let inputs: String = INPUTS
+        .iter()
+        .map(|input| {
+            let default = if input.default.is_empty() { String::new() } else { format!(" [{}]", input.default) };
+            let later = if input.supported { "" } else { " (not supported yet)" };
+            row(input.name, &format!("{}{default}{later}", input.help))
+        })
+        .collect();
+    let outputs: String = OUTPUTS.iter().map(|(name, help)| row(name, help)).collect();
+    format!("{EXAMPLES}\n\n{STEP}\n{inputs}\nOutputs:\n{}", outputs.trim_end())
 }

@@ -10,7 +10,7 @@ pub fn document(inspected: &Inspected) -> Value {
     let manifest = &inspected.manifest;
     let kind = match &inspected.inside {
         Inside::Index(_) => "index",
-        Inside::Image(Image { artifact_type: Some(_), .. }) => "artifact",
+        Inside::Image(image) if image.artifact_type.is_some() => "artifact",
         Inside::Image(_) => "image",
     };
     let mut fields = Map::new();

@@ -1,0 +1,115 @@
+//! Every line of ours that a document tells people to type is run against the real registry: the migration page and
+//! the examples of `--help`.
+
+use crate::support::client::Client;
+use crate::support::images::Image;
+use crate::support::indexes::BuiltIndex;
+use crate::support::registry::Registry;
+use crate::support::step::Step;
+use manifest_action::inputs::spec::find;
+use std::path::Path;
+
+/// What the documents speak of as being there.
+struct Acme {
+    registry: Registry,
+    amd64: String,
+    arm64: String,
+}
+
+impl Acme {
+    async fn start() -> Self {
+        let acme = Self { registry: Registry::start().await, amd64: image("amd64").digest(), arm64: image("arm64").digest() };
+        let client = Client::new(&acme.registry.host());
+        for name in ["amd64", "arm64", "ltsc2019", "ltsc2022"] {
+            image(name).push(&client, "acme/app", &format!("1.2-{name}")).await;
+        }
+        acme.restock().await;
+        acme
+    }
+
+    /// The tags as they were before a line changed them.
+    async fn restock(&self) {
+        let client = Client::new(&self.registry.host());
+        let list = BuiltIndex::new(vec![image("amd64"), image("arm64")]).attestations(true);
+        for tag in ["1.2", "latest"] {
+            list.push(&client, "acme/app", tag).await;
+        }
+    }
+
+    /// Runs a line in a shell, as people do.
+    async fn run(&self, line: &str) {
+        let host = self.registry.host();
+        let line = line.replace("ghcr.io", &host).replace("registry.example:5000", &host);
+        let script = format!("manifest-action() {{ {} \"$@\"; }}; {line}", env!("CARGO_BIN_EXE_manifest-action"));
+        let step = Step::new().env("AMD64", &self.amd64).env("ARM64", &self.arm64).args(["-c", &script]);
+        let ran = step.spawn_program(Path::new("/bin/bash")).await.wait().await;
+        assert_eq!(ran.status, 0, "{line}\n{}", ran.everything());
+        assert!(!ran.stdout.is_empty() || line.contains("--dry-run"), "nothing on stdout: {line}\n{}", ran.everything());
+        assert!(!ran.stderr.contains("warning: --"), "{line}\n{}", ran.everything());
+    }
+}
+
+fn image(name: &str) -> Image {
+    match name {
+        "ltsc2019" => Image::docker("windows(10.0.17763.6293)/amd64"),
+        "ltsc2022" => Image::docker("windows(10.0.20348.2700)/amd64"),
+        architecture => Image::oci(&format!("linux/{architecture}")),
+    }
+}
+
+/// Whether this version has the command, and all inputs that are its flags.
+async fn can(line: &str) -> bool {
+    let words: Vec<&str> = line.split_whitespace().skip(1).collect();
+    let command = words.iter().find(|word| ["create", "inspect", "diff", "wait", "annotate", "remove"].contains(word));
+    let command = command.unwrap_or_else(|| panic!("no command in {line}"));
+    let flags = words.iter().filter_map(|word| word.strip_prefix("--"));
+    let supported =
+        flags.clone().all(|flag| find(if flag == "amend" { "append" } else { flag }).is_none_or(|input| input.supported));
+    supported && Step::new().args(["help", command]).run().await.status == 0
+}
+
+#[tokio::test]
+async fn every_line_of_the_migration_page_runs() {
+    let page = include_str!("../../docs/migration.md");
+    let acme = Acme::start().await;
+    let (mut ran, mut later) = (0, 0);
+    let mut hidden = false;
+    for row in page.lines() {
+        hidden = (hidden || row.starts_with("<!--")) && !row.starts_with("-->");
+        // The last cell; a line of ours is what stands between its backticks.
+        let Some(cell) = row.trim_end_matches('|').rsplit("| ").next().filter(|_| row.starts_with("| `")) else { continue };
+        let line = cell.split('`').nth(1).unwrap_or_else(|| panic!("no line of ours: {row}"));
+        assert!(line.starts_with("manifest-action "), "no line of ours: {row}");
+        if can(line).await {
+            acme.run(line).await;
+            acme.restock().await;
+            ran += 1;
+        } else {
+            assert!(hidden, "this version cannot do what the page says: {line}");
+            later += 1;
+        }
+    }
+    assert!(ran >= 40 && later <= 7, "{ran} lines ran, {later} are for later");
+}
+
+#[tokio::test]
+async fn every_example_of_the_help_runs() {
+    let acme = Acme::start().await;
+    let mut ran = 0;
+    let help = Step::new().args(["--help"]).run().await.ok().stdout;
+    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| line.starts_with("  "));
+    // A description that goes on in a second line starts further right.
+    let names = commands.filter(|line| !line.starts_with("   ")).filter_map(|line| line.split_whitespace().next());
+    for name in std::iter::once("").chain(names) {
+        let asked = if name.is_empty() { vec!["--help"] } else { vec!["help", name] };
+        let help = Step::new().args(asked).run().await.ok().stdout;
+        let mut examples = help.lines().map(str::trim).filter(|line| line.starts_with("manifest-action ")).peekable();
+        assert!(name == "help" || examples.peek().is_some(), "{name} has no example");
+        for example in examples {
+            acme.run(example).await;
+            acme.restock().await;
+            ran += 1;
+        }
+    }
+    assert!(ran >= 15, "{ran} examples");
+}
