@@ -44,7 +44,6 @@ pub struct Picked {
 
 /// What a manifest holds.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "there is one of them a run")]
 pub enum Inside {
     /// One image, or another artifact.
     Image(Box<Image>),

@@ -17,7 +17,7 @@ pub(super) fn command() -> Command {
         .arg(Arg::new("LIST").required_unless_present("spec").help("reference to publish, with a tag"))
         .arg(Arg::new("SOURCE").num_args(0..).help("images to put in: REF, REF@DIGEST, PLATFORM=REF"))
         .args(flags)
-        .after_help("Every input is a flag; --wait is 0 unless it is given.\n\nExample:\n  manifest-action create ghcr.io/acme/app:1.2 ghcr.io/acme/app:1.2-amd64 ghcr.io/acme/app:1.2-arm64")
+        .after_help("Every input is a flag; --wait is 0 unless it is given.\n\nExample:\n  manifest-action create ghcr.io/acme/app:1.2 ghcr.io/acme/app:1.2-amd64 \\\n      ghcr.io/acme/app:1.2-arm64")
 }
 
 /// Composes the list and prints its name.

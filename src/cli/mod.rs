@@ -34,7 +34,8 @@ const GLOBAL: [&str; 3] = ["username", "password", "ca-file"];
 const FLAGS: [&str; 9] = ["cfg", "username", "password", "password-stdin", "debug", "insecure", "ca-file", "json", "quiet"];
 
 const EXAMPLES: &str = "Examples:
-  manifest-action create ghcr.io/acme/app:1.3 ghcr.io/acme/app:1.2-amd64 ghcr.io/acme/app:1.2-arm64
+  manifest-action create ghcr.io/acme/app:1.3 ghcr.io/acme/app:1.2-amd64 \\
+      ghcr.io/acme/app:1.2-arm64
   manifest-action inspect ghcr.io/acme/app:1.2
   manifest-action diff ghcr.io/acme/app:1.2 ghcr.io/acme/app:latest
   manifest-action wait ghcr.io/acme/app:1.2-amd64 --wait 5m";

@@ -22,7 +22,7 @@ pub(super) fn command() -> Command {
         .arg(Arg::new("REF").required(true).num_args(1..).help("images or lists to wait for"))
         .arg(duration("wait", "10m", lists::duration).help("how long to wait in all; 0 looks once"))
         .arg(duration("wait-interval", "10s", pause).help("longest pause between two looks at one of them"))
-        .after_help("Example:\n  manifest-action wait ghcr.io/acme/app:1.2-amd64 ghcr.io/acme/app:1.2-arm64 --wait 5m")
+        .after_help("Example:\n  manifest-action wait --wait 5m ghcr.io/acme/app:1.2-amd64 \\\n      ghcr.io/acme/app:1.2-arm64")
 }
 
 fn duration(name: &'static str, default: &'static str, parse: fn(&str) -> Result<Duration, String>) -> Arg {

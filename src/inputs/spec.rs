@@ -42,7 +42,7 @@ macro_rules! inputs {
         /// The cleaned value of every input: trimmed, `None` where it is not set. Filled by envy.
         #[derive(Debug, Clone, Default, Deserialize)]
         pub struct RawInputs {
-            $(#[doc = $help] #[serde(rename = $name)] pub $field: Option<String>,)*
+            $(#[doc = concat!("The input `", $name, "`.")] #[serde(rename = $name)] pub $field: Option<String>,)*
         }
 
         impl RawInputs {

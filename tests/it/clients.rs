@@ -1,7 +1,7 @@
 //! Other tools read what we publish, from the real registry, and see the digest that the step gave out.
 
 use crate::support::client::sha256;
-use crate::support::clients::{docker_manifest, podman_manifest};
+use crate::support::foreign::{docker_manifest, podman_manifest};
 use crate::support::images::Image;
 use crate::support::indexes::BuiltIndex;
 use crate::support::scene::{REPO, Scene};

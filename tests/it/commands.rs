@@ -1,5 +1,6 @@
 //! The commands on what is in a registry, as people see them: plain, on a terminal, in JSON, and when they fail.
 
+mod agree;
 mod arguments;
 mod diff;
 mod inspect;

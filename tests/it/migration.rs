@@ -1,7 +1,7 @@
 //! Every line of ours that a document tells people to type is run against the real registry: the migration page and
 //! the examples of `--help`.
 
-use crate::support::client::Client;
+use crate::support::client::{Client, OCI_INDEX};
 use crate::support::images::Image;
 use crate::support::indexes::BuiltIndex;
 use crate::support::registry::Registry;
@@ -23,6 +23,7 @@ impl Acme {
         for name in ["amd64", "arm64", "ltsc2019", "ltsc2022"] {
             image(name).push(&client, "acme/app", &format!("1.2-{name}")).await;
         }
+        BuiltIndex::new(vec![image("amd64"), image("arm64")]).attestations(true).push(&client, "acme/app", "").await;
         acme.restock().await;
         acme
     }
@@ -32,7 +33,7 @@ impl Acme {
         let client = Client::new(&self.registry.host());
         let list = BuiltIndex::new(vec![image("amd64"), image("arm64")]).attestations(true);
         for tag in ["1.2", "latest"] {
-            list.push(&client, "acme/app", tag).await;
+            client.put_manifest("acme/app", tag, OCI_INDEX, &list.bytes()).await;
         }
     }
 
@@ -102,7 +103,7 @@ async fn every_example_of_the_help_runs() {
     let names = commands.filter(|line| !line.starts_with("   ")).filter_map(|line| line.split_whitespace().next());
     for name in std::iter::once("").chain(names) {
         let asked = if name.is_empty() { vec!["--help"] } else { vec!["help", name] };
-        let help = Step::new().args(asked).run().await.ok().stdout;
+        let help = Step::new().args(asked).run().await.ok().stdout.replace("\\\n", " ");
         let mut examples = help.lines().map(str::trim).filter(|line| line.starts_with("manifest-action ")).peekable();
         assert!(name == "help" || examples.peek().is_some(), "{name} has no example");
         for example in examples {

@@ -9,16 +9,16 @@
 //! | [`images`], [`indexes`] | tiny real images, and lists of them as BuildKit and Docker push them |
 //! | [`proxy`], [`rules`], [`gate`], [`clock`] | a proxy before a registry: faults, conditions, counters |
 //! | [`liar`] | a server that says anything, right or wrong |
-//! | [`scene`] | the usual registry, proxy and step together |
+//! | [`pair`] | a registry with two images, of which one may come late, and the step that lists both |
 //! | [`step`], [`running`], [`github`] | our binary, and what the CI system makes of its output |
 //! | [`scene`] | registry, client and proxy together, and a step that goes through them |
-//! | [`skopeo`], [`clients`] | foreign readers of what was published |
+//! | [`skopeo`], [`foreign`] | foreign readers of what was published |
 
 pub mod background;
 pub mod certs;
 pub mod client;
-pub mod clients;
 pub mod clock;
+pub mod foreign;
 pub mod gate;
 pub mod github;
 pub mod http1;
