@@ -25,7 +25,7 @@ pub(super) fn command() -> Command {
             part("os-features", "Windows features, comma-separated").action(ArgAction::Append),
             part("annotation", "KEY=VALUE for the entry; an empty value removes it").action(ArgAction::Append),
         ])
-        .after_help("It is refused when somebody else moves the tag meanwhile.\n\nExample:\n  manifest-action annotate ghcr.io/acme/app:1.2 ghcr.io/acme/app:1.2-armv6 --variant v6")
+        .after_help("It is refused when somebody else moves the tag meanwhile.\n\nExample:\n  manifest-action annotate ghcr.io/acme/app:1.2 linux/arm64 --variant v8")
 }
 
 /// Changes the entry.

@@ -15,7 +15,7 @@ pub(super) fn command() -> Command {
         .about("Take entries out of a list in the registry, each with its attestations, and print LIST@DIGEST")
         .arg(Arg::new("LIST").required(true).help("reference of the list, with a tag"))
         .arg(Arg::new("ENTRY").required(true).num_args(1..).help("platform, digest or reference of an entry"))
-        .after_help("Example:\n  manifest-action remove ghcr.io/acme/app:1.2 linux/s390x")
+        .after_help("Example:\n  manifest-action remove ghcr.io/acme/app:1.2 linux/arm64")
 }
 
 /// Removes the entries.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 const PLATFORMS: [&str; 8] =
     ["linux/amd64", "linux/arm64", "linux/arm/v7", "linux/arm/v6", "linux/386", "linux/ppc64le", "linux/s390x", "linux/riscv64"];
-const DISTANCE: Duration = Duration::from_millis(60);
+const DISTANCE: Duration = Duration::from_millis(150);
 
 #[tokio::test]
 async fn one_tag_costs_2n_plus_3_requests_and_6_round_trips() {

@@ -12,6 +12,19 @@ fn entries(list: &Value) -> Vec<Value> {
     list["manifests"].as_array().expect("a list").iter().map(of).collect()
 }
 
+/// Holds what others read of a list against what we do.
+async fn all_agree(stocked: &Stocked, list: &str) {
+    let raw = stocked.run(&["inspect", "--raw", list]).await.ok().stdout;
+    let name = list.replace("{}", &stocked.registry.host());
+    assert_eq!(skopeo::inspect_raw(&name).await, raw);
+    let ours: Value = serde_json::from_str(&raw).expect("JSON");
+    assert_eq!(entries(&foreign::docker_manifest(&name).await), entries(&ours), "docker, {list}");
+    assert_eq!(entries(&foreign::podman_manifest(&name).await), entries(&ours), "podman, {list}");
+    let document: Value = serde_json::from_str(&stocked.run(&["inspect", "--json", list]).await.ok().stdout).expect("JSON");
+    let digests = |list: &Value| list.as_array().map(|all| all.iter().map(|one| one["digest"].clone()).collect::<Vec<_>>());
+    assert_eq!(digests(&document["entries"]), digests(&ours["manifests"]));
+}
+
 #[tokio::test]
 async fn others_read_what_create_wrote() {
     let stocked = Stocked::start().await;
@@ -25,14 +38,24 @@ async fn others_read_what_create_wrote() {
         ("{}/acme/app:new-built", vec!["{}/acme/app:built"]),
     ] {
         stocked.run(&[&["create", list][..], &sources].concat()).await.ok();
-        let raw = stocked.run(&["inspect", "--raw", list]).await.ok().stdout;
-        let name = list.replace("{}", &stocked.registry.host());
-        assert_eq!(skopeo::inspect_raw(&name).await, raw);
-        let ours: Value = serde_json::from_str(&raw).expect("JSON");
-        assert_eq!(entries(&foreign::docker_manifest(&name).await), entries(&ours), "docker, {list}");
-        assert_eq!(entries(&foreign::podman_manifest(&name).await), entries(&ours), "podman, {list}");
-        let document: Value = serde_json::from_str(&stocked.run(&["inspect", "--json", list]).await.ok().stdout).expect("JSON");
-        let digests = |list: &Value| list.as_array().map(|all| all.iter().map(|one| one["digest"].clone()).collect::<Vec<_>>());
-        assert_eq!(digests(&document["entries"]), digests(&ours["manifests"]));
+        all_agree(&stocked, list).await;
+    }
+}
+
+#[tokio::test]
+async fn others_read_what_each_edit_wrote() {
+    let stocked = Stocked::start().await;
+    for (at, image) in super::classic().images().iter().enumerate() {
+        image.push(&stocked.client, "acme/app", &format!("docker{at}")).await;
+    }
+    let list = "{}/acme/app:edited";
+    stocked.run(&["create", list, "{}/acme/app:docker0", "{}/acme/app:docker1"]).await.ok();
+    for edit in [
+        vec!["create", list, "{}/acme/app:docker2", "--append"],
+        vec!["annotate", list, "{}/acme/app:docker0", "--variant", "v2"],
+        vec!["remove", list, "linux/amd64/v2"],
+    ] {
+        stocked.run(&edit).await.ok();
+        all_agree(&stocked, list).await;
     }
 }
