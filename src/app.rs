@@ -11,11 +11,12 @@ use crate::lists::Lists;
 use crate::oci::Content;
 use crate::plan::{self, Plan, Planned};
 use crate::progress::{Progress, TagState};
-use crate::publish::{self, Held};
+use crate::publish::{self, Held, Publishing};
 use crate::registry::Registry;
 use crate::report::console::{Console, Reader, Stream};
 use crate::report::{Listed, Report, Run, SourceReport, diff, story};
 use crate::resolve::{self, Resolved};
+use crate::transfer::{self, Origins};
 use crate::{check, compose, logging, signals, verify};
 use std::path::Path;
 use std::sync::Arc;
@@ -85,8 +86,10 @@ pub async fn compose_lists(invocation: Invocation, environment: &Environment, fo
         Err(error) => {
             console.failure(&error);
             let exit = error.exit;
-            let run =
-                Run { lists: vec![Listed { name: String::new(), tags: Vec::new(), ended: Err(error) }], elapsed: Duration::ZERO };
+            let run = Run {
+                lists: vec![Listed { name: String::new(), tags: Vec::new(), writes: Vec::new(), ended: Err(error) }],
+                elapsed: Duration::ZERO,
+            };
             if let Ok(destinations) = Destinations::open(&read.inputs, environment, folder, step) {
                 destinations.write_failure(&run, exit, &console.warnings());
             }
@@ -178,7 +181,7 @@ fn prepare(
     Err(Error::new(Exit::Inputs, what + "; nothing was contacted").with_details(details))
 }
 
-/// The pipeline: resolve, check, compose, publish, verify. `alone`: where the log of a lone list is parted into groups.
+/// The pipeline: resolve, check, compose, transfer, publish, verify. `alone`: where the log of a lone list is parted into groups.
 async fn run(
     plan: &Plan,
     registry: &Registry,
@@ -205,16 +208,23 @@ async fn run(
     let checked = check::sources(plan, &resolved.arrived, &resolved.skipped)?;
     checked.warnings.iter().for_each(|warning| warn!("{warning}"));
     group("Publish");
+    let to = &Publishing { registry, plan, surroundings, progress };
+    let origins = Origins::of(&resolved.arrived);
     let Edited { composed, held, changed } = if plan.append {
         let change =
             |base: &Base| compose::onto(plan, base, edit::append(&base.entries, &checked.entries)).inspect(tell_composed);
-        edit::until_settled(registry, plan, surroundings, progress, Moved::Merge, change).await?
+        let transfer = async |base: &Base, composed: &Composed, held: &[Held]| {
+            let origins = plan.targets.iter().take(1).fold(origins.clone(), |origins, first| origins.and_base(first, base));
+            transfer::children(to, composed, held, &origins, alone).await
+        };
+        edit::until_settled(to, Moved::Merge, transfer, change).await?
     } else {
         let composed = compose::index(plan, checked)?;
         tell_composed(&composed);
         publish::refuse_overwriting(plan, &composed.digest, &held)?;
         if !plan.dry_run {
-            publish::tags(registry, plan, &composed, &held, surroundings, progress).await?;
+            transfer::children(to, &composed, &held, &origins, alone).await?;
+            publish::tags(to, &composed, &held).await?;
             verify::tags(registry, &composed, progress).await?;
         }
         let changed = held.iter().any(|held| held.as_ref() != Some(&composed.digest));
@@ -224,7 +234,11 @@ async fn run(
         tell_what_would_change(registry, plan, &composed, &held, surroundings, progress).await?;
     }
     let changed = changed || (plan.dry_run && held.iter().any(|held| held.as_ref() != Some(&composed.digest)));
-    Ok(report(resolved, composed, progress, plan.dry_run, changed, started.elapsed()))
+    let report = report(resolved, composed, progress, plan.dry_run, changed, started.elapsed());
+    if !report.copied.is_empty() {
+        info!("{}", story::referrers_stay(&report.copied_from()));
+    }
+    Ok(report)
 }
 
 fn tell_composed(composed: &Composed) {
@@ -300,5 +314,6 @@ fn report(
         after,
     });
     let skipped = resolved.skipped.into_iter().map(|source| source.name).collect();
-    Report { composed, tags: progress.tags(), sources: sources.collect(), skipped, dry_run, changed, elapsed }
+    let (tags, copied) = (progress.tags(), progress.copied());
+    Report { composed, tags, sources: sources.collect(), copied, skipped, dry_run, changed, elapsed }
 }

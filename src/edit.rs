@@ -9,9 +9,7 @@ use crate::check::name;
 use crate::compose::Composed;
 use crate::error::{Error, Exit};
 use crate::oci::{Content, Descriptor, Index, Manifest, Platform, Reference, media_type};
-use crate::plan::Plan;
-use crate::progress::Progress;
-use crate::publish::{self, Held};
+use crate::publish::{self, Held, Publishing};
 use crate::registry::Registry;
 use crate::resolve;
 use std::time::Duration;
@@ -68,14 +66,14 @@ pub struct Edited {
 }
 
 /// Reads what the first target holds, changes it, writes it to all targets; again, until there is nothing to change.
+/// `transfer` brings there what the change names.
 pub async fn until_settled(
-    registry: &Registry,
-    plan: &Plan,
-    surroundings: &Surroundings<'_>,
-    progress: &Progress,
+    to: &Publishing<'_>,
     moved: Moved,
+    transfer: impl AsyncFn(&Base, &Composed, &[Held]) -> Result<(), Error>,
     change: impl Fn(&Base) -> Result<Composed, Error>,
 ) -> Result<Edited, Error> {
+    let Publishing { registry, plan, surroundings, .. } = *to;
     let Some(first) = plan.targets.first() else { return Err(Error::defect("an edit without a target")) };
     let mut changed = false;
     for round in 0..MOST_ROUNDS {
@@ -95,7 +93,8 @@ pub async fn until_settled(
             info!("edit     {first} was moved by somebody else meanwhile; the change is made to what it holds now");
         } else {
             publish::refuse_overwriting(plan, &composed.digest, &held)?;
-            publish::tags(registry, plan, &composed, &held, surroundings, progress).await?;
+            transfer(&base, &composed, &held).await?;
+            publish::tags(to, &composed, &held).await?;
             changed = true;
         }
         sleep(pause(round, fastrand::f64())).await;

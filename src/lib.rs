@@ -1,7 +1,7 @@
 //! Turns per-architecture images, built by separate CI jobs, into one multi-architecture image that can be trusted.
 //!
 //! ```text
-//! inputs → plan → resolve (wait) → check → compose → publish → verify → report
+//! inputs → plan → resolve (wait) → check → compose → transfer → publish → verify → report
 //! ```
 //!
 //! Data flows one way, one type per stage: [`inputs::spec::RawInputs`] → [`plan::Plan`] → [`resolve::Resolved`] →
@@ -11,7 +11,8 @@
 //! - [`cli`], [`app`]: arguments, and the order of the stages; [`lists`]: several lists in one run, a few at a time
 //! - [`inputs`]: environment variables to cleaned text; [`plan`]: what it means, all problems at once
 //! - [`resolve`]: waits for the sources and learns what they bring; [`check`]: the guards; [`compose`]: the bytes
-//! - [`publish`], [`verify`]: moves tags, reads them back; [`edit`]: changes to a list that is there
+//! - [`transfer`]: children into the targets' repositories; [`publish`], [`verify`]: moves tags, reads them back;
+//!   [`edit`]: changes to a list that is there; [`record`]: what was written, in which order
 //! - [`report`]: the result as data, and one file per format; [`destinations`]: the files it goes to
 //! - [`inspect`]: what a reference is, for the commands that only look
 //! - [`oci`]: the specs' nouns; [`registry`]: the distribution API
@@ -44,9 +45,11 @@ pub mod oci;
 pub mod plan;
 pub mod progress;
 pub mod publish;
+pub mod record;
 pub mod registry;
 pub mod report;
 pub mod resolve;
 pub mod secret;
 pub mod signals;
+pub mod transfer;
 pub mod verify;

@@ -103,6 +103,7 @@ impl Lists {
         let listed = |list: &List| Listed {
             name: list.name(),
             tags: list.progress.tags(),
+            writes: list.progress.writes(),
             ended: list.ended.get().cloned().unwrap_or_else(|| Err(stopped.clone())),
         };
         self.all.iter().map(listed).collect()

@@ -1,8 +1,10 @@
 //! How far a run has come: read by the story of the wait, by the line that a signal leaves behind, and by the report.
 
-use crate::oci::Reference;
+use crate::oci::{Reference, Repository};
+use crate::record::{Copied, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
+use tracing::debug;
 
 /// What became of one tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +46,8 @@ pub struct Progress {
 struct State {
     waiting_for: Vec<String>,
     tags: Vec<(Reference, TagState)>,
+    writes: Vec<Write>,
+    copied: Vec<Copied>,
 }
 
 impl Progress {
@@ -97,6 +101,39 @@ impl Progress {
     /// What became of all tags.
     pub fn tags(&self) -> Vec<(Reference, TagState)> {
         self.lock().tags.clone()
+    }
+
+    /// Notes a write that was confirmed.
+    pub fn wrote(&self, write: Write) {
+        let mut state = self.lock();
+        debug!("write {}: {write}", state.writes.len() + 1);
+        state.writes.push(write);
+    }
+
+    /// All confirmed writes, in their order.
+    pub fn writes(&self) -> Vec<Write> {
+        self.lock().writes.clone()
+    }
+
+    /// Notes that copying into a repository begins; a second time it goes on.
+    pub fn copying(&self, copied: Copied) {
+        let copies = &mut self.lock().copied;
+        match copies.iter_mut().find(|other| other.repository == copied.repository) {
+            Some(other) => other.elapsed = None,
+            None => copies.push(copied),
+        }
+    }
+
+    /// Notes what was copied into it.
+    pub fn copy(&self, repository: &Repository, change: impl FnOnce(&mut Copied)) {
+        if let Some(copied) = self.lock().copied.iter_mut().find(|copied| copied.repository == *repository) {
+            change(copied);
+        }
+    }
+
+    /// What was copied, by repository.
+    pub fn copied(&self) -> Vec<Copied> {
+        self.lock().copied.clone()
     }
 
     /// Whether any tag was moved, or may have been.

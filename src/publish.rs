@@ -7,11 +7,14 @@ use crate::error::{Error, Exit};
 use crate::oci::{Digest, Reference, Repository};
 use crate::plan::Plan;
 use crate::progress::{Progress, TagState};
+use crate::record::{Deed, Write};
 use crate::registry::{self, Kind, Registry};
 use crate::report::story;
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::future::{join_all, try_join_all};
 use futures_util::stream::FuturesUnordered;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tracing::info;
@@ -66,33 +69,74 @@ pub fn refuse_without_permission(registry: &Registry, plan: &Plan, surroundings:
     Ok(())
 }
 
-/// Moves all tags that do not hold the index yet.
-pub async fn tags(
-    registry: &Registry,
-    plan: &Plan,
-    composed: &Composed,
-    held: &[Held],
-    surroundings: &Surroundings<'_>,
-    progress: &Progress,
-) -> Result<(), Error> {
-    let publication = Publication { registry, composed, surroundings, progress };
+/// A list on its way into registries.
+#[derive(Debug, Clone, Copy)]
+pub struct Publishing<'a> {
+    /// The way there.
+    pub registry: &'a Registry,
+    /// What is to be done.
+    pub plan: &'a Plan,
+    /// Where we run.
+    pub surroundings: &'a Surroundings<'a>,
+    /// How far it has come.
+    pub progress: &'a Progress,
+}
+
+impl Publishing<'_> {
+    /// The error of a request to a registry.
+    pub fn failed(&self, error: &registry::Error, what: &str, access: Access) -> Error {
+        failure(self.registry, error, what, access, self.surroundings)
+    }
+
+    /// Pushes, with patience for a registry that does not see yet what it showed us a moment ago.
+    pub async fn put(
+        &self,
+        reference: &Reference,
+        media_type: &str,
+        bytes: &Bytes,
+        digest: &Digest,
+    ) -> Result<(), registry::Error> {
+        let started = Instant::now();
+        let mut pause = FIRST_LAG_PAUSE;
+        loop {
+            let settled = self.registry.put_manifest(reference, media_type, bytes, digest).await;
+            let patience = match &settled {
+                Err(error) if error.misses_content() => LAG,
+                Err(error) if error.doubts_content() => DOUBT,
+                _ => return settled,
+            };
+            if started.elapsed() + pause > patience {
+                return settled;
+            }
+            info!("push     {reference}: the registry does not see all of it yet, trying again");
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_LAG_PAUSE);
+        }
+    }
+}
+
+/// Moves all tags that do not hold the index yet; all repositories must hold its children.
+pub async fn tags(to: &Publishing<'_>, composed: &Composed, held: &[Held]) -> Result<(), Error> {
+    let publication = Publication { to, composed };
     let mut moving = Vec::new();
-    for (target, held) in plan.targets.iter().zip(held) {
+    for (target, held) in to.plan.targets.iter().zip(held) {
         if held.as_ref() == Some(&composed.digest) {
-            progress.tag(target, TagState::Unchanged);
+            to.progress.tag(target, TagState::Unchanged);
             info!("{}", story::unchanged(target));
         } else {
             moving.push(target);
         }
     }
     if !moving.is_empty() {
-        refuse_without_permission(registry, plan, surroundings)?;
+        refuse_without_permission(to.registry, to.plan, to.surroundings)?;
     }
-    if plan.targets.len() > 1 && moving.len() == plan.targets.len() {
-        let by_digest = Reference::at(&plan.targets[0].repository, &composed.digest);
-        if let Err(error) = publication.put(&by_digest).await {
-            return Err(publication.error(&error, &by_digest).await);
-        }
+    if to.plan.targets.len() > 1 {
+        let has_it = |repository: &Repository| {
+            let mut held = to.plan.targets.iter().zip(held).filter(|(target, _)| target.repository == *repository);
+            held.any(|(_, held)| held.as_ref() == Some(&composed.digest))
+        };
+        let lacking: BTreeSet<&Repository> = moving.iter().map(|tag| &tag.repository).filter(|home| !has_it(home)).collect();
+        try_join_all(lacking.into_iter().map(|repository| publication.by_digest(repository))).await?;
     }
     let (latest, others): (Vec<&Reference>, Vec<&Reference>) =
         moving.into_iter().partition(|tag| tag.tag.as_deref() == Some("latest"));
@@ -103,13 +147,27 @@ pub async fn tags(
 }
 
 struct Publication<'a> {
-    registry: &'a Registry,
+    to: &'a Publishing<'a>,
     composed: &'a Composed,
-    surroundings: &'a Surroundings<'a>,
-    progress: &'a Progress,
 }
 
 impl Publication<'_> {
+    /// The index where no tag names it yet, so that tags can move one after the other and always find it.
+    async fn by_digest(&self, repository: &Repository) -> Result<(), Error> {
+        let place = Reference::at(repository, &self.composed.digest);
+        if let Err(error) = self.put(&place, Deed::Index, "it must be in every repository before a tag moves").await {
+            return Err(self.error(&error, &place).await);
+        }
+        Ok(())
+    }
+
+    async fn put(&self, place: &Reference, deed: Deed, why: &str) -> Result<(), registry::Error> {
+        let Composed { media_type, bytes, digest, .. } = self.composed;
+        self.to.put(place, media_type, bytes, digest).await?;
+        self.to.progress.wrote(Write { deed, place: place.to_string(), digest: digest.clone(), why: why.to_owned() });
+        Ok(())
+    }
+
     /// Tags that may move in any order. After the first one that fails for good, no other is started: those that are
     /// under way are followed to their end.
     async fn wave(&self, tags: &[&Reference]) -> Result<(), Error> {
@@ -137,15 +195,15 @@ impl Publication<'_> {
     }
 
     async fn tag(&self, tag: &Reference) -> Result<(), registry::Error> {
-        self.progress.tag(tag, TagState::Unknown);
-        match self.put(tag).await {
+        self.to.progress.tag(tag, TagState::Unknown);
+        match self.put(tag, Deed::Tag, "all that it names is complete").await {
             Ok(()) => {
-                self.progress.tag(tag, TagState::Moved);
+                self.to.progress.tag(tag, TagState::Moved);
                 info!("{}", story::moved(tag));
                 Ok(())
             }
             Err(error) => {
-                self.progress.tag(tag, self.state_after(tag, &error).await);
+                self.to.progress.tag(tag, self.state_after(tag, &error).await);
                 Err(error)
             }
         }
@@ -158,7 +216,7 @@ impl Publication<'_> {
             return TagState::Failed;
         }
         let taken = matches!(error.kind, Kind::DigestMismatch(_));
-        match self.registry.look(tag, None).await {
+        match self.to.registry.look(tag, None).await {
             Ok(head) if head.digest == self.composed.digest => TagState::Moved,
             Ok(_) if !taken => TagState::Failed,
             Err(error) if !taken && error.may_be_missing() => TagState::Failed,
@@ -166,45 +224,24 @@ impl Publication<'_> {
         }
     }
 
-    /// Pushes, with patience for a registry that does not see yet what it showed us a moment ago.
-    async fn put(&self, reference: &Reference) -> Result<(), registry::Error> {
-        let started = Instant::now();
-        let mut pause = FIRST_LAG_PAUSE;
-        loop {
-            let Composed { media_type, bytes, digest, .. } = self.composed;
-            let settled = self.registry.put_manifest(reference, media_type, bytes, digest).await;
-            let patience = match &settled {
-                Err(error) if error.misses_content() => LAG,
-                Err(error) if error.doubts_content() => DOUBT,
-                _ => return settled,
-            };
-            if started.elapsed() + pause > patience {
-                return settled;
-            }
-            info!("push     {reference}: the registry does not see all images yet, trying again");
-            sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_LAG_PAUSE);
-        }
-    }
-
     /// Looks which of the children the registry does not show, to name it.
     async fn absent_children(&self, repository: &Repository) -> Vec<String> {
         let looks = self.composed.entries.iter().map(|entry| async move {
             let child = Reference::at(repository, &entry.digest);
-            let absent = self.registry.look(&child, None).await.is_err_and(|error| error.may_be_missing());
+            let absent = self.to.registry.look(&child, None).await.is_err_and(|error| error.may_be_missing());
             absent.then(|| format!("not in the registry any more: {} {}", name(entry), entry.digest))
         });
         join_all(looks).await.into_iter().flatten().collect()
     }
 
     async fn error(&self, error: &registry::Error, reference: &Reference) -> Error {
-        let mut failed = failure(self.registry, error, &format!("push to {reference}"), Access::Push, self.surroundings);
+        let mut failed = self.to.failed(error, &format!("push to {reference}"), Access::Push);
         if error.misses_content() {
             failed.details = self.absent_children(&reference.repository).await;
         }
-        if self.progress.has_moved() {
+        if self.to.progress.has_moved() {
             failed.exit = Exit::Partial;
-            failed.details.extend(self.progress.tags().iter().map(|(tag, state)| format!("{tag}: {}", state.name())));
+            failed.details.extend(self.to.progress.tags().iter().map(|(tag, state)| format!("{tag}: {}", state.name())));
             failed.fix = Some(format!(
                 "{}; then run it again: what is published already is left as it is",
                 failed.fix.unwrap_or_else(|| "mend the cause".to_owned())

@@ -9,6 +9,7 @@ use crate::error::{Error, Exit};
 use crate::oci::{Descriptor, Digest, Platform, Reference};
 use crate::plan::Plan;
 use crate::progress::Progress;
+use crate::publish::Publishing;
 use serde_json::json;
 
 /// An entry as the user names it: a digest, a platform, or a reference to the image.
@@ -57,7 +58,9 @@ impl Session {
                     Err(Error::refused(format!("{list} is one image, no list")).with_fix("`create` makes a list of images"))
                 }
             };
-        let work = edit::until_settled(&self.registry, &plan, &surroundings, &progress, moved, compose);
+        let to = Publishing { registry: &self.registry, plan: &plan, surroundings: &surroundings, progress: &progress };
+        // Whatever becomes of its entries, they are where the list is.
+        let work = edit::until_settled(&to, moved, async |_, _, _| Ok(()), compose);
         match self.finish(&progress, work).await {
             Ok(Edited { composed, changed, .. }) => self.print(list, &composed, changed),
             Err(exit) => exit,

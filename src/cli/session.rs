@@ -3,14 +3,14 @@
 use super::output;
 use crate::error::{Error, Exit};
 use crate::inputs::{Environment, Problems, env};
-use crate::oci::{Reference, Repository};
+use crate::oci::Reference;
 use crate::progress::Progress;
 use crate::registry::Registry;
 use crate::report::console::{Console, Reader, Stream};
 use crate::report::json;
 use crate::{logging, plan, signals};
 use clap::ArgMatches;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub(super) struct Session {
 
 impl Session {
     /// Reads the references (each with its flag or argument's name) and opens the way to their registries; all that is
-    /// wrong is told at once. `writable`: what will be pushed to.
+    /// wrong is told at once. `writes`: whether they will be pushed to.
     pub(super) fn open(
         flags: &ArgMatches,
         environment: &Environment,
@@ -51,8 +51,8 @@ impl Session {
             .map(Reference::or_latest)
             .collect();
         let first_host = parsed.first().map(|reference| reference.repository.host());
-        let writable: HashSet<Repository> =
-            if writes { parsed.iter().map(|reference| reference.repository.clone()).collect() } else { HashSet::new() };
+        let written = parsed.iter().filter(|_| writes);
+        let writable = written.map(|reference| (reference.repository.clone(), BTreeSet::new())).collect();
         let settings = plan::settings(&inputs, environment, folder, first_host, writable, &mut problems, &mut warnings);
         if !problems.0.is_empty() {
             let details = problems.0.iter().map(ToString::to_string).collect();

@@ -19,11 +19,9 @@ impl Digest {
 
     /// Whether `bytes` hash to this digest, by its own algorithm.
     pub fn matches(&self, bytes: &[u8]) -> bool {
-        let actual = match self.algorithm() {
-            "sha512" => hex(&Sha512::digest(bytes)),
-            _ => hex(&Sha256::digest(bytes)),
-        };
-        self.hex() == actual
+        let mut hashing = Hashing::for_digest(self);
+        hashing.update(bytes);
+        hashing.matches(self)
     }
 
     /// The part before the colon.
@@ -52,6 +50,39 @@ impl Digest {
     pub fn from_file_name(name: &str) -> Option<Self> {
         let hex = name.strip_prefix("sha256:").or_else(|| name.strip_prefix("sha256-")).unwrap_or(name);
         format!("sha256:{hex}").parse().ok()
+    }
+}
+
+/// A digest in the making: of bytes that come in parts.
+#[derive(Debug, Clone)]
+pub enum Hashing {
+    /// SHA-256.
+    Sha256(Sha256),
+    /// SHA-512.
+    Sha512(Sha512),
+}
+
+impl Hashing {
+    /// By the algorithm of that digest.
+    pub fn for_digest(digest: &Digest) -> Self {
+        if digest.algorithm() == "sha512" { Self::Sha512(Sha512::new()) } else { Self::Sha256(Sha256::new()) }
+    }
+
+    /// Takes the next part.
+    pub fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha256(hash) => hash.update(bytes),
+            Self::Sha512(hash) => hash.update(bytes),
+        }
+    }
+
+    /// Whether the bytes so far hash to this digest.
+    pub fn matches(&self, digest: &Digest) -> bool {
+        let actual = match self {
+            Self::Sha256(hash) => hex(&hash.clone().finalize()),
+            Self::Sha512(hash) => hex(&hash.clone().finalize()),
+        };
+        digest.hex() == actual
     }
 }
 

@@ -43,6 +43,12 @@ pub fn is_image_config(media_type: &str) -> bool {
     matches!(media_type, OCI_CONFIG | DOCKER_CONFIG)
 }
 
+/// Whether a layer of this type is got from elsewhere and never stored in a registry (image spec, layer.md).
+pub fn is_foreign_layer(media_type: &str) -> bool {
+    media_type.starts_with("application/vnd.docker.image.rootfs.foreign.")
+        || media_type.starts_with("application/vnd.oci.image.layer.nondistributable.")
+}
+
 /// The name that people use for it.
 pub fn name(media_type: &str) -> &str {
     match media_type {

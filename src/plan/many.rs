@@ -4,7 +4,7 @@ use super::{Plan, one, settings};
 use crate::inputs::spec::RawInputs;
 use crate::inputs::{Environment, Problems, indexes};
 use crate::oci::Reference;
-use crate::registry::Settings;
+use crate::registry::{Settings, Writable};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -27,11 +27,25 @@ pub fn all(inputs: &RawInputs, environment: &Environment, folder: &Path) -> Resu
         None => vec![one(inputs, environment, folder, &mut problems, &mut warnings)],
         Some(path) => of_file(path, inputs, environment, folder, &mut problems, &mut warnings),
     };
-    let written = plans.iter().filter(|plan| !plan.dry_run).flat_map(|plan| &plan.targets);
-    let writable = written.map(|target| target.repository.clone()).collect();
+    let writable = writable(&plans);
     let first_host = plans.iter().flat_map(|plan| &plan.targets).map(|target| target.repository.host()).next();
     let settings = settings(inputs, environment, folder, first_host, writable, &mut problems, &mut warnings);
     if problems.0.is_empty() { Ok(Planned { plans, settings, warnings }) } else { Err(problems) }
+}
+
+/// The repositories of all targets, each with those of the same registry that its children may come from.
+fn writable(plans: &[Plan]) -> Writable {
+    let mut writable = Writable::new();
+    for plan in plans.iter().filter(|plan| !plan.dry_run) {
+        // With `append`, what the first tag holds goes to the others.
+        let base = plan.targets.first().filter(|_| plan.append).map(|first| &first.repository);
+        let origins = plan.sources.iter().map(|source| &source.reference.repository).chain(base);
+        for target in plan.targets.iter().map(|target| &target.repository) {
+            let mounts = writable.entry(target.clone()).or_default();
+            mounts.extend(origins.clone().filter(|from| from.host() == target.host() && *from != target).cloned());
+        }
+    }
+    writable
 }
 
 fn of_file(

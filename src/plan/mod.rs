@@ -9,8 +9,8 @@ mod template;
 
 use crate::inputs::spec::RawInputs;
 use crate::inputs::{Environment, Problems, lists, logins};
-use crate::oci::{Platform, Reference, Repository};
-use crate::registry::{Settings, transport};
+use crate::oci::{Platform, Reference};
+use crate::registry::{Settings, Writable, transport};
 use annotations::Requested;
 pub use many::{Planned, all};
 use std::collections::HashSet;
@@ -120,7 +120,6 @@ fn one(
     let platforms = platforms(inputs, problems, warnings);
     let first = targets.first().map(|target| target.repository.clone());
     let sources = sources::read(inputs, &platforms, folder, first.as_ref(), problems, warnings);
-    same_repository(&targets, &sources, problems);
     let annotations = annotations::read(inputs.annotations.as_deref(), problems, warnings);
     let format = choice(inputs, "format", &[("auto", Format::Auto), ("oci", Format::Oci), ("docker", Format::Docker)], problems);
     if format == Some(Format::Docker) && !annotations.is_empty() {
@@ -192,22 +191,6 @@ fn platforms(inputs: &RawInputs, problems: &mut Problems, warnings: &mut Vec<Str
     platforms
 }
 
-/// This version writes where the sources are; moving children comes later.
-fn same_repository(targets: &[Reference], sources: &[Source], problems: &mut Problems) {
-    let Some(home) = targets.first().map(|target| &target.repository) else { return };
-    let foreign: HashSet<(&'static str, &Repository)> = targets
-        .iter()
-        .map(|target| ("tags", &target.repository))
-        .chain(sources.iter().map(|source| ("sources", &source.reference.repository)))
-        .filter(|(_, repository)| *repository != home)
-        .collect();
-    let mut foreign: Vec<_> = foreign.into_iter().collect();
-    foreign.sort();
-    for (input, repository) in foreign {
-        problems.add(input, format!("{repository} is another repository than {home}, where the first tag is: that is not supported yet by this version"));
-    }
-}
-
 /// How registries are reached, from inputs. `first_host`: the registry of a login that names none; `writable`: what
 /// will be pushed to.
 pub fn settings(
@@ -215,7 +198,7 @@ pub fn settings(
     environment: &Environment,
     folder: &Path,
     first_host: Option<&str>,
-    writable: HashSet<Repository>,
+    writable: Writable,
     problems: &mut Problems,
     warnings: &mut Vec<String>,
 ) -> Settings {
@@ -370,11 +353,6 @@ mod tests {
             (vec![tags, ("sources", "r.example/app:{arhc}"), ("platforms", "linux/amd64")], "{arhc}"),
             (vec![tags, ("sources", "r.example/app:a\nr.example/app:a")], "line 2"),
             (vec![tags, ("sources", "linux=r.example/app:a")], "no platform"),
-            (vec![tags, ("sources", "r.example/other:a")], "r.example/other is another repository"),
-            (
-                vec![("tags", "r.example/app:1,other.example/app:1"), ("sources", "r.example/app:a")],
-                "other.example/app is another repository",
-            ),
         ] {
             let problems = made(&pairs).map(|_| ()).unwrap_err();
             assert!(problems.iter().any(|problem| problem.contains(why)), "{pairs:?}: {problems:?}");

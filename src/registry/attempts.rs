@@ -6,9 +6,8 @@ use super::retry::{self, Decision, Outcome};
 use super::transport::{Answer, Broken};
 use crate::oci::Digest;
 use futures_util::future::LocalBoxFuture;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -25,6 +24,8 @@ pub(super) struct Errand<'a> {
     pub deadline: Option<Instant>,
     /// Where the login comes from.
     pub login: Option<&'a str>,
+    /// Whether it rides on the place that a copy of a blob has taken for all its requests.
+    pub has_place: bool,
 }
 
 impl Errand<'_> {
@@ -46,8 +47,13 @@ impl Errand<'_> {
 #[derive(Debug)]
 pub(super) struct Attempts {
     pace: Pace,
-    under_way: Arc<Semaphore>,
+    under_way: Semaphore,
+    copies: Semaphore,
+    places_of_copy: u32,
 }
+
+/// Blobs that are copied at once: more would only hold more in memory.
+const MOST_COPIES: usize = 6;
 
 /// Asks whether a write whose outcome is unclear has landed after all.
 pub(super) type Landed<'a> = &'a dyn Fn() -> LocalBoxFuture<'a, bool>;
@@ -55,12 +61,38 @@ pub(super) type Landed<'a> = &'a dyn Fn() -> LocalBoxFuture<'a, bool>;
 impl Attempts {
     /// At most `concurrency` requests are under way at once.
     pub(super) fn new(concurrency: usize) -> Self {
-        Self { pace: Pace::default(), under_way: Arc::new(Semaphore::new(concurrency.max(1))) }
+        let concurrency = concurrency.max(1);
+        Self {
+            pace: Pace::default(),
+            under_way: Semaphore::new(concurrency),
+            copies: Semaphore::new(MOST_COPIES),
+            places_of_copy: if concurrency == 1 { 1 } else { 2 },
+        }
     }
 
     /// Whether the host ever answered in this run.
     pub(super) fn has_answered(&self, host: &str) -> bool {
         self.pace.has_answered(host)
+    }
+
+    /// A place for a copy of a blob, which has two requests under way most of the time.
+    pub(super) async fn place_for_copy(&self) -> Option<(SemaphorePermit<'_>, SemaphorePermit<'_>)> {
+        let copy = self.copies.acquire().await.ok()?;
+        let requests = self.under_way.acquire_many(self.places_of_copy).await.ok()?;
+        Some((copy, requests))
+    }
+
+    /// After a body that broke on its way, `tries` times with nothing come: waits as before any other repetition, or
+    /// says why there is none.
+    pub(super) async fn pause_after(&self, errand: &Errand<'_>, tries: u32, broken: Broken) -> Result<(), Error> {
+        match retry::decide(tries, Outcome::Broken(&broken), fastrand::f64(), SystemTime::now(), None) {
+            Decision::Again { after, .. } if self.pace.may_repeat(errand.host) => {
+                debug!("{} {} → {broken:?}: goes on in {:.1} s", errand.host, errand.request, after.as_secs_f64());
+                tokio::time::sleep(after).await;
+                Ok(())
+            }
+            _ => Err(errand.error(kind_of(broken), tries, None)),
+        }
     }
 
     /// Sends until an answer stands: any status that trying again does not change, 401 included. Returns the answer
@@ -80,7 +112,7 @@ impl Attempts {
             let started = Instant::now();
             let result = {
                 // Never closed, so a permit always comes.
-                let _permit = self.under_way.acquire().await;
+                let _permit = if errand.has_place { None } else { self.under_way.acquire().await.ok() };
                 send().await
             };
             tries += 1;

@@ -3,6 +3,7 @@
 //! Tokens themselves are fetched in `token`: one request at a time for
 //! one repository, shared by all who need it, renewed before it expires, for as long as a wait may take.
 
+use super::Writable;
 use super::address;
 use super::attempts::Errand;
 use super::challenge::{self, Challenge};
@@ -22,8 +23,8 @@ use url::Url;
 #[derive(Debug)]
 pub(super) struct Auth {
     logins: Logins,
-    /// Repositories that will be written to: their first token asks for that at once.
-    writable: HashSet<Repository>,
+    /// What will be written to: its first token asks for that at once.
+    writable: Writable,
     schemes: Mutex<HashMap<String, Scheme>>,
     tokens: Mutex<HashMap<Repository, Arc<tokio::sync::Mutex<Cell>>>>,
     /// Hosts whose implicit login was refused.
@@ -61,8 +62,8 @@ pub(super) struct Permit {
 }
 
 impl Auth {
-    /// `writable`: the repositories that will be pushed to.
-    pub(super) fn new(logins: Logins, writable: HashSet<Repository>) -> Self {
+    /// `writable`: what will be pushed to.
+    pub(super) fn new(logins: Logins, writable: Writable) -> Self {
         Self {
             logins,
             writable,
@@ -220,8 +221,15 @@ impl Auth {
         let login = self.login(repository);
         self.announce(repository, login);
         let mut denied = None;
-        if self.writable.contains(repository) {
-            match server.token("pull,push", extra, login).await {
+        if let Some(mounted_from) = self.writable.get(repository) {
+            let mut scopes = extra.clone();
+            scopes.extend(mounted_from.iter().map(|from| format!("repository:{}:pull", from.path())));
+            let mut asked = server.token("pull,push", &scopes, login).await;
+            if scopes.len() > extra.len() && asked.as_ref().is_err_and(is_denial) {
+                // Some servers refuse all for one scope too many; what cannot be mounted can be uploaded.
+                asked = server.token("pull,push", extra, login).await;
+            }
+            match asked {
                 Err(error) if is_denial(&error) => denied = Some(error),
                 settled => return settled,
             }

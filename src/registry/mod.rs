@@ -6,6 +6,7 @@
 pub mod address;
 mod attempts;
 mod auth;
+pub mod blobs;
 mod challenge;
 pub mod credentials;
 pub mod error;
@@ -13,6 +14,7 @@ mod names;
 mod pace;
 mod retry;
 mod shared;
+mod stream;
 mod token;
 pub mod transport;
 
@@ -24,22 +26,28 @@ use bytes::Bytes;
 use credentials::Logins;
 pub use error::{Error, Kind};
 use futures_util::FutureExt as _;
+use futures_util::future::LocalBoxFuture;
 use reqwest::Method;
-use std::collections::HashSet;
+use reqwest::header::HeaderName;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use token::Wire;
 use tokio::time::Instant;
-use transport::{Answer, Exchange, Transport};
+use transport::{Answer, Broken, Exchange, Transport};
+use url::Url;
 
 /// Configs are small; one that is not is no image that we can judge.
 const LARGEST_CONFIG: u64 = 4 << 20;
+
+/// Repositories that will be pushed to, each with those from which its blobs may be mounted.
+pub type Writable = BTreeMap<Repository, BTreeSet<Repository>>;
 
 /// How registries are reached, for a whole run.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// All logins.
     pub logins: Logins,
-    /// Repositories that will be pushed to.
-    pub writable: HashSet<Repository>,
+    /// What will be pushed to.
+    pub writable: Writable,
     /// Hosts that speak plain HTTP, as people write them.
     pub plain_http: HashSet<String>,
     /// PEM certificates to trust as well.
@@ -77,11 +85,34 @@ struct Call<'a> {
     expect: Option<&'a Digest>,
     deadline: Option<Instant>,
     landed: Option<Landed<'a>>,
+    /// Where the registry sent us, in place of a path of its API.
+    location: Option<&'a Url>,
+    /// See [`Exchange::range`].
+    range: Option<(HeaderName, String)>,
+    /// How it is sent, when it is more than one exchange that is read to its end.
+    sender: Option<Sender<'a>>,
+    has_place: bool,
 }
+
+/// Sends an exchange to a registry with this root in a way of its own.
+type Sender<'a> = &'a dyn Fn(Url, Exchange) -> LocalBoxFuture<'a, Result<Answer, Broken>>;
 
 impl<'a> Call<'a> {
     fn new(method: Method, repository: &'a Repository, rest: &'a str) -> Self {
-        Self { method, repository, rest, body: None, limit: LARGEST_MANIFEST, expect: None, deadline: None, landed: None }
+        Self {
+            method,
+            repository,
+            rest,
+            body: None,
+            limit: LARGEST_MANIFEST,
+            expect: None,
+            deadline: None,
+            landed: None,
+            location: None,
+            range: None,
+            sender: None,
+            has_place: false,
+        }
     }
 }
 
@@ -195,9 +226,11 @@ impl Registry {
 
     /// Sends a call with the right login until it is settled; answers below 300 are good.
     async fn call(&self, call: Call<'_>) -> Result<(Answer, Failed), Error> {
-        let wire = Wire { transport: &self.transport, attempts: &self.attempts, deadline: call.deadline };
+        let (deadline, has_place) = (call.deadline, call.has_place);
+        let wire = Wire { transport: &self.transport, attempts: &self.attempts, deadline, has_place };
         let refused = match self.converse(&call, wire, None).await {
-            Err(error) if call.method != Method::PUT && auth::is_denial(&error) => error,
+            // Only reads: what may be written is for the login that was meant for it.
+            Err(error) if matches!(call.method, Method::GET | Method::HEAD) && auth::is_denial(&error) => error,
             settled => return settled,
         };
         // A login that nobody asked for may be worse than none. Only when none opens the door it is given up: a registry
@@ -218,18 +251,34 @@ impl Registry {
     /// Until there is an answer that logging in does not change. `fixed`: what to send, whatever is asked for.
     async fn converse(&self, call: &Call<'_>, wire: Wire<'_>, fixed: Option<Permit>) -> Result<(Answer, Failed), Error> {
         let host = call.repository.host();
-        let request = format!("{} /v2/{}/{}", call.method, call.repository.path(), call.rest);
+        let elsewhere =
+            call.location.filter(|location| self.transport.root(host).is_ok_and(|root| root.origin() != location.origin()));
+        let request = match elsewhere {
+            Some(location) => format!("{} {}", call.method, address::safe(location)),
+            None => format!("{} /v2/{}/{}", call.method, call.repository.path(), call.rest),
+        };
         let mut challenged = if fixed.is_some() { 2 } else { 0 };
         loop {
             let permit = match &fixed {
                 Some(permit) => permit.clone(),
                 None => self.auth.permit(wire, call.repository).await?,
             };
-            let errand =
-                Errand { host, request: &request, expect: call.expect, deadline: call.deadline, login: permit.login.as_deref() };
+            let errand = Errand {
+                host,
+                request: &request,
+                expect: call.expect,
+                deadline: call.deadline,
+                login: permit.login.as_deref(),
+                has_place: call.has_place,
+            };
             let send = async || {
-                let root = self.transport.root(host).map_err(|error| transport::Broken::Malformed(error.to_string()))?;
-                self.transport.send(host, exchange(&root, call, &permit)?).await
+                let root = self.transport.root(host).map_err(|error| Broken::Malformed(error.to_string()))?;
+                let exchange = exchange(&root, call, &permit)?;
+                match (call.sender, call.location) {
+                    (Some(sender), _) => sender(root, exchange).await,
+                    (None, Some(_)) => self.transport.send_where_told(&root, exchange).await,
+                    (None, None) => self.transport.send(host, exchange).await,
+                }
             };
             let (answer, tries) = self.attempts.until_settled(&errand, call.landed, send).await?;
             let failed = Failed { host: host.to_owned(), request: request.clone(), login: permit.login.clone(), tries };
@@ -243,6 +292,11 @@ impl Registry {
                     challenged += 1;
                     let root =
                         self.transport.root(host).map_err(|error| failed.error(Kind::Defect(error.to_string()), &answer))?;
+                    if elsewhere.is_some() {
+                        // Whoever answers there does not speak for the registry, and gets no login of it.
+                        let why = "the registry sends us elsewhere, and a login is wanted there".to_owned();
+                        return Err(failed.error(Kind::AddressRefused(why), &answer));
+                    }
                     let refused_twice = challenged == 2 && permit.header.is_some();
                     self.auth.challenged(&errand, call.repository, &root, &answer, &permit).await?;
                     if refused_twice {
@@ -265,22 +319,34 @@ struct Failed {
 
 impl Failed {
     fn error(&self, kind: Kind, answer: &Answer) -> Error {
-        let errand =
-            Errand { host: &self.host, request: &self.request, expect: None, deadline: None, login: self.login.as_deref() };
+        let errand = Errand {
+            host: &self.host,
+            request: &self.request,
+            expect: None,
+            deadline: None,
+            login: self.login.as_deref(),
+            has_place: false,
+        };
         errand.error(kind, self.tries, (answer.status >= 300).then_some(answer))
     }
 }
 
-fn exchange(root: &url::Url, call: &Call<'_>, permit: &Permit) -> Result<Exchange, transport::Broken> {
-    // Every part was checked by its parser: no part can leave its place in the path.
-    let url = root
-        .join(&format!("v2/{}/{}", call.repository.path(), call.rest))
-        .map_err(|error| transport::Broken::Malformed(error.to_string()))?;
+fn exchange(root: &Url, call: &Call<'_>, permit: &Permit) -> Result<Exchange, Broken> {
+    let url = match call.location {
+        Some(location) => location.clone(),
+        // Every part was checked by its parser: no part can leave its place in the path.
+        None => root
+            .join(&format!("v2/{}/{}", call.repository.path(), call.rest))
+            .map_err(|error| Broken::Malformed(error.to_string()))?,
+    };
+    // A login is for the registry, wherever it sends us.
+    let authorization = permit.header.clone().filter(|_| url.origin() == root.origin());
     Ok(Exchange {
         method: call.method.clone(),
         url,
         accept: call.rest.starts_with("manifests/").then_some(media_type::ACCEPT),
-        authorization: permit.header.clone(),
+        authorization,
+        range: call.range.clone(),
         body: call.body.as_ref().map(|(media_type, body)| ((*media_type).to_owned(), body.clone())),
         limit: call.limit,
     })

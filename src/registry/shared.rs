@@ -1,6 +1,7 @@
 //! What several lists of a run read is read once: the same request made again finds the first one's answer, or waits
 //! for it. Only what was accepted is shared; a failure is everybody's own.
 
+use super::blobs::{Brought, CopyError};
 use super::{Error, Head, Registry};
 use crate::oci::{Descriptor, Manifest, Reference, Repository};
 use bytes::Bytes;
@@ -20,19 +21,20 @@ pub(super) struct Shelf {
     manifests: Slots<Manifest>,
     heads: Slots<Head>,
     configs: Slots<Bytes>,
+    copies: Slots<Brought>,
     kept: Mutex<usize>,
 }
 
 type Slots<T> = Mutex<HashMap<String, Arc<OnceCell<T>>>>;
 
 impl Shelf {
-    async fn get<T: Clone>(
+    async fn get<T: Clone, E>(
         &self,
         slots: &Slots<T>,
         key: String,
         size: impl Fn(&T) -> usize,
-        read: impl AsyncFnOnce() -> Result<T, Error>,
-    ) -> Result<T, Error> {
+        read: impl AsyncFnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
         let slot = Arc::clone(slots.lock().unwrap_or_else(PoisonError::into_inner).entry(key.clone()).or_default());
         let mut fresh = false;
         let reading = async {
@@ -86,5 +88,19 @@ impl Registry {
         let key = format!("{repository}@{} {}", descriptor.digest, descriptor.size);
         let read = async || self.config(repository, descriptor, deadline).await;
         self.shelf.get(&self.shelf.configs, key, Bytes::len, read).await
+    }
+
+    /// Brings a blob into a repository as [`Registry::copy_blob`] does, once in this run; `brought` hears of it if it was
+    /// this call that did.
+    pub async fn shared_copy(
+        &self,
+        from: &Repository,
+        to: &Repository,
+        blob: &Descriptor,
+        poured: &dyn Fn(u64),
+        brought: impl FnOnce(&Brought),
+    ) -> Result<Brought, CopyError> {
+        let copy = async || self.copy_blob(from, to, blob, poured).await.inspect(brought);
+        self.shelf.get(&self.shelf.copies, format!("{to}@{}", blob.digest), |_| 0, copy).await
     }
 }

@@ -40,6 +40,8 @@ pub(super) struct Wire<'a> {
     pub attempts: &'a Attempts,
     /// When the caller loses interest.
     pub deadline: Option<Instant>,
+    /// Whether the caller has a place already, see `Errand`.
+    pub has_place: bool,
 }
 
 /// The token server of one repository, as its registry named it.
@@ -70,6 +72,7 @@ impl TokenServer<'_> {
                 url: realm.clone(),
                 accept: None,
                 authorization: None,
+                range: None,
                 body,
                 limit: LARGEST_TOKEN_ANSWER,
             };
@@ -81,8 +84,15 @@ impl TokenServer<'_> {
         }
         let url = query(realm, service, &scopes, login);
         let authorization = login.and_then(Login::basic).and_then(|basic| sensitive(basic.expose()));
-        let exchange =
-            Exchange { method: Method::GET, url, accept: None, authorization, body: None, limit: LARGEST_TOKEN_ANSWER };
+        let exchange = Exchange {
+            method: Method::GET,
+            url,
+            accept: None,
+            authorization,
+            range: None,
+            body: None,
+            limit: LARGEST_TOKEN_ANSWER,
+        };
         let answer = self.ask(&root, exchange, login).await?;
         self.read(Method::GET, &answer, login)
     }
@@ -96,10 +106,11 @@ impl TokenServer<'_> {
             expect: None,
             deadline: wire.deadline,
             login: login.map(|login| login.source.as_str()),
+            has_place: wire.has_place,
         };
         let (answer, _) = wire
             .attempts
-            .until_settled(&errand, None, async || wire.transport.send_to_realm(root, exchange.clone()).await)
+            .until_settled(&errand, None, async || wire.transport.send_where_told(root, exchange.clone()).await)
             .await?;
         answer.ok_or_else(|| defect(repository, "a token request without an answer"))
     }
@@ -113,6 +124,7 @@ impl TokenServer<'_> {
             expect: None,
             deadline: None,
             login: login.map(|login| login.source.as_str()),
+            has_place: false,
         };
         let kind = match answer.status {
             200..=299 => {

@@ -3,18 +3,24 @@
 use super::address;
 use super::names::Names;
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
-use reqwest::{Certificate, Client, ClientBuilder, Method, redirect};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
+};
+use reqwest::{Body, Certificate, Client, ClientBuilder, Method, Response, redirect};
 use std::collections::{HashMap, HashSet};
 use std::error::Error as _;
+use std::future::Future;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use tokio::time::timeout;
 use url::Url;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const BETWEEN_BYTES: Duration = Duration::from_secs(30);
-const WHOLE_REQUEST: Duration = Duration::from_secs(60);
+/// How long nothing may come or go.
+pub(super) const BETWEEN_BYTES: Duration = Duration::from_secs(30);
+/// How long an exchange may take that is read to its end.
+pub(super) const WHOLE_REQUEST: Duration = Duration::from_secs(60);
 const MOST_REDIRECTS: u32 = 5;
 /// An error answer is read to this length; what is shown of it is shorter still.
 const LARGEST_ERROR: usize = 64 << 10;
@@ -22,7 +28,7 @@ const LARGEST_ERROR: usize = 64 << 10;
 /// A request to send.
 #[derive(Debug, Clone)]
 pub struct Exchange {
-    /// GET, HEAD, PUT or POST.
+    /// GET, HEAD, POST, PATCH, PUT or DELETE.
     pub method: Method,
     /// Where to.
     pub url: Url,
@@ -30,6 +36,8 @@ pub struct Exchange {
     pub accept: Option<&'static str>,
     /// `Authorization`; sent to `url` only, never along a redirect.
     pub authorization: Option<HeaderValue>,
+    /// `Range` or `Content-Range`: where a body that broke goes on.
+    pub range: Option<(HeaderName, String)>,
     /// Body and its type.
     pub body: Option<(String, Bytes)>,
     /// Largest answer to read, in bytes.
@@ -117,8 +125,6 @@ impl Transport {
                 .retry(reqwest::retry::never())
                 .user_agent(concat!("manifest-action/", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(CONNECT_TIMEOUT)
-                .read_timeout(BETWEEN_BYTES)
-                .timeout(WHOLE_REQUEST)
         };
         Ok(Self {
             direct: base().dns_resolver(Names::any()).build()?,
@@ -166,26 +172,66 @@ impl Transport {
         first
     }
 
-    /// Sends one request to a token server that `registry` named; redirects are not followed.
-    pub async fn send_to_realm(&self, registry: &Url, exchange: Exchange) -> Result<Answer, Broken> {
+    /// Sends one request to where `registry` sent us: a token server, an upload's location. Redirects are not followed.
+    pub async fn send_where_told(&self, registry: &Url, exchange: Exchange) -> Result<Answer, Broken> {
         address::check(registry, &exchange.url).map_err(Broken::Refused)?;
         let client = self.client_for(registry, &exchange.url);
-        once(client, &exchange).await
+        within(WHOLE_REQUEST, async { read(&exchange, started(client, &exchange).await?).await }).await
     }
 
-    async fn follow(&self, mut exchange: Exchange) -> Result<Answer, Broken> {
+    /// The same with `length` bytes of body that come as they are taken. Their sender sees to it that they move: only
+    /// the answer is waited for here, as long as the caller has patience.
+    pub async fn upload(&self, registry: &Url, exchange: Exchange, length: u64, body: Body) -> Result<Answer, Broken> {
+        address::check(registry, &exchange.url).map_err(Broken::Refused)?;
+        let client = self.client_for(registry, &exchange.url);
+        read(&exchange, sent(client, &exchange, Some((length, body))).await?).await
+    }
+
+    /// Sends one request to a registry and leaves a good answer's body to be read.
+    pub async fn open(&self, exchange: Exchange) -> Result<(Answer, Option<Response>), Broken> {
+        let (exchange, answer) = within(WHOLE_REQUEST, self.reach(exchange)).await?;
+        match answer {
+            Reached::Read(answer) => Ok((answer, None)),
+            Reached::Open(response) if response.status().is_success() => {
+                refuse_compression(&response)?;
+                let (status, headers) = (response.status().as_u16(), response.headers().clone());
+                Ok((Answer { status, headers, body: Bytes::new() }, Some(response)))
+            }
+            Reached::Open(response) => Ok((within(WHOLE_REQUEST, read(&exchange, response)).await?, None)),
+        }
+    }
+
+    async fn follow(&self, exchange: Exchange) -> Result<Answer, Broken> {
+        within(WHOLE_REQUEST, async {
+            match self.reach(exchange).await? {
+                (_, Reached::Read(answer)) => Ok(answer),
+                (exchange, Reached::Open(response)) => read(&exchange, response).await,
+            }
+        })
+        .await
+    }
+
+    /// Follows redirects to their end; what was asked there, and what came.
+    async fn reach(&self, mut exchange: Exchange) -> Result<(Exchange, Reached), Broken> {
         let registry = exchange.url.clone();
         for _ in 0..=MOST_REDIRECTS {
             let client = self.client_for(&registry, &exchange.url);
-            let mut answer = once(client, &exchange).await?;
-            if exchange.url != registry && answer.status >= 400 {
+            let response = started(client, &exchange).await?;
+            let status = response.status().as_u16();
+            let redirects =
+                matches!(status, 301 | 302 | 303 | 307 | 308) && matches!(exchange.method, Method::GET | Method::HEAD);
+            if exchange.url != registry && status >= 400 {
+                let mut answer = read(&exchange, response).await?;
                 // These are not the registry's words, and storage likes to quote the signed address that it was asked for.
                 answer.body = Bytes::new();
+                return Ok((exchange, Reached::Read(answer)));
             }
+            if !redirects {
+                return Ok((exchange, Reached::Open(response)));
+            }
+            // To its end, so that the connection can be used again.
+            let answer = read(&exchange, response).await?;
             let location = answer.header(LOCATION.as_str());
-            if !matches!(answer.status, 301 | 302 | 303 | 307 | 308) || !matches!(exchange.method, Method::GET | Method::HEAD) {
-                return Ok(answer);
-            }
             let next =
                 exchange.url.join(location).map_err(|_| Broken::Malformed("a redirect without a usable Location".to_owned()))?;
             address::check(&registry, &next).map_err(Broken::Refused)?;
@@ -250,7 +296,24 @@ pub fn parse_certificates(pem: &[u8]) -> anyhow::Result<Vec<rustls::pki_types::C
     Ok(certificates)
 }
 
-async fn once(client: &Client, exchange: &Exchange) -> Result<Answer, Broken> {
+/// What came of a request.
+enum Reached {
+    /// An answer whose body is still to be read.
+    Open(Response),
+    /// An answer that was read.
+    Read(Answer),
+}
+
+async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, Broken>>) -> Result<T, Broken> {
+    timeout(limit, work).await.unwrap_or(Err(Broken::Timeout))
+}
+
+/// Sends a request and waits for its head as long as for any other byte.
+async fn started(client: &Client, exchange: &Exchange) -> Result<Response, Broken> {
+    within(BETWEEN_BYTES, sent(client, exchange, None)).await
+}
+
+async fn sent(client: &Client, exchange: &Exchange, body: Option<(u64, Body)>) -> Result<Response, Broken> {
     let mut request = client.request(exchange.method.clone(), exchange.url.clone());
     if let Some(accept) = exchange.accept {
         request = request.header(ACCEPT, accept);
@@ -258,25 +321,46 @@ async fn once(client: &Client, exchange: &Exchange) -> Result<Answer, Broken> {
     if let Some(authorization) = &exchange.authorization {
         request = request.header(AUTHORIZATION, authorization.clone());
     }
+    if let Some((header, range)) = &exchange.range {
+        request = request.header(header, range);
+    }
     if let Some((media_type, body)) = &exchange.body {
         request = request.header(CONTENT_TYPE, media_type).body(body.clone());
     }
-    let mut response = request.send().await.map_err(|error| broken(&error))?;
+    if let Some((length, body)) = body {
+        request = request.header(CONTENT_TYPE, "application/octet-stream").header(CONTENT_LENGTH, length).body(body);
+    }
+    request.send().await.map_err(|error| broken(&error))
+}
+
+/// The next bytes of a body, `None` at its end.
+pub(super) async fn chunk(response: &mut Response) -> Result<Option<Bytes>, Broken> {
+    within(BETWEEN_BYTES, async { response.chunk().await.map_err(|error| broken(&error)) }).await
+}
+
+/// We never ask for a compressed answer: one that comes all the same is a mistake or a bomb.
+fn refuse_compression(response: &Response) -> Result<(), Broken> {
+    match response.headers().get(CONTENT_ENCODING) {
+        Some(encoding) if encoding != "identity" => {
+            Err(Broken::Malformed("the answer is compressed though nobody asked for that".to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn read(exchange: &Exchange, mut response: Response) -> Result<Answer, Broken> {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     if exchange.method == Method::HEAD {
         return Ok(Answer { status, headers, body: Bytes::new() });
     }
-    // We never ask for a compressed answer: one that comes all the same is a mistake or a bomb.
-    if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-        return Err(Broken::Malformed("the answer is compressed though nobody asked for that".to_owned()));
-    }
+    refuse_compression(&response)?;
     let is_error = status >= 400;
     let limit = if is_error { LARGEST_ERROR } else { exchange.limit };
     if !is_error && response.content_length().is_some_and(|length| length > limit as u64) {
         return Err(Broken::TooLarge(limit));
     }
     let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| broken(&error))? {
+    while let Some(chunk) = chunk(&mut response).await? {
         if body.len() + chunk.len() > limit {
             if is_error {
                 break;

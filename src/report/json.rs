@@ -4,6 +4,7 @@ use super::{Listed, Report, Run};
 use crate::error::{Error, Exit};
 use crate::oci::Reference;
 use crate::progress::TagState;
+use crate::record::{Copied, Deed, Write};
 use serde_json::{Map, Value, json};
 
 /// Of a run: of one list its report; of several how all of them ended, and the report of each.
@@ -42,9 +43,45 @@ pub fn run(run: &Run, exit: Exit, warnings: &[String]) -> Value {
 
 fn of_list(list: &Listed, warnings: &[String]) -> Value {
     match &list.ended {
-        Ok(report) => success(report, warnings),
-        Err(error) => failure(error, &list.tags, warnings),
+        Ok(report) => success(report, &list.writes, warnings),
+        Err(error) => {
+            let mut shown = failure(error, &list.tags, warnings);
+            shown["writes"] = writes(&list.writes);
+            shown
+        }
     }
+}
+
+/// What was written, in this order.
+fn writes(writes: &[Write]) -> Value {
+    let shown = writes.iter().map(|write| {
+        let mut shown = json!({"deed": write.deed.name(), "where": write.place, "digest": write.digest});
+        match &write.deed {
+            Deed::Mount { from } => shown["from"] = Value::from(from.to_string()),
+            Deed::Upload { from, bytes } => {
+                shown["from"] = Value::from(from.to_string());
+                shown["bytes"] = Value::from(*bytes);
+            }
+            Deed::Manifest | Deed::Index | Deed::Tag => {}
+        }
+        shown["why"] = Value::from(write.why.as_str());
+        shown
+    });
+    Value::Array(shown.collect())
+}
+
+fn copied(copied: &Copied) -> Value {
+    json!({
+        "repository": copied.repository.to_string(),
+        "from": copied.from.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "images": copied.images,
+        "imagesThere": copied.images_there,
+        "blobsMounted": copied.blobs_mounted,
+        "blobsUploaded": copied.blobs_uploaded,
+        "blobsThere": copied.blobs_there,
+        "bytesUploaded": copied.bytes_poured,
+        "elapsedSeconds": copied.lasted().as_secs_f64(),
+    })
 }
 
 fn status(dry_run: bool, changed: bool) -> &'static str {
@@ -60,7 +97,7 @@ fn has_moved(state: &[(Reference, TagState)]) -> bool {
 }
 
 /// Of a list that ended well.
-fn success(report: &Report, warnings: &[String]) -> Value {
+fn success(report: &Report, written: &[Write], warnings: &[String]) -> Value {
     let platforms: Vec<Value> = report
         .platforms()
         .into_iter()
@@ -87,6 +124,8 @@ fn success(report: &Report, warnings: &[String]) -> Value {
         "tags": tags(&report.tags),
         "platforms": platforms,
         "sources": sources,
+        "copied": report.copied.iter().map(copied).collect::<Vec<_>>(),
+        "writes": writes(written),
         "skipped": report.skipped,
         "warnings": warnings,
         "elapsedSeconds": report.elapsed.as_secs_f64(),

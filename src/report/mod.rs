@@ -18,6 +18,8 @@ use crate::compose::Composed;
 use crate::error::{Error, Exit};
 use crate::oci::{Platform, Reference};
 use crate::progress::TagState;
+use crate::record::{Copied, Write};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// One list of a run, and how it ended.
@@ -27,6 +29,8 @@ pub struct Listed {
     pub name: String,
     /// What became of each tag, in the order of the plan.
     pub tags: Vec<(Reference, TagState)>,
+    /// What was written for it, in this order.
+    pub writes: Vec<Write>,
     /// What it has to say, or why it failed.
     pub ended: Result<Report, Error>,
 }
@@ -61,6 +65,8 @@ pub struct Report {
     pub tags: Vec<(Reference, TagState)>,
     /// The sources, in the order of the plan.
     pub sources: Vec<SourceReport>,
+    /// What was copied, by repository.
+    pub copied: Vec<Copied>,
     /// The sources that were left out, as messages call them.
     pub skipped: Vec<String>,
     /// Whether nothing was written because that was asked.
@@ -90,6 +96,12 @@ impl Report {
     /// The first tag's repository by digest, ready to be signed.
     pub fn image(&self) -> String {
         self.tags.first().map(|(tag, _)| Reference::at(&tag.repository, &self.composed.digest).to_string()).unwrap_or_default()
+    }
+
+    /// The repositories that images were copied from: what refers to them stayed there.
+    pub fn copied_from(&self) -> Vec<String> {
+        let from: BTreeSet<String> = self.copied.iter().flat_map(|copied| &copied.from).map(ToString::to_string).collect();
+        from.into_iter().collect()
     }
 
     /// What a client on this platform downloads, in bytes, if it is known without asking for it.

@@ -1,8 +1,10 @@
 //! The lines of the log: a word for what happens, then what it happens to. One way to write each of them.
 
+use super::style;
 use crate::check::{Arrived, name};
 use crate::compose::Composed;
 use crate::oci::{Reference, media_type};
+use crate::record::Copied;
 use std::time::Duration;
 
 /// A source arrived.
@@ -35,6 +37,86 @@ pub fn composed(composed: &Composed) -> String {
         composed.bytes.len(),
         composed.digest.short()
     )
+}
+
+/// Images have to be copied before the list can be where it shall be.
+pub fn copying(copied: &Copied, images: usize) -> String {
+    let from: Vec<String> = copied.from.iter().map(ToString::to_string).collect();
+    format!("copy     {} into {} from {}", style::count(images, "image"), copied.repository, from.join(", "))
+}
+
+/// Copying goes on.
+pub fn still_copying(copied: &Copied) -> String {
+    format!("copying  into {}: {}", copied.repository, share(copied))
+}
+
+/// The same as a bar, of all repositories that are copied into.
+pub fn copy_bar(copies: &[Copied]) -> String {
+    match copies {
+        [] => String::new(),
+        [copied] => {
+            let done = usize::try_from(copied.bytes_there * 100 / copied.bytes.max(1)).unwrap_or(100);
+            format!("copy {} {}", gauge(done, 100, 20), share(copied))
+        }
+        several => {
+            let (there, all) =
+                several.iter().fold((0, 0), |(there, all), copied| (there + copied.bytes_there, all + copied.bytes));
+            let done = usize::try_from(there * 100 / all.max(1)).unwrap_or(100);
+            format!(
+                "copy {} {} of {}, {} repositories",
+                gauge(done, 100, 20),
+                style::size(there),
+                style::size(all),
+                several.len()
+            )
+        }
+    }
+}
+
+fn share(copied: &Copied) -> String {
+    format!(
+        "{} of {}{}",
+        style::size(copied.bytes_there),
+        style::size(copied.bytes),
+        rate(copied).map(|rate| format!(", {rate}")).unwrap_or_default()
+    )
+}
+
+/// Bytes a second through this process, once there is anything to tell.
+fn rate(copied: &Copied) -> Option<String> {
+    let seconds = copied.lasted().as_secs_f64();
+    let rate = copied.bytes_poured as f64 / seconds;
+    (copied.bytes_poured > 0 && seconds > 0.0).then(|| format!("{}/s", style::size(rate as u64)))
+}
+
+/// Images were copied.
+pub fn copied(copied: &Copied) -> String {
+    format!("copied   {}  {}", copied.repository, sums(copied))
+}
+
+/// What was copied, in numbers: `3 images, 4 blobs mounted, 2 blobs uploaded (384 MB in 12 s, 32 MB/s)`.
+pub fn sums(copied: &Copied) -> String {
+    let mut parts = vec![style::count(copied.images, "image")];
+    if copied.images_there > 0 {
+        parts.push(format!("{} there already", style::count(copied.images_there, "image")));
+    }
+    if copied.blobs_mounted > 0 {
+        parts.push(format!("{} mounted", style::count(copied.blobs_mounted, "blob")));
+    }
+    if copied.blobs_uploaded > 0 {
+        let rate = rate(copied).map(|rate| format!(", {rate}")).unwrap_or_default();
+        let bytes = format!("{} in {}{rate}", style::size(copied.bytes_poured), duration(copied.lasted()));
+        parts.push(format!("{} uploaded ({bytes})", style::count(copied.blobs_uploaded, "blob")));
+    }
+    if copied.blobs_there > 0 {
+        parts.push(format!("{} there already", style::count(copied.blobs_there, "blob")));
+    }
+    parts.join(", ")
+}
+
+/// What was not copied.
+pub fn referrers_stay(from: &[String]) -> String {
+    format!("note     signatures and other referrers of the images stay in {}", from.join(", "))
 }
 
 /// A tag was moved.
@@ -75,11 +157,14 @@ pub fn standing(done: usize, failed: usize, all: usize, waiting: &[String], elap
 
 /// The same as a bar, which fits a narrow terminal.
 pub fn bar(done: usize, failed: usize, all: usize, waiting: usize) -> String {
-    const WIDTH: usize = 30;
-    let full = done * WIDTH / all.max(1);
     let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
     let waiting = if waiting > 0 { format!(", waiting for {waiting}") } else { String::new() };
-    format!("[{}{}] {done}/{all}{failed}{waiting}", "=".repeat(full), " ".repeat(WIDTH - full))
+    format!("{} {done}/{all}{failed}{waiting}", gauge(done, all, 30))
+}
+
+fn gauge(done: usize, all: usize, width: usize) -> String {
+    let full = (done * width / all.max(1)).min(width);
+    format!("[{}{}]", "=".repeat(full), " ".repeat(width - full))
 }
 
 /// The end of several lists.

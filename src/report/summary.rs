@@ -29,6 +29,7 @@ fn one(report: &Report) -> String {
     let mut text = heading(report);
     text.push_str(&platforms(report));
     text.push_str(&tags(report));
+    text.push_str(&copied(report));
     if report.sources.iter().any(|source| source.after.is_some()) {
         text.push_str(&timeline(&report.sources));
     }
@@ -97,6 +98,18 @@ fn tags(report: &Report) -> String {
         let _ = writeln!(text, "| `{tag}` | {} |", state.name());
     }
     text + "\n"
+}
+
+fn copied(report: &Report) -> String {
+    let mut text = String::new();
+    for copied in &report.copied {
+        let _ = writeln!(text, "Copied into `{}`: {}.", copied.repository, story::sums(copied));
+    }
+    if !report.copied.is_empty() {
+        let from: Vec<String> = report.copied_from().iter().map(|from| format!("`{from}`")).collect();
+        let _ = writeln!(text, "Signatures and other referrers of the images stay in {}.\n", from.join(", "));
+    }
+    text
 }
 
 /// When each source arrived, as a Mermaid diagram: a bar as long as it was waited for.

@@ -32,5 +32,6 @@ mod spec_scale;
 mod support_works;
 mod threats;
 mod tls;
+mod transfer;
 mod waiting;
 mod wire;

@@ -6,6 +6,7 @@
 use super::client::{Client, DOCKER_MANIFEST, OCI_MANIFEST, sha256};
 use super::layer::{Layer, layer};
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 
 /// The config of an OCI image.
 pub const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
@@ -23,6 +24,16 @@ pub struct Image {
     os_features: Vec<String>,
     seed: u64,
     layer_size: usize,
+    more_layers: Vec<More>,
+}
+
+/// A further layer, its bytes as they are.
+#[derive(Debug, Clone)]
+struct More {
+    media_type: String,
+    /// Where to get it; empty for a layer in the registry.
+    url: String,
+    bytes: Arc<Vec<u8>>,
 }
 
 /// What the platform text says, taken apart.
@@ -77,7 +88,15 @@ impl Image {
     /// In the OCI format.
     pub fn oci(platform: &str) -> Self {
         let platform = Platform::parse(platform);
-        Self { docker: false, platform, labels: Vec::new(), os_features: Vec::new(), seed: 0, layer_size: 0 }
+        Self {
+            docker: false,
+            platform,
+            labels: Vec::new(),
+            os_features: Vec::new(),
+            seed: 0,
+            layer_size: 0,
+            more_layers: Vec::new(),
+        }
     }
 
     /// In the Docker format, schema 2.
@@ -107,6 +126,25 @@ impl Image {
     pub fn layer_size(mut self, bytes: usize) -> Self {
         self.layer_size = bytes;
         self
+    }
+
+    /// Adds a layer with these bytes, above the others.
+    pub fn more_layer(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        let media_type = if self.docker { DOCKER_LAYER } else { OCI_LAYER }.to_owned();
+        self.more_layers.push(More { media_type, url: String::new(), bytes: Arc::new(bytes.into()) });
+        self
+    }
+
+    /// Adds a layer that is got from elsewhere, and is in no registry.
+    pub fn foreign_layer(mut self, media_type: &str, url: &str, bytes: &[u8]) -> Self {
+        self.more_layers.push(More { media_type: media_type.to_owned(), url: url.to_owned(), bytes: Arc::new(bytes.to_vec()) });
+        self
+    }
+
+    /// The digests of all blobs: config, then layers.
+    pub fn blobs(&self) -> Vec<String> {
+        let more = self.more_layers.iter().map(|more| sha256(&more.bytes));
+        [sha256(&self.config()), sha256(&self.layer_blob())].into_iter().chain(more).collect()
     }
 
     /// The platform object of a descriptor for this image.
@@ -155,11 +193,19 @@ impl Image {
     pub fn manifest(&self) -> Vec<u8> {
         let (config, layer) = (self.config(), self.layer_blob());
         let (config_type, layer_type) = if self.docker { (DOCKER_CONFIG, DOCKER_LAYER) } else { (OCI_CONFIG, OCI_LAYER) };
+        let mut layers = vec![json!({"mediaType": layer_type, "digest": sha256(&layer), "size": layer.len()})];
+        for More { media_type, url, bytes } in &self.more_layers {
+            let mut layer = json!({"mediaType": media_type, "digest": sha256(bytes), "size": bytes.len()});
+            if !url.is_empty() {
+                layer["urls"] = json!([url]);
+            }
+            layers.push(layer);
+        }
         pretty(&json!({
             "schemaVersion": 2,
             "mediaType": self.media_type(),
             "config": {"mediaType": config_type, "digest": sha256(&config), "size": config.len()},
-            "layers": [{"mediaType": layer_type, "digest": sha256(&layer), "size": layer.len()}],
+            "layers": layers,
         }))
     }
 
@@ -187,6 +233,9 @@ impl Image {
     pub async fn push(&self, client: &Client, repo: &str, reference: &str) -> String {
         client.put_blob(repo, &self.layer_blob()).await;
         client.put_blob(repo, &self.config()).await;
+        for more in self.more_layers.iter().filter(|more| more.url.is_empty()) {
+            client.put_blob(repo, &more.bytes).await;
+        }
         client.put_manifest(repo, reference, self.media_type(), &self.manifest()).await
     }
 }

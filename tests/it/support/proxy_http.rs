@@ -8,6 +8,7 @@ use super::proxy::Shared;
 use super::rules::Fault;
 use std::io;
 use std::sync::Arc;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// What becomes of the client's connection after a request.
@@ -75,6 +76,11 @@ async fn exchange(
             Fault::Status(status) => answer = Some(Response::new(*status, &[], "")),
             Fault::Answer(fixed) => answer = Some(fixed.clone()),
             Fault::Redirect(location) => answer = Some(Response::new(307, &[("Location", location)], "")),
+            Fault::CutUpload(bytes) => {
+                cut(&shared.upstream, &request, *bytes).await?;
+                return Ok(Then::Reset);
+            }
+            Fault::DropRequestHeader(name) => request.headers.retain(|(n, _)| !n.eq_ignore_ascii_case(name)),
             Fault::Stale => answer = rewind(shared, &mut request),
             _ => {}
         }
@@ -160,6 +166,17 @@ async fn forward(host: &str, upstream: &mut Option<Wire<TcpStream>>, request: &R
     };
     *upstream = keep(fresh, &answer);
     Ok(answer)
+}
+
+/// Sends a request on whose body breaks off; returns when the registry has given it up.
+async fn cut(host: &str, request: &Request, bytes: usize) -> io::Result<()> {
+    let whole = request.encode();
+    let kept = whole.len() - request.body.len() + bytes.min(request.body.len());
+    let mut stream = TcpStream::connect(host).await?;
+    stream.write_all(&whole[..kept]).await?;
+    stream.shutdown().await?;
+    let _ = stream.read_to_end(&mut Vec::new()).await;
+    Ok(())
 }
 
 fn keep(wire: Wire<TcpStream>, answer: &Response) -> Option<Wire<TcpStream>> {

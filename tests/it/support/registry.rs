@@ -112,7 +112,7 @@ impl Registry {
             &config,
             &format!(
                 "version: 0.1\nlog: {{level: info, formatter: text}}\nstorage:\n  filesystem: {{rootdirectory: {storage:?}}}\n  \
-                 delete: {{enabled: true}}\n  maintenance: {{uploadpurging: {{enabled: false}}}}\nhttp:\n  \
+                 delete: {{enabled: true}}\n  maintenance: {{uploadpurging: {{enabled: false}}}}\nvalidation: {{manifests: {{urls: {{allow: [\".*\"]}}}}}}\nhttp:\n  \
                  addr: \"127.0.0.1:{}\"\n  secret: test\n{}",
                 self.port, self.extra
             ),

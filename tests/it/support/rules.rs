@@ -20,8 +20,12 @@ pub enum Fault {
     Hang,
     /// Answers as things stood before the last `PUT` to this path through the proxy: the old manifest, or 404.
     Stale,
+    /// Sends this many bytes of the request's body on, then resets both connections.
+    CutUpload(usize),
     /// Waits, then carries on.
     Delay(Duration),
+    /// Leaves a header out of the request.
+    DropRequestHeader(&'static str),
     /// Resets the connection when the registry has answered: it did the work, and nobody knows.
     ResetAfterForward,
     /// Sends the answer's head and this many bytes of its body, then closes.
@@ -50,6 +54,8 @@ impl fmt::Debug for Fault {
             Self::Reset => f.write_str("Reset"),
             Self::Hang => f.write_str("Hang"),
             Self::Stale => f.write_str("Stale"),
+            Self::CutUpload(bytes) => write!(f, "CutUpload({bytes})"),
+            Self::DropRequestHeader(name) => write!(f, "DropRequestHeader({name})"),
             Self::Delay(duration) => write!(f, "Delay({duration:?})"),
             Self::ResetAfterForward => f.write_str("ResetAfterForward"),
             Self::Truncate(bytes) => write!(f, "Truncate({bytes})"),

@@ -1,0 +1,176 @@
+//! A blob as it leaves a registry: its bytes in order, checked, and taken up again where they broke off.
+
+use super::attempts::Errand;
+use super::error::{Error, Kind};
+use super::transport::{BETWEEN_BYTES, Broken, Exchange, chunk};
+use super::{Call, Registry};
+use crate::oci::digest::Hashing;
+use crate::oci::{Descriptor, Repository};
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use reqwest::header::{CONTENT_RANGE, RANGE};
+use reqwest::{Method, Response};
+use std::cell::RefCell;
+use std::io;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use url::Url;
+
+/// A blob that is being read.
+pub(super) struct Source<'a> {
+    registry: &'a Registry,
+    repository: &'a Repository,
+    blob: &'a Descriptor,
+    response: Option<Response>,
+    position: u64,
+    /// Bytes to drop from the answer: a registry without ranges starts anew.
+    skip: u64,
+    hashing: Hashing,
+    hashed: u64,
+    /// How often it broke off since the last byte.
+    breaks: u32,
+}
+
+/// How pouring ended.
+pub(super) enum Poured {
+    /// All bytes are poured.
+    All,
+    /// Nobody takes them any more.
+    Unwanted,
+    /// Nobody took any for too long.
+    Stalled,
+    /// They could not be read.
+    Failed(Error),
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn new(registry: &'a Registry, repository: &'a Repository, blob: &'a Descriptor) -> Self {
+        let hashing = Hashing::for_digest(&blob.digest);
+        Self { registry, repository, blob, response: None, position: 0, skip: 0, hashing, hashed: 0, breaks: 0 }
+    }
+
+    /// The byte that comes next.
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Goes on at another byte.
+    pub(super) fn go_to(&mut self, position: u64) {
+        if position != self.position {
+            (self.response, self.position) = (None, position);
+        }
+    }
+
+    /// Whether all bytes came, and are those of the digest. Bytes that came twice count as they came first; what a
+    /// registry stored of them it checks itself.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        if self.hashed == self.blob.size && self.hashing.matches(&self.blob.digest) {
+            return Ok(());
+        }
+        let what = format!("the bytes received are not those of {}", self.blob.digest);
+        Err(self.errand(&self.request()).error(Kind::DigestMismatch(what), 1, None))
+    }
+
+    /// The next bytes, `None` after the last, and how many of them are new.
+    async fn next(&mut self) -> Result<Option<(Bytes, u64)>, Error> {
+        while self.position < self.blob.size {
+            let mut response = match self.response.take() {
+                Some(response) => response,
+                None => self.open().await?,
+            };
+            let broken = match chunk(&mut response).await {
+                Ok(Some(bytes)) => {
+                    self.response = Some(response);
+                    let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
+                    self.skip -= skipped as u64;
+                    let bytes = bytes.slice(skipped..);
+                    if bytes.is_empty() {
+                        continue;
+                    }
+                    return self.took(bytes).map(Some);
+                }
+                Ok(None) => Broken::Connection(format!("it broke off after {} of {} bytes", self.position, self.blob.size)),
+                Err(broken) => broken,
+            };
+            self.breaks += 1;
+            let request = self.request();
+            self.registry.attempts.pause_after(&self.errand(&request), self.breaks, broken).await?;
+        }
+        Ok(None)
+    }
+
+    fn took(&mut self, bytes: Bytes) -> Result<(Bytes, u64), Error> {
+        let end = self.position + bytes.len() as u64;
+        if end > self.blob.size {
+            let what = format!("the blob has more than the {} bytes that its descriptor says", self.blob.size);
+            return Err(self.errand(&self.request()).error(Kind::TooLarge(what), 1, None));
+        }
+        let fresh = end.saturating_sub(self.hashed.max(self.position));
+        let known = bytes.len() - usize::try_from(fresh).unwrap_or(bytes.len());
+        self.hashing.update(&bytes[known..]);
+        self.hashed = self.hashed.max(end);
+        (self.position, self.breaks) = (end, 0);
+        Ok((bytes, fresh))
+    }
+
+    async fn open(&mut self) -> Result<Response, Error> {
+        let opened = RefCell::new(None);
+        let sender = |_: Url, exchange: Exchange| {
+            async {
+                let (answer, response) = self.registry.transport.open(exchange).await?;
+                opened.replace(response);
+                Ok(answer)
+            }
+            .boxed_local()
+        };
+        let rest = format!("blobs/{}", self.blob.digest);
+        let mut call = Call::new(Method::GET, self.repository, &rest);
+        call.range = (self.position > 0).then(|| (RANGE, format!("bytes={}-", self.position)));
+        call.sender = Some(&sender);
+        call.has_place = true;
+        let (answer, failed) = self.registry.call(call).await?;
+        let malformed = |what: &str| failed.error(Kind::Malformed(what.to_owned()), &answer);
+        self.skip = match answer.status {
+            206 => {
+                let from = answer.header(CONTENT_RANGE.as_str()).strip_prefix("bytes ").and_then(|range| range.split('-').next());
+                if from.and_then(|from| from.parse().ok()) != Some(self.position) {
+                    return Err(malformed("it gave another part of the blob than it was asked for"));
+                }
+                0
+            }
+            _ => self.position,
+        };
+        opened.take().ok_or_else(|| malformed("an answer without a body"))
+    }
+
+    fn request(&self) -> String {
+        format!("GET /v2/{}/blobs/{}", self.repository.path(), self.blob.digest)
+    }
+
+    fn errand<'e>(&self, request: &'e str) -> Errand<'e>
+    where
+        'a: 'e,
+    {
+        Errand { host: self.repository.host(), request, expect: None, deadline: None, login: None, has_place: true }
+    }
+}
+
+/// Pours a blob into a pipe, as fast as its end takes it; `poured` hears of new bytes.
+pub(super) async fn pour(source: &mut Source<'_>, pipe: mpsc::Sender<Result<Bytes, io::Error>>, poured: &dyn Fn(u64)) -> Poured {
+    loop {
+        let (bytes, fresh) = match source.next().await {
+            Ok(Some(next)) => next,
+            Ok(None) => return Poured::All,
+            Err(error) => {
+                // What was sent so far must not be taken for all.
+                let _ = pipe.try_send(Err(io::Error::other("the source broke")));
+                return Poured::Failed(error);
+            }
+        };
+        match timeout(BETWEEN_BYTES, pipe.send(Ok(bytes))).await {
+            Ok(Ok(())) => poured(fresh),
+            Ok(Err(_)) => return Poured::Unwanted,
+            Err(_) => return Poured::Stalled,
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Children into the repositories of the targets: what an index names must be where the index is.
+//!
+//! Does: brings manifests with their blobs, byte for byte, and waits until each repository has all. Does not: touch tags.
+//! A blob is mounted where the registry can, else streamed; foreign layers stay where they are (image spec, layer.md).
+
+use crate::advice::Access;
+use crate::check::{Arrived, name};
+use crate::compose::Composed;
+use crate::edit::Base;
+use crate::error::Error;
+use crate::oci::{Content, Descriptor, Digest, Manifest, Reference, Repository, media_type};
+use crate::plan::Plan;
+use crate::progress::Progress;
+use crate::publish::{Held, Publishing};
+use crate::record::{Copied, Deed, Write};
+use crate::registry;
+use crate::registry::blobs::{Brought, CopyError};
+use crate::report::console::Console;
+use crate::report::story;
+use futures_util::future::try_join_all;
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+use tokio::time::sleep;
+use tracing::info;
+
+/// How often a transfer that takes its time is heard of.
+const STORY_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Where the children of a list are: each in one repository at least.
+#[derive(Debug, Clone, Default)]
+pub struct Origins {
+    repositories: HashMap<Digest, Vec<Repository>>,
+    /// Manifests that were read already.
+    read: HashMap<Digest, Manifest>,
+}
+
+impl Origins {
+    /// Of what arrived.
+    pub fn of(arrived: &[Arrived]) -> Self {
+        let mut origins = Self::default();
+        for arrived in arrived {
+            origins.add(&arrived.source.reference.repository, &arrived.entries);
+            if matches!(arrived.manifest.content, Content::Image(_)) {
+                origins.read.insert(arrived.manifest.digest.clone(), arrived.manifest.clone());
+            }
+        }
+        origins
+    }
+
+    /// The same with what a tag holds.
+    #[must_use]
+    pub fn and_base(mut self, tag: &Reference, base: &Base) -> Self {
+        self.add(&tag.repository, &base.entries);
+        self
+    }
+
+    fn add(&mut self, repository: &Repository, entries: &[Descriptor]) {
+        for entry in entries {
+            let there = self.repositories.entry(entry.digest.clone()).or_default();
+            if !there.contains(repository) {
+                there.push(repository.clone());
+            }
+        }
+    }
+
+    /// Where to take a child for `target` from; `None`: it is there. The same registry is nearer than another.
+    fn nearest(&self, child: &Descriptor, target: &Repository) -> Option<&Repository> {
+        let there = self.repositories.get(&child.digest)?;
+        if there.contains(target) {
+            return None;
+        }
+        there.iter().find(|repository| repository.host() == target.host()).or(there.first())
+    }
+}
+
+/// Completes every repository whose tags will move. `held`: what the targets hold, in the order of the plan; `console`:
+/// where a line can move.
+pub async fn children(
+    to: &Publishing<'_>,
+    composed: &Composed,
+    held: &[Held],
+    origins: &Origins,
+    console: Option<&Console>,
+) -> Result<(), Error> {
+    let moves = repositories(to.plan, composed, held).into_iter().map(|(repository, in_use)| async move {
+        let missing = composed.entries.iter().filter_map(|entry| Some((entry, origins.nearest(entry, repository)?)));
+        let missing: Vec<(&Descriptor, &Repository)> = missing.collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let from: BTreeSet<&Repository> = missing.iter().map(|(_, from)| *from).collect();
+        let copied = Copied::into(repository, from.into_iter().cloned().collect());
+        info!("{}", story::copying(&copied, missing.len()));
+        to.progress.copying(copied);
+        let transfer = Transfer { to, repository, in_use, origins };
+        try_join_all(missing.into_iter().map(|(child, from)| transfer.child(child, from))).await?;
+        to.progress.copy(repository, Copied::end);
+        to.progress.copied().iter().filter(|copied| copied.repository == *repository).for_each(|copied| {
+            info!("{}", story::copied(copied));
+        });
+        Ok(())
+    });
+    let moved = tokio::select! {
+        moved = try_join_all(moves) => moved.map(|_| ()),
+        never = tell(to.progress, console) => never,
+    };
+    console.into_iter().for_each(|console| console.bar(""));
+    moved
+}
+
+/// The repositories with a tag that will move, and whether any tag in it is in use.
+fn repositories<'p>(plan: &'p Plan, composed: &Composed, held: &[Held]) -> Vec<(&'p Repository, bool)> {
+    let mut repositories: Vec<(&Repository, bool)> = Vec::new();
+    for (tag, held) in plan.targets.iter().zip(held) {
+        match repositories.iter_mut().find(|(repository, _)| *repository == &tag.repository) {
+            _ if held.as_ref() == Some(&composed.digest) => {}
+            Some((_, in_use)) => *in_use |= held.is_some(),
+            None => repositories.push((&tag.repository, held.is_some())),
+        }
+    }
+    repositories
+}
+
+/// Tells once a minute, or on a terminal all the time, how far it is; never ends.
+async fn tell<T>(progress: &Progress, console: Option<&Console>) -> T {
+    const FRAME: Duration = Duration::from_millis(200);
+    let moving = console.filter(|console| console.is_moving());
+    loop {
+        sleep(if moving.is_some() { FRAME } else { STORY_INTERVAL }).await;
+        let under_way: Vec<Copied> = progress.copied().into_iter().filter(|copied| copied.elapsed.is_none()).collect();
+        match moving {
+            Some(console) => console.bar(&story::copy_bar(&under_way)),
+            None => under_way.iter().for_each(|copied| info!("{}", story::still_copying(copied))),
+        }
+    }
+}
+
+/// Into one repository.
+struct Transfer<'a> {
+    to: &'a Publishing<'a>,
+    repository: &'a Repository,
+    /// Whether a tag in it holds something already, so that children may well be there.
+    in_use: bool,
+    origins: &'a Origins,
+}
+
+impl Transfer<'_> {
+    /// One image or attestation: its blobs, then its manifest, as the bytes that they are.
+    async fn child(&self, child: &Descriptor, from: &Repository) -> Result<(), Error> {
+        let registry = self.to.registry;
+        let place = Reference::at(self.repository, &child.digest);
+        if self.in_use && registry.look(&place, None).await.is_ok() {
+            self.count(|copied| copied.images_there += 1);
+            return Ok(());
+        }
+        let manifest = match self.origins.read.get(&child.digest) {
+            Some(manifest) => manifest.clone(),
+            None => {
+                let origin = Reference::at(from, &child.digest);
+                let read = registry.shared_manifest(&origin).await;
+                read.map_err(|error| self.to.failed(&error, &format!("read {origin}"), Access::Pull))?
+            }
+        };
+        let Content::Image(image) = &manifest.content else {
+            return Err(Error::refused(format!("{place} is an index, and an index inside an index is not copied")));
+        };
+        let reason = name(child);
+        let blobs = image.layers.iter().chain([&image.config]).filter(|blob| !media_type::is_foreign_layer(&blob.media_type));
+        try_join_all(blobs.map(|blob| self.blob(blob, from, &reason))).await?;
+        let pushed = self.to.put(&place, &manifest.media_type, &manifest.bytes, &manifest.digest).await;
+        pushed.map_err(|error| self.to.failed(&error, &format!("push {place}"), Access::Push))?;
+        self.count(|copied| copied.images += 1);
+        self.to.progress.wrote(Write {
+            deed: Deed::Manifest,
+            place: place.to_string(),
+            digest: manifest.digest,
+            why: format!("the index names it, for {reason}"),
+        });
+        Ok(())
+    }
+
+    /// One blob, once, however many images name it.
+    async fn blob(&self, blob: &Descriptor, from: &Repository, reason: &str) -> Result<(), Error> {
+        self.count(|copied| copied.knows(blob));
+        let poured = |bytes| self.count(|copied| copied.poured(bytes));
+        let brought = |brought: &Brought| {
+            self.count(|copied| copied.brought(*brought, blob));
+            let from = from.clone();
+            let deed = match brought {
+                Brought::There => return,
+                Brought::Mounted => Deed::Mount { from },
+                Brought::Uploaded => Deed::Upload { from, bytes: blob.size },
+            };
+            let place = Reference::at(self.repository, &blob.digest).to_string();
+            let why = format!("the image for {reason} names it");
+            self.to.progress.wrote(Write { deed, place, digest: blob.digest.clone(), why });
+        };
+        let copied = self.to.registry.shared_copy(from, self.repository, blob, &poured, brought).await;
+        let failed = |error: &registry::Error, verb: &str, repository: &Repository, access| {
+            self.to.failed(error, &format!("{verb} {}", Reference::at(repository, &blob.digest)), access)
+        };
+        match copied {
+            Ok(_) => Ok(()),
+            Err(CopyError::Source(error)) => Err(failed(&error, "read", from, Access::Pull)),
+            Err(CopyError::Target(error)) => Err(failed(&error, "push", self.repository, Access::Push)),
+        }
+    }
+
+    fn count(&self, change: impl FnOnce(&mut Copied)) {
+        self.to.progress.copy(self.repository, change);
+    }
+}

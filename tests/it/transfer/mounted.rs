@@ -1,0 +1,125 @@
+//! Into another repository of the same registry.
+
+use super::{Place, report, step, tags_last, writes};
+use crate::support::images::Image;
+use crate::support::indexes::BuiltIndex;
+use crate::support::rules::{Fault, Rule};
+use crate::support::skopeo;
+use std::time::Duration;
+
+const PLATFORMS: [&str; 8] =
+    ["linux/amd64", "linux/arm64", "linux/arm/v7", "linux/arm/v6", "linux/386", "linux/ppc64le", "linux/s390x", "linux/riscv64"];
+
+#[tokio::test]
+async fn eight_platforms_are_mounted_in_ten_round_trips() {
+    let mut place = Place::new().await;
+    let images: Vec<Image> = PLATFORMS.iter().map(|platform| Image::oci(platform).more_layer(*platform)).collect();
+    for (at, image) in images.iter().enumerate() {
+        image.push(&place.client, "acme/build", &format!("s{at}")).await;
+    }
+    place.proxy = place.proxy.with_distance(Duration::from_millis(150));
+    let sources: Vec<String> = (0..8).map(|at| place.name(&format!("acme/build:s{at}"))).collect();
+    let ran = step(&place.name("acme/app:1"), &sources.join("\n")).input("concurrency", "32").run().await.ok();
+    let log = place.proxy.log_text();
+    assert!(place.proxy.round_trips() <= 10, "{} round trips\n{log}", place.proxy.round_trips());
+    let moved = place.proxy.entries("*", "*/blobs/*");
+    let configs: usize = images.iter().map(|image| image.config().len()).sum();
+    assert_eq!(moved.iter().map(|entry| entry.request_bytes).sum::<usize>(), 0, "no blob went up: {log}");
+    let down: usize = moved.iter().filter(|entry| entry.method == "GET").map(|entry| entry.response_bytes).sum();
+    assert_eq!(down, configs, "nothing came down but the configs that are read anyway: {log}");
+    for image in &images {
+        assert!(place.holds("acme/app", image).await);
+    }
+    assert_eq!(report(&ran)["copied"][0]["blobsMounted"], 24);
+    assert!(tags_last(&ran) && writes(&ran).len() == 24 + 8 + 1, "{:?}", writes(&ran));
+    assert!(ran.stdout.contains("copy     8 images into") && ran.stdout.contains("8 images, 24 blobs mounted"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("signatures and other referrers of the images stay in"), "{}", ran.stdout);
+    assert!(ran.summary().contains("24 blobs mounted"), "{}", ran.summary());
+    let folder = tempfile::tempdir().unwrap();
+    skopeo::copy_all(&format!("{}/acme/app:1", place.registry.host()), folder.path()).await;
+}
+
+#[tokio::test]
+async fn a_second_run_writes_nothing() {
+    let place = Place::new().await;
+    Image::oci("linux/amd64").push(&place.client, "acme/build", "a").await;
+    let run = || step(&place.name("acme/app:1"), &place.name("acme/build:a")).run();
+    let first = run().await.ok();
+    let before = place.proxy.requests();
+    let second = run().await.ok();
+    assert_eq!((first.output("changed").as_deref(), second.output("changed").as_deref()), (Some("true"), Some("false")));
+    assert!(place.proxy.log()[before..].iter().all(|entry| matches!(entry.method.as_str(), "GET" | "HEAD")));
+    assert!(writes(&second).is_empty());
+}
+
+#[tokio::test]
+async fn what_is_there_already_is_left_alone() {
+    let place = Place::new().await;
+    let (amd64, arm64) = (Image::oci("linux/amd64"), Image::oci("linux/arm64"));
+    amd64.push(&place.client, "acme/build", "a").await;
+    arm64.push(&place.client, "acme/build", "b").await;
+    step(&place.name("acme/app:1"), &place.name("acme/build:a")).run().await.ok();
+    let before = place.proxy.count("POST", "*");
+    let sources = format!("{}\n{}", place.name("acme/build:a"), place.name("acme/build:b"));
+    let ran = step(&place.name("acme/app:1"), &sources).run().await.ok();
+    assert_eq!(place.proxy.count("POST", "*") - before, 2, "only of the new image: {}", place.proxy.log_text());
+    assert!(ran.stdout.contains("1 image, 1 image there already, 2 blobs mounted"), "{}", ran.stdout);
+    assert!(place.holds("acme/app", &arm64).await);
+}
+
+#[tokio::test]
+async fn attestations_come_along_and_foreign_layers_stay() {
+    const FOREIGN: &str = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
+    let place = Place::new().await;
+    let index = BuiltIndex::new(vec![Image::oci("linux/amd64"), Image::oci("linux/arm64")]).attestations(true);
+    index.push(&place.client, "acme/build", "built").await;
+    let ran = step(&place.name("acme/app:1"), &place.name("acme/build:built")).run().await.ok();
+    assert_eq!(place.client.get_manifest("acme/app", "1").await.unwrap().bytes, index.bytes(), "byte for byte");
+    assert_eq!(report(&ran)["copied"][0]["images"], 4);
+    let folder = tempfile::tempdir().unwrap();
+    skopeo::copy_all(&format!("{}/acme/app:1", place.registry.host()), folder.path()).await;
+
+    let windows = Image::docker("windows(10.0.20348.2700)/amd64").foreign_layer(FOREIGN, "https://mcr.example/layer", b"windows");
+    windows.push(&place.client, "acme/build", "windows").await;
+    step(&place.name("acme/app:win"), &place.name("acme/build:windows")).run().await.ok();
+    let foreign = windows.blobs().pop().unwrap();
+    assert!(place.client.get_manifest("acme/app", &windows.digest()).await.is_some());
+    assert_eq!(place.proxy.count("*", &format!("*{foreign}*")), 0, "never asked for: {}", place.proxy.log_text());
+    assert_eq!(place.proxy.entries("*", "*mcr.example*").len(), 0);
+}
+
+#[tokio::test]
+async fn a_refused_mount_becomes_an_upload() {
+    for status in [400, 401, 403, 404, 405] {
+        let place = Place::new().await;
+        let image = Image::oci("linux/amd64");
+        image.push(&place.client, "acme/build", "a").await;
+        place.proxy.rule(Rule::on("POST", "/v2/acme/app/blobs/uploads/?mount=*").then(Fault::Status(status)));
+        let ran = step(&place.name("acme/app:1"), &place.name("acme/build:a")).run().await.ok();
+        assert!(place.holds("acme/app", &image).await, "{status}");
+        assert!(ran.stdout.contains("2 blobs uploaded"), "{status}: {}", ran.stdout);
+    }
+    // 202: the registry opened an upload instead, which is used.
+    let place = Place::new().await;
+    let image = Image::oci("linux/amd64");
+    image.push(&place.client, "acme/build", "a").await;
+    let session = place.client.request("POST", "/v2/acme/app/blobs/uploads/", &[], &[]).await;
+    let location = session.header("location").unwrap().replace(&place.registry.host(), &place.proxy.host());
+    let opened = Fault::Status(202).header("Location", &location);
+    place.proxy.rule(Rule::on("POST", "/v2/acme/app/blobs/uploads/?mount=*").nth(1).then(opened));
+    let ran = step(&place.name("acme/app:1"), &place.name("acme/build:a")).run().await.ok();
+    assert!(place.holds("acme/app", &image).await);
+    assert!(ran.stdout.contains("1 blob mounted, 1 blob uploaded"), "{}", ran.stdout);
+    assert_eq!(place.proxy.count("POST", "*"), 2, "no further upload was opened: {}", place.proxy.log_text());
+}
+
+#[tokio::test]
+async fn what_may_not_be_pushed_moves_no_tag() {
+    let place = Place::new().await;
+    Image::oci("linux/amd64").push(&place.client, "acme/build", "a").await;
+    place.proxy.rule(Rule::on("POST", "/v2/acme/app/*").then(Fault::Status(403).error("DENIED", "read only")));
+    let ran = step(&place.name("acme/app:1"), &place.name("acme/build:a")).run().await.fails(6);
+    assert!(ran.stdout.contains("cannot push") && ran.stdout.contains("read only"), "{}", ran.stdout);
+    assert!(place.client.tags("acme/app").await.is_empty());
+    assert!(writes(&ran).is_empty());
+}

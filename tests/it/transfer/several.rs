@@ -1,0 +1,72 @@
+//! Into several repositories and registries in one run: each complete before any tag moves.
+
+use super::{Place, report, step, tags_last, writes};
+use crate::support::images::Image;
+use crate::support::rules::{Fault, Rule};
+use crate::support::skopeo;
+
+#[tokio::test]
+async fn a_list_over_three_registries_where_the_third_refuses_its_tag() {
+    let (first, second, third) = (Place::new().await, Place::new().await, Place::new().await);
+    let (amd64, arm64) = (Image::oci("linux/amd64"), Image::oci("linux/arm64"));
+    // Sources from two registries, of which neither holds both.
+    amd64.push(&first.client, "acme/app", "amd64").await;
+    arm64.push(&second.client, "acme/app", "arm64").await;
+    third.proxy.rule(Rule::on("PUT", "/v2/acme/mirror/manifests/1").then(Fault::Status(403).error("DENIED", "immutable")));
+    let tags = format!("{}\n{}\n{}", first.name("acme/app:1"), second.name("acme/app:1"), third.name("acme/mirror:1"));
+    let sources = format!("{}\n{}", first.name("acme/app:amd64"), second.name("acme/app:arm64"));
+    let ran = step(&tags, &sources).run().await.fails(8);
+    assert!(ran.stdout.contains(&format!("{}: failed", third.name("acme/mirror:1"))), "{}", ran.stdout);
+    assert!(ran.stdout.contains(&format!("{}: moved", first.name("acme/app:1"))), "{}", ran.stdout);
+    assert!(tags_last(&ran), "{:?}", writes(&ran));
+    let indexes = writes(&ran).iter().filter(|(deed, _)| deed == "push-index").count();
+    assert_eq!(indexes, 3, "the index was everywhere first");
+    let states: Vec<String> =
+        report(&ran)["tags"].as_array().unwrap().iter().map(|tag| tag["state"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(states, ["moved", "moved", "failed"]);
+    assert!(third.client.tags("acme/mirror").await.is_empty());
+    for (place, repository) in [(&first, "acme/app"), (&second, "acme/app"), (&third, "acme/mirror")] {
+        assert!(place.holds(repository, &amd64).await && place.holds(repository, &arm64).await, "complete all the same");
+    }
+    third.proxy.finish();
+
+    // The next run, with the third one healed, completes it and leaves the others alone.
+    let tags = format!("{}\n{}\n{}/acme/mirror:1", first.name("acme/app:1"), second.name("acme/app:1"), third.registry.host());
+    let ran = step(&tags, &sources).run().await.ok();
+    assert_eq!(writes(&ran).iter().filter(|(deed, _)| deed == "move-tag").count(), 1, "{:?}", writes(&ran));
+    let folder = tempfile::tempdir().unwrap();
+    skopeo::copy_all(&format!("{}/acme/mirror:1", third.registry.host()), folder.path()).await;
+}
+
+#[tokio::test]
+async fn a_child_that_cannot_be_copied_leaves_every_tag_as_it_was() {
+    let (first, second) = (Place::new().await, Place::new().await);
+    let images = [Image::oci("linux/amd64"), Image::oci("linux/arm64")];
+    images[0].push(&first.client, "acme/app", "a").await;
+    images[1].push(&first.client, "acme/app", "b").await;
+    let broken = format!("/v2/acme/app/blobs/{}", images[1].blobs()[1]);
+    first.proxy.rule(Rule::on("GET", &broken).then(Fault::Status(404)));
+    let tags = format!("{}\n{}", first.name("acme/app:1"), second.name("acme/app:1"));
+    let sources = format!("{}\n{}", first.name("acme/app:a"), first.name("acme/app:b"));
+    let ran = step(&tags, &sources).run().await.fails(7);
+    assert!(ran.stdout.contains("cannot read") && ran.stdout.contains(&images[1].blobs()[1]), "{}", ran.stdout);
+    assert_eq!(first.client.tags("acme/app").await, ["a", "b"]);
+    assert!(second.client.tags("acme/app").await.is_empty());
+    assert_eq!(first.proxy.count("PUT", "*"), 0);
+}
+
+#[tokio::test]
+async fn append_takes_what_the_first_tag_holds_to_the_others() {
+    let (first, second) = (Place::new().await, Place::new().await);
+    let (amd64, arm64) = (Image::oci("linux/amd64"), Image::oci("linux/arm64"));
+    amd64.push(&first.client, "acme/app", "amd64").await;
+    arm64.push(&second.client, "acme/build", "arm64").await;
+    step(&first.name("acme/app:1"), &first.name("acme/app:amd64")).run().await.ok();
+    let tags = format!("{}\n{}", first.name("acme/app:1"), second.name("acme/app:1"));
+    let ran = step(&tags, &second.name("acme/build:arm64")).input("append", "true").run().await.ok();
+    assert_eq!(ran.output("platforms").as_deref(), Some("linux/amd64,linux/arm64"));
+    for place in [&first, &second] {
+        assert!(place.holds("acme/app", &amd64).await && place.holds("acme/app", &arm64).await);
+        assert_eq!(Some(place.client.get_manifest("acme/app", "1").await.unwrap().digest), ran.output("digest"));
+    }
+}
