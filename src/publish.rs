@@ -14,10 +14,10 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::future::{join_all, try_join_all};
 use futures_util::stream::FuturesUnordered;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
-use tracing::info;
+use tracing::{debug, info};
 
 /// How long a registry may take to see the children that it just showed us.
 const LAG: Duration = Duration::from_secs(60);
@@ -69,6 +69,29 @@ pub fn refuse_without_permission(registry: &Registry, plan: &Plan, surroundings:
     Ok(())
 }
 
+/// Tests before a wait whether all targets may be pushed to, so that nobody waits half an hour to learn of a denial: an
+/// upload is opened, and cancelled. Other trouble than a denial may be over when the wait is.
+pub async fn preflight(registry: &Registry, plan: &Plan, surroundings: &Surroundings<'_>) -> Result<(), Error> {
+    refuse_without_permission(registry, plan, surroundings)?;
+    if plan.dry_run {
+        return Ok(());
+    }
+    let homes: BTreeMap<&Repository, &Reference> = plan.targets.iter().rev().map(|tag| (&tag.repository, tag)).collect();
+    let tests = homes.into_iter().map(|(repository, tag)| async move {
+        match registry.may_push(repository).await {
+            Err(error) if error.is_denial() => {
+                Err(failure(registry, &error, &format!("push to {tag}"), Access::Push, surroundings))
+            }
+            Err(error) => {
+                debug!("whether {repository} may be pushed to is not known: {error}");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    });
+    try_join_all(tests).await.map(|_: Vec<()>| ())
+}
+
 /// A list on its way into registries.
 #[derive(Debug, Clone, Copy)]
 pub struct Publishing<'a> {
@@ -88,9 +111,11 @@ impl Publishing<'_> {
         failure(self.registry, error, what, access, self.surroundings)
     }
 
-    /// Pushes, with patience for a registry that does not see yet what it showed us a moment ago.
+    /// Pushes, with patience for a registry that does not see yet what it showed us a moment ago: the `parts` that the
+    /// manifest names.
     pub async fn put(
         &self,
+        parts: &str,
         reference: &Reference,
         media_type: &str,
         bytes: &Bytes,
@@ -108,7 +133,7 @@ impl Publishing<'_> {
             if started.elapsed() + pause > patience {
                 return settled;
             }
-            info!("push     {reference}: the registry does not see all of it yet, trying again");
+            info!("push     {reference}: the registry does not see all {parts} yet, trying again");
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_LAG_PAUSE);
         }
@@ -163,7 +188,7 @@ impl Publication<'_> {
 
     async fn put(&self, place: &Reference, deed: Deed, why: &str) -> Result<(), registry::Error> {
         let Composed { media_type, bytes, digest, .. } = self.composed;
-        self.to.put(place, media_type, bytes, digest).await?;
+        self.to.put("images", place, media_type, bytes, digest).await?;
         self.to.progress.wrote(Write { deed, place: place.to_string(), digest: digest.clone(), why: why.to_owned() });
         Ok(())
     }

@@ -167,7 +167,7 @@ impl Transfer<'_> {
         let reason = name(child);
         let blobs = image.layers.iter().chain([&image.config]).filter(|blob| !media_type::is_foreign_layer(&blob.media_type));
         try_join_all(blobs.map(|blob| self.blob(blob, from, &reason))).await?;
-        let pushed = self.to.put(&place, &manifest.media_type, &manifest.bytes, &manifest.digest).await;
+        let pushed = self.to.put("blobs", &place, &manifest.media_type, &manifest.bytes, &manifest.digest).await;
         pushed.map_err(|error| self.to.failed(&error, &format!("push {place}"), Access::Push))?;
         self.count(|copied| copied.images += 1);
         self.to.progress.wrote(Write {

@@ -225,12 +225,12 @@ impl Auth {
             let mut scopes = extra.clone();
             scopes.extend(mounted_from.iter().map(|from| format!("repository:{}:pull", from.path())));
             let mut asked = server.token("pull,push", &scopes, login).await;
-            if scopes.len() > extra.len() && asked.as_ref().is_err_and(is_denial) {
+            if !scopes.is_empty() && asked.as_ref().is_err_and(Error::is_denial) {
                 // Some servers refuse all for one scope too many; what cannot be mounted can be uploaded.
-                asked = server.token("pull,push", extra, login).await;
+                asked = server.token("pull,push", &BTreeSet::new(), login).await;
             }
             match asked {
-                Err(error) if is_denial(&error) => denied = Some(error),
+                Err(error) if error.is_denial() => denied = Some(error),
                 settled => return settled,
             }
         }
@@ -242,10 +242,6 @@ impl Auth {
         }
         result
     }
-}
-
-pub(super) fn is_denial(error: &Error) -> bool {
-    matches!(error.kind, Kind::Denied | Kind::BadCredentials | Kind::NoLogin)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

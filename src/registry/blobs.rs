@@ -7,7 +7,7 @@ use super::address;
 use super::error::{Error, Kind};
 use super::stream::{Poured, Source, pour};
 use super::transport::{Answer, Broken, Exchange, WHOLE_REQUEST};
-use super::{Call, Failed, Registry, auth, retry};
+use super::{Call, Failed, Registry, retry};
 use crate::oci::{Descriptor, Repository};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, stream};
@@ -130,7 +130,7 @@ impl Registry {
         match self.call(call).await {
             Ok(_) => Ok(true),
             // ECR Public denies it to everybody; some know no HEAD.
-            Err(error) if matches!(error.status, Some(400..=499)) || auth::is_denial(&error) => Ok(false),
+            Err(error) if matches!(error.status, Some(400..=499)) || error.is_denial() => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -158,13 +158,19 @@ impl Registry {
         Ok(location)
     }
 
-    /// As good as it goes: a registry forgets uploads by itself.
+    /// As good as it goes: a registry forgets uploads by itself. Distribution wants a right to delete for this, which is
+    /// not worth a token.
     async fn cancel(&self, repository: &Repository, location: &Url) {
         let rest = name_of(location);
         let mut call = Call::new(Method::DELETE, repository, &rest);
         call.location = Some(location);
         call.has_place = true;
-        if let Err(error) = self.call(call).await {
+        let wire = self.wire(&call);
+        let cancelled = match self.auth.permit(wire, repository).await {
+            Ok(permit) => self.converse(&call, wire, Some(permit)).await.map(|_| ()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = cancelled {
             debug!("an upload could not be cancelled: {error}");
         }
     }

@@ -82,6 +82,11 @@ impl Error {
         matches!(self.kind, Kind::NotFound)
     }
 
+    /// Whether it is about who asks.
+    pub fn is_denial(&self) -> bool {
+        matches!(self.kind, Kind::Denied | Kind::BadCredentials | Kind::NoLogin)
+    }
+
     /// The code that the registry gave, or nothing.
     pub fn code(&self) -> &str {
         self.said.as_ref().map_or("", |said| &said.code)

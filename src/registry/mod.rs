@@ -226,11 +226,10 @@ impl Registry {
 
     /// Sends a call with the right login until it is settled; answers below 300 are good.
     async fn call(&self, call: Call<'_>) -> Result<(Answer, Failed), Error> {
-        let (deadline, has_place) = (call.deadline, call.has_place);
-        let wire = Wire { transport: &self.transport, attempts: &self.attempts, deadline, has_place };
+        let wire = self.wire(&call);
         let refused = match self.converse(&call, wire, None).await {
             // Only reads: what may be written is for the login that was meant for it.
-            Err(error) if matches!(call.method, Method::GET | Method::HEAD) && auth::is_denial(&error) => error,
+            Err(error) if matches!(call.method, Method::GET | Method::HEAD) && error.is_denial() => error,
             settled => return settled,
         };
         // A login that nobody asked for may be worse than none. Only when none opens the door it is given up: a registry
@@ -246,6 +245,11 @@ impl Registry {
             Err(error) if error.may_be_missing() => Err(error),
             Err(_) => Err(refused),
         }
+    }
+
+    fn wire(&self, call: &Call<'_>) -> Wire<'_> {
+        let (deadline, has_place) = (call.deadline, call.has_place);
+        Wire { transport: &self.transport, attempts: &self.attempts, deadline, has_place }
     }
 
     /// Until there is an answer that logging in does not change. `fixed`: what to send, whatever is asked for.

@@ -18,7 +18,9 @@ use crate::report::story;
 use futures_util::future::{join_all, try_join_all};
 pub(crate) use learn::plain_entry;
 use pauses::Pauses;
+use std::future::pending;
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tracing::{info, warn};
 
@@ -84,10 +86,12 @@ pub async fn sources(
     progress: &Progress,
 ) -> Result<Resolved, Error> {
     let started = Instant::now();
-    let wait = Wait { registry, plan, surroundings, progress, started, deadline: started + plan.wait };
+    let somebody_waits = Notify::new();
+    let wait = Wait { registry, plan, surroundings, progress, started, deadline: started + plan.wait, somebody_waits };
     let all = try_join_all(plan.sources.iter().map(|source| wait.source(source)));
     let outcomes = tokio::select! {
         outcomes = all => outcomes?,
+        error = wait.refused() => return Err(error),
         () = wait.tell() => Vec::new(),
     };
     let (mut arrived, mut after, mut absent) = (Vec::new(), Vec::new(), Vec::new());
@@ -136,6 +140,7 @@ struct Wait<'a> {
     progress: &'a Progress,
     started: Instant,
     deadline: Instant,
+    somebody_waits: Notify,
 }
 
 type Outcome = Result<(Arrived, Option<Duration>), Absent>;
@@ -159,8 +164,8 @@ impl Wait<'_> {
                 return Ok(Err(Absent { source: source.clone(), why }));
             }
             if first {
-                publish::refuse_without_permission(self.registry, self.plan, self.surroundings)?;
                 self.progress.waits_for(&source.name);
+                self.somebody_waits.notify_one();
             }
             let state = why.state();
             if told.as_ref() != Some(&state) {
@@ -251,6 +256,15 @@ impl Wait<'_> {
         let mut error = self.error(error, &source.name);
         error.details.push("some registries answer so for an image that is not there yet".to_owned());
         Err(error)
+    }
+
+    /// Ends when something has to be waited for and there is no use in that, because the targets may not be pushed to.
+    async fn refused(&self) -> Error {
+        self.somebody_waits.notified().await;
+        match publish::preflight(self.registry, self.plan, self.surroundings).await {
+            Ok(()) => pending().await,
+            Err(error) => error,
+        }
     }
 
     /// Tells once a minute what is waited for; never ends.

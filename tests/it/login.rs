@@ -2,6 +2,7 @@
 
 use crate::support::background::until;
 use crate::support::client::Client;
+use crate::support::clock::Entry;
 use crate::support::liar::{Liar, answer};
 use crate::support::pair::{Pair, REPO, manifest};
 use crate::support::proxy::FaultProxy;
@@ -44,6 +45,12 @@ async fn with_tokens(tokens: Builder) -> (TokenServer, Pair) {
     let scene = of_tokens(&tokens).await;
     scene.push_arm64().await;
     (tokens, scene)
+}
+
+/// The requests whose token was refused. The test of pushing before a wait cleans up as far as it may: here it may not.
+fn refused(scene: &Pair) -> Vec<Entry> {
+    let refused = |entry: &Entry| entry.status == 401 && entry.authorization.is_some() && entry.method != "DELETE";
+    scene.proxy.log().into_iter().filter(refused).collect()
 }
 
 fn login(step: Step) -> Step {
@@ -332,8 +339,7 @@ async fn a_token_that_lives_two_seconds_outlives_a_wait() {
     until("the fourth token", || async { tokens.requests().len() >= 4 }).await;
     scene.push_arm64().await;
     running.wait().await.ok();
-    let refused: Vec<_> =
-        scene.proxy.log().into_iter().filter(|entry| entry.status == 401 && entry.authorization.is_some()).collect();
+    let refused = refused(&scene);
     assert!(refused.is_empty(), "renewed before it expires: {}", scene.proxy.log_text());
     assert!(scene.digest("1").await.is_some());
 }
@@ -349,7 +355,7 @@ async fn a_token_that_is_revoked_early_is_renewed_silently() {
     until("the second token", || async { tokens.requests().len() == 2 }).await;
     scene.push_arm64().await;
     let ran = running.wait().await.ok();
-    let refused = scene.proxy.log().into_iter().filter(|entry| entry.status == 401 && entry.authorization.is_some()).count();
+    let refused = refused(&scene).len();
     assert_eq!((refused, tokens.requests().len()), (1, 2), "{}", scene.proxy.log_text());
     assert!(!ran.stdout.contains("401") && !ran.stdout.contains("denied"), "nobody needs to hear of it: {}", ran.stdout);
 }

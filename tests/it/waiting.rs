@@ -55,7 +55,9 @@ async fn a_missing_image_is_named_and_nothing_moves() {
     assert!(ran.elapsed >= Duration::from_secs(1) && ran.elapsed < Duration::from_millis(2500), "{:?}", ran.elapsed);
     assert_eq!((ran.raw_output_file().unwrap(), ran.summary()), (String::new(), String::new()), "no output at all");
     assert_eq!(scene.client.tags(REPO).await, ["amd64"]);
-    assert_eq!((scene.proxy.count("PUT", "*"), scene.proxy.count("POST", "*")), (0, 0));
+    // Whether pushing is allowed was tested, and nothing of that is left.
+    let counts = ["PUT", "POST", "DELETE"].map(|method| scene.proxy.count(method, "*"));
+    assert_eq!(counts, [0, 1, 1], "{}", scene.proxy.log_text());
     assert_eq!(ran.commands().iter().filter(|command| command.name == "error").count(), 1);
 }
 
@@ -240,4 +242,47 @@ async fn a_wrong_image_ends_the_wait_at_once() {
     let ran = scene.step().run().await.fails(5);
     assert!(ran.elapsed < Duration::from_secs(1), "{:?}", ran.elapsed);
     assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
+}
+
+#[tokio::test]
+async fn a_push_that_is_denied_is_known_before_the_first_pause_is_over() {
+    let uploads = format!("/v2/{REPO}/blobs/uploads/");
+    for status in [401, 403] {
+        let scene = Pair::waiting().await;
+        scene.proxy.rule(Rule::on("POST", &uploads).then(Fault::Status(status).error("DENIED", "read only")));
+        let ran = scene.step().input("wait-interval", "30s").run().await.fails(6);
+        assert!(ran.elapsed < Duration::from_secs(1), "{status}: {:?}", ran.elapsed);
+        assert!(ran.stdout.contains(&format!("cannot push to {}", scene.name("1"))), "{status}: {}", ran.stdout);
+        assert!(ran.stdout.contains("read only"), "{status}: {}", ran.stdout);
+        assert_eq!(scene.client.tags(REPO).await, ["amd64"]);
+    }
+}
+
+/// Every repository is tested once; what is no denial may be over when the wait is.
+#[tokio::test]
+async fn a_test_of_pushing_that_tells_nothing_does_not_end_the_wait() {
+    for status in [404, 405, 500] {
+        let scene = Pair::waiting().await;
+        scene.proxy.rule(Rule::on("POST", "*/blobs/uploads/").then(Fault::Status(status)));
+        scene.proxy.rule(Rule::on("DELETE", "*").then(Fault::Status(405)).optional());
+        let looks = scene.proxy.gate("HEAD", &manifest("arm64"));
+        let tags = format!("{}\n{}", scene.name("1"), scene.name("1.2"));
+        let running = scene.step().input("tags", &tags).input("wait-interval", "100ms").spawn().await;
+        looks.wait_for_answers(2).await;
+        scene.push_arm64().await;
+        running.wait().await.ok();
+        if status < 500 {
+            assert_eq!(scene.proxy.count("POST", "*"), 1, "once for a repository: {}", scene.proxy.log_text());
+        }
+    }
+}
+
+#[tokio::test]
+async fn pushing_is_not_tested_where_nothing_is_waited_for_or_written() {
+    let scene = Pair::open().await;
+    scene.step().run().await.ok();
+    let waiting = Pair::waiting().await;
+    waiting.step().input("wait", "0").run().await.fails(3);
+    waiting.step().input("wait", "1s").input("dry-run", "true").run().await.fails(3);
+    assert_eq!((scene.proxy.count("POST", "*"), waiting.proxy.count("POST", "*")), (0, 0));
 }

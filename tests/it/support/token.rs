@@ -46,6 +46,8 @@ pub struct Settings {
     pub lifetime: i64,
     /// What happens to `push`.
     pub push: Push,
+    /// More scopes than this are answered with 403.
+    pub most_scopes: usize,
     /// POST is answered with 405.
     pub get_only: bool,
     /// The token is named `access_token` instead of `token`.
@@ -162,6 +164,7 @@ impl TokenServer {
             expires_in: Some(300),
             lifetime: 300,
             push: Push::Granted,
+            most_scopes: usize::MAX,
             get_only: false,
             access_token_only: false,
         })
@@ -278,6 +281,9 @@ fn decide(settings: &Settings, signer: &Signer, request: &Request, seen: &mut To
     let Ok(who) = who else {
         return refuse(401, "UNAUTHORIZED", "incorrect username or password");
     };
+    if seen.scopes.len() > settings.most_scopes {
+        return refuse(403, "DENIED", "too many scopes");
+    }
     let mut access: Vec<Access> = seen.scopes.iter().filter_map(|s| Access::parse(s)).collect();
     let only_pull = who.is_empty() || settings.readers.contains(&who);
     let wants_push = access.iter().any(|a| a.actions.iter().any(|action| action != "pull"));

@@ -1,10 +1,14 @@
 //! Into another repository of the same registry.
 
 use super::{Place, report, step, tags_last, writes};
+use crate::support::client::Client;
 use crate::support::images::Image;
 use crate::support::indexes::BuiltIndex;
+use crate::support::proxy::FaultProxy;
+use crate::support::registry::Registry;
 use crate::support::rules::{Fault, Rule};
 use crate::support::skopeo;
+use crate::support::token::TokenServer;
 use std::time::Duration;
 
 const PLATFORMS: [&str; 8] =
@@ -122,4 +126,36 @@ async fn what_may_not_be_pushed_moves_no_tag() {
     assert!(ran.stdout.contains("cannot push") && ran.stdout.contains("read only"), "{}", ran.stdout);
     assert!(place.client.tags("acme/app").await.is_empty());
     assert!(writes(&ran).is_empty());
+}
+
+/// To mount, a token must be good for both repositories; a server that grants one alone costs uploads, not the list.
+#[tokio::test]
+async fn the_token_is_for_mounting_too() {
+    for (most_scopes, how) in [(usize::MAX, "2 blobs mounted"), (1, "2 blobs uploaded")] {
+        let tokens = TokenServer::new().user("ci", "correct-horse").anonymous_pull(false).start().await;
+        tokens.change(|settings| settings.most_scopes = most_scopes);
+        let registry = Registry::token(&tokens).await;
+        let all = "repository:acme/build:pull,push repository:acme/app:pull,push";
+        let client = Client::new(&registry.host()).bearer(&tokens.mint(all));
+        let proxy = FaultProxy::before(&registry).await;
+        let place = Place { registry, client, proxy };
+        let image = Image::oci("linux/amd64");
+        image.push(&place.client, "acme/build", "a").await;
+        let ran = step(&place.name("acme/app:1"), &place.name("acme/build:a"))
+            .input("username", "ci")
+            .input("password", "correct-horse")
+            .run()
+            .await
+            .ok();
+        assert!(ran.stdout.contains(how), "{}", ran.stdout);
+        assert!(place.holds("acme/app", &image).await);
+        let scopes: Vec<Vec<String>> = tokens.requests().into_iter().map(|request| request.scopes).collect();
+        assert!(
+            scopes.iter().any(|scopes| *scopes == ["repository:acme/app:pull,push", "repository:acme/build:pull"]),
+            "{scopes:?}"
+        );
+        if most_scopes == usize::MAX {
+            assert_eq!(scopes.len(), 2, "one token for each repository: {scopes:?}");
+        }
+    }
 }
