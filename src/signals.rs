@@ -1,7 +1,8 @@
-//! SIGINT and SIGTERM, also as PID 1, where nothing is handled by default.
+//! SIGINT, SIGTERM and SIGHUP, also as PID 1, where nothing is handled by default.
 
 use crate::error::{Error, Exit};
 use crate::progress::Progress;
+use std::fs;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Which signal ended the run.
@@ -11,6 +12,8 @@ pub enum Stopped {
     Interrupted,
     /// SIGTERM.
     Terminated,
+    /// SIGHUP: the terminal or the connection behind it is gone. For a run that is the same as SIGTERM.
+    HungUp,
 }
 
 impl Stopped {
@@ -24,16 +27,18 @@ impl Stopped {
         let (exit, name) = match self {
             Self::Interrupted => (Exit::Interrupted, "SIGINT"),
             Self::Terminated => (Exit::Terminated, "SIGTERM"),
+            Self::HungUp => (Exit::Terminated, "SIGHUP"),
         };
         Error::new(exit, format!("stopped by {name}: {left_undone}"))
     }
 }
 
-/// Waits for the first of both signals.
+/// Waits for the first of these signals. Later ones change nothing: the run is ending already.
 pub async fn stopped() -> Stopped {
     tokio::select! {
         () = received(SignalKind::interrupt()) => Stopped::Interrupted,
         () = received(SignalKind::terminate()) => Stopped::Terminated,
+        () = received(SignalKind::hangup()), if !hangups_are_ignored() => Stopped::HungUp,
     }
 }
 
@@ -45,4 +50,12 @@ async fn received(kind: SignalKind) {
         }
         Err(_) => std::future::pending().await,
     }
+}
+
+/// Whether who started us wants it to outlive its terminal: `nohup` does it so. Listening would undo that.
+fn hangups_are_ignored() -> bool {
+    // Linux shows it as a mask; SIGHUP, the first signal, is its lowest bit.
+    let mask = fs::read_to_string("/proc/self/status").ok();
+    let ignored = mask.as_deref().and_then(|status| status.lines().find_map(|line| line.strip_prefix("SigIgn:")));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }

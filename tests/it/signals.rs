@@ -1,11 +1,11 @@
-//! SIGINT and SIGTERM: a quick end, and one line that says what was left undone.
+//! SIGINT, SIGTERM and SIGHUP: a quick end, and one line that says what was left undone.
 
 use crate::support::pair::{Pair, REPO, manifest};
 use crate::support::rules::{Fault, Rule};
 use crate::support::running::{Ran, Running};
 use std::time::{Duration, Instant};
 
-const SIGNALS: [(&str, i32); 2] = [("TERM", 143), ("INT", 130)];
+const SIGNALS: [(&str, i32); 3] = [("TERM", 143), ("INT", 130), ("HUP", 143)];
 
 async fn stop(running: Running, signal: &str, status: i32) -> Ran {
     let start = Instant::now();
@@ -81,4 +81,34 @@ async fn while_a_registry_asks_for_a_pause_nothing_is_moved() {
     let ran = stop(running, "TERM", 143).await;
     assert!(ran.stdout.contains("no tag was moved"), "{}", ran.stdout);
     assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
+}
+
+#[tokio::test]
+async fn a_second_signal_changes_nothing() {
+    for signals in [["TERM", "INT"], ["INT", "TERM"], ["TERM", "TERM"], ["HUP", "INT"]] {
+        let scene = Pair::open().await;
+        scene.proxy.rule(Rule::on("PUT", &manifest("1")).then(Fault::Hang));
+        let push = scene.proxy.gate("PUT", &manifest("1"));
+        let running = scene.step().spawn().await;
+        push.wait_for_hits(1).await;
+        running.signals(&signals).await;
+        let ran = running.wait().await;
+        // Which of two that come at once is seen first is nobody's promise; that one of them ends it properly is.
+        assert!([130, 143].contains(&ran.status), "{signals:?}: {}", ran.everything());
+        assert_eq!(ran.stdout.lines().filter(|line| line.starts_with("error: stopped by SIG")).count(), 1, "{}", ran.stdout);
+        assert_eq!(ran.raw_output_file().as_deref(), Some(""), "{signals:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_hangup_that_was_to_be_ignored_is_ignored() {
+    let scene = Pair::waiting().await;
+    let step = scene.step().input("wait-interval", "100ms");
+    // As `nohup` does it.
+    let ignoring = step.args(["-c", "trap '' HUP; exec \"$0\"", env!("CARGO_BIN_EXE_manifest-action")]);
+    let running = ignoring.spawn_program(std::path::Path::new("/bin/sh")).await;
+    running.wait_for_line("looking again").await;
+    running.signal("HUP").await;
+    scene.push_arm64().await;
+    running.wait().await.ok();
 }

@@ -80,8 +80,14 @@ impl Running {
 
     /// Sends a signal by name: `TERM`, `INT`, `HUP`, `KILL`…
     pub async fn signal(&self, name: &str) {
+        self.signals(&[name]).await;
+    }
+
+    /// Sends several, one right after the other.
+    pub async fn signals(&self, names: &[&str]) {
         // The shell's own `kill`, which needs no package.
-        let script = format!("kill -{name} {}", self.pid);
+        let kills: Vec<String> = names.iter().map(|name| format!("kill -{name} {}", self.pid)).collect();
+        let script = kills.join(" && ");
         let done = tokio::process::Command::new("/bin/sh").args(["-c", &script]).status().await.expect("a shell");
         assert!(done.success(), "{script} failed: the process is gone?\n{}", self.so_far());
     }
