@@ -54,6 +54,8 @@ pub fn for_registry(error: &Error, access: Access, surroundings: &Surroundings<'
             format!("is the registry running? In a container, {host} is the container itself: use the host network or the service's name")
         }
         (Kind::Unreachable(_) | Kind::Timeout, _) => format!("check that this job can reach {host}: firewall, proxy (HTTPS_PROXY, NO_PROXY), port"),
+        (Kind::Truncated(_), _) => "something between the registry and this job cuts answers off: check proxies and limits".to_owned(),
+        (Kind::Proxy, _) => "put the login into the proxy's address, HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, or name the registry in NO_PROXY".to_owned(),
         (Kind::Tls(_), _) => {
             format!("give a private certificate authority by `ca-file`; a registry that speaks plain HTTP belongs into `insecure-registries`: {host}")
         }
@@ -104,6 +106,7 @@ mod tests {
             status,
             said: None,
             tries: 1,
+            spent: false,
             login: login.then(|| "input credentials".into()),
         }
     }
@@ -132,6 +135,8 @@ mod tests {
             (Kind::UnknownHost, "r.exmaple", None, true, Access::Pull, none, "spelling"),
             (Kind::Unreachable("refused".into()), "localhost:5000", None, true, Access::Pull, none, "container itself"),
             (Kind::Timeout, "r.example", None, true, Access::Pull, none, "firewall"),
+            (Kind::Truncated("eof".into()), "r.example", None, true, Access::Pull, none, "cuts answers off"),
+            (Kind::Proxy, "r.example", None, true, Access::Pull, none, "HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT"),
             (Kind::Tls("unknown issuer".into()), "r.example", None, true, Access::Pull, none, "ca-file"),
             (Kind::DigestMismatch(String::new()), "r.example", None, true, Access::Pull, none, "proxies"),
             (Kind::Rejected, "r.example", Some(409), true, Access::Push, none, "immutable"),

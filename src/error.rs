@@ -124,7 +124,9 @@ fn exit_of(kind: &registry::Kind) -> Exit {
         | Kind::Rejected
         | Kind::UnknownHost
         | Kind::Unreachable(_)
+        | Kind::Truncated(_)
         | Kind::Timeout
+        | Kind::Proxy
         | Kind::Tls(_) => Exit::Registry,
     }
 }

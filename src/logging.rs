@@ -12,8 +12,11 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Installs the log for this process.
+/// Installs the log for this process; in a process that has one already, that one is kept.
 pub fn init(console: Arc<Console>, level: Level) -> anyhow::Result<()> {
+    if tracing::dispatcher::has_been_set() {
+        return Ok(());
+    }
     let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level);
     tracing_subscriber::registry().with(ToConsole(console).with_filter(ours)).try_init()?;
     Ok(())

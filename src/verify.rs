@@ -36,7 +36,7 @@ async fn until_it_agrees(registry: &Registry, composed: &Composed, tag: &Referen
     let started = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {
-        let shown = shown(registry, tag, by_bytes).await;
+        let shown = shown(registry, tag, by_bytes, started + LAG).await;
         let doubt = match &shown {
             Ok(digest) if *digest == composed.digest => return Ok(()),
             Ok(digest) => format!("{tag} shows {digest}"),
@@ -51,10 +51,10 @@ async fn until_it_agrees(registry: &Registry, composed: &Composed, tag: &Referen
     }
 }
 
-async fn shown(registry: &Registry, tag: &Reference, by_bytes: bool) -> Result<Digest, registry::Error> {
+async fn shown(registry: &Registry, tag: &Reference, by_bytes: bool, deadline: Instant) -> Result<Digest, registry::Error> {
     if by_bytes {
         // The digest is of the bytes received, so equal digests are equal bytes.
-        return registry.manifest(tag, None).await.map(|manifest| manifest.digest);
+        return registry.manifest(tag, Some(deadline)).await.map(|manifest| manifest.digest);
     }
-    registry.look(tag, None).await.map(|head| head.digest)
+    registry.look(tag, Some(deadline)).await.map(|head| head.digest)
 }

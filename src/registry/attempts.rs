@@ -38,10 +38,14 @@ impl Errand<'_> {
             status: answer.map(|answer| answer.status),
             said: answer.and_then(|answer| Said::parse(&answer.body)),
             tries,
+            spent: false,
             login: self.login.map(str::to_owned),
         }
     }
 }
+
+/// What a try may take when the caller's time is up.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 /// Shared by all requests of a run.
 #[derive(Debug)]
@@ -107,23 +111,15 @@ impl Attempts {
         F: AsyncFn() -> Result<Answer, Broken>,
     {
         let mut tries = 0;
+        // Whether any try may have done what it should without our hearing of it.
+        let mut unclear = false;
         loop {
-            self.pace.turn(errand.host).await;
-            let started = Instant::now();
-            let result = {
-                // Never closed, so a permit always comes.
-                let _permit = if errand.has_place { None } else { self.under_way.acquire().await.ok() };
-                send().await
-            };
+            let (result, elapsed) = self.once(errand, &send).await;
             tries += 1;
-            log(errand, &result, started.elapsed());
-            if result.is_ok() {
-                self.pace.answered(errand.host);
-            }
-            let altered = match (&result, errand.expect) {
-                (Ok(answer), Some(expected)) if answer.status < 300 => !expected.matches(&answer.body),
-                _ => false,
-            };
+            log(errand, &result, elapsed);
+            let this_is_unclear = is_unclear(&result);
+            unclear |= this_is_unclear;
+            let altered = matches!(&result, Ok(answer) if is_altered(errand, answer, tries));
             let outcome = match &result {
                 Ok(_) if altered => Outcome::Altered,
                 Ok(answer) => {
@@ -132,48 +128,127 @@ impl Attempts {
                 Err(broken) => Outcome::Broken(broken),
             };
             let remaining = errand.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            match retry::decide(tries, outcome, fastrand::f64(), SystemTime::now(), remaining) {
-                Decision::Again { after, whole_host } if self.pace.may_repeat(errand.host) => {
-                    debug!("{} {}: again in {:.1} s", errand.host, errand.request, after.as_secs_f64());
+            let decision = retry::decide(tries, outcome, fastrand::f64(), SystemTime::now(), remaining);
+            let spent = match decision {
+                Decision::Again { after, whole_host, asked_for } => {
                     if whole_host {
-                        self.pace.pause(errand.host, Instant::now() + after);
-                    } else {
-                        tokio::time::sleep(after).await;
+                        self.pace.pause(errand.host, after);
                     }
-                    let unclear = !matches!(&result, Ok(answer) if answer.status < 500);
-                    if unclear
-                        && let Some(landed) = landed
-                        && landed().await
-                    {
-                        debug!("{} {}: it had landed", errand.host, errand.request);
-                        return Ok((None, tries));
+                    // A host that names the pause sets the pace itself; the budget is for our own guesses.
+                    if asked_for || self.pace.may_repeat(errand.host) {
+                        debug!("{} {}: again in {:.1} s", errand.host, errand.request, after.as_secs_f64());
+                        if !whole_host {
+                            tokio::time::sleep(after).await;
+                        }
+                        if this_is_unclear && has_landed(errand, landed).await {
+                            return Ok((None, tries));
+                        }
+                        continue;
                     }
+                    debug!("{} {}: not again, {} failed too often", errand.host, errand.request, errand.host);
+                    true
                 }
                 Decision::TooLongToWait(seconds) => {
                     return Err(errand.error(Kind::Throttled { retry_after: Some(seconds) }, tries, result.ok().as_ref()));
                 }
-                _ => {
-                    let answer = result.map_err(|broken| errand.error(kind_of(broken), tries, None))?;
-                    if altered {
-                        let actual = Digest::of(&answer.body);
-                        let what = format!(
-                            "the bytes received are not those of {} but of {actual}",
-                            errand.expect.map_or("", Digest::as_str)
-                        );
-                        return Err(errand.error(Kind::DigestMismatch(what), tries, None));
-                    }
-                    return Ok((Some(answer), tries));
-                }
+                Decision::GiveUp => false,
+            };
+            // A write that landed unseen may be refused when it is repeated: the tag is immutable, or moved on already.
+            if unclear && !matches!(&result, Ok(answer) if answer.status < 300) && has_landed(errand, landed).await {
+                return Ok((None, tries));
             }
+            let failed = |kind: Kind, answer: Option<&Answer>| Error { spent, ..errand.error(kind, tries, answer) };
+            let answer = result.map_err(|broken| failed(kind_of(broken), None))?;
+            if altered && errand.expect.is_some() {
+                let actual = Digest::of(&answer.body);
+                let expected = errand.expect.map_or("", Digest::as_str);
+                let what = format!("the bytes received are not those of {expected} but of {actual}");
+                return Err(failed(Kind::DigestMismatch(what), None));
+            }
+            if spent && answer.status >= 300 {
+                return Err(failed(kind_of_trouble(answer.status), Some(&answer)));
+            }
+            return Ok((Some(answer), tries));
         }
     }
+
+    /// One try, when the host may be asked, and not much longer than the caller is interested.
+    async fn once<F>(&self, errand: &Errand<'_>, send: &F) -> (Result<Answer, Broken>, Duration)
+    where
+        F: AsyncFn() -> Result<Answer, Broken>,
+    {
+        let (_turn, _permit) = loop {
+            if errand.has_place {
+                // To stand in line behind oneself would take for ever.
+                self.pace.pass(errand.host).await;
+                break (None, None);
+            }
+            let turn = Some(self.pace.turn(errand.host).await);
+            // Never closed, so a permit always comes.
+            let permit = self.under_way.acquire().await.ok();
+            // A pause may have been asked for while this one stood in line.
+            if !self.pace.is_paused(errand.host) {
+                break (turn, permit);
+            }
+        };
+        let started = Instant::now();
+        let result = match errand.deadline {
+            // A moment more: the last try is made when time is up, and a caller that watches the time itself says it better.
+            Some(deadline) => {
+                let end = deadline.max(started) + LAST_MOMENT;
+                tokio::time::timeout_at(end, send()).await.unwrap_or(Err(Broken::Timeout))
+            }
+            None => send().await,
+        };
+        if let Ok(answer) = &result {
+            self.pace.answered(errand.host, !matches!(answer.status, 429 | 500..));
+        }
+        (result, started.elapsed())
+    }
+}
+
+/// Whether the registry may have done what was asked though the answer does not say so.
+fn is_unclear(result: &Result<Answer, Broken>) -> bool {
+    // 408 and nginx's 499 tell of a request that was cut short somewhere.
+    !matches!(result, Ok(answer) if answer.status < 500 && !matches!(answer.status, 408 | 499))
+}
+
+async fn has_landed(errand: &Errand<'_>, landed: Option<Landed<'_>>) -> bool {
+    let Some(landed) = landed else { return false };
+    let landed = landed().await;
+    if landed {
+        debug!("{} {}: it had landed", errand.host, errand.request);
+    }
+    landed
+}
+
+/// Whether the bytes are not those that they should be. Where only a header says which these are, it is believed once: it
+/// may be wrong itself, and then stays so.
+fn is_altered(errand: &Errand<'_>, answer: &Answer, tries: u32) -> bool {
+    if answer.status >= 300 {
+        return false;
+    }
+    match errand.expect {
+        Some(expected) => !expected.matches(&answer.body),
+        None => {
+            let named = answer.header("docker-content-digest").parse::<Digest>();
+            tries == 1 && !answer.body.is_empty() && named.is_ok_and(|named| !named.matches(&answer.body))
+        }
+    }
+}
+
+/// The error of a status that would have been tried again.
+fn kind_of_trouble(status: u16) -> Kind {
+    if status == 429 { Kind::Throttled { retry_after: None } } else { Kind::Server }
 }
 
 fn kind_of(broken: Broken) -> Kind {
     match broken {
         Broken::UnknownHost => Kind::UnknownHost,
         Broken::Connection(why) => Kind::Unreachable(why),
+        Broken::Cut(why) => Kind::Truncated(why),
         Broken::Timeout => Kind::Timeout,
+        Broken::Proxy => Kind::Proxy,
         Broken::Tls(why) => Kind::Tls(why),
         Broken::TooLarge(limit) => Kind::TooLarge(format!("the answer is larger than the {limit} bytes that it may have")),
         Broken::Malformed(why) => Kind::Malformed(why),

@@ -23,6 +23,8 @@ pub struct Error {
     pub said: Option<Said>,
     /// How often it was tried.
     pub tries: u32,
+    /// Whether it was not tried again because its host failed too often already.
+    pub spent: bool,
     /// Where the login that was used comes from, if one was.
     pub login: Option<String>,
 }
@@ -60,8 +62,12 @@ pub enum Kind {
     UnknownHost,
     /// No connection, or it broke.
     Unreachable(String),
+    /// The answer broke off, again and again.
+    Truncated(String),
     /// No answer in time.
     Timeout,
+    /// The proxy on the way to the registry wants a login.
+    Proxy,
     /// TLS could not be set up.
     Tls(String),
     /// The bytes are not those of the digest.
@@ -117,7 +123,9 @@ impl Error {
             Kind::Rejected => "the registry refused".to_owned(),
             Kind::UnknownHost => "no such host".to_owned(),
             Kind::Unreachable(why) => format!("no connection: {why}"),
+            Kind::Truncated(why) => format!("the answer was truncated: {why}"),
             Kind::Timeout => "no answer in time".to_owned(),
+            Kind::Proxy => "the proxy on the way wants a login (407)".to_owned(),
             Kind::Tls(why) => format!("no trusted connection: {why}"),
             Kind::DigestMismatch(what)
             | Kind::TooLarge(what)
@@ -141,6 +149,9 @@ impl Error {
         }
         if self.tries > 1 {
             place = format!("{place}, tried {} times", self.tries);
+        }
+        if self.spent {
+            place = format!("{place}, and not again because {} failed too often", self.host);
         }
         place
     }

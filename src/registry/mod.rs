@@ -30,6 +30,7 @@ use futures_util::future::LocalBoxFuture;
 use reqwest::Method;
 use reqwest::header::HeaderName;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::Duration;
 use token::Wire;
 use tokio::time::Instant;
 use transport::{Answer, Broken, Exchange, Transport};
@@ -37,6 +38,8 @@ use url::Url;
 
 /// Configs are small; one that is not is no image that we can judge.
 const LARGEST_CONFIG: u64 = 4 << 20;
+/// How long it is looked whether a push with an unclear outcome has landed, before it is repeated.
+const LOOK_FOR_A_PUSH: Duration = Duration::from_secs(30);
 
 /// Repositories that will be pushed to, each with those from which its blobs may be mounted.
 pub type Writable = BTreeMap<Repository, BTreeSet<Repository>>;
@@ -166,8 +169,9 @@ impl Registry {
                     return Ok(Head { digest, media_type: media_type::without_parameters(answer.header("content-type")) });
                 }
             }
-            // A HEAD that is not allowed; or one that was refused and, having no body, does not say why.
-            Err(error) if matches!(error.status, Some(400..=499)) && !matches!(error.status, Some(401 | 404 | 429)) => {}
+            // A HEAD that is not allowed; one that was refused and, having no body, does not say why; or one that a cache
+            // answers with "not modified", though nobody told it what we have.
+            Err(error) if matches!(error.status, Some(304 | 400..=499)) && !matches!(error.status, Some(401 | 404 | 429)) => {}
             Err(error) => return Err(error),
         }
         let manifest = self.manifest(reference, deadline).await?;
@@ -205,12 +209,8 @@ impl Registry {
     ) -> Result<(), Error> {
         let rest = format!("manifests/{}", reference.selector());
         let landed = || {
-            async {
-                let look = Call::new(Method::HEAD, &reference.repository, &rest);
-                let answer = Box::pin(self.call(look)).await;
-                answer.is_ok_and(|(answer, _)| answer.header("docker-content-digest") == digest.as_str())
-            }
-            .boxed_local()
+            async { self.look(reference, Some(Instant::now() + LOOK_FOR_A_PUSH)).await.is_ok_and(|head| head.digest == *digest) }
+                .boxed_local()
         };
         let mut call = Call::new(Method::PUT, &reference.repository, &rest);
         call.body = Some((media_type, bytes.clone()));

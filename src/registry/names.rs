@@ -2,7 +2,8 @@
 
 use super::address;
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::LookupIpStrategy;
+use hickory_resolver::config::{LookupIpStrategy, ResolverConfig};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
@@ -11,6 +12,8 @@ use std::sync::{Arc, OnceLock};
 #[derive(Debug, Clone)]
 pub(super) struct Names {
     guarded: bool,
+    /// The system's, unless a test has its own.
+    servers: Option<ResolverConfig>,
     // Built at the first look-up: most runs in tests and on loopback need none.
     resolver: Arc<OnceLock<TokioResolver>>,
 }
@@ -32,12 +35,12 @@ pub(super) enum NameError {
 impl Names {
     /// Any address will do: the user named the host.
     pub(super) fn any() -> Self {
-        Self { guarded: false, resolver: Arc::default() }
+        Self { guarded: false, servers: None, resolver: Arc::default() }
     }
 
     /// Addresses obey the address rule: a server named the host.
     pub(super) fn guarded() -> Self {
-        Self { guarded: true, resolver: Arc::default() }
+        Self { guarded: true, servers: None, resolver: Arc::default() }
     }
 
     async fn look_up(self, name: String) -> Result<Vec<IpAddr>, NameError> {
@@ -67,7 +70,10 @@ impl Names {
     fn resolver(&self) -> Result<&TokioResolver, NameError> {
         if self.resolver.get().is_none() {
             let failed = |error: &dyn std::fmt::Display| NameError::Failed(error.to_string());
-            let mut builder = TokioResolver::builder_tokio().map_err(|error| failed(&error))?;
+            let mut builder = match &self.servers {
+                None => TokioResolver::builder_tokio().map_err(|error| failed(&error))?,
+                Some(servers) => TokioResolver::builder_with_config(servers.clone(), TokioRuntimeProvider::default()),
+            };
             builder.options_mut().ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
             let built = builder.build().map_err(|error| failed(&error))?;
             // Two tasks may build it at once; either one serves.
@@ -85,5 +91,84 @@ impl Resolve for Names {
             let addresses: Addrs = Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0)));
             Ok(addresses)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hickory_resolver::config::{ConnectionConfig, NameServerConfig};
+    use std::net::UdpSocket;
+    use std::time::Duration;
+
+    /// What a name server says (RFC 1035 section 4.1.1: RCODE), and after how long.
+    #[derive(Clone, Copy)]
+    struct Says {
+        code: u8,
+        address: Option<[u8; 4]>,
+        after: Duration,
+    }
+
+    const AT_ONCE: Says = Says { code: 0, address: None, after: Duration::ZERO };
+
+    /// A resolver whose only name server says this to every question about IPv4, and that there is nothing for IPv6.
+    fn asking(says: Says, guarded: bool) -> Names {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        // Ends with the test's process.
+        std::thread::spawn(move || {
+            let mut question = [0; 512];
+            while let Ok((length, from)) = socket.recv_from(&mut question) {
+                let end = 12 + question[12..length].iter().position(|byte| *byte == 0).unwrap() + 5;
+                let is_v4 = question[end - 3] == 1;
+                let found = says.address.filter(|_| is_v4);
+                let mut answer = question[..end].to_vec();
+                // A response, recursion available; the question again, and no other record than that below.
+                answer[2..4].copy_from_slice(&[0x81, 0x80 | says.code]);
+                answer[6..12].copy_from_slice(&[0, u8::from(found.is_some()), 0, 0, 0, 0]);
+                if let Some(found) = found {
+                    answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
+                    answer.extend(found);
+                }
+                std::thread::sleep(says.after);
+                let _ = socket.send_to(&answer, from);
+            }
+        });
+        let mut connection = ConnectionConfig::udp();
+        connection.port = address.port();
+        let servers = NameServerConfig::new(address.ip(), true, vec![connection]);
+        let servers = ResolverConfig::from_parts(None, Vec::new(), vec![servers]);
+        Names { guarded, servers: Some(servers), resolver: Arc::default() }
+    }
+
+    async fn look_up(says: Says, guarded: bool) -> Result<Vec<IpAddr>, NameError> {
+        asking(says, guarded).look_up("registry.test".to_owned()).await
+    }
+
+    #[tokio::test]
+    async fn what_a_name_server_says_is_told_apart() {
+        const NXDOMAIN: u8 = 3;
+        let no_name = look_up(Says { code: NXDOMAIN, ..AT_ONCE }, false).await;
+        assert!(matches!(no_name, Err(NameError::Unknown)), "{no_name:?}");
+        let no_address = look_up(AT_ONCE, false).await;
+        assert!(matches!(no_address, Err(NameError::Unknown)), "{no_address:?}");
+        // The name may well be right: trying again may help, and "no such host" would be wrong.
+        for code in [2, 5] {
+            let failed = look_up(Says { code, ..AT_ONCE }, false).await;
+            assert!(matches!(failed, Err(NameError::Failed(_))), "{code}: {failed:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_slow_name_server_is_waited_for() {
+        let slow = Says { address: Some([192, 0, 2, 7]), after: Duration::from_millis(300), ..AT_ONCE };
+        assert_eq!(look_up(slow, false).await.unwrap(), [IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7))]);
+    }
+
+    #[tokio::test]
+    async fn a_name_that_a_server_gave_us_must_not_lead_home() {
+        let home = Says { address: Some([127, 0, 0, 1]), ..AT_ONCE };
+        assert!(matches!(look_up(home, true).await, Err(NameError::Forbidden(_))));
+        assert!(look_up(home, false).await.is_ok());
     }
 }

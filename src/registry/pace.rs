@@ -1,65 +1,145 @@
-//! How hard a host is asked: pauses that it asked for, shared by all tasks, and a budget of repetitions.
+//! How hard a host is asked: pauses that it asked for, shared by all tasks; less at once after it said "too many"; and a
+//! budget of repetitions.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use tokio::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
 
-/// Repetitions that every host is granted, beside one for every five requests: enough for a bad minute, too few for
-/// a storm.
+/// Repetitions that every host is granted in a minute, beside one for every five requests: enough for a bad minute, too few
+/// for a storm. By the minute, so that an outage during a long wait does not use up what the push needs.
 const GRANTED: u32 = 10;
 const REQUESTS_PER_REPETITION: u32 = 5;
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// The pace of every host that was asked.
 #[derive(Debug, Default)]
 pub(super) struct Pace(Mutex<HashMap<String, Host>>);
 
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default)]
 struct Host {
     requests: u32,
     repetitions: u32,
+    minute_began: Option<Instant>,
     paused_until: Option<Instant>,
     answered: bool,
+    under_way: usize,
+    /// How many may be under way, once the host has said that there are too many.
+    room: Option<usize>,
+    good_in_a_row: usize,
+    freed: Arc<Notify>,
+}
+
+impl Host {
+    fn pause(&self) -> Option<Instant> {
+        self.paused_until.filter(|until| *until > Instant::now())
+    }
+
+    fn in_this_minute(&mut self) -> &mut Self {
+        let now = Instant::now();
+        if self.minute_began.is_none_or(|began| now.duration_since(began) >= MINUTE) {
+            (self.minute_began, self.requests, self.repetitions) = (Some(now), 0, 0);
+        }
+        self
+    }
+}
+
+/// The right to ask a host one thing, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
+    pace: &'a Pace,
+    host: &'a str,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.pace.with(self.host, |host| {
+            host.under_way -= 1;
+            host.freed.notify_waiters();
+        });
+    }
 }
 
 impl Pace {
     /// Counts a request and waits until the host may be asked.
-    pub(super) async fn turn(&self, host: &str) {
-        let until = {
-            let mut hosts = self.lock();
-            let entry = hosts.entry(host.to_owned()).or_default();
-            entry.requests += 1;
-            entry.paused_until
-        };
-        if let Some(until) = until {
-            tokio::time::sleep_until(until).await;
+    pub(super) async fn turn<'a>(&'a self, host: &'a str) -> Turn<'a> {
+        loop {
+            let freed = self.with(host, |entry| Arc::clone(&entry.freed));
+            // Made before looking, so that nothing that is freed in between is missed.
+            let freed = freed.notified();
+            let pause = self.with(host, |entry| {
+                let pause = entry.pause();
+                let free = pause.is_none() && entry.room.is_none_or(|room| entry.under_way < room);
+                if free {
+                    entry.in_this_minute().requests += 1;
+                    entry.under_way += 1;
+                }
+                (!free).then_some(pause)
+            });
+            match pause {
+                None => return Turn { pace: self, host },
+                Some(Some(until)) => sleep_until(until).await,
+                Some(None) => freed.await,
+            }
         }
     }
 
-    /// Lets nobody ask the host before `until`.
-    pub(super) fn pause(&self, host: &str, until: Instant) {
-        let mut hosts = self.lock();
-        let entry = hosts.entry(host.to_owned()).or_default();
-        entry.paused_until = Some(entry.paused_until.map_or(until, |old| old.max(until)));
+    /// Counts a request that rides along with one that has its turn, and waits until the host may be asked.
+    pub(super) async fn pass(&self, host: &str) {
+        while let Some(until) = self.with(host, |entry| entry.pause()) {
+            sleep_until(until).await;
+        }
+        self.with(host, |entry| entry.in_this_minute().requests += 1);
+    }
+
+    /// Whether the host has asked for a pause that is not over.
+    pub(super) fn is_paused(&self, host: &str) -> bool {
+        self.with(host, |entry| entry.pause().is_some())
+    }
+
+    /// Lets nobody ask the host for so long, and half as many at once afterwards: it said that it is asked too much.
+    pub(super) fn pause(&self, host: &str, after: Duration) {
+        let until = Instant::now() + after;
+        self.with(host, |entry| {
+            // Those that were under way together are told together: that counts once.
+            if entry.pause().is_none() {
+                entry.room = Some((entry.room.unwrap_or(entry.under_way).min(entry.under_way) / 2).max(1));
+                entry.good_in_a_row = 0;
+            }
+            entry.paused_until = Some(entry.paused_until.map_or(until, |old| old.max(until)));
+        });
     }
 
     /// Whether one more repetition is within the budget; counts it if so.
     pub(super) fn may_repeat(&self, host: &str) -> bool {
-        let mut hosts = self.lock();
-        let entry = hosts.entry(host.to_owned()).or_default();
-        let granted = GRANTED + entry.requests / REQUESTS_PER_REPETITION;
-        let within = entry.repetitions < granted;
-        entry.repetitions += u32::from(within);
-        within
+        self.with(host, |entry| {
+            let entry = entry.in_this_minute();
+            let within = entry.repetitions < GRANTED + entry.requests / REQUESTS_PER_REPETITION;
+            entry.repetitions += u32::from(within);
+            within
+        })
     }
 
-    /// Notes that the host answered something.
-    pub(super) fn answered(&self, host: &str) {
-        self.lock().entry(host.to_owned()).or_default().answered = true;
+    /// Notes that the host answered something, and whether it did so willingly: then it may be asked a little more at once.
+    pub(super) fn answered(&self, host: &str, willingly: bool) {
+        self.with(host, |entry| {
+            entry.answered = true;
+            let Some(room) = entry.room.filter(|_| willingly) else { return };
+            entry.good_in_a_row += 1;
+            if entry.good_in_a_row > room {
+                (entry.room, entry.good_in_a_row) = (Some(room + 1), 0);
+            }
+        });
     }
 
     /// Whether the host ever answered.
     pub(super) fn has_answered(&self, host: &str) -> bool {
         self.lock().get(host).is_some_and(|entry| entry.answered)
+    }
+
+    fn with<T>(&self, host: &str, act: impl FnOnce(&mut Host) -> T) -> T {
+        act(self.lock().entry(host.to_owned()).or_default())
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Host>> {
@@ -70,18 +150,56 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use futures_util::FutureExt as _;
+
+    const HOST: &str = "r.example";
 
     #[tokio::test(start_paused = true)]
-    async fn a_pause_is_shared_and_repetitions_are_bounded() {
+    async fn a_pause_is_shared_by_all_who_ask_the_host() {
         let pace = Pace::default();
         let start = Instant::now();
-        pace.pause("r.example", start + Duration::from_secs(2));
-        pace.pause("r.example", start + Duration::from_secs(1));
-        pace.turn("other.example").await;
+        pace.pause(HOST, Duration::from_secs(2));
+        pace.pause(HOST, Duration::from_secs(1));
+        drop(pace.turn("other.example").await);
         assert_eq!(start.elapsed(), Duration::ZERO);
-        tokio::join!(pace.turn("r.example"), pace.turn("r.example"));
+        tokio::join!(async { drop(pace.turn(HOST).await) }, async { drop(pace.turn(HOST).await) });
         assert!(start.elapsed() >= Duration::from_secs(2));
-        assert_eq!((0..50).filter(|_| pace.may_repeat("r.example")).count(), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn repetitions_are_bounded_by_the_minute() {
+        let pace = Pace::default();
+        let granted = || (0..50).filter(|_| pace.may_repeat(HOST)).count();
+        assert_eq!((granted(), granted()), (10, 0));
+        for _ in 0..10 {
+            drop(pace.turn(HOST).await);
+        }
+        assert_eq!(granted(), 2, "one for every five requests");
+        tokio::time::advance(MINUTE).await;
+        assert_eq!(granted(), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_is_asked_too_much_is_asked_half_as_much_at_once_and_slowly_more_again() {
+        let pace = Pace::default();
+        let mut turns = Vec::new();
+        for _ in 0..8 {
+            turns.push(pace.turn(HOST).await);
+        }
+        for _ in 0..3 {
+            pace.pause(HOST, Duration::from_secs(1));
+        }
+        turns.clear();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        while let Some(turn) = pace.turn(HOST).now_or_never() {
+            turns.push(turn);
+        }
+        assert_eq!(turns.len(), 4, "three were told at once, which counts once");
+        let next = pace.turn(HOST);
+        turns.pop();
+        turns.push(next.await);
+        (0..5).for_each(|_| pace.answered(HOST, true));
+        turns.push(pace.turn(HOST).await);
+        assert!(pace.turn(HOST).now_or_never().is_none());
     }
 }

@@ -39,6 +39,8 @@ pub(super) enum Decision {
         after: Duration,
         /// Whether the pause is for the whole host: it said that it is asked too much.
         whole_host: bool,
+        /// Whether the host itself named the pause.
+        asked_for: bool,
     },
 }
 
@@ -61,10 +63,19 @@ pub(super) fn decide(tries: u32, outcome: Outcome<'_>, chance: f64, now: SystemT
     }
     if let Some(after) = asked {
         let too_long = after > LONGEST_RETRY_AFTER || remaining.is_some_and(|remaining| after > remaining);
-        return if too_long { Decision::TooLongToWait(after.as_secs()) } else { Decision::Again { after, whole_host: true } };
+        return if too_long {
+            Decision::TooLongToWait(after.as_secs())
+        } else {
+            Decision::Again { after, whole_host: true, asked_for: !after.is_zero() }
+        };
+    }
+    if remaining.is_some_and(|remaining| remaining.is_zero()) {
+        return Decision::GiveUp;
     }
     let ceiling = FIRST_PAUSE.saturating_mul(1 << tries.saturating_sub(1).min(10)).min(LONGEST_PAUSE);
-    Decision::Again { after: ceiling.mul_f64(chance.clamp(0.0, 1.0)), whole_host }
+    let after = ceiling.mul_f64(chance.clamp(0.0, 1.0));
+    // A pause that would outlast the caller ends with one last try.
+    Decision::Again { after: remaining.map_or(after, |remaining| after.min(remaining)), whole_host, asked_for: false }
 }
 
 /// `Retry-After` as seconds or as a date; anything else counts as absent.
@@ -81,7 +92,11 @@ mod tests {
     use super::*;
 
     fn again(seconds: f64, whole_host: bool) -> Decision {
-        Decision::Again { after: Duration::from_secs_f64(seconds), whole_host }
+        Decision::Again { after: Duration::from_secs_f64(seconds), whole_host, asked_for: false }
+    }
+
+    fn asked(seconds: u64) -> Decision {
+        Decision::Again { after: Duration::from_secs(seconds), whole_host: true, asked_for: true }
     }
 
     #[test]
@@ -95,18 +110,22 @@ mod tests {
             (5, Outcome::Status(500, None), None, again(8.0, false)),
             (6, Outcome::Status(500, None), None, Decision::GiveUp),
             (1, Outcome::Status(429, None), None, again(0.5, true)),
-            (1, Outcome::Status(429, Some("2")), None, again(2.0, true)),
-            (1, Outcome::Status(503, Some("Sun, 06 Nov 1994 08:49:47 GMT")), None, again(10.0, true)),
+            (1, Outcome::Status(429, Some("2")), None, asked(2)),
+            (1, Outcome::Status(503, Some("Sun, 06 Nov 1994 08:49:47 GMT")), None, asked(10)),
             (1, Outcome::Status(503, Some("Sun, 06 Nov 1994 08:00:00 GMT")), None, again(0.0, true)),
             (1, Outcome::Status(429, Some("soon")), None, again(0.5, true)),
             (1, Outcome::Status(429, Some("99999")), None, Decision::TooLongToWait(99999)),
             (1, Outcome::Status(429, Some("30")), Some(Duration::from_secs(20)), Decision::TooLongToWait(30)),
             (1, Outcome::Status(500, Some("9")), None, again(0.5, false)),
+            (3, Outcome::Status(500, None), Some(Duration::from_secs(1)), again(1.0, false)),
+            (3, Outcome::Status(500, None), Some(Duration::ZERO), Decision::GiveUp),
             (1, Outcome::Status(404, None), None, Decision::GiveUp),
             (1, Outcome::Status(403, None), None, Decision::GiveUp),
             (1, Outcome::Status(200, None), None, Decision::GiveUp),
             (1, Outcome::Broken(&refused), None, again(0.5, false)),
+            (1, Outcome::Broken(&Broken::Cut("eof".into())), None, again(0.5, false)),
             (1, Outcome::Broken(&tls), None, Decision::GiveUp),
+            (1, Outcome::Broken(&Broken::Proxy), None, Decision::GiveUp),
             (2, Outcome::Broken(&Broken::UnknownHost), None, again(1.0, false)),
             (3, Outcome::Broken(&Broken::UnknownHost), None, Decision::GiveUp),
             (1, Outcome::Altered, None, again(0.5, false)),

@@ -89,7 +89,7 @@ impl<'a> Source<'a> {
                     }
                     return self.took(bytes).map(Some);
                 }
-                Ok(None) => Broken::Connection(format!("it broke off after {} of {} bytes", self.position, self.blob.size)),
+                Ok(None) => Broken::Cut(format!("it broke off after {} of {} bytes", self.position, self.blob.size)),
                 Err(broken) => broken,
             };
             self.breaks += 1;

@@ -210,6 +210,7 @@ fn defect(repository: &Repository, what: &str) -> Error {
         status: None,
         said: None,
         tries: 0,
+        spent: false,
         login: None,
     }
 }

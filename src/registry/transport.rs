@@ -24,6 +24,9 @@ pub(super) const WHOLE_REQUEST: Duration = Duration::from_secs(60);
 const MOST_REDIRECTS: u32 = 5;
 /// An error answer is read to this length; what is shown of it is shorter still.
 const LARGEST_ERROR: usize = 64 << 10;
+const PROXY_AUTHENTICATION_REQUIRED: u16 = 407;
+/// What the HTTP library says when a proxy answers CONNECT with 407. Its type is private, so only the whole text tells.
+const TUNNEL_WITHOUT_LOGIN: &str = "tunnel error: proxy authorization required";
 
 /// A request to send.
 #[derive(Debug, Clone)]
@@ -69,8 +72,12 @@ pub enum Broken {
     UnknownHost,
     /// It could not be connected to, or broke while answering.
     Connection(String),
+    /// The answer broke off, or was framed so that its end cannot be told.
+    Cut(String),
     /// Nothing came for too long.
     Timeout,
+    /// The proxy on the way wants a login, or another one.
+    Proxy,
     /// TLS failed: certificate or protocol.
     Tls(String),
     /// The answer is larger than allowed.
@@ -84,7 +91,7 @@ pub enum Broken {
 impl Broken {
     /// Whether it may pass by itself.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::UnknownHost | Self::Connection(_) | Self::Timeout)
+        matches!(self, Self::UnknownHost | Self::Connection(_) | Self::Cut(_) | Self::Timeout)
     }
 }
 
@@ -350,6 +357,10 @@ fn refuse_compression(response: &Response) -> Result<(), Broken> {
 
 async fn read(exchange: &Exchange, mut response: Response) -> Result<Answer, Broken> {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    if status == PROXY_AUTHENTICATION_REQUIRED {
+        // RFC 9110 section 15.5.8: only a proxy says so, and what it says is for nobody to read.
+        return Err(Broken::Proxy);
+    }
     if exchange.method == Method::HEAD {
         return Ok(Answer { status, headers, body: Bytes::new() });
     }
@@ -360,7 +371,7 @@ async fn read(exchange: &Exchange, mut response: Response) -> Result<Answer, Bro
         return Err(Broken::TooLarge(limit));
     }
     let mut body = BytesMut::new();
-    while let Some(chunk) = chunk(&mut response).await? {
+    while let Some(chunk) = chunk(&mut response).await.map_err(|broken| cut(broken, body.len()))? {
         if body.len() + chunk.len() > limit {
             if is_error {
                 break;
@@ -389,13 +400,25 @@ fn broken(error: &reqwest::Error) -> Broken {
                 super::names::NameError::Failed(why) => Broken::Connection(format!("the name could not be looked up: {why}")),
             };
         }
-        deepest = Some(current.to_string());
+        let text = current.to_string();
+        if text == TUNNEL_WITHOUT_LOGIN {
+            return Broken::Proxy;
+        }
+        deepest = Some(text);
         cause = current.source();
     }
     if error.is_timeout() {
         return Broken::Timeout;
     }
     Broken::Connection(deepest.unwrap_or_else(|| "the connection broke".to_owned()))
+}
+
+/// A connection that breaks while the body comes: something was there to be answered.
+fn cut(broken: Broken, received: usize) -> Broken {
+    match broken {
+        Broken::Connection(why) => Broken::Cut(format!("{why}, after {received} bytes")),
+        other => other,
+    }
 }
 
 /// I/O errors hold what they wrap beside the chain of sources, and one may wrap another.

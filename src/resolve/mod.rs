@@ -228,7 +228,12 @@ impl Wait<'_> {
             Kind::Denied => Stop::NotYet(NotYet::Denied(Box::new(error.clone()))),
             // A registry that never answered is more likely misspelt than late; one that asks for a pause that is too
             // long would be asked again in vain.
-            Kind::Server | Kind::Timeout | Kind::Unreachable(_) | Kind::UnknownHost | Kind::Throttled { retry_after: None }
+            Kind::Server
+            | Kind::Timeout
+            | Kind::Unreachable(_)
+            | Kind::Truncated(_)
+            | Kind::UnknownHost
+            | Kind::Throttled { retry_after: None }
                 if known && !self.plan.wait.is_zero() =>
             {
                 Stop::NotYet(NotYet::Trouble(Box::new(error.clone())))

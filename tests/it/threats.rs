@@ -354,12 +354,14 @@ async fn token_answers_without_end() {
 #[tokio::test]
 async fn a_config_of_another_size() {
     let scene = Pair::open().await;
+    // A liar does not give itself away by the digest of the truth.
+    let unsaid = || Fault::DropHeader("Docker-Content-Digest");
     for size in [1, 299, 100_000, 5 << 20, u64::MAX] {
         let mut image: Value = serde_json::from_slice(&amd64().manifest()).unwrap();
         image["config"]["size"] = json!(size);
         let bytes = serde_json::to_vec(&image).unwrap();
         let liar_about = Fault::alter(move |_| bytes.clone());
-        scene.proxy.rule(Rule::on("GET", &manifest("amd64")).nth(1).then(liar_about));
+        scene.proxy.rule(Rule::on("GET", &manifest("amd64")).nth(1).then(liar_about).then(unsaid()));
         let ran = scene.step().run().await.fails(5);
         is_small(&size.to_string(), &ran);
     }
