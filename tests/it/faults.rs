@@ -1,5 +1,14 @@
 //! Registries and networks that fail: what is tried again, how often, and how it ends when that does not help.
 
+mod certificates;
+mod inside;
+mod lag;
+mod load;
+mod network;
+mod proxies;
+mod restarts;
+mod slow;
+
 use crate::support::background::closed_port;
 use crate::support::client::sha256;
 use crate::support::pair::{Pair, REPO, amd64, manifest};
@@ -120,7 +129,8 @@ async fn what_will_not_pass_is_not_tried_again() {
 
 #[tokio::test]
 async fn a_registry_without_heads_is_read_instead() {
-    for fault in [Fault::Status(405), Fault::DropHeader("Docker-Content-Digest")] {
+    let unknown_not_modified = Fault::Status(304).header("Etag", "\"whatever\"");
+    for fault in [Fault::Status(405), Fault::DropHeader("Docker-Content-Digest"), unknown_not_modified] {
         let scene = Pair::open().await;
         scene.step().run().await.ok();
         let what = format!("{fault:?}");

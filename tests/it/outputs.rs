@@ -162,3 +162,14 @@ async fn the_summary_shows_image_platforms_and_tags() {
         assert!(summary.contains("With 1 attestation"), "{summary}");
     }
 }
+
+#[tokio::test]
+async fn a_full_disk_is_told_with_the_outputs_and_nothing_is_pushed_again() {
+    let scene = Scene::new().await;
+    scene.push(&Image::oci("linux/amd64"), "a").await;
+    let ran = scene.step_of(&["a"]).env("GITHUB_OUTPUT", "/dev/full").run().await.fails(8);
+    let digest = scene.at("1").await.digest;
+    assert!(ran.stdout.contains("published, but the outputs could not be written"), "{}", ran.stdout);
+    assert!(ran.stdout.contains(&format!("digest: {digest}")), "the result is told all the same: {}", ran.stdout);
+    assert_eq!(scene.proxy.count("PUT", "*"), 1, "{}", scene.proxy.log_text());
+}

@@ -281,6 +281,40 @@ async fn a_push_that_never_got_there_is_repeated() {
 }
 
 #[tokio::test]
+async fn a_push_that_landed_unseen_and_is_refused_when_repeated_has_landed_all_the_same() {
+    // The look in between meets a replica that lags, and the tag is immutable.
+    let scene = scene().await;
+    scene.proxy.rule(Rule::on("PUT", &manifest("1")).nth(1).then(Fault::ResetAfterForward));
+    scene.proxy.rule(Rule::on("HEAD", &manifest("1")).nth(2).then(Fault::Stale));
+    scene.proxy.rule(Rule::on("PUT", &manifest("1")).nth(2).then(immutable()));
+    let ran = step(&scene, &["1"]).run().await.ok();
+    assert_eq!((puts(&scene).len(), changed(&ran)), (2, Some(true)));
+    assert_eq!(scene.at("1").await.digest, digest(&ran));
+}
+
+#[tokio::test]
+async fn a_tag_that_cannot_be_moved_is_said_to_be_immutable_however_the_registry_says_it() {
+    for (fault, advice) in [
+        (immutable(), true),
+        (Fault::Status(409).error("CONFLICT", "tag exists"), true),
+        (Fault::Status(412).error("PRECONDITION", "matched an immutable tag rule"), true),
+        // Which may mean anything: the registry's own words have to do.
+        (Fault::Status(403).error("DENIED", "the tag is immutable"), false),
+    ] {
+        let scene = scene().await;
+        let old = scene.push(&Image::oci("linux/s390x"), "1").await;
+        let case = format!("{fault:?}");
+        scene.proxy.rule(Rule::on("PUT", &manifest("1")).then(fault));
+        let ran = step(&scene, &["1"]).run().await;
+        assert!(matches!(ran.status, 6 | 7), "{case}: {}", ran.everything());
+        let told = ran.stdout.contains("the tag is immutable in this registry: publish under another one");
+        assert_eq!(told, advice, "{case}: {}", ran.stdout);
+        assert!(advice || ran.stdout.contains("the tag is immutable"), "{case}: {}", ran.stdout);
+        assert_eq!((scene.at("1").await.digest, puts(&scene).len()), (old, 1), "{case}: asked once, and left alone");
+    }
+}
+
+#[tokio::test]
 async fn a_registry_that_does_not_see_the_images_yet_is_asked_again() {
     let scene = scene().await;
     scene

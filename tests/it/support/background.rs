@@ -27,13 +27,22 @@ impl Background {
         F: FnMut(TcpStream, usize) -> T + Send + 'static,
         T: Future<Output = ()> + Send + 'static,
     {
+        Self::serve_at(([127, 0, 0, 1], 0).into(), serve)
+    }
+
+    /// The same at this address.
+    pub fn serve_at<F, T>(address: SocketAddr, serve: F) -> Self
+    where
+        F: FnMut(TcpStream, usize) -> T + Send + 'static,
+        T: Future<Output = ()> + Send + 'static,
+    {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("test-server")
             .enable_all()
             .build()
             .expect("a runtime for a test server");
-        let mut server = Self { runtime: Some(runtime), accepting: None, address: ([127, 0, 0, 1], 0).into() };
+        let mut server = Self { runtime: Some(runtime), accepting: None, address };
         server.listen(serve);
         server
     }

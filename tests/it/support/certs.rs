@@ -44,11 +44,20 @@ impl Authority {
 
     /// A server certificate for these names; addresses count as such.
     pub fn server(&self, names: &[&str]) -> Identity {
+        self.sign(names, |_| {})
+    }
+
+    /// The same, and nobody may trust it any more.
+    pub fn expired(&self, names: &[&str]) -> Identity {
+        self.sign(names, |params| params.not_after = rcgen::date_time_ymd(2021, 1, 1))
+    }
+
+    fn sign(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Identity {
         let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
         let key = KeyPair::generate().expect("a P-256 key");
-        let certificate = CertificateParams::new(names)
-            .and_then(|params| params.signed_by(&key, &self.issuer))
-            .expect("a signed server certificate");
+        let mut params = CertificateParams::new(names).expect("names that a certificate can have");
+        change(&mut params);
+        let certificate = params.signed_by(&key, &self.issuer).expect("a signed server certificate");
         Identity { certificate: certificate.pem(), key: key.serialize_pem() }
     }
 }

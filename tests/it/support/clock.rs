@@ -25,6 +25,8 @@ pub struct Entry {
     pub authorization: Option<String>,
     /// The header as received.
     pub user_agent: Option<String>,
+    /// The header as received.
+    pub host: Option<String>,
     /// Bytes of the request's body.
     pub request_bytes: usize,
     /// Bytes of body sent back.
@@ -114,6 +116,7 @@ impl Clock {
             status: 0,
             authorization: request.header("authorization").map(str::to_owned),
             user_agent: request.header("user-agent").map(str::to_owned),
+            host: request.header("host").map(str::to_owned),
             request_bytes: 0,
             response_bytes: 0,
             connection,

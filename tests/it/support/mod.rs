@@ -8,6 +8,7 @@
 //! | [`client`] | an independent HTTP client to prepare and look at a registry |
 //! | [`images`], [`indexes`] | tiny real images, and lists of them as BuildKit and Docker push them |
 //! | [`proxy`], [`rules`], [`gate`], [`clock`] | a proxy before a registry: faults, conditions, counters |
+//! | [`haste`] | a clock that runs faster than real time, for what takes minutes |
 //! | [`liar`] | a server that says anything, right or wrong |
 //! | [`pair`] | a registry with two images, of which one may come late, and the step that lists both |
 //! | [`step`], [`running`], [`github`] | our binary, and what the CI system makes of its output |
@@ -21,6 +22,7 @@ pub mod clock;
 pub mod foreign;
 pub mod gate;
 pub mod github;
+pub mod haste;
 pub mod http1;
 pub mod images;
 pub mod indexes;

@@ -7,8 +7,9 @@ use super::gate::Gate;
 use super::http1::Request;
 use super::proxy_http;
 use super::registry::Registry;
-use super::rules::{Rule, Rules, matches};
+use super::rules::{Rule, Rules, Schedule, matches};
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -44,6 +45,11 @@ impl FaultProxy {
 
     /// Before any plain HTTP server at `host:port`.
     pub async fn before_addr(upstream: &str) -> Self {
+        Self::at(([127, 0, 0, 1], 0).into(), upstream)
+    }
+
+    /// At this address, before any plain HTTP server at `host:port`.
+    pub fn at(address: SocketAddr, upstream: &str) -> Self {
         let shared = Arc::new(Shared {
             upstream: upstream.to_owned(),
             clock: Arc::default(),
@@ -52,7 +58,7 @@ impl FaultProxy {
             past: Mutex::default(),
         });
         let serving = shared.clone();
-        let background = Background::serve(move |stream, _| {
+        let background = Background::serve_at(address, move |stream, _| {
             let nth = serving.clock.accepted();
             proxy_http::connection(serving.clone(), stream, nth)
         });
@@ -73,6 +79,11 @@ impl FaultProxy {
     /// Something that goes wrong from now on.
     pub fn rule(&self, rule: Rule) {
         self.shared.rules.add(rule);
+    }
+
+    /// Something that goes wrong with every request as this says, from now on; `None` ends it.
+    pub fn follow(&self, schedule: Option<Schedule>) {
+        self.shared.rules.follow(schedule);
     }
 
     /// Watches requests with this method (`*`: any) and path pattern (`*`: any characters) from now on. It is open.

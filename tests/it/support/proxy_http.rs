@@ -102,11 +102,17 @@ async fn exchange(
     }
     let mut sent = answer.wire.len();
     let mut stall = false;
+    let drip = faults.iter().find_map(|fault| if let Fault::Drip(pause) = fault { Some(*pause) } else { None });
     for fault in &faults {
         match fault {
             Fault::ResetAfterForward => {
                 pending.ready().await;
                 return Ok(Then::Reset);
+            }
+            Fault::HangAfterForward => {
+                pending.aside();
+                client.until_gone().await;
+                return Ok(Then::Close);
             }
             Fault::AlterBody(change) => {
                 let body = change(std::mem::take(&mut answer.body));
@@ -115,6 +121,12 @@ async fn exchange(
             Fault::AlterWith(change) => {
                 let body = change(std::mem::take(&mut answer.body));
                 answer.set_body(body);
+            }
+            Fault::BadChunks => {
+                answer.headers.retain(|(n, _)| !n.eq_ignore_ascii_case("content-length"));
+                answer.headers.push(("Transfer-Encoding".to_owned(), "chunked".to_owned()));
+                answer.headers.push(("Connection".to_owned(), "close".to_owned()));
+                answer.wire = b"these are no chunks\r\n".to_vec();
             }
             Fault::DropHeader(name) => answer.headers.retain(|(n, _)| !n.eq_ignore_ascii_case(name)),
             Fault::SetHeader(name, value) => {
@@ -137,6 +149,14 @@ async fn exchange(
     let bytes = [answer.head().as_slice(), &answer.wire[..sent]].concat();
     // Booked before it is sent: what the client does on seeing it comes after it, however the tasks are scheduled.
     pending.answered(answer.status, sent);
+    if let Some(pause) = drip {
+        client.send(&answer.head()).await?;
+        for byte in &answer.wire {
+            tokio::time::sleep(pause).await;
+            client.send(&[*byte]).await?;
+        }
+        return Ok(Then::Close);
+    }
     client.send(&bytes).await?;
     if stall {
         client.until_gone().await;

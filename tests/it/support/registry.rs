@@ -11,6 +11,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 const PROGRAM: &str = "/usr/bin/docker-registry";
+/// A name that no name server knows and that a TLS registry's certificate is for, beside those of loopback: for what a
+/// proxy is asked to reach.
+pub const TLS_NAME: &str = "registry.test";
 /// Ends the registry even when the test itself is killed. Part of Debian's essential `util-linux`.
 const LEASH: &str = "/usr/bin/setpriv";
 
@@ -74,7 +77,7 @@ impl Registry {
         let mut ca_pem = None;
         if tls {
             let authority = Authority::new("test authority");
-            let identity = authority.server(&["127.0.0.1", "localhost"]);
+            let identity = authority.server(&["127.0.0.1", "localhost", TLS_NAME]);
             write(&path("ca.pem"), &authority.pem());
             write(&path("server.pem"), &identity.certificate);
             write(&path("server.key"), &identity.key);

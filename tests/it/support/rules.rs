@@ -1,6 +1,7 @@
 //! What goes wrong, and when: "method + path + which hit → faults". A rule that never applied fails the test.
 
 use super::http1::{Request, Response};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -28,10 +29,16 @@ pub enum Fault {
     DropRequestHeader(&'static str),
     /// Resets the connection when the registry has answered: it did the work, and nobody knows.
     ResetAfterForward,
+    /// Never answers though the registry has, until the client goes away.
+    HangAfterForward,
     /// Sends the answer's head and this many bytes of its body, then closes.
     Truncate(usize),
     /// Sends the answer's head and this many bytes of its body, then nothing more until the client goes away.
     Stall(usize),
+    /// Sends the answer's head, then its body byte by byte with this pause before each.
+    Drip(Duration),
+    /// Sends the answer's body in chunks whose framing makes no sense, then closes.
+    BadChunks,
     /// Changes the answer's body; `Content-Length` follows. See [`Fault::alter`] for closures that capture.
     AlterBody(fn(Vec<u8>) -> Vec<u8>),
     /// The same with a closure that captures.
@@ -58,8 +65,11 @@ impl fmt::Debug for Fault {
             Self::DropRequestHeader(name) => write!(f, "DropRequestHeader({name})"),
             Self::Delay(duration) => write!(f, "Delay({duration:?})"),
             Self::ResetAfterForward => f.write_str("ResetAfterForward"),
+            Self::HangAfterForward => f.write_str("HangAfterForward"),
             Self::Truncate(bytes) => write!(f, "Truncate({bytes})"),
             Self::Stall(bytes) => write!(f, "Stall({bytes})"),
+            Self::Drip(pause) => write!(f, "Drip({pause:?})"),
+            Self::BadChunks => f.write_str("BadChunks"),
             Self::AlterBody(_) | Self::AlterWith(_) => f.write_str("AlterBody"),
             Self::DropHeader(name) => write!(f, "DropHeader({name})"),
             Self::SetHeader(name, value) => write!(f, "SetHeader({name}: {value})"),
@@ -182,32 +192,57 @@ impl Rule {
     }
 }
 
+/// What goes wrong with the n-th request (from 1) of a method and path.
+pub type Schedule = Arc<dyn Fn(&Request, usize) -> Vec<Fault> + Send + Sync>;
+
 /// All rules of a proxy.
-#[derive(Debug, Default)]
-pub struct Rules(Mutex<Vec<Rule>>);
+#[derive(Default)]
+pub struct Rules {
+    rules: Mutex<Vec<Rule>>,
+    schedule: Mutex<Option<(Schedule, HashMap<String, usize>)>>,
+}
+
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Rules").field(&self.rules).finish()
+    }
+}
 
 impl Rules {
     /// One more.
     pub fn add(&self, rule: Rule) {
         assert!(!rule.faults.is_empty(), "a rule without a fault: {rule:?}");
-        self.0.lock().expect("no panic while locked").push(rule);
+        self.rules.lock().expect("no panic while locked").push(rule);
     }
 
     /// Counts this request and gives what goes wrong with it: of all rules that apply, in their order.
     pub fn faults_for(&self, request: &Request) -> Vec<Fault> {
-        let mut rules = self.0.lock().expect("no panic while locked");
-        rules.iter_mut().filter_map(|rule| rule.applies(request).then(|| rule.faults.clone())).flatten().collect()
+        let mut rules = self.rules.lock().expect("no panic while locked");
+        let mut faults: Vec<Fault> =
+            rules.iter_mut().filter_map(|rule| rule.applies(request).then(|| rule.faults.clone())).flatten().collect();
+        if let Some((schedule, seen)) = &mut *self.schedule.lock().expect("no panic while locked") {
+            let nth = seen.entry(format!("{} {}", request.method, request.path())).or_default();
+            *nth += 1;
+            faults.extend(schedule(request, *nth));
+        }
+        faults
+    }
+
+    /// Whatever this says goes wrong, beside the rules; `None` ends it.
+    pub fn follow(&self, schedule: Option<Schedule>) {
+        *self.schedule.lock().expect("no panic while locked") = schedule.map(|schedule| (schedule, HashMap::new()));
     }
 
     /// Whether any rule needs to know how things stood before a `PUT`.
     pub fn want_the_past(&self) -> bool {
-        let rules = self.0.lock().expect("no panic while locked");
-        rules.iter().any(|rule| rule.faults.iter().any(|fault| matches!(fault, Fault::Stale)))
+        let rules = self.rules.lock().expect("no panic while locked");
+        let scheduled = self.schedule.lock().expect("no panic while locked").is_some();
+        scheduled || rules.iter().any(|rule| rule.faults.iter().any(|fault| matches!(fault, Fault::Stale)))
     }
 
     /// The rules that had to apply and never did.
     pub fn never_hit(&self) -> Vec<String> {
-        let rules = self.0.lock().expect("no panic while locked");
+        let rules = self.rules.lock().expect("no panic while locked");
         let idle = rules.iter().filter(|rule| rule.applied == 0 && !rule.optional);
         idle.map(|r| format!("{} {} {:?} → {:?} (matched {} times)", r.method, r.pattern, r.hits, r.faults, r.seen)).collect()
     }

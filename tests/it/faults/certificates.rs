@@ -1,0 +1,86 @@
+//! Certificates and TLS versions that are not to be trusted: fatal, told, and not tried again.
+
+use crate::support::background::Background;
+use crate::support::certs::{Authority, Identity};
+use crate::support::client::Client;
+use crate::support::pair::{REPO, amd64};
+use crate::support::registry::Registry;
+use crate::support::step::Step;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_rustls::TlsAcceptor;
+
+fn step(host: &str) -> Step {
+    let step = Step::new().github().input("tags", &format!("{host}/{REPO}:1"));
+    step.input("sources", &format!("{host}/{REPO}:amd64")).input("wait", "0")
+}
+
+/// A server that shows this certificate and closes.
+fn showing(identity: &Identity) -> Background {
+    let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    Background::serve(move |stream, _| {
+        let acceptor = acceptor.clone();
+        async move { drop(acceptor.accept(stream).await) }
+    })
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_expired_or_for_another_name_is_refused() {
+    let authority = Authority::new("an authority");
+    for (identity, why) in [
+        (authority.expired(&["127.0.0.1"]), "certificate expired"),
+        (authority.server(&["elsewhere.test"]), "not valid for name"),
+    ] {
+        let server = showing(&identity);
+        let ran = step(&server.host()).file("ca.pem", authority.pem()).input("ca-file", "ca.pem").run().await.fails(7);
+        assert!(ran.stdout.contains("no trusted connection") && ran.stdout.contains(why), "{why}: {}", ran.stdout);
+        assert!(!ran.stdout.contains("tried ") && ran.elapsed < Duration::from_secs(2), "{why}: {}", ran.everything());
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_an_old_version_only_is_refused() {
+    const CLIENT_HELLO: u8 = 0x16;
+    // RFC 4346: a handshake record with the hello of a server that chose TLS 1.1: version, random, no session, a cipher.
+    let mut hello = vec![0x16, 3, 2, 0, 42, 2, 0, 0, 38, 3, 2];
+    hello.extend([7; 32]);
+    hello.extend([0, 0xc0, 0x13, 0]);
+    let hellos = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&hellos);
+    let server = Background::serve(move |mut stream, _| {
+        let (hello, counted) = (hello.clone(), Arc::clone(&counted));
+        async move {
+            let mut buffer = [0; 4096];
+            if stream.read(&mut buffer).await.is_ok_and(|read| read > 0) && buffer[0] == CLIENT_HELLO {
+                counted.fetch_add(1, Ordering::Relaxed);
+                let _ = stream.write_all(&hello).await;
+                while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+            }
+        }
+    });
+    let ran = step(&server.host()).run().await.fails(7);
+    assert!(ran.stdout.contains("no trusted connection"), "{}", ran.stdout);
+    assert!(ran.elapsed < Duration::from_secs(2), "{:?}", ran.elapsed);
+    assert!((1..=2).contains(&hellos.load(Ordering::Relaxed)), "once for the source, once for the tag: {hellos:?}");
+}
+
+#[tokio::test]
+async fn the_systems_own_store_can_be_another_file() {
+    let registry = Registry::tls().await;
+    let client = Client::new(&registry.host()).tls(registry.ca_pem());
+    amd64().push(&client, REPO, "amd64").await;
+    let ran = step(&registry.host()).env("SSL_CERT_FILE", registry.ca_file()).run().await.ok();
+    assert_eq!(ran.output("digest"), client.get_manifest(REPO, "1").await.map(|published| published.digest));
+}

@@ -1,0 +1,38 @@
+//! The library as a step runs it, inside the test: where its clock can be made to run faster.
+
+use crate::support::haste::hastened;
+use manifest_action::app::{Ended, Invocation, compose_lists};
+use manifest_action::error::Exit;
+use manifest_action::inputs::Environment;
+use std::time::Duration;
+
+/// Names and values of inputs.
+pub type Inputs = Vec<(&'static str, String)>;
+
+/// Runs a step with these inputs; nothing else is in its environment.
+pub async fn run(inputs: Inputs) -> Ended {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut environment = Environment::default();
+    environment.insert("HOME".to_owned(), folder.path().display().to_string());
+    environment.extend(inputs.into_iter().map(|(name, value)| (format!("INPUT_{}", name.to_uppercase()), value)));
+    compose_lists(Invocation::step(&environment), &environment, folder.path()).await
+}
+
+/// The same on a thread whose clock goes so many times faster; how long it took by that clock.
+pub async fn hasty(times: u32, inputs: Inputs) -> (Ended, Duration) {
+    let run = move || {
+        hastened(times, async {
+            let start = tokio::time::Instant::now();
+            (run(inputs).await, start.elapsed())
+        })
+    };
+    tokio::task::spawn_blocking(run).await.expect("the run does not panic")
+}
+
+/// What the only list's failure says; panics when the run did not end with this status.
+#[track_caller]
+pub fn failure(ended: &Ended, exit: Exit) -> String {
+    let said = ended.run.lists[0].ended.as_ref().err().map(ToString::to_string).unwrap_or_default();
+    assert_eq!(ended.exit, exit, "{said}");
+    said
+}

@@ -1,0 +1,67 @@
+//! Registries that are asked too much, and registries that fail too often.
+
+use super::inside::{failure, hasty};
+use crate::support::images::Image;
+use crate::support::pair::{Pair, REPO, manifest};
+use crate::support::rules::{Fault, Rule};
+use crate::support::scene::Scene;
+use futures_util::future::join_all;
+use manifest_action::error::Exit;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+const TIMES: u32 = 20;
+const CHILDREN: usize = 64;
+/// Two requests for each child, and three for the list.
+const NEEDED: usize = 2 * CHILDREN + 3;
+
+/// Takes so many requests in a second by the run's clock, and answers 429 to all others.
+#[tokio::test]
+async fn sixty_four_children_get_through_a_limit_of_requests() {
+    const IN_A_SECOND: usize = 20;
+    let scene = Scene::new().await;
+    let sources: Vec<String> = (0..CHILDREN).map(|at| format!("s{at}")).collect();
+    let images: Vec<Image> = (0..CHILDREN).map(|at| Image::oci(&format!("linux/amd64/v{}", at + 2))).collect();
+    join_all(images.iter().zip(&sources).map(|(image, tag)| scene.push(image, tag))).await;
+    let second = Mutex::new((Instant::now(), 0));
+    scene.proxy.follow(Some(Arc::new(move |_, _| {
+        let (began, count) = &mut *second.lock().unwrap();
+        if began.elapsed() >= Duration::from_secs(1) / TIMES {
+            (*began, *count) = (Instant::now(), 0);
+        }
+        *count += 1;
+        let busy = Fault::Status(429).header("Retry-After", "1").error("TOOMANYREQUESTS", "slow down");
+        if *count > IN_A_SECOND { vec![busy] } else { Vec::new() }
+    })));
+    let inputs = vec![("tags", scene.reference("1")), ("sources", scene.references(&sources)), ("wait", "0".to_owned())];
+    let (ended, _) = hasty(TIMES, inputs).await;
+    assert_eq!(ended.exit, Exit::Done, "{:?}", ended.run.lists[0].ended.as_ref().err());
+    let (asked, most) = (scene.proxy.requests(), NEEDED + NEEDED / 5 + 10);
+    assert!(asked <= most, "{asked} requests, {most} are a fifth and ten more than needed: {}", scene.proxy.log_text());
+    assert_eq!(scene.entries("1").await.len(), CHILDREN);
+}
+
+/// The budget: ten repetitions and one for every five requests. Then the reason is told, and that it was given up for that.
+#[tokio::test]
+async fn a_registry_that_fails_all_the_time_is_not_stormed() {
+    let scene = Pair::open().await;
+    scene.proxy.rule(Rule::on("*", "*").then(Fault::Status(500)));
+    let host = scene.proxy.host();
+    let sources: Vec<String> = (0..CHILDREN).map(|at| format!("{host}/{REPO}:s{at}")).collect();
+    let (ended, _) =
+        hasty(TIMES, vec![("tags", scene.name("1")), ("sources", sources.join("\n")), ("wait", "0".to_owned())]).await;
+    let said = failure(&ended, Exit::Registry);
+    assert!(said.contains("→ 500") && said.contains(&format!("not again because {host} failed too often")), "{said}");
+    let asked = scene.proxy.requests();
+    assert!(asked <= CHILDREN + 1 + (CHILDREN + 20) / 5 + 10, "{asked}: {}", scene.proxy.log_text());
+}
+
+#[tokio::test]
+async fn too_many_without_a_time_is_a_growing_pause_for_all() {
+    let scene = Pair::open().await;
+    scene.proxy.rule(Rule::on("GET", &manifest("*")).first(6).then(Fault::Status(429)));
+    let sources = format!("{}\n{}", scene.name("amd64"), scene.name("arm64"));
+    let (ended, _) = hasty(TIMES, vec![("tags", scene.name("1")), ("sources", sources), ("wait", "0".to_owned())]).await;
+    assert_eq!(ended.exit, Exit::Done, "{:?}", ended.run.lists[0].ended.as_ref().err());
+    scene.proxy.finish();
+}

@@ -1,0 +1,133 @@
+//! A registry, or our own process, that is killed in the middle of a publication: at every write, before and after it.
+//! After each of these no tag names a list that is not complete, and the next run completes.
+
+use super::inside::{failure, hasty};
+use crate::support::background::until;
+use crate::support::client::Client;
+use crate::support::images::Image;
+use crate::support::rules::{Fault, Rule};
+use crate::support::scene::{REPO, Scene};
+use crate::support::step::Step;
+use manifest_action::error::Exit;
+use serde_json::Value;
+
+const TAGS: [&str; 3] = ["1", "1.2", "latest"];
+/// The index by its digest, then the tags.
+const WRITES: usize = TAGS.len() + 1;
+
+async fn scene() -> Scene {
+    let scene = Scene::new().await;
+    scene.push(&Image::oci("linux/amd64"), "a").await;
+    scene.push(&Image::oci("linux/arm64"), "b").await;
+    // One of the tags held something before.
+    scene.push(&Image::oci("linux/s390x"), "1.2").await;
+    scene
+}
+
+fn step(scene: &Scene) -> Step {
+    scene.step_of(&["a", "b"]).input("tags", &scene.references(&TAGS))
+}
+
+/// Every tag names nothing, what it named before, or a list all of whose images are there; the digests of those lists.
+async fn whole_lists(client: &Client) -> Vec<String> {
+    let mut lists = Vec::new();
+    for tag in TAGS {
+        let Some(found) = client.get_manifest(REPO, tag).await else { continue };
+        let children = found.json()["manifests"].as_array().cloned().unwrap_or_default();
+        if children.is_empty() {
+            assert_eq!((tag, &found.digest), ("1.2", &Image::oci("linux/s390x").digest()));
+            continue;
+        }
+        for child in &children {
+            let digest = child["digest"].as_str().unwrap_or_default();
+            assert!(client.get_manifest(REPO, digest).await.is_some(), "{tag} names {digest}, which is not there");
+        }
+        lists.push(found.digest);
+    }
+    lists
+}
+
+/// The next run completes, and all that was there of the list before is the same list.
+async fn completes(scene: &Scene, case: &str) {
+    let before = whole_lists(&scene.client).await;
+    let ran = step(scene).run().await.ok();
+    let digest = ran.output("digest").unwrap();
+    assert!(before.iter().all(|list| *list == digest), "{case}: {before:?} {digest}");
+    assert_eq!(whole_lists(&scene.client).await, vec![digest.clone(); TAGS.len()], "{case}");
+    let children: Vec<Value> = scene.entries("latest").await;
+    let expected = ["linux/amd64", "linux/arm64"].map(|platform| Image::oci(platform).digest());
+    assert_eq!(children.iter().map(|child| child["digest"].as_str().unwrap()).collect::<Vec<_>>(), expected, "{case}");
+}
+
+/// How many writes the registry has done.
+fn written(scene: &Scene) -> usize {
+    scene.registry.log().lines().filter(|line| line.contains("\"PUT ") && line.contains("\" 201 ")).count()
+}
+
+#[tokio::test]
+async fn our_process_killed_at_any_write_leaves_no_tag_on_half_a_list() {
+    for nth in 1..=WRITES {
+        for done in [false, true] {
+            let case = format!("at write {nth}, {}", if done { "when the registry has done it" } else { "before it gets there" });
+            let scene = scene().await;
+            let before = written(&scene);
+            let fault = if done { Fault::HangAfterForward } else { Fault::Hang };
+            scene.proxy.rule(Rule::on("PUT", "*").nth(nth).then(fault));
+            let writes = scene.proxy.gate("PUT", "*");
+            // Several tags are under way at once: those after the one that is cut off must not come through either.
+            writes.hold_from(nth + 1);
+            let running = step(&scene).spawn().await;
+            writes.wait_for_hits(nth).await;
+            let expected = before + nth - usize::from(!done);
+            until(&case, || async { written(&scene) >= expected }).await;
+            running.signal("KILL").await;
+            assert_eq!(running.wait().await.status, -9, "{case}");
+            writes.release();
+            assert_eq!(scene.client.tags(REPO).await.contains(&"latest".to_owned()), nth == WRITES && done, "{case}");
+            completes(&scene, &case).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_restarts_at_any_write_costs_a_moment() {
+    for nth in 1..=WRITES {
+        let mut scene = scene().await;
+        let case = format!("at write {nth}");
+        let writes = scene.proxy.gate("PUT", "*");
+        writes.hold_from(nth);
+        let running = step(&scene).spawn().await;
+        writes.wait_for_hits(nth).await;
+        scene.registry.stop().await;
+        writes.release();
+        // It has noticed.
+        let answers = scene.proxy.gate("*", "*");
+        answers.wait_for_answers(1).await;
+        scene.registry.restart().await;
+        let ran = running.wait().await.ok();
+        assert_eq!(whole_lists(&scene.client).await, vec![ran.output("digest").unwrap(); TAGS.len()], "{case}");
+        completes(&scene, &case).await;
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_stays_down_is_reported_truly_and_the_next_run_completes() {
+    let mut scene = scene().await;
+    let latest = scene.proxy.gate("PUT", "*/latest");
+    latest.hold();
+    let sources = scene.references(&["a", "b"]);
+    let inputs = vec![("tags", scene.references(&TAGS)), ("sources", sources), ("wait", "0".to_owned())];
+    let running = tokio::spawn(hasty(20, inputs));
+    latest.wait_for_hits(1).await;
+    scene.registry.stop().await;
+    latest.release();
+    let (ended, _) = running.await.unwrap();
+    let said = failure(&ended, Exit::Partial);
+    for (tag, state) in [("1", "moved"), ("1.2", "moved"), ("latest", "unknown")] {
+        let line = format!("{}: {state}", scene.reference(tag));
+        assert!(said.contains(&line), "{line}: {said}");
+    }
+    scene.registry.restart().await;
+    assert_eq!(whole_lists(&scene.client).await.len(), 2, "what was said");
+    completes(&scene, "after it was down").await;
+}

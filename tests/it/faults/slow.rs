@@ -1,0 +1,118 @@
+//! Answers that are slow, cut off, badly framed, or never come. The limits are half a minute between two bytes, a minute for
+//! a whole request, ten seconds for a connection: the clock of these runs goes fifty times faster.
+
+use super::inside::{Inputs, failure, hasty};
+use crate::support::background::Background;
+use crate::support::pair::{Pair, REPO, manifest};
+use crate::support::rules::{Fault, Rule};
+use manifest_action::error::Exit;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::io::AsyncReadExt as _;
+
+const TIMES: u32 = 50;
+
+/// Both images as `1`, looked at once.
+fn inputs(scene: &Pair) -> Inputs {
+    let sources = format!("{}\n{}", scene.name("amd64"), scene.name("arm64"));
+    vec![("tags", scene.name("1")), ("sources", sources), ("wait", "0".to_owned())]
+}
+
+#[track_caller]
+fn took(case: &str, elapsed: Duration, seconds: RangeInclusive<u64>) {
+    assert!(seconds.contains(&elapsed.as_secs()), "{case}: {elapsed:?} is not within {seconds:?} s");
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_come_in_time_is_asked_for_again() {
+    // A byte every ten seconds is never idle for long, and yet it must end.
+    let drip = Fault::Drip(Duration::from_secs(10) / TIMES);
+    for (case, fault, seconds) in
+        [("silence", Fault::Hang, 29..=45), ("a stall", Fault::Stall(20), 29..=45), ("a slow loris", drip, 59..=75)]
+    {
+        let scene = Pair::open().await;
+        scene.proxy.rule(Rule::on("GET", &manifest("amd64")).nth(1).then(fault));
+        let (ended, elapsed) = hasty(TIMES, inputs(&scene)).await;
+        assert_eq!((ended.exit, scene.proxy.count("GET", &manifest("amd64"))), (Exit::Done, 2), "{case}");
+        took(case, elapsed, seconds);
+        assert!(scene.digest("1").await.is_some(), "{case}");
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_never_answers_in_time_is_named() {
+    let scene = Pair::open().await;
+    scene.proxy.rule(Rule::on("GET", &manifest("amd64")).then(Fault::Hang));
+    let (ended, elapsed) = hasty(TIMES, inputs(&scene)).await;
+    let said = failure(&ended, Exit::Registry);
+    assert!(said.contains("no answer in time") && said.contains("tried 6 times"), "{said}");
+    took("six times half a minute, and the pauses", elapsed, 179..=210);
+    assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
+}
+
+#[tokio::test]
+async fn a_slow_answer_does_not_outlast_the_wait() {
+    let scene = Pair::open().await;
+    scene.proxy.rule(Rule::on("GET", &manifest("amd64")).then(Fault::Drip(Duration::from_millis(100))));
+    let ran = scene.step().input("wait", "1s").run().await.fails(3);
+    assert!(ran.elapsed < Duration::from_millis(2600), "{:?}", ran.elapsed);
+    assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
+}
+
+#[tokio::test]
+async fn a_handshake_that_stalls_is_given_up_after_ten_seconds() {
+    const CLIENT_HELLO: u8 = 0x16;
+    let stalled = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&stalled);
+    // Speaks TLS, as far as one can tell: nothing else is answered, and a handshake not to its end.
+    let server = Background::serve(move |mut stream, _| {
+        let counted = Arc::clone(&counted);
+        async move {
+            let mut buffer = [0; 4096];
+            if stream.read(&mut buffer).await.is_ok_and(|read| read > 0) && buffer[0] == CLIENT_HELLO {
+                counted.fetch_add(1, Ordering::Relaxed);
+                while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+            }
+        }
+    });
+    let host = server.host();
+    let source = ("sources", format!("{host}/acme/app:amd64"));
+    let (ended, elapsed) = hasty(TIMES, vec![("tags", format!("{host}/acme/app:1")), source, ("wait", "0".to_owned())]).await;
+    failure(&ended, Exit::Registry);
+    took("six times ten seconds, and the pauses", elapsed, 59..=95);
+    assert!((6..=12).contains(&stalled.load(Ordering::Relaxed)), "tried again, for the source and the tag: {stalled:?}");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_off_is_asked_for_again_and_then_called_truncated() {
+    for fault in [Fault::Truncate(20), Fault::BadChunks] {
+        let scene = Pair::open().await;
+        let case = format!("{fault:?}");
+        let path = manifest("amd64");
+        scene.proxy.rule(Rule::on("GET", &path).first(2).then(fault.clone()));
+        let (ended, _) = hasty(TIMES, inputs(&scene)).await;
+        assert_eq!((ended.exit, scene.proxy.count("GET", &path)), (Exit::Done, 3), "{case}");
+
+        let path = manifest("arm64");
+        let before = scene.proxy.count("GET", &path);
+        scene.proxy.rule(Rule::on("GET", &path).then(fault));
+        let (ended, _) = hasty(TIMES, inputs(&scene)).await;
+        let said = failure(&ended, Exit::Registry);
+        assert!(said.contains("the answer was truncated") && said.contains("tried 6 times"), "{case}: {said}");
+        assert_eq!(scene.proxy.count("GET", &path) - before, 6, "{case}");
+    }
+}
+
+#[tokio::test]
+async fn ten_minutes_of_waiting_are_ten_minutes_of_the_clock_that_never_jumps() {
+    // By the wall clock this takes seconds: a deadline that asked it would not be over.
+    let scene = Pair::waiting().await;
+    let mut inputs = inputs(&scene);
+    inputs.retain(|(name, _)| *name != "wait");
+    let (ended, elapsed) = hasty(200, inputs).await;
+    let said = failure(&ended, Exit::NotArrived);
+    assert!(said.contains("did not arrive within 10m"), "{said}");
+    took("the wait", elapsed, 600..=660);
+}
