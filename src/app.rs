@@ -304,6 +304,8 @@ fn report(
 ) -> Report {
     let sources = resolved.arrived.into_iter().zip(resolved.after);
     let sources = sources.map(|(arrived, after)| SourceReport {
+        created: arrived.created().map(str::to_owned),
+        revisions: arrived.revisions().into_iter().map(str::to_owned).collect(),
         name: arrived.source.name,
         digest: arrived.manifest.digest.to_string(),
         platforms: arrived.entries.iter().filter_map(|entry| entry.known_platform().cloned()).collect(),

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::oci::manifest::Content;
-use crate::oci::{Descriptor, Manifest, Platform};
+use crate::oci::{Descriptor, Manifest, Origin, Platform};
 use crate::plan::{Plan, Source};
 
 /// A source that has arrived: its pinned manifest, and what it brings.
@@ -14,6 +14,27 @@ pub struct Arrived {
     pub manifest: Manifest,
     /// The entries that it brings, platforms known, attestations in their places.
     pub entries: Vec<Descriptor>,
+    /// Where its images come from, as far as their configs were read.
+    pub origins: Vec<Origin>,
+}
+
+impl Arrived {
+    /// When its images were built. Of several times the latest says most; RFC 3339 in UTC, as builders write it, sorts as
+    /// text.
+    pub fn created(&self) -> Option<&str> {
+        self.origins.iter().filter_map(|origin| origin.created.as_deref()).max()
+    }
+
+    /// The commits that its images say they were built from, each once.
+    pub fn revisions(&self) -> Vec<&str> {
+        let mut revisions: Vec<&str> = Vec::new();
+        for revision in self.origins.iter().filter_map(|origin| origin.revision.as_deref()) {
+            if !revisions.contains(&revision) {
+                revisions.push(revision);
+            }
+        }
+        revisions
+    }
 }
 
 /// Entries that passed all guards, in the order of the index.
@@ -50,6 +71,7 @@ pub fn sources(plan: &Plan, arrived: &[Arrived], skipped: &[Source]) -> Result<C
             warnings.push(format!("{} is for {}, no platform that Go knows", member.from.source.name, name(member.entry)));
         }
     }
+    warnings.extend(one_revision(arrived));
     let entries: Vec<Descriptor> = kept.into_iter().map(|member| member.entry.clone()).collect();
     if !entries.iter().any(|entry| entry.attests().is_none()) {
         return Err(Error::refused("the sources hold no image"));
@@ -175,6 +197,29 @@ fn exact_platforms(asked: &[Platform], members: &[Member<'_>], skipped: &[Source
 
 fn describe(member: &Member<'_>) -> String {
     format!("{} {} from {}", name(member.entry), member.entry.digest.short(), member.from.source.name)
+}
+
+/// Images of two commits in one list are allowed, and hardly ever meant.
+fn one_revision(arrived: &[Arrived]) -> Option<String> {
+    let mut revisions: Vec<(&str, &str)> = Vec::new();
+    for from in arrived {
+        for revision in from.revisions() {
+            if revisions.iter().all(|(other, _)| *other != revision) {
+                revisions.push((revision, &from.source.name));
+            }
+        }
+    }
+    if revisions.len() < 2 {
+        return None;
+    }
+    let each: Vec<String> = revisions.iter().map(|(revision, name)| format!("{name} from {}", brief(revision))).collect();
+    Some(format!("the images were not built from one commit: {}; `expect-labels` can refuse that", each.join(", ")))
+}
+
+/// Others' text, fit for a line.
+pub(crate) fn brief(text: &str) -> String {
+    const LONGEST: usize = 64;
+    if text.chars().count() <= LONGEST { text.to_owned() } else { text.chars().take(LONGEST).chain(['…']).collect() }
 }
 
 /// What an entry is for, for people.

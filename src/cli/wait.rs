@@ -3,14 +3,14 @@
 use super::output;
 use super::session::Session;
 use crate::advice::Surroundings;
-use crate::error::Exit;
+use crate::error::{Error, Exit};
 use crate::inputs::{Environment, lists};
 use crate::oci::Reference;
-use crate::plan::Plan;
+use crate::plan::{Labels, Plan};
 use crate::progress::Progress;
 use crate::resolve::{self, Resolved};
 use clap::builder::ValueParser;
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
@@ -22,6 +22,14 @@ pub(super) fn command() -> Command {
         .arg(Arg::new("REF").required(true).num_args(1..).help("images or lists to wait for"))
         .arg(duration("wait", "10m", lists::duration).help("how long to wait in all; 0 looks once"))
         .arg(duration("wait-interval", "10s", pause).help("longest pause between two looks at one of them"))
+        .arg(
+            Arg::new("expect-labels")
+                .long("expect-labels")
+                .value_name("KEY=VALUE")
+                .action(ArgAction::Append)
+                .value_parser(ValueParser::new(label))
+                .help("a label that the config of each must hold; an image with another value is not there yet"),
+        )
         .after_help("Example:\n  manifest-action wait --wait 5m ghcr.io/acme/app:1.2-amd64 \\\n      ghcr.io/acme/app:1.2-arm64")
 }
 
@@ -31,6 +39,15 @@ fn duration(name: &'static str, default: &'static str, parse: fn(&str) -> Result
 
 fn pause(text: &str) -> Result<Duration, String> {
     lists::duration(text).and_then(|pause| if pause.is_zero() { Err("must be longer than 0".to_owned()) } else { Ok(pause) })
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() && !value.trim().is_empty() => {
+            Ok((key.trim().to_owned(), value.trim().to_owned()))
+        }
+        _ => Err("no KEY=VALUE".to_owned()),
+    }
 }
 
 /// Waits and prints.
@@ -43,7 +60,14 @@ async fn wait(flags: &ArgMatches, environment: &Environment, folder: &Path) -> R
         flags.get_many::<String>("REF").into_iter().flatten().map(|text| ("REF", text.as_str())).collect();
     let (session, references) = Session::open(flags, environment, folder, &asked, false)?;
     let span = |name: &str| flags.get_one::<Duration>(name).copied().unwrap_or_default();
-    let plan = Plan::to_wait_for(&references, span("wait"), span("wait-interval"));
+    let mut labels = Labels::new();
+    for (key, value) in flags.get_many::<(String, String)>("expect-labels").into_iter().flatten() {
+        if labels.insert(key.clone(), value.clone()).is_some_and(|other| other != *value) {
+            let error = Error::new(Exit::Inputs, format!("--expect-labels: {key} has two values; nothing was contacted"));
+            return Err(session.fail(&error));
+        }
+    }
+    let plan = Plan::to_wait_for(&references, span("wait"), span("wait-interval"), labels);
     let progress = Progress::default();
     let surroundings = Surroundings::default();
     let resolved = session.finish(&progress, resolve::sources(&session.registry, &plan, &surroundings, &progress)).await?;

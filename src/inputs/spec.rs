@@ -70,7 +70,7 @@ inputs! {
     overwrite "overwrite" Switch true "true" "false: refuse to move a tag that holds another digest";
     wait "wait" Text true "10m" "how long to wait in all for the sources; 0 looks once";
     wait_interval "wait-interval" Text true "10s" "longest pause between two looks at one source";
-    expect_labels "expect-labels" Lines false "" "KEY=VALUE that every source's config must hold";
+    expect_labels "expect-labels" Lines true "" "KEY=VALUE that every source's config must hold; another value means not there yet";
     watch_jobs "watch-jobs" Lines false "" "jobs that build the sources: when one fails, the run ends";
     token "token" Secret true "github.token, CI_JOB_TOKEN" "the CI system's token, for watch-jobs and ghcr.io";
     registry "registry" Text true "the first tag's" "registry of username and password";

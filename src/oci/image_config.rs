@@ -26,7 +26,29 @@ pub struct Runtime {
     pub labels: Option<BTreeMap<String, String>>,
 }
 
+/// Where an image comes from, as its builder wrote it: nothing checks that.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// When it was built, RFC 3339.
+    pub created: Option<String>,
+    /// The commit that it was built from.
+    pub revision: Option<String>,
+}
+
+/// The label that names a commit (image spec, annotations.md).
+const REVISION: &str = "org.opencontainers.image.revision";
+
 impl ImageConfig {
+    /// The value of a label.
+    pub fn label(&self, key: &str) -> Option<&str> {
+        self.config.as_ref()?.labels.as_ref()?.get(key).map(String::as_str)
+    }
+
+    /// Where the image comes from.
+    pub fn origin(&self) -> Origin {
+        Origin { created: self.created.clone(), revision: self.label(REVISION).map(str::to_owned) }
+    }
+
     /// Reads a config blob.
     pub fn parse(bytes: &[u8]) -> Result<Self, Invalid> {
         let mut config: Self = json::parse(bytes)?;

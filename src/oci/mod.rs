@@ -17,7 +17,7 @@ pub mod reference;
 pub use annotations::Annotations;
 pub use descriptor::Descriptor;
 pub use digest::Digest;
-pub use image_config::ImageConfig;
+pub use image_config::{ImageConfig, Origin};
 pub use index::Index;
 pub use manifest::{Content, ImageManifest, Manifest};
 pub use platform::Platform;

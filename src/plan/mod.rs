@@ -3,6 +3,7 @@
 //! Reads files that inputs name; talks to nobody.
 
 pub mod annotations;
+mod labels;
 mod many;
 mod sources;
 mod template;
@@ -12,6 +13,7 @@ use crate::inputs::{Environment, Problems, lists, logins};
 use crate::oci::{Platform, Reference};
 use crate::registry::{Settings, Writable, transport};
 use annotations::Requested;
+pub use labels::Labels;
 pub use many::{Planned, all};
 use std::collections::HashSet;
 use std::fs;
@@ -68,6 +70,8 @@ pub struct Plan {
     pub wait: Duration,
     /// The longest pause between two looks.
     pub wait_interval: Duration,
+    /// What the config of every image must say of itself; one that says otherwise is not there yet.
+    pub expect_labels: Labels,
     /// Whether to write nothing.
     pub dry_run: bool,
 }
@@ -79,14 +83,14 @@ impl Plan {
     }
 
     /// A plan that only waits: nothing is published.
-    pub fn to_wait_for(references: &[Reference], wait: Duration, wait_interval: Duration) -> Self {
+    pub fn to_wait_for(references: &[Reference], wait: Duration, wait_interval: Duration, expect_labels: Labels) -> Self {
         let mut sources: Vec<Source> = Vec::new();
         for reference in references.iter().cloned() {
             if sources.iter().all(|source| source.reference != reference) {
                 sources.push(Source { name: reference.to_string(), reference, platform: None, stands_for: None });
             }
         }
-        Self { sources, wait, wait_interval, ..Self::blank() }
+        Self { sources, wait, wait_interval, expect_labels, ..Self::blank() }
     }
 
     /// Nothing asked, all else as it is by default.
@@ -103,6 +107,7 @@ impl Plan {
             overwrite: true,
             wait: Duration::ZERO,
             wait_interval: Duration::from_secs(1),
+            expect_labels: Labels::new(),
             dry_run: false,
         }
     }
@@ -138,6 +143,7 @@ fn one(
         overwrite: switch(inputs, "overwrite", true, problems),
         wait: duration(inputs, "wait", Duration::from_secs(600), problems),
         wait_interval: duration(inputs, "wait-interval", Duration::from_secs(10), problems),
+        expect_labels: labels::read(inputs.expect_labels.as_deref(), problems),
         dry_run: switch(inputs, "dry-run", false, problems),
         targets,
         sources,

@@ -109,7 +109,7 @@ fn success(report: &Report, written: &[Write], warnings: &[String]) -> Value {
         .map(|source| {
             let platforms: Vec<String> = source.platforms.iter().map(ToString::to_string).collect();
             let after = source.after.map(|after| after.as_secs_f64());
-            json!({"name": source.name, "digest": source.digest, "platforms": platforms, "arrivedAfterSeconds": after})
+            json!({"name": source.name, "digest": source.digest, "platforms": platforms, "created": source.created, "revisions": source.revisions, "arrivedAfterSeconds": after})
         })
         .collect();
     json!({

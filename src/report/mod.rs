@@ -88,6 +88,10 @@ pub struct SourceReport {
     pub platforms: Vec<Platform>,
     /// What a client downloads, in bytes, where its manifest was read: config and layers as they are stored.
     pub download: Option<u64>,
+    /// When its images were built, the latest time, as far as their configs were read.
+    pub created: Option<String>,
+    /// The commits that they say they were built from.
+    pub revisions: Vec<String>,
     /// When it was there: `None` at the first look.
     pub after: Option<Duration>,
 }

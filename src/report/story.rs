@@ -1,7 +1,7 @@
 //! The lines of the log: a word for what happens, then what it happens to. One way to write each of them.
 
 use super::style;
-use crate::check::{Arrived, name};
+use crate::check::{Arrived, brief, name};
 use crate::compose::Composed;
 use crate::oci::{Reference, media_type};
 use crate::record::Copied;
@@ -11,7 +11,29 @@ use std::time::Duration;
 pub fn found(arrived: &Arrived, after: Option<Duration>) -> String {
     let images: Vec<String> = arrived.entries.iter().filter(|entry| entry.attests().is_none()).map(name).collect();
     let when = after.map(|after| format!("  after {}", duration(after))).unwrap_or_default();
-    format!("found    {}  {}  {}{when}", arrived.source.name, images.join(", "), arrived.manifest.digest.short())
+    let origin = origin(arrived).map(|origin| format!("  {origin}")).unwrap_or_default();
+    format!("found    {}  {}  {}{origin}{when}", arrived.source.name, images.join(", "), arrived.manifest.digest.short())
+}
+
+/// A source that is there, when others did not come.
+pub fn there(arrived: &Arrived, after: Option<Duration>) -> String {
+    let when = after.map(|after| format!(" after {}", duration(after))).unwrap_or_default();
+    format!("found{when}: {} {}", arrived.source.name, arrived.manifest.digest.short())
+}
+
+/// A source that did not come.
+pub fn absent(name: &str, word: &str, reason: Option<String>) -> String {
+    let reason = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+    format!("{word}: {name}{reason}")
+}
+
+/// When its images were built, and from which commits, as far as that was read.
+fn origin(arrived: &Arrived) -> Option<String> {
+    let created = arrived.created().map(|time| format!("built {}", brief(time)));
+    let revisions: Vec<String> = arrived.revisions().into_iter().map(brief).collect();
+    let from = (!revisions.is_empty()).then(|| format!("from {}", revisions.join(", ")));
+    let parts: Vec<String> = created.into_iter().chain(from).collect();
+    (!parts.is_empty()).then(|| parts.join(" "))
 }
 
 /// A source is not there; `left`: until waiting ends.

@@ -1,9 +1,10 @@
 //! From a source's manifest to the entries that it brings: platforms learned, indexes flattened, children looked up.
 
+use super::labels;
 use super::{Stop, Wait};
 use crate::check::{Arrived, name};
 use crate::error::Error;
-use crate::oci::{Content, Descriptor, ImageConfig, ImageManifest, Index, Manifest, Platform, Reference, media_type};
+use crate::oci::{Content, Descriptor, ImageConfig, ImageManifest, Index, Manifest, Origin, Platform, Reference, media_type};
 use crate::plan::Source;
 use futures_util::future::try_join_all;
 use std::collections::HashSet;
@@ -21,35 +22,67 @@ pub(super) async fn entries(
     manifest: Manifest,
     deadline: Option<Instant>,
 ) -> Result<Arrived, Stop> {
-    let entries = match &manifest.content {
-        Content::Image(image) => vec![plain(wait, source, &manifest, image, deadline).await?],
+    let (entries, origins) = match &manifest.content {
+        Content::Image(image) => {
+            let (entry, origin) = plain(wait, source, &manifest, image, deadline).await?;
+            (vec![entry], origin.into_iter().collect())
+        }
         Content::Index(index) => {
             let flat = flatten(wait, source, index, deadline).await?;
             let picked = match &source.platform {
-                Some(platform) => pick(source, flat, platform)?,
-                None => flat,
+                Some(platform) => pick(source, &flat, platform),
+                None => Ok(flat.clone()),
             };
-            children(wait, source, &picked, deadline).await?;
-            picked
+            if wait.plan.expect_labels.is_empty() {
+                let picked = picked?;
+                children(wait, source, &picked, deadline).await?;
+                (picked, Vec::new())
+            } else {
+                // What an index that is stale lacks, the one to come may hold.
+                let looked_at = picked.as_ref().unwrap_or(&flat);
+                let origins = labels::of_entries(wait, source, &manifest, looked_at, deadline).await?;
+                (picked?, origins)
+            }
         }
     };
-    Ok(Arrived { source: source.clone(), manifest, entries })
+    Ok(Arrived { source: source.clone(), manifest, entries, origins })
 }
 
-/// The entry for a plain image: its config is read, if it has one that tells a platform.
+/// The entry for a plain image, and where it comes from: its config is read, if it has one that tells a platform.
 async fn plain(
     wait: &Wait<'_>,
     source: &Source,
     manifest: &Manifest,
     image: &ImageManifest,
     deadline: Option<Instant>,
-) -> Result<Descriptor, Stop> {
+) -> Result<(Descriptor, Option<Origin>), Stop> {
     let mut config = None;
     if media_type::is_image_config(&image.config.media_type) {
-        let read = wait.registry.shared_config(&source.reference.repository, &image.config, deadline).await;
-        config = Some(read.map_err(|error| wait.sort(&error, source, true))?);
+        config = Some(wait.config(source, &image.config, deadline).await?);
     }
-    plain_entry(&source.name, manifest, image, config.as_deref(), source.platform.as_ref()).map_err(Stop::from)
+    // Before all else: whatever is wrong with an image that is stale, the one to come may be right.
+    labels::hold(wait, source, &manifest.digest, &config.clone().unwrap_or_default(), None)?;
+    let origin = config.as_ref().map(ImageConfig::origin);
+    let entry = entry_of(&source.name, manifest, image, config, source.platform.as_ref())?;
+    Ok((entry, origin))
+}
+
+impl Wait<'_> {
+    /// Reads the config of an image.
+    pub(super) async fn config(
+        &self,
+        source: &Source,
+        config: &Descriptor,
+        deadline: Option<Instant>,
+    ) -> Result<ImageConfig, Stop> {
+        let read = self.registry.shared_config(&source.reference.repository, config, deadline).await;
+        let bytes = read.map_err(|error| self.sort(&error, source, true))?;
+        Ok(parsed(&source.name, &bytes)?)
+    }
+}
+
+fn parsed(name: &str, config: &[u8]) -> Result<ImageConfig, Error> {
+    ImageConfig::parse(config).map_err(|why| Error::refused(format!("{name}: its config cannot be read: {why}")))
 }
 
 /// The entry for a plain image, its platform from its config, written normalised. `config`: `None` for an artifact;
@@ -61,10 +94,19 @@ pub(crate) fn plain_entry(
     config: Option<&[u8]>,
     stated: Option<&Platform>,
 ) -> Result<Descriptor, Error> {
+    let config = config.map(|bytes| parsed(name, bytes)).transpose()?;
+    entry_of(name, manifest, image, config, stated)
+}
+
+fn entry_of(
+    name: &str,
+    manifest: &Manifest,
+    image: &ImageManifest,
+    config: Option<ImageConfig>,
+    stated: Option<&Platform>,
+) -> Result<Descriptor, Error> {
     let configured = match config {
-        Some(bytes) => {
-            ImageConfig::parse(bytes).map_err(|why| Error::refused(format!("{name}: its config cannot be read: {why}")))?.platform
-        }
+        Some(config) => config.platform,
         None if stated.is_some() => Platform::default(),
         None => {
             let kind = if image.artifact_type.is_empty() { &image.config.media_type } else { &image.artifact_type };
@@ -134,7 +176,7 @@ async fn flatten(wait: &Wait<'_>, source: &Source, index: &Index, deadline: Opti
 }
 
 /// The one entry for a platform, and the attestations of it.
-fn pick(source: &Source, flat: Vec<Descriptor>, platform: &Platform) -> Result<Vec<Descriptor>, Stop> {
+fn pick(source: &Source, flat: &[Descriptor], platform: &Platform) -> Result<Vec<Descriptor>, Stop> {
     let fits: Vec<&Descriptor> =
         flat.iter().filter(|entry| entry.known_platform().is_some_and(|have| have.answers(platform))).collect();
     let digest = match fits.as_slice() {
@@ -151,10 +193,8 @@ fn pick(source: &Source, flat: Vec<Descriptor>, platform: &Platform) -> Result<V
             return Err(Stop::from(error.with_fix("write the platform with its OS version, or name the entry by REF@DIGEST")));
         }
     };
-    Ok(flat
-        .into_iter()
-        .filter(|entry| entry.attests().map_or_else(|| entry.digest.as_str() == digest, |of| of == digest))
-        .collect())
+    let belongs = |entry: &&Descriptor| entry.attests().map_or_else(|| entry.digest.as_str() == digest, |of| of == digest);
+    Ok(flat.iter().filter(belongs).cloned().collect())
 }
 
 /// Looks that every image of the index is really there: an index may be ahead of its children.

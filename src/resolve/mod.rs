@@ -3,8 +3,10 @@
 //! The first look is a GET, because mostly all is there; later ones are HEADs, which registries do not count as pulls.
 //! "Not yet" is not "never": what may still come is waited for, what cannot get right ends the run at once.
 
+mod labels;
 mod learn;
 mod pauses;
+mod state;
 
 use crate::advice::{Access, Surroundings};
 use crate::check::Arrived;
@@ -18,6 +20,7 @@ use crate::report::story;
 use futures_util::future::{join_all, try_join_all};
 pub(crate) use learn::plain_entry;
 use pauses::Pauses;
+use state::NotYet;
 use std::future::pending;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -45,19 +48,6 @@ impl Resolved {
     pub fn waited(&self) -> bool {
         self.after.iter().any(Option::is_some) || !self.skipped.is_empty()
     }
-}
-
-/// Why a source is not complete yet.
-#[derive(Debug, Clone)]
-enum NotYet {
-    /// No such manifest.
-    Missing,
-    /// The manifest is there, something that it names is not.
-    Incomplete(String),
-    /// 401 or 403.
-    Denied(Box<registry::Error>),
-    /// The registry or the network is in trouble.
-    Trouble(Box<registry::Error>),
 }
 
 /// How one look ended when the source is not there.
@@ -105,7 +95,7 @@ pub async fn sources(
         }
     }
     if !absent.is_empty() && (!plan.skip_missing || arrived.is_empty()) {
-        return Err(wait.gave_up(&absent, arrived.len()));
+        return Err(wait.gave_up(&absent, &arrived, &after));
     }
     for Absent { source, why } in &absent {
         warn!("{} is left out, as `missing: skip` says: {}", source.name, why.state());
@@ -150,10 +140,10 @@ impl Wait<'_> {
     async fn source(&self, source: &Source) -> Result<Outcome, Error> {
         let mut pauses = Pauses::new(self.plan.wait_interval);
         let mut denied_since: Option<Instant> = None;
-        let mut told: Option<String> = None;
+        let mut last: Option<NotYet> = None;
         let mut first = true;
         loop {
-            let why = match self.look(source, first).await {
+            let why = match self.look(source, last.as_ref()).await {
                 Ok(arrived) => return Ok(Ok(self.arrived(arrived, first))),
                 Err(Stop::Fatal(error)) => return Err(*error),
                 Err(Stop::NotYet(why)) => why,
@@ -168,11 +158,10 @@ impl Wait<'_> {
                 self.somebody_waits.notify_one();
             }
             let state = why.state();
-            if told.as_ref() != Some(&state) {
+            if last.as_ref().map(NotYet::state).as_ref() != Some(&state) {
                 info!("{}", story::waiting(&source.name, &state, self.deadline - now));
-                told = Some(state);
             }
-            first = false;
+            (first, last) = (false, Some(why));
             let again = denied_since.map_or(self.deadline, |since| self.deadline.min(since + DENIED_GRACE));
             sleep_until((now + pauses.next(fastrand::f64())).min(again)).await;
         }
@@ -185,16 +174,20 @@ impl Wait<'_> {
         (arrived, after)
     }
 
-    /// One look: the manifest, and all that it names.
-    async fn look(&self, source: &Source, first: bool) -> Result<Arrived, Stop> {
+    /// One look: the manifest, and all that it names. `last`: how the look before ended.
+    async fn look(&self, source: &Source, last: Option<&NotYet>) -> Result<Arrived, Stop> {
         if self.plan.wait.is_zero() {
             return self.read(source, None).await;
         }
         // A look that hangs must not outlive the deadline, be it the first.
         let look = async {
-            if !first {
+            if let Some(last) = last {
                 let head = self.registry.look(&source.reference, Some(self.deadline)).await;
-                head.map_err(|error| self.sort(&error, source, false))?;
+                let head = head.map_err(|error| self.sort(&error, source, false))?;
+                // The image that was stale a moment ago still is.
+                if matches!(last, NotYet::Stale { digest, .. } if *digest == head.digest) {
+                    return Err(Stop::NotYet(last.clone()));
+                }
             }
             self.read(source, Some(self.deadline)).await
         };
@@ -285,32 +278,21 @@ impl Wait<'_> {
         }
     }
 
-    fn gave_up(&self, absent: &[Absent], there: usize) -> Error {
+    fn gave_up(&self, absent: &[Absent], arrived: &[Arrived], after: &[Option<Duration>]) -> Error {
         let all = self.plan.sources.len();
         let what = if self.plan.wait.is_zero() {
             format!("{} of {all} sources are not there", absent.len())
         } else {
             format!("{} of {all} sources did not arrive within {}", absent.len(), story::duration(self.plan.wait))
         };
-        let details = absent.iter().map(|absent| format!("missing: {} ({})", absent.source.name, absent.why.state())).collect();
-        if there > 0 {
-            let rest = if self.plan.targets.is_empty() { "" } else { "; no tag was moved" };
-            warn!("{there} of {all} sources were there{rest}");
+        let mut details: Vec<String> =
+            absent.iter().map(|Absent { source, why }| story::absent(&source.name, why.word(), why.reason())).collect();
+        details.extend(arrived.iter().zip(after).map(|(arrived, after)| story::there(arrived, *after)));
+        if !self.plan.targets.is_empty() {
+            details.push("no tag was moved".to_owned());
         }
         let fix =
             "look at the jobs that build them: did they fail, or push under another name? If they only take longer, raise `wait`";
         Error::new(Exit::NotArrived, what).with_details(details).with_fix(fix)
-    }
-}
-
-impl NotYet {
-    /// For people; the same text as long as nothing changes.
-    fn state(&self) -> String {
-        match self {
-            Self::Missing => "not there yet".to_owned(),
-            Self::Incomplete(what) => format!("not complete yet: {what}"),
-            Self::Denied(error) => format!("denied, or not there yet: {}", error.place()),
-            Self::Trouble(error) => error.to_string(),
-        }
     }
 }

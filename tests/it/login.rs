@@ -320,7 +320,7 @@ async fn a_login_that_nobody_asked_for_is_kept_when_without_is_no_better() {
     let step = scene.step().input("wait-interval", "100ms");
     let step = step.env("CI_REGISTRY", scene.proxy.host()).env("CI_REGISTRY_USER", USER).env("CI_REGISTRY_PASSWORD", PASSWORD);
     let ran = step.run().await.ok();
-    assert!(ran.stdout.contains("denied, or not there yet"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("denied: or not there yet"), "{}", ran.stdout);
     assert_eq!(ran.output("digest"), scene.digest("1").await);
 
     let (tokens, scene) = with_tokens(TokenServer::new().user(USER, PASSWORD).anonymous_pull(false).push(Push::Denied403)).await;

@@ -21,6 +21,7 @@ mod edit;
 mod faults;
 mod golden;
 mod injection;
+mod labels;
 mod login;
 mod migration;
 mod outputs;

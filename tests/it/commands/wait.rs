@@ -36,7 +36,7 @@ async fn a_late_one_is_waited_for() {
     let client = Client::new(&registry.host());
     let name = format!("{}/acme/app:late", registry.host());
     let running = Step::new().args(["wait", &name, "--wait", "30s", "--wait-interval", "100ms"]).spawn().await;
-    running.wait_for_line("not there yet").await;
+    running.wait_for_line("missing; looking").await;
     let digest = Image::oci("linux/amd64").push(&client, "acme/app", "late").await;
     let ran = running.wait().await.ok();
     assert_eq!(ran.stdout, format!("{name}@{digest}\n"));
@@ -48,7 +48,12 @@ async fn a_missing_one_is_3() {
     let stocked = Stocked::start().await;
     let ran = stocked.run(&["wait", "{}/acme/app:image", "{}/acme/app:nowhere", "--wait", "0"]).await.fails(3);
     assert_eq!(ran.stdout, "");
-    assert!(ran.stderr.contains("warning: 1 of 2 sources were there\nerror: 1 of 2 sources are not there\n  missing: {}/acme/app:nowhere (not there yet)\n"), "{}", ran.stderr);
+    assert!(
+        ran.stderr
+            .contains("error: 1 of 2 sources are not there\n  missing: {}/acme/app:nowhere\n  found: {}/acme/app:image sha256:"),
+        "{}",
+        ran.stderr
+    );
     let ran = stocked.run(&["wait", "{}/acme/app:nowhere", "--wait=0", "--json"]).await.fails(3);
     assert_eq!(serde_json::from_str::<Value>(&ran.stdout).unwrap()["exit"], json!(3));
     for wrong in [["--wait", "soon"], ["--wait-interval", "0"]] {
@@ -61,7 +66,7 @@ async fn a_signal_ends_it_and_says_so() {
     let registry = Registry::start().await;
     let name = format!("{}/acme/app:never", registry.host());
     let running = Step::new().args(["wait", &name]).spawn().await;
-    running.wait_for_line("not there yet").await;
+    running.wait_for_line("missing; looking").await;
     running.signal("TERM").await;
     let ran = running.wait().await.fails(143);
     assert!(ran.stderr.ends_with(&format!("error: stopped by SIGTERM: still waiting for {name}\n")), "{}", ran.stderr);
