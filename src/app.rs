@@ -7,6 +7,7 @@ use crate::edit::{self, Base, Edited, Moved};
 use crate::error::{Error, Exit};
 use crate::inputs::env::{self, Read};
 use crate::inputs::{Environment, Problems};
+use crate::jobs::Jobs;
 use crate::lists::Lists;
 use crate::oci::Content;
 use crate::plan::{self, Plan, Planned};
@@ -78,10 +79,12 @@ pub async fn compose_lists(invocation: Invocation, environment: &Environment, fo
             warn!("{warning}");
         }
         let concurrency = planned.settings.concurrency;
+        let certificates = planned.settings.certificates.clone();
+        let jobs = planned.jobs.map(|system| Jobs::new(system, certificates.as_deref())).transpose().map_err(Error::defect)?;
         let registry = Registry::new(planned.settings).map_err(Error::defect)?;
-        Ok((Lists::new(planned.plans), concurrency, registry, destinations))
+        Ok((Lists::new(planned.plans), concurrency, registry, jobs, destinations))
     });
-    let (lists, concurrency, registry, destinations) = match opened {
+    let (lists, concurrency, registry, jobs, destinations) = match opened {
         Ok(opened) => opened,
         Err(error) => {
             console.failure(&error);
@@ -103,7 +106,7 @@ pub async fn compose_lists(invocation: Invocation, environment: &Environment, fo
     }
     let stopped = tokio::select! {
         () = lists.carry_out(concurrency, &console, async |list| {
-            let ended = run(&list.plan, &registry, surroundings, alone, &list.progress).await;
+            let ended = run(&list.plan, &registry, jobs.as_ref(), surroundings, alone, &list.progress).await;
             if alone.is_none() {
                 tell_how_it_ended(&ended);
             }
@@ -185,6 +188,7 @@ fn prepare(
 async fn run(
     plan: &Plan,
     registry: &Registry,
+    jobs: Option<&Jobs>,
     surroundings: &Surroundings<'_>,
     alone: Option<&Console>,
     progress: &Progress,
@@ -193,7 +197,7 @@ async fn run(
     let group = |title| alone.into_iter().for_each(|console| console.group(title));
     group("Sources");
     let (resolved, held) = tokio::try_join!(
-        resolve::sources(registry, plan, surroundings, progress),
+        resolve::sources(registry, plan, jobs, surroundings, progress),
         publish::look_at_targets(registry, plan, surroundings)
     )?;
     let held = if resolved.waited() {

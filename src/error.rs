@@ -16,6 +16,8 @@ pub enum Exit {
     Inputs = 2,
     /// Sources did not arrive in time.
     NotArrived = 3,
+    /// A watched job failed.
+    JobFailed = 4,
     /// A check refused.
     Refused = 5,
     /// The registry denied.
@@ -101,6 +103,7 @@ impl Error {
             Exit::Different => "different",
             Exit::Inputs => "wrong inputs",
             Exit::NotArrived => "images did not arrive",
+            Exit::JobFailed => "a job failed",
             Exit::Refused => "refused",
             Exit::Denied => "access denied",
             Exit::Registry => "registry error",

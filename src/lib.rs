@@ -10,7 +10,8 @@
 //!
 //! - [`cli`], [`app`]: arguments, and the order of the stages; [`lists`]: several lists in one run, a few at a time
 //! - [`inputs`]: environment variables to cleaned text; [`plan`]: what it means, all problems at once
-//! - [`resolve`]: waits for the sources and learns what they bring; [`check`]: the guards; [`compose`]: the bytes
+//! - [`resolve`]: waits for the sources and learns what they bring; [`jobs`]: whether those that build them still can;
+//!   [`check`]: the guards; [`compose`]: the bytes
 //! - [`transfer`]: children into the targets' repositories; [`publish`], [`verify`]: moves tags, reads them back;
 //!   [`edit`]: changes to a list that is there; [`record`]: what was written, in which order
 //! - [`report`]: the result as data, and one file per format; [`destinations`]: the files it goes to
@@ -39,9 +40,11 @@ pub mod edit;
 pub mod error;
 pub mod inputs;
 pub mod inspect;
+pub mod jobs;
 pub mod lists;
 pub mod logging;
 pub mod oci;
+mod pauses;
 pub mod plan;
 pub mod progress;
 pub mod publish;

@@ -2,7 +2,9 @@
 
 use crate::oci::{Reference, Repository};
 use crate::record::{Copied, Write};
+use crate::report::story;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::Notify;
 use tracing::debug;
 
@@ -34,6 +36,32 @@ impl TagState {
     }
 }
 
+/// How a source stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceState {
+    /// The first look is under way.
+    Looking,
+    /// It is waited for; why, in a word.
+    Waiting(&'static str),
+    /// It is there, `None` at the first look, or so long after the start.
+    Found(Option<Duration>),
+    /// It did not come, and the list is made without it.
+    LeftOut,
+}
+
+impl SourceState {
+    /// For people.
+    pub fn words(self) -> String {
+        match self {
+            Self::Looking => "looking".to_owned(),
+            Self::Waiting(why) => why.to_owned(),
+            Self::Found(None) => "found".to_owned(),
+            Self::Found(Some(after)) => format!("found after {}", story::duration(after)),
+            Self::LeftOut => "left out".to_owned(),
+        }
+    }
+}
+
 /// Shared by all stages of one list.
 #[derive(Debug, Default)]
 pub struct Progress {
@@ -44,7 +72,8 @@ pub struct Progress {
 
 #[derive(Debug, Default)]
 struct State {
-    waiting_for: Vec<String>,
+    sources: Vec<(String, SourceState)>,
+    jobs: String,
     tags: Vec<(Reference, TagState)>,
     writes: Vec<Write>,
     copied: Vec<Copied>,
@@ -66,27 +95,63 @@ impl Progress {
         self.lock().tags = tags.iter().map(|tag| (tag.clone(), TagState::Untouched)).collect();
     }
 
-    /// Notes that a source is waited for.
-    pub fn waits_for(&self, name: &str) {
-        self.lock().waiting_for.push(name.to_owned());
+    /// Starts with sources that were not looked at.
+    pub fn expect(&self, names: impl Iterator<Item = String>) {
+        self.lock().sources = names.map(|name| (name, SourceState::Looking)).collect();
+    }
+
+    /// Notes that a source is waited for, by its place among all; why, in a word.
+    pub fn waits_for(&self, at: usize, why: &'static str) {
+        self.stands(at, SourceState::Waiting(why));
         if let Some(others) = &self.others {
             others.notify_one();
         }
     }
 
-    /// Notes that it has arrived.
-    pub fn arrived(&self, name: &str) {
-        self.lock().waiting_for.retain(|other| other != name);
+    /// Notes that it has arrived; `after`: unless at the first look.
+    pub fn arrived(&self, at: usize, after: Option<Duration>) {
+        self.stands(at, SourceState::Found(after));
+    }
+
+    /// Notes that nobody waits for it any more.
+    pub fn left_out(&self, at: usize) {
+        self.stands(at, SourceState::LeftOut);
+    }
+
+    fn stands(&self, at: usize, now: SourceState) {
+        if let Some((_, state)) = self.lock().sources.get_mut(at) {
+            *state = now;
+        }
+    }
+
+    /// How all sources stand.
+    pub fn sources(&self) -> Vec<(String, SourceState)> {
+        self.lock().sources.clone()
+    }
+
+    /// Whether the first look at a source is still under way.
+    pub fn is_looking(&self) -> bool {
+        self.lock().sources.iter().any(|(_, state)| *state == SourceState::Looking)
     }
 
     /// How many sources are waited for.
     pub fn waits(&self) -> usize {
-        self.lock().waiting_for.len()
+        self.lock().waiting_for().count()
     }
 
     /// The sources that are waited for.
     pub fn waiting_for(&self) -> Vec<String> {
-        self.lock().waiting_for.clone()
+        self.lock().waiting_for().cloned().collect()
+    }
+
+    /// Notes how far the watched jobs are, one line.
+    pub fn jobs(&self, line: String) {
+        self.lock().jobs = line;
+    }
+
+    /// How far the watched jobs are; empty when none are.
+    pub fn jobs_line(&self) -> String {
+        self.lock().jobs.clone()
     }
 
     /// Notes what became of a tag. One that was moved does not count as unchanged when it is looked at again.
@@ -144,9 +209,10 @@ impl Progress {
     /// One line that says what was left undone.
     pub fn left_undone(&self) -> String {
         let state = self.lock();
-        if !state.waiting_for.is_empty() {
+        if state.waiting_for().next().is_some() {
+            let waiting: Vec<&str> = state.waiting_for().map(String::as_str).collect();
             let rest = if state.tags.is_empty() { "" } else { "; no tag was moved" };
-            return format!("still waiting for {}{rest}", state.waiting_for.join(", "));
+            return format!("still waiting for {}{rest}", waiting.join(", "));
         }
         if state.tags.iter().all(|(_, tag)| matches!(tag, TagState::Untouched)) {
             return "no tag was moved".to_owned();
@@ -157,5 +223,11 @@ impl Progress {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn waiting_for(&self) -> impl Iterator<Item = &String> {
+        self.sources.iter().filter(|(_, state)| matches!(state, SourceState::Waiting(_))).map(|(name, _)| name)
     }
 }

@@ -166,8 +166,7 @@ fn tables() -> String {
         .iter()
         .map(|input| {
             let default = if input.default.is_empty() { String::new() } else { format!(" [{}]", input.default) };
-            let later = if input.supported { "" } else { " (not supported yet)" };
-            row(input.name, &format!("{}{default}{later}", input.help))
+            row(input.name, &format!("{}{default}", input.help))
         })
         .collect();
     let outputs: String = OUTPUTS.iter().map(|(name, help)| row(name, help)).collect();

@@ -70,7 +70,7 @@ async fn wait(flags: &ArgMatches, environment: &Environment, folder: &Path) -> R
     let plan = Plan::to_wait_for(&references, span("wait"), span("wait-interval"), labels);
     let progress = Progress::default();
     let surroundings = Surroundings::default();
-    let resolved = session.finish(&progress, resolve::sources(&session.registry, &plan, &surroundings, &progress)).await?;
+    let resolved = session.finish(&progress, resolve::sources(&session.registry, &plan, None, &surroundings, &progress)).await?;
     if session.json {
         return Ok(output::json(&document(&resolved), Exit::Done));
     }

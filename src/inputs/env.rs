@@ -34,14 +34,7 @@ pub fn read(environment: &Environment, problems: &mut Problems) -> Read {
 pub fn from_pairs(pairs: impl Iterator<Item = (String, String)>, problems: &mut Problems) -> RawInputs {
     // envy takes `Some("")` and stops at the first error, so it is given only what is set, and only text.
     let result = envy::from_iter::<_, RawInputs>(pairs);
-    let inputs = problems.take("inputs", None, result).unwrap_or_default();
-    for input in INPUTS.iter().filter(|input| !input.supported) {
-        let value = inputs.get(input.name);
-        if value.is_some_and(|value| value != input.default) {
-            problems.add(input.name, "is not supported yet by this version");
-        }
-    }
-    inputs
+    problems.take("inputs", None, result).unwrap_or_default()
 }
 
 /// The variables that may hold an input, first one first.
@@ -137,15 +130,5 @@ mod tests {
                 "PLUGIN_ZZZZZZZZ is set, but there is no input zzzzzzzz"
             ]
         );
-    }
-
-    #[test]
-    fn what_is_not_supported_is_refused_unless_it_is_the_default() {
-        for input in INPUTS.iter().filter(|input| !input.supported) {
-            let mut problems = Problems::default();
-            let name = variables(input.name)[0].clone();
-            read(&environment(&[(&name, "something")]), &mut problems);
-            assert_eq!(problems.0.len(), 1, "{}", input.name);
-        }
     }
 }

@@ -13,8 +13,6 @@ pub struct Input {
     pub help: &'static str,
     /// What kind of value it takes.
     pub kind: Kind,
-    /// Whether this version can do it.
-    pub supported: bool,
 }
 
 /// Kinds of values.
@@ -35,9 +33,9 @@ pub enum Kind {
 }
 
 macro_rules! inputs {
-    ($($field:ident $name:literal $kind:ident $supported:literal $default:literal $help:literal;)*) => {
+    ($($field:ident $name:literal $kind:ident $default:literal $help:literal;)*) => {
         /// All inputs, in the order in which they are shown.
-        pub const INPUTS: &[Input] = &[$(Input { name: $name, default: $default, help: $help, kind: Kind::$kind, supported: $supported }),*];
+        pub const INPUTS: &[Input] = &[$(Input { name: $name, default: $default, help: $help, kind: Kind::$kind }),*];
 
         /// The cleaned value of every input: trimmed, `None` where it is not set. Filled by envy.
         #[derive(Debug, Clone, Default, Deserialize)]
@@ -58,35 +56,35 @@ macro_rules! inputs {
 }
 
 inputs! {
-    tags "tags" List true "DOCKER_METADATA_OUTPUT_TAGS" "targets: full references, any number of tags";
-    sources "sources" List true "" "images to put in: REF, REF@DIGEST, PLATFORM=REF; {os} {arch} {variant} {platform} stand for each of platforms";
-    digests "digests" List true "" "images to put in, by digest: lines, JSON of job outputs, a folder of digest files, or metadata files";
-    platforms "platforms" List true "whatever the sources are" "platforms that the index must hold, exactly";
-    missing "missing" Text true "fail" "fail, or skip sources that have not arrived when waiting ends";
-    annotations "annotations" Lines true "" "KEY=VALUE for the index; manifest-descriptor[PLATFORM]: in front for an entry";
-    format "format" Text true "auto" "auto, oci or docker";
-    attestations "attestations" Text true "keep" "keep or drop provenance and SBOM entries";
-    append "append" Switch true "false" "start from what the first tag holds";
-    overwrite "overwrite" Switch true "true" "false: refuse to move a tag that holds another digest";
-    wait "wait" Text true "10m" "how long to wait in all for the sources; 0 looks once";
-    wait_interval "wait-interval" Text true "10s" "longest pause between two looks at one source";
-    expect_labels "expect-labels" Lines true "" "KEY=VALUE that every source's config must hold; another value means not there yet";
-    watch_jobs "watch-jobs" Lines false "" "jobs that build the sources: when one fails, the run ends";
-    token "token" Secret true "github.token, CI_JOB_TOKEN" "the CI system's token, for watch-jobs and ghcr.io";
-    registry "registry" Text true "the first tag's" "registry of username and password";
-    username "username" Text true "" "user name of one login";
-    password "password" Secret true "" "password or token of one login";
-    credentials "credentials" SecretLines true "" "more logins: REGISTRY=USERNAME:PASSWORD a line, or JSON";
-    docker_config "docker-config" Secret true "~/.docker/config.json and others" "a Docker or containers auth file: folder, path or JSON";
-    insecure_registries "insecure-registries" List true "" "HOST[:PORT] that speak plain HTTP";
-    ca_file "ca-file" Text true "" "PEM file of certificates to trust as well";
-    dry_run "dry-run" Switch true "false" "do everything but write";
-    spec "spec" Text true "" "YAML file of many indexes";
-    dotenv_file "dotenv-file" Text true "manifest.env on GitLab" "file for outputs as a GitLab dotenv report";
-    results_dir "results-dir" Text true "" "folder for one file per output, as Tekton reads them";
-    json_file "json-file" Text true "" "file for a report in JSON, on failure too";
-    concurrency "concurrency" Text true "16" "requests under way at once, in all";
-    log_level "log-level" Text true "info" "error, warn, info, debug or trace";
+    tags "tags" List "DOCKER_METADATA_OUTPUT_TAGS" "targets: full references, any number of tags";
+    sources "sources" List "" "images to put in: REF, REF@DIGEST, PLATFORM=REF; {os} {arch} {variant} {platform} stand for each of platforms";
+    digests "digests" List "" "images to put in, by digest: lines, JSON of job outputs, a folder of digest files, or metadata files";
+    platforms "platforms" List "whatever the sources are" "platforms that the index must hold, exactly";
+    missing "missing" Text "fail" "fail, or skip sources that have not arrived when waiting ends";
+    annotations "annotations" Lines "" "KEY=VALUE for the index; manifest-descriptor[PLATFORM]: in front for an entry";
+    format "format" Text "auto" "auto, oci or docker";
+    attestations "attestations" Text "keep" "keep or drop provenance and SBOM entries";
+    append "append" Switch "false" "start from what the first tag holds";
+    overwrite "overwrite" Switch "true" "false: refuse to move a tag that holds another digest";
+    wait "wait" Text "10m" "how long to wait in all for the sources; 0 looks once";
+    wait_interval "wait-interval" Text "10s" "longest pause between two looks at one source";
+    expect_labels "expect-labels" Lines "" "KEY=VALUE that every source's config must hold; another value means not there yet";
+    watch_jobs "watch-jobs" Lines "" "jobs that build the sources, * and ? in a name allowed: when one fails, the run ends";
+    token "token" Secret "github.token, CI_JOB_TOKEN" "the CI system's token, for watch-jobs and ghcr.io";
+    registry "registry" Text "the first tag's" "registry of username and password";
+    username "username" Text "" "user name of one login";
+    password "password" Secret "" "password or token of one login";
+    credentials "credentials" SecretLines "" "more logins: REGISTRY=USERNAME:PASSWORD a line, or JSON";
+    docker_config "docker-config" Secret "~/.docker/config.json and others" "a Docker or containers auth file: folder, path or JSON";
+    insecure_registries "insecure-registries" List "" "HOST[:PORT] that speak plain HTTP";
+    ca_file "ca-file" Text "" "PEM file of certificates to trust as well";
+    dry_run "dry-run" Switch "false" "do everything but write";
+    spec "spec" Text "" "YAML file of many indexes";
+    dotenv_file "dotenv-file" Text "manifest.env on GitLab" "file for outputs as a GitLab dotenv report";
+    results_dir "results-dir" Text "" "folder for one file per output, as Tekton reads them";
+    json_file "json-file" Text "" "file for a report in JSON, on failure too";
+    concurrency "concurrency" Text "16" "requests under way at once, in all";
+    log_level "log-level" Text "info" "error, warn, info, debug or trace";
 }
 
 /// The input with this name.

@@ -3,6 +3,7 @@
 use super::{Plan, one, settings};
 use crate::inputs::spec::RawInputs;
 use crate::inputs::{Environment, Problems, indexes};
+use crate::jobs::{self, System};
 use crate::oci::Reference;
 use crate::registry::{Settings, Writable};
 use std::collections::HashMap;
@@ -13,6 +14,8 @@ use std::path::Path;
 pub struct Planned {
     /// The lists to publish, never none.
     pub plans: Vec<Plan>,
+    /// The CI system whose jobs are watched, if any are.
+    pub jobs: Option<Box<dyn System>>,
     /// How registries are reached, for all of them.
     pub settings: Settings,
     /// What the user should hear, though it stops nothing.
@@ -30,7 +33,9 @@ pub fn all(inputs: &RawInputs, environment: &Environment, folder: &Path) -> Resu
     let writable = writable(&plans);
     let first_host = plans.iter().flat_map(|plan| &plan.targets).map(|target| target.repository.host()).next();
     let settings = settings(inputs, environment, folder, first_host, writable, &mut problems, &mut warnings);
-    if problems.0.is_empty() { Ok(Planned { plans, settings, warnings }) } else { Err(problems) }
+    let watches = plans.iter().any(|plan| !plan.watch_jobs.is_empty());
+    let jobs = watches.then(|| problems.take("watch-jobs", None, jobs::find(environment, inputs.token.as_deref()))).flatten();
+    if problems.0.is_empty() { Ok(Planned { plans, jobs, settings, warnings }) } else { Err(problems) }
 }
 
 /// The repositories of all targets, each with those of the same registry that its children may come from.

@@ -10,6 +10,7 @@ mod template;
 
 use crate::inputs::spec::RawInputs;
 use crate::inputs::{Environment, Problems, lists, logins};
+use crate::jobs::pattern::{self, Pattern};
 use crate::oci::{Platform, Reference};
 use crate::registry::{Settings, Writable, transport};
 use annotations::Requested;
@@ -72,6 +73,8 @@ pub struct Plan {
     pub wait_interval: Duration,
     /// What the config of every image must say of itself; one that says otherwise is not there yet.
     pub expect_labels: Labels,
+    /// Jobs that build the sources: when one fails, there is nothing to wait for.
+    pub watch_jobs: Vec<Pattern>,
     /// Whether to write nothing.
     pub dry_run: bool,
 }
@@ -108,6 +111,7 @@ impl Plan {
             wait: Duration::ZERO,
             wait_interval: Duration::from_secs(1),
             expect_labels: Labels::new(),
+            watch_jobs: Vec::new(),
             dry_run: false,
         }
     }
@@ -144,6 +148,7 @@ fn one(
         wait: duration(inputs, "wait", Duration::from_secs(600), problems),
         wait_interval: duration(inputs, "wait-interval", Duration::from_secs(10), problems),
         expect_labels: labels::read(inputs.expect_labels.as_deref(), problems),
+        watch_jobs: pattern::read(inputs.watch_jobs.as_deref(), problems),
         dry_run: switch(inputs, "dry-run", false, problems),
         targets,
         sources,

@@ -186,6 +186,17 @@ impl Transport {
         within(WHOLE_REQUEST, async { read(&exchange, started(client, &exchange).await?).await }).await
     }
 
+    /// Sends one request to an API that the CI system named in our environment; redirects are not followed.
+    pub async fn ask(&self, url: Url, headers: HeaderMap, limit: usize) -> Result<Answer, Broken> {
+        let request = self.client_for(&url, &url).get(url.clone()).headers(headers);
+        let exchange = Exchange { method: Method::GET, url, accept: None, authorization: None, range: None, body: None, limit };
+        within(WHOLE_REQUEST, async {
+            let sent = async { request.send().await.map_err(|error| broken(&error)) };
+            read(&exchange, within(BETWEEN_BYTES, sent).await?).await
+        })
+        .await
+    }
+
     /// The same with `length` bytes of body that come as they are taken. Their sender sees to it that they move: only
     /// the answer is waited for here, as long as the caller has patience.
     pub async fn upload(&self, registry: &Url, exchange: Exchange, length: u64, body: Body) -> Result<Answer, Broken> {

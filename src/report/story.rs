@@ -3,7 +3,9 @@
 use super::style;
 use crate::check::{Arrived, brief, name};
 use crate::compose::Composed;
+use crate::jobs::Job;
 use crate::oci::{Reference, media_type};
+use crate::progress::SourceState;
 use crate::record::Copied;
 use std::time::Duration;
 
@@ -42,8 +44,44 @@ pub fn waiting(source: &str, state: &str, left: Duration) -> String {
 }
 
 /// Nothing changed for a while.
-pub fn still_waiting(names: &[String], all: usize, elapsed: Duration, left: Duration) -> String {
-    format!("waiting  for {} of {all} after {}, {} left: {}", names.len(), duration(elapsed), duration(left), names.join(", "))
+pub fn still_waiting(sources: &[(String, SourceState)], elapsed: Duration, left: Duration) -> String {
+    let waiting = sources.iter().filter_map(|(name, state)| match state {
+        SourceState::Waiting(why) => Some(format!("{name} {why}")),
+        _ => None,
+    });
+    let waiting: Vec<String> = waiting.collect();
+    let (count, all) = (waiting.len(), sources.len());
+    format!("waiting  for {count} of {all} after {}, {} left: {}", duration(elapsed), duration(left), waiting.join(", "))
+}
+
+/// How a source stands, when the wait ends for another reason.
+pub fn stands((name, state): &(String, SourceState)) -> String {
+    format!("{}: {name}", state.words())
+}
+
+/// The watched jobs, counted.
+pub fn watching(jobs: &[&Job]) -> String {
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for job in jobs {
+        match counts.iter_mut().find(|(word, _)| *word == job.state.word()) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((job.state.word(), 1)),
+        }
+    }
+    let counts: Vec<String> = counts.iter().map(|(word, count)| format!("{count} {word}")).collect();
+    let rest = if counts.is_empty() { ", none is listed yet".to_owned() } else { format!(": {}", counts.join(", ")) };
+    format!("jobs     {} watched{rest}", jobs.len())
+}
+
+/// A watched job has changed.
+pub fn job(job: &Job) -> String {
+    format!("job      {}  {}", brief(&job.name), job.state.word())
+}
+
+/// A watched job, as an error shows it.
+pub fn said(job: &Job) -> String {
+    let link = if job.link.is_empty() { String::new() } else { format!(" {}", job.link) };
+    format!("job: {} {}{link}", brief(&job.name), job.state.word())
 }
 
 /// The index is composed.

@@ -3,15 +3,18 @@
 //! The first look is a GET, because mostly all is there; later ones are HEADs, which registries do not count as pulls.
 //! "Not yet" is not "never": what may still come is waited for, what cannot get right ends the run at once.
 
+mod end;
 mod labels;
 mod learn;
-mod pauses;
 mod state;
+mod watch;
 
 use crate::advice::{Access, Surroundings};
 use crate::check::Arrived;
-use crate::error::{Error, Exit};
+use crate::error::Error;
+use crate::jobs::Jobs;
 use crate::oci::{Manifest, Reference};
+use crate::pauses::Pauses;
 use crate::plan::{Plan, Source};
 use crate::progress::Progress;
 use crate::publish;
@@ -19,13 +22,15 @@ use crate::registry::{self, Kind, Registry};
 use crate::report::story;
 use futures_util::future::{join_all, try_join_all};
 pub(crate) use learn::plain_entry;
-use pauses::Pauses;
 use state::NotYet;
 use std::future::pending;
+use std::pin::pin;
 use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::sync::watch::Sender;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tracing::{info, warn};
+use watch::Watch;
 
 /// How long "denied" may still mean "not there yet": some registries answer so before the first push.
 const DENIED_GRACE: Duration = Duration::from_secs(60);
@@ -64,25 +69,52 @@ impl From<Error> for Stop {
 
 /// A source that did not come.
 struct Absent {
+    /// Its place in the plan.
+    at: usize,
     source: Source,
     why: NotYet,
 }
 
-/// Waits for all sources.
+/// Waiting has no sense any more, before its time is up; why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Over(String);
+
+/// Waits for all sources. `jobs`: those of the CI system, where the plan watches some.
 pub async fn sources(
     registry: &Registry,
     plan: &Plan,
+    jobs: Option<&Jobs>,
     surroundings: &Surroundings<'_>,
     progress: &Progress,
 ) -> Result<Resolved, Error> {
     let started = Instant::now();
-    let somebody_waits = Notify::new();
-    let wait = Wait { registry, plan, surroundings, progress, started, deadline: started + plan.wait, somebody_waits };
-    let all = try_join_all(plan.sources.iter().map(|source| wait.source(source)));
-    let outcomes = tokio::select! {
-        outcomes = all => outcomes?,
-        error = wait.refused() => return Err(error),
-        () = wait.tell() => Vec::new(),
+    let (over, deadline, somebody_waits) = (Sender::new(None), started + plan.wait, Notify::new());
+    let wait = Wait { registry, plan, surroundings, progress, started, deadline, somebody_waits, over: &over };
+    let watched = jobs.filter(|_| !plan.watch_jobs.is_empty());
+    let watch = watched.map(|jobs| Watch::new(jobs, plan, progress, &over, started));
+    progress.expect(plan.sources.iter().map(|source| source.name.clone()));
+    let outcomes = {
+        let all = try_join_all(plan.sources.iter().enumerate().map(|(at, source)| wait.source(at, source)));
+        let mut watching = pin!(async {
+            match &watch {
+                Some(watch) => watch.run().await,
+                None => pending().await,
+            }
+        });
+        let outcomes = tokio::select! {
+            outcomes = all => outcomes?,
+            error = &mut watching => return Err(error),
+            error = wait.refused() => return Err(error),
+            () = wait.tell() => Vec::new(),
+        };
+        // The first look at the jobs may still be under way.
+        if let Some(watch) = &watch {
+            tokio::select! {
+                error = &mut watching => return Err(error),
+                () = watch.has_looked() => {}
+            }
+        }
+        outcomes
     };
     let (mut arrived, mut after, mut absent) = (Vec::new(), Vec::new(), Vec::new());
     for outcome in outcomes {
@@ -95,11 +127,17 @@ pub async fn sources(
         }
     }
     if !absent.is_empty() && (!plan.skip_missing || arrived.is_empty()) {
-        return Err(wait.gave_up(&absent, &arrived, &after));
+        return Err(wait.gave_up(&absent, &arrived, &after, watch.map(|watch| watch.said()).unwrap_or_default()));
     }
-    for Absent { source, why } in &absent {
-        warn!("{} is left out, as `missing: skip` says: {}", source.name, why.state());
-        progress.arrived(&source.name);
+    if let Some(watch) = &watch {
+        // Jobs that were looked at while others were waited for may have failed since.
+        let waited = after.iter().any(Option::is_some) || !absent.is_empty();
+        watch.last_look(waited.then(Instant::now)).await?;
+    }
+    for Absent { at, source, why } in &absent {
+        let early = over.borrow().as_ref().map(|Over(why)| format!(", {why}")).unwrap_or_default();
+        warn!("{} is left out, as `missing: skip` says: {}{early}", source.name, why.state());
+        progress.left_out(*at);
     }
     Ok(Resolved { arrived, after, skipped: absent.into_iter().map(|absent| absent.source).collect() })
 }
@@ -131,45 +169,54 @@ struct Wait<'a> {
     started: Instant,
     deadline: Instant,
     somebody_waits: Notify,
+    /// Told when waiting has no sense any more.
+    over: &'a Sender<Option<Over>>,
 }
 
 type Outcome = Result<(Arrived, Option<Duration>), Absent>;
 
 impl Wait<'_> {
     /// One source, until it is there or waiting ends. An error ends the run.
-    async fn source(&self, source: &Source) -> Result<Outcome, Error> {
+    async fn source(&self, at: usize, source: &Source) -> Result<Outcome, Error> {
         let mut pauses = Pauses::new(self.plan.wait_interval);
         let mut denied_since: Option<Instant> = None;
         let mut last: Option<NotYet> = None;
         let mut first = true;
+        let mut over = self.over.subscribe();
         loop {
+            // Known before the look that may be the last one.
+            let is_over = over.borrow_and_update().is_some();
             let why = match self.look(source, last.as_ref()).await {
-                Ok(arrived) => return Ok(Ok(self.arrived(arrived, first))),
+                Ok(arrived) => return Ok(Ok(self.arrived(at, arrived, first))),
                 Err(Stop::Fatal(error)) => return Err(*error),
                 Err(Stop::NotYet(why)) => why,
             };
-            self.stop_early(source, &why, &mut denied_since)?;
             let now = Instant::now();
-            if now >= self.deadline {
-                return Ok(Err(Absent { source: source.clone(), why }));
+            let is_over = is_over || now >= self.deadline;
+            self.stop_early(source, &why, is_over, &mut denied_since)?;
+            if is_over {
+                return Ok(Err(Absent { at, source: source.clone(), why }));
             }
             if first {
-                self.progress.waits_for(&source.name);
                 self.somebody_waits.notify_one();
             }
+            self.progress.waits_for(at, why.word());
             let state = why.state();
             if last.as_ref().map(NotYet::state).as_ref() != Some(&state) {
                 info!("{}", story::waiting(&source.name, &state, self.deadline - now));
             }
             (first, last) = (false, Some(why));
             let again = denied_since.map_or(self.deadline, |since| self.deadline.min(since + DENIED_GRACE));
-            sleep_until((now + pauses.next(fastrand::f64())).min(again)).await;
+            tokio::select! {
+                () = sleep_until((now + pauses.next(fastrand::f64())).min(again)) => {}
+                Ok(_) = over.wait_for(Option::is_some) => {}
+            }
         }
     }
 
-    fn arrived(&self, arrived: Arrived, first: bool) -> (Arrived, Option<Duration>) {
+    fn arrived(&self, at: usize, arrived: Arrived, first: bool) -> (Arrived, Option<Duration>) {
         let after = (!first).then(|| self.started.elapsed());
-        self.progress.arrived(&arrived.source.name);
+        self.progress.arrived(at, after);
         info!("{}", story::found(&arrived, after));
         (arrived, after)
     }
@@ -241,14 +288,14 @@ impl Wait<'_> {
     }
 
     /// Ends the run where more waiting makes no sense.
-    fn stop_early(&self, source: &Source, why: &NotYet, denied_since: &mut Option<Instant>) -> Result<(), Error> {
+    fn stop_early(&self, source: &Source, why: &NotYet, is_over: bool, denied_since: &mut Option<Instant>) -> Result<(), Error> {
         let NotYet::Denied(error) = why else {
             *denied_since = None;
             return Ok(());
         };
         let now = Instant::now();
         let since = *denied_since.get_or_insert(now);
-        if now < self.deadline && now.duration_since(since) < DENIED_GRACE {
+        if !is_over && now.duration_since(since) < DENIED_GRACE {
             return Ok(());
         }
         let mut error = self.error(error, &source.name);
@@ -269,30 +316,11 @@ impl Wait<'_> {
     async fn tell(&self) {
         loop {
             sleep(STORY_INTERVAL).await;
-            let waiting = self.progress.waiting_for();
             // Of many lists, one line tells how far all of them are.
-            if !waiting.is_empty() && !self.progress.among_others() {
+            if self.progress.waits() > 0 && !self.progress.among_others() {
                 let left = self.deadline.saturating_duration_since(Instant::now());
-                info!("{}", story::still_waiting(&waiting, self.plan.sources.len(), self.started.elapsed(), left));
+                info!("{}", story::still_waiting(&self.progress.sources(), self.started.elapsed(), left));
             }
         }
-    }
-
-    fn gave_up(&self, absent: &[Absent], arrived: &[Arrived], after: &[Option<Duration>]) -> Error {
-        let all = self.plan.sources.len();
-        let what = if self.plan.wait.is_zero() {
-            format!("{} of {all} sources are not there", absent.len())
-        } else {
-            format!("{} of {all} sources did not arrive within {}", absent.len(), story::duration(self.plan.wait))
-        };
-        let mut details: Vec<String> =
-            absent.iter().map(|Absent { source, why }| story::absent(&source.name, why.word(), why.reason())).collect();
-        details.extend(arrived.iter().zip(after).map(|(arrived, after)| story::there(arrived, *after)));
-        if !self.plan.targets.is_empty() {
-            details.push("no tag was moved".to_owned());
-        }
-        let fix =
-            "look at the jobs that build them: did they fail, or push under another name? If they only take longer, raise `wait`";
-        Error::new(Exit::NotArrived, what).with_details(details).with_fix(fix)
     }
 }

@@ -21,6 +21,7 @@ mod edit;
 mod faults;
 mod golden;
 mod injection;
+mod jobs;
 mod labels;
 mod login;
 mod migration;

@@ -9,6 +9,7 @@
 //! | [`images`], [`indexes`] | tiny real images, and lists of them as BuildKit and Docker push them |
 //! | [`proxy`], [`rules`], [`gate`], [`clock`] | a proxy before a registry: faults, conditions, counters |
 //! | [`haste`] | a clock that runs faster than real time, for what takes minutes |
+//! | [`jobs_api`] | the APIs of GitHub and GitLab that list jobs |
 //! | [`liar`] | a server that says anything, right or wrong |
 //! | [`pair`] | a registry with two images, of which one may come late, and the step that lists both |
 //! | [`step`], [`running`], [`github`] | our binary, and what the CI system makes of its output |
@@ -26,6 +27,7 @@ pub mod haste;
 pub mod http1;
 pub mod images;
 pub mod indexes;
+pub mod jobs_api;
 pub mod layer;
 pub mod liar;
 pub mod pair;

@@ -1,4 +1,4 @@
-//! Pauses between two looks at one source: short at first, growing, jittered so that many waiters spread out.
+//! Pauses between two looks at one thing: short at first, growing, jittered so that many waiters spread out.
 
 use std::time::Duration;
 
@@ -6,21 +6,29 @@ const FIRST: Duration = Duration::from_secs(1);
 /// A pause is this part shorter at most; never longer, because `wait-interval` is a promise.
 const JITTER: f64 = 0.1;
 
-pub(super) struct Pauses {
+/// The pauses of one waiter.
+#[derive(Debug)]
+pub(crate) struct Pauses {
     next: Duration,
     longest: Duration,
 }
 
 impl Pauses {
-    pub(super) fn new(longest: Duration) -> Self {
+    /// From a second to `longest`.
+    pub(crate) fn new(longest: Duration) -> Self {
         Self { next: FIRST.min(longest), longest }
     }
 
     /// The next pause; `chance` is a random number from 0 to 1.
-    pub(super) fn next(&mut self, chance: f64) -> Duration {
+    pub(crate) fn next(&mut self, chance: f64) -> Duration {
         let pause = self.next;
         self.next = (pause * 2).min(self.longest);
         pause.mul_f64(1.0 - JITTER * chance)
+    }
+
+    /// Lets them grow longer.
+    pub(crate) fn grow_to(&mut self, longest: Duration) {
+        self.longest = self.longest.max(longest);
     }
 }
 
@@ -43,5 +51,8 @@ mod tests {
             looks += 1;
         }
         assert!(looks <= 70, "{looks}");
+        let mut longer = Pauses::new(Duration::from_secs(2));
+        longer.grow_to(Duration::from_secs(4));
+        assert_eq!((0..4).map(|_| longer.next(0.0).as_secs()).collect::<Vec<_>>(), [1, 2, 4, 4]);
     }
 }

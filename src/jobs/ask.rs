@@ -1,0 +1,206 @@
+//! Asks the API, gently: with ETags, fewer and fewer times, and never when it said that it is asked too much.
+
+use super::{Job, System, link};
+use crate::pauses::Pauses;
+use crate::registry::transport::{Answer, Broken, Transport};
+use reqwest::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LINK};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+use url::Url;
+
+/// A hundred jobs with all their steps are smaller.
+const LARGEST_PAGE: usize = 4 << 20;
+const MOST_PAGES: usize = 20;
+/// The longest pause between two looks at one page, and at several.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE_OF_PAGES: Duration = Duration::from_secs(60);
+
+/// The jobs of this run, for all lists that watch some.
+#[derive(Debug)]
+pub struct Jobs {
+    system: Box<dyn System>,
+    transport: Transport,
+    asked: Mutex<Asked>,
+}
+
+/// What is known of the jobs.
+#[derive(Debug, Clone)]
+pub enum Listing {
+    /// Nothing yet: the API could not be reached, or asked for a pause.
+    Unknown,
+    /// Nothing, and it will stay so: the API does not let us in.
+    Closed,
+    /// All jobs, as they were at the last look that succeeded.
+    Jobs(Arc<[Job]>),
+}
+
+/// The outcome of a look.
+#[derive(Debug, Clone)]
+pub struct Look {
+    /// What is known.
+    pub listing: Listing,
+    /// When there may be more to know.
+    pub next: Instant,
+}
+
+#[derive(Debug)]
+struct Asked {
+    listing: Listing,
+    pages: HashMap<String, Page>,
+    pauses: Pauses,
+    at: Option<Instant>,
+    next: Option<Instant>,
+    /// Whether the API itself asked for the pause.
+    held: bool,
+    in_trouble: bool,
+}
+
+/// A page as it was received, under the ETag that it came with.
+#[derive(Debug, Clone)]
+struct Page {
+    etag: HeaderValue,
+    jobs: Vec<Job>,
+    next: Option<String>,
+}
+
+enum Unlisted {
+    Closed(String),
+    Held(Duration),
+    Trouble(String),
+}
+
+impl Jobs {
+    /// For this system; `certificates`: PEM to trust as well. Sends nothing.
+    pub fn new(system: Box<dyn System>, certificates: Option<&[u8]>) -> anyhow::Result<Self> {
+        let asked = Asked {
+            listing: Listing::Unknown,
+            pages: HashMap::new(),
+            pauses: Pauses::new(LONGEST_PAUSE),
+            at: None,
+            next: None,
+            held: false,
+            in_trouble: false,
+        };
+        Ok(Self { system, transport: Transport::new(certificates, HashSet::new())?, asked: Mutex::new(asked) })
+    }
+
+    /// The system that is asked.
+    pub fn system(&self) -> &dyn System {
+        &*self.system
+    }
+
+    /// Looks, if it is time to. `since`: a look before this moment is too old; only a pause that the API asked for is
+    /// kept all the same.
+    pub async fn look(&self, since: Option<Instant>) -> Look {
+        // Lists that ask at the same time share one look.
+        let mut asked = self.asked.lock().await;
+        let now = Instant::now();
+        let early = asked.next.filter(|next| now < *next);
+        let too_old = since.is_some_and(|since| asked.at.is_none_or(|at| at < since)) && !asked.held;
+        if let Some(next) = early.filter(|_| !too_old || matches!(asked.listing, Listing::Closed)) {
+            return Look { listing: asked.listing.clone(), next };
+        }
+        let outcome = self.pages(&mut asked.pages).await;
+        asked.at = Some(now);
+        let mut pause = asked.pauses.next(fastrand::f64());
+        asked.held = false;
+        match outcome {
+            Ok((jobs, wish, pages)) => {
+                if pages > 1 {
+                    asked.pauses.grow_to(LONGEST_PAUSE_OF_PAGES);
+                }
+                pause = pause.max(wish.unwrap_or_default());
+                asked.in_trouble = false;
+                asked.listing = Listing::Jobs(jobs.into());
+            }
+            Err(Unlisted::Closed(what)) => {
+                let fix = self.system.permission();
+                warn!("cannot watch jobs: {what}; only the registry is watched ({fix})");
+                asked.listing = Listing::Closed;
+                // Nobody asks again: weeks are longer than any wait.
+                pause = Duration::from_secs(30 * 24 * 3600);
+            }
+            Err(Unlisted::Held(wish)) => {
+                asked.held = true;
+                pause = wish;
+                let name = self.system.name();
+                info!("jobs     {name} asks for a pause of {} s; only the registry is watched until then", wish.as_secs());
+            }
+            Err(Unlisted::Trouble(what)) => {
+                let text = format!("cannot see the jobs of this run: {what}; going on with the registry, and asking again");
+                // Once, for it may go on for as long as the wait.
+                if std::mem::replace(&mut asked.in_trouble, true) { debug!("{text}") } else { warn!("{text}") }
+            }
+        }
+        let next = Instant::now() + pause;
+        asked.next = Some(next);
+        Look { listing: asked.listing.clone(), next }
+    }
+
+    /// All pages: their jobs, the pause that the allowance suggests, and how many they were.
+    async fn pages(&self, known: &mut HashMap<String, Page>) -> Result<(Vec<Job>, Option<Duration>, usize), Unlisted> {
+        let mut url = self.system.jobs().clone();
+        let (mut jobs, mut wish, mut seen) = (Vec::new(), None, HashSet::new());
+        loop {
+            let query = url.query().unwrap_or_default().to_owned();
+            if seen.len() == MOST_PAGES || !seen.insert(query.clone()) {
+                return Err(Unlisted::Trouble(format!("{} lists more than {MOST_PAGES} pages of them", self.system.name())));
+            }
+            let (page, answer) = self.page(&url, known.get(&query)).await?;
+            wish = wish.max(link::gentle(&answer, SystemTime::now()));
+            jobs.extend(page.jobs.iter().cloned());
+            let next = page.next.clone();
+            if !page.etag.is_empty() {
+                known.insert(query, page);
+            }
+            match next {
+                Some(next) => url.set_query(Some(&next)),
+                None => return Ok((jobs, wish, seen.len())),
+            }
+        }
+    }
+
+    async fn page(&self, url: &Url, known: Option<&Page>) -> Result<(Page, Answer), Unlisted> {
+        let mut headers: HeaderMap = self.system.headers().clone();
+        if let Some(known) = known {
+            headers.insert(IF_NONE_MATCH, known.etag.clone());
+        }
+        let request = format!("GET {}", url.path());
+        let answer = self.transport.ask(url.clone(), headers, LARGEST_PAGE).await;
+        let answer = answer.map_err(|broken| Unlisted::Trouble(format!("{request}: {}", reason(&broken))))?;
+        debug!("{} {request} → {} ({} bytes)", self.system.name(), answer.status, answer.body.len());
+        if let Some(pause) = link::asked_too_much(&answer, SystemTime::now()) {
+            return Err(Unlisted::Held(pause));
+        }
+        match (answer.status, known) {
+            (200, _) => {
+                let jobs = self.system.read(&answer.body).map_err(|why| Unlisted::Trouble(format!("{request}: {why}")))?;
+                let etag = answer.headers.get(ETAG).cloned().unwrap_or(HeaderValue::from_static(""));
+                let links: Vec<&str> = answer.headers.get_all(LINK).iter().filter_map(|link| link.to_str().ok()).collect();
+                Ok((Page { etag, jobs, next: link::next(url, &links.join(", ")) }, answer))
+            }
+            (304, Some(known)) => Ok((known.clone(), answer)),
+            (status @ (401 | 403 | 404), _) => Err(Unlisted::Closed(format!("{request} → {status}"))),
+            // Where it leads, the token must not go, and without it nothing is to be seen there.
+            (status @ 300..=399, _) => Err(Unlisted::Closed(format!("{request} → {status}, a redirect"))),
+            (status, _) => Err(Unlisted::Trouble(format!("{request} → {status}"))),
+        }
+    }
+}
+
+fn reason(broken: &Broken) -> String {
+    match broken {
+        Broken::UnknownHost => "no such host".to_owned(),
+        Broken::Connection(why) => format!("no connection: {why}"),
+        Broken::Cut(why) => format!("the answer was truncated: {why}"),
+        Broken::Proxy => "the proxy on the way wants a login (407)".to_owned(),
+        Broken::Timeout => "no answer in time".to_owned(),
+        Broken::Tls(why) => format!("no trusted connection: {why}"),
+        Broken::TooLarge(limit) => format!("the answer is larger than the {limit} bytes that it may have"),
+        Broken::Malformed(why) | Broken::Refused(why) => why.clone(),
+    }
+}

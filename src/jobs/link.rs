@@ -1,0 +1,120 @@
+//! What the headers of an API say of pages and of patience.
+
+use crate::registry::transport::Answer;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use url::Url;
+
+/// Where neither says how long to stay away (GitHub's advice for its secondary limits).
+const USUAL: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// The query of the next page (RFC 8288). Only that is taken over: the address stays our own, so that the token can go
+/// nowhere else.
+pub(super) fn next(base: &Url, header: &str) -> Option<String> {
+    let mut rest = header;
+    while let Some((_, tail)) = rest.split_once('<') {
+        let (target, tail) = tail.split_once('>')?;
+        let parameters = tail.split('<').next().unwrap_or_default();
+        if parameters.split([';', ',']).any(|part| matches!(part.trim(), r#"rel="next""# | "rel=next")) {
+            return base.join(target).ok()?.query().map(str::to_owned);
+        }
+        rest = tail;
+    }
+    None
+}
+
+/// How long to stay away when the API says that it is asked too much; `None`: it says something else.
+pub(super) fn asked_too_much(answer: &Answer, now: SystemTime) -> Option<Duration> {
+    let after = retry_after(answer.header("retry-after"), now);
+    let used_up = remaining(answer) == Some(0);
+    match answer.status {
+        429 => {}
+        403 if after.is_some() || used_up => {}
+        _ => return None,
+    }
+    let pause = after.or_else(|| until_reset(answer, now)).unwrap_or(USUAL);
+    Some(pause.clamp(Duration::from_secs(1), LONGEST))
+}
+
+/// The pause after which what is left of the allowance lasts until there is a new one.
+pub(super) fn gentle(answer: &Answer, now: SystemTime) -> Option<Duration> {
+    let (left, reset) = (remaining(answer)?, until_reset(answer, now)?);
+    Some((reset / left.max(1)).min(LONGEST))
+}
+
+/// GitHub's name for it, and GitLab's.
+fn either<'a>(answer: &'a Answer, name: &str) -> &'a str {
+    let value = answer.header(&format!("x-{name}"));
+    if value.is_empty() { answer.header(name) } else { value }
+}
+
+fn remaining(answer: &Answer) -> Option<u32> {
+    either(answer, "ratelimit-remaining").parse().ok()
+}
+
+fn until_reset(answer: &Answer, now: SystemTime) -> Option<Duration> {
+    let seconds: u64 = either(answer, "ratelimit-reset").parse().ok()?;
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?.duration_since(now).ok()
+}
+
+fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    if let Ok(seconds) = value.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    httpdate::parse_http_date(value.trim()).ok().map(|date| date.duration_since(now).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reqwest::header::{HeaderMap, HeaderName};
+
+    #[test]
+    fn the_next_page() {
+        let base: Url = "https://api.example/repos/a/b/jobs?per_page=100".parse().unwrap();
+        for (header, expected) in [
+            ("", None),
+            (
+                r#"<https://api.example/repositories/1/jobs?per_page=100&page=2>; rel="next", <https://x/?page=9>; rel="last""#,
+                Some("per_page=100&page=2"),
+            ),
+            (r#"<https://x/?page=1>; rel="prev", <https://evil.example/steal?page=3>; rel="next""#, Some("page=3")),
+            (r#"</jobs?cursor=a,b>; title="x"; rel=next"#, Some("cursor=a,b")),
+            (r#"<https://x/?page=9>; rel="last""#, None),
+            ("<https://x/?page=2", None),
+            (r#"<https://x/>; rel="next""#, None),
+        ] {
+            assert_eq!(next(&base, header).as_deref(), expected, "{header}");
+        }
+    }
+
+    #[test]
+    fn patience() {
+        let now = UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let answer = |status: u16, headers: &[(&str, &str)]| {
+            let pairs = headers.iter().map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap()));
+            Answer { status, headers: pairs.collect::<HeaderMap>(), body: bytes::Bytes::new() }
+        };
+        let seconds = |pause: Option<Duration>| pause.map(|pause| pause.as_secs());
+        for (status, headers, expected) in [
+            (429, &[][..], Some(60)),
+            (429, &[("retry-after", "7")], Some(7)),
+            (429, &[("retry-after", "Sun, 06 Nov 1994 08:49:47 GMT")], Some(10)),
+            (429, &[("retry-after", "99999")], Some(3600)),
+            (429, &[("retry-after", "0")], Some(1)),
+            (403, &[("retry-after", "7")], Some(7)),
+            (403, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "784111807")], Some(30)),
+            (403, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1")], Some(60)),
+            (429, &[("ratelimit-remaining", "0"), ("ratelimit-reset", "784111807")], Some(30)),
+            (403, &[("x-ratelimit-remaining", "12")], None),
+            (403, &[], None),
+            (404, &[("retry-after", "7")], None),
+        ] {
+            assert_eq!(seconds(asked_too_much(&answer(status, headers), now)), expected, "{status} {headers:?}");
+        }
+        for (left, reset, expected) in [("60", "784115377", Some(60)), ("0", "784111787", Some(10)), ("x", "784111787", None)] {
+            let headers = [("x-ratelimit-remaining", left), ("x-ratelimit-reset", reset)];
+            assert_eq!(seconds(gentle(&answer(200, &headers), now)), expected, "{left} {reset}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The jobs beside this one in the CI system: whether those that build the sources still can.
+//!
+//! Does: find the system from the environment, ask its API gently, decide what the answer means for the wait. Does not:
+//! know what is waited for. Called by: `resolve`.
+
+mod ask;
+pub mod github;
+pub mod gitlab;
+mod link;
+pub mod pattern;
+pub mod verdict;
+
+use crate::inputs::Environment;
+use crate::registry::address;
+pub use ask::{Jobs, Listing, Look};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use std::fmt;
+use url::Url;
+
+/// How far a job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It has not begun.
+    Pending,
+    /// It is at work, or in a state that this version does not know.
+    Running,
+    /// It ended well.
+    Succeeded,
+    /// It ended badly.
+    Failed,
+    /// Somebody or something stopped it.
+    Cancelled,
+    /// It took too long.
+    TimedOut,
+    /// It was not run.
+    Skipped,
+}
+
+impl State {
+    /// For people, after a name.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "has not begun",
+            Self::Running => "is running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "was cancelled",
+            Self::TimedOut => "timed out",
+            Self::Skipped => "was skipped",
+        }
+    }
+}
+
+/// One job, as the CI system lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// The system's number for it.
+    pub id: u64,
+    /// Its name, with the values of a matrix: `build (linux/arm64)`, `caller / build`.
+    pub name: String,
+    /// Which attempt of the run it belongs to, from 1.
+    pub attempt: u64,
+    /// How far it is.
+    pub state: State,
+    /// What runs it, as far as the system tells.
+    pub runner: String,
+    /// Where people can look at it.
+    pub link: String,
+}
+
+/// A CI system with an API that lists jobs. What it says is read by pure functions; asking is the same for all.
+pub trait System: fmt::Debug {
+    /// Its name, for people.
+    fn name(&self) -> &'static str;
+    /// The first page of all jobs of this run.
+    fn jobs(&self) -> &Url;
+    /// What is sent with each request; the token goes nowhere else.
+    fn headers(&self) -> &HeaderMap;
+    /// Reads one page.
+    fn read(&self, page: &[u8]) -> Result<Vec<Job>, String>;
+    /// The job that this process is a part of, if it is sure which one that is.
+    fn own<'a>(&self, jobs: &'a [Job]) -> Option<&'a Job>;
+    /// The attempt that this process is a part of.
+    fn attempt(&self) -> u64;
+    /// What to do when the API does not let us in.
+    fn permission(&self) -> &'static str;
+}
+
+/// The CI system that this process runs in; `token`: the input. An error says why there is none.
+pub fn find(environment: &Environment, token: Option<&str>) -> Result<Box<dyn System>, String> {
+    let is = |name: &str| environment.get(name).is_some_and(|value| value == "true");
+    if is("GITHUB_ACTIONS") || environment.contains_key("GITHUB_RUN_ID") {
+        return Ok(Box::new(github::GitHub::new(environment, token)?));
+    }
+    if is("GITLAB_CI") || environment.contains_key("CI_PIPELINE_ID") {
+        return Ok(Box::new(gitlab::GitLab::new(environment, token)?));
+    }
+    Err("jobs can be watched in GitHub Actions and GitLab CI/CD; this is neither, for neither GITHUB_RUN_ID nor \
+         CI_PIPELINE_ID is set: leave watch-jobs out, and let `wait` say how long a build may take"
+        .to_owned())
+}
+
+/// A variable that the CI system sets.
+fn needed<'a>(environment: &'a Environment, name: &str) -> Result<&'a str, String> {
+    let value = environment.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
+    value.ok_or_else(|| format!("needs {name}, which the CI system sets; here it is not set"))
+}
+
+/// The address of an API, from a variable, and below it a path of these segments.
+fn address(environment: &Environment, name: &str, path: &[&str], query: &str) -> Result<Url, String> {
+    let text = needed(environment, name)?;
+    let wrong = || format!("{name} is no web address without a login: {:?}", text.split('@').next_back().unwrap_or_default());
+    let mut url: Url = text.parse().map_err(|_| wrong())?;
+    // Against itself the rule is about what an address may be at all.
+    address::check(&url.clone(), &url).map_err(|_| wrong())?;
+    url.path_segments_mut().map_err(|()| wrong())?.pop_if_empty().extend(path);
+    url.set_query(Some(query));
+    url.set_fragment(None);
+    Ok(url)
+}
+
+/// A header with a token, which no log of the HTTP library shows.
+fn secret_header(headers: &mut HeaderMap, name: HeaderName, value: &str) -> Result<(), String> {
+    let mut value = HeaderValue::from_str(value).map_err(|_| "token: holds a character that no token can".to_owned())?;
+    value.set_sensitive(true);
+    headers.insert(name, value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(pairs: &[(&str, &str)]) -> Environment {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn the_system_comes_from_the_environment() {
+        let github = [
+            ("GITHUB_ACTIONS", "true"),
+            ("GITHUB_API_URL", "https://ghe.example/api/v3/"),
+            ("GITHUB_REPOSITORY", "acme/app"),
+            ("GITHUB_RUN_ID", "7"),
+        ];
+        let found = find(&environment(&github), Some("canary-jobs-token")).unwrap();
+        assert_eq!(
+            found.jobs().as_str(),
+            "https://ghe.example/api/v3/repos/acme/app/actions/runs/7/jobs?filter=all&per_page=100"
+        );
+        assert_eq!(found.headers()["authorization"], "Bearer canary-jobs-token");
+        assert!(!format!("{found:?}").contains("canary"), "{found:?}");
+        let gitlab = [
+            ("CI_API_V4_URL", "https://gitlab.example:8443/base/api/v4"),
+            ("CI_PROJECT_ID", "12"),
+            ("CI_PIPELINE_ID", "34"),
+            ("CI_JOB_ID", "56"),
+            ("CI_JOB_TOKEN", "canary-job-token"),
+        ];
+        let found = find(&environment(&gitlab), None).unwrap();
+        assert_eq!(found.jobs().as_str(), "https://gitlab.example:8443/base/api/v4/projects/12/pipelines/34/jobs?per_page=100");
+        assert_eq!(found.headers()["job-token"], "canary-job-token");
+        let found = find(&environment(&gitlab), Some("canary-own-token")).unwrap();
+        assert_eq!(
+            (found.headers().get("job-token"), &found.headers()["private-token"]),
+            (None, &"canary-own-token".parse().unwrap())
+        );
+        for (set, token, why) in [
+            (vec![], None, "this is neither"),
+            (vec![("CI", "woodpecker")], None, "this is neither"),
+            (github[..2].to_vec(), None, "needs GITHUB_REPOSITORY"),
+            (gitlab[1..].to_vec(), None, "needs CI_API_V4_URL"),
+            (
+                [&github[..], &[("GITHUB_API_URL", "https://user:hidden@ghe.example")]].concat(),
+                None,
+                "no web address without a login: \"ghe.example\"",
+            ),
+            ([&github[..], &[("GITHUB_API_URL", "file:///etc/passwd")]].concat(), None, "no web address"),
+            ([&github[..], &[("GITHUB_REPOSITORY", "app")]].concat(), None, "OWNER/NAME"),
+            (github.to_vec(), Some("two\nlines"), "token"),
+        ] {
+            let error = find(&environment(&set), token).map(|_| ()).unwrap_err();
+            assert!(error.contains(why) && !error.contains("hidden"), "{set:?}: {error}");
+        }
+    }
+}

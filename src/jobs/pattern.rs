@@ -1,0 +1,95 @@
+//! Names of jobs: exact, or with `*` for any characters and `?` for one.
+
+use crate::inputs::{Problems, lists};
+
+/// A name to look for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern(String);
+
+impl Pattern {
+    /// Whether a job of this name is meant.
+    pub fn matches(&self, name: &str) -> bool {
+        let (pattern, name): (Vec<char>, Vec<char>) = (self.0.chars().collect(), name.chars().collect());
+        let (mut at, mut read) = (0, 0);
+        // Where the last `*` stands, and how far it has swallowed the name.
+        let mut star: Option<(usize, usize)> = None;
+        while read < name.len() {
+            match pattern.get(at) {
+                Some('*') => {
+                    star = Some((at, read));
+                    at += 1;
+                }
+                Some(letter) if *letter == '?' || *letter == name[read] => {
+                    at += 1;
+                    read += 1;
+                }
+                _ => {
+                    let Some((place, swallowed)) = star else { return false };
+                    star = Some((place, swallowed + 1));
+                    at = place + 1;
+                    read = swallowed + 1;
+                }
+            }
+        }
+        pattern[at..].iter().all(|letter| *letter == '*')
+    }
+
+    /// As it was written.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Pattern {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+/// Reads the input `watch-jobs`.
+pub fn read(value: Option<&str>, problems: &mut Problems) -> Vec<Pattern> {
+    const INPUT: &str = "watch-jobs";
+    let items = value.map(|value| lists::items(value, false)).transpose();
+    let items = problems.take(INPUT, None, items).flatten().unwrap_or_default();
+    items.into_iter().map(|item| Pattern(item.text)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn by_table() {
+        for (pattern, name, expected) in [
+            ("build", "build", true),
+            ("build", "build (linux/arm64)", false),
+            ("build", "Build", false),
+            ("build (*)", "build (linux/arm64)", true),
+            ("build*", "build", true),
+            ("* / build*", "caller / build (a, b)", true),
+            ("build-?64", "build-x64", true),
+            ("build-?64", "build-64", false),
+            ("*64*x", "a64b64x", true),
+            ("*64*x", "a64b64", false),
+            ("*", "", true),
+            ("build: [*]", "build: [arm64, linux]", true),
+            ("b[u]ild", "build", false),
+            ("b\u{e4}r?", "b\u{e4}r\u{1f43b}", true),
+            (&"*a".repeat(50), &"a".repeat(49), false),
+        ] {
+            assert_eq!(Pattern::from(pattern).matches(name), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn lines_and_json() {
+        let texts = |value: &str| {
+            let mut problems = Problems::default();
+            let patterns = read(Some(value), &mut problems);
+            (patterns.into_iter().map(|pattern| pattern.0).collect::<Vec<_>>(), problems.0.len())
+        };
+        assert_eq!(texts("build (a, b)\n# no\n\n x*"), (vec!["build (a, b)".to_owned(), "x*".to_owned()], 0));
+        assert_eq!(texts(r#"["build (a, b)"]"#), (vec!["build (a, b)".to_owned()], 0));
+        assert_eq!(texts("[1]").1, 1);
+    }
+}

@@ -1,0 +1,168 @@
+//! What the jobs mean for the wait: a pure decision.
+
+use super::pattern::Pattern;
+use super::{Job, State};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// How long a failure of an earlier attempt may be made good by a newer one that is not listed yet, and how long an image
+/// may take to be seen after its job is done.
+pub const GRACE: Duration = Duration::from_secs(60);
+
+/// What is known when a decision is taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// The names that are watched.
+    pub patterns: &'a [Pattern],
+    /// All jobs of the run, of all attempts.
+    pub jobs: &'a [Job],
+    /// The job that this process is a part of.
+    pub own: Option<&'a Job>,
+    /// The attempt that this process is a part of.
+    pub attempt: u64,
+    /// How long jobs have been watched.
+    pub watched: Duration,
+    /// Whether a job that is skipped is no failure.
+    pub skip: bool,
+}
+
+/// What follows.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict<'a> {
+    /// There is still something to wait for, as far as is known.
+    GoOn,
+    /// These jobs failed.
+    Failed(Vec<&'a Job>),
+    /// All watched jobs are done; so many of them were skipped.
+    Done {
+        /// How many were skipped.
+        skipped: usize,
+    },
+}
+
+/// The jobs that are watched: of every name those of its newest attempt, without our own.
+pub fn watched<'a>(known: &Known<'a>) -> Vec<&'a Job> {
+    let mut newest: HashMap<&str, u64> = HashMap::new();
+    for job in known.jobs {
+        let attempt = newest.entry(&job.name).or_default();
+        *attempt = job.attempt.max(*attempt);
+    }
+    let is_newest = |job: &&Job| newest.get(job.name.as_str()) == Some(&job.attempt);
+    let is_other = |job: &&Job| known.own.is_none_or(|own| own.id != job.id);
+    let is_meant = |job: &&Job| known.patterns.iter().any(|pattern| pattern.matches(&job.name));
+    known.jobs.iter().filter(is_newest).filter(is_other).filter(is_meant).collect()
+}
+
+/// Whether a job in this state builds no image any more. `skip`: whether one that is skipped is no failure.
+pub fn is_bad(state: State, skip: bool) -> bool {
+    match state {
+        State::Failed | State::Cancelled | State::TimedOut => true,
+        State::Skipped => !skip,
+        State::Pending | State::Running | State::Succeeded => false,
+    }
+}
+
+/// Decides.
+pub fn decide<'a>(known: &Known<'a>) -> Verdict<'a> {
+    let jobs = watched(known);
+    let bad = |job: &Job| is_bad(job.state, known.skip);
+    let counts = |job: &Job| job.attempt >= known.attempt || known.watched >= GRACE;
+    let failed: Vec<&Job> = jobs.iter().copied().filter(|job| bad(job) && counts(job)).collect();
+    if !failed.is_empty() {
+        return Verdict::Failed(failed);
+    }
+    let all_listed = known.patterns.iter().all(|pattern| jobs.iter().any(|job| pattern.matches(&job.name)));
+    let all_done = jobs.iter().all(|job| matches!(job.state, State::Succeeded | State::Skipped) && !bad(job));
+    if all_listed && all_done {
+        let skipped = jobs.iter().filter(|job| job.state == State::Skipped).count();
+        return Verdict::Done { skipped };
+    }
+    Verdict::GoOn
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use State::{Cancelled, Failed, Pending, Running, Skipped, Succeeded, TimedOut};
+
+    fn verdict(patterns: &[&str], jobs: &[(&str, u64, State)], own: Option<usize>, watched: u64, skip: bool) -> String {
+        let patterns: Vec<Pattern> = patterns.iter().map(|pattern| Pattern::from(*pattern)).collect();
+        let jobs: Vec<Job> = jobs
+            .iter()
+            .zip(1..)
+            .map(|((name, attempt, state), id)| Job {
+                id,
+                name: (*name).to_owned(),
+                attempt: *attempt,
+                state: *state,
+                runner: String::new(),
+                link: String::new(),
+            })
+            .collect();
+        let own = own.map(|at| &jobs[at]);
+        let watched = Duration::from_secs(watched);
+        match decide(&Known { patterns: &patterns, jobs: &jobs, own, attempt: 2, watched, skip }) {
+            Verdict::GoOn => "go on".to_owned(),
+            Verdict::Done { skipped } => format!("done, {skipped} skipped"),
+            Verdict::Failed(jobs) => {
+                jobs.iter().map(|job| format!("{} {}", job.name, job.state.word())).collect::<Vec<_>>().join(", ")
+            }
+        }
+    }
+
+    #[test]
+    fn by_table() {
+        for (case, patterns, jobs, own, watched, skip, expected) in [
+            ("nothing is listed yet", &["a"][..], &[][..], None, 900, false, "go on"),
+            ("one of two is not listed yet", &["a", "b"], &[("a", 2, Succeeded)], None, 900, false, "go on"),
+            ("at work", &["a"], &[("a", 2, Running)], None, 0, false, "go on"),
+            ("waits to begin", &["a"], &[("a", 2, Pending)], None, 900, false, "go on"),
+            ("failed", &["a"], &[("a", 2, Failed), ("b", 2, Running)], None, 0, false, "a failed"),
+            ("another one failed", &["a"], &[("a", 2, Running), ("b", 2, Failed)], None, 900, false, "go on"),
+            ("cancelled", &["a"], &[("a", 2, Cancelled)], None, 0, true, "a was cancelled"),
+            ("timed out", &["a"], &[("a", 2, TimedOut)], None, 0, true, "a timed out"),
+            ("skipped", &["a"], &[("a", 2, Skipped)], None, 0, false, "a was skipped"),
+            ("skipped, and may be", &["*"], &[("a", 2, Skipped), ("b", 2, Succeeded)], None, 0, true, "done, 1 skipped"),
+            ("skipped, another at work", &["*"], &[("a", 2, Skipped), ("b", 2, Running)], None, 900, true, "go on"),
+            (
+                "two of a matrix",
+                &["b (*)"],
+                &[("b (x)", 2, Failed), ("b (y)", 2, Failed), ("b", 2, Failed)],
+                None,
+                0,
+                false,
+                "b (x) failed, b (y) failed",
+            ),
+            ("done", &["a", "b*"], &[("a", 2, Succeeded), ("b1", 1, Succeeded)], None, 0, false, "done, 0 skipped"),
+            ("a newer attempt runs", &["a"], &[("a", 1, Failed), ("a", 2, Running)], None, 900, false, "go on"),
+            (
+                "a newer attempt, listed first",
+                &["a"],
+                &[("a", 2, Succeeded), ("a", 1, Failed)],
+                None,
+                900,
+                false,
+                "done, 0 skipped",
+            ),
+            ("a newer attempt failed", &["a"], &[("a", 1, Succeeded), ("a", 2, Failed)], None, 0, false, "a failed"),
+            ("an earlier attempt failed just now", &["a"], &[("a", 1, Failed)], None, 59, false, "go on"),
+            ("an earlier attempt failed", &["a"], &[("a", 1, Failed)], None, 60, false, "a failed"),
+            ("an earlier attempt was skipped", &["a"], &[("a", 1, Skipped)], None, 60, false, "a was skipped"),
+            ("two of one name", &["a"], &[("a", 2, Succeeded), ("a", 2, Failed)], None, 0, false, "a failed"),
+            ("all but our own", &["*"], &[("a", 2, Succeeded), ("me", 2, Running)], Some(1), 0, false, "done, 0 skipped"),
+            (
+                "our own failed before",
+                &["*"],
+                &[("me", 1, Failed), ("me", 2, Running), ("a", 2, Succeeded)],
+                Some(1),
+                900,
+                false,
+                "done, 0 skipped",
+            ),
+            ("only our own", &["*"], &[("me", 2, Running)], Some(0), 900, false, "go on"),
+            ("another of our name", &["me"], &[("me", 2, Running), ("me", 2, Running)], Some(0), 0, false, "go on"),
+        ] {
+            assert_eq!(verdict(patterns, jobs, own, watched, skip), expected, "{case}");
+        }
+    }
+}

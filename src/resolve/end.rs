@@ -1,0 +1,37 @@
+//! Giving up: what was there, what was not, how long, what the jobs said, what to do.
+
+use super::state::NotYet;
+use super::{Absent, Over, Wait};
+use crate::check::Arrived;
+use crate::error::{Error, Exit};
+use crate::report::story;
+use std::time::Duration;
+
+impl Wait<'_> {
+    /// The error of a run whose sources did not all come. `jobs`: what the watched jobs said.
+    pub(super) fn gave_up(&self, absent: &[Absent], arrived: &[Arrived], after: &[Option<Duration>], jobs: Vec<String>) -> Error {
+        let of = format!("{} of {} sources", absent.len(), self.plan.sources.len());
+        let over = self.over.borrow().clone();
+        let what = match &over {
+            Some(Over(why)) => format!("{of} are not there after {}, {why}", story::duration(self.started.elapsed())),
+            None if self.plan.wait.is_zero() => format!("{of} are not there"),
+            None => format!("{of} did not arrive within {}", story::duration(self.plan.wait)),
+        };
+        let mut details: Vec<String> =
+            absent.iter().map(|Absent { source, why, .. }| story::absent(&source.name, why.word(), why.reason())).collect();
+        details.extend(arrived.iter().zip(after).map(|(arrived, after)| story::there(arrived, *after)));
+        details.extend(jobs);
+        if !self.plan.targets.is_empty() {
+            details.push("no tag was moved".to_owned());
+        }
+        let stale = absent.iter().any(|absent| matches!(absent.why, NotYet::Stale { .. }));
+        let fix = match over {
+            Some(_) => "compare the names under which the jobs push their images with the sources above",
+            None if stale => "a stale image is of another build: did its job run for this commit? Else correct `expect-labels`",
+            None => {
+                "look at the jobs that build them: did they fail, or push under another name? If they only take longer, raise `wait`"
+            }
+        };
+        Error::new(Exit::NotArrived, what).with_details(details).with_fix(fix)
+    }
+}
