@@ -155,8 +155,7 @@ fn global_pairs(flags: &ArgMatches, problems: &mut Problems) -> Vec<(String, Str
 fn password_from_stdin() -> Result<String, String> {
     let mut password = String::new();
     io::stdin().read_to_string(&mut password).map_err(|error| format!("cannot be read from standard input: {error}"))?;
-    let password = password.trim_end_matches(['\r', '\n']).to_owned();
-    if password.is_empty() { Err("standard input is empty".to_owned()) } else { Ok(password) }
+    if password.trim().is_empty() { Err("standard input is empty".to_owned()) } else { Ok(password) }
 }
 
 /// Examples; inputs and outputs of the CI step, aligned.

@@ -3,6 +3,7 @@
 use super::Problems;
 use super::lists;
 use crate::oci::{Digest, Platform, Reference, Repository};
+use glob::Pattern;
 use serde_json::{Map, Value};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,7 +31,7 @@ pub struct Given {
 /// files of another image are told from.
 pub fn read(value: &str, folder: &Path, target: Option<&Repository>, problems: &mut Problems) -> Vec<Given> {
     let before = problems.0.len();
-    let given = if value.trim_start().starts_with(['{', '[']) {
+    let given = if value.trim_start().starts_with('{') || lists::is_array(value) {
         from_json(value, problems)
     } else {
         let items = problems.take(INPUT, None, lists::items(value, true)).unwrap_or_default();
@@ -51,7 +52,11 @@ fn from_item(text: &str, line: usize, folder: &Path, target: Option<&Repository>
         }
         None => {
             let path = folder.join(text);
-            if path.is_dir() { from_folder(&path, text, line, problems) } else { from_glob(&path, text, line, target, problems) }
+            if path.is_dir() {
+                from_folder(&path, text, line, problems)
+            } else {
+                from_files(folder, text, line, target, problems)
+            }
         }
     }
 }
@@ -83,17 +88,18 @@ fn parse_digest(text: &str) -> Option<Result<Parsed, String>> {
 
 /// An object or array, such as `toJSON(needs.build.outputs)`.
 fn from_json(value: &str, problems: &mut Problems) -> Vec<Given> {
-    let parsed: Value = match serde_json::from_str(value) {
-        Ok(parsed) => parsed,
+    let parsed = if lists::is_array(value) {
+        let array = serde_json::from_str::<Vec<Value>>(value);
+        array.map(|array| array.into_iter().enumerate().map(|(at, value)| (format!("item {}", at + 1), value)).collect())
+    } else {
+        lists::object(value)
+    };
+    let entries: Vec<(String, Value)> = match parsed {
+        Ok(entries) => entries,
         Err(error) => {
             problems.add(INPUT, format!("looks like JSON but is not valid (line {}, column {})", error.line(), error.column()));
             return Vec::new();
         }
-    };
-    let entries: Vec<(String, Value)> = match parsed {
-        Value::Object(object) => object.into_iter().collect(),
-        Value::Array(array) => array.into_iter().enumerate().map(|(at, value)| (format!("item {}", at + 1), value)).collect(),
-        _ => Vec::new(),
     };
     let mut given = Vec::new();
     for (at, (key, value)) in entries.into_iter().enumerate() {
@@ -166,12 +172,9 @@ fn from_folder(path: &Path, shown: &str, line: usize, problems: &mut Problems) -
     given
 }
 
-/// Build or bake metadata files.
-fn from_glob(path: &Path, shown: &str, line: usize, target: Option<&Repository>, problems: &mut Problems) -> Vec<Given> {
-    let matches = glob::glob(&path.to_string_lossy()).map_err(|error| format!("{shown:?} is no valid pattern: {error}"));
-    let Some(matches) = problems.take(INPUT, Some(line), matches) else { return Vec::new() };
-    let mut files: Vec<PathBuf> = matches.filter_map(Result::ok).filter(|path| path.is_file()).collect();
-    files.sort();
+/// Build or bake metadata files: one by its name, or those that a pattern names.
+fn from_files(folder: &Path, shown: &str, line: usize, target: Option<&Repository>, problems: &mut Problems) -> Vec<Given> {
+    let Some(files) = problems.take(INPUT, Some(line), files(folder, shown)) else { return Vec::new() };
     if files.is_empty() {
         problems.add_at(INPUT, line, format!("{shown}: no such file or folder, and no digest either"));
     }
@@ -190,6 +193,19 @@ fn from_glob(path: &Path, shown: &str, line: usize, target: Option<&Repository>,
         }
     }
     given
+}
+
+fn files(folder: &Path, shown: &str) -> Result<Vec<PathBuf>, String> {
+    let named = folder.join(shown);
+    if named.is_file() {
+        return Ok(vec![named]);
+    }
+    // Only what the user wrote is a pattern: the folder may have such characters in its name.
+    let pattern = Path::new(&Pattern::escape(&folder.to_string_lossy())).join(shown);
+    let matches = glob::glob(&pattern.to_string_lossy()).map_err(|error| format!("{shown:?} is no valid pattern: {error}"))?;
+    let mut files: Vec<PathBuf> = matches.filter_map(Result::ok).filter(|path| path.is_file()).collect();
+    files.sort();
+    Ok(files)
 }
 
 /// The digests of the first tag's image in one metadata file.
@@ -302,6 +318,24 @@ mod tests {
         ] {
             assert_eq!(digests(&value, files.path()), expected, "{value}");
         }
+    }
+
+    #[test]
+    fn a_pattern_is_what_was_written_not_where_it_was_written() {
+        let build = format!(r#"{{"containerimage.digest": "{}"}}"#, digest(1));
+        let files = folder(&[("[x] *?/build[1].json", build)]);
+        let folder = files.path().join("[x] *?");
+        for value in ["*.json", "build[1].json", "build[[]1].json"] {
+            assert_eq!(digests(value, &folder), [digest(1)], "{value}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_lost_that_was_said_twice() {
+        let (given, problems) = run(&format!(r#"{{"a": "{}", "a": "{}"}}"#, digest(1), digest(2)), Path::new("."));
+        assert_eq!((given.len(), problems.len()), (2, 0));
+        let by_address = format!("[fe80::1]:5000/acme/app@{}", digest(1));
+        assert_eq!(run(&by_address, Path::new(".")).0.len(), 1);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Environment variables to inputs: which variable gives which input, on every CI system.
 
-use super::spec::{self, INPUTS, Kind, RawInputs};
+use super::spec::{self, INPUTS, RawInputs};
 use super::{Environment, Problems, drone};
 
 /// Set by GitHub's runner for a container step, not by the user.
@@ -23,15 +23,17 @@ pub fn read(environment: &Environment, problems: &mut Problems) -> Read {
         let value = variables(input.name)
             .iter()
             .filter_map(|name| environment.get(name))
-            .map(|value| clean(value, input.kind))
+            .map(|value| clean(input.name, value))
             .find(|value| !value.is_empty())?;
-        Some((input.name.to_owned(), value))
+        Some((input.name.to_owned(), value.to_owned()))
     });
     Read { inputs: from_pairs(pairs, problems), warnings: unknown(environment) }
 }
 
-/// Inputs from pairs of name and cleaned value, from wherever they come.
+/// Inputs from pairs of name and value, from wherever they come; what is empty is not set.
 pub fn from_pairs(pairs: impl Iterator<Item = (String, String)>, problems: &mut Problems) -> RawInputs {
+    let cleaned = pairs.map(|(name, value)| (clean(&name, &value).to_owned(), name));
+    let pairs = cleaned.filter(|(value, _)| !value.is_empty()).map(|(value, name)| (name, value));
     // envy takes `Some("")` and stops at the first error, so it is given only what is set, and only text.
     let result = envy::from_iter::<_, RawInputs>(pairs);
     problems.take("inputs", None, result).unwrap_or_default()
@@ -44,23 +46,21 @@ pub fn variables(name: &str) -> [String; 4] {
     [format!("INPUT_{upper}"), format!("INPUT_{plain}"), format!("PLUGIN_{plain}"), format!("MANIFEST_ACTION_{plain}")]
 }
 
-fn clean(value: &str, kind: Kind) -> String {
-    // A password may begin or end with spaces; only the line end of a file it was read from is not its own.
-    let cleaned = if kind == Kind::Secret {
-        value.strip_suffix('\n').map_or(value, |value| value.strip_suffix('\r').unwrap_or(value))
-    } else {
-        value.trim()
-    };
-    cleaned.to_owned()
+fn clean<'a>(name: &str, value: &'a str) -> &'a str {
+    if name != "password" {
+        return value.trim();
+    }
+    // It may begin or end with spaces; only the line end of a file it was read from is not its own.
+    value.strip_suffix('\n').map_or(value, |value| value.strip_suffix('\r').unwrap_or(value))
 }
 
 fn unknown(environment: &Environment) -> Vec<String> {
     let mut warnings = Vec::new();
     for (variable, value) in environment {
-        let Some(prefix) = PREFIXES.into_iter().find(|prefix| variable.starts_with(prefix)) else { continue };
-        let name = variable.trim_start_matches(prefix).to_ascii_lowercase().replace('_', "-");
+        let Some(name) = PREFIXES.into_iter().find_map(|prefix| variable.strip_prefix(prefix)) else { continue };
+        let name = name.to_ascii_lowercase().replace('_', "-");
         if name.is_empty()
-            || value.is_empty()
+            || value.trim().is_empty()
             || RUNNERS_OWN.contains(&variable.as_str())
             || drone::KEYS.contains(&variable.as_str())
             || spec::find(&name).is_some()
@@ -115,17 +115,26 @@ mod tests {
     }
 
     #[test]
+    fn only_a_password_keeps_its_spaces() {
+        let read = read_ok(&[("INPUT_TOKEN", " t\n"), ("INPUT_DOCKER-CONFIG", "  "), ("INPUT_DOCKER_CONFIG", " /login ")]);
+        assert_eq!((read.inputs.token.as_deref(), read.inputs.docker_config.as_deref()), (Some("t"), Some("/login")));
+    }
+
+    #[test]
     fn unknown_names_are_warned_about_once() {
         let read = read_ok(&[
             ("INPUT_TAG", "x"),
+            ("INPUT_INPUT_TAGS", "x"),
             ("INPUT_ARGS", "x"),
             ("INPUT_ENTRYPOINT", "x"),
             ("PLUGIN_ZZZZZZZZ", "x"),
             ("INPUT_EMPTY", ""),
+            ("INPUT_BLANK", " \n"),
         ]);
         assert_eq!(
             read.warnings,
             [
+                "INPUT_INPUT_TAGS is set, but there is no input input-tags",
                 "INPUT_TAG is set, but there is no input tag; did you mean tags?",
                 "PLUGIN_ZZZZZZZZ is set, but there is no input zzzzzzzz"
             ]

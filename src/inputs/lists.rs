@@ -1,6 +1,10 @@
 //! Lists in one value: lines, commas or a JSON array.
 
+use serde::de::{DeserializeOwned, Deserializer as _, MapAccess, Visitor};
 use serde_json::Value;
+use std::fmt;
+use std::marker::PhantomData;
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 /// One item and its line, from 1; items of JSON count as lines.
@@ -15,7 +19,7 @@ pub struct Item {
 /// The items of a list. `commas`: whether a comma separates as a line end does.
 /// An error says why what looks like JSON is none.
 pub fn items(value: &str, commas: bool) -> Result<Vec<Item>, String> {
-    if value.trim_start().starts_with('[') && !value.trim_start().starts_with("[::") {
+    if is_array(value) {
         return json_items(value);
     }
     let lines = value.lines().enumerate().map(|(at, line)| (at + 1, line.trim())).filter(|(_, line)| !line.starts_with('#'));
@@ -26,14 +30,44 @@ pub fn items(value: &str, commas: bool) -> Result<Vec<Item>, String> {
     Ok(pieces.filter(|(_, text)| !text.is_empty()).map(|(line, text)| Item { line, text: text.to_owned() }).collect())
 }
 
+/// Whether the text is meant as a JSON array; `[fe80::1]:5000/acme/app` is a reference.
+pub fn is_array(value: &str) -> bool {
+    let Some(inner) = value.trim_start().strip_prefix('[') else { return false };
+    inner.split_once(']').is_none_or(|(address, _)| address.parse::<Ipv6Addr>().is_err())
+}
+
+/// The members of a JSON object in their order; a key that stands twice is there twice.
+pub fn object<T: DeserializeOwned>(value: &str) -> Result<Vec<(String, T)>, serde_json::Error> {
+    struct Members<T>(PhantomData<T>);
+    impl<'de, T: DeserializeOwned> Visitor<'de> for Members<T> {
+        type Value = Vec<(String, T)>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut members = Vec::new();
+            while let Some(member) = map.next_entry()? {
+                members.push(member);
+            }
+            Ok(members)
+        }
+    }
+    let mut reader = serde_json::Deserializer::from_str(value);
+    let members = reader.deserialize_map(Members(PhantomData))?;
+    reader.end().map(|()| members)
+}
+
 /// A line of a list of pairs, and its key and value, or what is wrong with it.
 pub type Pair = (usize, Result<(String, String), String>);
 
 /// `KEY=VALUE` pairs: lines, a JSON array of such texts, or a JSON object.
 pub fn pairs(value: &str) -> Result<Vec<Pair>, String> {
     if value.trim_start().starts_with('{') {
-        let object: serde_json::Map<String, Value> = serde_json::from_str(value).map_err(|error| not_json(&error))?;
-        let pairs = object.into_iter().enumerate().map(|(at, (key, value))| match value {
+        let members = object::<Value>(value).map_err(|error| not_json(&error))?;
+        let pairs = members.into_iter().enumerate().map(|(at, (key, value))| match value {
+            _ if key.trim().is_empty() => (at + 1, Err("a key is empty".to_owned())),
             Value::String(text) => (at + 1, Ok((key, text))),
             _ => (at + 1, Err(format!("the value of {key:?} must be a text"))),
         });
@@ -99,7 +133,9 @@ mod tests {
         assert_eq!(texts("a, b,", true), vec![(1, "a".to_owned()), (1, "b".to_owned())]);
         assert_eq!(texts("# c, d\n\n a", true), vec![(3, "a".to_owned())]);
         assert_eq!(texts("k=a,b", false), vec![(1, "k=a,b".to_owned())]);
-        assert_eq!(texts("[::1]:5000/a:b", true), vec![(1, "[::1]:5000/a:b".to_owned())]);
+        for address in ["[::1]:5000/a:b", "[fe80::1]:5000/a:b", "[2001:db8::5]/a:b"] {
+            assert_eq!(texts(address, true), vec![(1, address.to_owned())]);
+        }
         for bad in ["[1]", "[\"\"]", "[[\"a\"]]", "[\"a\""] {
             assert!(items(bad, true).is_err(), "{bad}");
         }
@@ -111,10 +147,12 @@ mod tests {
         for value in ["a=b=c,d", "a = b=c,d", r#"{"a": "b=c,d"}"#, r#"["a=b=c,d"]"#] {
             assert_eq!(pairs(value).unwrap(), expected, "{value}");
         }
-        for bad in ["a", "=b", r#"{"a": 1}"#] {
+        for bad in ["a", "=b", r#"{"a": 1}"#, r#"{" ": "b"}"#] {
             assert!(pairs(bad).unwrap()[0].1.is_err(), "{bad}");
         }
         assert!(pairs(r#"{"a""#).is_err());
+        // A map would keep the last one only, and nobody could tell.
+        assert_eq!(pairs(r#"{"a": "1", "a": "2"}"#).unwrap().len(), 2);
     }
 
     #[test]

@@ -6,7 +6,6 @@ use crate::oci::reference::parse_host;
 use crate::registry::credentials::{AuthFile, Login, Logins, canonical_host};
 use crate::secret::Secret;
 use serde::Deserialize;
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use url::Url;
@@ -63,7 +62,7 @@ fn credentials(value: &str, problems: &mut Problems) -> Vec<(String, Login)> {
     const INPUT: &str = "credentials";
     let mut found: Vec<(usize, String, Pair)> = Vec::new();
     if value.trim_start().starts_with('{') {
-        match serde_json::from_str::<BTreeMap<String, Pair>>(value) {
+        match lists::object::<Pair>(value) {
             Ok(object) => found.extend(object.into_iter().enumerate().map(|(at, (host, pair))| (at + 1, host, pair))),
             Err(error) => problems.add(
                 INPUT,
@@ -89,16 +88,19 @@ fn credentials(value: &str, problems: &mut Problems) -> Vec<(String, Login)> {
             }
         }
     }
-    let mut logins = Vec::new();
+    let mut logins: Vec<(usize, String, Login)> = Vec::new();
     for (line, host, pair) in found {
-        match parse_host(&canonical_host(&host)) {
-            Ok(host) => {
-                logins.push((host, Login::password(&pair.username, Secret::new(pair.password), "input credentials", false)))
-            }
-            Err(_) => problems.add_at(INPUT, line, "the part before = is no registry host"),
+        let login = Login::password(&pair.username, Secret::new(pair.password), "input credentials", false);
+        let Ok(host) = parse_host(&canonical_host(&host)) else {
+            problems.add_at(INPUT, line, "the part before = is no registry host");
+            continue;
+        };
+        match logins.iter().find(|(_, other, _)| *other == host) {
+            Some((first, _, _)) => problems.add_at(INPUT, line, format!("{host} has a login already, in line {first}")),
+            None => logins.push((line, host, login)),
         }
     }
-    logins
+    logins.into_iter().map(|(_, host, login)| (host, login)).collect()
 }
 
 /// The input `docker-config`: a folder, a path or the JSON itself.
@@ -124,11 +126,13 @@ fn found_files(environment: &Environment, warnings: &mut Vec<String>) -> Vec<Aut
             Err(why) => warnings.push(format!("DOCKER_AUTH_CONFIG is ignored: {why}")),
         }
     }
-    let docker = set("DOCKER_CONFIG").map(PathBuf::from);
-    // A folder that was named and is not there is worth a word; the usual places are not.
-    if let Some(folder) = docker.as_ref().filter(|folder| !folder.exists()) {
-        warnings.push(format!("DOCKER_CONFIG names {}, which is not there", folder.display()));
+    // What was named and is not there is worth a word; the usual places are not.
+    for name in ["REGISTRY_AUTH_FILE", "DOCKER_CONFIG"] {
+        if let Some(path) = set(name).filter(|path| !Path::new(path).exists()) {
+            warnings.push(format!("{name} names {path}, which is not there"));
+        }
     }
+    let docker = set("DOCKER_CONFIG").map(PathBuf::from);
     let configuration = set("XDG_CONFIG_HOME").map(PathBuf::from).or_else(|| home(".config"));
     let paths = [
         set("REGISTRY_AUTH_FILE").map(PathBuf::from),
@@ -287,6 +291,19 @@ mod tests {
                 "credentials, line 1: the part before = is no registry host",
             ),
             (
+                RawInputs { credentials: Some("r.example=u:canary\nR.EXAMPLE=u:canary".into()), ..input() },
+                "credentials, line 2: r.example has a login already, in line 1",
+            ),
+            (
+                RawInputs {
+                    credentials: Some(
+                        r#"{"r.example": {"username": "u", "password": "canary"}, "r.example": {"username": "v", "password": "canary"}}"#.into(),
+                    ),
+                    ..input()
+                },
+                "credentials, line 2: r.example has a login already, in line 1",
+            ),
+            (
                 RawInputs { docker_config: Some("/nowhere/x".into()), ..input() },
                 "docker-config: cannot read the file that it names: No such file or directory (os error 2)",
             ),
@@ -301,12 +318,15 @@ mod tests {
     fn broken_files_found_by_themselves_only_warn() {
         let (_, warnings) = read(
             &RawInputs::default(),
-            &environment(&[("DOCKER_AUTH_CONFIG", "canary"), ("DOCKER_CONFIG", "/nowhere")]),
+            &environment(&[("DOCKER_AUTH_CONFIG", "canary"), ("DOCKER_CONFIG", "/nowhere"), ("REGISTRY_AUTH_FILE", "/no/file")]),
             None,
             &mut Problems::default(),
         );
-        assert_eq!(warnings.len(), 2);
-        assert!(warnings[0].starts_with("DOCKER_AUTH_CONFIG is ignored") && warnings[1].contains("not there"));
+        assert!(warnings[0].starts_with("DOCKER_AUTH_CONFIG is ignored"), "{warnings:?}");
+        assert_eq!(
+            warnings[1..],
+            ["REGISTRY_AUTH_FILE names /no/file, which is not there", "DOCKER_CONFIG names /nowhere, which is not there"]
+        );
         assert!(!warnings.join(" ").contains("canary"));
     }
 }

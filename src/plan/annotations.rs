@@ -144,6 +144,7 @@ mod tests {
         for (value, why) in [
             ("a=1\na=2", "line 2: a has two values"),
             ("index:a=1\nmanifest:a=2", "two values"),
+            (r#"{"a": "1", "a": "2"}"#, "line 2: a has two values"),
             ("manifest[linux/amd64]:a=1", "manifest-descriptor[linux/amd64]:"),
             ("manifest-descriptor[x]:a=1", "no platform"),
             ("manifest-descriptor[linux/amd64:a=1", "without a ]"),
