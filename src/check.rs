@@ -85,14 +85,12 @@ pub fn sources(plan: &Plan, arrived: &[Arrived], skipped: &[Source]) -> Result<C
     Ok(Checked { entries, unchanged, warnings })
 }
 
-/// A platform is made of words: what else a config holds in their place would break out of files that name them.
+/// A platform is made of words, whatever a config holds in their place.
 fn printable_platform(member: &Member<'_>) -> Result<(), Error> {
     let Some(platform) = &member.entry.platform else { return Ok(()) };
     let words =
         [&platform.os, &platform.architecture, &platform.variant, &platform.os_version].into_iter().chain(&platform.os_features);
-    let odd =
-        words.into_iter().find(|word| !word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'+')));
-    match odd {
+    match words.into_iter().find(|word| !Platform::is_word(word)) {
         Some(odd) => {
             Err(Error::refused(format!("{}: its platform holds {odd:?}, which no platform can", member.from.source.name)))
         }

@@ -59,12 +59,17 @@ impl Destinations {
         let values = outputs::values(run);
         let dotenv = gitlab::dotenv(&values)?;
         let github = github::output_file(&values).map_err(Error::defect)?;
-        let document = pretty(&json::run(run, Exit::Done, warnings));
-        self.write_all(&values, &dotenv, &github, &document).map_err(|error| {
-            Error::new(Exit::Partial, format!("published, but the outputs could not be written: {error}")).with_details(
-                values.iter().filter(|(name, _)| *name != "manifest").map(|(name, value)| format!("{name}: {value}")).collect(),
-            )
-        })?;
+        let document = pretty(&json::run(run, Exit::Done, None, warnings));
+        let report = self.report.as_ref().map(|own| own.place.clone());
+        if let Err(error) = self.write_all(&values, &dotenv, &github, &document) {
+            let shown = values.iter().filter(|(name, _)| *name != "manifest").map(|(name, value)| format!("{name}: {value}"));
+            let error = Error::new(Exit::Partial, format!("published, but the outputs could not be written: {error}"))
+                .with_details(shown.collect());
+            if let Some(Ok(own)) = report.map(|place| Own::open(&place)) {
+                own.hold(&pretty(&json::run(run, error.exit, Some(&error), warnings)));
+            }
+            return Err(error);
+        }
         self.write_summary(run);
         Ok(())
     }
@@ -86,11 +91,17 @@ impl Destinations {
         }
         complete.extend(self.dotenv.take().map(|own| own.filled(dotenv)).transpose()?);
         complete.extend(self.report.take().map(|own| own.filled(document)).transpose()?);
-        for own in complete {
-            own.moved_to_its_place()?;
-        }
+        let places: Vec<PathBuf> = complete.iter().map(|own| own.place.clone()).collect();
         // Last, because it cannot be taken back; one write, so that a full disk leaves no half of it.
-        self.output.as_mut().map_or(Ok(()), |file| file.write_all(github.as_bytes()))
+        let written = complete
+            .into_iter()
+            .try_for_each(Own::moved_to_its_place)
+            .and_then(|()| self.output.as_mut().map_or(Ok(()), |file| file.write_all(github.as_bytes())));
+        if written.is_err() {
+            // All or none; what cannot be removed was not written either.
+            places.iter().for_each(|place| drop(fs::remove_file(place)));
+        }
+        written
     }
 
     /// Writes the report of a failed run, and of several lists the summary, for some may be published; nothing else.
@@ -98,10 +109,8 @@ impl Destinations {
         if run.lists.len() > 1 {
             self.write_summary(run);
         }
-        let Some(own) = self.report else { return };
-        let place = own.place.clone();
-        if let Err(error) = own.filled(&pretty(&json::run(run, exit, warnings))).and_then(Own::moved_to_its_place) {
-            warn!("{} could not be written: {error}", place.display());
+        if let Some(own) = self.report {
+            own.hold(&pretty(&json::run(run, exit, None, warnings)));
         }
     }
 }
@@ -128,6 +137,14 @@ impl Own {
         self.file.write_all(text.as_bytes())?;
         self.file.flush()?;
         Ok(self)
+    }
+
+    /// The report of a failure, which is not worth another one.
+    fn hold(self, text: &str) {
+        let place = self.place.clone();
+        if let Err(error) = self.filled(text).and_then(Own::moved_to_its_place) {
+            warn!("{} could not be written: {error}", place.display());
+        }
     }
 
     fn moved_to_its_place(self) -> io::Result<()> {

@@ -1,11 +1,11 @@
 //! `annotate LIST ENTRY`: changes one entry of a list in the registry.
 
 use super::edit::named;
-use super::session::Session;
+use super::session::{LIST, Session};
 use crate::edit::{self, Annotation, Base, Moved, Named};
 use crate::error::{Error, Exit};
 use crate::inputs::{Environment, lists};
-use crate::oci::media_type;
+use crate::oci::{Platform, media_type};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::cell::RefCell;
 use std::path::Path;
@@ -15,7 +15,7 @@ pub(super) fn command() -> Command {
     let part = |name: &'static str, help: &'static str| Arg::new(name).long(name).value_name("VALUE").help(help);
     Command::new("annotate")
         .about("Change one entry of a list in the registry, and print LIST@DIGEST")
-        .arg(Arg::new("LIST").required(true).help("reference of the list, with a tag"))
+        .arg(Arg::new(LIST).required(true).help("reference of the list, with a tag"))
         .arg(Arg::new("ENTRY").required(true).help("reference, digest or platform of the entry"))
         .args([
             part("os", "operating system, as GOOS"),
@@ -31,8 +31,8 @@ pub(super) fn command() -> Command {
 /// Changes the entry.
 pub(super) async fn run(flags: &ArgMatches, environment: &Environment, folder: &Path) -> Exit {
     let text = |name: &str| flags.get_one::<String>(name).cloned();
-    let list = text("LIST").unwrap_or_default();
-    let (session, references) = match Session::open(flags, environment, folder, &[("LIST", &list)], true) {
+    let list = text(LIST).unwrap_or_default();
+    let (session, references) = match Session::open(flags, environment, folder, &[(LIST, &list)], true) {
         Ok(opened) => opened,
         Err(exit) => return exit,
     };
@@ -62,20 +62,40 @@ pub(super) async fn run(flags: &ArgMatches, environment: &Environment, folder: &
 }
 
 fn asked(flags: &ArgMatches) -> Result<Annotation, String> {
-    let text = |name: &str| flags.get_one::<String>(name).cloned();
+    let text = |name: &str| flags.get_one::<String>(name).map(|value| value.trim().to_owned());
     let many = |name: &str| flags.get_many::<String>(name).map(|values| values.cloned().collect::<Vec<_>>().join("\n"));
     let features = many("os-features")
         .map(|value| value.split([',', '\n']).map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect());
     let wrong = |why: String| format!("--annotation: {why}");
     let pairs = many("annotation").map(|value| lists::pairs(&value)).transpose().map_err(wrong)?.unwrap_or_default();
+    let mut annotations: Vec<(String, String)> = Vec::new();
+    for (_, pair) in pairs {
+        let (key, value) = pair.map_err(wrong)?;
+        if annotations.iter().any(|(other, held)| *other == key && *held != value) {
+            return Err(wrong(format!("{key} has two values")));
+        }
+        annotations.push((key, value));
+    }
     let change = Annotation {
         os: text("os"),
         architecture: text("arch"),
         variant: text("variant"),
         os_version: text("os-version"),
         os_features: features,
-        annotations: pairs.into_iter().map(|(_, pair)| pair.map_err(wrong)).collect::<Result<_, _>>()?,
+        annotations,
     };
+    for (flag, value) in [("os", &change.os), ("arch", &change.architecture)] {
+        if value.as_ref().is_some_and(String::is_empty) {
+            return Err(format!("--{flag}: cannot be empty, every platform has one"));
+        }
+    }
+    let words =
+        [("os", &change.os), ("arch", &change.architecture), ("variant", &change.variant), ("os-version", &change.os_version)];
+    let words = words.into_iter().filter_map(|(flag, value)| Some((flag, value.as_ref()?)));
+    let features = change.os_features.iter().flatten().map(|feature| ("os-features", feature));
+    if let Some((flag, odd)) = words.chain(features).find(|(_, word)| !Platform::is_word(word)) {
+        return Err(format!("--{flag}: {odd:?} can be no part of a platform"));
+    }
     if change == Annotation::default() {
         Err("nothing to change: give --os, --arch, --variant, --os-version, --os-features or --annotation".to_owned())
     } else {

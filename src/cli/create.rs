@@ -77,7 +77,7 @@ fn pairs(flags: &ArgMatches) -> (Vec<(String, String)>, Problems) {
 fn print(ended: &Ended, as_json: bool, warnings: &[String]) -> Exit {
     let Ended { exit, run } = ended;
     if as_json {
-        return output::json(&json::run(run, *exit, warnings), *exit);
+        return output::json(&json::run(run, *exit, None, warnings), *exit);
     }
     let published = run.reports().filter_map(|report| Some((&report.tags.first()?.0, &report.composed.digest)));
     let lines: String = published.map(|(tag, digest)| format!("{tag}@{digest}\n")).collect();

@@ -2,9 +2,10 @@
 //! that environment variables become.
 
 use crate::app::{self, Invocation};
-use crate::error::Exit;
+use crate::error::{Error, Exit};
 use crate::inputs::spec::INPUTS;
 use crate::inputs::{Environment, Problems};
+use crate::report::json;
 use crate::report::outputs::OUTPUTS;
 use crate::report::style::wrapped;
 use clap::builder::ValueParser;
@@ -88,11 +89,11 @@ fn switch(name: &'static str, help: &'static str) -> Arg {
 
 /// Parses arguments and runs. Help and mistakes are clap's to print.
 pub async fn run(arguments: impl Iterator<Item = OsString>, environment: &Environment, folder: &Path) -> Exit {
+    let arguments: Vec<OsString> = arguments.collect();
+    let as_json = arguments.iter().any(|argument| argument == "--json");
     let matches = match command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
-        Err(error) => {
-            return told(&error);
-        }
+        Err(error) => return told(&error, as_json),
     };
     match matches.subcommand() {
         Some(("inspect", flags)) => inspect::run(flags, environment, folder).await,
@@ -104,23 +105,31 @@ pub async fn run(arguments: impl Iterator<Item = OsString>, environment: &Enviro
         Some(("completions", flags)) => shell::complete(flags),
         Some(("man", flags)) => shell::manual(flags),
         _ if FLAGS.iter().any(|flag| matches.value_source(flag) == Some(ValueSource::CommandLine)) => {
-            refuse("these flags need a command; as a CI step, inputs come from environment variables")
+            refuse("these flags need a command; as a CI step, inputs come from environment variables", as_json)
         }
         _ => app::compose_lists(Invocation::step(environment), environment, folder).await.exit,
     }
 }
 
 /// Arguments that clap lets pass, refused as it refuses others.
-fn refuse(why: impl Display) -> Exit {
-    told(&command().error(ErrorKind::InvalidValue, why))
+fn refuse(why: impl Display, as_json: bool) -> Exit {
+    told(&command().error(ErrorKind::InvalidValue, why), as_json)
 }
 
-/// Prints help or a mistake.
-fn told(error: &clap::Error) -> Exit {
-    let wrong = error.use_stderr();
+/// Prints help or a mistake, which a program that asked for JSON gets in JSON too.
+fn told(error: &clap::Error, as_json: bool) -> Exit {
+    let text = error.render().to_string();
+    if !error.use_stderr() {
+        return output::bytes(text.as_bytes(), Exit::Done);
+    }
     // Nobody reads a closed pipe.
-    let _ = if wrong { write!(io::stderr(), "{}", error.render()) } else { write!(io::stdout(), "{}", error.render()) };
-    if wrong { Exit::Inputs } else { Exit::Done }
+    let _ = io::stderr().write_all(text.as_bytes());
+    if !as_json {
+        return Exit::Inputs;
+    }
+    let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+    let what = first.split_whitespace().collect::<Vec<_>>().join(" ");
+    output::json(&json::failure(&Error::new(Exit::Inputs, what), &[], &[]), Exit::Inputs)
 }
 
 /// A password among the arguments works, and can be seen.

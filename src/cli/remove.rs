@@ -1,7 +1,7 @@
 //! `remove LIST PLATFORM|DIGEST…`: takes entries out of a list in the registry.
 
 use super::edit::named;
-use super::session::Session;
+use super::session::{LIST, Session};
 use crate::edit::{self, Base, Moved, Named};
 use crate::error::Exit;
 use crate::inputs::Environment;
@@ -13,7 +13,7 @@ use std::path::Path;
 pub(super) fn command() -> Command {
     Command::new("remove")
         .about("Take entries out of a list in the registry, each with its attestations, and print LIST@DIGEST")
-        .arg(Arg::new("LIST").required(true).help("reference of the list, with a tag"))
+        .arg(Arg::new(LIST).required(true).help("reference of the list, with a tag"))
         .arg(Arg::new("ENTRY").required(true).num_args(1..).help("platform, digest or reference of an entry"))
         .after_help("Example:\n  manifest-action remove ghcr.io/acme/app:1.2 linux/arm64")
 }
@@ -21,7 +21,7 @@ pub(super) fn command() -> Command {
 /// Removes the entries.
 pub(super) async fn run(flags: &ArgMatches, environment: &Environment, folder: &Path) -> Exit {
     let text = |name: &str| flags.get_one::<String>(name).map_or("", String::as_str);
-    let opened = Session::open(flags, environment, folder, &[("LIST", text("LIST"))], true);
+    let opened = Session::open(flags, environment, folder, &[(LIST, text(LIST))], true);
     let (session, references) = match opened {
         Ok(opened) => opened,
         Err(exit) => return exit,

@@ -16,6 +16,9 @@ use std::path::Path;
 use std::sync::Arc;
 use tracing::warn;
 
+/// The argument that names the list to change.
+pub(super) const LIST: &str = "LIST";
+
 /// Ready to ask.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -43,13 +46,8 @@ impl Session {
         let mut warnings: Vec<String> = super::password_warning(flags).into_iter().collect();
         let inputs = env::from_pairs(super::global_pairs(flags, &mut problems).into_iter(), &mut problems);
         let level = plan::log_level(&inputs, environment, &mut problems);
-        let parsed: Vec<Reference> = references
-            .iter()
-            .filter_map(|(name, text)| {
-                problems.take(name, None, text.parse::<Reference>().map_err(|why| format!("{text}: {why}")))
-            })
-            .map(Reference::or_latest)
-            .collect();
+        let parsed: Vec<Reference> =
+            references.iter().filter_map(|(name, text)| problems.take(name, None, parse(name, text.trim()))).collect();
         let first_host = parsed.first().map(|reference| reference.repository.host());
         let written = parsed.iter().filter(|_| writes);
         let writable = written.map(|reference| (reference.repository.clone(), BTreeSet::new())).collect();
@@ -79,6 +77,15 @@ impl Session {
     /// Tells a failure, with `--json` also on stdout; its exit status.
     pub(super) fn fail(&self, error: &Error) -> Exit {
         fail(&self.console, self.json, error)
+    }
+}
+
+/// A reference; one that is written to needs its tag, so that nobody changes `latest` who only forgot one.
+fn parse(name: &str, text: &str) -> Result<Reference, String> {
+    match text.parse::<Reference>() {
+        Ok(Reference { digest: Some(_), .. }) if name == LIST => Err(format!("{text}: a tag to change cannot hold a digest")),
+        Ok(Reference { tag: None, .. }) if name == LIST => Err(format!("{text} has no tag: write {text}:TAG")),
+        parsed => parsed.map(Reference::or_latest).map_err(|why| format!("{text}: {why}")),
     }
 }
 

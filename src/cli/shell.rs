@@ -48,7 +48,7 @@ pub(super) fn manual(flags: &ArgMatches) -> Exit {
         Some(name) => match all.find_subcommand(name) {
             // Pages of commands are called as git's are.
             Some(command) => command.clone().name(format!("{NAME}-{name}")).bin_name(format!("{NAME} {name}")),
-            None => return super::refuse(format!("there is no command {name:?}")),
+            None => return super::refuse(format!("there is no command {name:?}"), flags.get_flag("json")),
         },
     };
     let mut roff = Vec::new();

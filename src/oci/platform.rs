@@ -124,6 +124,11 @@ impl Platform {
         OS.contains(&own.os.as_str()) && ARCHITECTURE.contains(&own.architecture.as_str())
     }
 
+    /// Whether a text can be a part of a platform: anything else would break out of files that name platforms.
+    pub fn is_word(text: &str) -> bool {
+        text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'+'))
+    }
+
     /// The parts that a `sources` template may name, as written: OS, architecture, variant.
     pub fn parts(&self) -> (&str, &str, &str) {
         (&self.os, &self.architecture, &self.variant)

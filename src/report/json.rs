@@ -8,11 +8,23 @@ use crate::record::{Copied, Deed, Write};
 use serde_json::{Map, Value, json};
 
 /// Of a run: of one list its report; of several how all of them ended, and the report of each.
-/// `exit`: how the run as a whole ended.
-pub fn run(run: &Run, exit: Exit, warnings: &[String]) -> Value {
-    if let [list] = run.lists.as_slice() {
-        return of_list(list, warnings);
+/// `exit`: how the run as a whole ended; `late`: what failed after all lists were published.
+pub fn run(run: &Run, exit: Exit, late: Option<&Error>, warnings: &[String]) -> Value {
+    let mut document = match run.lists.as_slice() {
+        [list] => of_list(list, warnings),
+        _ => several(run, exit, warnings),
+    };
+    if let (Value::Object(fields), true) = (&mut document, exit != Exit::Done) {
+        fields.insert("status".to_owned(), Value::from("failed"));
+        fields.insert("exit".to_owned(), Value::from(exit as u8));
+        if let Some(error) = late {
+            fields.insert("error".to_owned(), shown(error));
+        }
     }
+    document
+}
+
+fn several(run: &Run, exit: Exit, warnings: &[String]) -> Value {
     let lists: Vec<Value> = run
         .lists
         .iter()
@@ -32,7 +44,7 @@ pub fn run(run: &Run, exit: Exit, warnings: &[String]) -> Value {
     let dry_run = run.reports().all(|report| report.dry_run);
     json!({
         "version": 1,
-        "status": if exit == Exit::Done { status(dry_run, changed) } else { "failed" },
+        "status": status(dry_run, changed),
         "exit": exit as u8,
         "changed": changed,
         "lists": lists,
@@ -135,20 +147,19 @@ fn success(report: &Report, written: &[Write], warnings: &[String]) -> Value {
 
 /// Of a list, or a command on one, that failed.
 pub fn failure(error: &Error, state: &[(Reference, TagState)], warnings: &[String]) -> Value {
-    let mut shown = Map::new();
-    shown.insert("what".to_owned(), Value::from(error.what.as_str()));
-    shown.insert("details".to_owned(), Value::from(error.details.clone()));
-    shown.insert("where".to_owned(), Value::from(error.place.clone()));
-    shown.insert("fix".to_owned(), Value::from(error.fix.clone()));
     json!({
         "version": 1,
         "status": "failed",
         "exit": error.exit as u8,
-        "error": shown,
+        "error": shown(error),
         "changed": has_moved(state),
         "tags": tags(state),
         "warnings": warnings,
     })
+}
+
+fn shown(error: &Error) -> Value {
+    json!({"what": error.what, "details": error.details, "where": error.place, "fix": error.fix})
 }
 
 fn tags(tags: &[(Reference, TagState)]) -> Vec<Value> {

@@ -157,6 +157,8 @@ async fn what_annotate_and_remove_refuse() {
     let image = |tag: &str| format!("{}/acme/app:{tag}", registry.host());
     let before = client.get_manifest("acme/app", "1").await.expect("there").digest;
     let (list, plain, absent) = (image("1"), image("image"), image("absent"));
+    let no_tag = format!("{}/acme/app", registry.host());
+    let by_digest = format!("{list}@{before}");
     for (arguments, status, why) in [
         (vec!["annotate", &list, "linux/amd64", "--annotation", "a=b"], 5, "no place for annotations"),
         (vec!["annotate", &list, "linux/s390x", "--variant", "v1"], 5, "entry: windows(10.0.17763.1)/amd64"),
@@ -173,6 +175,18 @@ async fn what_annotate_and_remove_refuse() {
         ),
         (vec!["remove", &absent, "linux/amd64"], 7, "not there"),
         (vec!["remove", "Not A Reference", "linux/amd64"], 2, "LIST"),
+        (vec!["remove", &no_tag, "linux/amd64"], 2, "app has no tag: write "),
+        (vec!["annotate", &by_digest, "linux/amd64", "--variant", "v2"], 2, "a tag to change cannot hold a digest"),
+        (vec!["annotate", &list, "linux/amd64", "--arch", ""], 2, "--arch: cannot be empty"),
+        (vec!["annotate", &list, "linux/amd64", "--os", " "], 2, "--os: cannot be empty"),
+        (vec!["annotate", &list, "linux/amd64", "--variant", "v 2"], 2, "--variant: \"v 2\" can be no part of a platform"),
+        (vec!["annotate", &list, "linux/amd64", "--os-features", "a,b\u{1b}"], 2, "--os-features: \"b\\u{1b}\""),
+        (
+            vec!["annotate", &list, "linux/amd64", "--annotation", "a=1", "--annotation", "a=2"],
+            2,
+            "--annotation: a has two values",
+        ),
+        (vec!["annotate", &list, "linux/amd64", "--annotation", "a"], 2, "--annotation: no KEY=VALUE"),
     ] {
         let ran = run(&arguments).await.fails(status);
         assert!(ran.stderr.contains(why) && ran.stdout.is_empty(), "{arguments:?}: {}", ran.stderr);

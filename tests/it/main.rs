@@ -19,6 +19,7 @@ mod contract;
 mod digests;
 mod edit;
 mod faults;
+mod files;
 mod golden;
 mod injection;
 mod jobs;

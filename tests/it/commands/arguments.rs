@@ -24,8 +24,35 @@ async fn flags_stand_before_or_after_the_command() {
         let ran = stocked.run(&[&arguments[..], &["{}/acme/app:image"]].concat()).await.ok();
         assert_eq!(ran.stderr, "");
     }
-    let ran = Step::new().args(["--json"]).run().await.fails(2);
-    assert!(ran.stderr.contains("need a command"), "{}", ran.stderr);
+    let ran = Step::new().args(["--debug"]).run().await.fails(2);
+    assert!(ran.stderr.contains("need a command") && ran.stdout.is_empty(), "{}", ran.stderr);
+}
+
+#[tokio::test]
+async fn wrong_arguments_are_reported_in_json_too() {
+    for (arguments, what) in [
+        (vec!["--json"], "these flags need a command"),
+        (vec!["--json", "inspect"], "the following required arguments were not provided: <REF>"),
+        (vec!["inspect", "a", "--raw", "--json"], "the argument '--raw' cannot be used with '--json'"),
+        (vec!["annotate", "--json", "r.example/a:1", "linux/amd64"], "nothing to change"),
+        (vec!["diff", "r.example/a", "R/ /x", "--json"], "the arguments are wrong; nothing was contacted"),
+    ] {
+        let ran = Step::new().args(arguments).run().await.fails(2);
+        let document: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}: {}", ran.everything()));
+        assert_eq!((&document["version"], &document["status"], &document["exit"]), (&json!(1), &json!("failed"), &json!(2)));
+        assert!(document["error"]["what"].as_str().is_some_and(|text| text.starts_with(what)), "{document:#}");
+        assert!(ran.stderr.contains("error: "), "{}", ran.stderr);
+    }
+}
+
+#[tokio::test]
+async fn flags_are_trimmed_as_variables_are() {
+    let stocked = Stocked::start().await;
+    let ran = stocked
+        .run(&["create", " {}/acme/app:new ", "{}/acme/app:image", "--format", " oci ", "--wait", " 0 ", "--platforms", "  "])
+        .await
+        .ok();
+    assert!(ran.stdout.starts_with("{}/acme/app:new@sha256:"), "{}", ran.everything());
 }
 
 #[tokio::test]

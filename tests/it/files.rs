@@ -1,0 +1,125 @@
+//! The output files that inputs name: complete on success, the report alone on failure, never a half of anything.
+
+use crate::support::images::Image;
+use crate::support::running::Ran;
+use crate::support::scene::{REPO, Scene};
+use crate::support::step::Step;
+use serde_json::{Value, json};
+use std::os::unix::fs::symlink;
+
+/// One image at `a`, and a step that publishes it with all three kinds of files.
+async fn scene() -> Scene {
+    let scene = Scene::new().await;
+    scene.push(&Image::oci("linux/arm64/v8"), "a").await;
+    scene
+}
+
+fn with_files(step: Step) -> Step {
+    step.input("dotenv-file", "out.env").input("results-dir", "results").input("json-file", "report.json")
+}
+
+fn report(ran: &Ran) -> Value {
+    serde_json::from_str(&ran.file("report.json").expect("the report")).expect("JSON")
+}
+
+/// Neither outputs nor anything of ours beside their places.
+fn holds_only(ran: &Ran, names: &[&str]) {
+    let mut left = Vec::new();
+    for folder in [ran.workdir(), ran.workdir().join("results")] {
+        let Ok(entries) = std::fs::read_dir(folder) else { continue };
+        left.extend(entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()));
+    }
+    left.retain(|name| name != "results");
+    left.sort();
+    assert_eq!(left, names);
+}
+
+#[tokio::test]
+async fn on_success_each_form_holds_the_outputs_exactly() {
+    let scene = scene().await;
+    // What lies there already is replaced, and a link is not followed.
+    let step = with_files(scene.step_of(&["a"])).file("out.env", "OLD=1\n").file("precious", "kept");
+    symlink(step.workdir().join("precious"), step.workdir().join("report.json")).expect("a link");
+    let ran = step.run().await.ok();
+    let list = scene.at("1").await;
+    let image = format!("{}/{REPO}@{}", scene.proxy.host(), list.digest);
+    let size = list.bytes.len();
+    assert_eq!(
+        ran.file("out.env").expect("a dotenv file"),
+        format!(
+            "MANIFEST_DIGEST={}\nMANIFEST_IMAGE={image}\nMANIFEST_MEDIA_TYPE={}\nMANIFEST_SIZE={size}\nMANIFEST_PLATFORMS=linux/arm64\nMANIFEST_CHANGED=true\n",
+            list.digest, list.media_type
+        )
+    );
+    let outputs = ran.outputs();
+    assert_eq!(outputs.len(), 10);
+    for (name, value) in &outputs {
+        assert_eq!(ran.file(&format!("results/{name}")).as_ref(), Some(value), "byte for byte, without a line end: {name}");
+    }
+    let report = report(&ran);
+    for (pointer, expected) in [
+        ("/version", json!(1)),
+        ("/status", json!("published")),
+        ("/exit", json!(0)),
+        ("/digest", json!(list.digest)),
+        ("/image", json!(image)),
+        ("/changed", json!(true)),
+        ("/tags", json!([{"reference": scene.reference("1"), "state": "moved"}])),
+        ("/platforms/0/platform", json!("linux/arm64")),
+        ("/manifest", list.json()),
+    ] {
+        assert_eq!(report.pointer(pointer), Some(&expected), "{pointer}");
+    }
+    assert_eq!(ran.file("precious").as_deref(), Some("kept"));
+}
+
+#[tokio::test]
+async fn on_failure_there_is_the_report_and_nothing_else() {
+    let scene = scene().await;
+    for (source, wait, status, what) in [
+        ("missing", "0", 3, "1 of 1 sources are not there"),
+        ("a", "soon", 2, "an input is wrong; nothing was contacted"),
+        ("linux/amd64=a", "0", 5, ""),
+    ] {
+        let ran = with_files(scene.step_of(&[source]).input("wait", wait)).run().await.fails(status);
+        let report = report(&ran);
+        assert_eq!(
+            (&report["version"], &report["status"], &report["exit"], &report["changed"]),
+            (&json!(1), &json!("failed"), &json!(status), &json!(false))
+        );
+        assert!(report["error"]["what"].as_str().is_some_and(|text| text.starts_with(what)), "{report:#}");
+        holds_only(&ran, &["report.json"]);
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_opened_is_named_before_any_request() {
+    let scene = scene().await;
+    for (input, path) in [("dotenv-file", "no/folder/x"), ("json-file", "folder"), ("results-dir", "plain")] {
+        let step = scene.step_of(&["a"]).file("plain", "").file("folder/x", "").input(input, path);
+        let ran = step.run().await.fails(2);
+        assert!(ran.stdout.contains(&format!("nothing was contacted: {input}: {path}: ")), "{}", ran.stdout);
+    }
+    assert_eq!(scene.proxy.requests(), 0, "{}", scene.proxy.log_text());
+}
+
+#[tokio::test]
+async fn outputs_that_cannot_be_written_are_all_missing_and_the_report_says_so() {
+    let scene = scene().await;
+    let ran = with_files(scene.step_of(&["a"])).env("GITHUB_OUTPUT", "/dev/full").run().await.fails(8);
+    let list = scene.at("1").await;
+    assert!(ran.stdout.contains("published, but the outputs could not be written"), "{}", ran.stdout);
+    assert!(ran.stdout.contains(&format!("digest: {}", list.digest)), "{}", ran.stdout);
+    let report = report(&ran);
+    for (pointer, expected) in [
+        ("/status", json!("failed")),
+        ("/exit", json!(8)),
+        ("/error/what", json!("published, but the outputs could not be written: No space left on device (os error 28)")),
+        ("/digest", json!(list.digest)),
+        ("/changed", json!(true)),
+        ("/tags/0/state", json!("moved")),
+    ] {
+        assert_eq!(report.pointer(pointer), Some(&expected), "{pointer}: {report:#}");
+    }
+    holds_only(&ran, &["report.json"]);
+}
