@@ -1,11 +1,12 @@
 //! Where people read: one line after the other, none of which can be taken for a command, and none with a secret.
 
-use super::escape;
+use super::{escape, style};
 use crate::error::Error;
 use crate::secret;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use terminal_size::terminal_size_of;
 
 /// GitHub keeps ten annotations of a kind per step; one is for the rest.
 const MOST_ANNOTATIONS: usize = 9;
@@ -89,7 +90,7 @@ impl Console {
 
     /// One line.
     pub fn line(&self, text: &str) {
-        self.write(|out| push_line(out, text));
+        self.write(|out| self.push_line(out, text));
     }
 
     /// A warning: one line, on GitHub an annotation.
@@ -140,12 +141,33 @@ impl Console {
         };
         self.write(|out| {
             for line in format!("error: {text}").lines() {
-                push_line(out, line);
+                self.push_line(out, line);
             }
             if self.reader == Reader::GitHub && count <= MOST_ANNOTATIONS {
                 push_command(out, "error", &[("title", &format!("manifest-action: {}", error.title()))], &text);
             }
         });
+    }
+
+    /// A line stays a line for programs; a terminal would break it in the middle of words.
+    fn push_line(&self, out: &mut String, text: &str) {
+        let line = escape::log_line(&secret::redact(text));
+        match self.columns() {
+            Some(columns) => out.push_str(&style::story_line(&line, columns)),
+            None => {
+                out.push_str(&line);
+                out.push('\n');
+            }
+        }
+    }
+
+    /// Of the terminal, if it is one; looked at each time, for people change it.
+    fn columns(&self) -> Option<usize> {
+        let (terminal, size) = match self.stream {
+            Stream::Stdout => (io::stdout().is_terminal(), terminal_size_of(io::stdout())),
+            Stream::Stderr => (io::stderr().is_terminal(), terminal_size_of(io::stderr())),
+        };
+        terminal.then(|| size.map_or(style::COLUMNS, |(columns, _)| usize::from(columns.0)))
     }
 
     /// All writing goes through here: masks first, secrets never. They were looked for before any escaping, which could
@@ -176,11 +198,6 @@ fn write_to(out: &mut impl io::Write, masks: &str, text: &str) -> io::Result<()>
     out.write_all(masks.as_bytes())?;
     out.write_all(text.as_bytes())?;
     out.flush()
-}
-
-fn push_line(out: &mut String, text: &str) {
-    out.push_str(&escape::log_line(&secret::redact(text)));
-    out.push('\n');
 }
 
 fn push_command(out: &mut String, command: &str, properties: &[(&str, &str)], data: &str) {

@@ -9,6 +9,9 @@ use std::io::{self, IsTerminal as _};
 /// Columns of the narrowest terminal that is in use.
 pub const COLUMNS: usize = 80;
 
+/// Columns of the word that a line of the story starts with.
+const LABEL: usize = 9;
+
 /// How text looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Look {
@@ -65,13 +68,30 @@ pub fn count(number: usize, noun: &str) -> String {
 /// Others' text after `start`, broken at spaces so that it stays within 80 columns; further lines start below the text.
 /// `width`: the columns of `start` as it is seen.
 pub fn wrapped(start: &str, width: usize, text: &str) -> String {
-    let text = visible(text);
+    folded(start, width, &visible(text), COLUMNS)
+}
+
+/// A line of the story, on a terminal of so many columns: what is broken goes on below its text, not below its label.
+pub fn story_line(line: &str, columns: usize) -> String {
+    let spaces = |from: usize| line[from..].len() - line[from..].trim_start().len();
+    let is_labelled = line.as_bytes().get(LABEL - 1) == Some(&b' ') && line.is_char_boundary(LABEL);
+    let (start, width) = match line.split_once(' ') {
+        Some(("error:", _)) => (7, 7),
+        // `  where: ` has such a label, too.
+        _ if is_labelled => (LABEL + spaces(LABEL), LABEL + spaces(LABEL)),
+        _ => (spaces(0), spaces(0) + 2),
+    };
+    folded(&line[..start], width, &line[start..], columns)
+}
+
+fn folded(start: &str, width: usize, text: &str, columns: usize) -> String {
     let mut line = start.to_owned();
     let mut column = width;
     let mut out = String::new();
     for word in text.split(' ') {
         let long = word.chars().count();
-        if column > width && column + 1 + long > COLUMNS {
+        // What fits no line is not moved to the next.
+        if column > width && column + 1 + long > columns && width + long <= columns {
             out.push_str(&line);
             out.push('\n');
             line = " ".repeat(width);
@@ -112,6 +132,18 @@ mod tests {
         assert!(shown.lines().all(|line| line.len() <= COLUMNS), "{shown}");
         assert_eq!(shown.lines().count(), 3);
         assert!(shown.lines().nth(1).unwrap().starts_with("         word"));
+        let shown = [
+            ("found    a  linux/amd64 linux/arm64", "found    a  linux/amd64\n         linux/arm64\n"),
+            ("  right:    linux/amd64 sha256:0123", "  right:    linux/amd64\n            sha256:0123\n"),
+            ("  tags, line 2: is no reference at all", "  tags, line 2: is no\n    reference at all\n"),
+            ("  missing: 0123456789012345678901234 (denied)", "  missing: 0123456789012345678901234\n    (denied)\n"),
+            ("error: short", "error: short\n"),
+            ("", "\n"),
+            ("äöüäöü äöü", "äöüäöü äöü\n"),
+        ];
+        for (line, expected) in shown {
+            assert_eq!(story_line(line, 24), expected);
+        }
         let digest = "x".repeat(100);
         assert_eq!(wrapped("a ", 2, &digest), format!("a {digest}\n"));
     }
