@@ -7,6 +7,7 @@ use crate::jobs::Job;
 use crate::oci::{Reference, media_type};
 use crate::progress::SourceState;
 use crate::record::Copied;
+use crate::report::style::count;
 use std::time::Duration;
 
 /// A source arrived.
@@ -89,7 +90,7 @@ pub fn composed(composed: &Composed) -> String {
     let platforms: Vec<String> =
         composed.entries.iter().filter_map(|entry| entry.known_platform().map(ToString::to_string)).collect();
     let attestations = composed.entries.iter().filter(|entry| entry.attests().is_some()).count();
-    let more = if attestations == 0 { String::new() } else { format!(" and {attestations} attestations") };
+    let more = if attestations == 0 { String::new() } else { format!(" and {}", count(attestations, "attestation")) };
     format!(
         "compose  {} of {}{more}, {} bytes, {}",
         media_type::name(&composed.media_type),

@@ -1,5 +1,6 @@
 //! The job summary: what was published, in Markdown, with a picture of the wait.
 
+use super::style::count;
 use super::{Report, Run, SourceReport, escape, story};
 use crate::secret;
 use bytesize::ByteSize;
@@ -87,7 +88,7 @@ fn platforms(report: &Report) -> String {
     }
     let attestations = report.composed.entries.iter().filter(|entry| entry.attests().is_some()).count();
     if attestations > 0 {
-        let _ = writeln!(text, "\nWith {attestations} attestations (provenance, SBOM).");
+        let _ = writeln!(text, "\nWith {} (provenance, SBOM).", count(attestations, "attestation"));
     }
     text + "\n"
 }

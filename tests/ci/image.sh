@@ -4,6 +4,9 @@
 
 field() { docker image inspect --format "{{$1}}" "$IMAGE"; }
 check "unpacked it is under 12 MiB ($(($(field .Size) / 1024)) KiB)" test "$(field .Size)" -lt $((12 * 1024 * 1024))
+# Read by `wc`: busybox has it, whatever else it lacks.
+program() { docker run --rm --network none --entrypoint wc "$IMAGE" -c /usr/local/bin/manifest-action | cut -d ' ' -f 1; }
+check "the program is under 8 MiB ($(($(program) / 1024)) KiB)" test "$(program)" -lt $((8 * 1024 * 1024))
 check "it sets no user" test -z "$(field .Config.User)"
 check "its entrypoint is an absolute path in exec form" \
   test "$(field 'json .Config.Entrypoint')" = '["/usr/local/bin/manifest-action"]'

@@ -123,3 +123,17 @@ async fn outputs_that_cannot_be_written_are_all_missing_and_the_report_says_so()
     }
     holds_only(&ran, &["report.json"]);
 }
+
+#[tokio::test]
+async fn on_gitlab_there_is_a_dotenv_report_unasked() {
+    let scene = scene().await;
+    let outside = |step: Step| ["GITHUB_ACTIONS", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"].into_iter().fold(step, Step::without);
+    for (value, names) in [("true", vec!["manifest.env"]), ("false", vec![])] {
+        let ran = outside(scene.step_of(&["a"])).env("GITLAB_CI", value).run().await.ok();
+        holds_only(&ran, &names);
+    }
+    let elsewhere = outside(scene.step_of(&["a"])).env("GITLAB_CI", "true").input("dotenv-file", "build.env").run().await.ok();
+    holds_only(&elsewhere, &["build.env"]);
+    let failed = outside(scene.step_of(&["missing"])).env("GITLAB_CI", "true").run().await.fails(3);
+    holds_only(&failed, &[]);
+}

@@ -159,7 +159,7 @@ async fn the_summary_shows_image_platforms_and_tags() {
         for tag in &tags {
             assert!(summary.contains(&format!("| `{tag}` | {state} |")), "{tag} {state}: {summary}");
         }
-        assert!(summary.contains("With 1 attestation"), "{summary}");
+        assert!(summary.contains("With 1 attestation (provenance, SBOM)."), "{summary}");
     }
 }
 

@@ -76,3 +76,18 @@ async fn two_hundred_lists_that_all_wait() {
     println!("{} KiB, {:?}", ran.max_rss_kib, ran.elapsed);
     assert!(ran.max_rss_kib > 0 && ran.max_rss_kib < 48 * 1024, "{} KiB", ran.max_rss_kib);
 }
+
+#[tokio::test]
+async fn one_list_is_light() {
+    let registry = Registry::start().await;
+    let client = Client::new(&registry.host());
+    let architectures =
+        ["amd64", "arm64", "386", "s390x", "ppc64le", "riscv64", "loong64", "mips64le", "arm/v5", "arm/v6", "arm/v7"];
+    for (at, architecture) in architectures.iter().enumerate() {
+        Image::oci(&format!("linux/{architecture}")).push(&client, "acme/app", &format!("s{at}")).await;
+    }
+    let name = |tag: &str| format!("{}/acme/app:{tag}", registry.host());
+    let sources: Vec<String> = (0..architectures.len()).map(|at| name(&format!("s{at}"))).collect();
+    let ran = Step::new().github().input("tags", &name("1")).input("sources", &sources.join(",")).run().await.ok();
+    assert!(ran.max_rss_kib > 0 && ran.max_rss_kib < 32 * 1024, "{} KiB", ran.max_rss_kib);
+}

@@ -1,6 +1,9 @@
 //! Flags of every command: before or after it; help whose examples run.
 
-use super::Stocked;
+use super::{Stocked, built};
+use crate::support::client::Client;
+use crate::support::images::Image;
+use crate::support::registry::{Auth, Registry};
 use crate::support::step::Step;
 use serde_json::{Value, json};
 
@@ -69,4 +72,59 @@ async fn create_reports_a_failure_in_json_too() {
     }
     let ran = stocked.run(&["create", "{}/acme/app", "{}/acme/app:image", "--json"]).await.fails(2);
     assert_eq!(serde_json::from_str::<Value>(&ran.stdout).unwrap()["exit"], json!(2));
+}
+
+#[tokio::test]
+async fn logins_certificates_and_plain_http_are_for_every_command() {
+    let registry = Registry::launch(&Auth::Basic("ci".to_owned(), "s3cret-canary".to_owned()), true).await;
+    let client = Client::new(&registry.host()).tls(registry.ca_pem()).basic("ci", "s3cret-canary");
+    built().push(&client, "acme/app", "1").await;
+    Image::oci("linux/s390x").push(&client, "acme/app", "s390x").await;
+    let name = |tag: &str| format!("{}/acme/app:{tag}", registry.host());
+    let (list, image) = (name("1"), name("s390x"));
+    // `ci:s3cret-canary`
+    let login = json!({"auths": {registry.host(): {"auth": "Y2k6czNjcmV0LWNhbmFyeQ=="}}}).to_string();
+    let step = || Step::new().file("ca.pem", registry.ca_pem()).file("login/config.json", &login);
+    for command in [
+        vec!["inspect", &list],
+        vec!["wait", &list],
+        vec!["diff", &list, &list],
+        vec!["create", &list, &image, "--append"],
+        vec!["annotate", &list, "linux/s390x", "--annotation", "a=b"],
+        vec!["remove", &list, "linux/s390x"],
+    ] {
+        let flags = ["--cfg", "login", "--ca-file", "ca.pem"];
+        let ran = match command[0] {
+            "inspect" | "create" | "remove" => step().args([&flags[..], &command].concat()).run().await.ok(),
+            _ => step().args([&command[..], &flags].concat()).run().await.ok(),
+        };
+        ran.never_says("s3cret-canary");
+        step().args([&command[..], &["--ca-file", "ca.pem"]].concat()).run().await.fails(6);
+        let by_name = [&command[..], &["--ca-file=ca.pem", "--username=ci", "--password-stdin"]].concat();
+        let named = step().args(by_name).stdin("s3cret-canary\n").run().await;
+        assert!(matches!(named.status, 0 | 5), "{}", named.everything());
+        named.never_says("s3cret-canary");
+        // Plain HTTP, as asked for, is not what this registry speaks.
+        let plain = step().args([&command[..], &["--cfg=login", "--insecure", &registry.host()]].concat()).run().await.fails(7);
+        assert!(plain.stderr.contains("HTTPS"), "{}", plain.stderr);
+    }
+}
+
+#[tokio::test]
+async fn create_reads_flags_and_no_inputs_of_a_step() {
+    let stocked = Stocked::start().await;
+    let name = stocked.name("new");
+    let step = Step::new()
+        .github()
+        .input("tags", &stocked.name("other"))
+        .input("annotations", "a=b")
+        .input("format", "nonsense")
+        .env("DOCKER_METADATA_OUTPUT_TAGS", stocked.name("third"))
+        .env("PLUGIN_TARGET", stocked.name("fourth"))
+        .env("GITLAB_CI", "true");
+    let ran = step.args(["create", &name, &stocked.name("image")]).run().await.ok();
+    let list = stocked.client.get_manifest("acme/app", "new").await.expect("the tag is there");
+    assert_eq!((ran.stdout.as_str(), list.json().get("annotations")), (format!("{name}@{}\n", list.digest).as_str(), None));
+    assert_eq!((ran.raw_output_file().as_deref(), ran.file("manifest.env")), (Some(""), None));
+    assert_eq!(stocked.client.tags("acme/app").await, ["built", "classic", "image", "new"]);
 }
