@@ -11,10 +11,8 @@ pub const KEYS: [&str; 3] = ["PLUGIN_TARGET", "PLUGIN_TEMPLATE", "PLUGIN_IGNORE_
 pub fn translate(environment: &Environment, problems: &mut Problems) -> Environment {
     let set = |name: &str| environment.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
     let mut ours = environment.clone();
-    if KEYS.iter().all(|key| set(key).is_none()) {
-        return ours;
-    }
-    if set("PLUGIN_SPEC").is_some() {
+    let is_theirs = KEYS.iter().any(|key| set(key).is_some());
+    if set("PLUGIN_SPEC").is_some_and(|spec| is_theirs || spec.ends_with(".tmpl")) {
         problems.add("spec", "is a template of plugins/manifest, which is not read here: use target and template, or our own inputs tags and sources");
         ours.remove("PLUGIN_SPEC");
     }
@@ -83,6 +81,9 @@ mod tests {
     fn a_template_file_is_refused_with_a_pointer() {
         let (_, problems) = translated(&[("PLUGIN_TARGET", "acme/app:1"), ("PLUGIN_SPEC", "manifest.tmpl")]);
         assert!(problems[0].contains("target and template"), "{problems:?}");
+        // As most of its users have it: a template, a login, nothing else.
+        let (_, problems) = translated(&[("PLUGIN_SPEC", ".drone/manifest.tmpl"), ("PLUGIN_USERNAME", "u")]);
+        assert!(problems.len() == 1 && problems[0].contains("target and template"), "{problems:?}");
         let (ours, problems) = translated(&[("PLUGIN_SPEC", "x"), ("PLUGIN_TAGS", "a")]);
         assert_eq!((ours["PLUGIN_TAGS"].as_str(), problems.len()), ("a", 0));
     }

@@ -10,6 +10,9 @@ use std::io::Read as _;
 use std::path::Path;
 
 const INPUT: &str = "spec";
+const ANOTHER: &str = "is a file of plugins/manifest or manifest-tool, which is not read here: write `indexes:` and below it, \
+     for each list, `tags:` and `sources:`";
+const START: Place = Place { line: 1, column: 1 };
 /// More lists than this are a mistake.
 const MOST: usize = 1000;
 /// Inputs of the run as a whole: one list cannot have its own.
@@ -64,7 +67,15 @@ pub fn read(path: &str, folder: &Path, defaults: &RawInputs, problems: &mut Prob
     };
     let file = Document { path, defaults };
     let tree = match yaml::parse(&text) {
+        Ok(tree) if is_of_another_tool(&tree) => {
+            problems.0.push(file.problem(tree.place, ANOTHER));
+            return Vec::new();
+        }
         Ok(tree) => tree,
+        Err(_) if text.contains("{{") => {
+            problems.0.push(file.problem(START, ANOTHER));
+            return Vec::new();
+        }
         Err(faults) => {
             for fault in faults {
                 problems.0.push(file.problem(fault.place, fault.text));
@@ -73,6 +84,12 @@ pub fn read(path: &str, folder: &Path, defaults: &RawInputs, problems: &mut Prob
         }
     };
     file.entries(tree, problems)
+}
+
+/// What plugins/manifest makes its templates into, and what manifest-tool reads.
+fn is_of_another_tool(tree: &Node) -> bool {
+    let Value::Map(keys) = &tree.value else { return false };
+    ["image", "manifests"].iter().all(|name| keys.iter().any(|(_, key, _)| key == name))
 }
 
 /// Reads no more than a file of lists can have.
@@ -273,6 +290,21 @@ mod tests {
     fn the_tables_name_inputs() {
         for name in OF_THE_RUN.into_iter().chain(OF_A_LIST).chain(MAPS) {
             assert!(INPUTS.iter().any(|input| input.name == name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_template_of_another_tool_is_refused_with_a_pointer() {
+        let folder = tempfile::TempDir::new().unwrap();
+        for text in [
+            "image: acme/app:{{#if build.tag}}{{trimPrefix \"v\" build.tag}}-{{/if}}linux\n{{#if build.tags}}\ntags:\n{{/if}}\nmanifests: []\n",
+            "image: acme/app:1\nmanifests:\n  -\n    image: acme/app:1-amd64\n    platform: {architecture: amd64, os: linux}\n",
+        ] {
+            std::fs::write(folder.path().join("x.yaml"), text).unwrap();
+            let mut problems = Problems::default();
+            read("x.yaml", folder.path(), &RawInputs::default(), &mut problems);
+            assert_eq!(problems.0.len(), 1, "{:?}", problems.0);
+            assert!(problems.0[0].text.contains("of plugins/manifest or manifest-tool"), "{:?}", problems.0);
         }
     }
 
