@@ -14,26 +14,7 @@ section 'Building manifest-action'
 cargo build --locked --quiet --release
 binary=$(built_binary release)
 
-scratch=$(mktemp -d)
-registry_process=''
-clean_up() {
-  if [ -n "$registry_process" ]; then kill "$registry_process" 2>/dev/null || true; fi
-  rm -rf "$scratch"
-}
-trap clean_up EXIT
-
-section 'Starting a registry'
-cat >"$scratch/registry.yml" <<YAML
-version: 0.1
-log: {level: info, accesslog: {disabled: true}}
-storage: {filesystem: {rootdirectory: $scratch/storage}}
-http: {addr: "127.0.0.1:0"}
-YAML
-docker-registry serve "$scratch/registry.yml" >"$scratch/registry.log" 2>&1 &
-registry_process=$!
-until port=$(grep -oP 'listening on 127\.0\.0\.1:\K[0-9]+' "$scratch/registry.log"); do
-  kill -0 "$registry_process" 2>/dev/null || { cat "$scratch/registry.log"; exit 1; }
-done
+scratch_registry
 image="127.0.0.1:$port/acme/app"
 api="http://127.0.0.1:$port/v2/acme/app"
 

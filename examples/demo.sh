@@ -1,36 +1,18 @@
 #!/usr/bin/env bash
 # The main job, shown from end to end on this machine: a real registry, two per-architecture images of which one comes
 # five seconds late, the step that waits for it, what the step hands on, and the list as another client sees it.
-# SUMMARY names a file for the job summary, if you want to look at it. Installs what it needs with apt: docker-registry, skopeo, curl, jq. Needs Rust. Cleans up after itself.
+# SUMMARY names a file for the job summary, if you want to look at it. Installs what it needs with apt: docker-registry,
+# skopeo, jq. Needs Rust. Cleans up after itself.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=tests/setup.sh
 . tests/setup.sh
-need_packages docker-registry skopeo curl jq
+need_packages docker-registry skopeo jq
 section 'Building manifest-action'
 cargo build --locked --quiet
 binary=$(built_binary debug)
 
-scratch=$(mktemp -d)
-registry_process=''
-clean_up() {
-  if [ -n "$registry_process" ]; then kill "$registry_process" 2>/dev/null || true; fi
-  rm -rf "$scratch"
-}
-trap clean_up EXIT
-
-section 'Starting a registry'
-cat >"$scratch/registry.yml" <<YAML
-version: 0.1
-log: {level: info, accesslog: {disabled: true}}
-storage: {filesystem: {rootdirectory: $scratch/storage}}
-http: {addr: "127.0.0.1:0"}
-YAML
-docker-registry serve "$scratch/registry.yml" >"$scratch/registry.log" 2>&1 &
-registry_process=$!
-until port=$(grep -oP 'listening on 127\.0\.0\.1:\K[0-9]+' "$scratch/registry.log"); do
-  kill -0 "$registry_process" 2>/dev/null || { cat "$scratch/registry.log"; exit 1; }
-done
+scratch_registry
 image="127.0.0.1:$port/acme/app"
 echo "  $image"
 

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the two commands of the README share: installing what they need, and saying so. Sourced, not run.
+# What scripts share: installing what they need, and saying so; a registry to try things with. Sourced, not run.
 
 section() { printf '\n== %s\n' "$1"; }
 
@@ -21,4 +21,25 @@ need_packages() {
 # The path of our program after a build with the given profile (debug, release).
 built_binary() {
   printf '%s/%s/%s/manifest-action' "${CARGO_TARGET_DIR:-target}" "$(rustc -vV | sed -n 's/^host: //p')" "$1"
+}
+
+# A registry of Debian's on a free port: $scratch, a folder for it and for the caller, and $port. The script's end stops it
+# and removes the folder.
+scratch_registry() {
+  scratch=$(mktemp -d)
+  registry_process=''
+  trap 'if [ -n "$registry_process" ]; then kill "$registry_process" 2>/dev/null || true; fi; rm -rf "$scratch"' EXIT
+  section 'Starting a registry'
+  cat >"$scratch/registry.yml" <<YAML
+version: 0.1
+log: {level: info, accesslog: {disabled: true}}
+storage: {filesystem: {rootdirectory: $scratch/storage}}
+http: {addr: "127.0.0.1:0"}
+YAML
+  docker-registry serve "$scratch/registry.yml" >"$scratch/registry.log" 2>&1 &
+  registry_process=$!
+  # shellcheck disable=SC2034 # read by those that source this
+  until port=$(grep -oP 'listening on 127\.0\.0\.1:\K[0-9]+' "$scratch/registry.log"); do
+    kill -0 "$registry_process" 2>/dev/null || { cat "$scratch/registry.log" && exit 1; }
+  done
 }
