@@ -7,6 +7,7 @@ mod inspect;
 mod shell;
 mod terminal;
 mod wait;
+mod writing;
 
 use crate::support::client::Client;
 use crate::support::images::Image;

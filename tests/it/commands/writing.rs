@@ -1,0 +1,91 @@
+//! What commands that write say, to the letter: the result on stdout, the story and failures on stderr.
+
+use super::{Stocked, classic};
+use crate::support::running::Ran;
+use serde_json::{Value, json};
+
+async fn digest(stocked: &Stocked, tag: &str) -> String {
+    stocked.client.get_manifest("acme/app", tag).await.expect("the tag is there").digest
+}
+
+/// How long it took is another thing each time.
+fn without_time(story: &str) -> String {
+    let line = |line: &str| line.rsplit_once("  in ").map_or(line.to_owned(), |(before, _)| format!("{before}  in TIME")) + "\n";
+    story.lines().map(line).collect()
+}
+
+#[track_caller]
+fn says(ran: &Ran, stdout: &str, stderr: &str) {
+    assert_eq!((ran.stdout.as_str(), without_time(&ran.stderr).as_str()), (stdout, stderr));
+}
+
+#[tokio::test]
+async fn create() {
+    let stocked = Stocked::start().await;
+    let short = |digest: &str| digest[..19].to_owned();
+    let ran = stocked.run(&["create", "{}/acme/app:new", "{}/acme/app:image", "--tags", "{}/acme/app:latest"]).await.ok();
+    let (list, image) = (digest(&stocked, "new").await, digest(&stocked, "image").await);
+    let story = format!(
+        "manifest-action {version}
+found    {{}}/acme/app:image  linux/amd64  {image}
+compose  OCI image index of linux/amd64, 374 bytes, {short}
+push     {{}}/acme/app:new
+push     {{}}/acme/app:latest
+verify   read back as pushed
+done     {{}}/acme/app@{list}  in TIME
+",
+        version = env!("CARGO_PKG_VERSION"),
+        image = short(&image),
+        short = short(&list),
+    );
+    says(&ran, &format!("{{}}/acme/app:new@{list}\n"), &story);
+    let ran = stocked.run(&["create", "{}/acme/app:new", "{}/acme/app:image", "--quiet"]).await.ok();
+    says(&ran, &format!("{{}}/acme/app:new@{list}\n"), "");
+    let ran = stocked.run(&["create", "{}/acme/app:new", "linux/arm64={}/acme/app:image", "--quiet"]).await.fails(5);
+    says(
+        &ran,
+        "",
+        "error: {}/acme/app:image is for linux/amd64, not for linux/arm64 as the inputs say\n  fix:   correct the platform in front of the source, or build it for that platform\n",
+    );
+}
+
+#[tokio::test]
+async fn annotate_and_remove() {
+    let stocked = Stocked::start().await;
+    let before = digest(&stocked, "classic").await;
+    let ran = stocked.run(&["annotate", "{}/acme/app:classic", "linux/amd64", "--variant", "v2"]).await.ok();
+    let annotated = digest(&stocked, "classic").await;
+    assert_ne!(annotated, before);
+    says(&ran, &format!("{{}}/acme/app:classic@{annotated}\n"), "push     {}/acme/app:classic\n");
+    let ran = stocked.run(&["annotate", "{}/acme/app:classic", "linux/amd64/v2", "--variant", "v2", "--json"]).await.ok();
+    assert_eq!(
+        serde_json::from_str::<Value>(&ran.stdout).expect("JSON"),
+        json!({
+            "version": 1,
+            "image": format!("{{}}/acme/app:classic@{annotated}"),
+            "digest": annotated,
+            "mediaType": "application/vnd.docker.distribution.manifest.list.v2+json",
+            "size": stocked.client.get_manifest("acme/app", "classic").await.expect("there").bytes.len(),
+            "changed": false,
+        })
+    );
+    let entries: String = classic()
+        .images()
+        .iter()
+        .zip(["linux/amd64/v2", "windows(10.0.17763.6293)/amd64", "windows(10.0.20348.2700+win32k)/amd64"])
+        .map(|(image, name)| format!("  entry: {name}  {}\n", image.digest()))
+        .collect();
+    for command in [
+        vec!["annotate", "{}/acme/app:classic", "linux/arm64", "--variant", "v8"],
+        vec!["remove", "{}/acme/app:classic", "linux/arm64"],
+    ] {
+        says(
+            &stocked.run(&command).await.fails(5),
+            "",
+            &format!("error: {{}}/acme/app:classic has no entry linux/arm64\n{entries}"),
+        );
+    }
+    let ran = stocked.run(&["--quiet", "remove", "{}/acme/app:classic", "windows(10.0.17763.6293)/amd64"]).await.ok();
+    says(&ran, &format!("{{}}/acme/app:classic@{}\n", digest(&stocked, "classic").await), "");
+    assert_eq!(stocked.run(&["inspect", "{}/acme/app:classic"]).await.ok().stdout.matches("to download").count(), 2);
+}
