@@ -137,3 +137,25 @@ async fn on_gitlab_there_is_a_dotenv_report_unasked() {
     let failed = outside(scene.step_of(&["missing"])).env("GITLAB_CI", "true").run().await.fails(3);
     holds_only(&failed, &[]);
 }
+
+#[tokio::test]
+async fn the_report_has_the_documented_shape() {
+    let scene = scene().await;
+    let list = |tag: &str| format!("- tags: {}\n  sources: {}\n", scene.reference(tag), scene.reference("a"));
+    let several = format!("indexes:\n{}{}", list("2"), list("3"));
+    let file = Step::new().github().file("lists.yaml", several).input("spec", "lists.yaml").input("json-file", "report.json");
+    let reports = [
+        report(&with_files(scene.step_of(&["a"])).run().await.ok()),
+        report(&with_files(scene.step_of(&["missing"])).run().await.fails(3)),
+        report(&file.run().await.ok()),
+    ];
+    let fields: Vec<&String> = reports.iter().filter_map(Value::as_object).flat_map(serde_json::Map::keys).collect();
+    let documentation = include_str!("../../docs/report-json.md");
+    for field in &fields {
+        assert!(documentation.contains(&format!("| `{field}` |")), "docs/report-json.md lacks {field}");
+    }
+    let (of_lists, _) = documentation.split_once("## Of other commands").expect("a heading");
+    for row in of_lists.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()) {
+        assert!(fields.iter().any(|field| *field == row), "{row} is documented, and nowhere");
+    }
+}
