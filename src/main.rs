@@ -6,9 +6,10 @@ use manifest_action::inputs::Environment;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // A variable that is no UTF-8 cannot be one of ours.
-    let environment: Environment =
-        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
+    // A name that is no UTF-8 cannot be one of ours; a value can, and then it is refused.
+    let environment: Environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
+        .collect();
     let folder = std::env::current_dir().unwrap_or_else(|_| ".".into());
     let exit = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {

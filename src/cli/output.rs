@@ -8,7 +8,12 @@ use std::io::{self, Write as _};
 /// Exact bytes.
 pub(super) fn bytes(bytes: &[u8], exit: Exit) -> Exit {
     let mut out = io::stdout().lock();
-    if out.write_all(bytes).and_then(|()| out.flush()).is_ok() { exit } else { Exit::Partial }
+    let Err(error) = out.write_all(bytes).and_then(|()| out.flush()) else { return exit };
+    // Who closes a pipe knows.
+    if error.kind() != io::ErrorKind::BrokenPipe {
+        let _ = writeln!(io::stderr(), "error: the result could not be written: {error}");
+    }
+    Exit::Partial
 }
 
 /// A document in JSON, in which no character can command a terminal.

@@ -36,7 +36,14 @@ pub fn from_pairs(pairs: impl Iterator<Item = (String, String)>, problems: &mut 
     let pairs = cleaned.filter(|(value, _)| !value.is_empty()).map(|(value, name)| (name, value));
     // envy takes `Some("")` and stops at the first error, so it is given only what is set, and only text.
     let result = envy::from_iter::<_, RawInputs>(pairs);
-    problems.take("inputs", None, result).unwrap_or_default()
+    let inputs = problems.take("inputs", None, result).unwrap_or_default();
+    for (input, value) in INPUTS.iter().filter_map(|input| Some((input, inputs.get(input.name)?))) {
+        // In place of bytes that were no text: left out, they would be missed by nobody.
+        if value.contains(char::REPLACEMENT_CHARACTER) {
+            problems.add(input.name, "is no valid UTF-8");
+        }
+    }
+    inputs
 }
 
 /// The variables that may hold an input, first one first.

@@ -4,6 +4,8 @@ use crate::support::images::Image;
 use crate::support::indexes::{BuiltIndex, DockerList};
 use crate::support::running::Ran;
 use crate::support::scene::{REPO, Scene};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 
 const WINDOWS: &str = "windows(10.0.20348.2700)/amd64";
 
@@ -232,4 +234,13 @@ async fn a_template_is_expanded_over_the_platforms_as_written() {
     }
     let ran = scene.step_of(&["1-{arch}"]).input("platforms", "linux/arm/v6,linux/arm/v7").run().await.fails(2);
     assert!(ran.stdout.contains("linux/arm/v6 and linux/arm/v7 both give"), "{}", ran.stdout);
+}
+
+#[tokio::test]
+async fn a_value_that_is_no_text_is_refused_and_not_left_out() {
+    let scene = Scene::new().await;
+    scene.push(&Image::oci("linux/amd64"), "a").await;
+    let odd = OsStr::from_bytes(b"linux/amd64\xff");
+    let ran = scene.step_of(&["a"]).env("INPUT_PLATFORMS", odd).env("ELSE", odd).run().await.fails(2);
+    assert!(ran.stdout.contains("\n  platforms: is no valid UTF-8\n"), "{}", ran.stdout);
 }

@@ -6,6 +6,7 @@ use crate::support::images::Image;
 use crate::support::registry::{Auth, Registry};
 use crate::support::step::Step;
 use serde_json::{Value, json};
+use std::path::Path;
 
 #[tokio::test]
 async fn flags_stand_before_or_after_the_command() {
@@ -127,4 +128,17 @@ async fn create_reads_flags_and_no_inputs_of_a_step() {
     assert_eq!((ran.stdout.as_str(), list.json().get("annotations")), (format!("{name}@{}\n", list.digest).as_str(), None));
     assert_eq!((ran.raw_output_file().as_deref(), ran.file("manifest.env")), (Some(""), None));
     assert_eq!(stocked.client.tags("acme/app").await, ["built", "classic", "image", "new"]);
+}
+
+#[tokio::test]
+async fn a_result_that_cannot_be_written_is_8_and_says_so() {
+    let stocked = Stocked::start().await;
+    let name = stocked.name("image");
+    let script = format!("{} inspect {name} >/dev/full", env!("CARGO_BIN_EXE_manifest-action"));
+    let ran = Step::new().args(["-c", &script]).spawn_program(Path::new("/bin/bash")).await.wait().await.fails(8);
+    assert!(ran.stderr.starts_with("error: the result could not be written: No space left on device"), "{}", ran.stderr);
+    // Who closes a pipe knows.
+    let script = format!("{} completions zsh | true; echo ${{PIPESTATUS[0]}}", env!("CARGO_BIN_EXE_manifest-action"));
+    let ran = Step::new().args(["-c", &script]).spawn_program(Path::new("/bin/bash")).await.wait().await.ok();
+    assert_eq!(ran.stderr, "");
 }
