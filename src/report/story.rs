@@ -235,8 +235,9 @@ pub fn all_done(well: usize, all: usize, elapsed: Duration) -> String {
 
 /// A duration as people say it: `0.4 s`, `42 s`, `3m 20s`.
 pub fn duration(duration: Duration) -> String {
-    if duration < Duration::from_secs(10) && duration.subsec_millis() >= 50 {
-        return format!("{:.1} s", duration.as_secs_f64());
+    let tenths = (duration.as_millis() + 50) / 100;
+    if tenths < 100 && tenths % 10 != 0 {
+        return format!("{}.{} s", tenths / 10, tenths % 10);
     }
     let seconds = (duration + Duration::from_millis(500)).as_secs();
     if seconds < 60 { format!("{seconds} s") } else { humantime::format_duration(Duration::from_secs(seconds)).to_string() }
@@ -252,6 +253,8 @@ mod tests {
             (0, "0 s"),
             (400, "0.4 s"),
             (5_300, "5.3 s"),
+            (2_980, "3 s"),
+            (9_970, "10 s"),
             (42_000, "42 s"),
             (59_700, "1m"),
             (200_000, "3m 20s"),
