@@ -16,6 +16,9 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 use tracing::warn;
 
+/// What is left to say when all was published.
+pub(crate) const NOT_WRITTEN: &str = "published, but the outputs could not be written";
+
 /// Open files.
 #[derive(Debug, Default)]
 pub struct Destinations {
@@ -63,8 +66,7 @@ impl Destinations {
         let report = self.report.as_ref().map(|own| own.place.clone());
         if let Err(error) = self.write_all(&values, &dotenv, &github, &document) {
             let shown = values.iter().filter(|(name, _)| *name != "manifest").map(|(name, value)| format!("{name}: {value}"));
-            let error = Error::new(Exit::Partial, format!("published, but the outputs could not be written: {error}"))
-                .with_details(shown.collect());
+            let error = Error::new(Exit::Partial, format!("{NOT_WRITTEN}: {error}")).with_details(shown.collect());
             if let Some(Ok(own)) = report.map(|place| Own::open(&place)) {
                 own.hold(&pretty(&json::run(run, error.exit, Some(&error), warnings)));
             }

@@ -2,7 +2,8 @@
 
 use super::{GLOBAL, output};
 use crate::app::{self, Ended, Invocation};
-use crate::error::Exit;
+use crate::destinations::NOT_WRITTEN;
+use crate::error::{Error, Exit};
 use crate::inputs::spec::{INPUTS, Input, Kind};
 use crate::inputs::{Environment, Problems};
 use crate::report::json;
@@ -77,7 +78,10 @@ fn pairs(flags: &ArgMatches) -> (Vec<(String, String)>, Problems) {
 fn print(ended: &Ended, as_json: bool, warnings: &[String]) -> Exit {
     let Ended { exit, run } = ended;
     if as_json {
-        return output::json(&json::run(run, *exit, None, warnings), *exit);
+        // What went wrong after the last list is told on stderr.
+        let all_well = run.lists.iter().all(|list| list.ended.is_ok());
+        let late = (all_well && *exit == Exit::Partial).then(|| Error::new(*exit, NOT_WRITTEN));
+        return output::json(&json::run(run, *exit, late.as_ref(), warnings), *exit);
     }
     let published = run.reports().filter_map(|report| Some((&report.tags.first()?.0, &report.composed.digest)));
     let lines: String = published.map(|(tag, digest)| format!("{tag}@{digest}\n")).collect();

@@ -125,6 +125,25 @@ async fn outputs_that_cannot_be_written_are_all_missing_and_the_report_says_so()
 }
 
 #[tokio::test]
+async fn create_tells_of_outputs_that_could_not_be_written() {
+    let scene = scene().await;
+    let (list, late) = (scene.reference("1"), scene.reference("late"));
+    let step = Step::new().args(["create", &list, &late, "--json", "--dotenv-file", "out.env", "--wait", "30s"]);
+    let place = step.workdir().join("out.env");
+    let running = step.spawn().await;
+    running.wait_for_line("not there yet").await;
+    std::fs::create_dir(&place).expect("a folder in the file's place");
+    scene.push(&Image::oci("linux/amd64"), "late").await;
+    let ran = running.wait().await.fails(8);
+    let report: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!(
+        (&report["status"], &report["exit"], &report["digest"]),
+        (&json!("failed"), &json!(8), &json!(scene.at("1").await.digest))
+    );
+    assert_eq!(report["error"]["what"], json!("published, but the outputs could not be written"));
+}
+
+#[tokio::test]
 async fn on_gitlab_there_is_a_dotenv_report_unasked() {
     let scene = scene().await;
     let outside = |step: Step| ["GITHUB_ACTIONS", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"].into_iter().fold(step, Step::without);
