@@ -1,13 +1,12 @@
 //! The lines of the log: a word for what happens, then what it happens to. One way to write each of them.
 
-use super::style;
+use super::style::{self, count};
 use crate::check::{Arrived, brief, name};
 use crate::compose::Composed;
 use crate::jobs::Job;
 use crate::oci::{Reference, media_type};
 use crate::progress::SourceState;
 use crate::record::Copied;
-use crate::report::style::count;
 use std::time::Duration;
 
 /// A source arrived.
@@ -103,7 +102,7 @@ pub fn composed(composed: &Composed) -> String {
 /// Images have to be copied before the list can be where it shall be.
 pub fn copying(copied: &Copied, images: usize) -> String {
     let from: Vec<String> = copied.from.iter().map(ToString::to_string).collect();
-    format!("copy     {} into {} from {}", style::count(images, "image"), copied.repository, from.join(", "))
+    format!("copy     {} into {} from {}", count(images, "image"), copied.repository, from.join(", "))
 }
 
 /// Copying goes on.
@@ -157,20 +156,20 @@ pub fn copied(copied: &Copied) -> String {
 
 /// What was copied, in numbers: `3 images, 4 blobs mounted, 2 blobs uploaded (384 MB in 12 s, 32 MB/s)`.
 pub fn sums(copied: &Copied) -> String {
-    let mut parts = vec![style::count(copied.images, "image")];
+    let mut parts = vec![count(copied.images, "image")];
     if copied.images_there > 0 {
-        parts.push(format!("{} there already", style::count(copied.images_there, "image")));
+        parts.push(format!("{} there already", count(copied.images_there, "image")));
     }
     if copied.blobs_mounted > 0 {
-        parts.push(format!("{} mounted", style::count(copied.blobs_mounted, "blob")));
+        parts.push(format!("{} mounted", count(copied.blobs_mounted, "blob")));
     }
     if copied.blobs_uploaded > 0 {
         let rate = rate(copied).map(|rate| format!(", {rate}")).unwrap_or_default();
         let bytes = format!("{} in {}{rate}", style::size(copied.bytes_poured), duration(copied.lasted()));
-        parts.push(format!("{} uploaded ({bytes})", style::count(copied.blobs_uploaded, "blob")));
+        parts.push(format!("{} uploaded ({bytes})", count(copied.blobs_uploaded, "blob")));
     }
     if copied.blobs_there > 0 {
-        parts.push(format!("{} there already", style::count(copied.blobs_there, "blob")));
+        parts.push(format!("{} there already", count(copied.blobs_there, "blob")));
     }
     parts.join(", ")
 }
