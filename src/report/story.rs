@@ -235,7 +235,7 @@ pub fn all_done(well: usize, all: usize, elapsed: Duration) -> String {
 /// A duration as people say it: `0.4 s`, `42 s`, `3m 20s`.
 pub fn duration(duration: Duration) -> String {
     let tenths = (duration.as_millis() + 50) / 100;
-    if tenths < 100 && tenths % 10 != 0 {
+    if tenths < 100 && !tenths.is_multiple_of(10) {
         return format!("{}.{} s", tenths / 10, tenths % 10);
     }
     let seconds = (duration + Duration::from_millis(500)).as_secs();
