@@ -6,6 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=tests/setup.sh
 . tests/setup.sh
+# shellcheck source=benches/images.sh
+. benches/images.sh
 lists=${LISTS:-5}
 architectures=(amd64 arm64 ppc64le s390x)
 command -v docker >/dev/null || need_packages docker-cli
@@ -18,30 +20,14 @@ scratch_registry
 image="127.0.0.1:$port/acme/app"
 api="http://127.0.0.1:$port/v2/acme/app"
 
-# Stores a file as a blob; its digest and size, as a descriptor has them.
-put_blob() { # FILE
-  local digest location
-  digest=sha256:$(sha256sum "$1" | cut -d' ' -f1)
-  location=$(curl -sSf -X POST -D - -o "$scratch/answer" "$api/blobs/uploads/" | tr -d '\r' | sed -n 's/^[Ll]ocation: //p')
-  curl -sSf -X PUT -H 'Content-Type: application/octet-stream' --data-binary "@$1" "$location&digest=$digest" >/dev/null
-  printf '"digest":"%s","size":%s' "$digest" "$(stat -c %s "$1")"
-}
-
 echo "  $image: $lists lists of ${#architectures[@]} images"
-tar -cf "$scratch/layer" -C "$scratch" registry.yml
+tar -cf "$scratch/layer" -C "$scratch" registry-0.yml
 diff_id=$(sha256sum "$scratch/layer" | cut -d' ' -f1)
 gzip -n "$scratch/layer"
 layer=$(put_blob "$scratch/layer.gz")
-docker_type=application/vnd.docker
 for ((at = 1; at <= lists; at++)); do
   for architecture in "${architectures[@]}"; do
-    printf '{"architecture":"%s","os":"linux","config":{"Labels":{"list":"%s"}},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' \
-      "$architecture" "$at" "$diff_id" >"$scratch/config"
-    config=$(put_blob "$scratch/config")
-    printf '{"schemaVersion":2,"mediaType":"%s.distribution.manifest.v2+json","config":{"mediaType":"%s.container.image.v1+json",%s},"layers":[{"mediaType":"%s.image.rootfs.diff.tar.gzip",%s}]}' \
-      "$docker_type" "$docker_type" "$config" "$docker_type" "$layer" >"$scratch/manifest"
-    curl -sSf -X PUT -H "Content-Type: $docker_type.distribution.manifest.v2+json" --data-binary "@$scratch/manifest" \
-      "$api/manifests/$at-$architecture" >/dev/null
+    put_image "$at-$architecture" "$architecture" "list $at" "$diff_id" "$layer"
   done
 done
 

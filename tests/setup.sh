@@ -24,22 +24,25 @@ built_binary() {
 }
 
 # A registry of Debian's on a free port: $scratch, a folder for it and for the caller, and $port. The script's end stops it
-# and removes the folder.
+# and removes the folder. A second call starts another one.
+registry_processes=()
 scratch_registry() {
-  scratch=$(mktemp -d)
-  registry_process=''
-  trap 'if [ -n "$registry_process" ]; then kill "$registry_process" 2>/dev/null || true; fi; rm -rf "$scratch"' EXIT
+  if [ ${#registry_processes[@]} -eq 0 ]; then
+    scratch=$(mktemp -d)
+    trap 'kill "${registry_processes[@]}" 2>/dev/null || true; rm -rf "$scratch"' EXIT
+  fi
   section 'Starting a registry'
-  cat >"$scratch/registry.yml" <<YAML
+  local own=$scratch/registry-${#registry_processes[@]}
+  cat >"$own.yml" <<YAML
 version: 0.1
 log: {level: info, accesslog: {disabled: true}}
-storage: {filesystem: {rootdirectory: $scratch/storage}}
+storage: {filesystem: {rootdirectory: $own}}
 http: {addr: "127.0.0.1:0"}
 YAML
-  docker-registry serve "$scratch/registry.yml" >"$scratch/registry.log" 2>&1 &
-  registry_process=$!
+  docker-registry serve "$own.yml" >"$own.log" 2>&1 &
+  registry_processes+=($!)
   # shellcheck disable=SC2034 # read by those that source this
-  until port=$(grep -oP 'listening on 127\.0\.0\.1:\K[0-9]+' "$scratch/registry.log"); do
-    kill -0 "$registry_process" 2>/dev/null || { cat "$scratch/registry.log" && exit 1; }
+  until port=$(grep -oP 'listening on 127\.0\.0\.1:\K[0-9]+' "$own.log"); do
+    kill -0 "$!" 2>/dev/null || { cat "$own.log" && exit 1; }
   done
 }
