@@ -63,7 +63,6 @@ fn new(plan: &Plan, mut entries: Vec<Descriptor>, old: Option<&Index>) -> Result
     annotate(plan, &mut entries)?;
     let mut annotations = old.map(|index| index.annotations.clone()).unwrap_or_default();
     annotations.extend(plan.annotations.index.clone());
-    let media_type = format(plan, &entries, !annotations.is_empty())?;
     let docker = entries.iter().filter(|entry| media_type::is_docker(&entry.media_type)).count();
     if docker > 0 && docker < entries.len() {
         warnings.push(
@@ -71,10 +70,12 @@ fn new(plan: &Plan, mut entries: Vec<Descriptor>, old: Option<&Index>) -> Result
                 .to_owned(),
         );
     }
-    let index = match old {
-        Some(old) => Index { media_type: media_type.to_owned(), manifests: entries, annotations, ..old.clone() },
-        None => Index::new(media_type, entries, annotations),
+    let mut index = match old {
+        Some(old) => Index { manifests: entries, annotations, ..old.clone() },
+        None => Index::new(media_type::OCI_INDEX, entries, annotations),
     };
+    let media_type = format(plan, &index)?;
+    media_type.clone_into(&mut index.media_type);
     let bytes = Bytes::from(json::pretty(&index).map_err(Error::defect)?);
     if bytes.len() > LARGEST_MANIFEST {
         return Err(Error::refused(format!("the index would have {} bytes, registries take {LARGEST_MANIFEST}", bytes.len()))
@@ -119,21 +120,34 @@ fn annotate(plan: &Plan, entries: &mut [Descriptor]) -> Result<(), Error> {
     Ok(())
 }
 
-fn format(plan: &Plan, entries: &[Descriptor], annotated: bool) -> Result<&'static str, Error> {
-    let oci_only: Vec<String> = entries
-        .iter()
-        .filter(|entry| entry.needs_oci())
-        .map(|entry| format!("{} {}: {}", crate::check::name(entry), entry.digest.short(), media_type::name(&entry.media_type)))
-        .collect();
+/// The type of the index to write.
+fn format(plan: &Plan, index: &Index) -> Result<&'static str, Error> {
+    let reasons = only_in_oci(index);
     match plan.format {
         Format::Oci => Ok(media_type::OCI_INDEX),
-        Format::Auto if oci_only.is_empty() && !annotated => Ok(media_type::DOCKER_LIST),
-        Format::Auto => Ok(media_type::OCI_INDEX),
-        Format::Docker if oci_only.is_empty() => Ok(media_type::DOCKER_LIST),
-        Format::Docker => {
-            Err(Error::refused("`format: docker` was asked for, and a Docker manifest list cannot hold these entries")
-                .with_details(oci_only)
-                .with_fix("use `format: auto`; or build Docker images, with `attestations: drop`"))
-        }
+        Format::Auto if !reasons.is_empty() => Ok(media_type::OCI_INDEX),
+        Format::Auto | Format::Docker if reasons.is_empty() => Ok(media_type::DOCKER_LIST),
+        _ => Err(Error::refused("`format: docker` was asked for, and a Docker manifest list cannot hold all of this")
+            .with_details(reasons)
+            .with_fix("use `format: auto`; or build Docker images, with `attestations: drop`")),
     }
+}
+
+/// What a Docker manifest list has no place for (image spec, media-types.md, compatibility matrix).
+fn only_in_oci(index: &Index) -> Vec<String> {
+    let of_the_index = [
+        (!index.annotations.is_empty(), "its annotations"),
+        (index.subject.is_some(), "its subject"),
+        (!index.artifact_type.is_empty(), "its artifact type"),
+    ];
+    let of_the_index = of_the_index.into_iter().filter(|(held, _)| *held).map(|(_, what)| format!("the index: {what}"));
+    let of_entries = index.manifests.iter().filter(|entry| entry.needs_oci()).map(|entry| {
+        let why = match media_type::is_docker(&entry.media_type) {
+            false => media_type::name(&entry.media_type),
+            true if entry.annotations.is_empty() => "it holds more than a Docker entry",
+            true => "it has annotations",
+        };
+        format!("{} {}: {why}", crate::check::name(entry), entry.digest.short())
+    });
+    of_the_index.chain(of_entries).collect()
 }

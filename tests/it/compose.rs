@@ -235,6 +235,11 @@ async fn a_docker_list_is_refused_where_it_has_no_place_for_something() {
     scene.put("attested", OCI_INDEX, &index_of(&[image.descriptor(), attestation])).await;
     refused(&scene, &["attested"], &[docker], 5, &["attestation"]).await;
 
+    let mut noted = image.descriptor();
+    noted["annotations"] = json!({"a": "b"});
+    scene.put("noted", OCI_INDEX, &index_of(&[noted])).await;
+    refused(&scene, &["noted"], &[docker], 5, &["linux/amd64", "it has annotations"]).await;
+
     let requests = scene.proxy.requests();
     refused(&scene, &["docker"], &[docker, ("annotations", "a=b")], 2, &["format: docker", "no place for annotations"]).await;
     assert_eq!(scene.proxy.requests(), requests, "found before any request");

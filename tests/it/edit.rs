@@ -87,6 +87,28 @@ async fn append_starts_a_list_from_nothing_and_from_one_image() {
 }
 
 #[tokio::test]
+async fn append_makes_no_docker_list_of_what_none_can_hold() {
+    let registry = Registry::start().await;
+    let client = Client::new(&registry.host());
+    let images = ["linux/amd64", "linux/arm64"].map(Image::docker);
+    let noted = BuiltIndex::new(vec![images[0].clone()]).annotation("kept", "yes");
+    let mut subject = BuiltIndex::new(vec![images[0].clone()]).json();
+    subject["subject"] = images[0].descriptor();
+    images[1].push(&client, "acme/app", "arm64").await;
+    noted.push(&client, "acme/app", "noted").await;
+    client.put_manifest("acme/app", "subject", OCI_INDEX, &crate::support::images::pretty(&subject)).await;
+    let image = |tag: &str| format!("{}/acme/app:{tag}", registry.host());
+    for (tag, why) in [("noted", "its annotations"), ("subject", "its subject")] {
+        let before = client.get_manifest("acme/app", tag).await.expect("there").digest;
+        let ran = run(&["create", &image(tag), &image("arm64"), "--append", "--format", "docker"]).await.fails(5);
+        assert!(ran.stderr.contains(&format!("  the index: {why}\n")), "{}", ran.stderr);
+        assert_eq!(client.get_manifest("acme/app", tag).await.expect("there").digest, before);
+        run(&["create", &image(tag), &image("arm64"), "--append"]).await.ok();
+        assert_eq!(client.get_manifest("acme/app", tag).await.expect("there").media_type, OCI_INDEX);
+    }
+}
+
+#[tokio::test]
 async fn append_in_a_dry_run_tells_and_writes_nothing() {
     let registry = Registry::start().await;
     let client = Client::new(&registry.host());
