@@ -244,6 +244,10 @@ pub fn annotate(list: &str, entries: &[Descriptor], named: &Named, change: &Anno
         platform.os_features.clone_from(features);
     }
     if entry.platform.is_some() || platform != Platform::default() {
+        if platform.os.is_empty() || platform.architecture.is_empty() {
+            return Err(Error::refused(format!("{} of {list} would have half a platform", entry.digest))
+                .with_fix("give both --os and --arch"));
+        }
         entry.platform = Some(platform);
     }
     for (key, value) in &change.annotations {
@@ -337,6 +341,12 @@ mod tests {
             &Annotation { variant: Some(String::new()), annotations: vec![("k".into(), String::new())], ..Annotation::default() },
         );
         assert_eq!((name(&cleared.as_ref().unwrap()[0]), cleared.unwrap()[0].annotations.len()), ("linux/arm/v7".to_owned(), 0));
+        let mut bare = entries.to_vec();
+        bare[0].platform = None;
+        let half = Annotation { os: Some("linux".into()), ..Annotation::default() };
+        assert!(annotate("l", &bare, &named, &half).unwrap_err().what.contains("half a platform"));
+        let note = Annotation { annotations: vec![("k".into(), "v".into())], ..Annotation::default() };
+        assert_eq!(annotate("l", &bare, &named, &note).unwrap()[0].platform, None);
         let twin = Annotation { architecture: Some("amd64".into()), variant: Some(String::new()), ..Annotation::default() };
         assert!(annotate("l", &entries, &named, &twin).unwrap_err().what.contains("already"));
     }

@@ -86,14 +86,13 @@ pub fn said(job: &Job) -> String {
 
 /// The index is composed.
 pub fn composed(composed: &Composed) -> String {
-    let platforms: Vec<String> =
-        composed.entries.iter().filter_map(|entry| entry.known_platform().map(ToString::to_string)).collect();
+    let images: Vec<String> = composed.entries.iter().filter(|entry| entry.attests().is_none()).map(name).collect();
     let attestations = composed.entries.iter().filter(|entry| entry.attests().is_some()).count();
     let more = if attestations == 0 { String::new() } else { format!(" and {}", count(attestations, "attestation")) };
     format!(
         "compose  {} of {}{more}, {} bytes, {}",
         media_type::name(&composed.media_type),
-        platforms.join(", "),
+        images.join(", "),
         composed.bytes.len(),
         composed.digest.short()
     )
