@@ -180,17 +180,21 @@ impl Publication<'_> {
     /// The index where no tag names it yet, so that tags can move one after the other and always find it.
     async fn by_digest(&self, repository: &Repository) -> Result<(), Error> {
         let place = Reference::at(repository, &self.composed.digest);
-        if let Err(error) = self.put(&place, Deed::Index, "it must be in every repository before a tag moves").await {
+        if let Err(error) = self.put(&place).await {
             return Err(self.error(&error, &place).await);
         }
+        self.wrote(&place, Deed::Index, "it must be in every repository before a tag moves");
         Ok(())
     }
 
-    async fn put(&self, place: &Reference, deed: Deed, why: &str) -> Result<(), registry::Error> {
+    async fn put(&self, place: &Reference) -> Result<(), registry::Error> {
         let Composed { media_type, bytes, digest, .. } = self.composed;
-        self.to.put("images", place, media_type, bytes, digest).await?;
-        self.to.progress.wrote(Write { deed, place: place.to_string(), digest: digest.clone(), why: why.to_owned() });
-        Ok(())
+        self.to.put("images", place, media_type, bytes, digest).await
+    }
+
+    fn wrote(&self, place: &Reference, deed: Deed, why: &str) {
+        let digest = self.composed.digest.clone();
+        self.to.progress.wrote(Write { deed, place: place.to_string(), digest, why: why.to_owned() });
     }
 
     /// Tags that may move in any order. After the first one that fails for good, no other is started: those that are
@@ -221,31 +225,46 @@ impl Publication<'_> {
 
     async fn tag(&self, tag: &Reference) -> Result<(), registry::Error> {
         self.to.progress.tag(tag, TagState::Unknown);
-        match self.put(tag, Deed::Tag, "all that it names is complete").await {
-            Ok(()) => {
-                self.to.progress.tag(tag, TagState::Moved);
-                info!("{}", story::moved(tag));
-                Ok(())
+        let failed = self.put(tag).await.err();
+        let (state, settled) = match failed {
+            None => (TagState::Moved, Ok(())),
+            Some(error) => {
+                let state = self.state_after(tag, &error).await;
+                // That it names the index is all that was wanted; unless the registry says that it stored something else.
+                let landed = state == TagState::Moved && !is_taken(&error);
+                (state, if landed { Ok(()) } else { Err(error) })
             }
-            Err(error) => {
-                self.to.progress.tag(tag, self.state_after(tag, &error).await);
-                Err(error)
-            }
+        };
+        self.to.progress.tag(tag, state);
+        if settled.is_ok() {
+            self.wrote(tag, Deed::Tag, "all that it names is complete");
+            info!("{}", story::moved(tag));
         }
+        settled
     }
 
-    /// A refusal is certain; a broken connection leaves it open whether the tag moved, and a write that was taken and
-    /// stored as something else has moved it somewhere.
+    /// A refusal at the first try is certain. After more than one, or when the connection broke, an earlier try may have
+    /// landed, seen late by a registry that lags; and a write that was taken and stored as something else has moved the tag
+    /// somewhere.
     async fn state_after(&self, tag: &Reference, error: &registry::Error) -> TagState {
-        if error.status.is_some_and(|status| status < 500) {
+        if error.tries == 1 && error.status.is_some_and(|status| status < 500) {
             return TagState::Failed;
         }
-        let taken = matches!(error.kind, Kind::DigestMismatch(_));
-        match self.to.registry.look(tag, None).await {
-            Ok(head) if head.digest == self.composed.digest => TagState::Moved,
-            Ok(_) if !taken => TagState::Failed,
-            Err(error) if !taken && error.may_be_missing() => TagState::Failed,
-            _ => TagState::Unknown,
+        let taken = is_taken(error);
+        let end = Instant::now() + DOUBT;
+        let mut pause = FIRST_LAG_PAUSE;
+        loop {
+            let state = match self.to.registry.look(tag, Some(end)).await {
+                Ok(head) if head.digest == self.composed.digest => return TagState::Moved,
+                Ok(_) if !taken => TagState::Failed,
+                Err(error) if !taken && error.may_be_missing() => TagState::Failed,
+                _ => TagState::Unknown,
+            };
+            if taken || Instant::now() + pause > end {
+                return state;
+            }
+            sleep(pause).await;
+            pause *= 2;
         }
     }
 
@@ -274,6 +293,11 @@ impl Publication<'_> {
         }
         failed
     }
+}
+
+/// Whether the registry took the write, and stored something else by what it says.
+fn is_taken(error: &registry::Error) -> bool {
+    matches!(error.kind, Kind::DigestMismatch(_))
 }
 
 /// The error of a target that could not be read.

@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 use std::error::Error as _;
 use std::future::Future;
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::time::timeout;
 use url::Url;
@@ -289,19 +289,27 @@ impl Transport {
 
 /// TLS as usual, with HTTP/2 offered.
 fn tls_config(extra_certificates: Option<&[u8]>) -> anyhow::Result<rustls::ClientConfig> {
-    let mut roots = rustls::RootCertStore::empty();
-    let native = rustls_native_certs::load_native_certs();
-    let (added, _) = roots.add_parsable_certificates(native.certs);
-    if added == 0 {
-        // An image FROM scratch has no store.
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    }
+    let mut roots = system_roots().clone();
     for certificate in parse_certificates(extra_certificates.unwrap_or_default())? {
         roots.add(certificate)?;
     }
     let mut config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// The system's store, read once: whoever runs many lists in one process would read hundreds of files each time.
+fn system_roots() -> &'static rustls::RootCertStore {
+    static ROOTS: OnceLock<rustls::RootCertStore> = OnceLock::new();
+    ROOTS.get_or_init(|| {
+        let mut roots = rustls::RootCertStore::empty();
+        let (added, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if added == 0 {
+            // An image FROM scratch has no store.
+            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        }
+        roots
+    })
 }
 
 /// The certificates of a PEM file; an error when it is none or holds none that can be a trust root.
