@@ -6,8 +6,11 @@ mod lag;
 mod load;
 mod network;
 mod proxies;
+mod random;
 mod restarts;
 mod slow;
+mod table;
+mod tokens;
 
 use crate::support::background::closed_port;
 use crate::support::client::sha256;

@@ -293,6 +293,16 @@ async fn a_push_that_landed_unseen_and_is_refused_when_repeated_has_landed_all_t
 }
 
 #[tokio::test]
+async fn what_an_early_try_did_is_found_though_all_later_ones_fail_and_the_registry_lags() {
+    let scene = scene().await;
+    scene.proxy.rule(Rule::on("PUT", &manifest("1")).nth(1).then(Fault::ResetAfterForward));
+    scene.proxy.rule(Rule::on("HEAD", &manifest("1")).first(4).then(Fault::Stale));
+    scene.proxy.rule(Rule::on("PUT", &manifest("1")).from(2).then(immutable()));
+    let ran = step(&scene, &["1", "latest"]).run().await.ok();
+    assert_eq!((changed(&ran), scene.at("latest").await.digest), (Some(true), digest(&ran)));
+}
+
+#[tokio::test]
 async fn a_tag_that_cannot_be_moved_is_said_to_be_immutable_however_the_registry_says_it() {
     for (fault, advice) in [
         (immutable(), true),

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Often enough that a pause of a second, a hundred times faster, is still seen to be one.
-const BEAT: Duration = Duration::from_millis(1);
+const BEAT: Duration = Duration::from_millis(2);
 
 /// Runs a future on this thread while tokio's clock goes `times` faster. Servers of the test support keep real time: they
 /// have threads of their own.

@@ -69,9 +69,21 @@ impl Registry {
         Self::launch(&Auth::Open, true).await
     }
 
+    /// Anonymous, plain HTTP, its storage in memory where there is such a place: for thousands of small writes, each of
+    /// which it would wait for.
+    pub async fn in_memory() -> Self {
+        let memory = Path::new("/dev/shm");
+        let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        Self::launch_in(&place, &Auth::Open, false).await
+    }
+
     /// Any mixture.
     pub async fn launch(auth: &Auth, tls: bool) -> Self {
-        let folder = tempfile::Builder::new().prefix("registry-").tempdir().expect("a temporary folder");
+        Self::launch_in(&std::env::temp_dir(), auth, tls).await
+    }
+
+    async fn launch_in(place: &Path, auth: &Auth, tls: bool) -> Self {
+        let folder = tempfile::Builder::new().prefix("registry-").tempdir_in(place).expect("a temporary folder");
         let path = |name: &str| folder.path().join(name);
         let mut extra = String::new();
         let mut ca_pem = None;

@@ -1,0 +1,296 @@
+//! Random faults: every request of a run may go wrong, as a seed says. Each run ends in time with the right list, or with an
+//! error and no tag moved, or it says truly which tags moved; and the next run, undisturbed, completes.
+//!
+//! A failing seed is named with the proxy's log. `FAULT_SEED=17` plays that one alone, with the log of the run;
+//! `FAULT_SEEDS=20000` plays so many.
+
+use super::inside::{self, Inputs};
+use crate::support::client::{Client, OCI_INDEX, sha256};
+use crate::support::haste::hastened;
+use crate::support::http1::Request;
+use crate::support::images::Image;
+use crate::support::proxy::FaultProxy;
+use crate::support::registry::Registry;
+use crate::support::rules::{Fault, Schedule};
+use fastrand::Rng;
+use futures_util::future::LocalBoxFuture;
+use manifest_action::app::Ended;
+use manifest_action::error::Exit;
+use manifest_action::progress::TagState;
+use std::collections::hash_map::DefaultHasher;
+use std::fmt::Write as _;
+use std::hash::{Hash as _, Hasher as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+const SEEDS: u64 = 500;
+/// Runs at once: most of each is waiting.
+const AT_ONCE: usize = 12;
+const TIMES: u32 = 100;
+/// A minute for the sources, one for each of the registry's lags, and what hangs in between. By the run's clock.
+const LONGEST: Duration = Duration::from_secs(15 * 60);
+
+/// What faults are played on. A scene of another kind needs another of these and nothing else.
+struct Scene {
+    inputs: Inputs,
+    /// All that the run goes through.
+    proxies: Vec<FaultProxy>,
+    targets: Vec<Target>,
+    /// The digests that the list must hold, in order.
+    children: Vec<String>,
+}
+
+/// A tag that is to be moved, and what it held before.
+struct Target {
+    client: Client,
+    repository: String,
+    tag: String,
+    before: Option<String>,
+}
+
+impl Target {
+    async fn now(&self) -> Option<String> {
+        self.client.get_manifest(&self.repository, &self.tag).await.map(|found| found.digest)
+    }
+}
+
+/// Makes a scene for a seed from the registries that all seeds share.
+type Prepare = for<'a> fn(&'a [Registry], u64) -> LocalBoxFuture<'a, Scene>;
+
+#[test]
+fn five_hundred_runs_in_which_anything_may_go_wrong() {
+    play_all(1, |registries, seed| Box::pin(one_repository(&registries[0], seed)));
+}
+
+const BASE: &str = "seeds/base";
+
+fn images() -> [Image; 3] {
+    ["linux/amd64", "linux/arm64", "linux/s390x"].map(Image::oci)
+}
+
+/// Two images in one repository, one tag or three; some tags hold another image before. `latest` needs a repository of its
+/// own for each seed, which costs time; the others have their own tags in a common one.
+async fn one_repository(registry: &Registry, seed: u64) -> Scene {
+    let client = Client::new(&registry.host());
+    let [amd64, arm64, old] = images();
+    let with_latest = seed % 5 == 1;
+    let repository = if with_latest { format!("seeds/s{seed}") } else { BASE.to_owned() };
+    if with_latest {
+        for image in [&amd64, &arm64, &old] {
+            for blob in [image.config(), image.layer_blob()] {
+                let target = format!("/v2/{repository}/blobs/uploads/?mount={}&from={BASE}", sha256(&blob));
+                assert_eq!(client.request("POST", &target, &[], &[]).await.status, 201, "a mount");
+            }
+            client.put_manifest(&repository, "", image.media_type(), &image.manifest()).await;
+        }
+        for (image, tag) in [(&amd64, "a"), (&arm64, "b")] {
+            client.put_manifest(&repository, tag, image.media_type(), &image.manifest()).await;
+        }
+    }
+    let proxy = FaultProxy::before_addr(&registry.host()).await;
+    let name = |tag: &str| format!("{}/{repository}:{tag}", proxy.host());
+    let tags: Vec<String> = match seed % 5 {
+        1 => ["1", "1.2", "latest"].map(str::to_owned).to_vec(),
+        2 | 3 => ["0", "1", "1.2"].map(|tag| format!("s{seed}-{tag}")).to_vec(),
+        _ => vec![format!("s{seed}-1")],
+    };
+    let mut targets = Vec::new();
+    for (at, tag) in tags.iter().enumerate() {
+        let holds = (seed / 5 + at as u64).is_multiple_of(3);
+        if holds {
+            client.put_manifest(&repository, tag, old.media_type(), &old.manifest()).await;
+        }
+        let before = holds.then(|| old.digest());
+        targets.push(Target { client: client.clone(), repository: repository.clone(), tag: tag.clone(), before });
+    }
+    let inputs = vec![
+        ("tags", tags.iter().map(|tag| name(tag)).collect::<Vec<_>>().join("\n")),
+        ("sources", format!("{}\n{}", name("a"), name("b"))),
+        ("wait", "1m".to_owned()),
+        ("wait-interval", "5s".to_owned()),
+        // No two seeds publish the same bytes.
+        ("annotations", format!("org.example.seed={seed}")),
+    ];
+    Scene { inputs, proxies: vec![proxy], targets, children: vec![amd64.digest(), arm64.digest()] }
+}
+
+fn play_all(registries: usize, prepare: Prepare) {
+    let runtime = runtime();
+    let registries: Vec<Registry> = runtime.block_on(async {
+        let mut all = Vec::new();
+        for _ in 0..registries {
+            let registry = Registry::in_memory().await;
+            for (image, tag) in images().iter().zip(["a", "b", "old"]) {
+                image.push(&Client::new(&registry.host()), BASE, tag).await;
+            }
+            all.push(registry);
+        }
+        all
+    });
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    if let Some(seed) = number("FAULT_SEED") {
+        let verdict = play(&registries, prepare, seed, "debug");
+        println!("seed {seed}: {verdict:?}");
+        assert!(verdict.is_ok(), "seed {seed} fails");
+        return;
+    }
+    let (next, failed, ends) = (AtomicU64::new(0), Mutex::new(Vec::new()), Mutex::new(Vec::new()));
+    let seeds = number("FAULT_SEEDS").unwrap_or(SEEDS);
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let seed @ 0.. = next.fetch_add(1, Ordering::Relaxed)
+                    && seed < seeds
+                {
+                    let verdict = catch_unwind(AssertUnwindSafe(|| play(&registries, prepare, seed, "error")));
+                    match verdict.unwrap_or_else(|_| Err("it panicked, see above".to_owned())) {
+                        Ok(exit) => ends.lock().expect("no panic while locked").push(exit),
+                        Err(why) => failed.lock().expect("no panic while locked").push((seed, why)),
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().expect("no panic while locked");
+    let mut text = String::new();
+    for (seed, why) in &failed {
+        let _ = writeln!(text, "FAULT_SEED={seed}: {why}");
+    }
+    assert!(failed.is_empty(), "{} of {seeds} seeds fail:\n{text}", failed.len());
+    // A schedule under which nothing, or everything, goes wrong would prove little.
+    let ends = ends.into_inner().expect("no panic while locked");
+    let count = |exit: Exit| ends.iter().filter(|end| **end == exit).count();
+    let counts = [Exit::Done, Exit::NotArrived, Exit::Registry, Exit::Partial].map(|exit| (exit, count(exit)));
+    println!("how they ended: {counts:?}");
+    assert!(seeds < SEEDS || counts.iter().all(|(_, count)| *count > 0), "{counts:?}");
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+/// Plays one seed; how the disturbed run ended, or what is wrong with that.
+fn play(registries: &[Registry], prepare: Prepare, seed: u64, log_level: &str) -> Result<Exit, String> {
+    let runtime = runtime();
+    let mut scene = runtime.block_on(prepare(registries, seed));
+    scene.inputs.push(("log-level", log_level.to_owned()));
+    for (at, proxy) in scene.proxies.iter().enumerate() {
+        proxy.follow(Some(schedule(seed, at)));
+    }
+    // The pauses are as random as the faults.
+    fastrand::seed(seed);
+    let inputs = scene.inputs.clone();
+    let ended = hastened(TIMES, async { tokio::time::timeout(LONGEST, inside::run(inputs)).await.ok() });
+    scene.proxies.iter().for_each(|proxy| proxy.follow(None));
+    let logs: String = scene.proxies.iter().map(FaultProxy::log_text).collect();
+    let verdict = match &ended {
+        Some(ended) => runtime.block_on(judge(&scene, ended)).map(|()| ended.exit),
+        None => Err(format!("still running after {LONGEST:?}")),
+    };
+    let said = ended.and_then(|ended| Some(ended.run.lists.first()?.ended.as_ref().err()?.to_string())).unwrap_or_default();
+    verdict.map_err(|why| format!("{why}\n{said}\n{logs}"))
+}
+
+/// Holds what the run said, and what stands in the registries, against what an undisturbed run makes of it.
+async fn judge(scene: &Scene, ended: &Ended) -> Result<(), String> {
+    let mut now = Vec::new();
+    for target in &scene.targets {
+        now.push(target.now().await);
+    }
+    let again = inside::run(scene.inputs.clone()).await;
+    if again.exit != Exit::Done {
+        return Err(format!("the next run fails: {:?}", again.run.lists[0].ended.as_ref().err()));
+    }
+    let right = again.run.reports().next().map(|report| report.composed.digest.to_string());
+    for target in &scene.targets {
+        let found = target.client.get_manifest(&target.repository, &target.tag).await.ok_or("a tag is missing")?;
+        let json = found.json();
+        let entries = json["manifests"].as_array().cloned().unwrap_or_default();
+        let children: Vec<&str> = entries.iter().filter_map(|entry| entry["digest"].as_str()).collect();
+        if Some(&found.digest) != right.as_ref() || children != scene.children || found.media_type != OCI_INDEX {
+            return Err(format!("{} of the next run is not the right list: {json}", target.tag));
+        }
+    }
+    let states = &ended.run.lists[0].tags;
+    let told = states.iter().map(|(tag, state)| format!("{tag} {}", state.name())).collect::<Vec<_>>().join(", ");
+    let wrong = |target: &Target, what: &str| Err(format!("{:?}: {} {what}; told: {told}", ended.exit, target.tag));
+    let mut moved = 0;
+    for ((target, now), (_, state)) in scene.targets.iter().zip(&now).zip(states) {
+        let (is_new, is_old) = (*now == right, *now == target.before);
+        moved += usize::from(is_new);
+        if !is_new && !is_old {
+            return wrong(target, &format!("holds {now:?}"));
+        }
+        if target.tag == "latest" && is_new && moved != scene.targets.len() {
+            return wrong(target, "moved though not all others had");
+        }
+        match (ended.exit, state) {
+            (Exit::Done, TagState::Moved | TagState::Unchanged) | (Exit::Partial, TagState::Moved | TagState::Unchanged) => {
+                if !is_new {
+                    return wrong(target, "has not moved");
+                }
+            }
+            (Exit::Partial | Exit::Registry | Exit::NotArrived, TagState::Failed | TagState::Untouched) => {
+                if !is_old {
+                    return wrong(target, "has moved");
+                }
+            }
+            (Exit::Partial, TagState::Unknown) => {}
+            _ => return wrong(target, "is told so under this exit status"),
+        }
+    }
+    if ended.exit == Exit::Partial && states.iter().all(|(_, state)| matches!(state, TagState::Failed | TagState::Untouched)) {
+        return Err(format!("published in part, and nothing was: {told}"));
+    }
+    Ok(())
+}
+
+/// What goes wrong with each request: a matter of the seed, the proxy, the request and how often it came, and of nothing
+/// that depends on the order in which things happen to be done.
+fn schedule(seed: u64, proxy: usize) -> Schedule {
+    let mut temper = Rng::with_seed(seed);
+    // From a bad day to a very bad one.
+    let chance = temper.f64() * 0.6;
+    let often = temper.usize(1..6);
+    // Now and then something that never works: writes of one kind, or reads of one source.
+    let never = match temper.u8(0..10) {
+        0 => Some(("PUT", ["1", "1.2", "latest"][temper.usize(0..3)])),
+        1 => Some(("GET", "/b")),
+        2 => Some(("HEAD", "1")),
+        _ => None,
+    };
+    Arc::new(move |request: &Request, nth: usize| {
+        let always = never.is_some_and(|(method, end)| request.method == method && request.path().ends_with(end));
+        let mut hasher = DefaultHasher::new();
+        (seed, proxy, &request.method, request.path(), nth).hash(&mut hasher);
+        let mut rng = Rng::with_seed(hasher.finish());
+        if always || (nth <= often && rng.f64() < chance) { vec![fault(request, &mut rng, always)] } else { Vec::new() }
+    })
+}
+
+fn fault(request: &Request, rng: &mut Rng, never_works: bool) -> Fault {
+    let is_manifest = request.path().contains("/manifests/");
+    let read = matches!(request.method.as_str(), "GET" | "HEAD");
+    let seconds = rng.u8(0..4).to_string();
+    let status = [500, 502, 503, 504][rng.usize(0..4)];
+    match rng.u8(0..24) {
+        0..=3 => Fault::Reset,
+        4..=7 => Fault::Status(status),
+        8 | 9 => Fault::Status(429),
+        10 => Fault::Status(429).header("Retry-After", &seconds),
+        11 => Fault::Status(503).header("Retry-After", &seconds),
+        12 => Fault::Status(429).header("Retry-After", "Sun, 06 Nov 1994 08:49:37 GMT"),
+        _ if never_works => Fault::Status(status).error("UNAVAILABLE", "never"),
+        13 | 14 => Fault::Delay(Duration::from_millis(rng.u64(1..20))),
+        15..=17 => Fault::ResetAfterForward,
+        18 if !read => Fault::HangAfterForward,
+        18 => Fault::Hang,
+        19 | 20 if read && is_manifest => Fault::Stale,
+        21 if read => Fault::Status(404).error("MANIFEST_UNKNOWN", "not yet"),
+        21 => Fault::Status(404).error("MANIFEST_BLOB_UNKNOWN", "not yet"),
+        22 => Fault::Stall(rng.usize(0..40)),
+        _ => Fault::Truncate(rng.usize(0..200)),
+    }
+}
