@@ -7,6 +7,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// A resolver for one of the transport's clients.
 #[derive(Debug, Clone)]
@@ -75,6 +76,8 @@ impl Names {
                 Some(servers) => TokioResolver::builder_with_config(servers.clone(), TokioRuntimeProvider::default()),
             };
             builder.options_mut().ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+            // Asking again is what a retry is for: a service that comes up late gets its name late.
+            builder.options_mut().negative_max_ttl = Some(Duration::ZERO);
             let built = builder.build().map_err(|error| failed(&error))?;
             // Two tasks may build it at once; either one serves.
             let _ = self.resolver.set(built);
@@ -99,7 +102,7 @@ mod tests {
     use super::*;
     use hickory_resolver::config::{ConnectionConfig, NameServerConfig};
     use std::net::UdpSocket;
-    use std::time::Duration;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// What a name server says (RFC 1035 section 4.1.1: RCODE), and after how long.
     #[derive(Clone, Copy)]
@@ -113,6 +116,12 @@ mod tests {
 
     /// A resolver whose only name server says this to every question about IPv4, and that there is nothing for IPv6.
     fn asking(says: Says, guarded: bool) -> Names {
+        asking_and_counting(says, guarded).0
+    }
+
+    fn asking_and_counting(says: Says, guarded: bool) -> (Names, Arc<AtomicUsize>) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&asked);
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
         // Ends with the test's process.
@@ -125,11 +134,16 @@ mod tests {
                 let mut answer = question[..end].to_vec();
                 // A response, recursion available; the question again, and no other record than that below.
                 answer[2..4].copy_from_slice(&[0x81, 0x80 | says.code]);
-                answer[6..12].copy_from_slice(&[0, u8::from(found.is_some()), 0, 0, 0, 0]);
+                answer[6..12].copy_from_slice(&[0, u8::from(found.is_some()), 0, u8::from(found.is_none()), 0, 0]);
                 if let Some(found) = found {
                     answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
                     answer.extend(found);
+                } else {
+                    // The zone's SOA, which says that this may be remembered for a minute (RFC 2308 section 5).
+                    answer.extend([0xc0, 12, 0, 6, 0, 1, 0, 0, 0, 60, 0, 22, 0, 0]);
+                    answer.extend([0, 0, 0, 60].repeat(5));
                 }
+                counted.fetch_add(1, Ordering::Relaxed);
                 std::thread::sleep(says.after);
                 let _ = socket.send_to(&answer, from);
             }
@@ -138,7 +152,7 @@ mod tests {
         connection.port = address.port();
         let servers = NameServerConfig::new(address.ip(), true, vec![connection]);
         let servers = ResolverConfig::from_parts(None, Vec::new(), vec![servers]);
-        Names { guarded, servers: Some(servers), resolver: Arc::default() }
+        (Names { guarded, servers: Some(servers), resolver: Arc::default() }, asked)
     }
 
     async fn look_up(says: Says, guarded: bool) -> Result<Vec<IpAddr>, NameError> {
@@ -170,5 +184,18 @@ mod tests {
         let home = Says { address: Some([127, 0, 0, 1]), ..AT_ONCE };
         assert!(matches!(look_up(home, true).await, Err(NameError::Forbidden(_))));
         assert!(look_up(home, false).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_name_that_was_unknown_is_asked_for_again() {
+        const NXDOMAIN: u8 = 3;
+        let (names, asked) = asking_and_counting(Says { code: NXDOMAIN, ..AT_ONCE }, false);
+        let mut before = 0;
+        for _ in 0..3 {
+            assert!(matches!(names.clone().look_up("registry.test".to_owned()).await, Err(NameError::Unknown)));
+            let now = asked.load(Ordering::Relaxed);
+            assert!(now > before, "not from memory");
+            before = now;
+        }
     }
 }

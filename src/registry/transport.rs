@@ -19,6 +19,9 @@ use url::Url;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long nothing may come or go.
 pub(super) const BETWEEN_BYTES: Duration = Duration::from_secs(30);
+/// Requests share a connection of HTTP/2: one that is dead would swallow all tries, if nobody noticed. Shorter than the time
+/// between bytes, so that the next try finds it closed.
+const BETWEEN_PINGS: Duration = Duration::from_secs(10);
 /// How long an exchange may take that is read to its end.
 pub(super) const WHOLE_REQUEST: Duration = Duration::from_secs(60);
 const MOST_REDIRECTS: u32 = 5;
@@ -132,6 +135,8 @@ impl Transport {
                 .retry(reqwest::retry::never())
                 .user_agent(concat!("manifest-action/", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(CONNECT_TIMEOUT)
+                .http2_keep_alive_interval(BETWEEN_PINGS)
+                .http2_keep_alive_timeout(BETWEEN_PINGS)
         };
         Ok(Self {
             direct: base().dns_resolver(Names::any()).build()?,

@@ -6,8 +6,6 @@ use crate::support::client::Client;
 use crate::support::pair::{REPO, amd64};
 use crate::support::registry::Registry;
 use crate::support::step::Step;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -21,15 +19,7 @@ fn step(host: &str) -> Step {
 
 /// A server that shows this certificate and closes.
 fn showing(identity: &Identity) -> Background {
-    let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
-    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let acceptor = TlsAcceptor::from(Arc::new(identity.tls()));
     Background::serve(move |stream, _| {
         let acceptor = acceptor.clone();
         async move { drop(acceptor.accept(stream).await) }

@@ -8,8 +8,6 @@ use crate::support::pair::{REPO, amd64};
 use crate::support::registry::{Registry, TLS_NAME};
 use crate::support::step::Step;
 use futures_util::future::join_all;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy_bidirectional};
@@ -28,18 +26,7 @@ impl Tunnel {
     fn to(place: Option<String>, identity: Option<&Identity>) -> Self {
         let heads: Arc<Mutex<Vec<String>>> = Arc::default();
         let seen = Arc::clone(&heads);
-        let acceptor = identity.map(|identity| {
-            let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap();
-            let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
-            let provider = Arc::new(rustls::crypto::ring::default_provider());
-            let config = rustls::ServerConfig::builder_with_provider(provider)
-                .with_safe_default_protocol_versions()
-                .unwrap()
-                .with_no_client_auth()
-                .with_single_cert(vec![certificate], key)
-                .unwrap();
-            TlsAcceptor::from(Arc::new(config))
-        });
+        let acceptor = identity.map(|identity| TlsAcceptor::from(Arc::new(identity.tls())));
         let background = Background::serve(move |stream, _| {
             let (place, seen, acceptor) = (place.clone(), Arc::clone(&seen), acceptor.clone());
             async move {

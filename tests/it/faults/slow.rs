@@ -3,6 +3,7 @@
 
 use super::inside::{Inputs, failure, hasty};
 use crate::support::background::Background;
+use crate::support::certs::Authority;
 use crate::support::pair::{Pair, REPO, manifest};
 use crate::support::rules::{Fault, Rule};
 use manifest_action::error::Exit;
@@ -10,7 +11,8 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_rustls::TlsAcceptor;
 
 const TIMES: u32 = 50;
 
@@ -83,6 +85,42 @@ async fn a_handshake_that_stalls_is_given_up_after_ten_seconds() {
     failure(&ended, Exit::Registry);
     took("six times ten seconds, and the pauses", elapsed, 59..=95);
     assert!((6..=12).contains(&stalled.load(Ordering::Relaxed)), "tried again, for the source and the tag: {stalled:?}");
+}
+
+/// Several requests share a connection of HTTP/2. When that is dead without being closed, the next try needs another one.
+#[tokio::test]
+async fn a_dead_connection_does_not_swallow_all_tries() {
+    // RFC 9113 section 6.5: no settings to speak of.
+    const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let authority = Authority::new("an authority");
+    let mut config = authority.server(&["127.0.0.1"]).tls();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let opened = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&opened);
+    let server = Background::serve(move |stream, _| {
+        let (acceptor, counted) = (acceptor.clone(), Arc::clone(&counted));
+        async move {
+            let Ok(mut stream) = acceptor.accept(stream).await else { return };
+            counted.fetch_add(1, Ordering::Relaxed);
+            let mut buffer = [0; 4096];
+            let _ = stream.write_all(&SETTINGS).await;
+            while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    std::fs::write(&ca, authority.pem()).unwrap();
+    let host = server.host();
+    let inputs = vec![
+        ("tags", format!("{host}/acme/app:1")),
+        ("sources", format!("{host}/acme/app:amd64")),
+        ("ca-file", ca.display().to_string()),
+        ("wait", "0".to_owned()),
+    ];
+    let (ended, _) = hasty(TIMES, inputs).await;
+    failure(&ended, Exit::Registry);
+    assert!(opened.load(Ordering::Relaxed) >= 6, "one for each try: {opened:?}");
 }
 
 #[tokio::test]

@@ -40,6 +40,7 @@ const TABLE: [Row; 21] = [
             "faults::slow::an_answer_that_does_not_come_in_time_is_asked_for_again",
             "faults::slow::a_registry_that_never_answers_in_time_is_named",
             "faults::slow::a_handshake_that_stalls_is_given_up_after_ten_seconds",
+            "faults::slow::a_dead_connection_does_not_swallow_all_tries",
             "faults::slow::a_slow_answer_does_not_outlast_the_wait",
             "waiting::the_deadline_holds_though_the_registry_hangs",
         ],

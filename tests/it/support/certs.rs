@@ -1,6 +1,9 @@
 //! Certificates made for one test: an authority, and what it signs for 127.0.0.1 and localhost.
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::sync::Arc;
 
 /// A certificate authority that only this test knows.
 pub struct Authority {
@@ -14,6 +17,20 @@ pub struct Identity {
     pub certificate: String,
     /// Its private key, PKCS#8.
     pub key: String,
+}
+
+impl Identity {
+    /// What a server needs to show it.
+    pub fn tls(&self) -> rustls::ServerConfig {
+        let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes()).expect("a PEM certificate");
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("a PEM key");
+        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("ring speaks the default versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .expect("a certificate with its key")
+    }
 }
 
 impl Authority {
