@@ -15,7 +15,7 @@ use crate::progress::{Progress, TagState};
 use crate::publish::{self, Held, Publishing};
 use crate::registry::Registry;
 use crate::report::console::{Console, Reader, Stream};
-use crate::report::{Listed, Report, Run, SourceReport, diff, story};
+use crate::report::{Listed, Report, Run, SourceReport, diff, live, story};
 use crate::resolve::{self, Resolved};
 use crate::transfer::{self, Origins};
 use crate::{check, compose, logging, signals, verify};
@@ -55,7 +55,15 @@ impl Invocation {
 
 fn console(environment: &Environment, stream: Stream) -> Arc<Console> {
     let on_github = environment.get("GITHUB_ACTIONS").is_some_and(|value| value == "true");
-    let console = Console::new(if on_github { Reader::GitHub } else { Reader::Plain }, stream);
+    with_bar(Console::new(if on_github { Reader::GitHub } else { Reader::Plain }, stream), environment)
+}
+
+/// The console of a command that is no step.
+pub(crate) fn commands_console(environment: &Environment) -> Arc<Console> {
+    with_bar(Console::new(Reader::Plain, Stream::Stderr), environment)
+}
+
+fn with_bar(console: Console, environment: &Environment) -> Arc<Console> {
     let still = environment.get("NO_COLOR").is_some_and(|value| !value.is_empty())
         || environment.get("TERM").is_none_or(|terminal| terminal == "dumb");
     Arc::new(if still { console } else { console.with_bar() })
@@ -197,7 +205,7 @@ async fn run(
     let group = |title| alone.into_iter().for_each(|console| console.group(title));
     group("Sources");
     let (resolved, held) = tokio::try_join!(
-        resolve::sources(registry, plan, jobs, surroundings, progress),
+        live::shown(alone, progress, plan.wait, resolve::sources(registry, plan, jobs, surroundings, progress)),
         publish::look_at_targets(registry, plan, surroundings)
     )?;
     let held = if resolved.waited() {
@@ -306,6 +314,7 @@ fn report(
     changed: bool,
     elapsed: Duration,
 ) -> Report {
+    let waited = if resolved.waited() { resolved.elapsed } else { Duration::ZERO };
     let sources = resolved.arrived.into_iter().zip(resolved.after);
     let sources = sources.map(|(arrived, after)| SourceReport {
         created: arrived.created().map(str::to_owned),
@@ -321,5 +330,5 @@ fn report(
     });
     let skipped = resolved.skipped.into_iter().map(|source| source.name).collect();
     let (tags, copied) = (progress.tags(), progress.copied());
-    Report { composed, tags, sources: sources.collect(), copied, skipped, dry_run, changed, elapsed }
+    Report { composed, tags, sources: sources.collect(), copied, skipped, dry_run, changed, waited, elapsed }
 }

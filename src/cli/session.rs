@@ -1,12 +1,13 @@
 //! What commands on what is already in a registry share: the console, the log, the way to registries.
 
 use super::output;
+use crate::app;
 use crate::error::{Error, Exit};
 use crate::inputs::{Environment, Problems, env};
 use crate::oci::Reference;
 use crate::progress::Progress;
 use crate::registry::Registry;
-use crate::report::console::{Console, Reader, Stream};
+use crate::report::console::Console;
 use crate::report::json;
 use crate::{logging, plan, signals};
 use clap::ArgMatches;
@@ -40,7 +41,7 @@ impl Session {
         references: &[(&'static str, &str)],
         writes: bool,
     ) -> Result<(Self, Vec<Reference>), Exit> {
-        let console = Arc::new(Console::new(Reader::Plain, Stream::Stderr));
+        let console = app::commands_console(environment);
         let json = flags.get_flag("json");
         let mut problems = Problems::default();
         let mut warnings: Vec<String> = super::password_warning(flags).into_iter().collect();
@@ -71,6 +72,7 @@ impl Session {
             ended = work => ended,
             stopped = signals::stopped() => Err(stopped.error(progress)),
         };
+        self.console.bar("");
         ended.map_err(|error| self.fail(&error))
     }
 

@@ -8,6 +8,7 @@ use crate::inputs::{Environment, lists};
 use crate::oci::Reference;
 use crate::plan::{Labels, Plan};
 use crate::progress::Progress;
+use crate::report::live;
 use crate::resolve::{self, Resolved};
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -70,7 +71,9 @@ async fn wait(flags: &ArgMatches, environment: &Environment, folder: &Path) -> R
     let plan = Plan::to_wait_for(&references, span("wait"), span("wait-interval"), labels);
     let progress = Progress::default();
     let surroundings = Surroundings::default();
-    let resolved = session.finish(&progress, resolve::sources(&session.registry, &plan, None, &surroundings, &progress)).await?;
+    let work = resolve::sources(&session.registry, &plan, None, &surroundings, &progress);
+    let work = live::shown(Some(&session.console), &progress, plan.wait, work);
+    let resolved = session.finish(&progress, work).await?;
     if session.json {
         return Ok(output::json(&document(&resolved), Exit::Done));
     }

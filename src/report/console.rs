@@ -13,6 +13,9 @@ const MOST_ANNOTATIONS: usize = 9;
 
 /// To the line's start, and what is there away (ECMA-48: CR, EL).
 const CLEAR: &str = "\r\u{1b}[K";
+/// What does not fit is cut, for a line that is wrapped would be two (DECAWM).
+const NO_WRAP: &str = "\u{1b}[?7l";
+const WRAP: &str = "\u{1b}[?7h";
 
 /// What the log is read by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +51,8 @@ struct State {
     in_group: bool,
     failures: usize,
     bar: String,
+    /// Lines of the bar above the one that the cursor is on.
+    above: usize,
 }
 
 impl Console {
@@ -71,7 +76,7 @@ impl Console {
         self.moving
     }
 
-    /// Puts this below all other lines, in place of what was there; empty takes it away.
+    /// Puts these lines below all others, in place of what was there; empty takes it away.
     pub fn bar(&self, text: &str) {
         if self.moving {
             text.clone_into(&mut self.lock().bar);
@@ -185,12 +190,24 @@ impl Console {
                 push_mask(&mut masks, &value);
             }
         }
-        let text = if self.moving { format!("{CLEAR}{text}{}", escape::log_line(&self.lock().bar)) } else { text.into_owned() };
+        let text = if self.moving { self.lock().above_the_bar(&text) } else { text.into_owned() };
         // Nobody reads a closed pipe; the exit status still tells.
         let _ = match self.stream {
             Stream::Stdout => write_to(&mut io::stdout().lock(), &masks, &text),
             Stream::Stderr => write_to(&mut io::stderr().lock(), &masks, &text),
         };
+    }
+}
+
+impl State {
+    /// The text in place of the bar, and the bar below it.
+    fn above_the_bar(&mut self, text: &str) -> String {
+        // Up to its first line, then all below away (ECMA-48: CUU, ED).
+        let clear = if self.above == 0 { CLEAR.to_owned() } else { format!("\r\u{1b}[{}A\u{1b}[J", self.above) };
+        self.above = self.bar.matches('\n').count();
+        let lines: Vec<String> = self.bar.lines().map(|line| escape::log_line(&secret::redact(line))).collect();
+        let bar = if self.above == 0 { lines.concat() } else { format!("{NO_WRAP}{}{WRAP}", lines.join("\n")) };
+        format!("{clear}{text}{bar}")
     }
 }
 

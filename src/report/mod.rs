@@ -9,6 +9,7 @@ pub mod gitlab;
 pub mod inspect;
 pub mod inspect_json;
 pub mod json;
+pub mod live;
 pub mod outputs;
 pub mod story;
 pub mod style;
@@ -73,6 +74,8 @@ pub struct Report {
     pub dry_run: bool,
     /// Whether a tag moved, or would have.
     pub changed: bool,
+    /// How long it waited for its sources.
+    pub waited: Duration,
     /// From start to end.
     pub elapsed: Duration,
 }

@@ -1,7 +1,7 @@
 //! The job summary: what was published, in Markdown, with a picture of the wait.
 
 use super::style::count;
-use super::{Report, Run, SourceReport, escape, story};
+use super::{Report, Run, escape, story};
 use crate::secret;
 use bytesize::ByteSize;
 use std::fmt::Write as _;
@@ -31,8 +31,8 @@ fn one(report: &Report) -> String {
     text.push_str(&platforms(report));
     text.push_str(&tags(report));
     text.push_str(&copied(report));
-    if report.sources.iter().any(|source| source.after.is_some()) {
-        text.push_str(&timeline(&report.sources));
+    if report.sources.iter().any(|source| source.after.is_some()) || (!report.skipped.is_empty() && !report.waited.is_zero()) {
+        text.push_str(&timeline(report));
     }
     for skipped in &report.skipped {
         let _ = writeln!(text, "> [!WARNING]\n> Left out, because it did not arrive: {}\n", shown(skipped));
@@ -113,18 +113,23 @@ fn copied(report: &Report) -> String {
     text
 }
 
-/// When each source arrived, as a Mermaid diagram: a bar as long as it was waited for.
-fn timeline(sources: &[SourceReport]) -> String {
+/// When each source arrived, as a Mermaid diagram: a bar as long as it was waited for, also for one that never came.
+fn timeline(report: &Report) -> String {
     let mut text =
         "```mermaid\ngantt\n    title When the images arrived (minutes:seconds)\n    dateFormat X\n    axisFormat %M:%S\n"
             .to_owned();
-    for source in sources.iter().take(MOST_BARS) {
+    for source in report.sources.iter().take(MOST_BARS) {
         let platforms: Vec<String> = source.platforms.iter().map(ToString::to_string).collect();
         let after = source.after.unwrap_or(Duration::ZERO);
         // A bar of no length would not be seen.
         let end = after.as_secs().max(1);
         let state = if source.after.is_some() { "active" } else { "done" };
         let _ = writeln!(text, "    {} :{state}, 0, {end}", mermaid(&platforms.join(" ")));
+    }
+    let room = MOST_BARS.saturating_sub(report.sources.len());
+    for name in report.skipped.iter().take(room) {
+        let short = name.rsplit('/').next().unwrap_or_default();
+        let _ = writeln!(text, "    {} never came :crit, 0, {}", mermaid(short), report.waited.as_secs().max(1));
     }
     text + "```\n\n"
 }

@@ -46,6 +46,8 @@ pub struct Resolved {
     pub after: Vec<Option<Duration>>,
     /// What did not arrive and is left out, because `missing: skip` says so.
     pub skipped: Vec<Source>,
+    /// How long that took.
+    pub elapsed: Duration,
 }
 
 impl Resolved {
@@ -139,7 +141,8 @@ pub async fn sources(
         warn!("{} is left out, as `missing: skip` says: {}{early}", source.name, why.state());
         progress.left_out(*at);
     }
-    Ok(Resolved { arrived, after, skipped: absent.into_iter().map(|absent| absent.source).collect() })
+    let elapsed = started.elapsed();
+    Ok(Resolved { arrived, after, elapsed, skipped: absent.into_iter().map(|absent| absent.source).collect() })
 }
 
 /// After a wait: warns of source tags that were moved since they were accepted. The accepted images are published all

@@ -32,6 +32,7 @@ mod secrets;
 mod signals;
 mod spec;
 mod spec_scale;
+mod story;
 mod support_works;
 mod threats;
 mod tls;

@@ -1,0 +1,116 @@
+//! The story of a wait: in a CI log a line when something changes, on a terminal a table that lives, in the summary a
+//! picture.
+
+use crate::support::images::Image;
+use crate::support::pair::{Pair, REPO, arm64};
+use crate::support::step::Step;
+use std::path::Path;
+
+/// What a terminal shows in the end of all that was written to it, and the most rows of the table that it ever showed.
+struct Screen {
+    lines: Vec<String>,
+    row: usize,
+    column: usize,
+    seen: Vec<String>,
+}
+
+impl Screen {
+    fn of(text: &str) -> Self {
+        let mut screen = Self { lines: vec![String::new()], row: 0, column: 0, seen: Vec::new() };
+        let mut rest = text;
+        while let Some(character) = rest.chars().next() {
+            if let Some(sequence) = rest.strip_prefix("\u{1b}[") {
+                let at = sequence.find(|c: char| c.is_ascii_alphabetic()).expect("a whole sequence");
+                screen.obey(&sequence[..=at]);
+                rest = &sequence[at + 1..];
+                continue;
+            }
+            rest = &rest[character.len_utf8()..];
+            match character {
+                '\r' => screen.column = 0,
+                '\n' => {
+                    screen.row += 1;
+                    if screen.row == screen.lines.len() {
+                        screen.lines.push(String::new());
+                    }
+                }
+                other => {
+                    let line = &mut screen.lines[screen.row];
+                    line.truncate(line.char_indices().nth(screen.column).map_or(line.len(), |(at, _)| at));
+                    line.push(other);
+                    screen.column += 1;
+                }
+            }
+        }
+        screen
+    }
+
+    fn obey(&mut self, sequence: &str) {
+        self.seen.push(self.lines.join("\n"));
+        match sequence {
+            "K" => self.lines[self.row].truncate(self.column),
+            "J" => {
+                self.lines[self.row].truncate(self.column);
+                self.lines.truncate(self.row + 1);
+            }
+            "?7l" | "?7h" => {}
+            up => {
+                let rows: usize = up.strip_suffix('A').and_then(|rows| rows.parse().ok()).unwrap_or_else(|| panic!("{up}"));
+                self.row = self.row.checked_sub(rows).expect("never above the first line");
+            }
+        }
+    }
+
+    fn showed(&self, part: &str) -> bool {
+        self.seen.iter().any(|seen| seen.contains(part))
+    }
+}
+
+#[tokio::test]
+async fn on_a_terminal_a_table_lives_below_the_log() {
+    let scene = Pair::waiting().await;
+    let binary = env!("CARGO_BIN_EXE_manifest-action");
+    let (one, late, list) = (scene.name("amd64"), scene.name("arm64"), scene.name("1"));
+    let options = "--wait 30s --wait-interval 200ms";
+    let wait = format!("{binary} wait {one} {late} {options} 2>&1");
+    let create = format!("{binary} create {list} {one} {late} {options} 2>&1");
+    for (command, left) in [(wait, "found    "), (create, "done     ")] {
+        let terminal = Step::new()
+            .env("TERM", "xterm")
+            .args(["--quiet", "--return", "--command"])
+            .args([format!("stty cols 60 rows 20 -onlcr; {command}"), "typescript".to_owned()]);
+        let running = terminal.spawn_program(Path::new("/usr/bin/script")).await;
+        running.wait_for_line("waiting  for 1 of 2 after").await;
+        scene.push_arm64().await;
+        let ran = running.wait().await.ok();
+        let screen = Screen::of(&ran.stdout);
+        assert!(screen.showed(&format!("  found    {one}\n  missing  {late}\nwaiting  for 1 of 2 after ")), "{:?}", ran.stdout);
+        let last = screen.lines.join("\n");
+        assert!(!last.contains("waiting ") && !last.contains("  missing  "), "the table is gone: {last}");
+        assert!(last.contains(&format!("wait     {late}  missing; looking again for 30 s\n")), "the log is whole: {last}");
+        assert!(last.contains(left) && last.contains("  after "), "{last}");
+        scene.client.delete_manifest(REPO, &arm64().digest()).await;
+    }
+}
+
+#[tokio::test]
+async fn each_change_is_a_line_and_the_summary_a_picture() {
+    let scene = Pair::waiting().await;
+    let label = "org.opencontainers.image.revision";
+    Image::oci("linux/amd64").label(label, "x").push(&scene.client, REPO, "amd64").await;
+    let never = format!("{}\n{}\n{}", scene.name("amd64"), scene.name("arm64"), scene.name("never"));
+    let step = scene.step().input("sources", &never).input("missing", "skip").input("wait", "2s");
+    let running = step.input("wait-interval", "100ms").input("expect-labels", &format!("{label}=x")).spawn().await;
+    running.wait_for_line("arm64  missing; looking again for ").await;
+    arm64().push(&scene.client, REPO, "arm64").await;
+    running.wait_for_line(&format!("arm64  stale: it has no label {label}, which must be \"x\"; looking again for ")).await;
+    arm64().label(label, "x").push(&scene.client, REPO, "arm64").await;
+    let ran = running.wait().await.ok();
+    for (part, times) in [("missing; looking", 2), ("stale: ", 1), ("found    ", 2), ("waiting  ", 0)] {
+        assert_eq!(ran.stdout.matches(part).count(), times, "{part}:\n{}", ran.stdout);
+    }
+    let summary = ran.summary();
+    assert!(summary.contains("linux/arm64 :active, 0, 1"), "{summary}");
+    assert!(summary.contains("app never never came :crit, 0, 2"), "{summary}");
+    assert!(summary.contains("Left out, because it did not arrive"), "{summary}");
+}
