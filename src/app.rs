@@ -176,7 +176,7 @@ fn prepare(
     console: &Arc<Console>,
 ) -> Result<Planned, Error> {
     let level = plan::log_level(&read.inputs, environment, &mut problems);
-    logging::init(Arc::clone(console), level).map_err(Error::defect)?;
+    logging::init(Arc::clone(console), level);
     info!("manifest-action {}", env!("CARGO_PKG_VERSION"));
     for warning in &read.warnings {
         warn!("{warning}");

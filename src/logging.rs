@@ -12,14 +12,10 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Installs the log for this process; in a process that has one already, that one is kept.
-pub fn init(console: Arc<Console>, level: Level) -> anyhow::Result<()> {
-    if tracing::dispatcher::has_been_set() {
-        return Ok(());
-    }
+/// Installs the log for this process. A log that is there already stays: whoever uses this as a library has its own.
+pub fn init(console: Arc<Console>, level: Level) {
     let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level);
-    tracing_subscriber::registry().with(ToConsole(console).with_filter(ours)).try_init()?;
-    Ok(())
+    let _ = tracing_subscriber::registry().with(ToConsole(console).with_filter(ours)).try_init();
 }
 
 /// What is logged in this span begins with the name of a list.

@@ -58,7 +58,7 @@ impl Session {
             let error = Error::new(Exit::Inputs, "the arguments are wrong; nothing was contacted").with_details(details);
             return Err(fail(&console, json, &error));
         }
-        logging::init(Arc::clone(&console), level).map_err(|error| fail(&console, json, &Error::defect(error)))?;
+        logging::init(Arc::clone(&console), level);
         for warning in warnings {
             warn!("{warning}");
         }

@@ -319,9 +319,9 @@ impl Wait<'_> {
     async fn tell(&self) {
         loop {
             sleep(STORY_INTERVAL).await;
-            // Of many lists, one line tells how far all of them are.
-            if self.progress.waits() > 0 && !self.progress.among_others() {
-                let left = self.deadline.saturating_duration_since(Instant::now());
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            // Of many lists, one line tells how far all of them are; the end speaks for itself.
+            if self.progress.waits() > 0 && !left.is_zero() && !self.progress.among_others() {
                 info!("{}", story::still_waiting(&self.progress.sources(), self.started.elapsed(), left));
             }
         }

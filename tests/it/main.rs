@@ -27,6 +27,7 @@ mod labels;
 mod login;
 mod migration;
 mod outputs;
+mod patience;
 mod publishing;
 mod secrets;
 mod signals;

@@ -13,6 +13,7 @@
 //! | [`liar`] | a server that says anything, right or wrong |
 //! | [`pair`] | a registry with two images, of which one may come late, and the step that lists both |
 //! | [`step`], [`running`], [`github`] | our binary, and what the CI system makes of its output |
+//! | [`paused`] | minutes that pass in a moment |
 //! | [`scene`] | registry, client and proxy together, and a step that goes through them |
 //! | [`skopeo`], [`foreign`] | foreign readers of what was published |
 
@@ -31,6 +32,7 @@ pub mod jobs_api;
 pub mod layer;
 pub mod liar;
 pub mod pair;
+pub mod paused;
 pub mod proxy;
 pub mod proxy_http;
 pub mod registry;

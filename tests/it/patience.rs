@@ -1,0 +1,193 @@
+//! What takes minutes, under a paused clock: how often it looks, and when it stops.
+
+use crate::support::jobs_api::{FakeJob, JobsApi, TOKEN, job};
+use crate::support::pair::{Pair, REPO, manifest};
+use crate::support::paused::Paused;
+use crate::support::proxy::FaultProxy;
+use crate::support::rules::{Fault, Rule};
+use manifest_action::app::{self, Invocation};
+use manifest_action::error::{Error, Exit};
+use manifest_action::inputs::{Environment, Problems};
+use std::io::Write;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+const STEP: Duration = Duration::from_millis(250);
+
+fn environment(api: Option<&FaultProxy>, attempt: &str) -> Environment {
+    let mut environment = Environment::new();
+    if let Some(api) = api {
+        for (name, value) in [
+            ("GITHUB_API_URL", format!("http://{}/api", api.host()).as_str()),
+            ("GITHUB_REPOSITORY", "acme/app"),
+            ("GITHUB_RUN_ID", "1001"),
+            ("GITHUB_RUN_ATTEMPT", attempt),
+            ("RUNNER_NAME", "here"),
+        ] {
+            environment.insert(name.to_owned(), value.to_owned());
+        }
+    }
+    environment
+}
+
+/// How a run in this process ended: its exit status and error, and when.
+struct Ended {
+    exit: Exit,
+    error: Option<Error>,
+    after: Duration,
+}
+
+async fn run(clock: &Paused, inputs: &[(&str, String)], environment: &Environment, event: impl AsyncFnMut(Duration)) -> Ended {
+    let level = ("log-level", "error".to_owned());
+    let pairs = inputs.iter().chain([&level]).map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    let invocation = Invocation::create(pairs, Problems::default(), environment);
+    let before = clock.elapsed();
+    let ended = clock.run(STEP, app::compose_lists(invocation, environment, Path::new(".")), event).await;
+    let error = ended.run.lists.into_iter().next().and_then(|list| list.ended.err());
+    Ended { exit: ended.exit, error, after: clock.elapsed() - before }
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_minutes_cost_few_requests_and_a_line_a_minute() {
+    let scene = Pair::waiting().await;
+    let api = JobsApi::github(vec![job("build (x)", "in_progress"), job("build (y)", "success")]);
+    let proxy = FaultProxy::before_addr(&api.host()).await;
+    let clock = Paused::before(&[&scene.proxy, &proxy]).await;
+    let tags: Vec<String> = (0..8).map(|n| format!("late{n}")).collect();
+    let inputs = [
+        ("tags", scene.name("1")),
+        ("sources", tags.iter().map(|tag| scene.name(tag)).collect::<Vec<_>>().join("\n")),
+        ("watch-jobs", "build (*)".to_owned()),
+        ("token", TOKEN.to_owned()),
+    ];
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let ended = run(&clock, &inputs, &environment(Some(&proxy), "1"), async |_| {}).await;
+    drop(guard);
+    assert_eq!(ended.exit, Exit::NotArrived);
+    assert!(ended.after >= Duration::from_secs(600) && ended.after < Duration::from_secs(603), "{:?}", ended.after);
+    for tag in &tags {
+        let (gets, heads) = (scene.proxy.count("GET", &manifest(tag)), scene.proxy.count("HEAD", &manifest(tag)));
+        assert_eq!(gets, 1, "no manifest is read after the first look");
+        assert!((60..=70).contains(&heads), "{tag}: {heads} looks");
+    }
+    let asked = api.requests().len();
+    assert!((15..=30).contains(&asked), "{asked} requests to the job API");
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(log.matches("missing; looking again for 10m").count(), 8, "{log}");
+    assert_eq!(log.matches("waiting  for 8 of 8 after ").count(), 9, "{log}");
+    let line = format!("waiting  for 8 of 8 after 3m, 7m left: {} missing, {} missing", scene.name("late0"), scene.name("late1"));
+    assert!(log.contains(&line), "{log}");
+    assert_eq!(log.matches("jobs     2 watched: 1 is running, 1 succeeded").count(), 1, "{log}");
+    // What it says in the end.
+    let error = ended.error.unwrap();
+    assert_eq!(error.what, "8 of 8 sources did not arrive within 10m");
+    assert!(error.details.contains(&format!("missing: {}", scene.name("late7"))), "{error}");
+    assert!(error.details.iter().any(|line| line.starts_with("job: build (x) is running https://")), "{error}");
+    assert!(error.details.contains(&"no tag was moved".to_owned()) && error.fix.is_some(), "{error}");
+}
+
+/// The amd64 image is there, the arm64 image is not; jobs change at these seconds.
+async fn watched(attempt: &str, more: &[(&str, &str)], jobs: &[(u64, Vec<FakeJob>)]) -> (Pair, Ended) {
+    let scene = Pair::waiting().await;
+    let api = JobsApi::github(Vec::new());
+    let proxy = FaultProxy::before_addr(&api.host()).await;
+    let clock = Paused::before(&[&scene.proxy, &proxy]).await;
+    let mut inputs = vec![
+        ("tags", scene.name("1")),
+        ("sources", format!("{}\n{}", scene.name("amd64"), scene.name("arm64"))),
+        ("watch-jobs", "build".to_owned()),
+        ("token", TOKEN.to_owned()),
+        ("wait", "150s".to_owned()),
+    ];
+    inputs.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
+    let mut next = jobs.iter().peekable();
+    let ended = run(&clock, &inputs, &environment(Some(&proxy), attempt), async |now| {
+        while let Some((_, jobs)) = next.next_if(|(at, _)| now >= Duration::from_secs(*at)) {
+            api.set(jobs.clone());
+        }
+    })
+    .await;
+    (scene, ended)
+}
+
+#[track_caller]
+fn ended_within(ended: &Ended, exit: Exit, from: u64, to: u64) {
+    let seconds = ended.after.as_secs_f64();
+    assert!(
+        ended.exit == exit && seconds >= from as f64 && seconds <= to as f64,
+        "{:?} after {seconds} s: {:?}",
+        ended.exit,
+        ended.error
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_that_are_done_without_an_image_end_the_wait_a_minute_later() {
+    let done = vec![job("build", "success"), job("other", "in_progress")];
+    let (scene, ended) = watched("1", &[], &[(0, vec![job("build", "in_progress")]), (20, done)]).await;
+    // Seen at the next poll, at the latest half a minute later.
+    ended_within(&ended, Exit::NotArrived, 80, 115);
+    let error = ended.error.unwrap();
+    assert!(
+        error.what.contains("1 of 2 sources are not there after 1m")
+            && error.what.contains("though all watched jobs were done 1m"),
+        "{error}"
+    );
+    assert!(error.details.iter().any(|line| line.starts_with("job: build succeeded https://")), "{error}");
+    assert_eq!(scene.client.tags(REPO).await, ["amd64"]);
+    // The same with `missing: skip`: the list is made without it.
+    let (scene, ended) = watched("1", &[("missing", "skip")], &[(0, vec![job("build", "success")])]).await;
+    ended_within(&ended, Exit::Done, 60, 63);
+    assert!(scene.digest("1").await.is_some());
+    // A job that nobody has listed yet, and one that waits to be run again, end nothing.
+    let (_, ended) = watched("1", &[], &[(0, vec![job("other", "success")])]).await;
+    ended_within(&ended, Exit::NotArrived, 150, 152);
+    assert!(
+        ended.error.unwrap().details.contains(&"job: none is called \"build\" yet; the jobs of this run are other".to_owned())
+    );
+    let again = vec![job("build", "success"), job("build", "queued").attempt(2)];
+    let (_, ended) = watched("2", &[], &[(0, vec![job("build", "success")]), (30, again)]).await;
+    ended_within(&ended, Exit::NotArrived, 150, 152);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_of_an_earlier_attempt_counts_after_a_minute_without_a_newer_one() {
+    let before = vec![job("build", "failure")];
+    let (_, ended) = watched("2", &[], &[(0, before.clone())]).await;
+    ended_within(&ended, Exit::JobFailed, 60, 92);
+    let again = |state: &str| [before.clone(), vec![job("build", state).attempt(2)]].concat();
+    let (_, ended) = watched("2", &[], &[(0, before.clone()), (20, again("in_progress"))]).await;
+    ended_within(&ended, Exit::NotArrived, 150, 152);
+    let (_, ended) = watched("2", &[], &[(0, before.clone()), (20, again("in_progress")), (100, again("failure"))]).await;
+    ended_within(&ended, Exit::JobFailed, 100, 131);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_denied_is_given_a_minute() {
+    let scene = Pair::open().await;
+    scene.proxy.rule(Rule::on("*", &manifest("arm64")).then(Fault::Status(403).error("DENIED", "no")));
+    let clock = Paused::before(&[&scene.proxy]).await;
+    let sources = format!("{}\n{}", scene.name("amd64"), scene.name("arm64"));
+    let inputs = [("tags", scene.name("1")), ("sources", sources)];
+    let ended = run(&clock, &inputs, &environment(None, ""), async |_| {}).await;
+    ended_within(&ended, Exit::Denied, 60, 62);
+    assert_eq!(scene.digest("1").await, None);
+}
