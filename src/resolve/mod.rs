@@ -128,13 +128,16 @@ pub async fn sources(
             Err(missing) => absent.push(missing),
         }
     }
-    if !absent.is_empty() && (!plan.skip_missing || arrived.is_empty()) {
-        return Err(wait.gave_up(&absent, &arrived, &after, watch.map(|watch| watch.said()).unwrap_or_default()));
-    }
     if let Some(watch) = &watch {
-        // Jobs that were looked at while others were waited for may have failed since.
+        // Jobs that were looked at while something was waited for may have failed since.
         let waited = after.iter().any(Option::is_some) || !absent.is_empty();
         watch.last_look(waited.then(Instant::now)).await?;
+    }
+    if !absent.is_empty() && (!plan.skip_missing || arrived.is_empty()) {
+        return Err(wait.gave_up(&absent, &arrived, &after, watch.as_ref().map(Watch::said).unwrap_or_default()));
+    }
+    if let Some(watch) = &watch {
+        watch.warn_of_earlier_attempts();
     }
     for Absent { at, source, why } in &absent {
         let early = over.borrow().as_ref().map(|Over(why)| format!(", {why}")).unwrap_or_default();

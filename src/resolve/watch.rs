@@ -105,7 +105,7 @@ impl<'a> Watch<'a> {
         let _ = timeout(PATIENCE, self.looked.subscribe().wait_for(|looked| *looked)).await;
     }
 
-    /// When all sources are there: whether their jobs failed all the same. `since`: an older look does not count.
+    /// When the wait is over: whether a job failed all the same. `since`: an older look does not count.
     pub(super) async fn last_look(&self, since: Option<Instant>) -> Result<(), Error> {
         let looks = async {
             for _ in 0..LOOKS_IN_TROUBLE {
@@ -120,14 +120,17 @@ impl<'a> Watch<'a> {
             }
             Ok(())
         };
-        timeout(PATIENCE, looks).await.unwrap_or(Ok(()))?;
+        timeout(PATIENCE, looks).await.unwrap_or(Ok(()))
+    }
+
+    /// Failures that a newer attempt may have made good, where nothing is waited for any more.
+    pub(super) fn warn_of_earlier_attempts(&self) {
         for job in self.lock().watched.iter().filter(|job| job.attempt < self.jobs.system().attempt()) {
             if verdict::is_bad(job.state, self.plan.skip_missing) {
                 let state = job.state.word();
                 warn!("the job {} {state} in an earlier attempt of this run; all images are there, so this goes on", job.name);
             }
         }
-        Ok(())
     }
 
     fn judge(&self, look: &Look) -> Judged {

@@ -40,3 +40,4 @@ mod tls;
 mod transfer;
 mod waiting;
 mod wire;
+mod wrong_lists;
