@@ -151,7 +151,7 @@ fn finish(lists: &Lists, stopped: Option<Error>, mut destinations: Destinations,
     }
     match run.lists.as_slice() {
         [Listed { ended: Ok(report), .. }] if exit == Exit::Done => {
-            info!("{}", story::done(&report.image(), report.changed, report.elapsed));
+            info!("{}", story::done(report));
         }
         [_] => {}
         lists => info!("{}", story::all_done(run.reports().count(), lists.len(), run.elapsed)),
@@ -162,7 +162,7 @@ fn finish(lists: &Lists, stopped: Option<Error>, mut destinations: Destinations,
 /// Of one list among others, at once; all about a failure comes at the end.
 fn tell_how_it_ended(ended: &Result<Report, Error>) {
     match ended {
-        Ok(report) => info!("{}", story::done(&report.image(), report.changed, report.elapsed)),
+        Ok(report) => info!("{}", story::done(report)),
         Err(error) => info!("failed   {}", error.what),
     }
 }
@@ -223,13 +223,12 @@ async fn run(
     let to = &Publishing { registry, plan, surroundings, progress };
     let origins = Origins::of(&resolved.arrived);
     let Edited { composed, held, changed } = if plan.append {
-        let change =
-            |base: &Base| compose::onto(plan, base, edit::append(&base.entries, &checked.entries)).inspect(tell_composed);
+        let change = |base: &Base| compose::onto(plan, base, edit::append(&base.entries, &checked.entries));
         let transfer = async |base: &Base, composed: &Composed, held: &[Held]| {
             let origins = plan.targets.iter().take(1).fold(origins.clone(), |origins, first| origins.and_base(first, base));
             transfer::children(to, composed, held, &origins, alone).await
         };
-        edit::until_settled(to, Moved::Merge, transfer, change).await?
+        edit::until_settled(to, Moved::Merge, tell_composed, transfer, change).await?
     } else {
         let composed = compose::index(plan, checked)?;
         tell_composed(&composed);

@@ -13,12 +13,14 @@ use crate::publish::{self, Held, Publishing};
 use crate::registry::Registry;
 use crate::resolve;
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 /// After a write: long enough for a writer that looked just before it to have written, too.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+/// How much longer than ours the other writer's look and write may take.
+const SLOWER_WRITER: u32 = 4;
 /// Rounds until somebody has to look: with growing pauses about a minute.
 const MOST_ROUNDS: u32 = 12;
 
@@ -66,23 +68,32 @@ pub struct Edited {
 }
 
 /// Reads what the first target holds, changes it, writes it to all targets; again, until there is nothing to change.
-/// `transfer` brings there what the change names.
+/// `tell` hears of each list that the change gives, `transfer` brings there what it names.
 pub async fn until_settled(
     to: &Publishing<'_>,
     moved: Moved,
+    tell: impl Fn(&Composed),
     transfer: impl AsyncFn(&Base, &Composed, &[Held]) -> Result<(), Error>,
     change: impl Fn(&Base) -> Result<Composed, Error>,
 ) -> Result<Edited, Error> {
     let Publishing { registry, plan, surroundings, .. } = *to;
     let Some(first) = plan.targets.first() else { return Err(Error::defect("an edit without a target")) };
-    let mut changed = false;
+    let (mut changed, mut told) = (false, None);
     for round in 0..MOST_ROUNDS {
+        let began = Instant::now();
         let base = read(registry, first, surroundings).await?;
         let composed = change(&base)?;
+        if told.as_ref() != Some(&composed.digest) {
+            tell(&composed);
+            told = Some(composed.digest.clone());
+        }
         let held = publish::look_at_targets(registry, plan, surroundings).await?;
         let moved_meanwhile = held.first() != Some(&base.held());
         let settled = held.iter().all(|held| held.as_ref() == Some(&composed.digest));
         if settled || (plan.dry_run && !moved_meanwhile) {
+            if changed {
+                info!("verify   read back as pushed");
+            }
             return Ok(Edited { composed, held, changed });
         }
         if moved_meanwhile {
@@ -97,7 +108,8 @@ pub async fn until_settled(
             publish::tags(to, &composed, &held).await?;
             changed = true;
         }
-        sleep(pause(round, fastrand::f64())).await;
+        // Where all is slow, the other writer is slow as well.
+        sleep(pause(round, fastrand::f64()).max(SLOWER_WRITER * began.elapsed())).await;
     }
     if changed {
         warn!("{first}: what was written last may have been overwritten by another writer");

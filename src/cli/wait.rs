@@ -6,6 +6,7 @@ use crate::advice::Surroundings;
 use crate::error::{Error, Exit};
 use crate::inputs::{Environment, lists};
 use crate::oci::Reference;
+use crate::plan::SHORTEST_INTERVAL;
 use crate::plan::{Labels, Plan};
 use crate::progress::Progress;
 use crate::report::live;
@@ -39,7 +40,8 @@ fn duration(name: &'static str, default: &'static str, parse: fn(&str) -> Result
 }
 
 fn pause(text: &str) -> Result<Duration, String> {
-    lists::duration(text).and_then(|pause| if pause.is_zero() { Err("must be longer than 0".to_owned()) } else { Ok(pause) })
+    let shortest = || format!("must not be shorter than {} ms", SHORTEST_INTERVAL.as_millis());
+    lists::duration(text).and_then(|pause| if pause < SHORTEST_INTERVAL { Err(shortest()) } else { Ok(pause) })
 }
 
 fn label(text: &str) -> Result<(String, String), String> {

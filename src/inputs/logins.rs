@@ -106,13 +106,18 @@ fn credentials(value: &str, problems: &mut Problems) -> Vec<(String, Login)> {
 /// The input `docker-config`: a folder, a path or the JSON itself.
 fn stated_file(value: &str) -> Result<AuthFile, String> {
     if value.trim_start().starts_with('{') {
-        return AuthFile::parse(value, "input docker-config");
+        return whole(AuthFile::parse(value, "input docker-config")?);
     }
     let path = Path::new(value);
     let file = if path.is_dir() { path.join("config.json") } else { path.to_owned() };
     // Not quoted: what is no file may be the content of one, encoded or torn.
     let text = fs::read_to_string(&file).map_err(|error| format!("cannot read the file that it names: {error}"))?;
-    AuthFile::parse(&text, &file.display().to_string()).map_err(|why| format!("{}: {why}", file.display()))
+    AuthFile::parse(&text, &file.display().to_string()).and_then(whole).map_err(|why| format!("{}: {why}", file.display()))
+}
+
+/// What was named on purpose must be right in all its parts.
+fn whole(file: AuthFile) -> Result<AuthFile, String> {
+    if file.skipped.is_empty() { Ok(file) } else { Err(file.skipped.join("; ")) }
 }
 
 /// Auth files where Docker and the containers tools keep them; what is not there is no problem.
@@ -146,6 +151,9 @@ fn found_files(environment: &Environment, warnings: &mut Vec<String>) -> Vec<Aut
             Ok(file) => files.push(file),
             Err(why) => warnings.push(format!("{} is ignored: {why}", path.display())),
         }
+    }
+    for file in &files {
+        warnings.extend(file.skipped.iter().map(|why| format!("{} is used without {why}", file.label)));
     }
     files
 }

@@ -22,6 +22,9 @@ use std::path::Path;
 use std::time::Duration;
 use tracing::Level;
 
+/// A shorter pause between looks at a source would be an attack on its registry.
+pub const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
+
 /// One image to put in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
@@ -153,8 +156,8 @@ fn one(
         targets,
         sources,
     };
-    if plan.wait_interval.is_zero() {
-        problems.add("wait-interval", "must be longer than 0");
+    if plan.wait_interval < SHORTEST_INTERVAL {
+        problems.add("wait-interval", format!("must not be shorter than {} ms", SHORTEST_INTERVAL.as_millis()));
     }
     plan
 }
@@ -189,7 +192,11 @@ fn targets(inputs: &RawInputs, environment: &Environment, problems: &mut Problem
 fn platforms(inputs: &RawInputs, problems: &mut Problems, warnings: &mut Vec<String>) -> Vec<Platform> {
     let mut platforms: Vec<Platform> = Vec::new();
     let items = inputs.platforms.as_deref().map(|value| lists::items(value, true)).transpose();
-    for item in problems.take("platforms", None, items).flatten().unwrap_or_default() {
+    let items = problems.take("platforms", None, items).flatten();
+    if items.as_ref().is_some_and(Vec::is_empty) {
+        problems.add("platforms", "holds no platform");
+    }
+    for item in items.unwrap_or_default() {
         let Some(platform) = problems.take("platforms", Some(item.line), item.text.parse::<Platform>()) else { continue };
         if let Some(twin) = platforms.iter().find(|other| other.same(&platform)) {
             problems.add_at("platforms", item.line, format!("{} stands twice: it means the same as {twin}", item.text));
@@ -340,7 +347,7 @@ mod tests {
             "attestations: \"maybe\"",
             "wait: \"soon\"",
             "dry-run: \"perhaps\"",
-            "wait-interval: must",
+            "wait-interval: must not be shorter than 100 ms",
             "password: is missing",
             "insecure-registries, line 1:",
             "ca-file: cannot read",

@@ -210,7 +210,7 @@ impl Auth {
             return;
         }
         match login {
-            Some(login) => info!("login   {} from {}", repository.host(), login.source),
+            Some(login) => info!("login    {} from {}", repository.host(), login.source),
             None => debug!("{}: no login, anonymous", repository.host()),
         }
     }

@@ -95,15 +95,16 @@ pub struct AuthFile {
     auths: BTreeMap<String, Login>,
     helpers: BTreeMap<String, String>,
     store: Option<String>,
+    /// Entries that cannot be read, and why: the others still count.
+    pub skipped: Vec<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Document {
-    #[serde(default)]
-    auths: BTreeMap<String, Entry>,
-    #[serde(default)]
-    cred_helpers: BTreeMap<String, String>,
+    // Tools write null for what is empty.
+    auths: Option<BTreeMap<String, Option<Entry>>>,
+    cred_helpers: Option<BTreeMap<String, String>>,
     #[serde(default)]
     creds_store: Option<String>,
 }
@@ -125,12 +126,17 @@ impl AuthFile {
             format!("it is no Docker auth file (JSON error at line {}, column {})", error.line(), error.column())
         })?;
         let mut file = Self { label: label.to_owned(), ..Self::default() };
-        for (key, entry) in document.auths {
-            if let Some(proof) = entry.proof()? {
-                file.auths.insert(canonical_key(&key), Login { proof, source: label.to_owned(), implicit: false });
+        for (key, entry) in document.auths.unwrap_or_default() {
+            match entry.unwrap_or_default().proof() {
+                Ok(Some(proof)) => {
+                    file.auths.insert(canonical_key(&key), Login { proof, source: label.to_owned(), implicit: false });
+                }
+                Ok(None) => {}
+                Err(why) => file.skipped.push(format!("the entry for {key}: {why}")),
             }
         }
-        file.helpers = document.cred_helpers.into_iter().map(|(key, helper)| (canonical_key(&key), helper)).collect();
+        file.helpers =
+            document.cred_helpers.unwrap_or_default().into_iter().map(|(key, helper)| (canonical_key(&key), helper)).collect();
         file.store = document.creds_store.filter(|store| !store.is_empty());
         Ok(file)
     }
@@ -263,13 +269,16 @@ mod tests {
         assert_eq!(nul.auths["r.example"].proof, Proof::Password("a".into(), Secret::new("password")));
         let identity = file(r#"{"auths": {"r.example": {"auth": "MDAwMDo=", "identitytoken": "identity-token"}}}"#);
         assert_eq!(identity.auths["r.example"].proof, Proof::Identity("0000".into(), Secret::new("identity-token")));
-        for (text, why) in [
-            ("canary", "line 1"),
-            (r#"{"auths": {"r": {"auth": "canary!"}}}"#, "base64"),
-            (r#"{"auths": {"r": {"auth": "Y2FuYXJ5"}}}"#, "base64"),
-        ] {
-            let error = AuthFile::parse(text, "test").unwrap_err();
-            assert!(error.contains(why) && !error.contains("canary"), "{error}");
+        let error = AuthFile::parse("canary", "test").unwrap_err();
+        assert!(error.contains("line 1") && !error.contains("canary"), "{error}");
+        for bad in ["canary!", "Y2FuYXJ5"] {
+            let text =
+                format!(r#"{{"auths": {{"r.example": {{"auth": "{bad}"}}, "s.example": {{"auth": "YTpwYXNzd29yZA=="}}}}}}"#);
+            let file = file(&text);
+            assert_eq!(file.auths.keys().collect::<Vec<_>>(), ["s.example"], "the others still count");
+            let [why] = file.skipped.as_slice() else { panic!("{:?}", file.skipped) };
+            assert!(why.contains("r.example") && why.contains("base64") && !why.contains(bad), "{why}");
         }
+        assert_eq!(file(r#"{"auths": null, "credHelpers": null, "credsStore": null}"#), file("{}"));
     }
 }

@@ -51,6 +51,8 @@ struct State {
     in_group: bool,
     failures: usize,
     bar: String,
+    /// Whether there is a bar to take away.
+    drawn: bool,
     /// Lines of the bar above the one that the cursor is on.
     above: usize,
 }
@@ -203,7 +205,12 @@ impl State {
     /// The text in place of the bar, and the bar below it.
     fn above_the_bar(&mut self, text: &str) -> String {
         // Up to its first line, then all below away (ECMA-48: CUU, ED).
-        let clear = if self.above == 0 { CLEAR.to_owned() } else { format!("\r\u{1b}[{}A\u{1b}[J", self.above) };
+        let clear = match self.above {
+            0 if !self.drawn => String::new(),
+            0 => CLEAR.to_owned(),
+            above => format!("\r\u{1b}[{above}A\u{1b}[J"),
+        };
+        self.drawn = !self.bar.is_empty();
         self.above = self.bar.matches('\n').count();
         let lines: Vec<String> = self.bar.lines().map(|line| escape::log_line(&secret::redact(line))).collect();
         let bar = if self.above == 0 { lines.concat() } else { format!("{NO_WRAP}{}{WRAP}", lines.join("\n")) };

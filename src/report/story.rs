@@ -1,5 +1,6 @@
 //! The lines of the log: a word for what happens, then what it happens to. One way to write each of them.
 
+use super::Report;
 use super::style::{self, count};
 use crate::check::{Arrived, brief, name};
 use crate::compose::Composed;
@@ -32,10 +33,16 @@ pub fn absent(name: &str, word: &str, reason: Option<String>) -> String {
 /// When its images were built, and from which commits, as far as that was read.
 fn origin(arrived: &Arrived) -> Option<String> {
     let created = arrived.created().map(|time| format!("built {}", brief(time)));
-    let revisions: Vec<String> = arrived.revisions().into_iter().map(brief).collect();
+    let revisions: Vec<String> = arrived.revisions().into_iter().map(|revision| short_revision(&brief(revision))).collect();
     let from = (!revisions.is_empty()).then(|| format!("from {}", revisions.join(", ")));
     let parts: Vec<String> = created.into_iter().chain(from).collect();
     (!parts.is_empty()).then(|| parts.join(" "))
+}
+
+/// A commit as git shortens it; other texts as they are.
+fn short_revision(revision: &str) -> String {
+    let is_hash = revision.len() >= 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_hash { revision.chars().take(12).collect() } else { revision.to_owned() }
 }
 
 /// A source is not there; `left`: until waiting ends.
@@ -194,9 +201,13 @@ pub fn would_move(tag: &Reference) -> String {
 }
 
 /// The end.
-pub fn done(image: &str, changed: bool, elapsed: Duration) -> String {
-    let what = if changed { "" } else { "  nothing to change" };
-    format!("done     {image}{what}  in {}", duration(elapsed))
+pub fn done(report: &Report) -> String {
+    let what = match (report.dry_run, report.changed) {
+        (_, false) => "  nothing to change",
+        (true, true) => "  nothing was written, this was a dry run",
+        (false, true) => "",
+    };
+    format!("done     {}{what}  in {}", report.image(), duration(report.elapsed))
 }
 
 /// How far a run of several lists is; `waiting`: the images that are waited for.

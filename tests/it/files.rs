@@ -131,7 +131,7 @@ async fn create_tells_of_outputs_that_could_not_be_written() {
     let step = Step::new().args(["create", &list, &late, "--json", "--dotenv-file", "out.env", "--wait", "30s"]);
     let place = step.workdir().join("out.env");
     let running = step.spawn().await;
-    running.wait_for_line("not there yet").await;
+    running.wait_for_line("missing; looking again").await;
     std::fs::create_dir(&place).expect("a folder in the file's place");
     scene.push(&Image::oci("linux/amd64"), "late").await;
     let ran = running.wait().await.fails(8);

@@ -27,7 +27,7 @@ async fn create() {
     let (list, image) = (digest(&stocked, "new").await, digest(&stocked, "image").await);
     let story = format!(
         "manifest-action {version}
-found    {{}}/acme/app:image  linux/amd64  {image}
+found    {{}}/acme/app:image  linux/amd64  {image}  built 2026-01-01T00:00:00Z from 0123456789ab
 compose  OCI image index of linux/amd64, 374 bytes, {short}
 push     {{}}/acme/app:new
 push     {{}}/acme/app:latest
@@ -56,7 +56,7 @@ async fn annotate_and_remove() {
     let ran = stocked.run(&["annotate", "{}/acme/app:classic", "linux/amd64", "--variant", "v2"]).await.ok();
     let annotated = digest(&stocked, "classic").await;
     assert_ne!(annotated, before);
-    says(&ran, &format!("{{}}/acme/app:classic@{annotated}\n"), "push     {}/acme/app:classic\n");
+    says(&ran, &format!("{{}}/acme/app:classic@{annotated}\n"), "push     {}/acme/app:classic\nverify   read back as pushed\n");
     let ran = stocked.run(&["annotate", "{}/acme/app:classic", "linux/amd64/v2", "--variant", "v2", "--json"]).await.ok();
     assert_eq!(
         serde_json::from_str::<Value>(&ran.stdout).expect("JSON"),
