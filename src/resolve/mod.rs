@@ -95,29 +95,7 @@ pub async fn sources(
     let watched = jobs.filter(|_| !plan.watch_jobs.is_empty());
     let watch = watched.map(|jobs| Watch::new(jobs, plan, progress, &over, started));
     progress.expect(plan.sources.iter().map(|source| source.name.clone()));
-    let outcomes = {
-        let all = try_join_all(plan.sources.iter().enumerate().map(|(at, source)| wait.source(at, source)));
-        let mut watching = pin!(async {
-            match &watch {
-                Some(watch) => watch.run().await,
-                None => pending().await,
-            }
-        });
-        let outcomes = tokio::select! {
-            outcomes = all => outcomes?,
-            error = &mut watching => return Err(error),
-            error = wait.refused() => return Err(error),
-            () = wait.tell() => Vec::new(),
-        };
-        // The first look at the jobs may still be under way.
-        if let Some(watch) = &watch {
-            tokio::select! {
-                error = &mut watching => return Err(error),
-                () = watch.has_looked() => {}
-            }
-        }
-        outcomes
-    };
+    let outcomes = wait.outcomes(watch.as_ref()).await?;
     let (mut arrived, mut after, mut absent) = (Vec::new(), Vec::new(), Vec::new());
     for outcome in outcomes {
         match outcome {
@@ -182,6 +160,30 @@ struct Wait<'a> {
 type Outcome = Result<(Arrived, Option<Duration>), Absent>;
 
 impl Wait<'_> {
+    /// All sources, until each is there or waiting ends; a watched job that fails ends the run.
+    async fn outcomes(&self, watch: Option<&Watch<'_>>) -> Result<Vec<Outcome>, Error> {
+        let all = try_join_all(self.plan.sources.iter().enumerate().map(|(at, source)| self.source(at, source)));
+        let Some(watch) = watch else {
+            return tokio::select! {
+                outcomes = all => outcomes,
+                error = self.refused() => Err(error),
+                () = self.tell() => Ok(Vec::new()),
+            };
+        };
+        let mut watching = pin!(watch.run());
+        let outcomes = tokio::select! {
+            outcomes = all => outcomes?,
+            error = &mut watching => return Err(error),
+            error = self.refused() => return Err(error),
+            () = self.tell() => Vec::new(),
+        };
+        // The first look at the jobs may still be under way.
+        tokio::select! {
+            error = &mut watching => Err(error),
+            () = watch.has_looked() => Ok(outcomes),
+        }
+    }
+
     /// One source, until it is there or waiting ends. An error ends the run.
     async fn source(&self, at: usize, source: &Source) -> Result<Outcome, Error> {
         let mut pauses = Pauses::new(self.plan.wait_interval);

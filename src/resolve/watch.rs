@@ -113,7 +113,8 @@ impl<'a> Watch<'a> {
                 if let Judged::Failed(error) = self.judge(&look) {
                     return Err(*error);
                 }
-                if !matches!(look.listing, Listing::Unknown) {
+                let far = look.next > Instant::now() + PATIENCE;
+                if far || !matches!(look.listing, Listing::Unknown) {
                     break;
                 }
                 sleep_until(look.next).await;
