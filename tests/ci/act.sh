@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Whole workflows, run by act: the example of the README, Gitea's and Forgejo's, and one that waits and fails.
+# Whole workflows, run by act: the example of the README, Gitea's and Forgejo's, Docker's own for several runners, and
+# one that waits and fails.
 # Run by run.sh.
 . tests/ci/lib.sh
 
 # A repository of its own with each workflow, for the registry of these tests.
 project=$TMP/act
-mkdir -p "$project/.github/workflows" "$TMP/action"
+mkdir -p "$project/.github/workflows" "$TMP/action" "$TMP/artifacts"
 cp tests/ci/app/Dockerfile "$project"
-for workflow in examples/ci/github.yml examples/ci/gitea.yml tests/ci/act/waiting.yml; do
+for workflow in examples/ci/github.yml examples/ci/gitea.yml tests/ci/act/waiting.yml tests/ci/act/docker-runners.yml; do
   sed -E "s#(ghcr.io|gitea.example.com)/acme/app#$REGISTRY/act/app#; s#registry: ghcr.io#registry: $REGISTRY#" \
     "$workflow" >"$project/.github/workflows/$(basename "$workflow")"
 done
@@ -26,7 +27,13 @@ workflow() {
     --platform ubuntu-latest=manifest-action-test/runner --pull=false --network host --rm --concurrent-jobs 4 \
     --actor "$USERNAME" --secret "GITHUB_TOKEN=$PASSWORD" --secret "REGISTRY_TOKEN=$PASSWORD" \
     --local-repository "org/manifest-action@v1=$TMP/action" \
+    --container-options "--volume $TMP/artifacts:/artifacts" \
     --local-repository "docker/login-action@v4=$PWD/tests/ci/act/login-action" \
+    --local-repository "docker/metadata-action@v5=$PWD/tests/ci/act/metadata-action" \
+    --local-repository "docker/setup-qemu-action@v3=$PWD/tests/ci/act/nothing" \
+    --local-repository "docker/setup-buildx-action@v3=$PWD/tests/ci/act/nothing" \
+    --local-repository "actions/upload-artifact@v4=$PWD/tests/ci/act/upload-artifact" \
+    --local-repository "actions/download-artifact@v4=$PWD/tests/ci/act/download-artifact" \
     --local-repository "docker/build-push-action@v6=$PWD/tests/ci/act/build-push-action" >"$TMP/log" 2>&1 ||
     { cat "$TMP/log" && return 1; }
 }
@@ -43,6 +50,15 @@ check "… it did wait" grep -qi 'manifest.*wait' "$TMP/log"
 check "… its tag holds both platforms" test "$(holds "$REGISTRY/act/app:waited")" = linux/amd64,linux/arm64
 check "… the image that never came left no tag" gives 1 holds "$REGISTRY/act/app:refused"
 check "… and its job saw the failure" grep -q 'refused.*Job succeeded' "$TMP/log"
+
+check "Docker's workflow for several runners runs, its merge job ending in the action" workflow docker-runners.yml
+check "… its tag holds both platforms" test "$(holds "$REGISTRY/act/app:runners")" = linux/amd64,linux/arm64
+check "… of the digests that the runners handed on" test "$(find "$TMP/artifacts" -type f -printf '%f\n' | sort)" = \
+  "$(digests_in "$REGISTRY/act/app:runners" | sort)"
+# Of the lines that the README adds to Docker's, all but the first belong together.
+step=$(sed -n '/diff$/,/^.\{3\}$/ s/^+//p' README.md | tail -n +2)
+quotes_step() { [[ -n $step && $(<tests/ci/act/docker-runners.yml) == *"$step"* ]]; }
+check "… and what the README adds to Docker's is what was run" quotes_step
 
 push_app "$REGISTRY/act/app:$sha-amd64" amd64
 push_app "$REGISTRY/act/app:$sha-arm64" arm64

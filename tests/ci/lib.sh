@@ -61,8 +61,11 @@ push_app() {
   docker push --quiet "$1" >/dev/null
 }
 
-# holds REFERENCE: the platforms of an index, as another client reads them.
-holds() {
-  skopeo inspect --raw --tls-verify=false --authfile "$DOCKER_CONFIG/config.json" "docker://$1" |
-    jq -r '[.manifests[].platform | .os + "/" + .architecture] | join(",")'
-}
+# manifest REFERENCE: as another client reads it.
+manifest() { skopeo inspect --raw --tls-verify=false --authfile "$DOCKER_CONFIG/config.json" "docker://$1"; }
+
+# holds REFERENCE: the platforms of an index.
+holds() { manifest "$1" | jq -r '[.manifests[].platform | .os + "/" + .architecture] | join(",")'; }
+
+# digests_in REFERENCE: the digests of its entries in hex, one a line.
+digests_in() { manifest "$1" | jq -r '.manifests[].digest | ltrimstr("sha256:")'; }
