@@ -5,6 +5,7 @@
 //! `FAULT_SEEDS=20000` plays so many.
 
 use super::inside::{self, Inputs};
+use crate::support::background::until;
 use crate::support::client::{Client, OCI_INDEX, sha256};
 use crate::support::haste::hastened;
 use crate::support::http1::Request;
@@ -17,6 +18,7 @@ use futures_util::future::LocalBoxFuture;
 use manifest_action::app::Ended;
 use manifest_action::error::Exit;
 use manifest_action::progress::TagState;
+use serde_json::json;
 use std::collections::hash_map::DefaultHasher;
 use std::fmt::Write as _;
 use std::hash::{Hash as _, Hasher as _};
@@ -28,7 +30,7 @@ use std::time::Duration;
 const SEEDS: u64 = 500;
 /// Runs at once: most of each is waiting.
 const AT_ONCE: usize = 12;
-const TIMES: u32 = 100;
+const TIMES: u32 = 60;
 /// A minute for the sources, one for each of the registry's lags, and what hangs in between. By the run's clock.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 
@@ -66,26 +68,23 @@ fn five_hundred_runs_in_which_anything_may_go_wrong() {
 
 const BASE: &str = "seeds/base";
 
-fn images() -> [Image; 3] {
-    ["linux/amd64", "linux/arm64", "linux/s390x"].map(Image::oci)
+fn images() -> [Image; 2] {
+    ["linux/amd64", "linux/arm64"].map(Image::oci)
 }
 
-/// Two images in one repository, one tag or three; some tags hold another image before. `latest` needs a repository of its
+/// Two images in one repository, one tag or three; some tags hold another list before. `latest` needs a repository of its
 /// own for each seed, which costs time; the others have their own tags in a common one.
 async fn one_repository(registry: &Registry, seed: u64) -> Scene {
     let client = Client::new(&registry.host());
-    let [amd64, arm64, old] = images();
+    let [amd64, arm64] = images();
     let with_latest = seed % 5 == 1;
     let repository = if with_latest { format!("seeds/s{seed}") } else { BASE.to_owned() };
     if with_latest {
-        for image in [&amd64, &arm64, &old] {
+        for (image, tag) in [(&amd64, "a"), (&arm64, "b")] {
             for blob in [image.config(), image.layer_blob()] {
                 let target = format!("/v2/{repository}/blobs/uploads/?mount={}&from={BASE}", sha256(&blob));
                 assert_eq!(client.request("POST", &target, &[], &[]).await.status, 201, "a mount");
             }
-            client.put_manifest(&repository, "", image.media_type(), &image.manifest()).await;
-        }
-        for (image, tag) in [(&amd64, "a"), (&arm64, "b")] {
             client.put_manifest(&repository, tag, image.media_type(), &image.manifest()).await;
         }
     }
@@ -99,10 +98,15 @@ async fn one_repository(registry: &Registry, seed: u64) -> Scene {
     let mut targets = Vec::new();
     for (at, tag) in tags.iter().enumerate() {
         let holds = (seed / 5 + at as u64).is_multiple_of(3);
+        // Bytes of its own: while one request writes what another reads, distribution has no answer for that other one.
+        let was = json!({"tag": tag, "seed": seed.to_string()});
+        let children = [arm64.descriptor()];
+        let old = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": children, "annotations": was});
+        let old = old.to_string().into_bytes();
         if holds {
-            client.put_manifest(&repository, tag, old.media_type(), &old.manifest()).await;
+            client.put_manifest(&repository, tag, OCI_INDEX, &old).await;
         }
-        let before = holds.then(|| old.digest());
+        let before = holds.then(|| sha256(&old));
         targets.push(Target { client: client.clone(), repository: repository.clone(), tag: tag.clone(), before });
     }
     let inputs = vec![
@@ -122,7 +126,7 @@ fn play_all(registries: usize, prepare: Prepare) {
         let mut all = Vec::new();
         for _ in 0..registries {
             let registry = Registry::in_memory().await;
-            for (image, tag) in images().iter().zip(["a", "b", "old"]) {
+            for (image, tag) in images().iter().zip(["a", "b"]) {
                 image.push(&Client::new(&registry.host()), BASE, tag).await;
             }
             all.push(registry);
@@ -195,6 +199,10 @@ fn play(registries: &[Registry], prepare: Prepare, seed: u64, log_level: &str) -
 
 /// Holds what the run said, and what stands in the registries, against what an undisturbed run makes of it.
 async fn judge(scene: &Scene, ended: &Ended) -> Result<(), String> {
+    // What the run has given up may still be under way between proxy and registry.
+    for proxy in &scene.proxies {
+        until("all requests are over", || async { proxy.log().iter().all(|entry| entry.until.is_some()) }).await;
+    }
     let mut now = Vec::new();
     for target in &scene.targets {
         now.push(target.now().await);
