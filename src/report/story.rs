@@ -255,6 +255,8 @@ pub fn duration(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oci::{Descriptor, Digest, Repository};
+    use crate::registry::blobs::Brought;
 
     #[test]
     fn durations() {
@@ -272,5 +274,29 @@ mod tests {
         ] {
             assert_eq!(duration(Duration::from_millis(milliseconds)), text);
         }
+    }
+
+    #[test]
+    fn what_was_copied_is_told_in_one_line() {
+        let repository: Repository = "r.example/acme/app".parse().unwrap();
+        let mut copied = Copied::into(&repository, vec!["q.example/acme/app".parse().unwrap()]);
+        assert_eq!(copying(&copied, 2), "copy     2 images into r.example/acme/app from q.example/acme/app");
+        let blob = |seed: &str, size| Descriptor::new("x", Digest::of(seed.as_bytes()), size);
+        for (seed, size) in [("a", 1_000), ("b", 2_000_000), ("a", 1_000)] {
+            copied.knows(&blob(seed, size));
+        }
+        copied.poured(500_000);
+        copied.elapsed = Some(Duration::from_secs(2));
+        assert_eq!(still_copying(&copied), "copying  into r.example/acme/app: 500.0 kB of 2.0 MB, 250.0 kB/s");
+        assert_eq!(copy_bar(std::slice::from_ref(&copied)), "copy [====                ] 500.0 kB of 2.0 MB, 250.0 kB/s");
+        copied.poured(1_500_000);
+        copied.brought(Brought::Uploaded, &blob("b", 2_000_000));
+        copied.brought(Brought::There, &blob("a", 1_000));
+        copied.images = 2;
+        assert_eq!(sums(&copied), "2 images, 1 blob uploaded (2.0 MB in 2 s, 1.0 MB/s), 1 blob there already");
+        assert_eq!(copied.bytes_there, copied.bytes, "each blob counts once");
+        let bar = copy_bar(&[copied.clone(), copied]);
+        assert_eq!(bar, "copy [====================] 4.0 MB of 4.0 MB, 2 repositories");
+        assert!(bar.len() < 80);
     }
 }

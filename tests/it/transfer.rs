@@ -1,5 +1,6 @@
 //! Children from anywhere: mounted within a registry, streamed between registries, complete before any tag moves.
 
+mod killed;
 mod mounted;
 mod several;
 mod streamed;

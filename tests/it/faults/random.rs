@@ -63,7 +63,13 @@ type Prepare = for<'a> fn(&'a [Registry], u64) -> LocalBoxFuture<'a, Scene>;
 
 #[test]
 fn five_hundred_runs_in_which_anything_may_go_wrong() {
-    play_all(1, |registries, seed| Box::pin(one_repository(&registries[0], seed)));
+    play_all(1, SEEDS, |registries, seed| Box::pin(one_repository(&registries[0], seed)));
+}
+
+/// The same on the way into another repository of the registry, where blobs are mounted, and into another registry.
+#[test]
+fn a_hundred_runs_that_copy_while_anything_may_go_wrong() {
+    play_all(2, 100, |registries, seed| Box::pin(elsewhere(registries, seed)));
 }
 
 const BASE: &str = "seeds/base";
@@ -120,7 +126,28 @@ async fn one_repository(registry: &Registry, seed: u64) -> Scene {
     Scene { inputs, proxies: vec![proxy], targets, children: vec![amd64.digest(), arm64.digest()] }
 }
 
-fn play_all(registries: usize, prepare: Prepare) {
+/// Two images, to be listed in two repositories that have neither, of which one is in another registry.
+async fn elsewhere(registries: &[Registry], seed: u64) -> Scene {
+    let (mut proxies, mut targets, mut tags) = (Vec::new(), Vec::new(), Vec::new());
+    for (registry, repository) in registries.iter().zip([format!("seeds/m{seed}"), format!("seeds/e{seed}")]) {
+        let proxy = FaultProxy::before_addr(&registry.host()).await;
+        tags.push(format!("{}/{repository}:1", proxy.host()));
+        targets.push(Target { client: Client::new(&registry.host()), repository, tag: "1".to_owned(), before: None });
+        proxies.push(proxy);
+    }
+    let name = |tag: &str| format!("{}/{BASE}:{tag}", proxies[0].host());
+    let inputs = vec![
+        ("tags", tags.join("\n")),
+        ("sources", format!("{}\n{}", name("a"), name("b"))),
+        ("wait", "1m".to_owned()),
+        ("wait-interval", "5s".to_owned()),
+        ("annotations", format!("org.example.seed={seed}")),
+    ];
+    let children = images().iter().map(Image::digest).collect();
+    Scene { inputs, proxies, targets, children }
+}
+
+fn play_all(registries: usize, seeds: u64, prepare: Prepare) {
     let runtime = runtime();
     let registries: Vec<Registry> = runtime.block_on(async {
         let mut all = Vec::new();
@@ -141,7 +168,7 @@ fn play_all(registries: usize, prepare: Prepare) {
         return;
     }
     let (next, failed, ends) = (AtomicU64::new(0), Mutex::new(Vec::new()), Mutex::new(Vec::new()));
-    let seeds = number("FAULT_SEEDS").unwrap_or(SEEDS);
+    let seeds = number("FAULT_SEEDS").unwrap_or(seeds);
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
