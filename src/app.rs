@@ -242,6 +242,7 @@ async fn run(
         Edited { composed, held, changed }
     };
     if plan.dry_run {
+        transfer::tell_what_would_be_copied(plan, &composed, &held, &origins);
         tell_what_would_change(registry, plan, &composed, &held, surroundings, progress).await?;
     }
     let changed = changed || (plan.dry_run && held.iter().any(|held| held.as_ref() != Some(&composed.digest)));

@@ -5,7 +5,7 @@ use super::style::{self, count};
 use crate::check::{Arrived, brief, name};
 use crate::compose::Composed;
 use crate::jobs::Job;
-use crate::oci::{Reference, media_type};
+use crate::oci::{Reference, Repository, media_type};
 use crate::progress::SourceState;
 use crate::record::Copied;
 use std::time::Duration;
@@ -109,6 +109,11 @@ pub fn composed(composed: &Composed) -> String {
 pub fn copying(copied: &Copied, images: usize) -> String {
     let from: Vec<String> = copied.from.iter().map(ToString::to_string).collect();
     format!("copy     {} into {} from {}", count(images, "image"), copied.repository, from.join(", "))
+}
+
+/// Images would be copied, if they are not there.
+pub fn would_copy(repository: &Repository, images: usize) -> String {
+    format!("dry run  would copy {} into {repository}, where not there already", count(images, "image"))
 }
 
 /// Copying goes on.
@@ -255,7 +260,7 @@ pub fn duration(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::{Descriptor, Digest, Repository};
+    use crate::oci::{Descriptor, Digest};
     use crate::registry::blobs::Brought;
 
     #[test]

@@ -159,3 +159,14 @@ async fn the_token_is_for_mounting_too() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_dry_run_says_what_would_be_copied_and_copies_nothing() {
+    let place = Place::new().await;
+    Image::oci("linux/amd64").push(&place.client, "acme/build", "a").await;
+    let run = |dry: &str| step(&place.name("acme/app:1"), &place.name("acme/build:a")).input("dry-run", dry).run();
+    let dry = run("true").await.ok();
+    assert!(dry.stdout.contains("dry run  would copy 1 image into"), "{}", dry.stdout);
+    assert!(place.proxy.log().iter().all(|entry| matches!(entry.method.as_str(), "GET" | "HEAD")), "{}", place.proxy.log_text());
+    assert_eq!(dry.output("digest"), run("false").await.ok().output("digest"));
+}
