@@ -78,7 +78,7 @@ async fn on_a_terminal_a_table_lives_below_the_log() {
         let terminal = Step::new()
             .env("TERM", "xterm")
             .args(["--quiet", "--return", "--command"])
-            .args([format!("stty cols 60 rows 20 -onlcr; {command}"), "typescript".to_owned()]);
+            .args([format!("stty cols 300 rows 20 -onlcr; {command}"), "typescript".to_owned()]);
         let running = terminal.spawn_program(Path::new("/usr/bin/script")).await;
         running.wait_for_line("waiting  for 1 of 2 after").await;
         scene.push_arm64().await;

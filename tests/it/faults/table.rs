@@ -243,7 +243,8 @@ fn every_row_has_tests_and_every_test_exists() {
     }
 }
 
-/// A clock that is set, or that jumps, moves no deadline, for nothing but a date in `Retry-After` is held against it.
+/// A clock that is set, or that jumps, moves no deadline, for nothing but a date in `Retry-After` is held against it, and
+/// by the job API also the time at which its rate limit ends.
 #[test]
 fn the_wall_clock_is_read_in_one_place_only() {
     let mut readers = Vec::new();
@@ -258,6 +259,7 @@ fn the_wall_clock_is_read_in_one_place_only() {
             }
         }
     }
-    let names: Vec<&str> = readers.iter().filter_map(|path| path.file_name()?.to_str()).collect();
-    assert_eq!(names, ["attempts.rs"]);
+    let mut names: Vec<&str> = readers.iter().filter_map(|path| path.file_name()?.to_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["ask.rs", "attempts.rs"]);
 }

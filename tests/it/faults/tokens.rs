@@ -45,6 +45,8 @@ async fn a_token_server_whose_clock_is_wrong_changes_nothing() {
         running.wait().await.ok();
         assert_eq!(tokens.requests().len(), 1, "one token for all that time, ahead: {ahead}");
         let refused = scene.proxy.log().into_iter().filter(|entry| entry.status == 401 && entry.authorization.is_some());
+        // To cancel the upload that tests the permission is another right, which this registry does not count as a push.
+        let refused = refused.filter(|entry| entry.method != "DELETE");
         assert_eq!(refused.count(), 0, "{}", scene.proxy.log_text());
     }
 }
