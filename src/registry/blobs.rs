@@ -5,8 +5,8 @@
 
 use super::address;
 use super::error::{Error, Kind};
+use super::exchange::{Answer, Broken, Exchange, WHOLE_REQUEST};
 use super::stream::{Poured, Source, pour};
-use super::transport::{Answer, Broken, Exchange, WHOLE_REQUEST};
 use super::{Call, Failed, Registry, retry};
 use crate::oci::{Descriptor, Repository};
 use bytes::Bytes;

@@ -10,6 +10,7 @@ pub mod blobs;
 mod challenge;
 pub mod credentials;
 pub mod error;
+mod exchange;
 mod names;
 mod pace;
 mod retry;

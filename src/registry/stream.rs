@@ -2,7 +2,7 @@
 
 use super::attempts::Errand;
 use super::error::{Error, Kind};
-use super::transport::{BETWEEN_BYTES, Broken, Exchange, chunk};
+use super::exchange::{BETWEEN_BYTES, Broken, Exchange, chunk};
 use super::{Call, Registry};
 use crate::oci::digest::Hashing;
 use crate::oci::{Descriptor, Repository};

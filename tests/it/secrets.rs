@@ -236,9 +236,12 @@ async fn auth_files_that_are_only_found_and_cannot_be_read() {
         let sources = format!("{}\n{}", scene.name("amd64"), scene.name("arm64"));
         Step::new().input("tags", &scene.name("1")).input("sources", &sources)
     };
-    for value in ["canary", r#"{"auths": {"r.example": {"auth": "canary"}}}"#] {
+    for (value, why) in [
+        ("canary", "DOCKER_AUTH_CONFIG is ignored"),
+        (r#"{"auths": {"r.example": {"auth": "canary"}}}"#, "DOCKER_AUTH_CONFIG is used without the entry for r.example"),
+    ] {
         let (ran, _) = in_both_places(value, || plain().env("DOCKER_AUTH_CONFIG", value)).await;
-        assert!(ran.ok().stdout.contains("DOCKER_AUTH_CONFIG is ignored"));
+        assert!(ran.ok().stdout.contains(why));
         in_both_places(value, || plain().home_file(".docker/config.json", value)).await.0.ok();
     }
 }

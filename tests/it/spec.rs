@@ -340,7 +340,7 @@ async fn a_bar_moves_on_a_terminal_only() {
     };
     let script = Path::new("/usr/bin/script");
     let moving = on_terminal().spawn_program(script).await.wait().await.ok();
-    assert!(moving.stdout.contains("\r\u{1b}[K[               "), "{:?}", moving.stdout);
+    assert!(moving.stdout.contains("\n[               ") && moving.stdout.contains("0/2\r\u{1b}[K"), "{:?}", moving.stdout);
     assert!(moving.stdout.contains("] 1/2"), "{:?}", moving.stdout);
     let still = on_terminal().env("NO_COLOR", "1").spawn_program(script).await.wait().await.ok();
     assert!(!still.stdout.contains('\u{1b}') && !still.stdout.contains("1/2"), "{:?}", still.stdout);

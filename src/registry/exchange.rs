@@ -1,0 +1,209 @@
+//! One exchange: a request sent, its answer read within limits of time and size, and errors sorted by what lies beneath.
+
+use super::names::NameError;
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+};
+use reqwest::{Body, Client, Method, Response};
+use std::error::Error as _;
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+use tokio::time::timeout;
+use url::Url;
+
+/// How long nothing may come or go.
+pub(super) const BETWEEN_BYTES: Duration = Duration::from_secs(30);
+/// How long an exchange may take that is read to its end.
+pub(super) const WHOLE_REQUEST: Duration = Duration::from_secs(60);
+/// An error answer is read to this length; what is shown of it is shorter still.
+const LARGEST_ERROR: usize = 64 << 10;
+const PROXY_AUTHENTICATION_REQUIRED: u16 = 407;
+/// What the HTTP library says when a proxy answers CONNECT with 407. Its type is private, so only the whole text tells.
+const TUNNEL_WITHOUT_LOGIN: &str = "tunnel error: proxy authorization required";
+
+/// A request to send.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    /// GET, HEAD, POST, PATCH, PUT or DELETE.
+    pub method: Method,
+    /// Where to.
+    pub url: Url,
+    /// `Accept`, if it matters.
+    pub accept: Option<&'static str>,
+    /// `Authorization`; sent to `url` only, never along a redirect.
+    pub authorization: Option<HeaderValue>,
+    /// `Range` or `Content-Range`: where a body that broke goes on.
+    pub range: Option<(HeaderName, String)>,
+    /// Body and its type.
+    pub body: Option<(String, Bytes)>,
+    /// Largest answer to read, in bytes.
+    pub limit: usize,
+}
+
+/// An answer, read to its end.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body; empty for HEAD.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// A header as text, empty when absent or no text.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Broken {
+    /// The name does not resolve, and trying soon again will hardly help.
+    UnknownHost,
+    /// It could not be connected to, or broke while answering.
+    Connection(String),
+    /// The answer broke off, or was framed so that its end cannot be told.
+    Cut(String),
+    /// Nothing came for too long.
+    Timeout,
+    /// The proxy on the way wants a login, or another one.
+    Proxy,
+    /// TLS failed: certificate or protocol.
+    Tls(String),
+    /// The answer is larger than allowed.
+    TooLarge(usize),
+    /// The answer breaks HTTP or the specs.
+    Malformed(String),
+    /// A redirect that is not followed.
+    Refused(String),
+}
+
+impl Broken {
+    /// Whether it may pass by itself.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::UnknownHost | Self::Connection(_) | Self::Cut(_) | Self::Timeout)
+    }
+}
+
+pub(super) async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, Broken>>) -> Result<T, Broken> {
+    timeout(limit, work).await.unwrap_or(Err(Broken::Timeout))
+}
+
+/// Sends a request and waits for its head as long as for any other byte.
+pub(super) async fn started(client: &Client, exchange: &Exchange) -> Result<Response, Broken> {
+    within(BETWEEN_BYTES, sent(client, exchange, None)).await
+}
+
+pub(super) async fn sent(client: &Client, exchange: &Exchange, body: Option<(u64, Body)>) -> Result<Response, Broken> {
+    let mut request = client.request(exchange.method.clone(), exchange.url.clone());
+    if let Some(accept) = exchange.accept {
+        request = request.header(ACCEPT, accept);
+    }
+    if let Some(authorization) = &exchange.authorization {
+        request = request.header(AUTHORIZATION, authorization.clone());
+    }
+    if let Some((header, range)) = &exchange.range {
+        request = request.header(header, range);
+    }
+    if let Some((media_type, body)) = &exchange.body {
+        request = request.header(CONTENT_TYPE, media_type).body(body.clone());
+    }
+    if let Some((length, body)) = body {
+        request = request.header(CONTENT_TYPE, "application/octet-stream").header(CONTENT_LENGTH, length).body(body);
+    }
+    request.send().await.map_err(|error| broken(&error))
+}
+
+/// The next bytes of a body, `None` at its end.
+pub(super) async fn chunk(response: &mut Response) -> Result<Option<Bytes>, Broken> {
+    within(BETWEEN_BYTES, async { response.chunk().await.map_err(|error| broken(&error)) }).await
+}
+
+/// We never ask for a compressed answer: one that comes all the same is a mistake or a bomb.
+pub(super) fn refuse_compression(response: &Response) -> Result<(), Broken> {
+    match response.headers().get(CONTENT_ENCODING) {
+        Some(encoding) if encoding != "identity" => {
+            Err(Broken::Malformed("the answer is compressed though nobody asked for that".to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) async fn read(exchange: &Exchange, mut response: Response) -> Result<Answer, Broken> {
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    if status == PROXY_AUTHENTICATION_REQUIRED {
+        // RFC 9110 section 15.5.8: only a proxy says so, and what it says is for nobody to read.
+        return Err(Broken::Proxy);
+    }
+    if exchange.method == Method::HEAD {
+        return Ok(Answer { status, headers, body: Bytes::new() });
+    }
+    refuse_compression(&response)?;
+    let is_error = status >= 400;
+    let limit = if is_error { LARGEST_ERROR } else { exchange.limit };
+    if !is_error && response.content_length().is_some_and(|length| length > limit as u64) {
+        return Err(Broken::TooLarge(limit));
+    }
+    let mut body = BytesMut::new();
+    while let Some(chunk) = chunk(&mut response).await.map_err(|broken| cut(broken, body.len()))? {
+        if body.len() + chunk.len() > limit {
+            if is_error {
+                break;
+            }
+            return Err(Broken::TooLarge(limit));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, headers, body: body.freeze() })
+}
+
+/// Sorts reqwest's errors by what lies beneath them.
+pub(super) fn broken(error: &reqwest::Error) -> Broken {
+    let mut cause = error.source();
+    let mut deepest = None;
+    while let Some(current) = cause {
+        if let Some(tls) = tls_error(current) {
+            return Broken::Tls(tls.to_string());
+        }
+        if let Some(name) = current.downcast_ref::<NameError>() {
+            return match name {
+                NameError::Unknown => Broken::UnknownHost,
+                NameError::Forbidden(address) => {
+                    Broken::Refused(format!("its name leads to {address}, an address of this machine or of its surroundings"))
+                }
+                NameError::Failed(why) => Broken::Connection(format!("the name could not be looked up: {why}")),
+            };
+        }
+        let text = current.to_string();
+        if text == TUNNEL_WITHOUT_LOGIN {
+            return Broken::Proxy;
+        }
+        deepest = Some(text);
+        cause = current.source();
+    }
+    if error.is_timeout() {
+        return Broken::Timeout;
+    }
+    Broken::Connection(deepest.unwrap_or_else(|| "the connection broke".to_owned()))
+}
+
+/// A connection that breaks while the body comes: something was there to be answered.
+fn cut(broken: Broken, received: usize) -> Broken {
+    match broken {
+        Broken::Connection(why) => Broken::Cut(format!("{why}, after {received} bytes")),
+        other => other,
+    }
+}
+
+/// I/O errors hold what they wrap beside the chain of sources, and one may wrap another.
+fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+        return Some(tls);
+    }
+    error.downcast_ref::<io::Error>().and_then(io::Error::get_ref).and_then(|inner| tls_error(inner))
+}
