@@ -1,6 +1,7 @@
 //! The order of the stages: the only file that knows it.
 
 use crate::advice::{Access, Surroundings};
+use crate::check::Arrived;
 use crate::compose::Composed;
 use crate::destinations::Destinations;
 use crate::edit::{self, Base, Edited, Moved};
@@ -208,15 +209,8 @@ async fn run(
         live::shown(alone, progress, plan.wait, resolve::sources(registry, plan, jobs, surroundings, progress)),
         publish::look_at_targets(registry, plan, surroundings)
     )?;
-    let held = if resolved.waited() {
-        let (held, ()) = tokio::try_join!(
-            look_again(registry, plan, surroundings, &held),
-            resolve::tell_what_moved(registry, &resolved.arrived)
-        )?;
-        held
-    } else {
-        held
-    };
+    let mut held =
+        if resolved.waited() { look_again(registry, plan, surroundings, &held, &resolved.arrived).await? } else { held };
     let checked = check::sources(plan, &resolved.arrived, &resolved.skipped)?;
     checked.warnings.iter().for_each(|warning| warn!("{warning}"));
     group("Publish");
@@ -234,7 +228,12 @@ async fn run(
         tell_composed(&composed);
         publish::refuse_overwriting(plan, &composed.digest, &held)?;
         if !plan.dry_run {
-            transfer::children(to, &composed, &held, &origins, alone).await?;
+            if transfer::children(to, &composed, &held, &origins, alone).await? {
+                // What is told of sources is told once.
+                let unwatched: &[Arrived] = if resolved.waited() { &[] } else { &resolved.arrived };
+                held = look_again(registry, plan, surroundings, &held, unwatched).await?;
+                publish::refuse_overwriting(plan, &composed.digest, &held)?;
+            }
             publish::tags(to, &composed, &held).await?;
             verify::tags(registry, &composed, progress).await?;
         }
@@ -258,18 +257,20 @@ fn tell_composed(composed: &Composed) {
     info!("{}", story::composed(composed));
 }
 
-/// After a wait, what the targets hold may be old news.
+/// After a wait, or a transfer that took its time, what targets and sources hold may be old news.
 async fn look_again(
     registry: &Registry,
     plan: &Plan,
     surroundings: &Surroundings<'_>,
     before: &[Held],
+    arrived: &[Arrived],
 ) -> Result<Vec<Held>, Error> {
-    let now = publish::look_at_targets(registry, plan, surroundings).await?;
+    let (now, ()) =
+        tokio::try_join!(publish::look_at_targets(registry, plan, surroundings), resolve::tell_what_moved(registry, arrived))?;
     for ((target, before), now) in plan.targets.iter().zip(before).zip(&now) {
         if before != now {
             let shown = now.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
-            warn!("{target} was changed by somebody else while this run waited; it holds {shown} now");
+            warn!("{target} was changed by somebody else meanwhile; it holds {shown} now");
         }
     }
     Ok(now)

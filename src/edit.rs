@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 /// After a write: long enough for a writer that looked just before it to have written, too.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 /// How much longer than ours the other writer's look and write may take.
 const SLOWER_WRITER: u32 = 4;
@@ -68,12 +68,12 @@ pub struct Edited {
 }
 
 /// Reads what the first target holds, changes it, writes it to all targets; again, until there is nothing to change.
-/// `tell` hears of each list that the change gives, `transfer` brings there what it names.
+/// `tell` hears of each list that the change gives; `transfer` brings there what it names, and says whether that took time.
 pub async fn until_settled(
     to: &Publishing<'_>,
     moved: Moved,
     tell: impl Fn(&Composed),
-    transfer: impl AsyncFn(&Base, &Composed, &[Held]) -> Result<(), Error>,
+    transfer: impl AsyncFn(&Base, &Composed, &[Held]) -> Result<bool, Error>,
     change: impl Fn(&Base) -> Result<Composed, Error>,
 ) -> Result<Edited, Error> {
     let Publishing { registry, plan, surroundings, .. } = *to;
@@ -87,9 +87,16 @@ pub async fn until_settled(
             tell(&composed);
             told = Some(composed.digest.clone());
         }
-        let held = publish::look_at_targets(registry, plan, surroundings).await?;
-        let moved_meanwhile = held.first() != Some(&base.held());
+        let mut held = publish::look_at_targets(registry, plan, surroundings).await?;
+        let mut moved_meanwhile = held.first() != Some(&base.held());
         let settled = held.iter().all(|held| held.as_ref() == Some(&composed.digest));
+        if !settled && !moved_meanwhile {
+            publish::refuse_overwriting(plan, &composed.digest, &held)?;
+            if !plan.dry_run && transfer(&base, &composed, &held).await? {
+                held = publish::look_at_targets(registry, plan, surroundings).await?;
+                moved_meanwhile = held.first() != Some(&base.held());
+            }
+        }
         if settled || (plan.dry_run && !moved_meanwhile) {
             if changed {
                 info!("verify   read back as pushed");
@@ -104,7 +111,6 @@ pub async fn until_settled(
             info!("edit     {first} was moved by somebody else meanwhile; the change is made to what it holds now");
         } else {
             publish::refuse_overwriting(plan, &composed.digest, &held)?;
-            transfer(&base, &composed, &held).await?;
             publish::tags(to, &composed, &held).await?;
             changed = true;
         }

@@ -196,6 +196,11 @@ impl Progress {
         }
     }
 
+    /// Bytes of blobs that went through this process so far.
+    pub fn bytes_poured(&self) -> u64 {
+        self.lock().copied.iter().map(|copied| copied.bytes_poured).sum()
+    }
+
     /// What was copied, by repository.
     pub fn copied(&self) -> Vec<Copied> {
         self.lock().copied.clone()

@@ -60,8 +60,12 @@ pub fn refuse_overwriting(plan: &Plan, digest: &Digest, held: &[Held]) -> Result
 }
 
 /// Refuses when pushing was already denied as a token was asked for: then there is no use in waiting, or in trying.
-pub fn refuse_without_permission(registry: &Registry, plan: &Plan, surroundings: &Surroundings<'_>) -> Result<(), Error> {
-    for target in &plan.targets {
+fn refuse_without_permission<'t>(
+    registry: &Registry,
+    targets: impl IntoIterator<Item = &'t Reference>,
+    surroundings: &Surroundings<'_>,
+) -> Result<(), Error> {
+    for target in targets {
         if let Some(denial) = registry.push_denial(&target.repository) {
             return Err(failure(registry, &denial, &format!("push to {target}"), Access::Push, surroundings));
         }
@@ -72,7 +76,7 @@ pub fn refuse_without_permission(registry: &Registry, plan: &Plan, surroundings:
 /// Tests before a wait whether all targets may be pushed to, so that nobody waits half an hour to learn of a denial: an
 /// upload is opened, and cancelled. Other trouble than a denial may be over when the wait is.
 pub async fn preflight(registry: &Registry, plan: &Plan, surroundings: &Surroundings<'_>) -> Result<(), Error> {
-    refuse_without_permission(registry, plan, surroundings)?;
+    refuse_without_permission(registry, &plan.targets, surroundings)?;
     if plan.dry_run {
         return Ok(());
     }
@@ -152,9 +156,7 @@ pub async fn tags(to: &Publishing<'_>, composed: &Composed, held: &[Held]) -> Re
             moving.push(target);
         }
     }
-    if !moving.is_empty() {
-        refuse_without_permission(to.registry, to.plan, to.surroundings)?;
-    }
+    refuse_without_permission(to.registry, moving.iter().copied(), to.surroundings)?;
     if to.plan.targets.len() > 1 {
         let has_it = |repository: &Repository| {
             let mut held = to.plan.targets.iter().zip(held).filter(|(target, _)| target.repository == *repository);

@@ -84,14 +84,16 @@ pub fn tell_what_would_be_copied(plan: &Plan, composed: &Composed, held: &[Held]
 }
 
 /// Completes every repository whose tags will move. `held`: what the targets hold, in the order of the plan; `console`:
-/// where a line can move.
+/// where a line can move. Says whether any bytes had to go through this process, which takes its time: what was looked at
+/// before may be old news then.
 pub async fn children(
     to: &Publishing<'_>,
     composed: &Composed,
     held: &[Held],
     origins: &Origins,
     console: Option<&Console>,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
+    let before = to.progress.bytes_poured();
     let moves = repositories(to.plan, composed, held).into_iter().map(|(repository, in_use)| async move {
         let missing = composed.entries.iter().filter_map(|entry| Some((entry, origins.nearest(entry, repository)?)));
         let missing: Vec<(&Descriptor, &Repository)> = missing.collect();
@@ -115,7 +117,7 @@ pub async fn children(
         never = tell(to.progress, console) => never,
     };
     console.into_iter().for_each(|console| console.bar(""));
-    moved
+    moved.map(|()| to.progress.bytes_poured() > before)
 }
 
 /// The repositories with a tag that will move, and whether any tag in it is in use.

@@ -60,7 +60,7 @@ impl Session {
             };
         let to = Publishing { registry: &self.registry, plan: &plan, surroundings: &surroundings, progress: &progress };
         // Whatever becomes of its entries, they are where the list is.
-        let work = edit::until_settled(&to, moved, |_| (), async |_, _, _| Ok(()), compose);
+        let work = edit::until_settled(&to, moved, |_| (), async |_, _, _| Ok(false), compose);
         match self.finish(&progress, work).await {
             Ok(Edited { composed, changed, .. }) => self.print(list, &composed, changed),
             Err(exit) => exit,

@@ -14,6 +14,7 @@ use futures_util::{FutureExt as _, stream};
 use reqwest::header::{CONTENT_RANGE, LOCATION};
 use reqwest::{Body, Method};
 use std::pin::pin;
+use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
 use tracing::debug;
@@ -22,6 +23,8 @@ use url::Url;
 /// Uploads of one blob from its start: altered bytes are bad luck once; distribution forgets an upload that broke.
 const ALTERED_UPLOADS: u32 = 2;
 const LOST_UPLOADS: u32 = retry::TRIES;
+/// How long a registry may take to hash and store what it was sent: some move all of it once more.
+const COMMIT: Duration = Duration::from_secs(600);
 const EMPTY: (&str, Bytes) = ("application/octet-stream", Bytes::new());
 
 /// How a blob came into a repository.
@@ -83,13 +86,15 @@ impl Registry {
                 Some(location) => location,
                 None => self.open_upload(to, true).await.map_err(CopyError::Target)?,
             };
-            let state = Mutex::new(State { location, source: Source::new(self, from, blob), tried: false, failed: None });
+            let state =
+                Mutex::new(State { location, source: Source::new(self, from, blob), tried: false, is_lost: false, failed: None });
             let copy = Copying { registry: self, to, blob, poured, state };
             let error = match copy.carry_out().await {
                 Ok(()) => return Ok(Brought::Uploaded),
                 Err(error) => error,
             };
-            if uploads >= most_uploads(&error) {
+            let most = if copy.state.lock().await.is_lost { LOST_UPLOADS } else { most_uploads(&error) };
+            if uploads >= most {
                 self.cancel(to, &copy.state.lock().await.location).await;
                 return Err(error);
             }
@@ -205,6 +210,8 @@ struct State<'a> {
     location: Url,
     source: Source<'a>,
     tried: bool,
+    /// The registry does not say how far it came.
+    is_lost: bool,
     failed: Option<CopyError>,
 }
 
@@ -240,7 +247,10 @@ impl Copying<'_> {
                     state.source.go_to(at);
                     state.location = location;
                 }
-                Err(error) => return give_up(&mut state.failed, CopyError::Target(error)),
+                Err(error) => {
+                    state.is_lost = matches!(error.status, Some(400..=499)) && !error.is_denial();
+                    return give_up(&mut state.failed, CopyError::Target(error));
+                }
             }
         }
         state.tried = true;
@@ -299,9 +309,16 @@ impl Copying<'_> {
         location.query_pairs_mut().append_pair("digest", self.blob.digest.as_str());
         let rest = name_of(&location);
         let landed = || async { self.registry.has_blob(self.to, self.blob).await.unwrap_or(false) }.boxed_local();
+        let sender = |root: Url, exchange: Exchange| {
+            async move {
+                let sent = self.registry.transport.upload(&root, exchange, 0, Body::default());
+                timeout(COMMIT, sent).await.unwrap_or(Err(Broken::Timeout))
+            }
+            .boxed_local()
+        };
         let mut call = Call::new(Method::PUT, self.to, &rest);
         call.location = Some(&location);
-        call.body = Some(EMPTY);
+        call.sender = Some(&sender);
         call.landed = Some(&landed);
         call.has_place = true;
         self.registry.call(call).await.map(|_| ())

@@ -144,15 +144,16 @@ pub(super) async fn read(exchange: &Exchange, mut response: Response) -> Result<
         return Ok(Answer { status, headers, body: Bytes::new() });
     }
     refuse_compression(&response)?;
-    let is_error = status >= 400;
-    let limit = if is_error { LARGEST_ERROR } else { exchange.limit };
-    if !is_error && response.content_length().is_some_and(|length| length > limit as u64) {
+    // Neither an error nor a redirect is what was asked for, nor as large.
+    let is_aside = status >= 300;
+    let limit = if is_aside { LARGEST_ERROR } else { exchange.limit };
+    if !is_aside && response.content_length().is_some_and(|length| length > limit as u64) {
         return Err(Broken::TooLarge(limit));
     }
     let mut body = BytesMut::new();
     while let Some(chunk) = chunk(&mut response).await.map_err(|broken| cut(broken, body.len()))? {
         if body.len() + chunk.len() > limit {
-            if is_error {
+            if is_aside {
                 break;
             }
             return Err(Broken::TooLarge(limit));

@@ -30,6 +30,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use reqwest::Method;
 use reqwest::header::HeaderName;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 use token::Wire;
@@ -249,8 +250,7 @@ impl Registry {
     }
 
     fn wire(&self, call: &Call<'_>) -> Wire<'_> {
-        let (deadline, has_place) = (call.deadline, call.has_place);
-        Wire { transport: &self.transport, attempts: &self.attempts, deadline, has_place }
+        Wire { transport: &self.transport, attempts: &self.attempts, deadline: call.deadline }
     }
 
     /// Until there is an answer that logging in does not change. `fixed`: what to send, whatever is asked for.
@@ -276,16 +276,34 @@ impl Registry {
                 login: permit.login.as_deref(),
                 has_place: call.has_place,
             };
+            let (used, no_permit) = (RefCell::new(permit.clone()), RefCell::new(None));
             let send = async || {
                 let root = self.transport.root(host).map_err(|error| Broken::Malformed(error.to_string()))?;
-                let exchange = exchange(&root, call, &permit)?;
-                match (call.sender, call.location) {
+                if fixed.is_none() {
+                    // It may have stood in line for long: a token that is old by now is renewed.
+                    match self.auth.permit(wire, call.repository).await {
+                        Ok(fresh) => used.replace(fresh),
+                        Err(error) => {
+                            no_permit.replace(Some(error));
+                            return Err(Broken::Malformed("no token".to_owned()));
+                        }
+                    };
+                }
+                let exchange = exchange(&root, call, &used.borrow())?;
+                let sent = match (call.sender, call.location) {
                     (Some(sender), _) => sender(root, exchange).await,
                     (None, Some(_)) => self.transport.send_where_told(&root, exchange).await,
                     (None, None) => self.transport.send(host, exchange).await,
-                }
+                };
+                // Not the registry's words; storage likes to quote the signed address that it was asked for.
+                sent.map(|answer| if elsewhere.is_some() { Answer { body: Bytes::new(), ..answer } } else { answer })
             };
-            let (answer, tries) = self.attempts.until_settled(&errand, call.landed, send).await?;
+            let settled = self.attempts.until_settled(&errand, call.landed, send).await;
+            if let Some(error) = no_permit.take() {
+                return Err(error);
+            }
+            let (answer, tries) = settled?;
+            let permit = used.take();
             let failed = Failed { host: host.to_owned(), request: request.clone(), login: permit.login.clone(), tries };
             let Some(answer) = answer else {
                 return Ok((Answer { status: 201, headers: reqwest::header::HeaderMap::new(), body: Bytes::new() }, failed));

@@ -40,8 +40,6 @@ pub(super) struct Wire<'a> {
     pub attempts: &'a Attempts,
     /// When the caller loses interest.
     pub deadline: Option<Instant>,
-    /// Whether the caller has a place already, see `Errand`.
-    pub has_place: bool,
 }
 
 /// The token server of one repository, as its registry named it.
@@ -106,7 +104,8 @@ impl TokenServer<'_> {
             expect: None,
             deadline: wire.deadline,
             login: login.map(|login| login.source.as_str()),
-            has_place: wire.has_place,
+            // Whoever waits for a token may have taken the last place: to stand in line behind that one would take for ever.
+            has_place: true,
         };
         let (answer, _) = wire
             .attempts

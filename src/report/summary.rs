@@ -47,8 +47,7 @@ fn several(run: &Run) -> String {
     let mut text = format!("### {sign} {well} of {all} lists\n\n| List | | Digest | Platforms |\n|:--|:--|:--|:--|\n");
     for list in &run.lists {
         if let Err(error) = &list.ended {
-            let what = escape::markdown(&error.what);
-            let _ = writeln!(text, "| {} | ❌ {what} | | |", escape::markdown(&list.name));
+            let _ = writeln!(text, "| {} | ❌ {} | | |", shown(&list.name), shown(&error.what));
         }
     }
     for report in run.reports() {

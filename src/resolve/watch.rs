@@ -18,6 +18,8 @@ use tracing::{info, warn};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Looks at an API in trouble before a run whose sources are all there goes on.
 const LOOKS_IN_TROUBLE: u32 = 3;
+/// How late a registry may show what a job that is done has pushed.
+const LAG: Duration = Duration::from_secs(10);
 /// Between two looks at the sources, not at the API.
 const MOMENT: Duration = Duration::from_secs(1);
 /// More than these are counted, not listed.
@@ -92,8 +94,8 @@ impl<'a> Watch<'a> {
         if self.progress.is_looking() || missing == 0 || self.over.borrow().is_some() {
             return None;
         }
-        // As many skipped jobs as sources: there is no image on its way any more.
-        if skipped >= missing {
+        // As many skipped jobs as sources: there is no image on its way any more, but for one that a registry shows late.
+        if skipped >= missing && since >= LAG {
             return Some(Over("as their jobs were skipped".to_owned()));
         }
         (since >= GRACE).then(|| Over(format!("though all watched jobs were done {} ago", story::duration(since))))
