@@ -165,7 +165,8 @@ async fn the_own_job_is_not_waited_for() {
     // Only if the own job does not count, all others are done.
     let ran = step(&scene, &api, "*").env("GITHUB_RUN_ATTEMPT", "2").input("missing", "skip").run().await.ok();
     assert_eq!(ran.output("platforms").as_deref(), Some("linux/amd64"));
-    assert!(ran.elapsed < Duration::from_secs(10), "{:?}", ran.elapsed);
+    // Not at once: a registry may show late what a job has pushed.
+    assert!((10..30).contains(&ran.elapsed.as_secs()), "{:?}", ran.elapsed);
 }
 
 #[tokio::test]
