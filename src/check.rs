@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::oci::manifest::Content;
 use crate::oci::{Descriptor, Manifest, Origin, Platform};
 use crate::plan::{Plan, Source};
+use crate::report::style::brief;
 
 /// A source that has arrived: its pinned manifest, and what it brings.
 #[derive(Debug, Clone, PartialEq)]
@@ -212,12 +213,6 @@ fn one_revision(arrived: &[Arrived]) -> Option<String> {
     }
     let each: Vec<String> = revisions.iter().map(|(revision, name)| format!("{name} from {}", brief(revision))).collect();
     Some(format!("the images were not built from one commit: {}; `expect-labels` can refuse that", each.join(", ")))
-}
-
-/// Others' text, fit for a line.
-pub(crate) fn brief(text: &str) -> String {
-    const LONGEST: usize = 64;
-    if text.chars().count() <= LONGEST { text.to_owned() } else { text.chars().take(LONGEST).chain(['…']).collect() }
 }
 
 /// What an entry is for, for people.

@@ -17,8 +17,6 @@ use tracing::{Instrument as _, Level, Span, enabled, info};
 
 /// More lists at work would only hold more in memory: requests are bounded for all of them.
 const MOST_AT_WORK: usize = 16;
-/// How often a run in which nothing ends is heard of.
-const STORY_INTERVAL: Duration = Duration::from_secs(60);
 
 /// One list: what it shall be, and how far it has come.
 #[derive(Debug)]
@@ -72,7 +70,7 @@ impl Lists {
     pub async fn carry_out(&self, concurrency: usize, console: &Console, run: impl AsyncFn(&List) -> Result<Report, Error>) {
         let mut waiting_lists = self.all.iter();
         let mut under_way = FuturesUnordered::new();
-        let mut minute = interval_at(Instant::now() + STORY_INTERVAL, STORY_INTERVAL);
+        let mut minute = interval_at(Instant::now() + story::INTERVAL, story::INTERVAL);
         minute.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             while self.at_work(under_way.len()) < concurrency.min(MOST_AT_WORK) {

@@ -23,9 +23,6 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tracing::info;
 
-/// How often a transfer that takes its time is heard of.
-const STORY_INTERVAL: Duration = Duration::from_secs(60);
-
 /// Where the children of a list are: each in one repository at least.
 #[derive(Debug, Clone, Default)]
 pub struct Origins {
@@ -106,8 +103,8 @@ pub async fn children(
         to.progress.copying(copied);
         let transfer = Transfer { to, repository, in_use, origins };
         try_join_all(missing.into_iter().map(|(child, from)| transfer.child(child, from))).await?;
-        to.progress.copy(repository, Copied::end);
-        to.progress.copied().iter().filter(|copied| copied.repository == *repository).for_each(|copied| {
+        to.progress.copy(repository, |copied| {
+            copied.end();
             info!("{}", story::copied(copied));
         });
         Ok(())
@@ -138,7 +135,7 @@ async fn tell<T>(progress: &Progress, console: Option<&Console>) -> T {
     const FRAME: Duration = Duration::from_millis(200);
     let moving = console.filter(|console| console.is_moving());
     loop {
-        sleep(if moving.is_some() { FRAME } else { STORY_INTERVAL }).await;
+        sleep(if moving.is_some() { FRAME } else { story::INTERVAL }).await;
         let under_way: Vec<Copied> = progress.copied().into_iter().filter(|copied| copied.elapsed.is_none()).collect();
         match moving {
             Some(console) => console.bar(&story::copy_bar(&under_way)),

@@ -2,7 +2,8 @@
 
 use super::{Job, System, link};
 use crate::pauses::Pauses;
-use crate::registry::transport::{Answer, Broken, Transport};
+use crate::registry::Kind;
+use crate::registry::transport::{Answer, Transport};
 use reqwest::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LINK};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -171,7 +172,7 @@ impl Jobs {
         }
         let request = format!("GET {}", url.path());
         let answer = self.transport.ask(url.clone(), headers, LARGEST_PAGE).await;
-        let answer = answer.map_err(|broken| Unlisted::Trouble(format!("{request}: {}", reason(&broken))))?;
+        let answer = answer.map_err(|broken| Unlisted::Trouble(format!("{request}: {}", Kind::from(broken).reason())))?;
         debug!("{} {request} → {} ({} bytes)", self.system.name(), answer.status, answer.body.len());
         if let Some(pause) = link::asked_too_much(&answer, SystemTime::now()) {
             return Err(Unlisted::Held(pause));
@@ -189,18 +190,5 @@ impl Jobs {
             (status @ 300..=399, _) => Err(Unlisted::Closed(format!("{request} → {status}, a redirect"))),
             (status, _) => Err(Unlisted::Trouble(format!("{request} → {status}"))),
         }
-    }
-}
-
-fn reason(broken: &Broken) -> String {
-    match broken {
-        Broken::UnknownHost => "no such host".to_owned(),
-        Broken::Connection(why) => format!("no connection: {why}"),
-        Broken::Cut(why) => format!("the answer was truncated: {why}"),
-        Broken::Proxy => "the proxy on the way wants a login (407)".to_owned(),
-        Broken::Timeout => "no answer in time".to_owned(),
-        Broken::Tls(why) => format!("no trusted connection: {why}"),
-        Broken::TooLarge(limit) => format!("the answer is larger than the {limit} bytes that it may have"),
-        Broken::Malformed(why) | Broken::Refused(why) => why.clone(),
     }
 }

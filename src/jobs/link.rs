@@ -1,5 +1,6 @@
 //! What the headers of an API say of pages and of patience.
 
+use crate::registry::parse_retry_after;
 use crate::registry::transport::Answer;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use url::Url;
@@ -25,7 +26,7 @@ pub(super) fn next(base: &Url, header: &str) -> Option<String> {
 
 /// How long to stay away when the API says that it is asked too much; `None`: it says something else.
 pub(super) fn asked_too_much(answer: &Answer, now: SystemTime) -> Option<Duration> {
-    let after = retry_after(answer.header("retry-after"), now);
+    let after = parse_retry_after(answer.header("retry-after"), now);
     let used_up = remaining(answer) == Some(0);
     match answer.status {
         429 => {}
@@ -55,13 +56,6 @@ fn remaining(answer: &Answer) -> Option<u32> {
 fn until_reset(answer: &Answer, now: SystemTime) -> Option<Duration> {
     let seconds: u64 = either(answer, "ratelimit-reset").parse().ok()?;
     UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?.duration_since(now).ok()
-}
-
-fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
-    if let Ok(seconds) = value.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    httpdate::parse_http_date(value.trim()).ok().map(|date| date.duration_since(now).unwrap_or_default())
 }
 
 #[cfg(test)]

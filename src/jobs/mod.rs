@@ -11,9 +11,9 @@ pub mod pattern;
 pub mod verdict;
 
 use crate::inputs::Environment;
-use crate::registry::address;
+use crate::registry::{address, sensitive};
 pub use ask::{Jobs, Listing, Look};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderName};
 use std::fmt;
 use url::Url;
 
@@ -121,8 +121,7 @@ fn address(environment: &Environment, name: &str, path: &[&str], query: &str) ->
 
 /// A header with a token, which no log of the HTTP library shows.
 fn secret_header(headers: &mut HeaderMap, name: HeaderName, value: &str) -> Result<(), String> {
-    let mut value = HeaderValue::from_str(value).map_err(|_| "token: holds a character that no token can".to_owned())?;
-    value.set_sensitive(true);
+    let value = sensitive(value).ok_or("token: holds a character that no token can")?;
     headers.insert(name, value);
     Ok(())
 }

@@ -95,7 +95,7 @@ impl Attempts {
                 tokio::time::sleep(after).await;
                 Ok(())
             }
-            _ => Err(errand.error(kind_of(broken), tries, None)),
+            _ => Err(errand.error(broken.into(), tries, None)),
         }
     }
 
@@ -158,7 +158,7 @@ impl Attempts {
                 return Ok((None, tries));
             }
             let failed = |kind: Kind, answer: Option<&Answer>| Error { spent, ..errand.error(kind, tries, answer) };
-            let answer = result.map_err(|broken| failed(kind_of(broken), None))?;
+            let answer = result.map_err(|broken| failed(broken.into(), None))?;
             if altered && errand.expect.is_some() {
                 let actual = Digest::of(&answer.body);
                 let expected = errand.expect.map_or("", Digest::as_str);
@@ -240,20 +240,6 @@ fn is_altered(errand: &Errand<'_>, answer: &Answer, tries: u32) -> bool {
 /// The error of a status that would have been tried again.
 fn kind_of_trouble(status: u16) -> Kind {
     if status == 429 { Kind::Throttled { retry_after: None } } else { Kind::Server }
-}
-
-fn kind_of(broken: Broken) -> Kind {
-    match broken {
-        Broken::UnknownHost => Kind::UnknownHost,
-        Broken::Connection(why) => Kind::Unreachable(why),
-        Broken::Cut(why) => Kind::Truncated(why),
-        Broken::Timeout => Kind::Timeout,
-        Broken::Proxy => Kind::Proxy,
-        Broken::Tls(why) => Kind::Tls(why),
-        Broken::TooLarge(limit) => Kind::TooLarge(format!("the answer is larger than the {limit} bytes that it may have")),
-        Broken::Malformed(why) => Kind::Malformed(why),
-        Broken::Refused(why) => Kind::AddressRefused(format!("the registry sends us to an address that is refused: {why}")),
-    }
 }
 
 fn log(errand: &Errand<'_>, result: &Result<Answer, Broken>, elapsed: Duration) {

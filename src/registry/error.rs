@@ -1,5 +1,6 @@
 //! What a registry, or the way to it, answered when it did not do what was asked: as data.
 
+use super::transport::Broken;
 use crate::oci::Invalid;
 use crate::secret;
 use serde_json::Value;
@@ -112,27 +113,7 @@ impl Error {
 
     /// Why, in a few words.
     pub fn reason(&self) -> String {
-        match &self.kind {
-            Kind::NotFound => "not found".to_owned(),
-            Kind::Denied => "permission denied".to_owned(),
-            Kind::BadCredentials => "the login was refused".to_owned(),
-            Kind::NoLogin => "a login is needed".to_owned(),
-            Kind::Throttled { retry_after: Some(seconds) } => format!("too many requests, to be tried again in {seconds} s"),
-            Kind::Throttled { retry_after: None } => "too many requests".to_owned(),
-            Kind::Server => "the registry failed".to_owned(),
-            Kind::Rejected => "the registry refused".to_owned(),
-            Kind::UnknownHost => "no such host".to_owned(),
-            Kind::Unreachable(why) => format!("no connection: {why}"),
-            Kind::Truncated(why) => format!("the answer was truncated: {why}"),
-            Kind::Timeout => "no answer in time".to_owned(),
-            Kind::Proxy => "the proxy on the way wants a login (407)".to_owned(),
-            Kind::Tls(why) => format!("no trusted connection: {why}"),
-            Kind::DigestMismatch(what)
-            | Kind::TooLarge(what)
-            | Kind::Malformed(what)
-            | Kind::AddressRefused(what)
-            | Kind::Defect(what) => what.clone(),
-        }
+        self.kind.reason()
     }
 
     /// Where: request, answer, and the registry's own words marked as such.
@@ -157,6 +138,33 @@ impl Error {
     }
 }
 
+impl Kind {
+    /// Why, in a few words.
+    pub fn reason(&self) -> String {
+        match self {
+            Kind::NotFound => "not found".to_owned(),
+            Kind::Denied => "permission denied".to_owned(),
+            Kind::BadCredentials => "the login was refused".to_owned(),
+            Kind::NoLogin => "a login is needed".to_owned(),
+            Kind::Throttled { retry_after: Some(seconds) } => format!("too many requests, to be tried again in {seconds} s"),
+            Kind::Throttled { retry_after: None } => "too many requests".to_owned(),
+            Kind::Server => "the registry failed".to_owned(),
+            Kind::Rejected => "the registry refused".to_owned(),
+            Kind::UnknownHost => "no such host".to_owned(),
+            Kind::Unreachable(why) => format!("no connection: {why}"),
+            Kind::Truncated(why) => format!("the answer was truncated: {why}"),
+            Kind::Timeout => "no answer in time".to_owned(),
+            Kind::Proxy => "the proxy on the way wants a login (407)".to_owned(),
+            Kind::Tls(why) => format!("no trusted connection: {why}"),
+            Kind::DigestMismatch(what)
+            | Kind::TooLarge(what)
+            | Kind::Malformed(what)
+            | Kind::AddressRefused(what)
+            | Kind::Defect(what) => what.clone(),
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.reason(), self.place())
@@ -164,6 +172,22 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+impl From<Broken> for Kind {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::UnknownHost => Self::UnknownHost,
+            Broken::Connection(why) => Self::Unreachable(why),
+            Broken::Cut(why) => Self::Truncated(why),
+            Broken::Timeout => Self::Timeout,
+            Broken::Proxy => Self::Proxy,
+            Broken::Tls(why) => Self::Tls(why),
+            Broken::TooLarge(limit) => Self::TooLarge(format!("the answer is larger than the {limit} bytes that it may have")),
+            Broken::Malformed(why) => Self::Malformed(why),
+            Broken::Refused(why) => Self::AddressRefused(format!("the registry sends us to an address that is refused: {why}")),
+        }
+    }
+}
 
 impl From<Invalid> for Kind {
     fn from(invalid: Invalid) -> Self {

@@ -79,7 +79,7 @@ pub(super) fn decide(tries: u32, outcome: Outcome<'_>, chance: f64, now: SystemT
 }
 
 /// `Retry-After` as seconds or as a date; anything else counts as absent.
-pub(super) fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+pub(crate) fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse::<u64>() {
         return Some(Duration::from_secs(seconds));

@@ -195,7 +195,7 @@ fn request_line(method: &Method, url: &Url) -> String {
 }
 
 /// A header that no log of the HTTP library shows.
-pub(super) fn sensitive(value: &str) -> Option<HeaderValue> {
+pub(crate) fn sensitive(value: &str) -> Option<HeaderValue> {
     let mut header = HeaderValue::from_str(value).ok()?;
     header.set_sensitive(true);
     Some(header)

@@ -1,14 +1,17 @@
 //! The lines of the log: a word for what happens, then what it happens to. One way to write each of them.
 
 use super::Report;
-use super::style::{self, count};
-use crate::check::{Arrived, brief, name};
+use super::style::{self, brief, count};
+use crate::check::{Arrived, name};
 use crate::compose::Composed;
 use crate::jobs::Job;
 use crate::oci::{Reference, Repository, media_type};
 use crate::progress::SourceState;
 use crate::record::Copied;
 use std::time::Duration;
+
+/// How often anything is heard of in which nothing changes.
+pub const INTERVAL: Duration = Duration::from_secs(60);
 
 /// A source arrived.
 pub fn found(arrived: &Arrived, after: Option<Duration>) -> String {

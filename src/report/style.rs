@@ -60,6 +60,12 @@ pub fn size(bytes: u64) -> String {
     ByteSize::b(bytes).display().si().to_string()
 }
 
+/// Others' text, fit for a line.
+pub fn brief(text: &str) -> String {
+    const LONGEST: usize = 64;
+    if text.chars().count() <= LONGEST { text.to_owned() } else { text.chars().take(LONGEST).chain(['…']).collect() }
+}
+
 /// `1 image`, `2 images`.
 pub fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })

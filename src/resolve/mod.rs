@@ -34,8 +34,6 @@ use watch::Watch;
 
 /// How long "denied" may still mean "not there yet": some registries answer so before the first push.
 const DENIED_GRACE: Duration = Duration::from_secs(60);
-/// How often a wait in which nothing changes is heard of.
-const STORY_INTERVAL: Duration = Duration::from_secs(60);
 
 /// All sources, in the order of the plan, and whether anything had to be waited for.
 #[derive(Debug)]
@@ -323,7 +321,7 @@ impl Wait<'_> {
     /// Tells once a minute what is waited for; never ends.
     async fn tell(&self) {
         loop {
-            sleep(STORY_INTERVAL).await;
+            sleep(story::INTERVAL).await;
             let left = self.deadline.saturating_duration_since(Instant::now());
             // Of many lists, one line tells how far all of them are; the end speaks for itself.
             if self.progress.waits() > 0 && !left.is_zero() && !self.progress.among_others() {

@@ -1,8 +1,8 @@
 //! Why a source is not there yet, and how that is said.
 
-use crate::check::brief;
 use crate::oci::Digest;
 use crate::registry;
+use crate::report::style::brief;
 
 /// Why a source is not complete yet.
 #[derive(Debug, Clone)]

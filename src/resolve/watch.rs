@@ -1,13 +1,13 @@
 //! Watches the jobs that build the sources while these are waited for.
 
 use super::Over;
-use crate::check::brief;
 use crate::error::{Error, Exit};
 use crate::jobs::verdict::{self, GRACE, Known, Verdict};
 use crate::jobs::{Job, Jobs, Listing, Look};
 use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::report::story;
+use crate::report::style::brief;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;

@@ -1,15 +1,13 @@
 //! What a run costs on the wire: requests and round trips, counted at a proxy before the real registry.
 
 use crate::support::client::Client;
-use crate::support::images::Image;
+use crate::support::images::{Image, PLATFORMS};
 use crate::support::indexes::BuiltIndex;
 use crate::support::proxy::FaultProxy;
 use crate::support::registry::Registry;
 use crate::support::step::Step;
 use std::time::Duration;
 
-const PLATFORMS: [&str; 8] =
-    ["linux/amd64", "linux/arm64", "linux/arm/v7", "linux/arm/v6", "linux/386", "linux/ppc64le", "linux/s390x", "linux/riscv64"];
 const DISTANCE: Duration = Duration::from_millis(150);
 
 #[tokio::test]

@@ -8,6 +8,10 @@ use super::layer::{Layer, layer};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
+/// As many platforms as anybody builds for.
+pub const PLATFORMS: [&str; 8] =
+    ["linux/amd64", "linux/arm64", "linux/arm/v7", "linux/arm/v6", "linux/386", "linux/ppc64le", "linux/s390x", "linux/riscv64"];
+
 /// The config of an OCI image.
 pub const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 /// The config of a Docker image.

@@ -2,7 +2,7 @@
 
 use super::{Place, report, step, tags_last, writes};
 use crate::support::client::Client;
-use crate::support::images::Image;
+use crate::support::images::{Image, PLATFORMS};
 use crate::support::indexes::BuiltIndex;
 use crate::support::proxy::FaultProxy;
 use crate::support::registry::Registry;
@@ -10,9 +10,6 @@ use crate::support::rules::{Fault, Rule};
 use crate::support::skopeo;
 use crate::support::token::TokenServer;
 use std::time::Duration;
-
-const PLATFORMS: [&str; 8] =
-    ["linux/amd64", "linux/arm64", "linux/arm/v7", "linux/arm/v6", "linux/386", "linux/ppc64le", "linux/s390x", "linux/riscv64"];
 
 #[tokio::test]
 async fn eight_platforms_are_mounted_in_ten_round_trips() {

@@ -1,7 +1,7 @@
 //! From one registry into another: streamed, checked on the way, taken up where it broke.
 
 use super::{Place, report, step, tags_last};
-use crate::support::images::Image;
+use crate::support::images::{Image, PLATFORMS};
 use crate::support::liar::{Liar, answer};
 use crate::support::rules::{Fault, Rule};
 use crate::support::skopeo;
@@ -189,16 +189,6 @@ async fn an_upload_sent_elsewhere_carries_no_login() {
 
 #[tokio::test]
 async fn eight_platforms_of_three_large_layers_arrive_in_little_memory() {
-    const PLATFORMS: [&str; 8] = [
-        "linux/amd64",
-        "linux/arm64",
-        "linux/arm/v7",
-        "linux/arm/v6",
-        "linux/386",
-        "linux/ppc64le",
-        "linux/s390x",
-        "linux/riscv64",
-    ];
     let (from, to) = (Place::new().await, Place::new().await);
     let mut sources = Vec::new();
     for (at, platform) in PLATFORMS.iter().enumerate() {
