@@ -128,6 +128,18 @@ async fn a_commit_that_landed_unseen_is_not_repeated() {
 }
 
 #[tokio::test]
+async fn an_upload_of_which_the_registry_does_not_say_how_far_it_came_starts_anew() {
+    for status in [400, 405] {
+        let (from, to, image) = two().await;
+        to.proxy.rule(Rule::on("PATCH", "*").nth(1).then(Fault::Reset));
+        to.proxy.rule(Rule::on("GET", "*/blobs/uploads/*").then(Fault::Status(status)));
+        step(&to.name("acme/app:1"), &from.name("acme/app:a")).run().await.ok();
+        assert!(to.holds("acme/app", &image).await, "{status}");
+        assert_eq!(to.proxy.count("POST", "*/blobs/uploads/"), 3, "{status}: {}", to.proxy.log_text());
+    }
+}
+
+#[tokio::test]
 async fn an_upload_whose_session_is_lost_starts_anew() {
     let (from, to, image) = two().await;
     to.proxy.rule(Rule::on("PUT", "*/blobs/uploads/*").nth(1).then(Fault::Status(404).error("BLOB_UPLOAD_UNKNOWN", "gone")));
@@ -169,7 +181,8 @@ async fn a_blob_larger_than_its_descriptor_is_cut_off() {
 #[tokio::test]
 async fn an_upload_sent_elsewhere_carries_no_login() {
     let (from, to, _) = two().await;
-    let elsewhere = Liar::http(|_, _| answer(401, &[("WWW-Authenticate", "Basic realm=\"give\"")], ""));
+    // Storage likes to quote the signed address that it was asked for.
+    let elsewhere = Liar::http(|_, _| answer(401, &[("WWW-Authenticate", "Basic realm=\"give\"")], "not /steal?state=signed"));
     let location = format!("http://{}/steal?state=signed", elsewhere.host());
     to.proxy.rule(Rule::on("POST", "*/blobs/uploads/").then(Fault::Status(202).header("Location", &location)));
     let ran = Step::new()
