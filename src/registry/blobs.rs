@@ -23,8 +23,9 @@ use url::Url;
 /// Uploads of one blob from its start: altered bytes are bad luck once; distribution forgets an upload that broke.
 const ALTERED_UPLOADS: u32 = 2;
 const LOST_UPLOADS: u32 = retry::TRIES;
-/// How long a registry may take to hash and store what it was sent: some move all of it once more.
-const COMMIT: Duration = Duration::from_secs(600);
+/// Bytes per second that a registry moves at least, once it has a blob: some copy all of it to its place.
+const SLOWEST_STORE: u64 = 8 << 20;
+const LONGEST_COMMIT: Duration = Duration::from_secs(600);
 const EMPTY: (&str, Bytes) = ("application/octet-stream", Bytes::new());
 
 /// How a blob came into a repository.
@@ -197,6 +198,12 @@ fn name_of(location: &Url) -> String {
     format!("blobs/uploads/{id}")
 }
 
+/// How long a registry may take to hash and store a blob of so many bytes. The answer to a small one that is lost must not
+/// cost what a large one needs.
+fn commit_time(size: u64) -> Duration {
+    (WHOLE_REQUEST + Duration::from_secs(size / SLOWEST_STORE)).min(LONGEST_COMMIT)
+}
+
 /// One upload of a blob.
 struct Copying<'a> {
     registry: &'a Registry,
@@ -312,7 +319,7 @@ impl Copying<'_> {
         let sender = |root: Url, exchange: Exchange| {
             async move {
                 let sent = self.registry.transport.upload(&root, exchange, 0, Body::default());
-                timeout(COMMIT, sent).await.unwrap_or(Err(Broken::Timeout))
+                timeout(commit_time(self.blob.size), sent).await.unwrap_or(Err(Broken::Timeout))
             }
             .boxed_local()
         };
@@ -329,4 +336,16 @@ impl Copying<'_> {
 fn give_up(failed: &mut Option<CopyError>, error: CopyError) -> Result<Answer, Broken> {
     *failed = Some(error);
     Err(Broken::Malformed("given up".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_blob_is_given_more_time_than_a_small_one() {
+        for (size, seconds) in [(0, 60), (300_000, 60), (1 << 30, 188), (100 << 30, 600), (u64::MAX, 600)] {
+            assert_eq!(commit_time(size).as_secs(), seconds, "{size}");
+        }
+    }
 }

@@ -26,7 +26,7 @@ async fn a_registry_that_never_shows_what_was_pushed_is_told_and_the_next_run_he
     // Nothing at `1`, another image at `2`: as things stood, they are shown for ever.
     let scene = Pair::open().await;
     Image::oci("linux/s390x").push(&scene.client, REPO, "2").await;
-    scene.proxy.follow(Some(Arc::new(|request, nth| match (request.method.as_str(), request.path().rsplit('/').next()) {
+    scene.proxy.follow(Some(Arc::new(|request, _, nth| match (request.method.as_str(), request.path().rsplit('/').next()) {
         ("GET", Some("1")) => vec![Fault::Stale],
         ("HEAD", Some("2")) if nth > 1 => vec![Fault::Stale],
         _ => Vec::new(),

@@ -24,7 +24,7 @@ async fn sixty_four_children_get_through_a_limit_of_requests() {
     let images: Vec<Image> = (0..CHILDREN).map(|at| Image::oci(&format!("linux/amd64/v{}", at + 2))).collect();
     join_all(images.iter().zip(&sources).map(|(image, tag)| scene.push(image, tag))).await;
     let second = Mutex::new((Instant::now(), 0));
-    scene.proxy.follow(Some(Arc::new(move |_, _| {
+    scene.proxy.follow(Some(Arc::new(move |_, _, _| {
         let (began, count) = &mut *second.lock().unwrap();
         if began.elapsed() >= Duration::from_secs(1) / TIMES {
             (*began, *count) = (Instant::now(), 0);

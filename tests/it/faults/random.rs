@@ -296,10 +296,10 @@ fn schedule(seed: u64, proxy: usize) -> Schedule {
         2 => Some(("HEAD", "1")),
         _ => None,
     };
-    Arc::new(move |request: &Request, nth: usize| {
+    Arc::new(move |request: &Request, subject: &str, nth: usize| {
         let always = never.is_some_and(|(method, end)| request.method == method && request.path().ends_with(end));
         let mut hasher = DefaultHasher::new();
-        (seed, proxy, &request.method, request.path(), nth).hash(&mut hasher);
+        (seed, proxy, subject, nth).hash(&mut hasher);
         let mut rng = Rng::with_seed(hasher.finish());
         if always || (nth <= often && rng.f64() < chance) { vec![fault(request, &mut rng, always)] } else { Vec::new() }
     })

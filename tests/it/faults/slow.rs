@@ -54,6 +54,19 @@ async fn a_registry_that_never_answers_in_time_is_named() {
     assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
 }
 
+/// The time for it grows with the blob; these are small.
+#[tokio::test]
+async fn a_stored_blob_whose_answer_is_lost_costs_a_minute() {
+    let (scene, other) = (Pair::open().await, Pair::open().await);
+    other.proxy.rule(Rule::on("PUT", "*/blobs/uploads/*").first(4).then(Fault::HangAfterForward));
+    let mut inputs = inputs(&scene);
+    inputs[0] = ("tags", format!("{}/other/name:1", other.proxy.host()));
+    let (ended, elapsed) = hasty(TIMES, inputs).await;
+    assert_eq!(ended.exit, Exit::Done, "{}", other.proxy.log_text());
+    assert_eq!(other.proxy.count("PUT", "*/blobs/uploads/*"), 4, "none was sent twice");
+    took("all blobs at once", elapsed, 59..=80);
+}
+
 #[tokio::test]
 async fn a_slow_answer_does_not_outlast_the_wait() {
     let scene = Pair::open().await;

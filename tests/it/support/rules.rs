@@ -192,14 +192,48 @@ impl Rule {
     }
 }
 
-/// What goes wrong with the n-th request (from 1) of a method and path.
-pub type Schedule = Arc<dyn Fn(&Request, usize) -> Vec<Fault> + Send + Sync>;
+/// What goes wrong with the n-th request (from 1) of a subject: its method and path, see [`Subjects::of`].
+pub type Schedule = Arc<dyn Fn(&Request, &str, usize) -> Vec<Fault> + Send + Sync>;
+
+/// What requests were about, and how many there were of each.
+#[derive(Default)]
+struct Subjects {
+    seen: HashMap<String, usize>,
+    uploads: Vec<String>,
+}
+
+impl Subjects {
+    /// A name that is the same whenever the run is played: the registry names uploads at random, we by the order in which
+    /// they came.
+    fn of(&mut self, request: &Request) -> String {
+        let path = match request.path().split_once("/blobs/uploads/") {
+            Some((_, "")) => request.target.clone(),
+            Some((repository, id)) => {
+                let nth = self.uploads.iter().position(|known| known == id).unwrap_or_else(|| {
+                    self.uploads.push(id.to_owned());
+                    self.uploads.len() - 1
+                });
+                format!("{repository}/blobs/uploads/{nth}")
+            }
+            None => request.path().to_owned(),
+        };
+        format!("{} {path}", request.method)
+    }
+
+    /// The same, and which of its kind this is.
+    fn count(&mut self, request: &Request) -> (String, usize) {
+        let subject = self.of(request);
+        let nth = self.seen.entry(subject.clone()).or_default();
+        *nth += 1;
+        (subject, *nth)
+    }
+}
 
 /// All rules of a proxy.
 #[derive(Default)]
 pub struct Rules {
     rules: Mutex<Vec<Rule>>,
-    schedule: Mutex<Option<(Schedule, HashMap<String, usize>)>>,
+    schedule: Mutex<Option<(Schedule, Subjects)>>,
 }
 
 impl fmt::Debug for Rules {
@@ -220,17 +254,16 @@ impl Rules {
         let mut rules = self.rules.lock().expect("no panic while locked");
         let mut faults: Vec<Fault> =
             rules.iter_mut().filter_map(|rule| rule.applies(request).then(|| rule.faults.clone())).flatten().collect();
-        if let Some((schedule, seen)) = &mut *self.schedule.lock().expect("no panic while locked") {
-            let nth = seen.entry(format!("{} {}", request.method, request.path())).or_default();
-            *nth += 1;
-            faults.extend(schedule(request, *nth));
+        if let Some((schedule, subjects)) = &mut *self.schedule.lock().expect("no panic while locked") {
+            let (subject, nth) = subjects.count(request);
+            faults.extend(schedule(request, &subject, nth));
         }
         faults
     }
 
     /// Whatever this says goes wrong, beside the rules; `None` ends it.
     pub fn follow(&self, schedule: Option<Schedule>) {
-        *self.schedule.lock().expect("no panic while locked") = schedule.map(|schedule| (schedule, HashMap::new()));
+        *self.schedule.lock().expect("no panic while locked") = schedule.map(|schedule| (schedule, Subjects::default()));
     }
 
     /// Whether any rule needs to know how things stood before a `PUT`.
