@@ -27,7 +27,8 @@ pub(super) fn next(base: &Url, header: &str) -> Option<String> {
 /// How long to stay away when the API says that it is asked too much; `None`: it says something else.
 pub(super) fn asked_too_much(answer: &Answer, now: SystemTime) -> Option<Duration> {
     let after = parse_retry_after(answer.header("retry-after"), now);
-    let used_up = remaining(answer) == Some(0);
+    // Of its secondary limits GitHub may tell in words only.
+    let used_up = remaining(answer) == Some(0) || in_words(&answer.body).contains("rate limit");
     match answer.status {
         429 => {}
         403 if after.is_some() || used_up => {}
@@ -35,6 +36,10 @@ pub(super) fn asked_too_much(answer: &Answer, now: SystemTime) -> Option<Duratio
     }
     let pause = after.or_else(|| until_reset(answer, now)).unwrap_or(USUAL);
     Some(pause.clamp(Duration::from_secs(1), LONGEST))
+}
+
+fn in_words(body: &[u8]) -> String {
+    String::from_utf8_lossy(body).to_lowercase()
 }
 
 /// The pause after which what is left of the allowance lasts until there is a new one.
@@ -106,6 +111,10 @@ mod tests {
         ] {
             assert_eq!(seconds(asked_too_much(&answer(status, headers), now)), expected, "{status} {headers:?}");
         }
+        let words = |text: &'static str| Answer { body: text.into(), ..answer(403, &[]) };
+        let secondary = words(r#"{"message":"You have exceeded a secondary rate limit. Please wait a few minutes."}"#);
+        assert_eq!(seconds(asked_too_much(&secondary, now)), Some(60));
+        assert_eq!(asked_too_much(&words(r#"{"message":"Resource not accessible by integration"}"#), now), None);
         for (left, reset, expected) in [("60", "784115377", Some(60)), ("0", "784111787", Some(10)), ("x", "784111787", None)] {
             let headers = [("x-ratelimit-remaining", left), ("x-ratelimit-reset", reset)];
             assert_eq!(seconds(gentle(&answer(200, &headers), now)), expected, "{left} {reset}");

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, stream};
 use reqwest::header::{CONTENT_RANGE, LOCATION};
 use reqwest::{Body, Method};
+use std::cell::Cell;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
@@ -81,15 +82,22 @@ impl Registry {
             return Ok(Brought::There);
         }
         let mut uploads = 0;
+        let (most_poured, poured_now) = (Cell::new(0_u64), Cell::new(0_u64));
+        let first_time = |bytes| {
+            poured_now.set(poured_now.get() + bytes);
+            poured(poured_now.get().saturating_sub(most_poured.get()));
+            most_poured.set(most_poured.get().max(poured_now.get()));
+        };
         loop {
             uploads += 1;
+            poured_now.set(0);
             let location = match opened.take() {
                 Some(location) => location,
                 None => self.open_upload(to, true).await.map_err(CopyError::Target)?,
             };
             let state =
                 Mutex::new(State { location, source: Source::new(self, from, blob), tried: false, is_lost: false, failed: None });
-            let copy = Copying { registry: self, to, blob, poured, state };
+            let copy = Copying { registry: self, to, blob, poured: &first_time, state };
             let error = match copy.carry_out().await {
                 Ok(()) => return Ok(Brought::Uploaded),
                 Err(error) => error,

@@ -143,9 +143,11 @@ async fn an_upload_of_which_the_registry_does_not_say_how_far_it_came_starts_ane
 async fn an_upload_whose_session_is_lost_starts_anew() {
     let (from, to, image) = two().await;
     to.proxy.rule(Rule::on("PUT", "*/blobs/uploads/*").nth(1).then(Fault::Status(404).error("BLOB_UPLOAD_UNKNOWN", "gone")));
-    step(&to.name("acme/app:1"), &from.name("acme/app:a")).run().await.ok();
+    let ran = step(&to.name("acme/app:1"), &from.name("acme/app:a")).run().await.ok();
     assert!(to.holds("acme/app", &image).await);
     assert_eq!(to.proxy.count("POST", "*/blobs/uploads/"), 3, "{}", to.proxy.log_text());
+    let bytes = image.config().len() + image.layer_blob().len();
+    assert_eq!(report(&ran)["copied"][0]["bytesUploaded"], bytes, "each byte counts once");
 }
 
 #[tokio::test]
