@@ -222,7 +222,13 @@ async fn run(
             let origins = plan.targets.iter().take(1).fold(origins.clone(), |origins, first| origins.and_base(first, base));
             transfer::children(to, composed, held, &origins, alone).await
         };
-        edit::until_settled(to, Moved::Merge, tell_composed, transfer, change).await?
+        let tell = |base: &Base, composed: &Composed| {
+            if let (None, Some(first)) = (&base.manifest, plan.targets.first()) {
+                info!("{}", story::append_to_nothing(first));
+            }
+            tell_composed(composed);
+        };
+        edit::until_settled(to, Moved::Merge, tell, transfer, change).await?
     } else {
         let composed = compose::index(plan, checked)?;
         tell_composed(&composed);

@@ -72,7 +72,7 @@ pub struct Edited {
 pub async fn until_settled(
     to: &Publishing<'_>,
     moved: Moved,
-    tell: impl Fn(&Composed),
+    tell: impl Fn(&Base, &Composed),
     transfer: impl AsyncFn(&Base, &Composed, &[Held]) -> Result<bool, Error>,
     change: impl Fn(&Base) -> Result<Composed, Error>,
 ) -> Result<Edited, Error> {
@@ -84,7 +84,7 @@ pub async fn until_settled(
         let base = read(registry, first, surroundings).await?;
         let composed = change(&base)?;
         if told.as_ref() != Some(&composed.digest) {
-            tell(&composed);
+            tell(&base, &composed);
             told = Some(composed.digest.clone());
         }
         let mut held = publish::look_at_targets(registry, plan, surroundings).await?;
@@ -244,23 +244,37 @@ pub struct Annotation {
     pub annotations: Vec<(String, String)>,
 }
 
+impl Annotation {
+    /// What an entry's platform shall be.
+    pub fn platform_of(&self, entry: &Descriptor) -> Platform {
+        let mut platform = entry.platform.clone().unwrap_or_default();
+        if self.architecture.as_ref().is_some_and(|architecture| *architecture != platform.architecture) {
+            // A variant is one of its architecture.
+            platform.variant.clear();
+        }
+        for (part, value) in [
+            (&mut platform.os, &self.os),
+            (&mut platform.architecture, &self.architecture),
+            (&mut platform.variant, &self.variant),
+            (&mut platform.os_version, &self.os_version),
+        ] {
+            if let Some(value) = value {
+                part.clone_from(value);
+            }
+        }
+        if let Some(features) = &self.os_features {
+            platform.os_features.clone_from(features);
+        }
+        platform
+    }
+}
+
 /// Changes one entry; the platform must stay the only one of its kind.
 pub fn annotate(list: &str, entries: &[Descriptor], named: &Named, change: &Annotation) -> Result<Vec<Descriptor>, Error> {
     let at = find(list, entries, named)?;
     let mut changed = entries.to_vec();
     let Some(entry) = changed.get_mut(at) else { return Err(Error::defect("an entry out of bounds")) };
-    let mut platform = entry.platform.clone().unwrap_or_default();
-    for (part, value) in [
-        (&mut platform.os, &change.os),
-        (&mut platform.architecture, &change.architecture),
-        (&mut platform.variant, &change.variant),
-        (&mut platform.os_version, &change.os_version),
-    ] {
-        part.clone_from(value.as_ref().unwrap_or(&part.clone()));
-    }
-    if let Some(features) = &change.os_features {
-        platform.os_features.clone_from(features);
-    }
+    let platform = change.platform_of(entry);
     if entry.platform.is_some() || platform != Platform::default() {
         if platform.os.is_empty() || platform.architecture.is_empty() {
             return Err(Error::refused(format!("{} of {list} would have half a platform", entry.digest))

@@ -2,13 +2,16 @@
 
 use super::edit::named;
 use super::session::{LIST, Session};
+use crate::advice::Surroundings;
 use crate::edit::{self, Annotation, Base, Moved, Named};
 use crate::error::{Error, Exit};
 use crate::inputs::{Environment, lists};
-use crate::oci::{Platform, media_type};
+use crate::inspect::{self, Inside, Inspected};
+use crate::oci::{Platform, Reference, media_type};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::cell::RefCell;
 use std::path::Path;
+use tracing::warn;
 
 /// The command and its flags.
 pub(super) fn command() -> Command {
@@ -41,10 +44,12 @@ pub(super) async fn run(flags: &ArgMatches, environment: &Environment, folder: &
         Ok(change) => change,
         Err(why) => return session.fail(&Error::new(Exit::Inputs, why)),
     };
-    let entry = match named(&session, list, &text("ENTRY").unwrap_or_default()).await {
-        Ok(named) => RefCell::new(named),
+    let named = match named(&session, list, &text("ENTRY").unwrap_or_default()).await {
+        Ok(named) => named,
         Err(error) => return session.fail(&error),
     };
+    warn_of_contradictions(&session, list, &named, &change).await;
+    let entry = RefCell::new(named);
     let name = list.to_string();
     let apply = |base: &Base| {
         let is_docker = base.manifest.as_ref().is_some_and(|manifest| manifest.media_type == media_type::DOCKER_LIST);
@@ -59,6 +64,29 @@ pub(super) async fn run(flags: &ArgMatches, environment: &Environment, folder: &
         edit::annotate(&name, &base.entries, &entry.borrow(), &change)
     };
     session.edit(list, Moved::Refuse, apply).await
+}
+
+/// Clients choose by the list, whatever the image is for. Who corrects a wrong config wants that; a slip is worth a warning.
+async fn warn_of_contradictions(session: &Session, list: &Reference, named: &Named, change: &Annotation) {
+    if change.os.is_none() && change.architecture.is_none() {
+        return;
+    }
+    // What cannot be read here, the change itself will tell of.
+    let Ok(base) = edit::read(&session.registry, list, &Surroundings::default()).await else { return };
+    let Some(entry) = edit::find(&list.to_string(), &base.entries, named).ok().and_then(|at| base.entries.get(at)) else {
+        return;
+    };
+    let listed = change.platform_of(entry);
+    if !listed.is_usual() {
+        warn!("{listed} is no platform that Go knows: no client will choose it by itself");
+    }
+    let child = Reference::at(&list.repository, &entry.digest);
+    if let Ok(Inspected { inside: Inside::Image(image), .. }) = inspect::read(&session.registry, &child, None).await
+        && let Some(built) = image.platform
+        && !built.runs_as(&listed)
+    {
+        warn!("the image's own config says {built}; a client that asks for {listed} gets it all the same");
+    }
 }
 
 fn asked(flags: &ArgMatches) -> Result<Annotation, String> {

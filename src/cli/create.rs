@@ -1,4 +1,5 @@
-//! `create LIST SOURCE…`: every input is a flag.
+//! `create LIST SOURCE…`: every input is a flag. With `--tags` the list has its names, and every reference is a source:
+//! whoever comes from `docker buildx imagetools create -t` must not have the first of them overwritten.
 
 use super::{GLOBAL, output};
 use crate::app::{self, Ended, Invocation};
@@ -15,10 +16,14 @@ pub(super) fn command() -> Command {
     let flags = INPUTS.iter().filter(|input| !GLOBAL.contains(&input.name)).map(flag);
     Command::new("create")
         .about("Compose a list from images, push it, read it back, and print LIST@DIGEST")
-        .arg(Arg::new("LIST").required_unless_present("spec").help("reference to publish, with a tag"))
+        .arg(
+            Arg::new("LIST")
+                .required_unless_present_any(["spec", "tags"])
+                .help("reference to publish, with a tag; with --tags a source like the others"),
+        )
         .arg(Arg::new("SOURCE").num_args(0..).help("images to put in: REF, REF@DIGEST, PLATFORM=REF"))
         .args(flags)
-        .after_help("Every input is a flag; --wait is 0 unless it is given.\n\nExample:\n  manifest-action create ghcr.io/acme/app:1.2 ghcr.io/acme/app:1.2-amd64 \\\n      ghcr.io/acme/app:1.2-arm64")
+        .after_help("Every input is a flag; --wait is 0 unless it is given.\n\nExamples:\n  manifest-action create ghcr.io/acme/app:1.2 ghcr.io/acme/app:1.2-amd64 \\\n      ghcr.io/acme/app:1.2-arm64\n  manifest-action create -t ghcr.io/acme/app:1.2 -t ghcr.io/acme/app:latest \\\n      ghcr.io/acme/app:1.2-amd64 ghcr.io/acme/app:1.2-arm64")
 }
 
 /// Composes the list and prints its name.
@@ -33,13 +38,20 @@ pub(super) async fn run(flags: &ArgMatches, environment: &Environment, folder: &
 
 /// The flag of an input: switches need no value, lists may be given more than once.
 fn flag(input: &'static Input) -> Arg {
-    let default = if input.name == "wait" { "0" } else { input.default };
+    let default = match input.name {
+        "wait" => "0",
+        // Only a step has them from the CI system.
+        "tags" | "dotenv-file" => "",
+        _ => input.default,
+    };
     let help = if default.is_empty() { input.help.to_owned() } else { format!("{} [{default}]", input.help) };
     let arg = Arg::new(input.name).long(input.name).help(help);
     match input.kind {
         // `docker manifest create` calls it so.
         Kind::Switch if input.name == "append" => switch_flag(arg).visible_alias("amend"),
         Kind::Switch => switch_flag(arg),
+        // `docker buildx imagetools create` calls it so.
+        Kind::List if input.name == "tags" => arg.short('t').visible_alias("tag").value_name("LINE").action(ArgAction::Append),
         Kind::List | Kind::Lines | Kind::SecretLines => arg.value_name("LINE").action(ArgAction::Append),
         Kind::Text | Kind::Secret => arg.value_name("VALUE"),
     }
@@ -54,16 +66,17 @@ fn pairs(flags: &ArgMatches) -> (Vec<(String, String)>, Problems) {
     let mut problems = Problems::default();
     let text =
         |name: &str| flags.get_many::<String>(name).map(|values| values.map(String::as_str).collect::<Vec<_>>().join("\n"));
-    let lines = |first: Option<String>, rest: Option<String>| [first, rest].into_iter().flatten().collect::<Vec<_>>().join("\n");
+    let lines = |parts: &[Option<String>]| parts.iter().flatten().map(String::as_str).collect::<Vec<_>>().join("\n");
+    let (list, source) = if flags.contains_id("tags") { (None, text("LIST")) } else { (text("LIST"), None) };
     let given = super::global_pairs(flags, &mut problems);
     let global = |name: &str| given.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone());
     let mut pairs: Vec<(String, String)> = Vec::new();
     for input in INPUTS {
         let value = match input.name {
-            "tags" => Some(lines(text("LIST"), text("tags"))),
-            "sources" => Some(lines(text("SOURCE"), text("sources"))),
+            "tags" => list.clone().or_else(|| text("tags")),
+            "sources" => Some(lines(&[source.clone(), text("SOURCE"), text("sources")])),
             "docker-config" => global("docker-config").or_else(|| text("docker-config")),
-            "insecure-registries" => Some(lines(global("insecure-registries"), text("insecure-registries"))),
+            "insecure-registries" => Some(lines(&[global("insecure-registries"), text("insecure-registries")])),
             "wait" => Some(text("wait").unwrap_or_else(|| "0".to_owned())),
             "log-level" => global("log-level").or_else(|| text("log-level")),
             name if GLOBAL.contains(&name) => global(name),

@@ -10,7 +10,9 @@ use crate::oci::{Descriptor, Digest, Platform, Reference};
 use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::publish::Publishing;
+use crate::report::{diff, story};
 use serde_json::json;
+use tracing::info;
 
 /// An entry as the user names it: a digest, a platform, or a reference to the image.
 pub(super) async fn named(session: &Session, list: &Reference, text: &str) -> Result<Named, Error> {
@@ -24,6 +26,9 @@ pub(super) async fn named(session: &Session, list: &Reference, text: &str) -> Re
         return Ok(Named::Platform(platform));
     }
     let wrong = |why: String| Error::new(Exit::Inputs, format!("{text} names no entry of {list}: {why}"));
+    if let Some(why) = half_a_name(text) {
+        return Err(wrong(why));
+    }
     let reference = text
         .parse::<Reference>()
         .map_err(|why| wrong(format!("it is no digest, no platform and no reference ({why})")))?
@@ -35,6 +40,19 @@ pub(super) async fn named(session: &Session, list: &Reference, text: &str) -> Re
     let head = session.registry.look(&reference, None).await;
     head.map(|head| Named::Digest(head.digest.to_string()))
         .map_err(|error| Error::of_registry(&error, &format!("read {reference}"), Access::Pull, &surroundings))
+}
+
+/// Why a text that could be an image of Docker Hub is more likely a slip.
+fn half_a_name(text: &str) -> Option<String> {
+    let is_hex = |text: &str| !text.is_empty() && text.chars().all(|digit| digit.is_ascii_hexdigit());
+    match text.strip_prefix("sha256:") {
+        Some(_) => Some("a digest is sha256: and all of its 64 hex digits".to_owned()),
+        None if text.len() >= 7 && is_hex(text) => Some(format!("if it is a digest, write all of sha256:{text}…")),
+        None if !text.contains(['/', ':', '@']) => {
+            Some(format!("if it is a platform, write linux/{text}; if an image of Docker Hub, library/{text}:TAG"))
+        }
+        None => None,
+    }
 }
 
 impl Session {
@@ -60,9 +78,14 @@ impl Session {
             };
         let to = Publishing { registry: &self.registry, plan: &plan, surroundings: &surroundings, progress: &progress };
         // Whatever becomes of its entries, they are where the list is.
-        let work = edit::until_settled(&to, moved, |_| (), async |_, _, _| Ok(false), compose);
+        let work = edit::until_settled(&to, moved, tell_changes, async |_, _, _| Ok(false), compose);
         match self.finish(&progress, work).await {
-            Ok(Edited { composed, changed, .. }) => self.print(list, &composed, changed),
+            Ok(Edited { composed, changed, .. }) => {
+                if !changed {
+                    info!("{}", story::unchanged(list));
+                }
+                self.print(list, &composed, changed)
+            }
             Err(exit) => exit,
         }
     }
@@ -74,5 +97,32 @@ impl Session {
             return output::json(&document, Exit::Done);
         }
         output::bytes(format!("{image}\n").as_bytes(), Exit::Done)
+    }
+}
+
+fn tell_changes(base: &Base, composed: &Composed) {
+    for change in diff::entries(&base.entries, &composed.entries) {
+        info!("edit     {}", change.line());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_are_no_images_of_docker_hub() {
+        for (text, expected) in [
+            ("arm64", Some("linux/arm64")),
+            ("36a38182b8f8", Some("sha256:36a38182b8f8…")),
+            ("sha256:36a3", Some("64 hex digits")),
+            ("app:1", None),
+            ("acme/app", None),
+            ("r.example/app@sha256:36a3", None),
+        ] {
+            let why = half_a_name(text);
+            assert_eq!(why.is_some(), expected.is_some(), "{text}");
+            assert!(why.unwrap_or_default().contains(expected.unwrap_or_default()), "{text}");
+        }
     }
 }

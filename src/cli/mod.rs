@@ -9,7 +9,7 @@ use crate::report::json;
 use crate::report::outputs::OUTPUTS;
 use crate::report::style::wrapped;
 use clap::builder::ValueParser;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::ffi::OsString;
@@ -33,6 +33,16 @@ const GLOBAL: [&str; 3] = ["username", "password", "ca-file"];
 
 /// All flags of every command.
 const FLAGS: [&str; 9] = ["cfg", "username", "password", "password-stdin", "debug", "insecure", "ca-file", "json", "quiet"];
+
+/// Commands of other tools, or inputs taken for commands, and what does it here.
+const ELSEWHERE: [(&str, &str); 6] = [
+    ("append", "create LIST SOURCE… --append"),
+    ("spec", "create --spec FILE"),
+    ("push", "create LIST SOURCE…, which pushes what it composes"),
+    ("add", "create LIST SOURCE… --append"),
+    ("rm", "remove LIST PLATFORM|DIGEST…"),
+    ("copy", "create LIST SOURCE"),
+];
 
 const EXAMPLES: &str = "Examples:
   manifest-action create ghcr.io/acme/app:1.3 ghcr.io/acme/app:1.2-amd64 \\
@@ -93,7 +103,7 @@ pub async fn run(arguments: impl Iterator<Item = OsString>, environment: &Enviro
     let as_json = arguments.iter().any(|argument| argument == "--json");
     let matches = match command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
-        Err(error) => return told(&error, as_json),
+        Err(error) => return told(&with_hint(error), as_json),
     };
     match matches.subcommand() {
         Some(("inspect", flags)) => inspect::run(flags, environment, folder).await,
@@ -108,6 +118,17 @@ pub async fn run(arguments: impl Iterator<Item = OsString>, environment: &Enviro
             refuse("these flags need a command; as a CI step, inputs come from environment variables", as_json)
         }
         _ => app::compose_lists(Invocation::step(environment), environment, folder).await.exit,
+    }
+}
+
+/// An unknown command whose meaning is known.
+fn with_hint(error: clap::Error) -> clap::Error {
+    let Some(ContextValue::String(given)) = error.get(ContextKind::InvalidSubcommand) else { return error };
+    match ELSEWHERE.iter().find(|(name, _)| name == given) {
+        Some((name, here)) => {
+            command().error(ErrorKind::InvalidSubcommand, format!("{name} is no command: use `manifest-action {here}`"))
+        }
+        None => error,
     }
 }
 

@@ -100,6 +100,12 @@ impl Platform {
         known(&self.os) && known(&self.architecture)
     }
 
+    /// Whether both have the same operating system and architecture.
+    pub fn runs_as(&self, other: &Self) -> bool {
+        let (one, other) = (self.normalized(), other.normalized());
+        (one.os, one.architecture) == (other.os, other.architecture)
+    }
+
     /// Whether GOOS and GOARCH are names that Go knows; others pass with a warning.
     pub fn is_usual(&self) -> bool {
         let own = self.normalized();

@@ -2,7 +2,7 @@
 
 use super::style::{Look, Style, count, pairs, size, wrapped};
 use crate::check::name;
-use crate::inspect::{Behind, Entry, Image, Inside, Inspected};
+use crate::inspect::{Behind, Entry, Image, Inside, Inspected, Picked};
 use crate::oci::{Descriptor, media_type};
 use crate::report::escape::visible;
 use std::collections::HashSet;
@@ -17,7 +17,10 @@ pub fn text(inspected: &Inspected, style: Style) -> String {
     page.out.push('\n');
     page.manifest(inspected);
     match &inspected.inside {
-        Inside::Image(image) => page.image(image),
+        Inside::Image(image) => {
+            page.image(image);
+            page.listed(inspected.picked.as_ref(), image);
+        }
         Inside::Index(_) => {}
     }
     page.pairs("annotations", &inspected.annotations);
@@ -81,6 +84,16 @@ impl Page {
         }
         if let Some(revision) = image.revision() {
             self.field("revision", revision);
+        }
+    }
+
+    /// What the list says of an image that says something else of itself.
+    fn listed(&mut self, picked: Option<&Picked>, image: &Image) {
+        if let (Some(listed), Some(built)) = (picked.and_then(|picked| picked.entry.known_platform()), &image.platform)
+            && !built.runs_as(listed)
+        {
+            let text = format!("as {listed}: the list contradicts the image's config");
+            self.field("listed", &self.style.paint(Look::Changed, &text));
         }
     }
 

@@ -33,6 +33,7 @@ pub fn document(inspected: &Inspected) -> Value {
         let digests: Vec<&str> = picked.attestations.iter().map(|entry| entry.digest.as_str()).collect();
         fields.insert("attestations".to_owned(), json!(digests));
         fields.insert("entryAnnotations".to_owned(), json!(picked.entry.annotations));
+        fields.insert("entryPlatform".to_owned(), json!(picked.entry.known_platform().map(ToString::to_string)));
         fields.insert(
             "index".to_owned(),
             json!({"mediaType": picked.index.media_type, "digest": picked.index.digest, "size": picked.index.bytes.len()}),

@@ -198,6 +198,11 @@ pub fn moved(tag: &Reference) -> String {
     format!("push     {tag}")
 }
 
+/// There is nothing to start from.
+pub fn append_to_nothing(list: &Reference) -> String {
+    format!("append   {list} is not there yet: a new list begins")
+}
+
 /// A tag holds the index already.
 pub fn unchanged(tag: &Reference) -> String {
     format!("keep     {tag}  holds this index already")

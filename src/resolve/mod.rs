@@ -114,6 +114,7 @@ pub async fn sources(
     }
     if let Some(watch) = &watch {
         watch.warn_of_earlier_attempts();
+        watch.warn_of_names_that_are_not_listed();
     }
     for Absent { at, source, why } in &absent {
         let early = over.borrow().as_ref().map(|Over(why)| format!(", {why}")).unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use super::Over;
 use crate::error::{Error, Exit};
+use crate::jobs::pattern::Pattern;
 use crate::jobs::verdict::{self, GRACE, Known, Verdict};
 use crate::jobs::{Job, Jobs, Listing, Look};
 use crate::plan::Plan;
@@ -42,6 +43,17 @@ struct Last {
     /// The names of all jobs.
     names: Vec<String>,
     known: bool,
+}
+
+impl Last {
+    /// One line for each name that no watched job has.
+    fn unmet(&self, patterns: &[Pattern]) -> impl Iterator<Item = String> {
+        let unmet = patterns.iter().filter(|pattern| self.known && !self.watched.iter().any(|job| pattern.matches(&job.name)));
+        unmet.map(|pattern| {
+            let names: Vec<String> = self.names.iter().take(MOST_LISTED).map(|name| brief(name)).collect();
+            format!("none is called {:?}; the jobs of this run are {}", pattern.text(), names.join(", "))
+        })
+    }
 }
 
 /// What a look means.
@@ -136,6 +148,14 @@ impl<'a> Watch<'a> {
         }
     }
 
+    /// Names that no job of the run has, though all images are there: nobody was watched under them.
+    pub(super) fn warn_of_names_that_are_not_listed(&self) {
+        let last = self.lock();
+        for line in last.unmet(&self.plan.watch_jobs) {
+            warn!("watch-jobs: {line}");
+        }
+    }
+
     fn judge(&self, look: &Look) -> Judged {
         let Listing::Jobs(jobs) = &look.listing else { return Judged::GoOn };
         let system = self.jobs.system();
@@ -203,11 +223,7 @@ impl<'a> Watch<'a> {
         if last.watched.len() > MOST_LISTED {
             lines.push(format!("job: and {} more", last.watched.len() - MOST_LISTED));
         }
-        let unmet = self.plan.watch_jobs.iter().filter(|pattern| !last.watched.iter().any(|job| pattern.matches(&job.name)));
-        for pattern in unmet.filter(|_| last.known) {
-            let names: Vec<String> = last.names.iter().take(MOST_LISTED).map(|name| brief(name)).collect();
-            lines.push(format!("job: none is called {:?} yet; the jobs of this run are {}", pattern.text(), names.join(", ")));
-        }
+        lines.extend(last.unmet(&self.plan.watch_jobs).map(|line| format!("job: {line}")));
         lines
     }
 

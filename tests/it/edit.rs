@@ -79,11 +79,33 @@ async fn append_starts_a_list_from_nothing_and_from_one_image() {
     Image::docker("linux/amd64").push(&client, "acme/app", "one").await;
     Image::docker("linux/arm64").push(&client, "acme/app", "arm64").await;
     let image = |tag: &str| format!("{}/acme/app:{tag}", registry.host());
-    run(&["create", &image("new"), &image("arm64"), "--append"]).await.ok();
+    let ran = run(&["create", &image("new"), &image("arm64"), "--append"]).await.ok();
+    assert!(ran.stderr.contains(&format!("append   {} is not there yet: a new list begins", image("new"))), "{}", ran.stderr);
     assert_eq!(platforms(&client, "new").await, ["linux/arm64"]);
     run(&["create", &image("one"), &image("arm64"), "--append"]).await.ok();
     assert_eq!(platforms(&client, "one").await, ["linux/amd64", "linux/arm64"]);
     assert_eq!(client.get_manifest("acme/app", "one").await.expect("there").media_type, DOCKER_LIST);
+}
+
+#[tokio::test]
+async fn another_architecture_has_no_variant_of_the_old_one_and_what_the_image_says_is_not_kept_quiet() {
+    let registry = Registry::start().await;
+    let client = Client::new(&registry.host());
+    BuiltIndex::new(vec![Image::oci("linux/arm64/v8"), Image::oci("linux/s390x")]).push(&client, "acme/app", "1").await;
+    let list = format!("{}/acme/app:1", registry.host());
+    let ran = run(&["annotate", &list, "linux/arm64", "--arch", "amd64"]).await.ok();
+    assert_eq!(platforms(&client, "1").await, ["linux/amd64", "linux/s390x"], "no v8 is left");
+    let says = "warning: the image's own config says linux/arm64; a client that asks for linux/amd64 gets it all the same";
+    assert!(ran.stderr.contains(says) && ran.stderr.contains("edit     "), "{}", ran.stderr);
+    let ran = run(&["inspect", &list, "--platform", "linux/amd64"]).await.ok();
+    assert!(ran.stdout.contains("listed   as linux/amd64: the list contradicts the image's config"), "{}", ran.stdout);
+    let ran = run(&["inspect", &list, "--platform", "linux/amd64", "--json"]).await.ok();
+    let document: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!((&document["platform"], &document["entryPlatform"]), (&"linux/arm64".into(), &"linux/amd64".into()));
+    let ran = run(&["annotate", &list, "linux/s390x", "--os", "bogus"]).await.ok();
+    assert!(ran.stderr.contains("warning: bogus/s390x is no platform that Go knows"), "{}", ran.stderr);
+    let ran = run(&["annotate", &list, "linux/amd64", "--arch", "arm64"]).await.ok();
+    assert!(!ran.stderr.contains("warning"), "back to what it is: {}", ran.stderr);
 }
 
 #[tokio::test]

@@ -90,6 +90,18 @@ async fn when_all_is_there_the_jobs_are_looked_at_once() {
     assert_eq!(scene.digest("1").await, None);
 }
 
+/// A name with a slip in it watches nobody; whoever wrote it believes otherwise.
+#[tokio::test]
+async fn a_name_that_no_job_has_is_a_warning() {
+    let scene = Pair::open().await;
+    let api = JobsApi::github(vec![job("build (amd64)", "success"), job("build (arm64)", "failure")]);
+    let ran = step(&scene, &api, "biuld (*)").run().await.ok();
+    let warnings: Vec<String> =
+        ran.commands().into_iter().filter(|command| command.name == "warning").map(|command| command.data).collect();
+    let expected = "watch-jobs: none is called \"biuld (*)\"; the jobs of this run are build (amd64), build (arm64)";
+    assert_eq!(warnings, [expected]);
+}
+
 #[tokio::test]
 async fn an_api_that_does_not_let_us_in_is_one_warning() {
     let scene = Pair::waiting().await;

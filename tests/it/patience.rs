@@ -160,9 +160,7 @@ async fn jobs_that_are_done_without_an_image_end_the_wait_a_minute_later() {
     // A job that nobody has listed yet, and one that waits to be run again, end nothing.
     let (_, ended) = watched("1", &[], &[(0, vec![job("other", "success")])]).await;
     ended_within(&ended, Exit::NotArrived, 150, 152);
-    assert!(
-        ended.error.unwrap().details.contains(&"job: none is called \"build\" yet; the jobs of this run are other".to_owned())
-    );
+    assert!(ended.error.unwrap().details.contains(&"job: none is called \"build\"; the jobs of this run are other".to_owned()));
     let again = vec![job("build", "success"), job("build", "queued").attempt(2)];
     let (_, ended) = watched("2", &[], &[(0, vec![job("build", "success")]), (30, again)]).await;
     ended_within(&ended, Exit::NotArrived, 150, 152);

@@ -50,6 +50,37 @@ async fn wrong_arguments_are_reported_in_json_too() {
 }
 
 #[tokio::test]
+async fn what_other_tools_call_a_command_is_pointed_at_ours() {
+    for (arguments, here) in [
+        (
+            vec!["append", "r.example/a:1", "r.example/a:2"],
+            "append is no command: use `manifest-action create LIST SOURCE… --append`",
+        ),
+        (vec!["spec", "lists.yaml"], "spec is no command: use `manifest-action create --spec FILE`"),
+        (vec!["inspekt"], "a similar subcommand exists: 'inspect'"),
+    ] {
+        let ran = Step::new().args(arguments).run().await.fails(2);
+        assert!(ran.stderr.contains(here), "{}", ran.stderr);
+    }
+}
+
+/// With `-t`, as people type it after years of another tool, no source is ever taken for the list.
+#[tokio::test]
+async fn create_with_tags_takes_every_reference_for_a_source() {
+    let stocked = Stocked::start().await;
+    built().images()[1].push(&stocked.client, "acme/app", "arm64").await;
+    let before = stocked.client.get_manifest("acme/app", "image").await.expect("there").digest;
+    for names in [["-t", "{}/acme/app:new"], ["--tag", "{}/acme/app:new"], ["--tags", "{}/acme/app:new"]] {
+        let ran = stocked.run(&[&["create"], &names[..], &["{}/acme/app:image", "{}/acme/app:arm64"]].concat()).await.ok();
+        assert!(ran.stdout.starts_with("{}/acme/app:new@sha256:"), "{}", ran.stdout);
+        let list = stocked.client.get_manifest("acme/app", "new").await.expect("there").json();
+        assert_eq!(list["manifests"].as_array().map(Vec::len), Some(2), "{list}");
+        assert_eq!(stocked.client.get_manifest("acme/app", "image").await.expect("there").digest, before);
+    }
+    stocked.run(&["create", "--tags", "{}/acme/app:new", "--sources", "{}/acme/app:image"]).await.ok();
+}
+
+#[tokio::test]
 async fn flags_are_trimmed_as_variables_are() {
     let stocked = Stocked::start().await;
     let ran = stocked

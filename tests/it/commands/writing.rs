@@ -23,7 +23,7 @@ fn says(ran: &Ran, stdout: &str, stderr: &str) {
 async fn create() {
     let stocked = Stocked::start().await;
     let short = |digest: &str| digest[..19].to_owned();
-    let ran = stocked.run(&["create", "{}/acme/app:new", "{}/acme/app:image", "--tags", "{}/acme/app:latest"]).await.ok();
+    let ran = stocked.run(&["create", "-t", "{}/acme/app:new", "--tag", "{}/acme/app:latest", "{}/acme/app:image"]).await.ok();
     let (list, image) = (digest(&stocked, "new").await, digest(&stocked, "image").await);
     let story = format!(
         "manifest-action {version}
@@ -56,8 +56,13 @@ async fn annotate_and_remove() {
     let ran = stocked.run(&["annotate", "{}/acme/app:classic", "linux/amd64", "--variant", "v2"]).await.ok();
     let annotated = digest(&stocked, "classic").await;
     assert_ne!(annotated, before);
-    says(&ran, &format!("{{}}/acme/app:classic@{annotated}\n"), "push     {}/acme/app:classic\nverify   read back as pushed\n");
+    let image = classic().images()[0].digest();
+    let story = format!(
+        "edit     + linux/amd64/v2  {image}\nedit     - linux/amd64  {image}\npush     {{}}/acme/app:classic\nverify   read back as pushed\n"
+    );
+    says(&ran, &format!("{{}}/acme/app:classic@{annotated}\n"), &story);
     let ran = stocked.run(&["annotate", "{}/acme/app:classic", "linux/amd64/v2", "--variant", "v2", "--json"]).await.ok();
+    assert_eq!(ran.stderr, "keep     {}/acme/app:classic  holds this index already\n");
     assert_eq!(
         serde_json::from_str::<Value>(&ran.stdout).expect("JSON"),
         json!({

@@ -121,7 +121,15 @@ impl Client {
     pub async fn get_manifest(&self, repo: &str, reference: &str) -> Option<Fetched> {
         let accept = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST].join(", ");
         let target = format!("/v2/{repo}/manifests/{reference}");
-        let got = self.request("GET", &target, &[("Accept", &accept)], &[]).await;
+        // While somebody writes what another one reads, distribution answers 500.
+        let mut tries = 0;
+        let got = loop {
+            tries += 1;
+            let got = self.request("GET", &target, &[("Accept", &accept)], &[]).await;
+            if got.status != 500 || tries == 20 {
+                break got;
+            }
+        };
         if got.status == 404 {
             return None;
         }
