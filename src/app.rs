@@ -207,10 +207,12 @@ async fn run(
     group("Sources");
     let (resolved, held) = tokio::try_join!(
         live::shown(alone, progress, plan.wait, resolve::sources(registry, plan, jobs, surroundings, progress)),
-        publish::look_at_targets(registry, plan, surroundings)
+        first_look_at_targets(registry, plan, surroundings)
     )?;
-    let mut held =
-        if resolved.waited() { look_again(registry, plan, surroundings, &held, &resolved.arrived).await? } else { held };
+    let mut held = match held {
+        Some(held) if !resolved.waited() => held,
+        before => look_again(registry, plan, surroundings, before.as_deref(), &resolved.arrived).await?,
+    };
     let checked = check::sources(plan, &resolved.arrived, &resolved.skipped)?;
     checked.warnings.iter().for_each(|warning| warn!("{warning}"));
     group("Publish");
@@ -237,7 +239,7 @@ async fn run(
             if transfer::children(to, &composed, &held, &origins, alone).await? {
                 // What is told of sources is told once.
                 let unwatched: &[Arrived] = if resolved.waited() { &[] } else { &resolved.arrived };
-                held = look_again(registry, plan, surroundings, &held, unwatched).await?;
+                held = look_again(registry, plan, surroundings, Some(&held), unwatched).await?;
                 publish::refuse_overwriting(plan, &composed.digest, &held)?;
             }
             publish::tags(to, &composed, &held).await?;
@@ -263,17 +265,33 @@ fn tell_composed(composed: &Composed) {
     info!("{}", story::composed(composed));
 }
 
-/// After a wait, or a transfer that took its time, what targets and sources hold may be old news.
+/// What the targets hold, or nothing where the registry cannot be asked just now: a wait outlasts that, and ends with a look.
+async fn first_look_at_targets(
+    registry: &Registry,
+    plan: &Plan,
+    surroundings: &Surroundings<'_>,
+) -> Result<Option<Vec<Held>>, Error> {
+    match publish::look_at_targets(registry, plan, surroundings).await {
+        Err(error) if error.exit == Exit::Registry && !plan.wait.is_zero() => {
+            info!("targets  {}; looking again when the sources are there", error.what);
+            Ok(None)
+        }
+        held => held.map(Some),
+    }
+}
+
+/// After a wait, or a transfer that took its time, what targets and sources hold may be old news. `before`: as far as it is
+/// known.
 async fn look_again(
     registry: &Registry,
     plan: &Plan,
     surroundings: &Surroundings<'_>,
-    before: &[Held],
+    before: Option<&[Held]>,
     arrived: &[Arrived],
 ) -> Result<Vec<Held>, Error> {
     let (now, ()) =
         tokio::try_join!(publish::look_at_targets(registry, plan, surroundings), resolve::tell_what_moved(registry, arrived))?;
-    for ((target, before), now) in plan.targets.iter().zip(before).zip(&now) {
+    for ((target, before), now) in plan.targets.iter().zip(before.unwrap_or(&now)).zip(&now) {
         if before != now {
             let shown = now.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
             warn!("{target} was changed by somebody else meanwhile; it holds {shown} now");

@@ -20,8 +20,12 @@ use crate::report::story;
 use futures_util::future::try_join_all;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::time::sleep;
 use tracing::info;
+
+/// Bytes of manifests that are held while their blobs are copied, in all: a list may have hundreds of children.
+const MOST_BYTES_OF_MANIFESTS: u32 = 4 << 20;
 
 /// Where the children of a list are: each in one repository at least.
 #[derive(Debug, Clone, Default)]
@@ -91,6 +95,7 @@ pub async fn children(
     console: Option<&Console>,
 ) -> Result<bool, Error> {
     let before = to.progress.bytes_poured();
+    let room = &Semaphore::new(MOST_BYTES_OF_MANIFESTS as usize);
     let moves = repositories(to.plan, composed, held).into_iter().map(|(repository, in_use)| async move {
         let missing = composed.entries.iter().filter_map(|entry| Some((entry, origins.nearest(entry, repository)?)));
         let missing: Vec<(&Descriptor, &Repository)> = missing.collect();
@@ -101,7 +106,7 @@ pub async fn children(
         let copied = Copied::into(repository, from.into_iter().cloned().collect());
         info!("{}", story::copying(&copied, missing.len()));
         to.progress.copying(copied);
-        let transfer = Transfer { to, repository, in_use, origins };
+        let transfer = Transfer { to, repository, in_use, origins, room };
         try_join_all(missing.into_iter().map(|(child, from)| transfer.child(child, from))).await?;
         to.progress.copy(repository, |copied| {
             copied.end();
@@ -117,16 +122,21 @@ pub async fn children(
     moved.map(|()| to.progress.bytes_poured() > before)
 }
 
-/// The repositories with a tag that will move, and whether any tag in it is in use.
+/// The repositories that may lack a child, and whether any tag in it is in use. One in which a tag names this index is
+/// complete, as after a run that moved only some of its tags.
 fn repositories<'p>(plan: &'p Plan, composed: &Composed, held: &[Held]) -> Vec<(&'p Repository, bool)> {
     let mut repositories: Vec<(&Repository, bool)> = Vec::new();
     for (tag, held) in plan.targets.iter().zip(held) {
         match repositories.iter_mut().find(|(repository, _)| *repository == &tag.repository) {
-            _ if held.as_ref() == Some(&composed.digest) => {}
             Some((_, in_use)) => *in_use |= held.is_some(),
             None => repositories.push((&tag.repository, held.is_some())),
         }
     }
+    let tags = || plan.targets.iter().zip(held);
+    let is_complete = |repository: &Repository| {
+        tags().any(|(tag, held)| tag.repository == *repository && held.as_ref() == Some(&composed.digest))
+    };
+    repositories.retain(|(repository, _)| !is_complete(repository));
     repositories
 }
 
@@ -151,6 +161,8 @@ struct Transfer<'a> {
     /// Whether a tag in it holds something already, so that children may well be there.
     in_use: bool,
     origins: &'a Origins,
+    /// For the bytes of manifests.
+    room: &'a Semaphore,
 }
 
 impl Transfer<'_> {
@@ -162,6 +174,9 @@ impl Transfer<'_> {
             self.count(|copied| copied.images_there += 1);
             return Ok(());
         }
+        let size = u32::try_from(child.size).unwrap_or(u32::MAX).min(MOST_BYTES_OF_MANIFESTS);
+        // Never closed, so there will be room.
+        let _room = self.room.acquire_many(size).await.ok();
         let manifest = match self.origins.read.get(&child.digest) {
             Some(manifest) => manifest.clone(),
             None => {

@@ -150,7 +150,9 @@ pub(super) async fn read(exchange: &Exchange, mut response: Response) -> Result<
     if !is_aside && response.content_length().is_some_and(|length| length > limit as u64) {
         return Err(Broken::TooLarge(limit));
     }
-    let mut body = BytesMut::new();
+    // A buffer that grows by doubling would be twice as large as it need be.
+    let expected = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
+    let mut body = BytesMut::with_capacity(expected.min(limit));
     while let Some(chunk) = chunk(&mut response).await.map_err(|broken| cut(broken, body.len()))? {
         if body.len() + chunk.len() > limit {
             if is_aside {

@@ -53,6 +53,19 @@ async fn a_second_run_writes_nothing() {
     assert!(writes(&second).is_empty());
 }
 
+/// A run after one that moved only some tags of a repository: the list is whole there, and nothing but tags is to be written.
+#[tokio::test]
+async fn a_healing_run_writes_the_tags_that_are_missing_and_nothing_else() {
+    let place = Place::new().await;
+    Image::oci("linux/amd64").push(&place.client, "acme/build", "a").await;
+    let tags = format!("{}\n{}", place.name("acme/app:1"), place.name("acme/app:latest"));
+    place.proxy.rule(Rule::on("PUT", "*/manifests/latest").nth(1).then(Fault::Status(403)));
+    let run = || step(&tags, &place.name("acme/build:a")).run();
+    run().await.fails(8);
+    let healing = run().await.ok();
+    assert_eq!(writes(&healing), [("move-tag".to_owned(), place.name("acme/app:latest"))]);
+}
+
 #[tokio::test]
 async fn what_is_there_already_is_left_alone() {
     let place = Place::new().await;

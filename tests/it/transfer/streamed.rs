@@ -1,11 +1,13 @@
 //! From one registry into another: streamed, checked on the way, taken up where it broke.
 
 use super::{Place, report, step, tags_last};
+use crate::support::client::{OCI_INDEX, OCI_MANIFEST};
 use crate::support::images::{Image, PLATFORMS};
 use crate::support::liar::{Liar, answer};
 use crate::support::rules::{Fault, Rule};
 use crate::support::skopeo;
 use crate::support::step::Step;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 const SIZE: usize = 300_000;
@@ -200,6 +202,30 @@ async fn an_upload_sent_elsewhere_carries_no_login() {
     assert!(!elsewhere.requests().is_empty());
     assert!(elsewhere.requests().iter().all(|request| request.header("authorization").is_none()));
     assert!(!ran.everything().contains("canary-password") && !ran.everything().contains("state=signed"), "{}", ran.everything());
+}
+
+/// Manifests may be as large as 4 MiB: not all of a list's are held at once.
+#[tokio::test]
+async fn many_children_with_large_manifests_need_little_memory() {
+    let (from, to) = (Place::new().await, Place::new().await);
+    let image = Image::oci("linux/amd64");
+    image.push(&from.client, "acme/app", "a").await;
+    let mut entries = Vec::new();
+    for at in 0..12 {
+        let mut manifest: Value = serde_json::from_slice(&image.manifest()).unwrap();
+        manifest["annotations"] = json!({"large": "x".repeat(3 << 20), "at": at.to_string()});
+        let bytes = serde_json::to_vec(&manifest).unwrap();
+        let digest = from.client.put_manifest("acme/app", "", OCI_MANIFEST, &bytes).await;
+        let platform = json!({"architecture": "amd64", "os": "linux", "variant": format!("v{}", at + 2)});
+        entries.push(json!({"mediaType": OCI_MANIFEST, "size": bytes.len(), "digest": digest, "platform": platform}));
+    }
+    let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries});
+    let digest = from.client.put_manifest("acme/app", "list", OCI_INDEX, &serde_json::to_vec(&index).unwrap()).await;
+    let (source, tag) = (format!("{}/acme/app:list", from.registry.host()), format!("{}/acme/app:1", to.registry.host()));
+    let ran = step(&tag, &source).limit(Duration::from_secs(60)).run().await.ok();
+    assert_eq!(to.client.get_manifest("acme/app", "1").await.map(|list| list.digest), Some(digest));
+    println!("{} KiB", ran.max_rss_kib);
+    assert!(ran.max_rss_kib > 0 && ran.max_rss_kib < 32 * 1024, "{} KiB", ran.max_rss_kib);
 }
 
 #[tokio::test]
