@@ -249,7 +249,7 @@ impl Publication<'_> {
     /// landed, seen late by a registry that lags; and a write that was taken and stored as something else has moved the tag
     /// somewhere.
     async fn state_after(&self, tag: &Reference, error: &registry::Error) -> TagState {
-        if error.tries == 1 && error.status.is_some_and(|status| status < 500) {
+        if error.tries == 1 && error.status.is_some_and(|status| !registry::leaves_it_open(status)) {
             return TagState::Failed;
         }
         let taken = is_taken(error);

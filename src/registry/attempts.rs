@@ -89,8 +89,10 @@ impl Attempts {
     /// After a body that broke on its way, `tries` times with nothing come: waits as before any other repetition, or
     /// says why there is none.
     pub(super) async fn pause_after(&self, errand: &Errand<'_>, tries: u32, broken: Broken) -> Result<(), Error> {
-        match retry::decide(tries, Outcome::Broken(&broken), fastrand::f64(), SystemTime::now(), None) {
-            Decision::Again { after, .. } if self.pace.may_repeat(errand.host) => {
+        let chance = fastrand::f64();
+        let down = is_down(&broken).then_some(chance);
+        match retry::decide(tries, Outcome::Broken(&broken), chance, SystemTime::now(), None) {
+            Decision::Again { after, .. } if self.pace.may_repeat(errand.host, Instant::now(), down) => {
                 debug!("{} {} → {broken:?}: goes on in {:.1} s", errand.host, errand.request, after.as_secs_f64());
                 tokio::time::sleep(after).await;
                 Ok(())
@@ -128,14 +130,20 @@ impl Attempts {
                 Err(broken) => Outcome::Broken(broken),
             };
             let remaining = errand.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            let decision = retry::decide(tries, outcome, fastrand::f64(), SystemTime::now(), remaining);
+            let chance = fastrand::f64();
+            let decision = retry::decide(tries, outcome, chance, SystemTime::now(), remaining);
             let spent = match decision {
                 Decision::Again { after, whole_host, asked_for } => {
                     if whole_host {
                         self.pace.pause(errand.host, after);
                     }
                     // A host that names the pause sets the pace itself; the budget is for our own guesses.
-                    if asked_for || self.pace.may_repeat(errand.host) {
+                    let down = match &result {
+                        Ok(answer) => answer.status >= 500 && !whole_host,
+                        Err(broken) => is_down(broken),
+                    };
+                    let began = Instant::now().checked_sub(elapsed).unwrap_or_else(Instant::now);
+                    if asked_for || self.pace.may_repeat(errand.host, began, down.then_some(chance)) {
                         debug!("{} {}: again in {:.1} s", errand.host, errand.request, after.as_secs_f64());
                         if !whole_host {
                             tokio::time::sleep(after).await;
@@ -209,8 +217,17 @@ impl Attempts {
 
 /// Whether the registry may have done what was asked though the answer does not say so.
 fn is_unclear(result: &Result<Answer, Broken>) -> bool {
-    // 408 and nginx's 499 tell of a request that was cut short somewhere.
-    !matches!(result, Ok(answer) if answer.status < 500 && !matches!(answer.status, 408 | 499))
+    !matches!(result, Ok(answer) if !leaves_it_open(answer.status))
+}
+
+/// Whether a status leaves open what became of the request: 408 and nginx's 499 tell of one that was cut short somewhere.
+pub(crate) fn leaves_it_open(status: u16) -> bool {
+    status >= 500 || matches!(status, 408 | 499)
+}
+
+/// Whether others who ask the host now would hardly fare better. Silence may be about the one request.
+fn is_down(broken: &Broken) -> bool {
+    matches!(broken, Broken::Connection(_) | Broken::Cut(_))
 }
 
 async fn has_landed(errand: &Errand<'_>, landed: Option<Landed<'_>>) -> bool {

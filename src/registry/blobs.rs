@@ -7,7 +7,7 @@ use super::address;
 use super::error::{Error, Kind};
 use super::exchange::{Answer, Broken, Exchange, WHOLE_REQUEST};
 use super::stream::{Poured, Source, pour};
-use super::{Call, Failed, Registry, retry};
+use super::{Call, Failed, LOOK_FOR_A_PUSH, Registry, retry};
 use crate::oci::{Descriptor, Repository};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, stream};
@@ -17,7 +17,7 @@ use std::cell::Cell;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::debug;
 use url::Url;
 
@@ -75,7 +75,7 @@ impl Registry {
             }
         }
         let _place = self.attempts.place_for_copy().await;
-        if self.has_blob(to, blob).await.map_err(CopyError::Target)? {
+        if self.has_blob(to, blob, None).await.map_err(CopyError::Target)? {
             if let Some(location) = opened {
                 self.cancel(to, &location).await;
             }
@@ -131,15 +131,16 @@ impl Registry {
         match self.call(call).await {
             Ok((answer, _)) if answer.status == 201 => Ok(Mount::Done),
             Ok((answer, failed)) => Ok(self.location(to, &answer, &failed).map_or(Mount::Refused, Mount::Upload)),
-            // Not every registry mounts, nor for every login; what is really wrong the upload will tell.
-            Err(error) if matches!(error.status, Some(400..=499)) => Ok(Mount::Refused),
+            // Not every registry mounts, nor for every login, and some break over it; what is really wrong the upload will tell.
+            Err(error) if matches!(error.status, Some(400..=599)) => Ok(Mount::Refused),
             Err(error) => Err(error),
         }
     }
 
-    async fn has_blob(&self, repository: &Repository, blob: &Descriptor) -> Result<bool, Error> {
+    async fn has_blob(&self, repository: &Repository, blob: &Descriptor, deadline: Option<Instant>) -> Result<bool, Error> {
         let rest = format!("blobs/{}", blob.digest);
         let mut call = Call::new(Method::HEAD, repository, &rest);
+        call.deadline = deadline;
         call.has_place = true;
         match self.call(call).await {
             Ok(_) => Ok(true),
@@ -178,6 +179,8 @@ impl Registry {
         let rest = name_of(location);
         let mut call = Call::new(Method::DELETE, repository, &rest);
         call.location = Some(location);
+        // Once, and quickly: nothing depends on it.
+        call.deadline = Some(Instant::now());
         call.has_place = true;
         let wire = self.wire(&call);
         let cancelled = match self.auth.permit(wire, repository).await {
@@ -263,7 +266,8 @@ impl Copying<'_> {
                     state.location = location;
                 }
                 Err(error) => {
-                    state.is_lost = matches!(error.status, Some(400..=499)) && !error.is_denial();
+                    let makes_no_sense = matches!(error.kind, Kind::Malformed(_));
+                    state.is_lost = makes_no_sense || matches!(error.status, Some(400..=499)) && !error.is_denial();
                     return give_up(&mut state.failed, CopyError::Target(error));
                 }
             }
@@ -323,7 +327,10 @@ impl Copying<'_> {
         let mut location = location.clone();
         location.query_pairs_mut().append_pair("digest", self.blob.digest.as_str());
         let rest = name_of(&location);
-        let landed = || async { self.registry.has_blob(self.to, self.blob).await.unwrap_or(false) }.boxed_local();
+        let landed = || {
+            let deadline = Some(Instant::now() + LOOK_FOR_A_PUSH);
+            async move { self.registry.has_blob(self.to, self.blob, deadline).await.unwrap_or(false) }.boxed_local()
+        };
         let sender = |root: Url, exchange: Exchange| {
             async move {
                 let sent = self.registry.transport.upload(&root, exchange, 0, Body::default());

@@ -21,6 +21,7 @@ pub mod transport;
 
 use crate::oci::manifest::LARGEST_MANIFEST;
 use crate::oci::{Descriptor, Digest, Manifest, Reference, Repository, media_type};
+pub(crate) use attempts::leaves_it_open;
 use attempts::{Attempts, Errand, Landed};
 use auth::{Auth, Permit};
 use bytes::Bytes;

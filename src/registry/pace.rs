@@ -1,17 +1,22 @@
-//! How hard a host is asked: pauses that it asked for, shared by all tasks; less at once after it said "too many"; and a
-//! budget of repetitions.
+//! How hard a host is asked: pauses, its own and those after a failure, shared by all tasks; less at once after it said
+//! "too many"; one at a time after it failed, until it answers; and a budget of repetitions.
+//!
+//! What is under way together fails together, when a registry restarts: that is one failure, whatever it hit.
 
+use super::retry;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// Repetitions that every host is granted in a minute, beside one for every five requests: enough for a bad minute, too few
 /// for a storm. By the minute, so that an outage during a long wait does not use up what the push needs.
 const GRANTED: u32 = 10;
 const REQUESTS_PER_REPETITION: u32 = 5;
 const MINUTE: Duration = Duration::from_secs(60);
+/// How long others wait for the one that asks a host which failed.
+const PROBE: Duration = Duration::from_secs(1);
 
 /// The pace of every host that was asked.
 #[derive(Debug, Default)]
@@ -28,6 +33,9 @@ struct Host {
     /// How many may be under way, once the host has said that there are too many.
     room: Option<usize>,
     good_in_a_row: usize,
+    /// Failures in a row, each of all that was under way together.
+    failures: u32,
+    failed_at: Option<Instant>,
     freed: Arc<Notify>,
 }
 
@@ -64,13 +72,15 @@ impl Drop for Turn<'_> {
 impl Pace {
     /// Counts a request and waits until the host may be asked.
     pub(super) async fn turn<'a>(&'a self, host: &'a str) -> Turn<'a> {
+        let mut is_patient = true;
         loop {
             let freed = self.with(host, |entry| Arc::clone(&entry.freed));
             // Made before looking, so that nothing that is freed in between is missed.
             let freed = freed.notified();
             let pause = self.with(host, |entry| {
                 let pause = entry.pause();
-                let free = pause.is_none() && entry.room.is_none_or(|room| entry.under_way < room);
+                let has_room = entry.room.is_none_or(|room| entry.under_way < room);
+                let free = pause.is_none() && has_room && (entry.failures == 0 || entry.under_way == 0 || !is_patient);
                 if free {
                     entry.in_this_minute().requests += 1;
                     entry.under_way += 1;
@@ -80,7 +90,7 @@ impl Pace {
             match pause {
                 None => return Turn { pace: self, host },
                 Some(Some(until)) => sleep_until(until).await,
-                Some(None) => freed.await,
+                Some(None) => is_patient = timeout(PROBE, freed).await.is_ok(),
             }
         }
     }
@@ -111,9 +121,23 @@ impl Pace {
         });
     }
 
-    /// Whether one more repetition is within the budget; counts it if so.
-    pub(super) fn may_repeat(&self, host: &str) -> bool {
+    /// Whether a request that began then and failed may be made again. A failure that is not one with the last is counted;
+    /// `down`: it looks as if nobody else would fare better now, so all make a pause, jittered by this random number from 0
+    /// to 1.
+    pub(super) fn may_repeat(&self, host: &str, began: Instant, down: Option<f64>) -> bool {
         self.with(host, |entry| {
+            if entry.pause().is_some() || entry.failed_at.is_some_and(|failed_at| began <= failed_at) {
+                return true;
+            }
+            let now = Instant::now();
+            entry.failed_at = Some(now);
+            if let Some(chance) = down {
+                entry.failures += 1;
+                if entry.failures >= retry::TRIES {
+                    return false;
+                }
+                entry.paused_until = Some(now + retry::pause(entry.failures, chance));
+            }
             let entry = entry.in_this_minute();
             let within = entry.repetitions < GRANTED + entry.requests / REQUESTS_PER_REPETITION;
             entry.repetitions += u32::from(within);
@@ -125,6 +149,10 @@ impl Pace {
     pub(super) fn answered(&self, host: &str, willingly: bool) {
         self.with(host, |entry| {
             entry.answered = true;
+            if willingly && entry.failures > 0 {
+                entry.failures = 0;
+                entry.freed.notify_waiters();
+            }
             let Some(room) = entry.room.filter(|_| willingly) else { return };
             entry.good_in_a_row += 1;
             if entry.good_in_a_row > room {
@@ -169,14 +197,47 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn repetitions_are_bounded_by_the_minute() {
         let pace = Pace::default();
-        let granted = || (0..50).filter(|_| pace.may_repeat(HOST)).count();
-        assert_eq!((granted(), granted()), (10, 0));
+        let granted = async || {
+            let mut granted = 0;
+            for _ in 0..50 {
+                tokio::time::advance(Duration::from_millis(1)).await;
+                granted += usize::from(pace.may_repeat(HOST, Instant::now(), None));
+            }
+            granted
+        };
+        assert_eq!((granted().await, granted().await), (10, 0));
         for _ in 0..10 {
             drop(pace.turn(HOST).await);
         }
-        assert_eq!(granted(), 2, "one for every five requests");
+        assert_eq!(granted().await, 2, "one for every five requests");
         tokio::time::advance(MINUTE).await;
-        assert_eq!(granted(), 10);
+        assert_eq!(granted().await, 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_under_way_together_fails_once_and_one_asks_for_all_until_there_is_an_answer() {
+        let pace = Pace::default();
+        let began = Instant::now();
+        let turns: Vec<Turn<'_>> = futures_util::future::join_all((0..16).map(|_| pace.turn(HOST))).await;
+        tokio::time::advance(Duration::from_millis(10)).await;
+        assert!((0..16).all(|_| pace.may_repeat(HOST, began, Some(1.0))));
+        assert_eq!(pace.with(HOST, |host| (host.failures, host.repetitions)), (1, 1));
+        drop(turns);
+        assert!(pace.turn(HOST).now_or_never().is_none(), "a pause for all");
+        tokio::time::advance(Duration::from_millis(500)).await;
+        let probe = pace.turn(HOST).now_or_never().expect("one may ask");
+        assert!(pace.turn(HOST).now_or_never().is_none(), "and no other");
+        let start = Instant::now();
+        drop(pace.turn(HOST).await);
+        assert_eq!(start.elapsed(), PROBE, "not for ever");
+        let next = pace.turn(HOST);
+        pace.answered(HOST, true);
+        assert!(next.now_or_never().is_some(), "all may ask again");
+        drop(probe);
+        for failure in 1..=retry::TRIES {
+            tokio::time::advance(MINUTE).await;
+            assert_eq!(pace.may_repeat(HOST, Instant::now(), Some(0.0)), failure < retry::TRIES, "{failure} in a row");
+        }
     }
 
     #[tokio::test(start_paused = true)]

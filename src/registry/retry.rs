@@ -72,10 +72,15 @@ pub(super) fn decide(tries: u32, outcome: Outcome<'_>, chance: f64, now: SystemT
     if remaining.is_some_and(|remaining| remaining.is_zero()) {
         return Decision::GiveUp;
     }
-    let ceiling = FIRST_PAUSE.saturating_mul(1 << tries.saturating_sub(1).min(10)).min(LONGEST_PAUSE);
-    let after = ceiling.mul_f64(chance.clamp(0.0, 1.0));
+    let after = pause(tries, chance);
     // A pause that would outlast the caller ends with one last try.
     Decision::Again { after: remaining.map_or(after, |remaining| after.min(remaining)), whole_host, asked_for: false }
+}
+
+/// The pause after so many failures, with full jitter.
+pub(super) fn pause(failures: u32, chance: f64) -> Duration {
+    let ceiling = FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(10)).min(LONGEST_PAUSE);
+    ceiling.mul_f64(chance.clamp(0.0, 1.0))
 }
 
 /// `Retry-After` as seconds or as a date; anything else counts as absent.

@@ -8,13 +8,34 @@ use crate::oci::digest::Hashing;
 use crate::oci::{Descriptor, Repository};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use reqwest::header::{CONTENT_RANGE, RANGE};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
 use reqwest::{Method, Response};
 use std::cell::RefCell;
 use std::io;
+use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use url::Url;
+
+/// Slower than this over a minute of waiting is as good as silent: bytes that trickle would take for ever.
+const SLOWEST: u64 = 60 << 10;
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// How fast one end of a copy is.
+#[derive(Default)]
+struct Speed {
+    waited: Duration,
+    bytes: u64,
+}
+
+impl Speed {
+    /// Whether it is too slow, these bytes having been waited for so long.
+    fn is_too_slow(&mut self, waited: Duration, bytes: u64) -> bool {
+        self.waited += waited;
+        self.bytes += bytes;
+        self.waited >= WINDOW && std::mem::take(self).bytes < SLOWEST
+    }
+}
 
 /// A blob that is being read.
 pub(super) struct Source<'a> {
@@ -27,8 +48,10 @@ pub(super) struct Source<'a> {
     skip: u64,
     hashing: Hashing,
     hashed: u64,
-    /// How often it broke off since the last byte.
+    /// How often it broke off since it made some progress, which began at this byte.
     breaks: u32,
+    progress_from: u64,
+    speed: Speed,
 }
 
 /// How pouring ended.
@@ -46,7 +69,19 @@ pub(super) enum Poured {
 impl<'a> Source<'a> {
     pub(super) fn new(registry: &'a Registry, repository: &'a Repository, blob: &'a Descriptor) -> Self {
         let hashing = Hashing::for_digest(&blob.digest);
-        Self { registry, repository, blob, response: None, position: 0, skip: 0, hashing, hashed: 0, breaks: 0 }
+        Self {
+            registry,
+            repository,
+            blob,
+            response: None,
+            position: 0,
+            skip: 0,
+            hashing,
+            hashed: 0,
+            breaks: 0,
+            progress_from: 0,
+            speed: Speed::default(),
+        }
     }
 
     /// The byte that comes next.
@@ -78,7 +113,9 @@ impl<'a> Source<'a> {
                 Some(response) => response,
                 None => self.open().await?,
             };
+            let began = Instant::now();
             let broken = match chunk(&mut response).await {
+                Ok(Some(bytes)) if self.speed.is_too_slow(began.elapsed(), bytes.len() as u64) => Broken::Timeout,
                 Ok(Some(bytes)) => {
                     self.response = Some(response);
                     let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
@@ -92,7 +129,10 @@ impl<'a> Source<'a> {
                 Ok(None) => Broken::Cut(format!("it broke off after {} of {} bytes", self.position, self.blob.size)),
                 Err(broken) => broken,
             };
-            self.breaks += 1;
+            self.breaks = if self.position >= self.progress_from + SLOWEST { 1 } else { self.breaks + 1 };
+            if self.breaks == 1 {
+                self.progress_from = self.position;
+            }
             let request = self.request();
             self.registry.attempts.pause_after(&self.errand(&request), self.breaks, broken).await?;
         }
@@ -109,7 +149,7 @@ impl<'a> Source<'a> {
         let known = bytes.len() - usize::try_from(fresh).unwrap_or(bytes.len());
         self.hashing.update(&bytes[known..]);
         self.hashed = self.hashed.max(end);
-        (self.position, self.breaks) = (end, 0);
+        self.position = end;
         Ok((bytes, fresh))
     }
 
@@ -130,6 +170,13 @@ impl<'a> Source<'a> {
         call.has_place = true;
         let (answer, failed) = self.registry.call(call).await?;
         let malformed = |what: &str| failed.error(Kind::Malformed(what.to_owned()), &answer);
+        let whole = match answer.status {
+            206 => answer.header(CONTENT_RANGE.as_str()).rsplit('/').next().unwrap_or_default(),
+            _ => answer.header(CONTENT_LENGTH.as_str()),
+        };
+        if let Some(whole) = whole.parse::<u64>().ok().filter(|whole| *whole != self.blob.size) {
+            return Err(malformed(&format!("the blob has {whole} bytes, its descriptor says {}", self.blob.size)));
+        }
         self.skip = match answer.status {
             206 => {
                 let from = answer.header(CONTENT_RANGE.as_str()).strip_prefix("bytes ").and_then(|range| range.split('-').next());
@@ -157,6 +204,7 @@ impl<'a> Source<'a> {
 
 /// Pours a blob into a pipe, as fast as its end takes it; `poured` hears of new bytes.
 pub(super) async fn pour(source: &mut Source<'_>, pipe: mpsc::Sender<Result<Bytes, io::Error>>, poured: &dyn Fn(u64)) -> Poured {
+    let mut speed = Speed::default();
     loop {
         let (bytes, fresh) = match source.next().await {
             Ok(Some(next)) => next,
@@ -167,10 +215,27 @@ pub(super) async fn pour(source: &mut Source<'_>, pipe: mpsc::Sender<Result<Byte
                 return Poured::Failed(error);
             }
         };
+        let (began, length) = (Instant::now(), bytes.len() as u64);
         match timeout(BETWEEN_BYTES, pipe.send(Ok(bytes))).await {
+            Ok(Ok(())) if speed.is_too_slow(began.elapsed(), length) => return Poured::Stalled,
             Ok(Ok(())) => poured(fresh),
             Ok(Err(_)) => return Poured::Unwanted,
             Err(_) => return Poured::Stalled,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_trickles_is_too_slow_and_what_pauses_is_not() {
+        let mut speed = Speed::default();
+        let second = Duration::from_secs(1);
+        assert!((0..59).all(|_| !speed.is_too_slow(second, 1000)));
+        assert!(speed.is_too_slow(second, 1000));
+        assert!((0..600).all(|_| !speed.is_too_slow(second, 1025)), "slow, and bearable");
+        assert!(!speed.is_too_slow(29 * second, 1 << 20) && !speed.is_too_slow(29 * second, 1), "a pause after much");
     }
 }

@@ -3,6 +3,7 @@
 mod killed;
 mod meanwhile;
 mod mounted;
+mod restarted;
 mod several;
 mod streamed;
 
@@ -36,12 +37,7 @@ impl Place {
 
     /// Whether manifest and blobs of an image are there, byte for byte.
     async fn holds(&self, repository: &str, image: &Image) -> bool {
-        let manifest = self.client.get_manifest(repository, &image.digest()).await;
-        let mut whole = manifest.is_some_and(|manifest| manifest.bytes == image.manifest());
-        for blob in image.blobs() {
-            whole &= self.client.get_blob(repository, &blob).await.is_some();
-        }
-        whole
+        self.client.holds(repository, image).await
     }
 }
 

@@ -247,6 +247,11 @@ async fn judge(scene: &Scene, ended: &Ended) -> Result<(), String> {
         if Some(&found.digest) != right.as_ref() || children != scene.children || found.media_type != OCI_INDEX {
             return Err(format!("{} of the next run is not the right list: {json}", target.tag));
         }
+        for image in images() {
+            if !target.client.holds(&target.repository, &image).await {
+                return Err(format!("{} lacks a part of {}", target.repository, image.digest()));
+            }
+        }
     }
     let states = &ended.run.lists[0].tags;
     let told = states.iter().map(|(tag, state)| format!("{tag} {}", state.name())).collect::<Vec<_>>().join(", ");

@@ -54,6 +54,35 @@ async fn a_registry_that_never_answers_in_time_is_named() {
     assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
 }
 
+/// A byte now and then is no progress: each try has a minute, and goes on where the last one was.
+#[tokio::test]
+async fn a_blob_that_trickles_is_given_up() {
+    let (scene, other) = (Pair::open().await, Pair::open().await);
+    // The first two are the configs that are checked.
+    scene.proxy.rule(Rule::on("GET", "*/blobs/*").from(3).then(Fault::Drip(Duration::from_secs(10) / TIMES)));
+    let mut inputs = inputs(&scene);
+    inputs[0] = ("tags", format!("{}/other/name:1", other.proxy.host()));
+    let (ended, elapsed) = hasty(TIMES, inputs).await;
+    let said = failure(&ended, Exit::Registry);
+    assert!(said.contains("no answer in time"), "{said}");
+    took("six minutes, and the pauses", elapsed, 359..=430);
+    assert_eq!(other.client.tags("other/name").await, Vec::<String>::new());
+}
+
+/// Whatever is asked about it, too: each try of six is given its minute, and half of one to look.
+#[tokio::test]
+async fn a_registry_that_falls_silent_over_a_blob_is_given_up() {
+    let (scene, other) = (Pair::open().await, Pair::open().await);
+    other.proxy.rule(Rule::on("PUT", "*/blobs/uploads/*").then(Fault::Hang));
+    other.proxy.rule(Rule::on("HEAD", "*/blobs/*").from(5).then(Fault::Hang));
+    other.proxy.rule(Rule::on("DELETE", "*").optional().then(Fault::Hang));
+    let mut inputs = inputs(&scene);
+    inputs[0] = ("tags", format!("{}/other/name:1", other.proxy.host()));
+    let (ended, elapsed) = hasty(TIMES, inputs).await;
+    failure(&ended, Exit::Registry);
+    took("six times a minute and a half", elapsed, 500..=620);
+}
+
 /// The time for it grows with the blob; these are small.
 #[tokio::test]
 async fn a_stored_blob_whose_answer_is_lost_costs_a_minute() {

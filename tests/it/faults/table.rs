@@ -38,6 +38,9 @@ const TABLE: [Row; 21] = [
         "idle or total limit hits; retried; deadline kept within 1 s",
         &[
             "faults::slow::an_answer_that_does_not_come_in_time_is_asked_for_again",
+            "faults::slow::a_blob_that_trickles_is_given_up",
+            "faults::slow::a_registry_that_falls_silent_over_a_blob_is_given_up",
+            "faults::slow::a_stored_blob_whose_answer_is_lost_costs_a_minute",
             "faults::slow::a_registry_that_never_answers_in_time_is_named",
             "faults::slow::a_handshake_that_stalls_is_given_up_after_ten_seconds",
             "faults::slow::a_dead_connection_does_not_swallow_all_tries",
@@ -89,6 +92,8 @@ const TABLE: [Row; 21] = [
         "retry; names the missing child",
         &[
             "faults::restarts::a_registry_that_restarts_at_any_write_costs_a_moment",
+            "transfer::restarted::a_registry_that_restarts_while_blobs_are_mounted_or_streamed_costs_a_moment",
+            "transfer::restarted::an_outage_at_the_start_does_not_end_the_wait",
             "faults::restarts::a_registry_that_stays_down_is_reported_truly_and_the_next_run_completes",
             "faults::restarts::our_process_killed_at_any_write_leaves_no_tag_on_half_a_list",
             "faults::lag::a_child_that_vanishes_before_the_push_is_named",
@@ -184,6 +189,7 @@ const TABLE: [Row; 21] = [
         "64 children × 429 bursts",
         "total requests ≤ budget; finishes",
         &[
+            "transfer::restarted::a_second_of_trouble_costs_a_second_or_two_however_much_is_under_way",
             "faults::load::sixty_four_children_get_through_a_limit_of_requests",
             "faults::load::a_registry_that_fails_all_the_time_is_not_stormed",
         ],

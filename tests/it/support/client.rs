@@ -2,6 +2,7 @@
 //! no retries; anything unexpected panics with what the registry said. Not the product's code, on purpose.
 
 use super::http1::{Request, Response, Wire};
+use super::images::Image;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::pem::PemObject as _;
@@ -148,6 +149,16 @@ impl Client {
         }
         expect(&got, 200, &format!("get blob {digest}"));
         Some(got.body)
+    }
+
+    /// Whether manifest and blobs of an image are there, byte for byte.
+    pub async fn holds(&self, repo: &str, image: &Image) -> bool {
+        let manifest = self.get_manifest(repo, &image.digest()).await;
+        let mut whole = manifest.is_some_and(|manifest| manifest.bytes == image.manifest());
+        for blob in image.blobs() {
+            whole &= self.get_blob(repo, &blob).await.is_some_and(|bytes| sha256(&bytes) == blob);
+        }
+        whole
     }
 
     /// All tags of a repository, sorted; none when the repository is unknown.

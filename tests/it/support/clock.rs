@@ -7,7 +7,7 @@
 
 use super::http1::Request;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 /// One request through the proxy.
@@ -39,10 +39,17 @@ pub struct Entry {
     pub depth: usize,
     /// What rules did to it.
     pub faults: Vec<String>,
-    /// When it arrived, counted from the proxy's start.
+    /// When it arrived, counted from the start of the first proxy: so those of several can be compared.
     pub at: Duration,
     /// When it was over.
     pub until: Option<Duration>,
+}
+
+impl Entry {
+    /// Whether it changes what the registry holds.
+    pub fn writes(&self) -> bool {
+        !matches!(self.method.as_str(), "GET" | "HEAD")
+    }
 }
 
 #[derive(Debug)]
@@ -67,7 +74,8 @@ pub struct Clock {
 
 impl Default for Clock {
     fn default() -> Self {
-        let start = Instant::now();
+        static FIRST: OnceLock<Instant> = OnceLock::new();
+        let start = *FIRST.get_or_init(Instant::now);
         let book = Book {
             entries: Vec::new(),
             connections: Vec::new(),
@@ -76,7 +84,7 @@ impl Default for Clock {
             max_in_flight: 0,
             busy: 0,
             wave: 0,
-            last_arrival: start,
+            last_arrival: Instant::now(),
             distance: Duration::ZERO,
         };
         Self { start, book: Mutex::new(book) }

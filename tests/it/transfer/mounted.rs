@@ -104,7 +104,7 @@ async fn attestations_come_along_and_foreign_layers_stay() {
 
 #[tokio::test]
 async fn a_refused_mount_becomes_an_upload() {
-    for status in [400, 401, 403, 404, 405] {
+    for status in [400, 401, 403, 404, 405, 501] {
         let place = Place::new().await;
         let image = Image::oci("linux/amd64");
         image.push(&place.client, "acme/build", "a").await;

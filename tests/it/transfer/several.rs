@@ -1,6 +1,7 @@
 //! Into several repositories and registries in one run: each complete before any tag moves.
 
 use super::{Place, report, step, tags_last, writes};
+use crate::support::clock::Entry;
 use crate::support::images::Image;
 use crate::support::rules::{Fault, Rule};
 use crate::support::skopeo;
@@ -15,14 +16,33 @@ async fn a_list_over_three_registries_where_the_third_refuses_its_tag() {
     third.proxy.rule(Rule::on("PUT", "/v2/acme/mirror/manifests/1").then(Fault::Status(403).error("DENIED", "immutable")));
     let tags = format!("{}\n{}\n{}", first.name("acme/app:1"), second.name("acme/app:1"), third.name("acme/mirror:1"));
     let sources = format!("{}\n{}", first.name("acme/app:amd64"), second.name("acme/app:arm64"));
-    let ran = step(&tags, &sources).run().await.fails(8);
+    let ran = step(&tags, &sources).input("log-level", "debug").run().await.fails(8);
     assert!(ran.stdout.contains(&format!("{}: failed", third.name("acme/mirror:1"))), "{}", ran.stdout);
     assert!(ran.stdout.contains(&format!("{}: moved", first.name("acme/app:1"))), "{}", ran.stdout);
     assert!(tags_last(&ran), "{:?}", writes(&ran));
+    // The proxies saw the same: whatever was written anywhere was there before a tag was asked to move anywhere.
+    let written: Vec<Entry> =
+        [&first, &second, &third].iter().flat_map(|place| place.proxy.log()).filter(Entry::writes).collect();
+    let (moves, others): (Vec<&Entry>, Vec<&Entry>) = written.iter().partition(|entry| entry.path.ends_with("/manifests/1"));
+    let first_move = moves.iter().map(|entry| entry.at).min().expect("tags were moved");
+    assert!(moves.len() == 3 && others.len() > 10);
+    assert!(others.iter().all(|entry| entry.until.is_some_and(|until| until <= first_move)), "{written:#?}");
+    let report = report(&ran);
+    let reported = report["writes"].as_array().expect("writes");
+    let of = |deed: &str| reported.iter().find(|write| write["deed"] == deed).unwrap_or_else(|| panic!("{deed}: {report:#}"));
+    let upload = of("upload-blob");
+    assert!(upload["bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{upload}");
+    assert!(upload["from"].as_str().is_some_and(|from| from.ends_with("/acme/app")), "{upload}");
+    assert!(upload["why"].as_str().is_some_and(|why| why.starts_with("the image for linux/a") && why.ends_with("names it")));
+    assert!(upload["where"].as_str().zip(upload["digest"].as_str()).is_some_and(|(place, digest)| place.ends_with(digest)));
+    assert_eq!(of("push-index")["why"], "it must be in every repository before a tag moves");
+    assert_eq!(of("move-tag")["why"], "all that it names is complete");
+    let told = ran.stdout.lines().filter(|line| line.starts_with("debug: write ")).count();
+    assert_eq!(told, reported.len(), "the log has the same record");
     let indexes = writes(&ran).iter().filter(|(deed, _)| deed == "push-index").count();
     assert_eq!(indexes, 3, "the index was everywhere first");
     let states: Vec<String> =
-        report(&ran)["tags"].as_array().unwrap().iter().map(|tag| tag["state"].as_str().unwrap().to_owned()).collect();
+        report["tags"].as_array().unwrap().iter().map(|tag| tag["state"].as_str().unwrap().to_owned()).collect();
     assert_eq!(states, ["moved", "moved", "failed"]);
     assert!(third.client.tags("acme/mirror").await.is_empty());
     for (place, repository) in [(&first, "acme/app"), (&second, "acme/app"), (&third, "acme/mirror")] {

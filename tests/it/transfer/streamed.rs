@@ -175,11 +175,20 @@ async fn bytes_that_were_altered_are_not_taken() {
 
 #[tokio::test]
 async fn a_blob_larger_than_its_descriptor_is_cut_off() {
-    let (from, to, image) = two().await;
-    from.proxy.rule(Rule::on("GET", &layer(&image)).then(Fault::AlterBody(|body| [body.clone(), body].concat())));
-    let ran = step(&to.name("acme/app:1"), &from.name("acme/app:a")).run().await.fails(5);
-    assert!(ran.stdout.contains("has more than the"), "{}", ran.stdout);
-    assert!(to.client.tags("acme/app").await.is_empty());
+    for length in [true, false] {
+        let (from, to, image) = two().await;
+        let size = image.layer_blob().len();
+        let twice = format!("the blob has {} bytes, its descriptor says {size}", 2 * size);
+        let why = if length { twice } else { format!("has more than the {size} bytes") };
+        from.proxy.rule(Rule::on("GET", &layer(&image)).then(Fault::AlterBody(|body| [body.clone(), body].concat())));
+        if !length {
+            from.proxy.rule(Rule::on("GET", &layer(&image)).then(Fault::DropHeader("Content-Length")));
+        }
+        let ran = step(&to.name("acme/app:1"), &from.name("acme/app:a")).run().await.fails(5);
+        assert!(ran.stdout.contains(&why), "{}", ran.stdout);
+        assert_eq!(from.proxy.count("GET", &layer(&image)), 1, "it will not get better");
+        assert!(to.client.tags("acme/app").await.is_empty());
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,77 @@
+//! A registry that restarts while many requests are on their way to it: all of them fail together, and that is one failure.
+
+use super::{Place, step};
+use crate::support::background::until;
+use crate::support::images::{Image, PLATFORMS};
+use crate::support::rules::{Fault, Rule};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// Eight images of three blobs, and the inputs that name them.
+async fn eight(place: &Place) -> (Vec<Image>, String) {
+    let images: Vec<Image> = PLATFORMS.iter().map(|platform| Image::oci(platform).more_layer(*platform)).collect();
+    for (at, image) in images.iter().enumerate() {
+        image.push(&place.client, "acme/build", &format!("s{at}")).await;
+    }
+    let names = (0..images.len()).map(|at| place.name(&format!("acme/build:s{at}")));
+    (images, names.collect::<Vec<_>>().join("\n"))
+}
+
+#[tokio::test]
+async fn a_registry_that_restarts_while_blobs_are_mounted_or_streamed_costs_a_moment() {
+    for (case, method, nth) in [("mounts", "POST", 1), ("mounts", "POST", 20), ("uploads", "POST", 3), ("uploads", "PATCH", 4)] {
+        let from = Place::new().await;
+        let (images, sources) = eight(&from).await;
+        let other = Place::new().await;
+        let mut to = if case == "mounts" { from } else { other };
+        let writes = to.proxy.gate(method, "*");
+        writes.hold_from(nth);
+        let running = step(&to.name("acme/app:1"), &sources).spawn().await;
+        writes.wait_for_hits(nth).await;
+        let before = to.proxy.requests();
+        to.registry.stop().await;
+        writes.release();
+        until("somebody comes in vain", || async { to.proxy.requests() > before }).await;
+        to.registry.restart().await;
+        let ran = running.wait().await.ok();
+        for image in &images {
+            assert!(to.holds("acme/app", image).await, "{case} {method} {nth}");
+        }
+        assert_eq!(to.client.get_manifest("acme/app", "1").await.map(|list| list.digest), ran.output("digest"), "{case}");
+    }
+}
+
+/// Trouble that lasts a second and hits whatever is asked then.
+#[tokio::test]
+async fn a_second_of_trouble_costs_a_second_or_two_however_much_is_under_way() {
+    for fault in [Fault::Reset, Fault::Status(503), Fault::Status(429)] {
+        let place = Place::new().await;
+        let (images, sources) = eight(&place).await;
+        let began: Arc<Mutex<Option<Instant>>> = Arc::default();
+        let case = format!("{fault:?}");
+        place.proxy.follow(Some(Arc::new(move |request, _, _| {
+            let mut began = began.lock().expect("no panic while locked");
+            if request.method == "POST" && began.is_none() {
+                *began = Some(Instant::now());
+            }
+            let is_on = began.is_some_and(|began| began.elapsed() < Duration::from_secs(1));
+            if is_on { vec![fault.clone()] } else { Vec::new() }
+        })));
+        step(&place.name("acme/app:1"), &sources).run().await.ok();
+        for image in &images {
+            assert!(place.holds("acme/app", image).await, "{case}");
+        }
+        // Not each of the 24 blobs for itself.
+        let failed = place.proxy.log().iter().filter(|entry| entry.method == "POST").count() - 24;
+        assert!(failed <= 16 + 12, "{case}: {failed} in vain\n{}", place.proxy.log_text());
+    }
+}
+
+#[tokio::test]
+async fn an_outage_at_the_start_does_not_end_the_wait() {
+    let place = Place::new().await;
+    let (_, sources) = eight(&place).await;
+    place.proxy.rule(Rule::on("*", "*").first(18).then(Fault::Status(502)));
+    let ran = step(&place.name("acme/build:1"), &sources).input("wait", "10m").run().await.ok();
+    assert!(ran.output("digest").is_some());
+}
