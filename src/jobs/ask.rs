@@ -16,9 +16,9 @@ use url::Url;
 /// A hundred jobs with all their steps are smaller.
 const LARGEST_PAGE: usize = 4 << 20;
 const MOST_PAGES: usize = 20;
-/// The longest pause between two looks at one page, and at several.
+/// The longest pause between two looks at one page; at several it is as many times as long, up to the other.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-const LONGEST_PAUSE_OF_PAGES: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE_OF_PAGES: Duration = Duration::from_secs(180);
 
 /// The jobs of this run, for all lists that watch some.
 #[derive(Debug)]
@@ -46,6 +46,8 @@ pub struct Look {
     pub listing: Listing,
     /// When there may be more to know.
     pub next: Instant,
+    /// Whether it is as the API has it now; else as it was at the last look that succeeded.
+    pub is_fresh: bool,
 }
 
 #[derive(Debug)]
@@ -103,18 +105,18 @@ impl Jobs {
         let early = asked.next.filter(|next| now < *next);
         let too_old = since.is_some_and(|since| asked.at.is_none_or(|at| at < since)) && !asked.held;
         if let Some(next) = early.filter(|_| !too_old || matches!(asked.listing, Listing::Closed)) {
-            return Look { listing: asked.listing.clone(), next };
+            return Look { listing: asked.listing.clone(), next, is_fresh: !asked.in_trouble && !asked.held };
         }
         let outcome = self.pages(&mut asked.pages).await;
+        let is_fresh = outcome.is_ok();
         asked.at = Some(now);
         let mut pause = asked.pauses.next(fastrand::f64());
         asked.held = false;
         match outcome {
             Ok((jobs, wish, pages)) => {
-                if pages > 1 {
-                    asked.pauses.grow_to(LONGEST_PAUSE_OF_PAGES);
-                }
-                pause = pause.max(wish.unwrap_or_default());
+                let pages = u32::try_from(pages).unwrap_or(u32::MAX);
+                asked.pauses.grow_to(LONGEST_PAUSE.saturating_mul(pages).min(LONGEST_PAUSE_OF_PAGES));
+                pause = pause.max(wish.unwrap_or_default().saturating_mul(pages));
                 asked.in_trouble = false;
                 asked.listing = Listing::Jobs(jobs.into());
             }
@@ -139,7 +141,7 @@ impl Jobs {
         }
         let next = Instant::now() + pause;
         asked.next = Some(next);
-        Look { listing: asked.listing.clone(), next }
+        Look { listing: asked.listing.clone(), next, is_fresh }
     }
 
     /// All pages: their jobs, the pause that the allowance suggests, and how many they were.

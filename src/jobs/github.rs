@@ -108,6 +108,10 @@ impl System for GitHub {
         self.attempt
     }
 
+    fn lists_late(&self) -> bool {
+        true
+    }
+
     fn permission(&self) -> &'static str {
         "give the job `permissions: actions: read`, and the step `token: ${{ github.token }}` where it is not the default"
     }

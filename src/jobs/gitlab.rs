@@ -82,6 +82,10 @@ impl System for GitLab {
         1
     }
 
+    fn lists_late(&self) -> bool {
+        false
+    }
+
     fn permission(&self) -> &'static str {
         "the job token may read jobs since GitLab 18.3; before that, give the input `token` one with the scope `read_api`"
     }

@@ -82,6 +82,8 @@ pub trait System: fmt::Debug {
     fn own<'a>(&self, jobs: &'a [Job]) -> Option<&'a Job>;
     /// The attempt that this process is a part of.
     fn attempt(&self) -> u64;
+    /// Whether a job is listed only when those that it needs are done.
+    fn lists_late(&self) -> bool;
     /// What to do when the API does not let us in.
     fn permission(&self) -> &'static str;
 }

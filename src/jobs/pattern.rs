@@ -34,6 +34,11 @@ impl Pattern {
         pattern[at..].iter().all(|letter| *letter == '*')
     }
 
+    /// Whether it can be the name of several jobs.
+    pub fn is_wild(&self) -> bool {
+        self.text().contains(['*', '?'])
+    }
+
     /// As it was written.
     pub fn text(&self) -> &str {
         &self.0

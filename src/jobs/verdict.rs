@@ -24,6 +24,32 @@ pub struct Known<'a> {
     pub watched: Duration,
     /// Whether a job that is skipped is no failure.
     pub skip: bool,
+    /// Whether the system lists a job only when those that it needs are done.
+    pub lists_late: bool,
+}
+
+impl Known<'_> {
+    /// Whether a name is meant for a job. One that is skipped as a whole is listed under the name that it has in the
+    /// workflow file: `build`, or `build (${{ matrix.platform }})`, where `build (linux/arm64)` was never made.
+    pub fn is_for(pattern: &Pattern, job: &Job) -> bool {
+        if job.state != State::Skipped || pattern.matches(&job.name) {
+            return pattern.matches(&job.name);
+        }
+        match job.name.split_once("${{") {
+            Some((start, _)) => !start.is_empty() && pattern.text().starts_with(start),
+            None => {
+                let rest = pattern.text().strip_prefix(job.name.as_str()).unwrap_or_default();
+                rest.starts_with(" (") || rest.starts_with(" / ")
+            }
+        }
+    }
+
+    /// Jobs of this attempt that are not ours and have not ended: what they lead to may not be listed yet.
+    fn others_at_work(&self) -> bool {
+        let is_other = |job: &&Job| self.own.is_none_or(|own| own.id != job.id);
+        let is_at_work = |job: &&Job| matches!(job.state, State::Pending | State::Running);
+        self.jobs.iter().filter(is_other).any(|job| job.attempt >= self.attempt && is_at_work(&job))
+    }
 }
 
 /// What follows.
@@ -49,7 +75,7 @@ pub fn watched<'a>(known: &Known<'a>) -> Vec<&'a Job> {
     }
     let is_newest = |job: &&Job| newest.get(job.name.as_str()) == Some(&job.attempt);
     let is_other = |job: &&Job| known.own.is_none_or(|own| own.id != job.id);
-    let is_meant = |job: &&Job| known.patterns.iter().any(|pattern| pattern.matches(&job.name));
+    let is_meant = |job: &&Job| known.patterns.iter().any(|pattern| Known::is_for(pattern, job));
     known.jobs.iter().filter(is_newest).filter(is_other).filter(is_meant).collect()
 }
 
@@ -66,14 +92,19 @@ pub fn is_bad(state: State, skip: bool) -> bool {
 pub fn decide<'a>(known: &Known<'a>) -> Verdict<'a> {
     let jobs = watched(known);
     let bad = |job: &Job| is_bad(job.state, known.skip);
-    let counts = |job: &Job| job.attempt >= known.attempt || known.watched >= GRACE;
-    let failed: Vec<&Job> = jobs.iter().copied().filter(|job| bad(job) && counts(job)).collect();
+    let is_earlier = |job: &Job| job.attempt < known.attempt;
+    // Where we do not know ourselves, it may be we who are at work.
+    let may_come_again = known.watched < GRACE || known.own.is_some() && known.lists_late && known.others_at_work();
+    let failed: Vec<&Job> = jobs.iter().copied().filter(|job| bad(job) && !(is_earlier(job) && may_come_again)).collect();
     if !failed.is_empty() {
         return Verdict::Failed(failed);
     }
-    let all_listed = known.patterns.iter().all(|pattern| jobs.iter().any(|job| pattern.matches(&job.name)));
+    let all_listed = known.patterns.iter().all(|pattern| jobs.iter().any(|job| Known::is_for(pattern, job)));
     let all_done = jobs.iter().all(|job| matches!(job.state, State::Succeeded | State::Skipped) && !bad(job));
-    if all_listed && all_done {
+    // A name with a wildcard may be for more jobs than are listed, and a job of an earlier attempt may be run again.
+    let more_may_come = known.patterns.iter().any(Pattern::is_wild) || jobs.iter().any(|job| is_earlier(job));
+    let is_early = jobs.iter().any(|job| is_earlier(job)) && known.watched < GRACE;
+    if all_listed && all_done && !is_early && !(more_may_come && known.lists_late && known.others_at_work()) {
         let skipped = jobs.iter().filter(|job| job.state == State::Skipped).count();
         return Verdict::Done { skipped };
     }
@@ -101,7 +132,7 @@ mod tests {
             .collect();
         let own = own.map(|at| &jobs[at]);
         let watched = Duration::from_secs(watched);
-        match decide(&Known { patterns: &patterns, jobs: &jobs, own, attempt: 2, watched, skip }) {
+        match decide(&Known { patterns: &patterns, jobs: &jobs, own, attempt: 2, watched, skip, lists_late: true }) {
             Verdict::GoOn => "go on".to_owned(),
             Verdict::Done { skipped } => format!("done, {skipped} skipped"),
             Verdict::Failed(jobs) => {
@@ -133,7 +164,52 @@ mod tests {
                 false,
                 "b (x) failed, b (y) failed",
             ),
-            ("done", &["a", "b*"], &[("a", 2, Succeeded), ("b1", 1, Succeeded)], None, 0, false, "done, 0 skipped"),
+            ("done", &["a", "b*"], &[("a", 2, Succeeded), ("b1", 1, Succeeded)], None, 60, false, "done, 0 skipped"),
+            ("done before, and may be run again", &["a"], &[("a", 1, Succeeded)], None, 59, false, "go on"),
+            ("done before, and another is at work", &["a"], &[("a", 1, Succeeded), ("p", 2, Running)], None, 900, false, "go on"),
+            ("skipped before, and another is at work", &["a"], &[("a", 1, Skipped), ("p", 2, Running)], None, 900, true, "go on"),
+            (
+                "failed before, and another is at work",
+                &["a"],
+                &[("a", 1, Failed), ("p", 2, Running), ("me", 2, Running)],
+                Some(2),
+                900,
+                false,
+                "go on",
+            ),
+            (
+                "failed before, and only we are at work",
+                &["a"],
+                &[("a", 1, Failed), ("me", 2, Running)],
+                Some(1),
+                60,
+                false,
+                "a failed",
+            ),
+            (
+                "failed before, and maybe we are at work",
+                &["a"],
+                &[("a", 1, Failed), ("p", 2, Running)],
+                None,
+                60,
+                false,
+                "a failed",
+            ),
+            ("more may match", &["b-*"], &[("b-x", 2, Succeeded), ("t", 2, Running)], None, 900, false, "go on"),
+            ("no more can match", &["b-x"], &[("b-x", 2, Succeeded), ("t", 2, Running)], None, 0, false, "done, 0 skipped"),
+            ("a matrix skipped as a whole", &["b (*)"], &[("b", 2, Skipped)], None, 0, false, "b was skipped"),
+            (
+                "the same by its template",
+                &["b (arm64)"],
+                &[("b (${{ matrix.x }})", 2, Skipped)],
+                None,
+                0,
+                false,
+                "b (${{ matrix.x }}) was skipped",
+            ),
+            ("the same in the middle", &["b-arm64"], &[("b-${{ matrix.x }}", 2, Skipped)], None, 0, true, "done, 1 skipped"),
+            ("a called workflow skipped as a whole", &["c / b*"], &[("c", 2, Skipped)], None, 0, true, "done, 1 skipped"),
+            ("another one is skipped", &["bb (*)"], &[("b", 2, Skipped)], None, 900, false, "go on"),
             ("a newer attempt runs", &["a"], &[("a", 1, Failed), ("a", 2, Running)], None, 900, false, "go on"),
             (
                 "a newer attempt, listed first",

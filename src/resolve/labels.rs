@@ -5,7 +5,7 @@ use super::state::{NotYet, WrongLabel};
 use super::{Stop, Wait};
 use crate::check::name;
 use crate::error::Error;
-use crate::oci::{Content, Descriptor, Digest, ImageConfig, Manifest, Origin, Reference, media_type};
+use crate::oci::{Content, Descriptor, ImageConfig, Origin, Reference, media_type};
 use crate::plan::{Labels, Source};
 use futures_util::future::try_join_all;
 use tokio::time::Instant;
@@ -17,17 +17,11 @@ fn wrong(expected: &Labels, config: &ImageConfig, platform: Option<String>) -> O
     Some(WrongLabel { platform, key: key.clone(), expected: value.clone(), found })
 }
 
-/// Refuses for good, or for now, an image whose labels are wrong. `digest`: what the source names.
-pub(super) fn hold(
-    wait: &Wait<'_>,
-    source: &Source,
-    digest: &Digest,
-    config: &ImageConfig,
-    platform: Option<String>,
-) -> Result<(), Stop> {
+/// Refuses for good, or for now, an image whose labels are wrong.
+pub(super) fn hold(wait: &Wait<'_>, source: &Source, config: &ImageConfig, platform: Option<String>) -> Result<(), Stop> {
     let Some(label) = wrong(&wait.plan.expect_labels, config, platform) else { return Ok(()) };
     if source.reference.digest.is_none() {
-        return Err(Stop::NotYet(NotYet::Stale { digest: digest.clone(), label }));
+        return Err(Stop::NotYet(NotYet::Stale(label)));
     }
     let error = Error::refused(format!("{} is not the image that `expect-labels` asks for: {}", source.name, label.text()));
     Err(error.with_fix("what a digest names never changes: give the digest of the new image, or correct `expect-labels`").into())
@@ -37,7 +31,6 @@ pub(super) fn hold(
 pub(super) async fn of_entries(
     wait: &Wait<'_>,
     source: &Source,
-    index: &Manifest,
     entries: &[Descriptor],
     deadline: Option<Instant>,
 ) -> Result<Vec<Origin>, Stop> {
@@ -49,7 +42,7 @@ pub(super) async fn of_entries(
             return Ok::<Option<Origin>, Stop>(None);
         }
         let config = config.unwrap_or_default();
-        hold(wait, source, &index.digest, &config, Some(name(entry)))?;
+        hold(wait, source, &config, Some(name(entry)))?;
         Ok(Some(config.origin()))
     });
     Ok(try_join_all(read).await?.into_iter().flatten().collect())

@@ -40,7 +40,7 @@ pub(super) async fn entries(
             } else {
                 // What an index that is stale lacks, the one to come may hold.
                 let looked_at = picked.as_ref().unwrap_or(&flat);
-                let origins = labels::of_entries(wait, source, &manifest, looked_at, deadline).await?;
+                let origins = labels::of_entries(wait, source, looked_at, deadline).await?;
                 (picked?, origins)
             }
         }
@@ -61,7 +61,7 @@ async fn plain(
         config = Some(wait.config(source, &image.config, deadline).await?);
     }
     // Before all else: whatever is wrong with an image that is stale, the one to come may be right.
-    labels::hold(wait, source, &manifest.digest, &config.clone().unwrap_or_default(), None)?;
+    labels::hold(wait, source, &config.clone().unwrap_or_default(), None)?;
     let origin = config.as_ref().map(ImageConfig::origin);
     let entry = entry_of(&source.name, manifest, image, config, source.platform.as_ref())?;
     Ok((entry, origin))

@@ -11,7 +11,7 @@ mod watch;
 
 use crate::advice::{Access, Surroundings};
 use crate::check::Arrived;
-use crate::error::Error;
+use crate::error::{Error, Exit};
 use crate::jobs::Jobs;
 use crate::oci::{Manifest, Reference};
 use crate::pauses::Pauses;
@@ -34,6 +34,8 @@ use watch::Watch;
 
 /// How long "denied" may still mean "not there yet": some registries answer so before the first push.
 const DENIED_GRACE: Duration = Duration::from_secs(60);
+/// How long a look may hang at the end of the wait until what the one before showed is old news.
+const MOMENT_AGO: Duration = Duration::from_secs(10);
 
 /// All sources, in the order of the plan, and whether anything had to be waited for.
 #[derive(Debug)]
@@ -112,6 +114,9 @@ pub async fn sources(
     if !absent.is_empty() && (!plan.skip_missing || arrived.is_empty()) {
         return Err(wait.gave_up(&absent, &arrived, &after, watch.as_ref().map(Watch::said).unwrap_or_default()));
     }
+    if let Some(unknown) = absent.iter().find(|absent| !absent.why.is_known()) {
+        return Err(wait.cannot_leave_out(unknown));
+    }
     if let Some(watch) = &watch {
         watch.warn_of_earlier_attempts();
         watch.warn_of_names_that_are_not_listed();
@@ -188,20 +193,22 @@ impl Wait<'_> {
         let mut pauses = Pauses::new(self.plan.wait_interval);
         let mut denied_since: Option<Instant> = None;
         let mut last: Option<NotYet> = None;
+        let mut seen: Option<Manifest> = None;
         let mut first = true;
         let mut over = self.over.subscribe();
         loop {
             // Known before the look that may be the last one.
             let is_over = over.borrow_and_update().is_some();
-            let why = match self.look(source, last.as_ref()).await {
+            let why = match self.look(source, last.as_ref(), &mut seen).await {
                 Ok(arrived) => return Ok(Ok(self.arrived(at, arrived, first))),
                 Err(Stop::Fatal(error)) => return Err(*error),
                 Err(Stop::NotYet(why)) => why,
             };
             let now = Instant::now();
-            let is_over = is_over || now >= self.deadline;
-            self.stop_early(source, &why, is_over, &mut denied_since)?;
-            if is_over {
+            // Whether a source is there must be known to go on without it.
+            let is_last = now >= self.deadline || (is_over && (why.is_known() || matches!(why, NotYet::Denied(_))));
+            self.stop_early(source, &why, is_last, &mut denied_since)?;
+            if is_last {
                 return Ok(Err(Absent { at, source: source.clone(), why }));
             }
             if first {
@@ -216,7 +223,7 @@ impl Wait<'_> {
             let again = denied_since.map_or(self.deadline, |since| self.deadline.min(since + DENIED_GRACE));
             tokio::select! {
                 () = sleep_until((now + pauses.next(fastrand::f64())).min(again)) => {}
-                Ok(_) = over.wait_for(Option::is_some) => {}
+                Ok(_) = over.wait_for(Option::is_some), if !is_over => {}
             }
         }
     }
@@ -228,31 +235,43 @@ impl Wait<'_> {
         (arrived, after)
     }
 
-    /// One look: the manifest, and all that it names. `last`: how the look before ended.
-    async fn look(&self, source: &Source, last: Option<&NotYet>) -> Result<Arrived, Stop> {
+    /// One look: the manifest, and all that it names. `last`: how the look before ended; `seen`: the manifest that was read
+    /// last, which is not read again as long as the tag names it.
+    async fn look(&self, source: &Source, last: Option<&NotYet>, seen: &mut Option<Manifest>) -> Result<Arrived, Stop> {
         if self.plan.wait.is_zero() {
-            return self.read(source, None).await;
+            return self.read(source, None, seen).await;
         }
+        let began = Instant::now();
         // A look that hangs must not outlive the deadline, be it the first.
         let look = async {
             if let Some(last) = last {
                 let head = self.registry.look(&source.reference, Some(self.deadline)).await;
                 let head = head.map_err(|error| self.sort(&error, source, false))?;
-                // The image that was stale a moment ago still is.
-                if matches!(last, NotYet::Stale { digest, .. } if *digest == head.digest) {
-                    return Err(Stop::NotYet(last.clone()));
+                if let Some(seen) = seen.as_ref().filter(|seen| seen.digest == head.digest) {
+                    // The image that was stale a moment ago still is.
+                    if matches!(last, NotYet::Stale { .. }) {
+                        return Err(Stop::NotYet(last.clone()));
+                    }
+                    return learn::entries(self, source, seen.clone(), Some(self.deadline)).await;
                 }
             }
-            self.read(source, Some(self.deadline)).await
+            self.read(source, Some(self.deadline), seen).await
         };
-        let late = || Stop::NotYet(NotYet::Incomplete("the registry did not answer before waiting ended".to_owned()));
         // At least a moment, for the last look happens at the deadline itself.
         let end = self.deadline.max(Instant::now() + Duration::from_secs(1));
-        timeout_at(end, look).await.unwrap_or_else(|_| Err(late()))
+        timeout_at(end, look).await.unwrap_or_else(|_| {
+            // To leave it out, it is enough that it was known a moment ago not to be there.
+            let is_enough = self.plan.skip_missing && began.elapsed() < MOMENT_AGO;
+            let known = last.filter(|last| is_enough && last.is_known());
+            Err(Stop::NotYet(known.cloned().unwrap_or(NotYet::Silent)))
+        })
     }
 
-    async fn read(&self, source: &Source, deadline: Option<Instant>) -> Result<Arrived, Stop> {
+    async fn read(&self, source: &Source, deadline: Option<Instant>, seen: &mut Option<Manifest>) -> Result<Arrived, Stop> {
         let manifest = self.manifest(&source.reference, source, deadline).await?;
+        if deadline.is_some() {
+            *seen = Some(manifest.clone());
+        }
         // From here on the source is its digest: a tag that moves later changes nothing.
         learn::entries(self, source, manifest, deadline).await
     }
@@ -292,6 +311,16 @@ impl Wait<'_> {
     fn error(&self, error: &registry::Error, name: &str) -> Error {
         let surroundings = Surroundings { helper: self.registry.helper(&error.host), ..*self.surroundings };
         Error::of_registry(error, &format!("read {name}"), Access::Pull, &surroundings)
+    }
+
+    /// With `missing: skip` too: what may be there is not left out.
+    fn cannot_leave_out(&self, Absent { source, why, .. }: &Absent) -> Error {
+        let error = match why {
+            NotYet::Trouble(error) => self.error(error, &source.name),
+            _ => Error::new(Exit::Registry, format!("cannot tell whether {} is there: {}", source.name, why.state())),
+        };
+        let details = vec!["`missing: skip` leaves out only what is known not to be there; no tag was moved".to_owned()];
+        error.with_details(details)
     }
 
     /// Ends the run where more waiting makes no sense.

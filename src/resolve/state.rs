@@ -1,6 +1,5 @@
 //! Why a source is not there yet, and how that is said.
 
-use crate::oci::Digest;
 use crate::registry;
 use crate::report::style::brief;
 
@@ -12,16 +11,13 @@ pub(super) enum NotYet {
     /// The manifest is there, something that it names is not.
     Incomplete(String),
     /// It is there, and says of itself that it is another one than is waited for.
-    Stale {
-        /// What the tag names: as long as it does, there is nothing new to learn.
-        digest: Digest,
-        /// Which label, and what it says.
-        label: WrongLabel,
-    },
+    Stale(WrongLabel),
     /// 401 or 403.
     Denied(Box<registry::Error>),
     /// The registry or the network is in trouble.
     Trouble(Box<registry::Error>),
+    /// It did not answer before waiting ended.
+    Silent,
 }
 
 /// A label that is not as it must be.
@@ -50,14 +46,19 @@ impl WrongLabel {
 }
 
 impl NotYet {
+    /// Whether it is known that it is not there; else it may well be.
+    pub(super) fn is_known(&self) -> bool {
+        !matches!(self, Self::Denied(_) | Self::Trouble(_) | Self::Silent)
+    }
+
     /// In a word or two.
     pub(super) fn word(&self) -> &'static str {
         match self {
             Self::Missing => "missing",
             Self::Incomplete(_) => "incomplete",
-            Self::Stale { .. } => "stale",
+            Self::Stale(_) => "stale",
             Self::Denied(_) => "denied",
-            Self::Trouble(_) => "in doubt",
+            Self::Trouble(_) | Self::Silent => "in doubt",
         }
     }
 
@@ -66,9 +67,10 @@ impl NotYet {
         match self {
             Self::Missing => None,
             Self::Incomplete(what) => Some(what.clone()),
-            Self::Stale { label, .. } => Some(label.text()),
+            Self::Stale(label) => Some(label.text()),
             Self::Denied(error) => Some(format!("or not there yet: {}", error.place())),
             Self::Trouble(error) => Some(error.to_string()),
+            Self::Silent => Some("the registry did not answer before waiting ended".to_owned()),
         }
     }
 
@@ -98,7 +100,7 @@ mod tests {
             (label(Some("linux/arm64"), None), r#"stale: linux/arm64: it has no label k, which must be "new""#),
             (label(None, Some(&"x".repeat(100))), &format!(r#"stale: its label k is "{}…", not "new""#, "x".repeat(64))),
         ] {
-            assert_eq!(NotYet::Stale { digest: Digest::of(b""), label }.state(), text);
+            assert_eq!(NotYet::Stale(label).state(), text);
         }
         assert_eq!(NotYet::Missing.state(), "missing");
     }

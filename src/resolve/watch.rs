@@ -48,7 +48,7 @@ struct Last {
 impl Last {
     /// One line for each name that no watched job has.
     fn unmet(&self, patterns: &[Pattern]) -> impl Iterator<Item = String> {
-        let unmet = patterns.iter().filter(|pattern| self.known && !self.watched.iter().any(|job| pattern.matches(&job.name)));
+        let unmet = patterns.iter().filter(|pattern| self.known && !self.watched.iter().any(|job| Known::is_for(pattern, job)));
         unmet.map(|pattern| {
             let names: Vec<String> = self.names.iter().take(MOST_LISTED).map(|name| brief(name)).collect();
             format!("none is called {:?}; the jobs of this run are {}", pattern.text(), names.join(", "))
@@ -128,7 +128,7 @@ impl<'a> Watch<'a> {
                     return Err(*error);
                 }
                 let far = look.next > Instant::now() + PATIENCE;
-                if far || !matches!(look.listing, Listing::Unknown) {
+                if far || look.is_fresh || matches!(look.listing, Listing::Closed) {
                     break;
                 }
                 sleep_until(look.next).await;
@@ -166,6 +166,7 @@ impl<'a> Watch<'a> {
             attempt: system.attempt(),
             watched: self.started.elapsed(),
             skip: self.plan.skip_missing,
+            lists_late: system.lists_late(),
         };
         self.tell(&verdict::watched(&known), jobs);
         match verdict::decide(&known) {

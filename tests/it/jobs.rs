@@ -85,6 +85,8 @@ async fn when_all_is_there_the_jobs_are_looked_at_once() {
     let running = step(&scene, &api, "build").spawn().await;
     running.wait_for_line("jobs     1 watched: 1 is running").await;
     api.set(vec![job("build", "failure")]);
+    // And the API fails just then: what it said before is no answer to that.
+    api.fault(502, &[]);
     scene.push_arm64().await;
     ended_for(running.wait().await, "the job build failed", &link(1));
     assert_eq!(scene.digest("1").await, None);

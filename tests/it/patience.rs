@@ -117,7 +117,10 @@ async fn watched(attempt: &str, more: &[(&str, &str)], jobs: &[(u64, Vec<FakeJob
         ("token", TOKEN.to_owned()),
         ("wait", "150s".to_owned()),
     ];
-    inputs.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
+    for (name, value) in more {
+        inputs.retain(|(other, _)| other != name);
+        inputs.push((name, (*value).to_owned()));
+    }
     let mut next = jobs.iter().peekable();
     let ended = run(&clock, &inputs, &environment(Some(&proxy), attempt), async |now| {
         while let Some((_, jobs)) = next.next_if(|(at, _)| now >= Duration::from_secs(*at)) {
@@ -157,6 +160,16 @@ async fn jobs_that_are_done_without_an_image_end_the_wait_a_minute_later() {
     let (scene, ended) = watched("1", &[("missing", "skip")], &[(0, vec![job("build", "success")])]).await;
     ended_within(&ended, Exit::Done, 60, 63);
     assert!(scene.digest("1").await.is_some());
+    // One of a matrix is done, and another one may still be listed: what it needs is at work. Then it is.
+    let jobs = |more: &[FakeJob]| [&[job("build-amd64", "success"), job("Publish", "in_progress").runner("here")], more].concat();
+    let steps = [
+        (0, jobs(&[job("test-arm64", "in_progress")])),
+        (90, jobs(&[job("test-arm64", "success"), job("build-arm64", "skipped")])),
+    ];
+    for (missing, exit) in [("skip", Exit::Done), ("fail", Exit::JobFailed)] {
+        let (_, ended) = watched("1", &[("missing", missing), ("watch-jobs", "build-*")], &steps).await;
+        ended_within(&ended, exit, 90, 135);
+    }
     // A job that nobody has listed yet, and one that waits to be run again, end nothing.
     let (_, ended) = watched("1", &[], &[(0, vec![job("other", "success")])]).await;
     ended_within(&ended, Exit::NotArrived, 150, 152);
@@ -176,6 +189,55 @@ async fn a_failure_of_an_earlier_attempt_counts_after_a_minute_without_a_newer_o
     ended_within(&ended, Exit::NotArrived, 150, 152);
     let (_, ended) = watched("2", &[], &[(0, before.clone()), (20, again("in_progress")), (100, again("failure"))]).await;
     ended_within(&ended, Exit::JobFailed, 100, 131);
+}
+
+/// The failed jobs are run again: first one that the build needs. Till that is done, the build is listed as it ended before.
+#[tokio::test(start_paused = true)]
+async fn what_was_skipped_or_done_before_may_be_run_again() {
+    let own = || job("Publish", "in_progress").attempt(2).runner("here");
+    let at_work = |build: &str| vec![job("build", build), job("prepare", "in_progress").attempt(2), own()];
+    for (build, missing) in [("skipped", "skip"), ("skipped", "fail"), ("success", "skip"), ("failure", "fail")] {
+        let then =
+            |state: &str| vec![job("build", build), job("prepare", "success").attempt(2), job("build", state).attempt(2), own()];
+        let steps = [(0, at_work(build)), (80, then("in_progress")), (110, then("failure"))];
+        let (scene, ended) = watched("2", &[("missing", missing)], &steps).await;
+        ended_within(&ended, Exit::JobFailed, 110, 145);
+        assert_eq!(scene.digest("1").await, None, "{build} {missing}");
+    }
+    // With nobody at work who could lead to it, what is listed counts after a minute.
+    let (_, ended) = watched("2", &[("missing", "skip")], &[(0, vec![job("build", "skipped"), own()])]).await;
+    ended_within(&ended, Exit::Done, 60, 110);
+}
+
+/// GitHub lists a matrix, or a workflow that is called, under its bare name when all of it is skipped.
+#[tokio::test(start_paused = true)]
+async fn what_is_skipped_as_a_whole_is_seen() {
+    for (watch, listed) in
+        [("build (*)", "build"), ("build (linux/arm64)", "build (${{ matrix.platform }})"), ("images / build*", "images")]
+    {
+        let (_, ended) = watched("1", &[("watch-jobs", watch)], &[(0, vec![job(listed, "skipped")])]).await;
+        ended_within(&ended, Exit::JobFailed, 0, 3);
+        assert_eq!(ended.error.unwrap().what, format!("the job {listed} was skipped"));
+    }
+}
+
+/// What cannot be seen may well be there: it is not left out.
+#[tokio::test(start_paused = true)]
+async fn missing_skip_leaves_out_what_is_missing_and_not_what_is_in_doubt() {
+    for fault in [Fault::Status(500), Fault::Reset] {
+        let scene = Pair::open().await;
+        scene.proxy.rule(Rule::on("*", &manifest("arm64")).then(fault));
+        let clock = Paused::before(&[&scene.proxy]).await;
+        let sources = format!("{}\n{}", scene.name("amd64"), scene.name("arm64"));
+        let inputs =
+            [("tags", scene.name("1")), ("sources", sources), ("wait", "20s".to_owned()), ("missing", "skip".to_owned())];
+        let ended = run(&clock, &inputs, &environment(None, ""), async |_| {}).await;
+        ended_within(&ended, Exit::Registry, 19, 23);
+        let error = ended.error.unwrap();
+        assert!(error.what.contains(&scene.name("arm64")), "{error}");
+        assert!(error.to_string().contains("leaves out only what is known not to be there"), "{error}");
+        assert_eq!(scene.digest("1").await, None);
+    }
 }
 
 #[tokio::test(start_paused = true)]

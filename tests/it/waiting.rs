@@ -227,6 +227,12 @@ async fn the_deadline_holds_though_the_registry_hangs() {
         assert_eq!(scene.client.tags(REPO).await, ["amd64"], "{case}");
         scene.proxy.finish();
     }
+    // What was never seen is not known to be missing.
+    let scene = Pair::waiting().await;
+    scene.proxy.rule(Rule::on("GET", &manifest("arm64")).then(Fault::Hang));
+    let ran = scene.step().input("wait", "1s").input("missing", "skip").run().await.fails(7);
+    assert!(ran.stdout.contains("leaves out only what is known not to be there"), "{}", ran.stdout);
+    assert_eq!(scene.client.tags(REPO).await, ["amd64"]);
 }
 
 #[tokio::test]
