@@ -34,8 +34,6 @@ use watch::Watch;
 
 /// How long "denied" may still mean "not there yet": some registries answer so before the first push.
 const DENIED_GRACE: Duration = Duration::from_secs(60);
-/// How long a look may hang at the end of the wait until what the one before showed is old news.
-const MOMENT_AGO: Duration = Duration::from_secs(10);
 
 /// All sources, in the order of the plan, and whether anything had to be waited for.
 #[derive(Debug)]
@@ -194,6 +192,7 @@ impl Wait<'_> {
         let mut denied_since: Option<Instant> = None;
         let mut last: Option<NotYet> = None;
         let mut seen: Option<Manifest> = None;
+        let mut is_sure = !self.plan.skip_missing;
         let mut first = true;
         let mut over = self.over.subscribe();
         loop {
@@ -208,6 +207,11 @@ impl Wait<'_> {
             // Whether a source is there must be known to go on without it.
             let is_last = now >= self.deadline || (is_over && (why.is_known() || matches!(why, NotYet::Denied(_))));
             self.stop_early(source, &why, is_last, &mut denied_since)?;
+            if is_last && !is_sure && !why.is_known() {
+                // The last look may have been cut off by the end of the wait alone.
+                is_sure = true;
+                continue;
+            }
             if is_last {
                 return Ok(Err(Absent { at, source: source.clone(), why }));
             }
@@ -241,7 +245,6 @@ impl Wait<'_> {
         if self.plan.wait.is_zero() {
             return self.read(source, None, seen).await;
         }
-        let began = Instant::now();
         // A look that hangs must not outlive the deadline, be it the first.
         let look = async {
             if let Some(last) = last {
@@ -259,12 +262,7 @@ impl Wait<'_> {
         };
         // At least a moment, for the last look happens at the deadline itself.
         let end = self.deadline.max(Instant::now() + Duration::from_secs(1));
-        timeout_at(end, look).await.unwrap_or_else(|_| {
-            // To leave it out, it is enough that it was known a moment ago not to be there.
-            let is_enough = self.plan.skip_missing && began.elapsed() < MOMENT_AGO;
-            let known = last.filter(|last| is_enough && last.is_known());
-            Err(Stop::NotYet(known.cloned().unwrap_or(NotYet::Silent)))
-        })
+        timeout_at(end, look).await.unwrap_or(Err(Stop::NotYet(NotYet::Silent)))
     }
 
     async fn read(&self, source: &Source, deadline: Option<Instant>, seen: &mut Option<Manifest>) -> Result<Arrived, Stop> {

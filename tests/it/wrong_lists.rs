@@ -21,14 +21,16 @@ const STEP: Duration = Duration::from_secs(1);
 /// How far apart events are, in seconds: longer than all that it takes to see one.
 const APART: u64 = 6;
 /// Cases of a usual run; `SEED` reaches more.
-const CASES: u64 = 24;
+const CASES: u64 = 36;
 
 #[derive(Debug, Clone, PartialEq)]
 enum Event {
     /// An image is pushed under a source's tag.
     Push { source: usize, fresh: bool, right_platform: bool },
-    /// The job that builds them fails.
-    JobFails,
+    /// The job that builds them ends so.
+    JobFails(&'static str),
+    /// From now on the registry fails whoever asks for a source.
+    Trouble { source: usize },
     /// Somebody else publishes under the target.
     Taken,
 }
@@ -57,8 +59,14 @@ impl Case {
                 events.push(Event::Push { source, fresh, right_platform });
             }
         }
+        let skip = random.f32() < 0.5;
         if random.f32() < 0.25 {
-            events.push(Event::JobFails);
+            // A job that is skipped is a failure only where nothing may be left out.
+            let ends = ["failure", "cancelled", "timed_out", "skipped"];
+            events.push(Event::JobFails(ends[random.usize(0..if skip { 3 } else { 4 })]));
+        }
+        if random.f32() < 0.4 {
+            events.push(Event::Trouble { source: random.usize(0..sources) });
         }
         if random.f32() < 0.3 {
             events.push(Event::Taken);
@@ -68,7 +76,7 @@ impl Case {
         let count = events.len() as u64;
         let events = events.into_iter().zip(0..).map(|(event, at)| (start + at * APART, event)).collect();
         let wait = start + APART * random.u64(3..count + 2) - 1;
-        Self { wait, sources, skip: random.f32() < 0.3, overwrite: random.f32() < 0.7, late_configs: random.usize(1..=2), events }
+        Self { wait, sources, skip, overwrite: random.f32() < 0.7, late_configs: random.usize(1..=2), events }
     }
 
     fn image(&self, at: usize) -> Image {
@@ -78,19 +86,25 @@ impl Case {
         Image::oci(platform).label("commit", if *fresh { "new" } else { "old" }).seed(at as u64 + 1)
     }
 
-    /// What each source is accepted as, and when: the first fresh image that is there.
+    /// What each source is accepted as, and when: the first fresh image that is there, and can be seen.
     fn accepted(&self) -> Vec<Option<(u64, usize)>> {
         let first = |source| {
             let mut pushes = self.events.iter().enumerate().filter(|(_, (at, event))| {
                 *at <= self.wait && matches!(event, Event::Push { source: of, fresh: true, .. } if *of == source)
             });
-            pushes.next().map(|(at, (time, _))| (*time, at))
+            let in_trouble = self.in_trouble(source).unwrap_or(u64::MAX);
+            pushes.next().filter(|(_, (time, _))| *time < in_trouble).map(|(at, (time, _))| (*time, at))
         };
         (0..self.sources).map(first).collect()
     }
 
-    fn at(&self, wanted: &Event) -> Option<u64> {
-        self.events.iter().find(|(_, event)| event == wanted).map(|(at, _)| *at)
+    fn at(&self, is_wanted: impl Fn(&Event) -> bool) -> Option<u64> {
+        self.events.iter().find(|(_, event)| is_wanted(event)).map(|(at, _)| *at)
+    }
+
+    /// When the registry begins to fail whoever asks for this source, if that is before waiting ends.
+    fn in_trouble(&self, source: usize) -> Option<u64> {
+        self.at(|event| *event == Event::Trouble { source }).filter(|at| *at <= self.wait)
     }
 
     /// The exit statuses that are right, and the images that are published when it is 0.
@@ -101,14 +115,19 @@ impl Case {
         let over = all_there.map_or(self.wait, |times| times.into_iter().max().unwrap_or_default());
         let wrong = |at: &usize| !matches!(self.events[*at].1, Event::Push { right_platform: true, .. });
         let refused = images.iter().filter(|at| wrong(at)).map(|at| self.events[*at].0).min();
-        let failed = self.at(&Event::JobFails).filter(|at| *at < over);
+        let failed = self.at(|event| matches!(event, Event::JobFails(_))).filter(|at| *at < over);
+        let in_doubt = |source: usize| accepted[source].is_none() && self.in_trouble(source).is_some();
         let exits = match (refused, failed) {
             // Seen at the next poll of the API, which may come first or last.
             (Some(refused), Some(failed)) if failed < refused => vec![Exit::JobFailed, Exit::Refused],
             (Some(_), _) => vec![Exit::Refused],
             (None, Some(_)) => vec![Exit::JobFailed],
             (None, None) if images.len() < self.sources && (!self.skip || images.is_empty()) => vec![Exit::NotArrived],
-            (None, None) if !self.overwrite && self.at(&Event::Taken).is_some_and(|at| at <= over) => vec![Exit::Refused],
+            // What may be there is not left out.
+            (None, None) if (0..self.sources).any(in_doubt) => vec![Exit::Registry],
+            (None, None) if !self.overwrite && self.at(|event| *event == Event::Taken).is_some_and(|at| at <= over) => {
+                vec![Exit::Refused]
+            }
             (None, None) => vec![Exit::Done],
         };
         (exits, images)
@@ -155,7 +174,10 @@ async fn check(registry: &Registry, seed: u64) {
                     Event::Push { source, .. } => {
                         case.image(at).push(&client, &repo, &format!("s{source}")).await;
                     }
-                    Event::JobFails => api.set(vec![job("build", "failure")]),
+                    Event::JobFails(how) => api.set(vec![job("build", how)]),
+                    Event::Trouble { source } => {
+                        proxy.rule(Rule::on("*", &format!("*/manifests/s{source}")).then(Fault::Status(500)).optional());
+                    }
                     Event::Taken => {
                         other.push(&client, &repo, "1").await;
                     }
@@ -210,7 +232,7 @@ fn the_cases_are_worth_it() {
         *counts.entry((format!("{exits:?}"), images.len())).or_insert(0) += 1;
     }
     let with = |exit: &str| counts.iter().filter(|((exits, _), _)| exits.contains(exit)).map(|(_, count)| count).sum::<i32>();
-    for exit in ["Done", "NotArrived", "JobFailed", "Refused"] {
-        assert!(with(exit) >= 3, "{exit}: {counts:#?}");
+    for (exit, least) in [("Done", 3), ("NotArrived", 3), ("JobFailed", 3), ("Refused", 3), ("Registry", 2)] {
+        assert!(with(exit) >= least, "{exit}: {counts:#?}");
     }
 }
