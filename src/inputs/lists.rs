@@ -80,6 +80,32 @@ pub fn pairs(value: &str) -> Result<Vec<Pair>, String> {
     Ok(pairs.collect())
 }
 
+/// A warning for each line that may be meant as several items: `parts` tells of what stands before and after a comma
+/// whether it parts two. JSON says itself where an item ends.
+pub fn crowded(input: &str, value: &str, parts: fn(&str, &str) -> bool) -> Vec<String> {
+    if is_array(value) || value.trim_start().starts_with('{') {
+        return Vec::new();
+    }
+    let lines = items(value, false).unwrap_or_default().into_iter();
+    let crowded =
+        lines.filter(|item| item.text.match_indices(',').any(|(at, _)| parts(&item.text[..at], item.text[at + 1..].trim())));
+    crowded
+        .map(|item| {
+            format!(
+                "{input}, line {}: is taken as one value, commas and all; are several meant, each needs its own line",
+                item.line
+            )
+        })
+        .collect()
+}
+
+/// Whether a pair stands before a comma and another one begins after it, with what may stand in front of an annotation's
+/// key. `index,manifest:a=1` is one.
+pub fn parts_pairs(before: &str, after: &str) -> bool {
+    let is_key = |key: &str| !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/:[]".contains(&b));
+    before.contains('=') && after.split_once('=').is_some_and(|(key, _)| is_key(key.trim_end()))
+}
+
 fn json_items(value: &str) -> Result<Vec<Item>, String> {
     let values: Vec<Value> = serde_json::from_str(value).map_err(|error| not_json(&error))?;
     let mut items = Vec::new();
@@ -153,6 +179,26 @@ mod tests {
         assert!(pairs(r#"{"a""#).is_err());
         // A map would keep the last one only, and nobody could tell.
         assert_eq!(pairs(r#"{"a": "1", "a": "2"}"#).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_line_that_looks_like_several_is_told() {
+        for (value, expected) in [
+            ("a=1,b=2", 1),
+            ("a=1, b.c/d-e = 2, f=3", 1),
+            ("# no\na=1,manifest-descriptor[linux/arm64]:b=2\nc=3", 1),
+            ("a=1,index:b=2\nc=3,d=4", 2),
+            ("a=x,y", 0),
+            ("index,manifest:a=1", 0),
+            ("a=x, and y=z", 0),
+            ("a=1\nb=2", 0),
+            (r#"{"a": "1,b=2"}"#, 0),
+            (r#"["a=1,b=2"]"#, 0),
+        ] {
+            assert_eq!(crowded("annotations", value, parts_pairs).len(), expected, "{value}");
+        }
+        let warning = crowded("annotations", "a=1\nb=2,c=3", parts_pairs).concat();
+        assert!(warning.starts_with("annotations, line 2: is taken as one value"), "{warning}");
     }
 
     #[test]

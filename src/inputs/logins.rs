@@ -18,7 +18,8 @@ pub fn read(
     first_host: Option<&str>,
     problems: &mut Problems,
 ) -> (Logins, Vec<String>) {
-    let mut warnings = Vec::new();
+    let given = inputs.credentials.iter();
+    let mut warnings: Vec<String> = given.flat_map(|value| lists::crowded("credentials", value, parts_logins)).collect();
     let mut logins = Logins { stated: stated(inputs, first_host, problems), ..Logins::default() };
     if let Some(value) = &inputs.docker_config {
         logins.files.extend(problems.take("docker-config", None, stated_file(value)));
@@ -101,6 +102,13 @@ fn credentials(value: &str, problems: &mut Problems) -> Vec<(String, Login)> {
         }
     }
     logins.into_iter().map(|(_, host, login)| (host, login)).collect()
+}
+
+/// Whether the text after a comma begins as another `HOST=USERNAME:` would. A password may hold that, too, but hardly a host.
+fn parts_logins(_: &str, after: &str) -> bool {
+    let Some((host, login)) = after.split_once('=') else { return false };
+    let is_host = host == "localhost" || host.contains(['.', ':']) && parse_host(host).is_ok();
+    is_host && login.split_once(':').is_some_and(|(username, _)| !username.is_empty())
 }
 
 /// The input `docker-config`: a folder, a path or the JSON itself.
@@ -320,6 +328,22 @@ mod tests {
         }
         let json = bad(RawInputs { credentials: Some(r#"{"r.example": "canary"}"#.into()), ..input() });
         assert!(json[0].starts_with("credentials: is no JSON") && !json[0].contains("canary"), "{json:?}");
+    }
+
+    #[test]
+    fn a_line_that_looks_like_several_logins_is_told() {
+        for (value, expected) in [
+            ("r.example=u:canary,s.example=v:canary", 1),
+            ("r.example=u:canary, localhost:5000=v:canary", 1),
+            ("r.example=u:canary,localhost=v:canary", 1),
+            ("r.example=u:can,ary=x:y", 0),
+            ("r.example=u:can,s.example=ary", 0),
+            ("r.example=u:can,=a:b,c", 0),
+        ] {
+            let inputs = RawInputs { credentials: Some(value.to_owned()), ..RawInputs::default() };
+            let (_, warnings) = read(&inputs, &environment(&[]), None, &mut Problems::default());
+            assert!(warnings.len() == expected && !warnings.concat().contains("canary"), "{value}: {warnings:?}");
+        }
     }
 
     #[test]

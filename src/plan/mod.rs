@@ -150,8 +150,8 @@ fn one(
         overwrite: switch(inputs, "overwrite", true, problems),
         wait: duration(inputs, "wait", Duration::from_secs(600), problems),
         wait_interval: duration(inputs, "wait-interval", Duration::from_secs(10), problems),
-        expect_labels: labels::read(inputs.expect_labels.as_deref(), problems),
-        watch_jobs: pattern::read(inputs.watch_jobs.as_deref(), problems),
+        expect_labels: labels::read(inputs.expect_labels.as_deref(), problems, warnings),
+        watch_jobs: pattern::read(inputs.watch_jobs.as_deref(), problems, warnings),
         dry_run: switch(inputs, "dry-run", false, problems),
         targets,
         sources,
@@ -375,6 +375,23 @@ mod tests {
             let problems = made(&pairs).map(|_| ()).unwrap_err();
             assert!(problems.iter().any(|problem| problem.contains(why)), "{pairs:?}: {problems:?}");
         }
+    }
+
+    #[test]
+    fn what_looks_like_several_values_is_told_for_each_input() {
+        let planned = made(&[
+            ("tags", "r.example/app:1"),
+            ("sources", "r.example/app:a"),
+            ("annotations", "a=1,b=2"),
+            ("expect-labels", "a=1,b=2"),
+            ("credentials", "r.example=u:canary,s.example=v:canary"),
+        ])
+        .unwrap();
+        for input in ["annotations", "expect-labels", "credentials"] {
+            let start = format!("{input}, line 1: is taken as one value");
+            assert!(planned.warnings.iter().any(|warning| warning.starts_with(&start)), "{input}: {:?}", planned.warnings);
+        }
+        assert!(!planned.warnings.concat().contains("canary"));
     }
 
     #[test]
