@@ -47,7 +47,7 @@ fn from_item(text: &str, line: usize, folder: &Path, target: Option<&Repository>
     match parse_digest(text) {
         Some(Ok((platform, repository, digest))) => vec![Given { line, from: String::new(), platform, repository, digest }],
         Some(Err(why)) => {
-            problems.add_at(INPUT, line, why);
+            problems.add_at(INPUT, line, format!("{text}: {why}"));
             Vec::new()
         }
         None => {

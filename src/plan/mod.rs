@@ -366,6 +366,8 @@ mod tests {
             (vec![tags], "one of sources and digests is needed"),
             (vec![("sources", "r.example/app:a")], "tags: is needed"),
             (vec![tags, ("sources", "r.example/app:a"), ("digests", "x")], "only one of sources and digests"),
+            (vec![tags, ("sources", "r.example/a b"), ("digests", "sha256:1")], "sources, line 1: r.example/a b:"),
+            (vec![tags, ("sources", "r.example/a b"), ("digests", "sha256:1,sha256:12")], "digests, line 1: sha256:12:"),
             (vec![("tags", "r.example/app:1@sha256:0"), ("sources", "r.example/app:a")], "tags, line 1"),
             (vec![tags, ("sources", "r.example/app:{arch}")], "platforms"),
             (vec![tags, ("sources", "r.example/app:{arhc}"), ("platforms", "linux/amd64")], "{arhc}"),
@@ -375,6 +377,13 @@ mod tests {
             let problems = made(&pairs).map(|_| ()).unwrap_err();
             assert!(problems.iter().any(|problem| problem.contains(why)), "{pairs:?}: {problems:?}");
         }
+    }
+
+    #[test]
+    fn a_platform_that_is_wrong_is_not_missing() {
+        let problems = made(&[("tags", "r.example/app:1"), ("sources", "r.example/app:{arch}"), ("platforms", "arm64")]);
+        let problems = problems.map(|_| ()).unwrap_err();
+        assert!(problems.len() == 1 && problems[0].starts_with("platforms, line 1: \"arm64\""), "{problems:?}");
     }
 
     #[test]
