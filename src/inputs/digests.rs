@@ -5,6 +5,7 @@ use super::lists;
 use crate::oci::{Digest, Platform, Reference, Repository};
 use glob::Pattern;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -179,6 +180,7 @@ fn from_files(folder: &Path, shown: &str, line: usize, target: Option<&Repositor
         problems.add_at(INPUT, line, format!("{shown}: no such file or folder, and no digest either"));
     }
     let mut given = Vec::new();
+    let mut folders = BTreeSet::new();
     for file in files {
         let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         match read_metadata(&file, target) {
@@ -189,10 +191,28 @@ fn from_files(folder: &Path, shown: &str, line: usize, target: Option<&Repositor
                 repository: None,
                 digest,
             })),
+            Err(_) if Digest::from_file_name(&name).is_some() => {
+                folders.insert(folder_of(&file, folder));
+            }
             Err(why) => problems.add_at(INPUT, line, format!("{name}: {why}")),
         }
     }
+    if !folders.is_empty() {
+        let folders = folders.into_iter().collect::<Vec<_>>().join(", ");
+        problems.add_at(
+            INPUT,
+            line,
+            format!("{shown}: files there are named by their digests; name the folder instead: {folders}"),
+        );
+    }
     given
+}
+
+/// The folder that holds a file, as it can be written in the input.
+fn folder_of(file: &Path, base: &Path) -> String {
+    let parent = file.parent().unwrap_or(Path::new(""));
+    let inside = parent.strip_prefix(base).unwrap_or(parent);
+    if inside == Path::new("") { ".".to_owned() } else { inside.display().to_string() }
 }
 
 fn files(folder: &Path, shown: &str) -> Result<Vec<PathBuf>, String> {
@@ -360,6 +380,10 @@ mod tests {
             ("unpushed/x.json", r#"{"buildx.build.ref": "x"}"#.to_owned()),
             ("deep/a/x", String::new()),
             ("text/README", String::new()),
+            (&digest(1)[7..], String::new()),
+            (&format!("named/a/{}", &digest(1)[7..]), String::new()),
+            (&format!("named/a/{}", &digest(2)[7..]), String::new()),
+            (&format!("named/b/sha256-{}", &digest(3)[7..]), String::new()),
             ("json/a.json", String::new()),
         ]);
         for (value, why) in [
@@ -377,6 +401,9 @@ mod tests {
             ("unpushed/*.json", "was the image pushed?"),
             ("deep", "merge-multiple"),
             ("text", "no digest"),
+            ("named/a/*", "named/a/*: files there are named by their digests; name the folder instead: named/a"),
+            (&digest(1)[7..], "name the folder instead: ."),
+            ("named/*/*", "name the folder instead: named/a, named/b"),
             ("json", "write json/*.json"),
             ("nothing", "no such file"),
             ("nothing/*.json", "no such file"),
