@@ -87,6 +87,11 @@ inputs! {
     log_level "log-level" Text "info" "error, warn, info, debug or trace";
 }
 
+/// What holds when an input is not set.
+pub fn default_of(name: &str) -> &'static str {
+    find(name).map_or("", |input| input.default)
+}
+
 /// The input with this name.
 pub fn find(name: &str) -> Option<&'static Input> {
     INPUTS.iter().find(|input| input.name == name)
