@@ -2,7 +2,7 @@
 
 use super::Problems;
 use super::lists;
-use crate::oci::{Digest, Platform, Reference, Repository};
+use crate::oci::{Digest, Platform, Reference, Repository, json};
 use glob::Pattern;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -32,7 +32,7 @@ pub struct Given {
 /// files of another image are told from.
 pub fn read(value: &str, folder: &Path, target: Option<&Repository>, problems: &mut Problems) -> Vec<Given> {
     let before = problems.0.len();
-    let given = if value.trim_start().starts_with('{') || lists::is_array(value) {
+    let given = if lists::is_object(value) || lists::is_array(value) {
         from_json(value, problems)
     } else {
         let items = problems.take(INPUT, None, lists::items(value, true)).unwrap_or_default();
@@ -98,7 +98,7 @@ fn from_json(value: &str, problems: &mut Problems) -> Vec<Given> {
     let entries: Vec<(String, Value)> = match parsed {
         Ok(entries) => entries,
         Err(error) => {
-            problems.add(INPUT, format!("looks like JSON but is not valid (line {}, column {})", error.line(), error.column()));
+            problems.add(INPUT, format!("looks like JSON but is not valid ({})", json::place(&error)));
             return Vec::new();
         }
     };

@@ -1,5 +1,6 @@
 //! Lists in one value: lines, commas or a JSON array.
 
+use crate::oci::json;
 use serde::de::{DeserializeOwned, Deserializer as _, MapAccess, Visitor};
 use serde_json::Value;
 use std::fmt;
@@ -36,6 +37,11 @@ pub fn is_array(value: &str) -> bool {
     inner.split_once(']').is_none_or(|(address, _)| address.parse::<Ipv6Addr>().is_err())
 }
 
+/// Whether the text is meant as a JSON object.
+pub fn is_object(value: &str) -> bool {
+    value.trim_start().starts_with('{')
+}
+
 /// The members of a JSON object in their order; a key that stands twice is there twice.
 pub fn object<T: DeserializeOwned>(value: &str) -> Result<Vec<(String, T)>, serde_json::Error> {
     struct Members<T>(PhantomData<T>);
@@ -64,7 +70,7 @@ pub type Pair = (usize, Result<(String, String), String>);
 
 /// `KEY=VALUE` pairs: lines, a JSON array of such texts, or a JSON object.
 pub fn pairs(value: &str) -> Result<Vec<Pair>, String> {
-    if value.trim_start().starts_with('{') {
+    if is_object(value) {
         let members = object::<Value>(value).map_err(|error| not_json(&error))?;
         let pairs = members.into_iter().enumerate().map(|(at, (key, value))| match value {
             _ if key.trim().is_empty() => (at + 1, Err("a key is empty".to_owned())),
@@ -83,7 +89,7 @@ pub fn pairs(value: &str) -> Result<Vec<Pair>, String> {
 /// A warning for each line that may be meant as several items: `parts` tells of what stands before and after a comma
 /// whether it parts two. JSON says itself where an item ends.
 pub fn crowded(input: &str, value: &str, parts: fn(&str, &str) -> bool) -> Vec<String> {
-    if is_array(value) || value.trim_start().starts_with('{') {
+    if is_array(value) || is_object(value) {
         return Vec::new();
     }
     let lines = items(value, false).unwrap_or_default().into_iter();
@@ -118,9 +124,8 @@ fn json_items(value: &str) -> Result<Vec<Item>, String> {
     Ok(items)
 }
 
-/// Where JSON breaks, without quoting it: it may hold secrets.
 fn not_json(error: &serde_json::Error) -> String {
-    format!("not valid JSON of texts (line {}, column {})", error.line(), error.column())
+    format!("not valid JSON of texts ({})", json::place(error))
 }
 
 /// Yes or no.

@@ -2,6 +2,7 @@
 
 use super::spec::RawInputs;
 use super::{Environment, Problems, lists};
+use crate::oci::json;
 use crate::oci::reference::parse_host;
 use crate::registry::credentials::{AuthFile, Login, Logins, canonical_host};
 use crate::secret::Secret;
@@ -62,16 +63,12 @@ struct Pair {
 fn credentials(value: &str, problems: &mut Problems) -> Vec<(String, Login)> {
     const INPUT: &str = "credentials";
     let mut found: Vec<(usize, String, Pair)> = Vec::new();
-    if value.trim_start().starts_with('{') {
+    if lists::is_object(value) {
         match lists::object::<Pair>(value) {
             Ok(object) => found.extend(object.into_iter().enumerate().map(|(at, (host, pair))| (at + 1, host, pair))),
             Err(error) => problems.add(
                 INPUT,
-                format!(
-                    "is no JSON of {{\"REGISTRY\": {{\"username\": …, \"password\": …}}}} (line {}, column {})",
-                    error.line(),
-                    error.column()
-                ),
+                format!("is no JSON of {{\"REGISTRY\": {{\"username\": …, \"password\": …}}}} ({})", json::place(&error)),
             ),
         }
     } else {
@@ -113,7 +110,7 @@ fn parts_logins(_: &str, after: &str) -> bool {
 
 /// The input `docker-config`: a folder, a path or the JSON itself.
 fn stated_file(value: &str) -> Result<AuthFile, String> {
-    if value.trim_start().starts_with('{') {
+    if lists::is_object(value) {
         return whole(AuthFile::parse(value, "input docker-config")?);
     }
     let path = Path::new(value);
