@@ -174,7 +174,7 @@ impl Attempts {
                 return Err(failed(Kind::DigestMismatch(what), None));
             }
             if spent && answer.status >= 300 {
-                return Err(failed(kind_of_trouble(answer.status), Some(&answer)));
+                return Err(failed(Kind::of_status(answer.status), Some(&answer)));
             }
             return Ok((Some(answer), tries));
         }
@@ -252,11 +252,6 @@ fn is_altered(errand: &Errand<'_>, answer: &Answer, tries: u32) -> bool {
             tries == 1 && !answer.body.is_empty() && named.is_ok_and(|named| !named.matches(&answer.body))
         }
     }
-}
-
-/// The error of a status that would have been tried again.
-fn kind_of_trouble(status: u16) -> Kind {
-    if status == 429 { Kind::Throttled { retry_after: None } } else { Kind::Server }
 }
 
 fn log(errand: &Errand<'_>, result: &Result<Answer, Broken>, elapsed: Duration) {

@@ -329,7 +329,7 @@ impl Registry {
                         return Err(failed.error(Kind::Denied, &answer));
                     }
                 }
-                status => return Err(failed.error(kind_of_status(status), &answer)),
+                status => return Err(failed.error(Kind::of_status(status), &answer)),
             }
         }
     }
@@ -376,15 +376,4 @@ fn exchange(root: &Url, call: &Call<'_>, permit: &Permit) -> Result<Exchange, Br
         body: call.body.as_ref().map(|(media_type, body)| ((*media_type).to_owned(), body.clone())),
         limit: call.limit,
     })
-}
-
-fn kind_of_status(status: u16) -> Kind {
-    match status {
-        401 | 403 => Kind::Denied,
-        404 => Kind::NotFound,
-        429 => Kind::Throttled { retry_after: None },
-        300..=399 => Kind::AddressRefused("the registry redirects where it should not".to_owned()),
-        500.. => Kind::Server,
-        _ => Kind::Rejected,
-    }
 }

@@ -133,12 +133,8 @@ impl TokenServer<'_> {
             }
             // OAuth2 says 400 `invalid_grant` for a refresh token that does not hold.
             400 | 401 if login.is_some() => Kind::BadCredentials,
-            401 | 403 => Kind::Denied,
-            404 => Kind::NotFound,
-            429 => Kind::Throttled { retry_after: None },
-            500.. => Kind::Server,
             300..=399 => Kind::AddressRefused("the token server redirects, and a login is not sent along".to_owned()),
-            _ => Kind::Rejected,
+            status => Kind::of_status(status),
         };
         Err(errand.error(kind, 1, Some(answer)))
     }
