@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use url::Url;
 
-/// All logins in the order of DESIGN section 3, and warnings about auth files that cannot be read.
+/// All logins in the order of README's section "Logins", and warnings about auth files that cannot be read.
 /// `first_host`: the first tag's registry, for a login without `registry`.
 pub fn read(
     inputs: &RawInputs,

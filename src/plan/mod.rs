@@ -100,7 +100,7 @@ impl Plan {
         Self { sources, wait, wait_interval, expect_labels, ..Self::blank() }
     }
 
-    /// Nothing asked, all else as it is by default.
+    /// Nothing asked, and nothing waited for.
     fn blank() -> Self {
         Self {
             targets: Vec::new(),

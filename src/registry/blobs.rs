@@ -159,7 +159,7 @@ impl Registry {
         self.location(repository, &answer, &errand)
     }
 
-    /// Where an upload goes on, if we may go there (threats: the upload's location on another host).
+    /// Where an upload goes on, if we may go there: it may lie on another host.
     fn location(&self, repository: &Repository, answer: &Answer, errand: &Errand) -> Result<Url, Error> {
         let malformed = |what: &str| errand.error_of(Kind::Malformed(what.to_owned()), answer);
         let told = answer.header(LOCATION.as_str());

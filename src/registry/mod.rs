@@ -1,7 +1,7 @@
 //! The distribution API: look at, get and put manifests, get blobs.
 //!
 //! Does: the protocol, logins, retries, limits; every received byte is checked against its digest. Does not: know
-//! what a run is about. Called by: `resolve`, `check`, `publish`, `verify`.
+//! what a run is about.
 
 pub mod address;
 mod attempts;

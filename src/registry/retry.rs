@@ -1,6 +1,6 @@
 //! Whether a request is tried again, and when: a pure decision. Nothing here waits.
 //!
-//! Source: notes of what other clients do; RFC 9110 sections 10.2.3 (`Retry-After`) and 15.
+//! Source: RFC 9110 sections 10.2.3 (`Retry-After`) and 15.
 
 use super::transport::Broken;
 use std::time::{Duration, SystemTime};

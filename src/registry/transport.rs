@@ -1,4 +1,5 @@
-//! The ways out of this process: TLS, proxies, redirects, the address rule. Never repeats anything.
+//! The ways out of this process: TLS, proxies, redirects, the address rule. Repeats nothing; only a loopback port
+//! that turns out to speak TLS is asked again, over HTTPS.
 
 use super::address;
 pub use super::exchange::{Answer, Broken, Exchange};
