@@ -348,7 +348,7 @@ fn report(
         digest: arrived.manifest.digest.to_string(),
         platforms: arrived.entries.iter().filter_map(|entry| entry.known_platform().cloned()).collect(),
         download: match &arrived.manifest.content {
-            Content::Image(image) => Some(image.layers.iter().chain([&image.config]).map(|blob| blob.size).sum()),
+            Content::Image(image) => Some(image.download()),
             Content::Index(_) => None,
         },
         after,

@@ -4,7 +4,7 @@ use crate::advice;
 use crate::registry;
 use std::fmt;
 
-/// Exit statuses, DESIGN section 6.
+/// Exit statuses; README's section "Exit status".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Exit {
@@ -134,7 +134,7 @@ fn exit_of(kind: &registry::Kind) -> Exit {
     }
 }
 
-/// The lines of DESIGN section 6, without the leading `error: `.
+/// What failed, where, and what to do, each on lines of its own, without the leading `error: `.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)?;

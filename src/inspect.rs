@@ -64,6 +64,8 @@ pub struct Image {
     pub config: Descriptor,
     /// Its layers, lowest first.
     pub layers: Vec<Descriptor>,
+    /// What a client downloads, in bytes.
+    pub download: u64,
     /// Its type, when it is no image to run.
     pub artifact_type: Option<String>,
 }
@@ -91,11 +93,6 @@ pub enum Behind {
 }
 
 impl Image {
-    /// What a client downloads, in bytes.
-    pub fn download(&self) -> u64 {
-        download(&self.config, &self.layers)
-    }
-
     /// The commit that it was built from, if a label tells.
     pub fn revision(&self) -> Option<&str> {
         self.labels.get("org.opencontainers.image.revision").map(String::as_str)
@@ -189,6 +186,7 @@ pub async fn image(registry: &Registry, reference: &Reference, manifest: &ImageM
         labels: config.config.and_then(|runtime| runtime.labels).unwrap_or_default(),
         config: manifest.config.clone(),
         layers: manifest.layers.clone(),
+        download: manifest.download(),
         artifact_type,
     })
 }
@@ -215,16 +213,12 @@ async fn entries(registry: &Registry, repository: &Repository, index: &Index) ->
 async fn behind(registry: &Registry, repository: &Repository, descriptor: &Descriptor) -> Result<Behind, Error> {
     let child = Reference::at(repository, &descriptor.digest);
     match registry.manifest(&child, None).await {
-        Ok(Manifest { content: Content::Image(image), .. }) => Ok(Behind::Image(download(&image.config, &image.layers))),
+        Ok(Manifest { content: Content::Image(image), .. }) => Ok(Behind::Image(image.download())),
         Ok(Manifest { content: Content::Index(index), .. }) => Ok(Behind::Index(index.manifests.len())),
         Err(registry::Error { kind: Kind::NotFound, .. }) => Ok(Behind::Unread("not in the registry".to_owned())),
         Err(registry::Error { kind: Kind::Malformed(why), .. }) => Ok(Behind::Unread(why)),
         Err(error) => Err(cannot_read(registry, &error, &child.to_string())),
     }
-}
-
-fn download(config: &Descriptor, layers: &[Descriptor]) -> u64 {
-    layers.iter().fold(config.size, |sum, layer| sum.saturating_add(layer.size))
 }
 
 /// What the pipeline has no use for: an image manifest's annotations and subject. Others' mistakes in them hide nothing else.

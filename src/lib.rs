@@ -6,7 +6,7 @@
 //!
 //! Data flows one way, one type per stage: [`inputs::spec::RawInputs`] → [`plan::Plan`] → [`resolve::Resolved`] →
 //! [`check::Checked`] → [`compose::Composed`] → [`report::Report`]. Only [`check::sources`] makes a `Checked`, and
-//! only that can be composed, so nothing unchecked can be published.
+//! only of that a new list is composed; what a list holds that is changed or added to was published before.
 //!
 //! - [`cli`], [`app`]: arguments, and the order of the stages; [`lists`]: several lists in one run, a few at a time
 //! - [`inputs`]: environment variables to cleaned text; [`plan`]: what it means, all problems at once

@@ -16,7 +16,12 @@ pub(crate) struct Pauses {
 impl Pauses {
     /// From a second to `longest`.
     pub(crate) fn new(longest: Duration) -> Self {
-        Self { next: FIRST.min(longest), longest }
+        Self::between(FIRST, longest)
+    }
+
+    /// From `first` to `longest`, each twice the one before.
+    pub(crate) fn between(first: Duration, longest: Duration) -> Self {
+        Self { next: first.min(longest), longest }
     }
 
     /// The next pause; `chance` is a random number from 0 to 1.
@@ -24,6 +29,11 @@ impl Pauses {
         let pause = self.next;
         self.next = (pause * 2).min(self.longest);
         pause.mul_f64(1.0 - JITTER * chance)
+    }
+
+    /// The next pause, unless it would last longer than what remains of somebody's patience.
+    pub(crate) fn next_within(&mut self, remaining: Duration, chance: f64) -> Option<Duration> {
+        (self.next <= remaining).then(|| self.next(chance))
     }
 
     /// Lets them grow longer.
@@ -54,5 +64,7 @@ mod tests {
         let mut longer = Pauses::new(Duration::from_secs(2));
         longer.grow_to(Duration::from_secs(4));
         assert_eq!((0..4).map(|_| longer.next(0.0).as_secs()).collect::<Vec<_>>(), [1, 2, 4, 4]);
+        assert_eq!(longer.next_within(Duration::from_secs(3), 1.0), None);
+        assert_eq!(longer.next_within(Duration::from_secs(4), 0.0), Some(Duration::from_secs(4)));
     }
 }

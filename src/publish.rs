@@ -5,6 +5,7 @@ use crate::check::name;
 use crate::compose::Composed;
 use crate::error::{Error, Exit};
 use crate::oci::{Digest, Reference, Repository};
+use crate::pauses::Pauses;
 use crate::plan::Plan;
 use crate::progress::{Progress, TagState};
 use crate::record::{Deed, Write};
@@ -126,7 +127,7 @@ impl Publishing<'_> {
         digest: &Digest,
     ) -> Result<(), registry::Error> {
         let started = Instant::now();
-        let mut pause = FIRST_LAG_PAUSE;
+        let mut pauses = Pauses::between(FIRST_LAG_PAUSE, LONGEST_LAG_PAUSE);
         loop {
             let settled = self.registry.put_manifest(reference, media_type, bytes, digest).await;
             let patience = match &settled {
@@ -134,12 +135,10 @@ impl Publishing<'_> {
                 Err(error) if error.doubts_content() => DOUBT,
                 _ => return settled,
             };
-            if started.elapsed() + pause > patience {
-                return settled;
-            }
+            let remaining = patience.saturating_sub(started.elapsed());
+            let Some(pause) = pauses.next_within(remaining, fastrand::f64()) else { return settled };
             info!("push     {reference}: the registry does not see all {parts} yet, trying again");
             sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_LAG_PAUSE);
         }
     }
 }
@@ -254,7 +253,7 @@ impl Publication<'_> {
         }
         let taken = is_taken(error);
         let end = Instant::now() + DOUBT;
-        let mut pause = FIRST_LAG_PAUSE;
+        let mut pauses = Pauses::between(FIRST_LAG_PAUSE, LONGEST_LAG_PAUSE);
         loop {
             let state = match self.to.registry.look(tag, Some(end)).await {
                 Ok(head) if head.digest == self.composed.digest => return TagState::Moved,
@@ -262,11 +261,11 @@ impl Publication<'_> {
                 Err(error) if !taken && error.may_be_missing() => TagState::Failed,
                 _ => TagState::Unknown,
             };
-            if taken || Instant::now() + pause > end {
-                return state;
+            let remaining = end.saturating_duration_since(Instant::now());
+            match pauses.next_within(remaining, fastrand::f64()) {
+                Some(pause) if !taken => sleep(pause).await,
+                _ => return state,
             }
-            sleep(pause).await;
-            pause *= 2;
         }
     }
 

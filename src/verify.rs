@@ -3,6 +3,7 @@
 use crate::compose::Composed;
 use crate::error::{Error, Exit};
 use crate::oci::{Digest, Reference};
+use crate::pauses::Pauses;
 use crate::progress::{Progress, TagState};
 use crate::registry::{self, Registry};
 use futures_util::future::join_all;
@@ -33,21 +34,19 @@ pub async fn tags(registry: &Registry, composed: &Composed, progress: &Progress)
 }
 
 async fn until_it_agrees(registry: &Registry, composed: &Composed, tag: &Reference, by_bytes: bool) -> Result<(), String> {
-    let started = Instant::now();
-    let mut pause = FIRST_PAUSE;
+    let end = Instant::now() + LAG;
+    let mut pauses = Pauses::between(FIRST_PAUSE, LONGEST_PAUSE);
     loop {
-        let shown = shown(registry, tag, by_bytes, started + LAG).await;
+        let shown = shown(registry, tag, by_bytes, end).await;
         let doubt = match &shown {
             Ok(digest) if *digest == composed.digest => return Ok(()),
             Ok(digest) => format!("{tag} shows {digest}"),
             Err(error) => format!("{tag}: {error}"),
         };
-        if started.elapsed() + pause > LAG {
-            return Err(doubt);
-        }
+        let remaining = end.saturating_duration_since(Instant::now());
+        let Some(pause) = pauses.next_within(remaining, fastrand::f64()) else { return Err(doubt) };
         info!("verify   {doubt}, looking again");
         sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 

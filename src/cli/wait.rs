@@ -4,10 +4,9 @@ use super::output;
 use super::session::Session;
 use crate::advice::Surroundings;
 use crate::error::{Error, Exit};
-use crate::inputs::{Environment, lists};
+use crate::inputs::{Environment, lists, spec};
 use crate::oci::Reference;
-use crate::plan::SHORTEST_INTERVAL;
-use crate::plan::{Labels, Plan};
+use crate::plan::{self, Labels, Plan};
 use crate::progress::Progress;
 use crate::report::live;
 use crate::resolve::{self, Resolved};
@@ -22,8 +21,8 @@ pub(super) fn command() -> Command {
     Command::new("wait")
         .about("Wait until all images are there, and print REF@DIGEST of each; exit status 3 when one does not come")
         .arg(Arg::new("REF").required(true).num_args(1..).help("images or lists to wait for"))
-        .arg(duration("wait", "10m", lists::duration).help("how long to wait in all; 0 looks once"))
-        .arg(duration("wait-interval", "10s", pause).help("longest pause between two looks at one of them"))
+        .arg(duration("wait", lists::duration).help("how long to wait in all; 0 looks once"))
+        .arg(duration("wait-interval", plan::pause).help("longest pause between two looks at one of them"))
         .arg(
             Arg::new("expect-labels")
                 .long("expect-labels")
@@ -35,13 +34,8 @@ pub(super) fn command() -> Command {
         .after_help("Example:\n  manifest-action wait --wait 5m ghcr.io/acme/app:1.2-amd64 \\\n      ghcr.io/acme/app:1.2-arm64")
 }
 
-fn duration(name: &'static str, default: &'static str, parse: fn(&str) -> Result<Duration, String>) -> Arg {
-    Arg::new(name).long(name).value_name("DURATION").default_value(default).value_parser(ValueParser::new(parse))
-}
-
-fn pause(text: &str) -> Result<Duration, String> {
-    let shortest = || format!("must not be shorter than {} ms", SHORTEST_INTERVAL.as_millis());
-    lists::duration(text).and_then(|pause| if pause < SHORTEST_INTERVAL { Err(shortest()) } else { Ok(pause) })
+fn duration(name: &'static str, parse: fn(&str) -> Result<Duration, String>) -> Arg {
+    Arg::new(name).long(name).value_name("DURATION").default_value(spec::default_of(name)).value_parser(ValueParser::new(parse))
 }
 
 fn label(text: &str) -> Result<(String, String), String> {

@@ -2,9 +2,10 @@
 
 use super::Problems;
 use super::lists;
-use crate::oci::{Digest, Platform, Reference, Repository};
+use crate::oci::{Digest, Platform, Reference, Repository, json};
 use glob::Pattern;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -31,7 +32,7 @@ pub struct Given {
 /// files of another image are told from.
 pub fn read(value: &str, folder: &Path, target: Option<&Repository>, problems: &mut Problems) -> Vec<Given> {
     let before = problems.0.len();
-    let given = if value.trim_start().starts_with('{') || lists::is_array(value) {
+    let given = if lists::is_object(value) || lists::is_array(value) {
         from_json(value, problems)
     } else {
         let items = problems.take(INPUT, None, lists::items(value, true)).unwrap_or_default();
@@ -47,7 +48,7 @@ fn from_item(text: &str, line: usize, folder: &Path, target: Option<&Repository>
     match parse_digest(text) {
         Some(Ok((platform, repository, digest))) => vec![Given { line, from: String::new(), platform, repository, digest }],
         Some(Err(why)) => {
-            problems.add_at(INPUT, line, why);
+            problems.add_at(INPUT, line, format!("{text}: {why}"));
             Vec::new()
         }
         None => {
@@ -97,7 +98,7 @@ fn from_json(value: &str, problems: &mut Problems) -> Vec<Given> {
     let entries: Vec<(String, Value)> = match parsed {
         Ok(entries) => entries,
         Err(error) => {
-            problems.add(INPUT, format!("looks like JSON but is not valid (line {}, column {})", error.line(), error.column()));
+            problems.add(INPUT, format!("looks like JSON but is not valid ({})", json::place(&error)));
             return Vec::new();
         }
     };
@@ -179,6 +180,7 @@ fn from_files(folder: &Path, shown: &str, line: usize, target: Option<&Repositor
         problems.add_at(INPUT, line, format!("{shown}: no such file or folder, and no digest either"));
     }
     let mut given = Vec::new();
+    let mut folders = BTreeSet::new();
     for file in files {
         let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         match read_metadata(&file, target) {
@@ -189,10 +191,28 @@ fn from_files(folder: &Path, shown: &str, line: usize, target: Option<&Repositor
                 repository: None,
                 digest,
             })),
+            Err(_) if Digest::from_file_name(&name).is_some() => {
+                folders.insert(folder_of(&file, folder));
+            }
             Err(why) => problems.add_at(INPUT, line, format!("{name}: {why}")),
         }
     }
+    if !folders.is_empty() {
+        let folders = folders.into_iter().collect::<Vec<_>>().join(", ");
+        problems.add_at(
+            INPUT,
+            line,
+            format!("{shown}: files there are named by their digests; name the folder instead: {folders}"),
+        );
+    }
     given
+}
+
+/// The folder that holds a file, as it can be written in the input.
+fn folder_of(file: &Path, base: &Path) -> String {
+    let parent = file.parent().unwrap_or(Path::new(""));
+    let inside = parent.strip_prefix(base).unwrap_or(parent);
+    if inside == Path::new("") { ".".to_owned() } else { inside.display().to_string() }
 }
 
 fn files(folder: &Path, shown: &str) -> Result<Vec<PathBuf>, String> {
@@ -360,6 +380,10 @@ mod tests {
             ("unpushed/x.json", r#"{"buildx.build.ref": "x"}"#.to_owned()),
             ("deep/a/x", String::new()),
             ("text/README", String::new()),
+            (&digest(1)[7..], String::new()),
+            (&format!("named/a/{}", &digest(1)[7..]), String::new()),
+            (&format!("named/a/{}", &digest(2)[7..]), String::new()),
+            (&format!("named/b/sha256-{}", &digest(3)[7..]), String::new()),
             ("json/a.json", String::new()),
         ]);
         for (value, why) in [
@@ -377,6 +401,9 @@ mod tests {
             ("unpushed/*.json", "was the image pushed?"),
             ("deep", "merge-multiple"),
             ("text", "no digest"),
+            ("named/a/*", "named/a/*: files there are named by their digests; name the folder instead: named/a"),
+            (&digest(1)[7..], "name the folder instead: ."),
+            ("named/*/*", "name the folder instead: named/a, named/b"),
             ("json", "write json/*.json"),
             ("nothing", "no such file"),
             ("nothing/*.json", "no such file"),

@@ -74,12 +74,7 @@ fn unknown(environment: &Environment) -> Vec<String> {
         {
             continue;
         }
-        let nearest = INPUTS.iter().map(|input| (strsim::damerau_levenshtein(&name, input.name), input.name)).min();
-        let hint = nearest
-            .filter(|(distance, known)| *distance <= known.len().div_ceil(2))
-            .map(|(_, known)| format!("; did you mean {known}?"))
-            .unwrap_or_default();
-        warnings.push(format!("{variable} is set, but there is no input {name}{hint}"));
+        warnings.push(format!("{variable} is set, but {}", spec::unknown(&name)));
     }
     warnings
 }
@@ -141,9 +136,9 @@ mod tests {
         assert_eq!(
             read.warnings,
             [
-                "INPUT_INPUT_TAGS is set, but there is no input input-tags",
-                "INPUT_TAG is set, but there is no input tag; did you mean tags?",
-                "PLUGIN_ZZZZZZZZ is set, but there is no input zzzzzzzz"
+                "INPUT_INPUT_TAGS is set, but there is no input \"input-tags\"",
+                "INPUT_TAG is set, but there is no input \"tag\"; did you mean tags?",
+                "PLUGIN_ZZZZZZZZ is set, but there is no input \"zzzzzzzz\""
             ]
         );
     }

@@ -1,6 +1,6 @@
 //! The file that the input `spec` names: many lists, each with inputs of its own, in YAML.
 
-use super::spec::{INPUTS, Kind, RawInputs};
+use super::spec::{self, INPUTS, Kind, RawInputs, Scope};
 use super::yaml::{self, Node, Place, Value};
 use super::{Problem, Problems, env};
 use serde_json::{Map, Value as Json};
@@ -15,25 +15,6 @@ const ANOTHER: &str = "is a file of plugins/manifest or manifest-tool, which is 
 const START: Place = Place { line: 1, column: 1 };
 /// More lists than this are a mistake.
 const MOST: usize = 1000;
-/// Inputs of the run as a whole: one list cannot have its own.
-pub const OF_THE_RUN: [&str; 14] = [
-    "token",
-    "registry",
-    "username",
-    "password",
-    "credentials",
-    "docker-config",
-    "insecure-registries",
-    "ca-file",
-    "spec",
-    "dotenv-file",
-    "results-dir",
-    "json-file",
-    "concurrency",
-    "log-level",
-];
-/// Inputs that only a list can have.
-const OF_A_LIST: [&str; 3] = ["tags", "sources", "digests"];
 /// Inputs that a mapping says well: `KEY: VALUE`.
 const MAPS: [&str; 3] = ["annotations", "expect-labels", "digests"];
 
@@ -59,7 +40,8 @@ struct Own {
 
 /// Reads the file. `defaults`: the inputs beside it.
 pub fn read(path: &str, folder: &Path, defaults: &RawInputs, problems: &mut Problems) -> Vec<Entry> {
-    for name in OF_A_LIST.into_iter().filter(|name| defaults.get(name).is_some()) {
+    let of_a_list = INPUTS.iter().filter(|input| input.scope == Scope::List);
+    for name in of_a_list.map(|input| input.name).filter(|name| defaults.get(name).is_some()) {
         problems.add(name, format!("has no place beside spec: each list in {path} names its own"));
     }
     let Some(text) = problems.take(INPUT, None, text(&folder.join(path)).map_err(|why| format!("{path}: {why}"))) else {
@@ -157,11 +139,11 @@ impl Document<'_> {
         entry.name = keys.iter().find(|(_, key, _)| key == "tags").and_then(|(_, _, node)| first_text(&node.value));
         let mut pairs = Vec::new();
         for (place, key, node) in keys {
-            let Some(input) = INPUTS.iter().find(|input| input.name == key) else {
-                problems.0.push(entry.problem(INPUT, place, None, unknown(&key)));
+            let Some(input) = spec::find(&key) else {
+                problems.0.push(entry.problem(INPUT, place, None, spec::unknown(&key)));
                 continue;
             };
-            if OF_THE_RUN.contains(&input.name) {
+            if input.scope == Scope::Run {
                 let text = "is for the whole run: give it beside spec, not in one list";
                 problems.0.push(entry.problem(input.name, place, None, text));
                 continue;
@@ -184,12 +166,9 @@ impl Document<'_> {
                 }
             }
         }
-        let defaults = INPUTS
-            .iter()
-            .map(|input| input.name)
-            .filter(|name| !OF_A_LIST.contains(name) && !OF_THE_RUN.contains(name) && !entry.own.contains_key(name));
+        let defaults = INPUTS.iter().filter(|input| input.scope == Scope::Any && !entry.own.contains_key(input.name));
         let defaults: Vec<(String, String)> =
-            defaults.filter_map(|name| Some((name.to_owned(), self.defaults.get(name)?.to_owned()))).collect();
+            defaults.filter_map(|input| Some((input.name.to_owned(), self.defaults.get(input.name)?.to_owned()))).collect();
         let mut found = Problems::default();
         entry.inputs = env::from_pairs(defaults.into_iter().chain(pairs), &mut found);
         entry.keep(found, problems);
@@ -234,12 +213,6 @@ impl Entry {
         let place = format!("{}, {place}: index {}{name}", self.file, self.number);
         Problem { input, line, text: text.into(), place: Some(place) }
     }
-}
-
-fn unknown(key: &str) -> String {
-    let nearest = INPUTS.iter().map(|input| (strsim::damerau_levenshtein(key, input.name), input.name)).min();
-    let hint = nearest.filter(|(distance, _)| *distance <= 3).map(|(_, name)| format!("; did you mean {name}?"));
-    format!("there is no input {key:?}{}", hint.unwrap_or_default())
 }
 
 /// The first reference that stands for `tags`, as written.
@@ -287,8 +260,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tables_name_inputs() {
-        for name in OF_THE_RUN.into_iter().chain(OF_A_LIST).chain(MAPS) {
+    fn what_a_mapping_says_well_is_an_input() {
+        for name in MAPS {
             assert!(INPUTS.iter().any(|input| input.name == name), "{name}");
         }
     }

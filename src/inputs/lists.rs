@@ -1,5 +1,6 @@
 //! Lists in one value: lines, commas or a JSON array.
 
+use crate::oci::json;
 use serde::de::{DeserializeOwned, Deserializer as _, MapAccess, Visitor};
 use serde_json::Value;
 use std::fmt;
@@ -36,6 +37,11 @@ pub fn is_array(value: &str) -> bool {
     inner.split_once(']').is_none_or(|(address, _)| address.parse::<Ipv6Addr>().is_err())
 }
 
+/// Whether the text is meant as a JSON object.
+pub fn is_object(value: &str) -> bool {
+    value.trim_start().starts_with('{')
+}
+
 /// The members of a JSON object in their order; a key that stands twice is there twice.
 pub fn object<T: DeserializeOwned>(value: &str) -> Result<Vec<(String, T)>, serde_json::Error> {
     struct Members<T>(PhantomData<T>);
@@ -64,7 +70,7 @@ pub type Pair = (usize, Result<(String, String), String>);
 
 /// `KEY=VALUE` pairs: lines, a JSON array of such texts, or a JSON object.
 pub fn pairs(value: &str) -> Result<Vec<Pair>, String> {
-    if value.trim_start().starts_with('{') {
+    if is_object(value) {
         let members = object::<Value>(value).map_err(|error| not_json(&error))?;
         let pairs = members.into_iter().enumerate().map(|(at, (key, value))| match value {
             _ if key.trim().is_empty() => (at + 1, Err("a key is empty".to_owned())),
@@ -80,6 +86,32 @@ pub fn pairs(value: &str) -> Result<Vec<Pair>, String> {
     Ok(pairs.collect())
 }
 
+/// A warning for each line that may be meant as several items: `parts` tells of what stands before and after a comma
+/// whether it parts two. JSON says itself where an item ends.
+pub fn crowded(input: &str, value: &str, parts: fn(&str, &str) -> bool) -> Vec<String> {
+    if is_array(value) || is_object(value) {
+        return Vec::new();
+    }
+    let lines = items(value, false).unwrap_or_default().into_iter();
+    let crowded =
+        lines.filter(|item| item.text.match_indices(',').any(|(at, _)| parts(&item.text[..at], item.text[at + 1..].trim())));
+    crowded
+        .map(|item| {
+            format!(
+                "{input}, line {}: is taken as one value, commas and all; are several meant, each needs its own line",
+                item.line
+            )
+        })
+        .collect()
+}
+
+/// Whether a pair stands before a comma and another one begins after it, with what may stand in front of an annotation's
+/// key. `index,manifest:a=1` is one.
+pub fn parts_pairs(before: &str, after: &str) -> bool {
+    let is_key = |key: &str| !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/:[]".contains(&b));
+    before.contains('=') && after.split_once('=').is_some_and(|(key, _)| is_key(key.trim_end()))
+}
+
 fn json_items(value: &str) -> Result<Vec<Item>, String> {
     let values: Vec<Value> = serde_json::from_str(value).map_err(|error| not_json(&error))?;
     let mut items = Vec::new();
@@ -92,9 +124,8 @@ fn json_items(value: &str) -> Result<Vec<Item>, String> {
     Ok(items)
 }
 
-/// Where JSON breaks, without quoting it: it may hold secrets.
 fn not_json(error: &serde_json::Error) -> String {
-    format!("not valid JSON of texts (line {}, column {})", error.line(), error.column())
+    format!("not valid JSON of texts ({})", json::place(error))
 }
 
 /// Yes or no.
@@ -153,6 +184,26 @@ mod tests {
         assert!(pairs(r#"{"a""#).is_err());
         // A map would keep the last one only, and nobody could tell.
         assert_eq!(pairs(r#"{"a": "1", "a": "2"}"#).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_line_that_looks_like_several_is_told() {
+        for (value, expected) in [
+            ("a=1,b=2", 1),
+            ("a=1, b.c/d-e = 2, f=3", 1),
+            ("# no\na=1,manifest-descriptor[linux/arm64]:b=2\nc=3", 1),
+            ("a=1,index:b=2\nc=3,d=4", 2),
+            ("a=x,y", 0),
+            ("index,manifest:a=1", 0),
+            ("a=x, and y=z", 0),
+            ("a=1\nb=2", 0),
+            (r#"{"a": "1,b=2"}"#, 0),
+            (r#"["a=1,b=2"]"#, 0),
+        ] {
+            assert_eq!(crowded("annotations", value, parts_pairs).len(), expected, "{value}");
+        }
+        let warning = crowded("annotations", "a=1\nb=2,c=3", parts_pairs).concat();
+        assert!(warning.starts_with("annotations, line 2: is taken as one value"), "{warning}");
     }
 
     #[test]

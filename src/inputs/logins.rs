@@ -2,6 +2,7 @@
 
 use super::spec::RawInputs;
 use super::{Environment, Problems, lists};
+use crate::oci::json;
 use crate::oci::reference::parse_host;
 use crate::registry::credentials::{AuthFile, Login, Logins, canonical_host};
 use crate::secret::Secret;
@@ -10,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use url::Url;
 
-/// All logins in the order of DESIGN section 3, and warnings about auth files that cannot be read.
+/// All logins in the order of README's section "Logins", and warnings about auth files that cannot be read.
 /// `first_host`: the first tag's registry, for a login without `registry`.
 pub fn read(
     inputs: &RawInputs,
@@ -18,7 +19,8 @@ pub fn read(
     first_host: Option<&str>,
     problems: &mut Problems,
 ) -> (Logins, Vec<String>) {
-    let mut warnings = Vec::new();
+    let given = inputs.credentials.iter();
+    let mut warnings: Vec<String> = given.flat_map(|value| lists::crowded("credentials", value, parts_logins)).collect();
     let mut logins = Logins { stated: stated(inputs, first_host, problems), ..Logins::default() };
     if let Some(value) = &inputs.docker_config {
         logins.files.extend(problems.take("docker-config", None, stated_file(value)));
@@ -61,16 +63,12 @@ struct Pair {
 fn credentials(value: &str, problems: &mut Problems) -> Vec<(String, Login)> {
     const INPUT: &str = "credentials";
     let mut found: Vec<(usize, String, Pair)> = Vec::new();
-    if value.trim_start().starts_with('{') {
+    if lists::is_object(value) {
         match lists::object::<Pair>(value) {
             Ok(object) => found.extend(object.into_iter().enumerate().map(|(at, (host, pair))| (at + 1, host, pair))),
             Err(error) => problems.add(
                 INPUT,
-                format!(
-                    "is no JSON of {{\"REGISTRY\": {{\"username\": …, \"password\": …}}}} (line {}, column {})",
-                    error.line(),
-                    error.column()
-                ),
+                format!("is no JSON of {{\"REGISTRY\": {{\"username\": …, \"password\": …}}}} ({})", json::place(&error)),
             ),
         }
     } else {
@@ -103,9 +101,16 @@ fn credentials(value: &str, problems: &mut Problems) -> Vec<(String, Login)> {
     logins.into_iter().map(|(_, host, login)| (host, login)).collect()
 }
 
+/// Whether the text after a comma begins as another `HOST=USERNAME:` would. A password may hold that, too, but hardly a host.
+fn parts_logins(_: &str, after: &str) -> bool {
+    let Some((host, login)) = after.split_once('=') else { return false };
+    let is_host = host == "localhost" || host.contains(['.', ':']) && parse_host(host).is_ok();
+    is_host && login.split_once(':').is_some_and(|(username, _)| !username.is_empty())
+}
+
 /// The input `docker-config`: a folder, a path or the JSON itself.
 fn stated_file(value: &str) -> Result<AuthFile, String> {
-    if value.trim_start().starts_with('{') {
+    if lists::is_object(value) {
         return whole(AuthFile::parse(value, "input docker-config")?);
     }
     let path = Path::new(value);
@@ -320,6 +325,22 @@ mod tests {
         }
         let json = bad(RawInputs { credentials: Some(r#"{"r.example": "canary"}"#.into()), ..input() });
         assert!(json[0].starts_with("credentials: is no JSON") && !json[0].contains("canary"), "{json:?}");
+    }
+
+    #[test]
+    fn a_line_that_looks_like_several_logins_is_told() {
+        for (value, expected) in [
+            ("r.example=u:canary,s.example=v:canary", 1),
+            ("r.example=u:canary, localhost:5000=v:canary", 1),
+            ("r.example=u:canary,localhost=v:canary", 1),
+            ("r.example=u:can,ary=x:y", 0),
+            ("r.example=u:can,s.example=ary", 0),
+            ("r.example=u:can,=a:b,c", 0),
+        ] {
+            let inputs = RawInputs { credentials: Some(value.to_owned()), ..RawInputs::default() };
+            let (_, warnings) = read(&inputs, &environment(&[]), None, &mut Problems::default());
+            assert!(warnings.len() == expected && !warnings.concat().contains("canary"), "{value}: {warnings:?}");
+        }
     }
 
     #[test]

@@ -13,6 +13,19 @@ pub struct Input {
     pub help: &'static str,
     /// What kind of value it takes.
     pub kind: Kind,
+    /// Where it can be given when `spec` names a file of lists.
+    pub scope: Scope,
+}
+
+/// What an input is for: a list of the file that `spec` names, or the run as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The run: one list cannot have its own.
+    Run,
+    /// One list: there is none for all.
+    List,
+    /// A list, or all that have none of their own.
+    Any,
 }
 
 /// Kinds of values.
@@ -33,9 +46,9 @@ pub enum Kind {
 }
 
 macro_rules! inputs {
-    ($($field:ident $name:literal $kind:ident $default:literal $help:literal;)*) => {
+    ($($field:ident $name:literal $kind:ident $scope:ident $default:literal $help:literal;)*) => {
         /// All inputs, in the order in which they are shown.
-        pub const INPUTS: &[Input] = &[$(Input { name: $name, default: $default, help: $help, kind: Kind::$kind }),*];
+        pub const INPUTS: &[Input] = &[$(Input { name: $name, default: $default, help: $help, kind: Kind::$kind, scope: Scope::$scope }),*];
 
         /// The cleaned value of every input: trimmed, `None` where it is not set. Filled by envy.
         #[derive(Debug, Clone, Default, Deserialize)]
@@ -56,38 +69,55 @@ macro_rules! inputs {
 }
 
 inputs! {
-    tags "tags" List "DOCKER_METADATA_OUTPUT_TAGS" "targets: full references, any number of tags";
-    sources "sources" List "" "images to put in: REF, REF@DIGEST, PLATFORM=REF; {os} {arch} {variant} {platform} stand for each of platforms";
-    digests "digests" List "" "images to put in, by digest: lines, JSON of job outputs, a folder of digest files, or metadata files";
-    platforms "platforms" List "whatever the sources are" "platforms that the index must hold, exactly";
-    missing "missing" Text "fail" "fail, or skip sources that have not arrived when waiting ends";
-    annotations "annotations" Lines "" "KEY=VALUE for the index; manifest-descriptor[PLATFORM]: in front for an entry";
-    format "format" Text "auto" "auto, oci or docker";
-    attestations "attestations" Text "keep" "keep or drop provenance and SBOM entries";
-    append "append" Switch "false" "start from what the first tag holds";
-    overwrite "overwrite" Switch "true" "false: refuse to move a tag that holds another digest";
-    wait "wait" Text "10m" "how long to wait in all for the sources; 0 looks once";
-    wait_interval "wait-interval" Text "10s" "longest pause between two looks at one source";
-    expect_labels "expect-labels" Lines "" "KEY=VALUE that every source's config must hold; another value means not there yet";
-    watch_jobs "watch-jobs" Lines "" "jobs that build the sources, * and ? in a name allowed: when one fails, the run ends";
-    token "token" Secret "github.token, CI_JOB_TOKEN" "the CI system's token, for watch-jobs and ghcr.io";
-    registry "registry" Text "the first tag's" "registry of username and password";
-    username "username" Text "" "user name of one login";
-    password "password" Secret "" "password or token of one login";
-    credentials "credentials" SecretLines "" "more logins: REGISTRY=USERNAME:PASSWORD a line, or JSON";
-    docker_config "docker-config" Secret "~/.docker/config.json and others" "a Docker or containers auth file: folder, path or JSON";
-    insecure_registries "insecure-registries" List "" "HOST[:PORT] that speak plain HTTP";
-    ca_file "ca-file" Text "" "PEM file of certificates to trust as well";
-    dry_run "dry-run" Switch "false" "do everything but write";
-    spec "spec" Text "" "YAML file of many indexes";
-    dotenv_file "dotenv-file" Text "manifest.env on GitLab" "file for outputs as a GitLab dotenv report";
-    results_dir "results-dir" Text "" "folder for one file per output, as Tekton reads them";
-    json_file "json-file" Text "" "file for a report in JSON, on failure too";
-    concurrency "concurrency" Text "16" "requests under way at once, in all";
-    log_level "log-level" Text "info" "error, warn, info, debug or trace";
+    tags "tags" List List "DOCKER_METADATA_OUTPUT_TAGS" "targets: full references, any number of tags";
+    sources "sources" List List "" "images to put in: REF, REF@DIGEST, PLATFORM=REF; {os} {arch} {variant} {platform} stand for each of platforms";
+    digests "digests" List List "" "images to put in, by digest: lines, JSON of job outputs, a folder of digest files, or metadata files";
+    platforms "platforms" List Any "whatever the sources are" "platforms that the index must hold, exactly";
+    missing "missing" Text Any "fail" "fail, or skip sources that have not arrived when waiting ends";
+    annotations "annotations" Lines Any "" "KEY=VALUE for the index; manifest-descriptor[PLATFORM]: in front for an entry";
+    format "format" Text Any "auto" "auto, oci or docker";
+    attestations "attestations" Text Any "keep" "keep or drop provenance and SBOM entries";
+    append "append" Switch Any "false" "start from what the first tag holds";
+    overwrite "overwrite" Switch Any "true" "false: refuse to move a tag that holds another digest";
+    wait "wait" Text Any "10m" "how long to wait in all for the sources; 0 looks once";
+    wait_interval "wait-interval" Text Any "10s" "longest pause between two looks at one source";
+    expect_labels "expect-labels" Lines Any "" "KEY=VALUE that every source's config must hold; another value means not there yet";
+    watch_jobs "watch-jobs" Lines Any "" "jobs that build the sources, * and ? in a name allowed: when one fails, the run ends";
+    token "token" Secret Run "github.token, CI_JOB_TOKEN" "the CI system's token, for watch-jobs and ghcr.io";
+    registry "registry" Text Run "the first tag's" "registry of username and password";
+    username "username" Text Run "" "user name of one login";
+    password "password" Secret Run "" "password or token of one login";
+    credentials "credentials" SecretLines Run "" "more logins: REGISTRY=USERNAME:PASSWORD a line, or JSON";
+    docker_config "docker-config" Secret Run "~/.docker/config.json and others" "a Docker or containers auth file: folder, path or JSON";
+    insecure_registries "insecure-registries" List Run "" "HOST[:PORT] that speak plain HTTP";
+    ca_file "ca-file" Text Run "" "PEM file of certificates to trust as well";
+    dry_run "dry-run" Switch Any "false" "do everything but write";
+    spec "spec" Text Run "" "YAML file of many indexes";
+    dotenv_file "dotenv-file" Text Run "manifest.env on GitLab" "file for outputs as a GitLab dotenv report";
+    results_dir "results-dir" Text Run "" "folder for one file per output, as Tekton reads them";
+    json_file "json-file" Text Run "" "file for a report in JSON, on failure too";
+    concurrency "concurrency" Text Run "16" "requests under way at once, in all";
+    log_level "log-level" Text Run "info" "error, warn, info, debug or trace";
+}
+
+/// What holds when an input is not set.
+pub fn default_of(name: &str) -> &'static str {
+    find(name).map_or("", |input| input.default)
 }
 
 /// The input with this name.
 pub fn find(name: &str) -> Option<&'static Input> {
     INPUTS.iter().find(|input| input.name == name)
+}
+
+/// That there is no such input, and which one may be meant.
+pub fn unknown(name: &str) -> String {
+    let hint = nearest(name).map(|known| format!("; did you mean {known}?")).unwrap_or_default();
+    format!("there is no input {name:?}{hint}")
+}
+
+/// The input whose name is so like it that a slip of the keyboard explains the rest.
+fn nearest(name: &str) -> Option<&'static str> {
+    let (distance, known) = INPUTS.iter().map(|input| (strsim::damerau_levenshtein(name, input.name), input.name)).min()?;
+    (distance <= 3.min(known.len().div_ceil(2))).then_some(known)
 }

@@ -9,29 +9,12 @@ pub struct Pattern(String);
 impl Pattern {
     /// Whether a job of this name is meant.
     pub fn matches(&self, name: &str) -> bool {
-        let (pattern, name): (Vec<char>, Vec<char>) = (self.0.chars().collect(), name.chars().collect());
-        let (mut at, mut read) = (0, 0);
-        // Where the last `*` stands, and how far it has swallowed the name.
-        let mut star: Option<(usize, usize)> = None;
-        while read < name.len() {
-            match pattern.get(at) {
-                Some('*') => {
-                    star = Some((at, read));
-                    at += 1;
-                }
-                Some(letter) if *letter == '?' || *letter == name[read] => {
-                    at += 1;
-                    read += 1;
-                }
-                _ => {
-                    let Some((place, swallowed)) = star else { return false };
-                    star = Some((place, swallowed + 1));
-                    at = place + 1;
-                    read = swallowed + 1;
-                }
-            }
+        // Brackets are a matrix job's own, and more than one `*` is as good as one.
+        let mut pattern = self.0.replace('[', "[[]");
+        while pattern.contains("**") {
+            pattern = pattern.replace("**", "*");
         }
-        pattern[at..].iter().all(|letter| *letter == '*')
+        glob::Pattern::new(&pattern).is_ok_and(|pattern| pattern.matches(name))
     }
 
     /// Whether it can be the name of several jobs.
@@ -52,11 +35,17 @@ impl From<&str> for Pattern {
 }
 
 /// Reads the input `watch-jobs`.
-pub fn read(value: Option<&str>, problems: &mut Problems) -> Vec<Pattern> {
+pub fn read(value: Option<&str>, problems: &mut Problems, warnings: &mut Vec<String>) -> Vec<Pattern> {
     const INPUT: &str = "watch-jobs";
+    warnings.extend(value.iter().flat_map(|value| lists::crowded(INPUT, value, parts_names)));
     let items = value.map(|value| lists::items(value, false)).transpose();
     let items = problems.take(INPUT, None, items).flatten().unwrap_or_default();
     items.into_iter().map(|item| Pattern(item.text)).collect()
+}
+
+/// A comma between parentheses is a matrix job's own: `build (amd64, linux)`.
+fn parts_names(before: &str, after: &str) -> bool {
+    !after.is_empty() && before.matches('(').count() == before.matches(')').count()
 }
 
 #[cfg(test)]
@@ -77,6 +66,9 @@ mod tests {
             ("*64*x", "a64b64x", true),
             ("*64*x", "a64b64", false),
             ("*", "", true),
+            ("build ***", "build (linux/arm64)", true),
+            ("a/*", "a/.b/c", true),
+            ("build [", "build [", true),
             ("build: [*]", "build: [arm64, linux]", true),
             ("b[u]ild", "build", false),
             ("b\u{e4}r?", "b\u{e4}r\u{1f43b}", true),
@@ -87,10 +79,26 @@ mod tests {
     }
 
     #[test]
+    fn a_comma_between_names_is_told() {
+        for (value, expected) in [
+            ("build (amd64),build (arm64)", 1),
+            ("build, lint", 1),
+            ("build (amd64, linux)", 0),
+            ("build (a (b), c)", 0),
+            ("build,", 0),
+            (r#"["build, lint"]"#, 0),
+        ] {
+            let mut warnings = Vec::new();
+            read(Some(value), &mut Problems::default(), &mut warnings);
+            assert_eq!(warnings.len(), expected, "{value}");
+        }
+    }
+
+    #[test]
     fn lines_and_json() {
         let texts = |value: &str| {
             let mut problems = Problems::default();
-            let patterns = read(Some(value), &mut problems);
+            let patterns = read(Some(value), &mut problems, &mut Vec::new());
             (patterns.into_iter().map(|pattern| pattern.0).collect::<Vec<_>>(), problems.0.len())
         };
         assert_eq!(texts("build (a, b)\n# no\n\n x*"), (vec!["build (a, b)".to_owned(), "x*".to_owned()], 0));

@@ -22,6 +22,11 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Invalid> {
     serde_json::from_slice(bytes).map_err(invalid)
 }
 
+/// Where JSON breaks, without quoting it: it may hold secrets.
+pub(crate) fn place(error: &serde_json::Error) -> String {
+    format!("line {}, column {}", error.line(), error.column())
+}
+
 /// Walks a document without keeping it, counting its values.
 #[derive(Clone, Copy)]
 struct Walk<'a>(&'a Cell<usize>);

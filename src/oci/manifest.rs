@@ -44,6 +44,13 @@ pub struct ImageManifest {
     pub artifact_type: String,
 }
 
+impl ImageManifest {
+    /// Bytes of config and layers, as their descriptors say.
+    pub fn download(&self) -> u64 {
+        self.layers.iter().fold(self.config.size, |sum, layer| sum.saturating_add(layer.size))
+    }
+}
+
 impl Manifest {
     /// Reads `bytes` that came with `content_type` and whose digest was already checked or computed.
     pub fn parse(bytes: Bytes, content_type: &str, digest: Digest) -> Result<Self, Invalid> {
@@ -128,6 +135,19 @@ mod tests {
         assert_eq!(parse(bare, media_type::OCI_INDEX).unwrap().media_type, media_type::OCI_INDEX);
         assert_eq!(parse(bare, "").unwrap().media_type, media_type::OCI_INDEX);
         assert!(parse(bare, media_type::OCI_MANIFEST).is_err());
+    }
+
+    #[test]
+    fn sizes_that_a_registry_made_up_add_up_to_no_overflow() {
+        let blob = |size: u64| format!(r#"{{"mediaType":"x","digest":"sha256:{}","size":{size}}}"#, "0".repeat(64));
+        let download = |size: u64| {
+            let body = format!(r#"{{"schemaVersion":2,"config":{},"layers":[{},{}]}}"#, blob(2), blob(3), blob(size));
+            match parse(&body, media_type::OCI_MANIFEST).unwrap().content {
+                Content::Image(image) => image.download(),
+                Content::Index(_) => unreachable!(),
+            }
+        };
+        assert_eq!((download(4), download(u64::MAX)), (9, u64::MAX));
     }
 
     #[test]

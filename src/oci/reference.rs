@@ -133,10 +133,6 @@ fn parse_repository(name: &str) -> Result<Repository, Invalid> {
         }
         _ => (DOCKER_HUB.to_owned(), name),
     };
-    let host = match host.as_str() {
-        "index.docker.io" | "registry-1.docker.io" => DOCKER_HUB.to_owned(),
-        _ => host,
-    };
     let path = if host == DOCKER_HUB && !path.contains('/') { format!("library/{path}") } else { path.to_owned() };
     if path.contains(|c: char| c.is_ascii_uppercase()) {
         return Err(Invalid::new(format!("a repository is lower-case: {}", path.to_lowercase())));
@@ -150,7 +146,8 @@ fn parse_repository(name: &str) -> Result<Repository, Invalid> {
     Ok(Repository { host, path })
 }
 
-/// A registry host with an optional port, lower-cased; also used for logins and `insecure-registries`.
+/// A registry host with an optional port, lower-cased, Docker Hub's names made one; also used for logins and
+/// `insecure-registries`.
 pub fn parse_host(text: &str) -> Result<String, Invalid> {
     let bad = || Invalid::new(format!("{text:?} is no registry host: HOST or HOST:PORT is needed"));
     let lower = text.to_ascii_lowercase();
@@ -180,7 +177,10 @@ pub fn parse_host(text: &str) -> Result<String, Invalid> {
     {
         return Err(bad());
     }
-    Ok(lower)
+    Ok(match lower.as_str() {
+        "index.docker.io" | "registry-1.docker.io" => DOCKER_HUB.to_owned(),
+        _ => lower,
+    })
 }
 
 /// A tag: up to 128 of letters, digits, `_ . -`, not starting with `.` or `-`.

@@ -33,6 +33,7 @@ enum Level {
 /// Reads the input.
 pub(super) fn read(value: Option<&str>, problems: &mut Problems, warnings: &mut Vec<String>) -> Requested {
     let mut requested = Requested::default();
+    warnings.extend(value.iter().flat_map(|value| lists::crowded(INPUT, value, lists::parts_pairs)));
     let pairs = value.map(lists::pairs).transpose();
     for (line, pair) in problems.take(INPUT, None, pairs).flatten().unwrap_or_default() {
         let Some((name, value)) = problems.take(INPUT, Some(line), pair) else { continue };

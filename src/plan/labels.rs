@@ -9,8 +9,9 @@ pub type Labels = BTreeMap<String, String>;
 const INPUT: &str = "expect-labels";
 
 /// Reads the input.
-pub(super) fn read(value: Option<&str>, problems: &mut Problems) -> Labels {
+pub(super) fn read(value: Option<&str>, problems: &mut Problems, warnings: &mut Vec<String>) -> Labels {
     let mut labels = Labels::new();
+    warnings.extend(value.iter().flat_map(|value| lists::crowded(INPUT, value, lists::parts_pairs)));
     let pairs = value.map(lists::pairs).transpose();
     for (line, pair) in problems.take(INPUT, None, pairs).flatten().unwrap_or_default() {
         let Some((key, value)) = problems.take(INPUT, Some(line), pair) else { continue };
@@ -38,7 +39,7 @@ mod tests {
     fn by_table() {
         let run = |value: &str| {
             let mut problems = Problems::default();
-            let labels = read(Some(value), &mut problems);
+            let labels = read(Some(value), &mut problems, &mut Vec::new());
             let pairs: Vec<String> = labels.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
             (pairs.join(" "), problems.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
         };

@@ -8,7 +8,7 @@ mod many;
 mod sources;
 mod template;
 
-use crate::inputs::spec::RawInputs;
+use crate::inputs::spec::{self, RawInputs};
 use crate::inputs::{Environment, Problems, lists, logins};
 use crate::jobs::pattern::{self, Pattern};
 use crate::oci::{Platform, Reference};
@@ -23,7 +23,7 @@ use std::time::Duration;
 use tracing::Level;
 
 /// A shorter pause between looks at a source would be an attack on its registry.
-pub const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 
 /// One image to put in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,9 +39,10 @@ pub struct Source {
 }
 
 /// The type of the index to write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
     /// A Docker list when all sources are Docker and nothing needs OCI, else an OCI index.
+    #[default]
     Auto,
     /// An OCI image index.
     Oci,
@@ -99,7 +100,7 @@ impl Plan {
         Self { sources, wait, wait_interval, expect_labels, ..Self::blank() }
     }
 
-    /// Nothing asked, all else as it is by default.
+    /// Nothing asked, and nothing waited for.
     fn blank() -> Self {
         Self {
             targets: Vec::new(),
@@ -134,32 +135,34 @@ fn one(
     let sources = sources::read(inputs, &platforms, folder, first.as_ref(), problems, warnings);
     let annotations = annotations::read(inputs.annotations.as_deref(), problems, warnings);
     let format = choice(inputs, "format", &[("auto", Format::Auto), ("oci", Format::Oci), ("docker", Format::Docker)], problems);
-    if format == Some(Format::Docker) && !annotations.is_empty() {
+    if format == Format::Docker && !annotations.is_empty() {
         problems.add(
             "format",
             "docker: a Docker manifest list has no place for annotations; use auto or oci, or drop the annotations",
         );
     }
-    let plan = Plan {
+    Plan {
         platforms,
         annotations,
-        format: format.unwrap_or(Format::Auto),
-        keep_attestations: choice(inputs, "attestations", &[("keep", true), ("drop", false)], problems).unwrap_or(true),
-        append: switch(inputs, "append", false, problems),
-        skip_missing: choice(inputs, "missing", &[("fail", false), ("skip", true)], problems).unwrap_or(false),
-        overwrite: switch(inputs, "overwrite", true, problems),
-        wait: duration(inputs, "wait", Duration::from_secs(600), problems),
-        wait_interval: duration(inputs, "wait-interval", Duration::from_secs(10), problems),
-        expect_labels: labels::read(inputs.expect_labels.as_deref(), problems),
-        watch_jobs: pattern::read(inputs.watch_jobs.as_deref(), problems),
-        dry_run: switch(inputs, "dry-run", false, problems),
+        format,
+        keep_attestations: choice(inputs, "attestations", &[("keep", true), ("drop", false)], problems),
+        append: value(inputs, "append", lists::switch, problems),
+        skip_missing: choice(inputs, "missing", &[("fail", false), ("skip", true)], problems),
+        overwrite: value(inputs, "overwrite", lists::switch, problems),
+        wait: value(inputs, "wait", lists::duration, problems),
+        wait_interval: value(inputs, "wait-interval", pause, problems),
+        expect_labels: labels::read(inputs.expect_labels.as_deref(), problems, warnings),
+        watch_jobs: pattern::read(inputs.watch_jobs.as_deref(), problems, warnings),
+        dry_run: value(inputs, "dry-run", lists::switch, problems),
         targets,
         sources,
-    };
-    if plan.wait_interval < SHORTEST_INTERVAL {
-        problems.add("wait-interval", format!("must not be shorter than {} ms", SHORTEST_INTERVAL.as_millis()));
     }
-    plan
+}
+
+/// The longest pause between two looks at a source.
+pub fn pause(text: &str) -> Result<Duration, String> {
+    let shortest = || format!("must not be shorter than {} ms", SHORTEST_INTERVAL.as_millis());
+    lists::duration(text).and_then(|pause| if pause < SHORTEST_INTERVAL { Err(shortest()) } else { Ok(pause) })
 }
 
 fn targets(inputs: &RawInputs, environment: &Environment, problems: &mut Problems) -> Vec<Reference> {
@@ -229,17 +232,11 @@ pub fn settings(
     }
     let certificates =
         inputs.ca_file.as_deref().and_then(|path| problems.take("ca-file", None, certificates(&folder.join(path))));
-    let concurrency = inputs.concurrency.as_deref().map_or(Ok(16), |text| match text.parse::<usize>() {
+    let concurrency = |text: &str| match text.parse::<usize>() {
         Ok(number @ 1..=256) => Ok(number),
         _ => Err(format!("{text:?} is no number from 1 to 256")),
-    });
-    Settings {
-        logins,
-        writable,
-        plain_http,
-        certificates,
-        concurrency: problems.take("concurrency", None, concurrency).unwrap_or(16),
-    }
+    };
+    Settings { logins, writable, plain_http, certificates, concurrency: value(inputs, "concurrency", concurrency, problems) }
 }
 
 fn certificates(path: &Path) -> Result<Vec<u8>, String> {
@@ -255,28 +252,32 @@ fn certificates(path: &Path) -> Result<Vec<u8>, String> {
 pub fn log_level(inputs: &RawInputs, environment: &Environment, problems: &mut Problems) -> Level {
     let levels =
         [("error", Level::ERROR), ("warn", Level::WARN), ("info", Level::INFO), ("debug", Level::DEBUG), ("trace", Level::TRACE)];
-    let level = choice(inputs, "log-level", &levels, problems);
     let is = |name: &str, value: &str| environment.get(name).is_some_and(|set| set == value);
     let asked_by_ci = is("RUNNER_DEBUG", "1") || is("CI_DEBUG_TRACE", "true");
-    level.unwrap_or(if asked_by_ci { Level::DEBUG } else { Level::INFO })
-}
-
-fn choice<T: Copy>(inputs: &RawInputs, name: &'static str, choices: &[(&str, T)], problems: &mut Problems) -> Option<T> {
-    let text = inputs.get(name)?;
-    let found = choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, value)| *value);
-    if found.is_none() {
-        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-        problems.add(name, format!("{text:?} is none of {}", words.join(", ")));
+    if inputs.log_level.is_none() && asked_by_ci {
+        return Level::DEBUG;
     }
-    found
+    choice(inputs, "log-level", &levels.map(|(word, level)| (word, Some(level))), problems).unwrap_or(Level::INFO)
 }
 
-fn switch(inputs: &RawInputs, name: &'static str, default: bool, problems: &mut Problems) -> bool {
-    inputs.get(name).map_or(Some(default), |text| problems.take(name, None, lists::switch(text))).unwrap_or(default)
+fn choice<T: Copy + Default>(inputs: &RawInputs, name: &'static str, choices: &[(&str, T)], problems: &mut Problems) -> T {
+    let parse = |text: &str| {
+        let found = choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, value)| *value);
+        let words = || choices.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
+        found.ok_or_else(|| format!("{text:?} is none of {}", words()))
+    };
+    value(inputs, name, parse, problems)
 }
 
-fn duration(inputs: &RawInputs, name: &'static str, default: Duration, problems: &mut Problems) -> Duration {
-    inputs.get(name).map_or(Some(default), |text| problems.take(name, None, lists::duration(text))).unwrap_or(default)
+/// The value of an input, or what holds when it is not set. After a problem it does not matter: nothing is done.
+fn value<T: Default>(
+    inputs: &RawInputs,
+    name: &'static str,
+    parse: impl Fn(&str) -> Result<T, String>,
+    problems: &mut Problems,
+) -> T {
+    let text = inputs.get(name).unwrap_or_else(|| spec::default_of(name));
+    problems.take(name, None, parse(text)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -366,6 +367,8 @@ mod tests {
             (vec![tags], "one of sources and digests is needed"),
             (vec![("sources", "r.example/app:a")], "tags: is needed"),
             (vec![tags, ("sources", "r.example/app:a"), ("digests", "x")], "only one of sources and digests"),
+            (vec![tags, ("sources", "r.example/a b"), ("digests", "sha256:1")], "sources, line 1: r.example/a b:"),
+            (vec![tags, ("sources", "r.example/a b"), ("digests", "sha256:1,sha256:12")], "digests, line 1: sha256:12:"),
             (vec![("tags", "r.example/app:1@sha256:0"), ("sources", "r.example/app:a")], "tags, line 1"),
             (vec![tags, ("sources", "r.example/app:{arch}")], "platforms"),
             (vec![tags, ("sources", "r.example/app:{arhc}"), ("platforms", "linux/amd64")], "{arhc}"),
@@ -375,6 +378,30 @@ mod tests {
             let problems = made(&pairs).map(|_| ()).unwrap_err();
             assert!(problems.iter().any(|problem| problem.contains(why)), "{pairs:?}: {problems:?}");
         }
+    }
+
+    #[test]
+    fn a_platform_that_is_wrong_is_not_missing() {
+        let problems = made(&[("tags", "r.example/app:1"), ("sources", "r.example/app:{arch}"), ("platforms", "arm64")]);
+        let problems = problems.map(|_| ()).unwrap_err();
+        assert!(problems.len() == 1 && problems[0].starts_with("platforms, line 1: \"arm64\""), "{problems:?}");
+    }
+
+    #[test]
+    fn what_looks_like_several_values_is_told_for_each_input() {
+        let planned = made(&[
+            ("tags", "r.example/app:1"),
+            ("sources", "r.example/app:a"),
+            ("annotations", "a=1,b=2"),
+            ("expect-labels", "a=1,b=2"),
+            ("credentials", "r.example=u:canary,s.example=v:canary"),
+        ])
+        .unwrap();
+        for input in ["annotations", "expect-labels", "credentials"] {
+            let start = format!("{input}, line 1: is taken as one value");
+            assert!(planned.warnings.iter().any(|warning| warning.starts_with(&start)), "{input}: {:?}", planned.warnings);
+        }
+        assert!(!planned.warnings.concat().contains("canary"));
     }
 
     #[test]

@@ -7,6 +7,8 @@ use crate::inputs::{Problems, digests, lists};
 use crate::oci::{Platform, Reference, Repository};
 use std::path::Path;
 
+const INPUT: &str = "sources";
+
 /// All sources, in the order given; templates in the order of `platforms`.
 pub(super) fn read(
     inputs: &RawInputs,
@@ -17,32 +19,33 @@ pub(super) fn read(
     warnings: &mut Vec<String>,
 ) -> Vec<Source> {
     match (&inputs.sources, &inputs.digests) {
-        (Some(value), None) => references(value, platforms, problems),
-        (None, Some(value)) => {
-            if platforms.is_empty() {
-                warnings.push("without the input platforms, nothing tells how many digests to expect".to_owned());
-            }
-            by_digest(value, folder, first, problems)
-        }
-        (None, None) => {
-            problems.add("sources", "one of sources and digests is needed: the images to put in");
-            Vec::new()
-        }
-        (Some(_), Some(_)) => {
-            problems.add("sources", "only one of sources and digests can be given");
-            Vec::new()
-        }
+        (None, None) => problems.add(INPUT, "one of sources and digests is needed: the images to put in"),
+        (Some(_), Some(_)) => problems.add(INPUT, "only one of sources and digests can be given"),
+        _ => {}
     }
+    let mut sources = Vec::new();
+    if let Some(value) = &inputs.sources {
+        // Of an input that is set and gave none, it was told already what is wrong.
+        let platforms = inputs.platforms.is_some().then_some(platforms);
+        sources.extend(references(value, platforms, problems));
+    }
+    if let Some(value) = &inputs.digests {
+        if inputs.platforms.is_none() {
+            warnings.push("without the input platforms, nothing tells how many digests to expect".to_owned());
+        }
+        sources.extend(by_digest(value, folder, first, problems));
+    }
+    sources
 }
 
-fn references(value: &str, platforms: &[Platform], problems: &mut Problems) -> Vec<Source> {
-    const INPUT: &str = "sources";
-    let items = problems.take(INPUT, None, lists::items(value, true)).unwrap_or_default();
-    if items.is_empty() && problems.0.iter().all(|problem| problem.input != INPUT) {
+/// `platforms`: what templates are expanded over, if that input is set.
+fn references(value: &str, platforms: Option<&[Platform]>, problems: &mut Problems) -> Vec<Source> {
+    let items = problems.take(INPUT, None, lists::items(value, true));
+    if items.as_ref().is_some_and(Vec::is_empty) {
         problems.add(INPUT, "holds no reference");
     }
     let mut sources: Vec<(usize, Source)> = Vec::new();
-    for item in items {
+    for item in items.unwrap_or_default() {
         let (platform, text) = match item.text.split_once('=') {
             Some((platform, text)) => (problems.take(INPUT, Some(item.line), platform.trim().parse::<Platform>()), text.trim()),
             None => (None, item.text.as_str()),
@@ -55,10 +58,10 @@ fn references(value: &str, platforms: &[Platform], problems: &mut Problems) -> V
                 item.line,
                 format!("{text} is expanded over platforms: a platform in front of it has no place"),
             );
-        } else if platforms.is_empty() {
-            problems.add_at(INPUT, item.line, format!("{text} is expanded over the input platforms, which is not set"));
-        } else {
+        } else if let Some(platforms) = platforms {
             expand(&mut sources, item.line, text, platforms, problems);
+        } else {
+            problems.add_at(INPUT, item.line, format!("{text} is expanded over the input platforms, which is not set"));
         }
     }
     sources.into_iter().map(|(_, source)| source).collect()
@@ -66,13 +69,13 @@ fn references(value: &str, platforms: &[Platform], problems: &mut Problems) -> V
 
 fn expand(sources: &mut Vec<(usize, Source)>, line: usize, text: &str, platforms: &[Platform], problems: &mut Problems) {
     let expanded: Result<Vec<String>, String> = platforms.iter().map(|platform| template::expand(text, platform)).collect();
-    let Some(expanded) = problems.take("sources", Some(line), expanded) else { return };
+    let Some(expanded) = problems.take(INPUT, Some(line), expanded.map_err(|why| format!("{text}: {why}"))) else { return };
     for (at, reference) in expanded.iter().enumerate() {
         match expanded.iter().position(|other| other == reference) {
             Some(first) if first < at => {
                 let (one, two) = (as_written(&platforms[first]), as_written(&platforms[at]));
                 problems.add_at(
-                    "sources",
+                    INPUT,
                     line,
                     format!("{one} and {two} both give {reference}: the template needs {{variant}}, {{os}} or another tag"),
                 );
@@ -97,13 +100,13 @@ fn push(
     problems: &mut Problems,
 ) {
     let reference = text.parse::<Reference>().map_err(|error| format!("{text}: {error}"));
-    let Some(reference) = problems.take("sources", Some(line), reference).map(Reference::or_latest) else { return };
+    let Some(reference) = problems.take(INPUT, Some(line), reference).map(Reference::or_latest) else { return };
     let stands_for = platform.as_ref().or(expanded).cloned();
     let source = Source { name: reference.to_string(), reference, platform, stands_for };
     if let Some((other, _)) =
         sources.iter().find(|(_, other)| other.reference == source.reference && other.platform == source.platform)
     {
-        problems.add_at("sources", line, format!("{text} is there already, in line {other}"));
+        problems.add_at(INPUT, line, format!("{text} is there already, in line {other}"));
     }
     sources.push((line, source));
 }

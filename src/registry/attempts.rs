@@ -11,37 +11,58 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use tracing::debug;
 
-/// What a request is, for the log, for errors and for the decision to repeat it.
+/// Names a request, in the log and in errors.
 #[derive(Debug, Clone)]
-pub(super) struct Errand<'a> {
+pub(super) struct Errand {
     /// Registry host, as people write it.
-    pub host: &'a str,
+    pub host: String,
     /// Method and path, for people.
-    pub request: &'a str,
+    pub request: String,
+    /// Where the login comes from.
+    pub login: Option<String>,
+    /// How often it was tried.
+    pub tries: u32,
+}
+
+impl Errand {
+    /// Not tried yet.
+    pub(super) fn new(host: &str, request: String, login: Option<String>) -> Self {
+        Self { host: host.to_owned(), request, login, tries: 0 }
+    }
+
+    /// Its error, when there is no answer or the answer does not tell why.
+    pub(super) fn error(&self, kind: Kind) -> Error {
+        Error {
+            kind,
+            host: self.host.clone(),
+            request: self.request.clone(),
+            status: None,
+            said: None,
+            tries: self.tries,
+            spent: false,
+            login: self.login.clone(),
+        }
+    }
+
+    /// Its error after an answer, which tells something unless it was a good one.
+    pub(super) fn error_of(&self, kind: Kind, answer: &Answer) -> Error {
+        let refusal = Some(answer).filter(|answer| answer.status >= 300);
+        let status = refusal.map(|answer| answer.status);
+        Error { status, said: refusal.and_then(|answer| Said::parse(&answer.body)), ..self.error(kind) }
+    }
+}
+
+/// On which terms a request is tried.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Terms<'a> {
     /// The digest that a good answer's body must have.
     pub expect: Option<&'a Digest>,
     /// When the caller loses interest.
     pub deadline: Option<Instant>,
-    /// Where the login comes from.
-    pub login: Option<&'a str>,
+    /// How to tell whether a write has landed.
+    pub landed: Option<Landed<'a>>,
     /// Whether it rides on the place that a copy of a blob has taken for all its requests.
     pub has_place: bool,
-}
-
-impl Errand<'_> {
-    /// The error of this errand.
-    pub(super) fn error(&self, kind: Kind, tries: u32, answer: Option<&Answer>) -> Error {
-        Error {
-            kind,
-            host: self.host.to_owned(),
-            request: self.request.to_owned(),
-            status: answer.map(|answer| answer.status),
-            said: answer.and_then(|answer| Said::parse(&answer.body)),
-            tries,
-            spent: false,
-            login: self.login.map(str::to_owned),
-        }
-    }
 }
 
 /// What a try may take when the caller's time is up.
@@ -86,42 +107,36 @@ impl Attempts {
         Some((copy, requests))
     }
 
-    /// After a body that broke on its way, `tries` times with nothing come: waits as before any other repetition, or
-    /// says why there is none.
-    pub(super) async fn pause_after(&self, errand: &Errand<'_>, tries: u32, broken: Broken) -> Result<(), Error> {
+    /// After a body that broke on its way, with little come since its tries are counted: waits as before any other
+    /// repetition, or says why there is none.
+    pub(super) async fn pause_after(&self, errand: &Errand, broken: Broken) -> Result<(), Error> {
         let chance = fastrand::f64();
         let down = is_down(&broken).then_some(chance);
-        match retry::decide(tries, Outcome::Broken(&broken), chance, SystemTime::now(), None) {
-            Decision::Again { after, .. } if self.pace.may_repeat(errand.host, Instant::now(), down) => {
+        match retry::decide(errand.tries, Outcome::Broken(&broken), chance, SystemTime::now(), None) {
+            Decision::Again { after, .. } if self.pace.may_repeat(&errand.host, Instant::now(), down) => {
                 debug!("{} {} → {broken:?}: goes on in {:.1} s", errand.host, errand.request, after.as_secs_f64());
                 tokio::time::sleep(after).await;
                 Ok(())
             }
-            _ => Err(errand.error(broken.into(), tries, None)),
+            _ => Err(errand.error(broken.into())),
         }
     }
 
     /// Sends until an answer stands: any status that trying again does not change, 401 included. Returns the answer
-    /// (`None`: `landed` says that an unclear write has been done) and the number of tries.
-    pub(super) async fn until_settled<F>(
-        &self,
-        errand: &Errand<'_>,
-        landed: Option<Landed<'_>>,
-        send: F,
-    ) -> Result<(Option<Answer>, u32), Error>
+    /// (`None`: `landed` says that an unclear write has been done); the errand counts the tries.
+    pub(super) async fn until_settled<F>(&self, errand: &mut Errand, terms: Terms<'_>, send: F) -> Result<Option<Answer>, Error>
     where
         F: AsyncFn() -> Result<Answer, Broken>,
     {
-        let mut tries = 0;
         // Whether any try may have done what it should without our hearing of it.
         let mut unclear = false;
         loop {
-            let (result, elapsed) = self.once(errand, &send).await;
-            tries += 1;
+            let (result, elapsed) = self.once(errand, terms, &send).await;
+            errand.tries += 1;
             log(errand, &result, elapsed);
             let this_is_unclear = is_unclear(&result);
             unclear |= this_is_unclear;
-            let altered = matches!(&result, Ok(answer) if is_altered(errand, answer, tries));
+            let altered = matches!(&result, Ok(answer) if is_altered(terms.expect, answer, errand.tries));
             let outcome = match &result {
                 Ok(_) if altered => Outcome::Altered,
                 Ok(answer) => {
@@ -129,13 +144,13 @@ impl Attempts {
                 }
                 Err(broken) => Outcome::Broken(broken),
             };
-            let remaining = errand.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let remaining = terms.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let chance = fastrand::f64();
-            let decision = retry::decide(tries, outcome, chance, SystemTime::now(), remaining);
+            let decision = retry::decide(errand.tries, outcome, chance, SystemTime::now(), remaining);
             let spent = match decision {
                 Decision::Again { after, whole_host, asked_for } => {
                     if whole_host {
-                        self.pace.pause(errand.host, after);
+                        self.pace.pause(&errand.host, after);
                     }
                     // A host that names the pause sets the pace itself; the budget is for our own guesses.
                     let down = match &result {
@@ -143,13 +158,13 @@ impl Attempts {
                         Err(broken) => is_down(broken),
                     };
                     let began = Instant::now().checked_sub(elapsed).unwrap_or_else(Instant::now);
-                    if asked_for || self.pace.may_repeat(errand.host, began, down.then_some(chance)) {
+                    if asked_for || self.pace.may_repeat(&errand.host, began, down.then_some(chance)) {
                         debug!("{} {}: again in {:.1} s", errand.host, errand.request, after.as_secs_f64());
                         if !whole_host {
                             tokio::time::sleep(after).await;
                         }
-                        if this_is_unclear && has_landed(errand, landed).await {
-                            return Ok((None, tries));
+                        if this_is_unclear && has_landed(errand, terms.landed).await {
+                            return Ok(None);
                         }
                         continue;
                     }
@@ -157,50 +172,55 @@ impl Attempts {
                     true
                 }
                 Decision::TooLongToWait(seconds) => {
-                    return Err(errand.error(Kind::Throttled { retry_after: Some(seconds) }, tries, result.ok().as_ref()));
+                    let kind = Kind::Throttled { retry_after: Some(seconds) };
+                    return Err(match &result {
+                        Ok(answer) => errand.error_of(kind, answer),
+                        Err(_) => errand.error(kind),
+                    });
                 }
                 Decision::GiveUp => false,
             };
             // A write that landed unseen may be refused when it is repeated: the tag is immutable, or moved on already.
-            if unclear && !matches!(&result, Ok(answer) if answer.status < 300) && has_landed(errand, landed).await {
-                return Ok((None, tries));
+            if unclear && !matches!(&result, Ok(answer) if answer.status < 300) && has_landed(errand, terms.landed).await {
+                return Ok(None);
             }
-            let failed = |kind: Kind, answer: Option<&Answer>| Error { spent, ..errand.error(kind, tries, answer) };
-            let answer = result.map_err(|broken| failed(broken.into(), None))?;
-            if altered && errand.expect.is_some() {
-                let actual = Digest::of(&answer.body);
-                let expected = errand.expect.map_or("", Digest::as_str);
-                let what = format!("the bytes received are not those of {expected} but of {actual}");
-                return Err(failed(Kind::DigestMismatch(what), None));
-            }
-            if spent && answer.status >= 300 {
-                return Err(failed(kind_of_trouble(answer.status), Some(&answer)));
-            }
-            return Ok((Some(answer), tries));
+            let error = match result {
+                Err(broken) => errand.error(broken.into()),
+                Ok(answer) => match terms.expect.filter(|_| altered) {
+                    Some(expected) => {
+                        let actual = Digest::of(&answer.body);
+                        let what = format!("the bytes received are not those of {expected} but of {actual}");
+                        errand.error(Kind::DigestMismatch(what))
+                    }
+                    None if spent && answer.status >= 300 => errand.error_of(Kind::of_status(answer.status), &answer),
+                    None => return Ok(Some(answer)),
+                },
+            };
+            return Err(Error { spent, ..error });
         }
     }
 
     /// One try, when the host may be asked, and not much longer than the caller is interested.
-    async fn once<F>(&self, errand: &Errand<'_>, send: &F) -> (Result<Answer, Broken>, Duration)
+    async fn once<F>(&self, errand: &Errand, terms: Terms<'_>, send: &F) -> (Result<Answer, Broken>, Duration)
     where
         F: AsyncFn() -> Result<Answer, Broken>,
     {
         let (_turn, _permit) = loop {
-            if errand.has_place {
+            if terms.has_place {
                 // To stand in line behind oneself would take for ever.
-                self.pace.pass(errand.host).await;
+                self.pace.pass(&errand.host).await;
                 break (None, None);
             }
-            let turn = Some(self.pace.turn(errand.host).await);
+            let turn = Some(self.pace.turn(&errand.host).await);
             // Never closed, so a permit always comes.
             let permit = self.under_way.acquire().await.ok();
             // A pause may have been asked for while this one stood in line.
-            if !self.pace.is_paused(errand.host) {
+            if !self.pace.is_paused(&errand.host) {
                 break (turn, permit);
             }
         };
         let started = Instant::now();
-        let result = match errand.deadline {
+        let result = match terms.deadline {
             // A moment more: the last try is made when time is up, and a caller that watches the time itself says it better.
             Some(deadline) => {
                 let end = deadline.max(started) + LAST_MOMENT;
@@ -209,7 +229,7 @@ impl Attempts {
             None => send().await,
         };
         if let Ok(answer) = &result {
-            self.pace.answered(errand.host, !matches!(answer.status, 429 | 500..));
+            self.pace.answered(&errand.host, !matches!(answer.status, 429 | 500..));
         }
         (result, started.elapsed())
     }
@@ -230,7 +250,7 @@ fn is_down(broken: &Broken) -> bool {
     matches!(broken, Broken::Connection(_) | Broken::Cut(_))
 }
 
-async fn has_landed(errand: &Errand<'_>, landed: Option<Landed<'_>>) -> bool {
+async fn has_landed(errand: &Errand, landed: Option<Landed<'_>>) -> bool {
     let Some(landed) = landed else { return false };
     let landed = landed().await;
     if landed {
@@ -241,11 +261,11 @@ async fn has_landed(errand: &Errand<'_>, landed: Option<Landed<'_>>) -> bool {
 
 /// Whether the bytes are not those that they should be. Where only a header says which these are, it is believed once: it
 /// may be wrong itself, and then stays so.
-fn is_altered(errand: &Errand<'_>, answer: &Answer, tries: u32) -> bool {
+fn is_altered(expect: Option<&Digest>, answer: &Answer, tries: u32) -> bool {
     if answer.status >= 300 {
         return false;
     }
-    match errand.expect {
+    match expect {
         Some(expected) => !expected.matches(&answer.body),
         None => {
             let named = answer.header("docker-content-digest").parse::<Digest>();
@@ -254,13 +274,8 @@ fn is_altered(errand: &Errand<'_>, answer: &Answer, tries: u32) -> bool {
     }
 }
 
-/// The error of a status that would have been tried again.
-fn kind_of_trouble(status: u16) -> Kind {
-    if status == 429 { Kind::Throttled { retry_after: None } } else { Kind::Server }
-}
-
-fn log(errand: &Errand<'_>, result: &Result<Answer, Broken>, elapsed: Duration) {
-    let (host, request, milliseconds) = (errand.host, errand.request, elapsed.as_millis());
+fn log(errand: &Errand, result: &Result<Answer, Broken>, elapsed: Duration) {
+    let (host, request, milliseconds) = (&errand.host, &errand.request, elapsed.as_millis());
     match result {
         Ok(answer) => debug!("{host} {request} → {} ({milliseconds} ms, {} bytes)", answer.status, answer.body.len()),
         Err(broken) => debug!("{host} {request} → {broken:?} ({milliseconds} ms)"),

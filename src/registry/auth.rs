@@ -130,7 +130,7 @@ impl Auth {
     /// Learns from a 401. `Ok`: asking again with a new permit makes sense.
     pub(super) async fn challenged(
         &self,
-        errand: &Errand<'_>,
+        errand: &Errand,
         repository: &Repository,
         root: &Url,
         answer: &Answer,
@@ -138,7 +138,7 @@ impl Auth {
     ) -> Result<(), Error> {
         let headers = answer.headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
         let login = self.login(repository);
-        let refused = |kind: Kind| Err(errand.error(kind, 1, Some(answer)));
+        let refused = |kind: Kind| Err(errand.error_of(kind, answer));
         match challenge::choose(headers) {
             Some(Challenge::Basic) => {
                 if login.is_none() {
@@ -149,7 +149,7 @@ impl Auth {
             }
             Some(Challenge::Bearer { realm, service, scope }) => {
                 let realm = root.join(&realm).map_err(|_| {
-                    errand.error(Kind::Malformed("the token server's address is not valid".to_owned()), 1, Some(answer))
+                    errand.error_of(Kind::Malformed("the token server's address is not valid".to_owned()), answer)
                 })?;
                 if let Err(why) = address::check(root, &realm) {
                     return refused(Kind::AddressRefused(format!("the registry names a token server that is refused: {why}")));

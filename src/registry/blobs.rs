@@ -4,10 +4,11 @@
 //! with the digest (distribution spec, "Pushing blobs"). A PATCH that breaks goes on where the registry says it stands.
 
 use super::address;
+use super::attempts::Errand;
 use super::error::{Error, Kind};
 use super::exchange::{Answer, Broken, Exchange, WHOLE_REQUEST};
 use super::stream::{Poured, Source, pour};
-use super::{Call, Failed, LOOK_FOR_A_PUSH, Registry, retry};
+use super::{Call, LOOK_FOR_A_PUSH, Registry, retry};
 use crate::oci::{Descriptor, Repository};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, stream};
@@ -130,7 +131,7 @@ impl Registry {
         call.body = Some(EMPTY);
         match self.call(call).await {
             Ok((answer, _)) if answer.status == 201 => Ok(Mount::Done),
-            Ok((answer, failed)) => Ok(self.location(to, &answer, &failed).map_or(Mount::Refused, Mount::Upload)),
+            Ok((answer, errand)) => Ok(self.location(to, &answer, &errand).map_or(Mount::Refused, Mount::Upload)),
             // Not every registry mounts, nor for every login, and some break over it; what is really wrong the upload will tell.
             Err(error) if matches!(error.status, Some(400..=599)) => Ok(Mount::Refused),
             Err(error) => Err(error),
@@ -154,13 +155,13 @@ impl Registry {
         let mut call = Call::new(Method::POST, repository, "blobs/uploads/");
         call.body = Some(EMPTY);
         call.has_place = has_place;
-        let (answer, failed) = self.call(call).await?;
-        self.location(repository, &answer, &failed)
+        let (answer, errand) = self.call(call).await?;
+        self.location(repository, &answer, &errand)
     }
 
-    /// Where an upload goes on, if we may go there (threats: the upload's location on another host).
-    fn location(&self, repository: &Repository, answer: &Answer, failed: &Failed) -> Result<Url, Error> {
-        let malformed = |what: &str| failed.error(Kind::Malformed(what.to_owned()), answer);
+    /// Where an upload goes on, if we may go there: it may lie on another host.
+    fn location(&self, repository: &Repository, answer: &Answer, errand: &Errand) -> Result<Url, Error> {
+        let malformed = |what: &str| errand.error_of(Kind::Malformed(what.to_owned()), answer);
         let told = answer.header(LOCATION.as_str());
         let root = self.transport.root(repository.host()).map_err(|_| malformed("no URL for the registry"))?;
         let base = root.join(&format!("v2/{}/blobs/uploads/", repository.path()));
@@ -169,7 +170,7 @@ impl Registry {
             _ => return Err(malformed("the registry opened an upload and did not say where")),
         };
         address::check(&root, &location)
-            .map_err(|why| failed.error(Kind::AddressRefused(format!("the upload's location is refused: {why}")), answer))?;
+            .map_err(|why| errand.error_of(Kind::AddressRefused(format!("the upload's location is refused: {why}")), answer))?;
         Ok(location)
     }
 
@@ -247,10 +248,10 @@ impl Copying<'_> {
         if let Some(failed) = state.failed.take() {
             return Err(failed);
         }
-        let (answer, failed) = sent.map_err(CopyError::Target)?;
+        let (answer, errand) = sent.map_err(CopyError::Target)?;
         state.source.check().map_err(CopyError::Source)?;
         if !answer.header(LOCATION.as_str()).is_empty() {
-            state.location = self.registry.location(self.to, &answer, &failed).map_err(CopyError::Target)?;
+            state.location = self.registry.location(self.to, &answer, &errand).map_err(CopyError::Target)?;
         }
         self.commit(&state.location).await.map_err(CopyError::Target)
     }
@@ -307,7 +308,7 @@ impl Copying<'_> {
         let mut call = Call::new(Method::GET, self.to, &rest);
         call.location = Some(location);
         call.has_place = true;
-        let (answer, failed) = self.registry.call(call).await?;
+        let (answer, errand) = self.registry.call(call).await?;
         // `0-0` is said of nothing, too; of one byte, the digest will tell.
         let last = answer.header("range").trim_start_matches("bytes=").rsplit('-').next().and_then(|last| last.parse().ok());
         let at = match last {
@@ -315,12 +316,12 @@ impl Copying<'_> {
             Some(last) if last < self.blob.size => last + 1,
             Some(last) => {
                 let what = format!("the registry has {last} bytes of a blob of {}", self.blob.size);
-                return Err(failed.error(Kind::Malformed(what), &answer));
+                return Err(errand.error_of(Kind::Malformed(what), &answer));
             }
         };
         debug!("{}: the upload of {} goes on at byte {at}", self.to, self.blob.digest);
         let moved = !answer.header(LOCATION.as_str()).is_empty();
-        Ok((at, if moved { self.registry.location(self.to, &answer, &failed)? } else { location.clone() }))
+        Ok((at, if moved { self.registry.location(self.to, &answer, &errand)? } else { location.clone() }))
     }
 
     async fn commit(&self, location: &Url) -> Result<(), Error> {

@@ -3,8 +3,8 @@
 //! Hosts are compared whole, never by a part of their name. A longer `host/path` key of an auth file goes before the
 //! host alone (containers-auth.json(5)).
 
-use crate::oci::Repository;
 use crate::oci::reference::parse_host;
+use crate::oci::{Repository, json};
 use crate::secret::Secret;
 use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
@@ -122,9 +122,8 @@ struct Entry {
 impl AuthFile {
     /// Reads a file's text. The error never quotes it: it is made of secrets.
     pub fn parse(text: &str, label: &str) -> Result<Self, String> {
-        let document: Document = serde_json::from_str(text).map_err(|error| {
-            format!("it is no Docker auth file (JSON error at line {}, column {})", error.line(), error.column())
-        })?;
+        let document: Document = serde_json::from_str(text)
+            .map_err(|error| format!("it is no Docker auth file (JSON error at {})", json::place(&error)))?;
         let mut file = Self { label: label.to_owned(), ..Self::default() };
         for (key, entry) in document.auths.unwrap_or_default() {
             match entry.unwrap_or_default().proof() {
@@ -197,11 +196,7 @@ fn canonical_key(key: &str) -> String {
 /// A registry host as references have it: lower-case, Docker Hub's names made one.
 pub fn canonical_host(text: &str) -> String {
     let bare = text.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
-    let host = parse_host(bare.trim_end_matches("/v1").trim_end_matches("/v2")).unwrap_or_else(|_| bare.to_ascii_lowercase());
-    match host.as_str() {
-        "index.docker.io" | "registry-1.docker.io" => "docker.io".to_owned(),
-        _ => host,
-    }
+    parse_host(bare.trim_end_matches("/v1").trim_end_matches("/v2")).unwrap_or_else(|_| bare.to_ascii_lowercase())
 }
 
 #[cfg(test)]

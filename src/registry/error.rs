@@ -1,5 +1,6 @@
 //! What a registry, or the way to it, answered when it did not do what was asked: as data.
 
+use super::retry;
 use super::transport::Broken;
 use crate::oci::Invalid;
 use crate::secret;
@@ -55,7 +56,7 @@ pub enum Kind {
         /// Seconds that the registry asked for.
         retry_after: Option<u64>,
     },
-    /// 5xx to the end.
+    /// 5xx, or another status that mostly passes, to the end.
     Server,
     /// Any other 4xx.
     Rejected,
@@ -139,6 +140,19 @@ impl Error {
 }
 
 impl Kind {
+    /// The kind of an answer that stays as it is. What was tried again as passing is the registry's own trouble, however
+    /// often: a wait goes on after it.
+    pub(super) fn of_status(status: u16) -> Self {
+        match status {
+            401 | 403 => Self::Denied,
+            404 => Self::NotFound,
+            429 => Self::Throttled { retry_after: None },
+            300..=399 => Self::AddressRefused("the registry redirects where it should not".to_owned()),
+            _ if status >= 500 || retry::is_passing(status) => Self::Server,
+            _ => Self::Rejected,
+        }
+    }
+
     /// Why, in a few words.
     pub fn reason(&self) -> String {
         match self {

@@ -42,6 +42,13 @@ pub struct Exchange {
     pub limit: usize,
 }
 
+impl Exchange {
+    /// A request without a body, a login or anything else.
+    pub fn new(method: Method, url: Url, limit: usize) -> Self {
+        Self { method, url, accept: None, authorization: None, range: None, body: None, limit }
+    }
+}
+
 /// An answer, read to its end.
 #[derive(Debug, Clone)]
 pub struct Answer {

@@ -1,7 +1,7 @@
 //! The distribution API: look at, get and put manifests, get blobs.
 //!
 //! Does: the protocol, logins, retries, limits; every received byte is checked against its digest. Does not: know
-//! what a run is about. Called by: `resolve`, `check`, `publish`, `verify`.
+//! what a run is about.
 
 pub mod address;
 mod attempts;
@@ -22,7 +22,7 @@ pub mod transport;
 use crate::oci::manifest::LARGEST_MANIFEST;
 use crate::oci::{Descriptor, Digest, Manifest, Reference, Repository, media_type};
 pub(crate) use attempts::leaves_it_open;
-use attempts::{Attempts, Errand, Landed};
+use attempts::{Attempts, Errand, Landed, Terms};
 use auth::{Auth, Permit};
 use bytes::Bytes;
 use credentials::Logins;
@@ -30,7 +30,7 @@ pub use error::{Error, Kind};
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use reqwest::Method;
-use reqwest::header::HeaderName;
+use reqwest::header::{HeaderMap, HeaderName};
 pub(crate) use retry::parse_retry_after;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -122,6 +122,11 @@ impl<'a> Call<'a> {
             has_place: false,
         }
     }
+
+    /// Whether the registry with this root sent us to somebody else.
+    fn leads_away_from(&self, root: &Url) -> bool {
+        self.location.is_some_and(|location| location.origin() != root.origin())
+    }
 }
 
 impl Registry {
@@ -159,7 +164,7 @@ impl Registry {
         let (answer, errand) = self.call(call).await?;
         let digest = reference.digest.clone().unwrap_or_else(|| Digest::of(&answer.body));
         Manifest::parse(answer.body.clone(), answer.header("content-type"), digest)
-            .map_err(|invalid| errand.error(invalid.into(), &answer))
+            .map_err(|invalid| errand.error_of(invalid.into(), &answer))
     }
 
     /// Looks whether a manifest is there, which most registries do not count as a pull.
@@ -199,7 +204,7 @@ impl Registry {
         let (answer, errand) = self.call(call).await?;
         if too_large || answer.body.len() as u64 != descriptor.size {
             let what = format!("the config has {} bytes, its descriptor says {}", answer.body.len(), descriptor.size);
-            return Err(errand.error(Kind::TooLarge(what), &answer));
+            return Err(errand.error_of(Kind::TooLarge(what), &answer));
         }
         Ok(answer.body)
     }
@@ -224,13 +229,13 @@ impl Registry {
         match answer.header("docker-content-digest") {
             stored if stored.is_empty() || stored == digest.as_str() => Ok(()),
             stored => {
-                Err(errand.error(Kind::DigestMismatch(format!("the registry stored {stored} instead of {digest}")), &answer))
+                Err(errand.error_of(Kind::DigestMismatch(format!("the registry stored {stored} instead of {digest}")), &answer))
             }
         }
     }
 
     /// Sends a call with the right login until it is settled; answers below 300 are good.
-    async fn call(&self, call: Call<'_>) -> Result<(Answer, Failed), Error> {
+    async fn call(&self, call: Call<'_>) -> Result<(Answer, Errand), Error> {
         let wire = self.wire(&call);
         let refused = match self.converse(&call, wire, None).await {
             // Only reads: what may be written is for the login that was meant for it.
@@ -257,103 +262,75 @@ impl Registry {
     }
 
     /// Until there is an answer that logging in does not change. `fixed`: what to send, whatever is asked for.
-    async fn converse(&self, call: &Call<'_>, wire: Wire<'_>, fixed: Option<Permit>) -> Result<(Answer, Failed), Error> {
-        let host = call.repository.host();
-        let elsewhere =
-            call.location.filter(|location| self.transport.root(host).is_ok_and(|root| root.origin() != location.origin()));
-        let request = match elsewhere {
-            Some(location) => format!("{} {}", call.method, address::safe(location)),
-            None => format!("{} /v2/{}/{}", call.method, call.repository.path(), call.rest),
-        };
+    async fn converse(&self, call: &Call<'_>, wire: Wire<'_>, fixed: Option<Permit>) -> Result<(Answer, Errand), Error> {
         let mut challenged = if fixed.is_some() { 2 } else { 0 };
         loop {
-            let permit = match &fixed {
-                Some(permit) => permit.clone(),
-                None => self.auth.permit(wire, call.repository).await?,
-            };
-            let errand = Errand {
-                host,
-                request: &request,
-                expect: call.expect,
-                deadline: call.deadline,
-                login: permit.login.as_deref(),
-                has_place: call.has_place,
-            };
-            let (used, no_permit) = (RefCell::new(permit.clone()), RefCell::new(None));
-            let send = async || {
-                let root = self.transport.root(host).map_err(|error| Broken::Malformed(error.to_string()))?;
-                if fixed.is_none() {
-                    // It may have stood in line for long: a token that is old by now is renewed.
-                    match self.auth.permit(wire, call.repository).await {
-                        Ok(fresh) => used.replace(fresh),
-                        Err(error) => {
-                            no_permit.replace(Some(error));
-                            return Err(Broken::Malformed("no token".to_owned()));
-                        }
-                    };
-                }
-                let exchange = exchange(&root, call, &used.borrow())?;
-                let sent = match (call.sender, call.location) {
-                    (Some(sender), _) => sender(root, exchange).await,
-                    (None, Some(_)) => self.transport.send_where_told(&root, exchange).await,
-                    (None, None) => self.transport.send(host, exchange).await,
-                };
-                // Not the registry's words; storage likes to quote the signed address that it was asked for.
-                sent.map(|answer| if elsewhere.is_some() { Answer { body: Bytes::new(), ..answer } } else { answer })
-            };
-            let settled = self.attempts.until_settled(&errand, call.landed, send).await;
-            if let Some(error) = no_permit.take() {
-                return Err(error);
-            }
-            let (answer, tries) = settled?;
-            let permit = used.take();
-            let failed = Failed { host: host.to_owned(), request: request.clone(), login: permit.login.clone(), tries };
-            let Some(answer) = answer else {
-                return Ok((Answer { status: 201, headers: reqwest::header::HeaderMap::new(), body: Bytes::new() }, failed));
-            };
+            let (answer, errand, permit) = self.settle(call, wire, fixed.as_ref()).await?;
             match answer.status {
-                200..=299 => return Ok((answer, failed)),
+                200..=299 => return Ok((answer, errand)),
                 // Once to learn how to log in, once more for a token that the registry stopped taking.
                 401 if challenged < 2 => {
                     challenged += 1;
-                    let root =
-                        self.transport.root(host).map_err(|error| failed.error(Kind::Defect(error.to_string()), &answer))?;
-                    if elsewhere.is_some() {
+                    let root = self.transport.root(&errand.host);
+                    let root = root.map_err(|error| errand.error_of(Kind::Defect(error.to_string()), &answer))?;
+                    if call.leads_away_from(&root) {
                         // Whoever answers there does not speak for the registry, and gets no login of it.
                         let why = "the registry sends us elsewhere, and a login is wanted there".to_owned();
-                        return Err(failed.error(Kind::AddressRefused(why), &answer));
+                        return Err(errand.error_of(Kind::AddressRefused(why), &answer));
                     }
-                    let refused_twice = challenged == 2 && permit.header.is_some();
                     self.auth.challenged(&errand, call.repository, &root, &answer, &permit).await?;
-                    if refused_twice {
-                        return Err(failed.error(Kind::Denied, &answer));
+                    if challenged == 2 && permit.header.is_some() {
+                        return Err(errand.error_of(Kind::Denied, &answer));
                     }
                 }
-                status => return Err(failed.error(kind_of_status(status), &answer)),
+                status => return Err(errand.error_of(Kind::of_status(status), &answer)),
             }
         }
     }
-}
 
-/// Names a call in the errors that are made of its answer.
-struct Failed {
-    host: String,
-    request: String,
-    login: Option<String>,
-    tries: u32,
-}
-
-impl Failed {
-    fn error(&self, kind: Kind, answer: &Answer) -> Error {
-        let errand = Errand {
-            host: &self.host,
-            request: &self.request,
-            expect: None,
-            deadline: None,
-            login: self.login.as_deref(),
-            has_place: false,
+    /// Sends a call until an answer stands; with it, the call's name and what was sent along.
+    async fn settle(&self, call: &Call<'_>, wire: Wire<'_>, fixed: Option<&Permit>) -> Result<(Answer, Errand, Permit), Error> {
+        let permit = async || match fixed {
+            Some(permit) => Ok(permit.clone()),
+            None => self.auth.permit(wire, call.repository).await,
         };
-        errand.error(kind, self.tries, (answer.status >= 300).then_some(answer))
+        let host = call.repository.host();
+        let is_elsewhere = self.transport.root(host).is_ok_and(|root| call.leads_away_from(&root));
+        let request = match call.location.filter(|_| is_elsewhere) {
+            Some(location) => format!("{} {}", call.method, address::safe(location)),
+            None => format!("{} /v2/{}/{}", call.method, call.repository.path(), call.rest),
+        };
+        let first = permit().await?;
+        let mut errand = Errand::new(host, request, first.login.clone());
+        let (used, no_permit) = (RefCell::new(first), RefCell::new(None));
+        let send = async || {
+            let root = self.transport.root(host).map_err(|error| Broken::Malformed(error.to_string()))?;
+            // It may have stood in line for long: a token that is old by now is renewed.
+            match permit().await {
+                Ok(fresh) => used.replace(fresh),
+                Err(error) => {
+                    no_permit.replace(Some(error));
+                    return Err(Broken::Malformed("no token".to_owned()));
+                }
+            };
+            let exchange = exchange(&root, call, &used.borrow())?;
+            let sent = match (call.sender, call.location) {
+                (Some(sender), _) => sender(root, exchange).await,
+                (None, Some(_)) => self.transport.send_where_told(&root, exchange).await,
+                (None, None) => self.transport.send(host, exchange).await,
+            };
+            // Not the registry's words; storage likes to quote the signed address that it was asked for.
+            sent.map(|answer| if is_elsewhere { Answer { body: Bytes::new(), ..answer } } else { answer })
+        };
+        let terms = Terms { expect: call.expect, deadline: call.deadline, landed: call.landed, has_place: call.has_place };
+        let settled = self.attempts.until_settled(&mut errand, terms, send).await;
+        if let Some(error) = no_permit.take() {
+            return Err(error);
+        }
+        let created = || Answer { status: 201, headers: HeaderMap::new(), body: Bytes::new() };
+        let (answer, used) = (settled?.unwrap_or_else(created), used.take());
+        errand.login.clone_from(&used.login);
+        Ok((answer, errand, used))
     }
 }
 
@@ -368,23 +345,10 @@ fn exchange(root: &Url, call: &Call<'_>, permit: &Permit) -> Result<Exchange, Br
     // A login is for the registry, wherever it sends us.
     let authorization = permit.header.clone().filter(|_| url.origin() == root.origin());
     Ok(Exchange {
-        method: call.method.clone(),
-        url,
         accept: call.rest.starts_with("manifests/").then_some(media_type::ACCEPT),
         authorization,
         range: call.range.clone(),
         body: call.body.as_ref().map(|(media_type, body)| ((*media_type).to_owned(), body.clone())),
-        limit: call.limit,
+        ..Exchange::new(call.method.clone(), url, call.limit)
     })
-}
-
-fn kind_of_status(status: u16) -> Kind {
-    match status {
-        401 | 403 => Kind::Denied,
-        404 => Kind::NotFound,
-        429 => Kind::Throttled { retry_after: None },
-        300..=399 => Kind::AddressRefused("the registry redirects where it should not".to_owned()),
-        500.. => Kind::Server,
-        _ => Kind::Rejected,
-    }
 }

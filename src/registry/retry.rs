@@ -1,6 +1,6 @@
 //! Whether a request is tried again, and when: a pure decision. Nothing here waits.
 //!
-//! Source: notes of what other clients do; RFC 9110 sections 10.2.3 (`Retry-After`) and 15.
+//! Source: RFC 9110 sections 10.2.3 (`Retry-After`) and 15.
 
 use super::transport::Broken;
 use std::time::{Duration, SystemTime};
@@ -51,7 +51,7 @@ pub(super) fn decide(tries: u32, outcome: Outcome<'_>, chance: f64, now: SystemT
         Outcome::Status(status @ (429 | 503), retry_after) => {
             (TRIES, status == 429, retry_after.and_then(|value| parse_retry_after(value, now)))
         }
-        Outcome::Status(408 | 425 | 499 | 500 | 502 | 504 | 520..=524, _) => (TRIES, false, None),
+        Outcome::Status(status, _) if is_passing(status) => (TRIES, false, None),
         Outcome::Status(..) => (0, false, None),
         Outcome::Broken(Broken::UnknownHost) => (TRIES_UNKNOWN_HOST, false, None),
         Outcome::Broken(broken) if broken.may_pass() => (TRIES, false, None),
@@ -83,6 +83,11 @@ pub(super) fn pause(failures: u32, chance: f64) -> Duration {
     ceiling.mul_f64(chance.clamp(0.0, 1.0))
 }
 
+/// Whether an answer with this status tells of trouble that mostly passes, and not of what was asked.
+pub(super) fn is_passing(status: u16) -> bool {
+    matches!(status, 408 | 425 | 499 | 500 | 502..=504 | 520..=524)
+}
+
 /// `Retry-After` as seconds or as a date; anything else counts as absent.
 pub(crate) fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
@@ -94,7 +99,18 @@ pub(crate) fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration
 
 #[cfg(test)]
 mod tests {
+    use super::super::Kind;
     use super::*;
+
+    #[test]
+    fn what_is_tried_again_ends_as_trouble_of_the_registry() {
+        for status in 200..600 {
+            let again = decide(1, Outcome::Status(status, None), 0.5, SystemTime::UNIX_EPOCH, None) != Decision::GiveUp;
+            let kind = Kind::of_status(status);
+            let is_trouble = matches!(kind, Kind::Server | Kind::Throttled { .. });
+            assert_eq!(is_trouble, again || status > 500, "{status}: {kind:?}");
+        }
+    }
 
     fn again(seconds: f64, whole_host: bool) -> Decision {
         Decision::Again { after: Duration::from_secs_f64(seconds), whole_host, asked_for: false }

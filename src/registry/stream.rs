@@ -48,8 +48,8 @@ pub(super) struct Source<'a> {
     skip: u64,
     hashing: Hashing,
     hashed: u64,
-    /// How often it broke off since it made some progress, which began at this byte.
-    breaks: u32,
+    /// Its tries are those since the blob made some progress, which began at this byte.
+    errand: Errand,
     progress_from: u64,
     speed: Speed,
 }
@@ -69,6 +69,7 @@ pub(super) enum Poured {
 impl<'a> Source<'a> {
     pub(super) fn new(registry: &'a Registry, repository: &'a Repository, blob: &'a Descriptor) -> Self {
         let hashing = Hashing::for_digest(&blob.digest);
+        let request = format!("GET /v2/{}/blobs/{}", repository.path(), blob.digest);
         Self {
             registry,
             repository,
@@ -78,7 +79,7 @@ impl<'a> Source<'a> {
             skip: 0,
             hashing,
             hashed: 0,
-            breaks: 0,
+            errand: Errand::new(repository.host(), request, None),
             progress_from: 0,
             speed: Speed::default(),
         }
@@ -103,7 +104,7 @@ impl<'a> Source<'a> {
             return Ok(());
         }
         let what = format!("the bytes received are not those of {}", self.blob.digest);
-        Err(self.errand(&self.request()).error(Kind::DigestMismatch(what), 1, None))
+        Err(self.errand.error(Kind::DigestMismatch(what)))
     }
 
     /// The next bytes, `None` after the last, and how many of them are new.
@@ -129,12 +130,11 @@ impl<'a> Source<'a> {
                 Ok(None) => Broken::Cut(format!("it broke off after {} of {} bytes", self.position, self.blob.size)),
                 Err(broken) => broken,
             };
-            self.breaks = if self.position >= self.progress_from + SLOWEST { 1 } else { self.breaks + 1 };
-            if self.breaks == 1 {
+            self.errand.tries = if self.position >= self.progress_from + SLOWEST { 1 } else { self.errand.tries + 1 };
+            if self.errand.tries == 1 {
                 self.progress_from = self.position;
             }
-            let request = self.request();
-            self.registry.attempts.pause_after(&self.errand(&request), self.breaks, broken).await?;
+            self.registry.attempts.pause_after(&self.errand, broken).await?;
         }
         Ok(None)
     }
@@ -143,7 +143,7 @@ impl<'a> Source<'a> {
         let end = self.position + bytes.len() as u64;
         if end > self.blob.size {
             let what = format!("the blob has more than the {} bytes that its descriptor says", self.blob.size);
-            return Err(self.errand(&self.request()).error(Kind::TooLarge(what), 1, None));
+            return Err(self.errand.error(Kind::TooLarge(what)));
         }
         let fresh = end.saturating_sub(self.hashed.max(self.position));
         let known = bytes.len() - usize::try_from(fresh).unwrap_or(bytes.len());
@@ -168,8 +168,8 @@ impl<'a> Source<'a> {
         call.range = (self.position > 0).then(|| (RANGE, format!("bytes={}-", self.position)));
         call.sender = Some(&sender);
         call.has_place = true;
-        let (answer, failed) = self.registry.call(call).await?;
-        let malformed = |what: &str| failed.error(Kind::Malformed(what.to_owned()), &answer);
+        let (answer, errand) = self.registry.call(call).await?;
+        let malformed = |what: &str| errand.error_of(Kind::Malformed(what.to_owned()), &answer);
         let whole = match answer.status {
             206 => answer.header(CONTENT_RANGE.as_str()).rsplit('/').next().unwrap_or_default(),
             _ => answer.header(CONTENT_LENGTH.as_str()),
@@ -188,17 +188,6 @@ impl<'a> Source<'a> {
             _ => self.position,
         };
         opened.take().ok_or_else(|| malformed("an answer without a body"))
-    }
-
-    fn request(&self) -> String {
-        format!("GET /v2/{}/blobs/{}", self.repository.path(), self.blob.digest)
-    }
-
-    fn errand<'e>(&self, request: &'e str) -> Errand<'e>
-    where
-        'a: 'e,
-    {
-        Errand { host: self.repository.host(), request, expect: None, deadline: None, login: None, has_place: true }
     }
 }
 

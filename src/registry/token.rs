@@ -1,7 +1,7 @@
 //! Token servers: one request for one token (distribution's specification, spec/auth/token and spec/auth/oauth).
 
 use super::address;
-use super::attempts::{Attempts, Errand};
+use super::attempts::{Attempts, Errand, Terms};
 use super::credentials::{Login, Proof};
 use super::error::{Error, Kind};
 use super::transport::{Answer, Exchange, Transport};
@@ -58,90 +58,53 @@ pub(super) struct TokenServer<'a> {
 impl TokenServer<'_> {
     /// A token for these actions (`pull`, `pull,push`) and the scopes that the registry named itself.
     pub(super) async fn token(&self, actions: &str, extra: &BTreeSet<String>, login: Option<&Login>) -> Result<Token, Error> {
-        let Self { wire, repository, realm, service } = *self;
-        let root = wire.transport.root(repository.host()).map_err(|_| defect(repository, "no URL for the registry"))?;
+        let Self { repository, realm, service, .. } = *self;
         // The scope that is needed most goes first: some servers read only that one.
         let own = format!("repository:{}:{actions}", repository.path());
         let scopes: Vec<String> = [own].into_iter().chain(extra.iter().cloned()).collect();
         if let Some(login) = login.filter(|login| matches!(login.proof, Proof::Identity(..))) {
             let body = Some(form(login, service, &scopes));
-            let exchange = Exchange {
-                method: Method::POST,
-                url: realm.clone(),
-                accept: None,
-                authorization: None,
-                range: None,
-                body,
-                limit: LARGEST_TOKEN_ANSWER,
-            };
-            let answer = self.ask(&root, exchange, Some(login)).await?;
+            let exchange = Exchange { body, ..Exchange::new(Method::POST, realm.clone(), LARGEST_TOKEN_ANSWER) };
+            let (answer, errand) = self.ask(exchange, Some(login)).await?;
             // Gitea's token server, among others, has no POST.
             if !matches!(answer.status, 404 | 405) {
-                return self.read(Method::POST, &answer, Some(login));
+                return read(&answer, &errand);
             }
         }
         let url = query(realm, service, &scopes, login);
         let authorization = login.and_then(Login::basic).and_then(|basic| sensitive(basic.expose()));
-        let exchange = Exchange {
-            method: Method::GET,
-            url,
-            accept: None,
-            authorization,
-            range: None,
-            body: None,
-            limit: LARGEST_TOKEN_ANSWER,
-        };
-        let answer = self.ask(&root, exchange, login).await?;
-        self.read(Method::GET, &answer, login)
+        let exchange = Exchange { authorization, ..Exchange::new(Method::GET, url, LARGEST_TOKEN_ANSWER) };
+        let (answer, errand) = self.ask(exchange, login).await?;
+        read(&answer, &errand)
     }
 
-    async fn ask(&self, root: &Url, exchange: Exchange, login: Option<&Login>) -> Result<Answer, Error> {
-        let Self { wire, repository, .. } = *self;
-        let request = request_line(&exchange.method, &exchange.url);
-        let errand = Errand {
-            host: repository.host(),
-            request: &request,
-            expect: None,
-            deadline: wire.deadline,
-            login: login.map(|login| login.source.as_str()),
-            // Whoever waits for a token may have taken the last place: to stand in line behind that one would take for ever.
-            has_place: true,
-        };
-        let (answer, _) = wire
-            .attempts
-            .until_settled(&errand, None, async || wire.transport.send_where_told(root, exchange.clone()).await)
-            .await?;
-        answer.ok_or_else(|| defect(repository, "a token request without an answer"))
+    async fn ask(&self, exchange: Exchange, login: Option<&Login>) -> Result<(Answer, Errand), Error> {
+        let Wire { transport, attempts, deadline } = self.wire;
+        let host = self.repository.host();
+        let request = format!("{} {}", exchange.method, address::safe(&exchange.url));
+        let mut errand = Errand::new(host, request, login.map(|login| login.source.clone()));
+        let defect = |errand: &Errand, what: &str| errand.error(Kind::Defect(what.to_owned()));
+        let root = transport.root(host).map_err(|_| defect(&errand, "no URL for the registry"))?;
+        // Whoever waits for a token may have taken the last place: to stand in line behind that one would take for ever.
+        let terms = Terms { deadline, has_place: true, ..Terms::default() };
+        let send = async || transport.send_where_told(&root, exchange.clone()).await;
+        let answer = attempts.until_settled(&mut errand, terms, send).await?;
+        Ok((answer.ok_or_else(|| defect(&errand, "a token request without an answer"))?, errand))
     }
+}
 
-    fn read(&self, method: Method, answer: &Answer, login: Option<&Login>) -> Result<Token, Error> {
-        let Self { repository, .. } = *self;
-        let request = request_line(&method, self.realm);
-        let errand = Errand {
-            host: repository.host(),
-            request: &request,
-            expect: None,
-            deadline: None,
-            login: login.map(|login| login.source.as_str()),
-            has_place: false,
-        };
-        let kind = match answer.status {
-            200..=299 => {
-                return parse_token(&answer.body).ok_or_else(|| {
-                    errand.error(Kind::Malformed("the token server's answer holds no token".to_owned()), 1, None)
-                });
-            }
-            // OAuth2 says 400 `invalid_grant` for a refresh token that does not hold.
-            400 | 401 if login.is_some() => Kind::BadCredentials,
-            401 | 403 => Kind::Denied,
-            404 => Kind::NotFound,
-            429 => Kind::Throttled { retry_after: None },
-            500.. => Kind::Server,
-            300..=399 => Kind::AddressRefused("the token server redirects, and a login is not sent along".to_owned()),
-            _ => Kind::Rejected,
-        };
-        Err(errand.error(kind, 1, Some(answer)))
-    }
+fn read(answer: &Answer, errand: &Errand) -> Result<Token, Error> {
+    let kind = match answer.status {
+        200..=299 => {
+            let malformed = || Kind::Malformed("the token server's answer holds no token".to_owned());
+            return parse_token(&answer.body).ok_or_else(|| errand.error(malformed()));
+        }
+        // OAuth2 says 400 `invalid_grant` for a refresh token that does not hold.
+        400 | 401 if errand.login.is_some() => Kind::BadCredentials,
+        300..=399 => Kind::AddressRefused("the token server redirects, and a login is not sent along".to_owned()),
+        status => Kind::of_status(status),
+    };
+    Err(errand.error_of(kind, answer))
 }
 
 #[derive(Deserialize)]
@@ -190,26 +153,9 @@ fn form(login: &Login, service: Option<&str>, scopes: &[String]) -> (String, Byt
     ("application/x-www-form-urlencoded".to_owned(), Bytes::from(form.finish()))
 }
 
-fn request_line(method: &Method, url: &Url) -> String {
-    format!("{method} {}", address::safe(url))
-}
-
 /// A header that no log of the HTTP library shows.
 pub(crate) fn sensitive(value: &str) -> Option<HeaderValue> {
     let mut header = HeaderValue::from_str(value).ok()?;
     header.set_sensitive(true);
     Some(header)
-}
-
-fn defect(repository: &Repository, what: &str) -> Error {
-    Error {
-        kind: Kind::Defect(what.to_owned()),
-        host: repository.host().to_owned(),
-        request: String::new(),
-        status: None,
-        said: None,
-        tries: 0,
-        spent: false,
-        login: None,
-    }
 }

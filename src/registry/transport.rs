@@ -1,4 +1,5 @@
-//! The ways out of this process: TLS, proxies, redirects, the address rule. Never repeats anything.
+//! The ways out of this process: TLS, proxies, redirects, the address rule. Repeats nothing; only a loopback port
+//! that turns out to speak TLS is asked again, over HTTPS.
 
 use super::address;
 pub use super::exchange::{Answer, Broken, Exchange};
@@ -114,7 +115,7 @@ impl Transport {
     /// Sends one request to an API that the CI system named in our environment; redirects are not followed.
     pub async fn ask(&self, url: Url, headers: HeaderMap, limit: usize) -> Result<Answer, Broken> {
         let request = self.client_for(&url, &url).get(url.clone()).headers(headers);
-        let exchange = Exchange { method: Method::GET, url, accept: None, authorization: None, range: None, body: None, limit };
+        let exchange = Exchange::new(Method::GET, url, limit);
         within(WHOLE_REQUEST, async {
             let sent = async { request.send().await.map_err(|error| broken(&error)) };
             read(&exchange, within(BETWEEN_BYTES, sent).await?).await

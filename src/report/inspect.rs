@@ -78,7 +78,7 @@ impl Page {
             self.field("platform", "its config does not say");
         }
         let parts = count(image.layers.len(), "layer");
-        self.field("download", &format!("{}: config and {parts}", size(image.download())));
+        self.field("download", &format!("{}: config and {parts}", size(image.download)));
         if let Some(created) = &image.created {
             self.field("created", created);
         }

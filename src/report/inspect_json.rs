@@ -52,7 +52,7 @@ fn of_image(image: &Image) -> Map<String, Value> {
         ("labels", json!(image.labels)),
         ("config", blob(&image.config)),
         ("layers", image.layers.iter().map(blob).collect()),
-        ("downloadBytes", json!(image.download())),
+        ("downloadBytes", json!(image.download)),
     ];
     fields.extend(rest.map(|(name, value)| (name.to_owned(), value)));
     fields

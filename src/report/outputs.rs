@@ -1,4 +1,4 @@
-//! The outputs of a step: names and values, DESIGN section 4. Every format takes them from here.
+//! The outputs of a step: names and values, README's section "Outputs". Every format takes them from here.
 
 use super::{Report, Run};
 use crate::oci::json;
