@@ -98,10 +98,7 @@ pub async fn compose_lists(invocation: Invocation, environment: &Environment, fo
         Err(error) => {
             console.failure(&error);
             let exit = error.exit;
-            let run = Run {
-                lists: vec![Listed { name: String::new(), tags: Vec::new(), writes: Vec::new(), ended: Err(error) }],
-                elapsed: Duration::ZERO,
-            };
+            let run = Run::that_never_began(error);
             if let Ok(destinations) = Destinations::open(&read.inputs, environment, folder, step) {
                 destinations.write_failure(&run, exit, &console.warnings());
             }

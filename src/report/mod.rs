@@ -18,7 +18,7 @@ pub mod summary;
 use crate::compose::Composed;
 use crate::error::{Error, Exit};
 use crate::oci::{Platform, Reference};
-use crate::progress::TagState;
+use crate::progress::{SourceState, TagState};
 use crate::record::{Copied, Write};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -30,6 +30,8 @@ pub struct Listed {
     pub name: String,
     /// What became of each tag, in the order of the plan.
     pub tags: Vec<(Reference, TagState)>,
+    /// How each source stands, in the order of the plan.
+    pub sources: Vec<(String, SourceState)>,
     /// What was written for it, in this order.
     pub writes: Vec<Write>,
     /// What it has to say, or why it failed.
@@ -46,6 +48,13 @@ pub struct Run {
 }
 
 impl Run {
+    /// A run that ended before any list was known.
+    pub fn that_never_began(error: Error) -> Self {
+        let (tags, sources, writes) = (Vec::new(), Vec::new(), Vec::new());
+        let list = Listed { name: String::new(), tags, sources, writes, ended: Err(error) };
+        Self { lists: vec![list], elapsed: Duration::ZERO }
+    }
+
     /// The highest exit status of all lists.
     pub fn exit(&self) -> Exit {
         self.lists.iter().filter_map(|list| list.ended.as_ref().err()).map(|error| error.exit).max().unwrap_or(Exit::Done)

@@ -1,7 +1,10 @@
 //! The job summary: what was published, in Markdown, with a picture of the wait.
 
 use super::style::count;
-use super::{Report, Run, escape, story};
+use super::{Listed, Report, Run, escape, story};
+use crate::error::{Error, Exit};
+use crate::oci::Reference;
+use crate::progress::{SourceState, TagState};
 use crate::secret;
 use bytesize::ByteSize;
 use std::fmt::Write as _;
@@ -12,28 +15,61 @@ const LONGEST: usize = 64 << 10;
 /// More bars than this are no picture any more.
 const MOST_BARS: usize = 40;
 
-/// The text to append to `GITHUB_STEP_SUMMARY`: all about one list, or a row for each of several.
-pub fn markdown(run: &Run) -> String {
-    let text = match run.lists.as_slice() {
-        [list] => list.ended.as_ref().map(one).unwrap_or_default(),
-        _ => several(run),
-    };
-    let text = secret::redact(&text).into_owned();
-    if text.len() <= LONGEST {
-        return text;
+/// The text to append to `GITHUB_STEP_SUMMARY`: all about one list, or a row for each of several. `late`: what failed
+/// after all of them were published.
+pub fn markdown(run: &Run, late: Option<&Error>) -> String {
+    let mut text = late.map(|error| failure("Outputs not written", error)).unwrap_or_default();
+    match run.lists.as_slice() {
+        [Listed { ended: Ok(report), .. }] => text.push_str(&one(report)),
+        [list @ Listed { ended: Err(error), .. }] => text.push_str(&failed(list, error, run.elapsed)),
+        _ => text.push_str(&several(run)),
     }
-    let cut = text[..text.floor_char_boundary(LONGEST)].rfind('\n').unwrap_or_default();
-    format!("{}\n\n… and more\n", &text[..cut])
+    let text = secret::redact(&text);
+    cut(&text, LONGEST).map_or_else(|| text.to_string(), |cut| format!("{cut}\n\n… and more\n"))
+}
+
+/// As many whole lines as fit, if not all do.
+fn cut(text: &str, longest: usize) -> Option<&str> {
+    let fits = &text[..text.floor_char_boundary(longest)];
+    (fits.len() < text.len()).then(|| &fits[..fits.rfind('\n').unwrap_or_default()])
+}
+
+/// The error first, then what has come about all the same.
+fn failed(list: &Listed, error: &Error, elapsed: Duration) -> String {
+    let moved = list.tags.iter().any(|(_, state)| matches!(state, TagState::Moved | TagState::Unknown));
+    let heading = if moved || error.exit == Exit::Partial {
+        "Published in part".to_owned()
+    } else {
+        format!("Not published: {}", error.title())
+    };
+    let mut text = failure(&heading, error);
+    if list.tags.iter().any(|(_, state)| !matches!(state, TagState::Untouched | TagState::Unchanged)) {
+        text.push_str(&tags(&list.tags));
+    }
+    let looked_at = list.sources.iter().filter(|(_, state)| *state != SourceState::Looking);
+    text + &timeline(looked_at.map(|(name, state)| Bar::of(short(name), *state, elapsed)).collect())
+}
+
+fn failure(heading: &str, error: &Error) -> String {
+    format!("### ❌ {heading}\n\n{}", block(&error.to_string()))
+}
+
+/// Others' text, line by line, between fences that none of it can end.
+fn block(text: &str) -> String {
+    let redacted = secret::redact(text);
+    let lines = redacted.lines().map(escape::visible).collect::<Vec<_>>().join("\n");
+    let shown = cut(&lines, LONGEST / 2).map_or_else(|| lines.clone(), |cut| format!("{cut}\n… and more"));
+    let longest = shown.split(|character| character != '`').map(str::len).max().unwrap_or_default();
+    let fence = "`".repeat(3.max(longest + 1));
+    format!("{fence}text\n{shown}\n{fence}\n\n")
 }
 
 fn one(report: &Report) -> String {
     let mut text = heading(report);
     text.push_str(&platforms(report));
-    text.push_str(&tags(report));
+    text.push_str(&tags(&report.tags));
     text.push_str(&copied(report));
-    if report.sources.iter().any(|source| source.after.is_some()) || (!report.skipped.is_empty() && !report.waited.is_zero()) {
-        text.push_str(&timeline(report));
-    }
+    text.push_str(&timeline(bars(report)));
     for skipped in &report.skipped {
         let _ = writeln!(text, "> [!WARNING]\n> Left out, because it did not arrive: {}\n", shown(skipped));
     }
@@ -92,9 +128,9 @@ fn platforms(report: &Report) -> String {
     text + "\n"
 }
 
-fn tags(report: &Report) -> String {
+fn tags(tags: &[(Reference, TagState)]) -> String {
     let mut text = "| Tag | |\n|:--|:--|\n".to_owned();
-    for (tag, state) in &report.tags {
+    for (tag, state) in tags {
         let _ = writeln!(text, "| `{tag}` | {} |", state.name());
     }
     text + "\n"
@@ -112,23 +148,57 @@ fn copied(report: &Report) -> String {
     text
 }
 
+/// A source in the picture.
+struct Bar {
+    label: String,
+    state: SourceState,
+    end: Duration,
+}
+
+impl Bar {
+    /// `end`: of the wait, for what did not come.
+    fn of(label: String, state: SourceState, end: Duration) -> Self {
+        match state {
+            SourceState::Found(after) => Self { label, state, end: after.unwrap_or_default() },
+            _ => Self { label: format!("{label} ({})", state.words()), state, end },
+        }
+    }
+
+    fn look(&self) -> &'static str {
+        match self.state {
+            SourceState::Found(None) => "done",
+            SourceState::Found(Some(_)) => "active",
+            _ => "crit",
+        }
+    }
+}
+
+fn bars(report: &Report) -> Vec<Bar> {
+    let arrived = report.sources.iter().map(|source| {
+        let platforms: Vec<String> = source.platforms.iter().map(ToString::to_string).collect();
+        Bar::of(platforms.join(" "), SourceState::Found(source.after), report.waited)
+    });
+    let skipped = report.skipped.iter().map(|name| Bar::of(short(name), SourceState::LeftOut, report.waited));
+    arrived.chain(skipped).collect()
+}
+
+/// A name without its registry and folders.
+fn short(name: &str) -> String {
+    name.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
 /// When each source arrived, as a Mermaid diagram: a bar as long as it was waited for, also for one that never came.
-fn timeline(report: &Report) -> String {
+/// Nothing where nothing was waited for.
+fn timeline(bars: Vec<Bar>) -> String {
+    if bars.iter().all(|bar| bar.end.is_zero()) {
+        return String::new();
+    }
     let mut text =
         "```mermaid\ngantt\n    title When the images arrived (minutes:seconds)\n    dateFormat X\n    axisFormat %M:%S\n"
             .to_owned();
-    for source in report.sources.iter().take(MOST_BARS) {
-        let platforms: Vec<String> = source.platforms.iter().map(ToString::to_string).collect();
-        let after = source.after.unwrap_or(Duration::ZERO);
+    for bar in bars.iter().take(MOST_BARS) {
         // A bar of no length would not be seen.
-        let end = after.as_secs().max(1);
-        let state = if source.after.is_some() { "active" } else { "done" };
-        let _ = writeln!(text, "    {} :{state}, 0, {end}", mermaid(&platforms.join(" ")));
-    }
-    let room = MOST_BARS.saturating_sub(report.sources.len());
-    for name in report.skipped.iter().take(room) {
-        let short = name.rsplit('/').next().unwrap_or_default();
-        let _ = writeln!(text, "    {} never came :crit, 0, {}", mermaid(short), report.waited.as_secs().max(1));
+        let _ = writeln!(text, "    {} :{}, 0, {}", mermaid(&bar.label), bar.look(), bar.end.as_secs().max(1));
     }
     text + "```\n\n"
 }

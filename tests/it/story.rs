@@ -111,6 +111,6 @@ async fn each_change_is_a_line_and_the_summary_a_picture() {
     }
     let summary = ran.summary();
     assert!(summary.contains("linux/arm64 :active, 0, 1"), "{summary}");
-    assert!(summary.contains("app never never came :crit, 0, 2"), "{summary}");
+    assert!(summary.contains("app never (left out) :crit, 0, 2"), "{summary}");
     assert!(summary.contains("Left out, because it did not arrive"), "{summary}");
 }
