@@ -138,7 +138,7 @@ fn success(report: &Report, written: &[Write], warnings: &[String]) -> Value {
         "sources": sources,
         "copied": report.copied.iter().map(copied).collect::<Vec<_>>(),
         "writes": writes(written),
-        "skipped": report.skipped,
+        "skipped": report.skipped.iter().map(|skipped| &skipped.name).collect::<Vec<_>>(),
         "warnings": warnings,
         "elapsedSeconds": report.elapsed.as_secs_f64(),
         "manifest": serde_json::from_slice::<Value>(&report.composed.bytes).unwrap_or(Value::Null),

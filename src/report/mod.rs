@@ -77,8 +77,8 @@ pub struct Report {
     pub sources: Vec<SourceReport>,
     /// What was copied, by repository.
     pub copied: Vec<Copied>,
-    /// The sources that were left out, as messages call them.
-    pub skipped: Vec<String>,
+    /// The sources that were left out.
+    pub skipped: Vec<Skipped>,
     /// Whether nothing was written because that was asked.
     pub dry_run: bool,
     /// Whether a tag moved, or would have.
@@ -106,6 +106,15 @@ pub struct SourceReport {
     pub revisions: Vec<String>,
     /// When it was there: `None` at the first look.
     pub after: Option<Duration>,
+}
+
+/// A source that was left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// As messages call it.
+    pub name: String,
+    /// What it was for, where the inputs say so.
+    pub platform: Option<Platform>,
 }
 
 impl Report {

@@ -1,7 +1,7 @@
 //! The job summary: what was published, in Markdown, with a picture of the wait.
 
 use super::style::count;
-use super::{Listed, Report, Run, escape, story};
+use super::{Listed, Report, Run, Skipped, escape, story};
 use crate::error::{Error, Exit};
 use crate::oci::Reference;
 use crate::progress::{SourceState, TagState};
@@ -71,7 +71,7 @@ fn one(report: &Report) -> String {
     text.push_str(&copied(report));
     text.push_str(&timeline(bars(report)));
     for skipped in &report.skipped {
-        let _ = writeln!(text, "> [!WARNING]\n> Left out, because it did not arrive: {}\n", shown(skipped));
+        let _ = writeln!(text, "> [!WARNING]\n> Left out, because it did not arrive: {}\n", shown(&skipped.name));
     }
     text
 }
@@ -94,10 +94,19 @@ fn several(run: &Run) -> String {
         };
         let tags: Vec<String> = report.tags.iter().map(|(tag, _)| escape::markdown(&tag.to_string())).collect();
         let platforms: Vec<String> = report.platforms().iter().map(|(platform, _)| escape::markdown(platform)).collect();
-        let (tags, platforms) = (tags.join("<br>"), platforms.join(", "));
-        let _ = writeln!(text, "| {tags} | {state} | `{}` | {platforms} |", report.composed.digest.short());
+        let mut platforms = platforms.join(", ");
+        if !report.skipped.is_empty() {
+            platforms += &format!("<br>⚠️ without {}", left_out(report));
+        }
+        let _ = writeln!(text, "| {} | {state} | `{}` | {platforms} |", tags.join("<br>"), report.composed.digest);
     }
     text + "\n"
+}
+
+/// What is not in the list: platforms, or names where these are not known.
+fn left_out(report: &Report) -> String {
+    let what = |skipped: &Skipped| skipped.platform.as_ref().map_or_else(|| short(&skipped.name), ToString::to_string);
+    report.skipped.iter().map(|skipped| shown(&what(skipped))).collect::<Vec<_>>().join(", ")
 }
 
 fn heading(report: &Report) -> String {
@@ -178,7 +187,7 @@ fn bars(report: &Report) -> Vec<Bar> {
         let platforms: Vec<String> = source.platforms.iter().map(ToString::to_string).collect();
         Bar::of(platforms.join(" "), SourceState::Found(source.after), report.waited)
     });
-    let skipped = report.skipped.iter().map(|name| Bar::of(short(name), SourceState::LeftOut, report.waited));
+    let skipped = report.skipped.iter().map(|skipped| Bar::of(short(&skipped.name), SourceState::LeftOut, report.waited));
     arrived.chain(skipped).collect()
 }
 

@@ -238,6 +238,20 @@ async fn a_list_that_fails_stops_no_other_and_the_highest_status_counts() {
 }
 
 #[tokio::test]
+async fn the_summary_names_what_a_list_lacks_and_whole_digests() {
+    let (registry, client) = with_images(&["a", "b"]).await;
+    let host = registry.host();
+    let file = format!("{}    platforms: linux/amd64,linux/arm64,linux/s390x\n", lists(&host, &["a", "b"]));
+    let ran = step(&file).input("missing", "skip").run().await.ok();
+    let rows: Vec<String> = ran.summary().lines().filter(|line| line.contains("published")).map(str::to_owned).collect();
+    let row = |tag: &str, digest: &str, more: &str| {
+        format!("| {host}/acme/app:{tag} | published | `{digest}` | linux/amd64, linux/arm64{more} |").replacen(':', "&#58;", 2)
+    };
+    let (a, b) = (digest(&client, "a").await.unwrap(), digest(&client, "b").await.unwrap());
+    assert_eq!(rows, [row("a", &a, ""), row("b", &b, "<br>⚠️ without linux/s390x")]);
+}
+
+#[tokio::test]
 async fn what_lists_have_in_common_is_read_once() {
     let (registry, _) = with_images(&["base", "a", "b", "c"]).await;
     let proxy = FaultProxy::before(&registry).await;
