@@ -41,7 +41,7 @@ fn several(run: &Run, exit: Exit, warnings: &[String]) -> Value {
         Ok(report) => report.changed,
         Err(_) => has_moved(&list.tags),
     });
-    let dry_run = run.reports().all(|report| report.dry_run);
+    let dry_run = run.reports().all(|report| report.dry_run.is_some());
     json!({
         "version": 1,
         "status": status(dry_run, changed),
@@ -126,7 +126,7 @@ fn success(report: &Report, written: &[Write], warnings: &[String]) -> Value {
         .collect();
     json!({
         "version": 1,
-        "status": status(report.dry_run, report.changed),
+        "status": status(report.dry_run.is_some(), report.changed),
         "exit": 0,
         "digest": report.composed.digest,
         "mediaType": report.composed.media_type,

@@ -17,9 +17,10 @@ pub mod summary;
 
 use crate::compose::Composed;
 use crate::error::{Error, Exit};
-use crate::oci::{Platform, Reference};
+use crate::oci::{Platform, Reference, Repository};
 use crate::progress::{SourceState, TagState};
 use crate::record::{Copied, Write};
+use diff::Change;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -79,14 +80,23 @@ pub struct Report {
     pub copied: Vec<Copied>,
     /// The sources that were left out.
     pub skipped: Vec<Skipped>,
-    /// Whether nothing was written because that was asked.
-    pub dry_run: bool,
+    /// Where nothing was written because that was asked: what would have been.
+    pub dry_run: Option<DryRun>,
     /// Whether a tag moved, or would have.
     pub changed: bool,
     /// How long it waited for its sources.
     pub waited: Duration,
     /// From start to end.
     pub elapsed: Duration,
+}
+
+/// What a dry run leaves undone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DryRun {
+    /// How many images would be copied into which repositories, where they are not there already.
+    pub copies: Vec<(Repository, usize)>,
+    /// The tags that would move, and how their entries would change.
+    pub changes: Vec<(Reference, Vec<Change>)>,
 }
 
 /// What a run has to say of one source.

@@ -210,7 +210,7 @@ pub fn would_move(tag: &Reference) -> String {
 
 /// The end.
 pub fn done(report: &Report) -> String {
-    let what = match (report.dry_run, report.changed) {
+    let what = match (report.dry_run.is_some(), report.changed) {
         (_, false) => "  nothing to change",
         (true, true) => "  nothing was written, this was a dry run",
         (false, true) => "",

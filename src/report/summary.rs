@@ -1,7 +1,8 @@
 //! The job summary: what was published, in Markdown, with a picture of the wait.
 
+use super::diff::Change;
 use super::style::count;
-use super::{Listed, Report, Run, Skipped, escape, story};
+use super::{DryRun, Listed, Report, Run, Skipped, escape, story};
 use crate::error::{Error, Exit};
 use crate::oci::Reference;
 use crate::progress::{SourceState, TagState};
@@ -44,31 +45,32 @@ fn failed(list: &Listed, error: &Error, elapsed: Duration) -> String {
     };
     let mut text = failure(&heading, error);
     if list.tags.iter().any(|(_, state)| !matches!(state, TagState::Untouched | TagState::Unchanged)) {
-        text.push_str(&tags(&list.tags));
+        text.push_str(&tags(&list.tags, false));
     }
     let looked_at = list.sources.iter().filter(|(_, state)| *state != SourceState::Looking);
     text + &timeline(looked_at.map(|(name, state)| Bar::of(short(name), *state, elapsed)).collect())
 }
 
 fn failure(heading: &str, error: &Error) -> String {
-    format!("### ❌ {heading}\n\n{}", block(&error.to_string()))
+    format!("### ❌ {heading}\n\n{}", block("text", &error.to_string()))
 }
 
 /// Others' text, line by line, between fences that none of it can end.
-fn block(text: &str) -> String {
+fn block(language: &str, text: &str) -> String {
     let redacted = secret::redact(text);
     let lines = redacted.lines().map(escape::visible).collect::<Vec<_>>().join("\n");
     let shown = cut(&lines, LONGEST / 2).map_or_else(|| lines.clone(), |cut| format!("{cut}\n… and more"));
     let longest = shown.split(|character| character != '`').map(str::len).max().unwrap_or_default();
     let fence = "`".repeat(3.max(longest + 1));
-    format!("{fence}text\n{shown}\n{fence}\n\n")
+    format!("{fence}{language}\n{shown}\n{fence}\n\n")
 }
 
 fn one(report: &Report) -> String {
     let mut text = heading(report);
     text.push_str(&platforms(report));
-    text.push_str(&tags(&report.tags));
+    text.push_str(&tags(&report.tags, report.dry_run.is_some()));
     text.push_str(&copied(report));
+    text.push_str(&report.dry_run.as_ref().map(left_undone).unwrap_or_default());
     text.push_str(&timeline(bars(report)));
     for skipped in &report.skipped {
         let _ = writeln!(text, "> [!WARNING]\n> Left out, because it did not arrive: {}\n", shown(&skipped.name));
@@ -87,7 +89,7 @@ fn several(run: &Run) -> String {
         }
     }
     for report in run.reports() {
-        let state = match (report.dry_run, report.changed) {
+        let state = match (report.dry_run.is_some(), report.changed) {
             (true, true) => "would be published",
             (_, false) => "unchanged",
             (false, true) => "published",
@@ -110,7 +112,7 @@ fn left_out(report: &Report) -> String {
 }
 
 fn heading(report: &Report) -> String {
-    let state = match (report.dry_run, report.changed) {
+    let state = match (report.dry_run.is_some(), report.changed) {
         (true, true) => "🧪 Would be published (dry run)",
         (_, false) => "✅ Published already, nothing to change",
         (false, true) => "✅ Published",
@@ -137,12 +139,29 @@ fn platforms(report: &Report) -> String {
     text + "\n"
 }
 
-fn tags(tags: &[(Reference, TagState)]) -> String {
+fn tags(tags: &[(Reference, TagState)], dry_run: bool) -> String {
     let mut text = "| Tag | |\n|:--|:--|\n".to_owned();
     for (tag, state) in tags {
-        let _ = writeln!(text, "| `{tag}` | {} |", state.name());
+        let state = if dry_run && *state == TagState::Untouched { "would move" } else { state.name() };
+        let _ = writeln!(text, "| `{tag}` | {state} |");
     }
     text + "\n"
+}
+
+/// Of a dry run; tags that would change alike are shown together.
+fn left_undone(dry_run: &DryRun) -> String {
+    let mut text = String::new();
+    for (repository, images) in &dry_run.copies {
+        let _ = writeln!(text, "Would copy {} into `{repository}`, where not there already.\n", count(*images, "image"));
+    }
+    for alike in dry_run.changes.chunk_by(|(_, one), (_, other)| one == other) {
+        let tags: Vec<String> = alike.iter().map(|(tag, _)| format!("`{tag}`")).collect();
+        let lines: Vec<String> = alike.iter().take(1).flat_map(|(_, changes)| changes).map(Change::line).collect();
+        if !lines.is_empty() {
+            let _ = write!(text, "Changes to {}:\n\n{}", tags.join(", "), block("diff", &lines.join("\n")));
+        }
+    }
+    text
 }
 
 fn copied(report: &Report) -> String {

@@ -150,7 +150,7 @@ async fn the_summary_shows_image_platforms_and_tags() {
     let again = step().run().await.ok();
     let image = first.output("image").expect("an output");
     for (ran, heading, state) in [
-        (dry, "Would be published (dry run)", "not moved"),
+        (dry, "Would be published (dry run)", "would move"),
         (first, "Published", "moved"),
         (again, "Published already, nothing to change", "unchanged"),
     ] {

@@ -217,6 +217,11 @@ async fn a_dry_run_gives_the_real_digest_writes_nothing_and_shows_what_would_cha
         format!("+ linux/386  {x86}"),
     ];
     assert_eq!(shown, expected, "{}", ran.stdout);
+    let summary = ran.summary();
+    for (tag, changes) in [("1", &expected[..3]), ("new", &expected[3..])] {
+        let shown = format!("Changes to `{}`:\n\n```diff\n{}\n```\n\n", scene.reference(tag), changes.join("\n"));
+        assert!(summary.contains(&shown), "no {shown}\nin {summary}");
+    }
 
     let published = real().run().await.ok();
     assert_eq!((digest(&published), scene.at("1").await.digest), (digest(&ran), digest(&ran)));
