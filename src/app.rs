@@ -16,7 +16,7 @@ use crate::progress::{Progress, TagState};
 use crate::publish::{self, Held, Publishing};
 use crate::registry::Registry;
 use crate::report::console::{Console, Reader, Stream};
-use crate::report::{DryRun, Listed, Report, Run, Skipped, SourceReport, diff, live, story};
+use crate::report::{DryRun, Listed, Report, Run, SourceReport, diff, live, story};
 use crate::resolve::{self, Resolved};
 use crate::transfer::{self, Origins};
 use crate::{check, compose, logging, signals, verify};
@@ -323,7 +323,6 @@ fn report(
         },
         after,
     });
-    let skipped = resolved.skipped.into_iter().map(|source| Skipped { name: source.name, platform: source.stands_for }).collect();
     let (tags, copied) = (progress.tags(), progress.copied());
-    Report { composed, tags, sources: sources.collect(), copied, skipped, dry_run, changed, waited, elapsed }
+    Report { composed, tags, sources: sources.collect(), copied, skipped: resolved.skipped, dry_run, changed, waited, elapsed }
 }

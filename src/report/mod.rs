@@ -125,6 +125,10 @@ pub struct Skipped {
     pub name: String,
     /// What it was for, where the inputs say so.
     pub platform: Option<Platform>,
+    /// Why, in a word.
+    pub word: &'static str,
+    /// Why, for people.
+    pub why: String,
 }
 
 impl Report {

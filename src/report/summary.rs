@@ -72,9 +72,6 @@ fn one(report: &Report) -> String {
     text.push_str(&copied(report));
     text.push_str(&report.dry_run.as_ref().map(left_undone).unwrap_or_default());
     text.push_str(&timeline(bars(report)));
-    for skipped in &report.skipped {
-        let _ = writeln!(text, "> [!WARNING]\n> Left out, because it did not arrive: {}\n", shown(&skipped.name));
-    }
     text
 }
 
@@ -112,12 +109,25 @@ fn left_out(report: &Report) -> String {
 }
 
 fn heading(report: &Report) -> String {
+    let (sign, without) =
+        if report.skipped.is_empty() { ("✅", String::new()) } else { ("⚠️", format!(" without {}", left_out(report))) };
     let state = match (report.dry_run.is_some(), report.changed) {
-        (true, true) => "🧪 Would be published (dry run)",
-        (_, false) => "✅ Published already, nothing to change",
-        (false, true) => "✅ Published",
+        (true, true) => format!("🧪 Would be published{without} (dry run)"),
+        (_, false) => format!("{sign} Published already{without}, nothing to change"),
+        (false, true) => format!("{sign} Published{without}"),
     };
-    format!("### {state}\n\n```text\n{}\n```\n\n", report.image())
+    format!("### {state}\n\n{}```text\n{}\n```\n\n", why_left_out(report), report.image())
+}
+
+fn why_left_out(report: &Report) -> String {
+    if report.skipped.is_empty() {
+        return String::new();
+    }
+    let mut text = "> [!WARNING]\n> Left out, as `missing: skip` says:\n".to_owned();
+    for skipped in &report.skipped {
+        let _ = writeln!(text, "> - {}: {}", shown(&skipped.name), shown(&skipped.why));
+    }
+    text + "\n"
 }
 
 fn platforms(report: &Report) -> String {
@@ -188,7 +198,8 @@ impl Bar {
     fn of(label: String, state: SourceState, end: Duration) -> Self {
         match state {
             SourceState::Found(after) => Self { label, state, end: after.unwrap_or_default() },
-            _ => Self { label: format!("{label} ({})", state.words()), state, end },
+            SourceState::Waiting(why) | SourceState::LeftOut(why) => Self { label: format!("{label} ({why})"), state, end },
+            SourceState::Looking => Self { label, state, end },
         }
     }
 
@@ -206,7 +217,8 @@ fn bars(report: &Report) -> Vec<Bar> {
         let platforms: Vec<String> = source.platforms.iter().map(ToString::to_string).collect();
         Bar::of(platforms.join(" "), SourceState::Found(source.after), report.waited)
     });
-    let skipped = report.skipped.iter().map(|skipped| Bar::of(short(&skipped.name), SourceState::LeftOut, report.waited));
+    let skipped =
+        report.skipped.iter().map(|skipped| Bar::of(short(&skipped.name), SourceState::LeftOut(skipped.word), report.waited));
     arrived.chain(skipped).collect()
 }
 
