@@ -152,7 +152,9 @@ fn finish(lists: &Lists, stopped: Option<Error>, mut destinations: Destinations,
             info!("{}", story::done(report));
         }
         [_] => {}
-        lists => info!("{}", story::all_done(run.reports().count(), lists.len(), run.elapsed)),
+        // A signal's error has said it.
+        _ if stopped.is_some() => {}
+        _ => info!("{}", story::all_done(&run)),
     }
     Ended { exit, run }
 }
