@@ -16,7 +16,7 @@ use crate::progress::{Progress, TagState};
 use crate::publish::{self, Held, Publishing};
 use crate::registry::Registry;
 use crate::report::console::{Console, Reader, Stream};
-use crate::report::{Listed, Report, Run, SourceReport, diff, live, story};
+use crate::report::{DryRun, Listed, Report, Run, SourceReport, diff, live, story};
 use crate::resolve::{self, Resolved};
 use crate::transfer::{self, Origins};
 use crate::{check, compose, logging, signals, verify};
@@ -98,10 +98,7 @@ pub async fn compose_lists(invocation: Invocation, environment: &Environment, fo
         Err(error) => {
             console.failure(&error);
             let exit = error.exit;
-            let run = Run {
-                lists: vec![Listed { name: String::new(), tags: Vec::new(), writes: Vec::new(), ended: Err(error) }],
-                elapsed: Duration::ZERO,
-            };
+            let run = Run::that_never_began(error);
             if let Ok(destinations) = Destinations::open(&read.inputs, environment, folder, step) {
                 destinations.write_failure(&run, exit, &console.warnings());
             }
@@ -155,7 +152,9 @@ fn finish(lists: &Lists, stopped: Option<Error>, mut destinations: Destinations,
             info!("{}", story::done(report));
         }
         [_] => {}
-        lists => info!("{}", story::all_done(run.reports().count(), lists.len(), run.elapsed)),
+        // A signal's error has said it.
+        _ if stopped.is_some() => {}
+        _ => info!("{}", story::all_done(&run)),
     }
     Ended { exit, run }
 }
@@ -248,12 +247,9 @@ async fn run(
         let changed = held.iter().any(|held| held.as_ref() != Some(&composed.digest));
         Edited { composed, held, changed }
     };
-    if plan.dry_run {
-        transfer::tell_what_would_be_copied(plan, &composed, &held, &origins);
-        tell_what_would_change(registry, plan, &composed, &held, surroundings, progress).await?;
-    }
+    let dry_run = if plan.dry_run { Some(left_undone(to, &composed, &held, &origins).await?) } else { None };
     let changed = changed || (plan.dry_run && held.iter().any(|held| held.as_ref() != Some(&composed.digest)));
-    let report = report(resolved, composed, progress, plan.dry_run, changed, started.elapsed());
+    let report = report(resolved, composed, progress, dry_run, changed, started.elapsed());
     if !report.copied.is_empty() {
         info!("{}", story::referrers_stay(&report.copied_from()));
     }
@@ -300,17 +296,16 @@ async fn look_again(
     Ok(now)
 }
 
-async fn tell_what_would_change(
-    registry: &Registry,
-    plan: &Plan,
-    composed: &Composed,
-    held: &[Held],
-    surroundings: &Surroundings<'_>,
-    progress: &Progress,
-) -> Result<(), Error> {
-    for (target, held) in plan.targets.iter().zip(held) {
+/// Of a dry run: looks and tells what a real one would do.
+async fn left_undone(to: &Publishing<'_>, composed: &Composed, held: &[Held], origins: &Origins) -> Result<DryRun, Error> {
+    let copies = transfer::would_be_copied(to.plan, composed, held, origins);
+    for (repository, images) in &copies {
+        info!("{}", story::would_copy(repository, *images));
+    }
+    let mut changes = Vec::new();
+    for (target, held) in to.plan.targets.iter().zip(held) {
         if held.as_ref() == Some(&composed.digest) {
-            progress.tag(target, TagState::Unchanged);
+            to.progress.tag(target, TagState::Unchanged);
             info!("{}", story::unchanged(target));
             continue;
         }
@@ -318,24 +313,25 @@ async fn tell_what_would_change(
         let old = match held {
             None => Vec::new(),
             Some(_) => {
-                let read = registry.manifest(target, None).await;
-                let manifest =
-                    read.map_err(|error| Error::of_registry(&error, &format!("read {target}"), Access::Pull, surroundings))?;
+                let read = to.registry.manifest(target, None).await;
+                let manifest = read.map_err(|error| to.failed(&error, &format!("read {target}"), Access::Pull))?;
                 diff::entries_of(&manifest)
             }
         };
-        for change in diff::entries(&old, &composed.entries) {
+        let changed = diff::entries(&old, &composed.entries);
+        for change in &changed {
             info!("         {}", change.line());
         }
+        changes.push((target.clone(), changed));
     }
-    Ok(())
+    Ok(DryRun { copies, changes })
 }
 
 fn report(
     resolved: Resolved,
     composed: Composed,
     progress: &Progress,
-    dry_run: bool,
+    dry_run: Option<DryRun>,
     changed: bool,
     elapsed: Duration,
 ) -> Report {
@@ -353,7 +349,6 @@ fn report(
         },
         after,
     });
-    let skipped = resolved.skipped.into_iter().map(|source| source.name).collect();
     let (tags, copied) = (progress.tags(), progress.copied());
-    Report { composed, tags, sources: sources.collect(), copied, skipped, dry_run, changed, waited, elapsed }
+    Report { composed, tags, sources: sources.collect(), copied, skipped: resolved.skipped, dry_run, changed, waited, elapsed }
 }

@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::oci::manifest::Content;
 use crate::oci::{Descriptor, Manifest, Origin, Platform};
 use crate::plan::{Plan, Source};
+use crate::report::Skipped;
 use crate::report::style::brief;
 
 /// A source that has arrived: its pinned manifest, and what it brings.
@@ -54,7 +55,7 @@ struct Member<'a> {
 }
 
 /// Holds what arrived against the plan; `skipped` are the sources that are left out on purpose.
-pub fn sources(plan: &Plan, arrived: &[Arrived], skipped: &[Source]) -> Result<Checked, Error> {
+pub fn sources(plan: &Plan, arrived: &[Arrived], skipped: &[Skipped]) -> Result<Checked, Error> {
     let mut warnings = Vec::new();
     let all: Vec<Member<'_>> =
         arrived.iter().flat_map(|from| from.entries.iter().map(move |entry| Member { entry, from })).collect();
@@ -164,7 +165,7 @@ fn one_image_a_platform(members: &[Member<'_>]) -> Result<(), Error> {
 }
 
 /// Every platform asked for is answered by one entry, and every image answers one.
-fn exact_platforms(asked: &[Platform], members: &[Member<'_>], skipped: &[Source]) -> Result<(), Error> {
+fn exact_platforms(asked: &[Platform], members: &[Member<'_>], skipped: &[Skipped]) -> Result<(), Error> {
     let mut open: Vec<&Platform> = asked.iter().collect();
     let images: Vec<&Member<'_>> = members.iter().filter(|member| member.entry.attests().is_none()).collect();
     let mut extra: Vec<&Member<'_>> = images.clone();
@@ -176,7 +177,7 @@ fn exact_platforms(asked: &[Platform], members: &[Member<'_>], skipped: &[Source
             at.map(|at| open.remove(at)).is_none()
         });
     }
-    let named: Vec<&Platform> = skipped.iter().filter_map(|source| source.stands_for.as_ref()).collect();
+    let named: Vec<&Platform> = skipped.iter().filter_map(|source| source.platform.as_ref()).collect();
     open.retain(|platform| !named.iter().any(|skipped| skipped.same(platform)));
     // A skipped source whose platform nobody told may be any one of those that are missing.
     let unnamed = skipped.len() - named.len();

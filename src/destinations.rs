@@ -70,15 +70,17 @@ impl Destinations {
             if let Some(Ok(own)) = report.map(|place| Own::open(&place)) {
                 own.hold(&pretty(&json::run(run, error.exit, Some(&error), warnings)));
             }
+            self.write_summary(run, Some(&error));
             return Err(error);
         }
-        self.write_summary(run);
+        self.write_summary(run, None);
         Ok(())
     }
 
-    fn write_summary(&mut self, run: &Run) {
+    /// `late`: what failed after all lists were published.
+    fn write_summary(&mut self, run: &Run, late: Option<&Error>) {
         if let Some(file) = &mut self.summary
-            && let Err(error) = file.write_all(summary::markdown(run).as_bytes())
+            && let Err(error) = file.write_all(summary::markdown(run, late).as_bytes())
         {
             warn!("the job summary could not be written: {error}");
         }
@@ -106,11 +108,9 @@ impl Destinations {
         written
     }
 
-    /// Writes the report of a failed run, and of several lists the summary, for some may be published; nothing else.
+    /// Writes the report and the summary of a failed run; nothing else.
     pub fn write_failure(mut self, run: &Run, exit: Exit, warnings: &[String]) {
-        if run.lists.len() > 1 {
-            self.write_summary(run);
-        }
+        self.write_summary(run, None);
         if let Some(own) = self.report {
             own.hold(&pretty(&json::run(run, exit, None, warnings)));
         }

@@ -101,6 +101,7 @@ impl Lists {
         let listed = |list: &List| Listed {
             name: list.name(),
             tags: list.progress.tags(),
+            sources: list.progress.sources(),
             writes: list.progress.writes(),
             ended: list.ended.get().cloned().unwrap_or_else(|| Err(stopped.clone())),
         };

@@ -45,8 +45,8 @@ pub enum SourceState {
     Waiting(&'static str),
     /// It is there, `None` at the first look, or so long after the start.
     Found(Option<Duration>),
-    /// It did not come, and the list is made without it.
-    LeftOut,
+    /// It did not come, and the list is made without it; why, in a word.
+    LeftOut(&'static str),
 }
 
 impl SourceState {
@@ -57,7 +57,7 @@ impl SourceState {
             Self::Waiting(why) => why.to_owned(),
             Self::Found(None) => "found".to_owned(),
             Self::Found(Some(after)) => format!("found after {}", story::duration(after)),
-            Self::LeftOut => "left out".to_owned(),
+            Self::LeftOut(why) => format!("left out, {why}"),
         }
     }
 }
@@ -113,9 +113,9 @@ impl Progress {
         self.stands(at, SourceState::Found(after));
     }
 
-    /// Notes that nobody waits for it any more.
-    pub fn left_out(&self, at: usize) {
-        self.stands(at, SourceState::LeftOut);
+    /// Notes that nobody waits for it any more; why it is not there, in a word.
+    pub fn left_out(&self, at: usize, why: &'static str) {
+        self.stands(at, SourceState::LeftOut(why));
     }
 
     fn stands(&self, at: usize, now: SourceState) {

@@ -74,14 +74,11 @@ impl Origins {
     }
 }
 
-/// What a dry run has to say: what would be copied, as far as that is known without asking.
-pub fn tell_what_would_be_copied(plan: &Plan, composed: &Composed, held: &[Held], origins: &Origins) {
-    for (repository, _) in repositories(plan, composed, held) {
-        let missing = composed.entries.iter().filter(|entry| origins.nearest(entry, repository).is_some()).count();
-        if missing > 0 {
-            info!("{}", story::would_copy(repository, missing));
-        }
-    }
+/// What a dry run has to say: how many images would be copied where, as far as that is known without asking.
+pub fn would_be_copied(plan: &Plan, composed: &Composed, held: &[Held], origins: &Origins) -> Vec<(Repository, usize)> {
+    let missing = |repository| composed.entries.iter().filter(|entry| origins.nearest(entry, repository).is_some()).count();
+    let copies = repositories(plan, composed, held).into_iter().map(|(repository, _)| (repository.clone(), missing(repository)));
+    copies.filter(|(_, images)| *images > 0).collect()
 }
 
 /// Completes every repository whose tags will move. `held`: what the targets hold, in the order of the plan; `console`:

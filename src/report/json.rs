@@ -41,7 +41,7 @@ fn several(run: &Run, exit: Exit, warnings: &[String]) -> Value {
         Ok(report) => report.changed,
         Err(_) => has_moved(&list.tags),
     });
-    let dry_run = run.reports().all(|report| report.dry_run);
+    let dry_run = run.reports().all(|report| report.dry_run.is_some());
     json!({
         "version": 1,
         "status": status(dry_run, changed),
@@ -126,7 +126,7 @@ fn success(report: &Report, written: &[Write], warnings: &[String]) -> Value {
         .collect();
     json!({
         "version": 1,
-        "status": status(report.dry_run, report.changed),
+        "status": status(report.dry_run.is_some(), report.changed),
         "exit": 0,
         "digest": report.composed.digest,
         "mediaType": report.composed.media_type,
@@ -138,7 +138,7 @@ fn success(report: &Report, written: &[Write], warnings: &[String]) -> Value {
         "sources": sources,
         "copied": report.copied.iter().map(copied).collect::<Vec<_>>(),
         "writes": writes(written),
-        "skipped": report.skipped,
+        "skipped": report.skipped.iter().map(|skipped| &skipped.name).collect::<Vec<_>>(),
         "warnings": warnings,
         "elapsedSeconds": report.elapsed.as_secs_f64(),
         "manifest": serde_json::from_slice::<Value>(&report.composed.bytes).unwrap_or(Value::Null),

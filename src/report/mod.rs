@@ -17,9 +17,10 @@ pub mod summary;
 
 use crate::compose::Composed;
 use crate::error::{Error, Exit};
-use crate::oci::{Platform, Reference};
-use crate::progress::TagState;
+use crate::oci::{Platform, Reference, Repository};
+use crate::progress::{SourceState, TagState};
 use crate::record::{Copied, Write};
+use diff::Change;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ pub struct Listed {
     pub name: String,
     /// What became of each tag, in the order of the plan.
     pub tags: Vec<(Reference, TagState)>,
+    /// How each source stands, in the order of the plan.
+    pub sources: Vec<(String, SourceState)>,
     /// What was written for it, in this order.
     pub writes: Vec<Write>,
     /// What it has to say, or why it failed.
@@ -46,6 +49,13 @@ pub struct Run {
 }
 
 impl Run {
+    /// A run that ended before any list was known.
+    pub fn that_never_began(error: Error) -> Self {
+        let (tags, sources, writes) = (Vec::new(), Vec::new(), Vec::new());
+        let list = Listed { name: String::new(), tags, sources, writes, ended: Err(error) };
+        Self { lists: vec![list], elapsed: Duration::ZERO }
+    }
+
     /// The highest exit status of all lists.
     pub fn exit(&self) -> Exit {
         self.lists.iter().filter_map(|list| list.ended.as_ref().err()).map(|error| error.exit).max().unwrap_or(Exit::Done)
@@ -68,16 +78,25 @@ pub struct Report {
     pub sources: Vec<SourceReport>,
     /// What was copied, by repository.
     pub copied: Vec<Copied>,
-    /// The sources that were left out, as messages call them.
-    pub skipped: Vec<String>,
-    /// Whether nothing was written because that was asked.
-    pub dry_run: bool,
+    /// The sources that were left out.
+    pub skipped: Vec<Skipped>,
+    /// Where nothing was written because that was asked: what would have been.
+    pub dry_run: Option<DryRun>,
     /// Whether a tag moved, or would have.
     pub changed: bool,
     /// How long it waited for its sources.
     pub waited: Duration,
     /// From start to end.
     pub elapsed: Duration,
+}
+
+/// What a dry run leaves undone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DryRun {
+    /// How many images would be copied into which repositories, where they are not there already.
+    pub copies: Vec<(Repository, usize)>,
+    /// The tags that would move, and how their entries would change.
+    pub changes: Vec<(Reference, Vec<Change>)>,
 }
 
 /// What a run has to say of one source.
@@ -97,6 +116,19 @@ pub struct SourceReport {
     pub revisions: Vec<String>,
     /// When it was there: `None` at the first look.
     pub after: Option<Duration>,
+}
+
+/// A source that was left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// As messages call it.
+    pub name: String,
+    /// What it was for, where the inputs say so.
+    pub platform: Option<Platform>,
+    /// Why, in a word.
+    pub word: &'static str,
+    /// Why, for people.
+    pub why: String,
 }
 
 impl Report {

@@ -1,7 +1,7 @@
 //! The lines of the log: a word for what happens, then what it happens to. One way to write each of them.
 
-use super::Report;
 use super::style::{self, brief, count};
+use super::{Report, Run};
 use crate::check::{Arrived, name};
 use crate::compose::Composed;
 use crate::jobs::Job;
@@ -215,7 +215,7 @@ pub fn would_move(tag: &Reference) -> String {
 
 /// The end.
 pub fn done(report: &Report) -> String {
-    let what = match (report.dry_run, report.changed) {
+    let what = match (report.dry_run.is_some(), report.changed) {
         (_, false) => "  nothing to change",
         (true, true) => "  nothing was written, this was a dry run",
         (false, true) => "",
@@ -225,17 +225,22 @@ pub fn done(report: &Report) -> String {
 
 /// How far a run of several lists is; `waiting`: the images that are waited for.
 pub fn standing(done: usize, failed: usize, all: usize, waiting: &[String], elapsed: Duration) -> String {
-    const SHOWN: usize = 5;
     let mut text = format!("lists    {done} of {all} done");
     if failed > 0 {
         text += &format!(", {failed} failed");
     }
     text += &format!(" after {}", duration(elapsed));
     if !waiting.is_empty() {
-        let more = if waiting.len() > SHOWN { format!(" and {} more", waiting.len() - SHOWN) } else { String::new() };
-        text += &format!("; waiting for {}{more}", waiting[..waiting.len().min(SHOWN)].join(", "));
+        text += &format!("; waiting for {}", some(waiting));
     }
     text
+}
+
+/// The first few of many names.
+fn some(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let more = if names.len() > SHOWN { format!(" and {} more", names.len() - SHOWN) } else { String::new() };
+    format!("{}{more}", names[..names.len().min(SHOWN)].join(", "))
 }
 
 /// The same as a bar, which fits a narrow terminal.
@@ -251,8 +256,13 @@ fn gauge(done: usize, all: usize, width: usize) -> String {
 }
 
 /// The end of several lists.
-pub fn all_done(well: usize, all: usize, elapsed: Duration) -> String {
-    format!("done     {well} of {all} lists  in {}", duration(elapsed))
+pub fn all_done(run: &Run) -> String {
+    let failed: Vec<String> = run.lists.iter().filter(|list| list.ended.is_err()).map(|list| list.name.clone()).collect();
+    let (all, elapsed) = (run.lists.len(), duration(run.elapsed));
+    if failed.is_empty() {
+        return format!("done     {all} of {all} lists  in {elapsed}");
+    }
+    format!("failed   {} of {all} lists  in {elapsed}: {}", failed.len(), some(&failed))
 }
 
 /// A duration as people say it: `0.4 s`, `42 s`, `3m 20s`.

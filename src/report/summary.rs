@@ -1,7 +1,11 @@
 //! The job summary: what was published, in Markdown, with a picture of the wait.
 
+use super::diff::Change;
 use super::style::count;
-use super::{Report, Run, escape, story};
+use super::{DryRun, Listed, Report, Run, Skipped, escape, story};
+use crate::error::{Error, Exit};
+use crate::oci::Reference;
+use crate::progress::{SourceState, TagState};
 use crate::secret;
 use bytesize::ByteSize;
 use std::fmt::Write as _;
@@ -12,31 +16,62 @@ const LONGEST: usize = 64 << 10;
 /// More bars than this are no picture any more.
 const MOST_BARS: usize = 40;
 
-/// The text to append to `GITHUB_STEP_SUMMARY`: all about one list, or a row for each of several.
-pub fn markdown(run: &Run) -> String {
-    let text = match run.lists.as_slice() {
-        [list] => list.ended.as_ref().map(one).unwrap_or_default(),
-        _ => several(run),
-    };
-    let text = secret::redact(&text).into_owned();
-    if text.len() <= LONGEST {
-        return text;
+/// The text to append to `GITHUB_STEP_SUMMARY`: all about one list, or a row for each of several. `late`: what failed
+/// after all of them were published.
+pub fn markdown(run: &Run, late: Option<&Error>) -> String {
+    let mut text = late.map(|error| failure("Outputs not written", error)).unwrap_or_default();
+    match run.lists.as_slice() {
+        [Listed { ended: Ok(report), .. }] => text.push_str(&one(report)),
+        [list @ Listed { ended: Err(error), .. }] => text.push_str(&failed(list, error, run.elapsed)),
+        _ => text.push_str(&several(run)),
     }
-    let cut = text[..text.floor_char_boundary(LONGEST)].rfind('\n').unwrap_or_default();
-    format!("{}\n\n… and more\n", &text[..cut])
+    let text = secret::redact(&text);
+    cut(&text, LONGEST).map_or_else(|| text.to_string(), |cut| format!("{cut}\n\n… and more\n"))
+}
+
+/// As many whole lines as fit, if not all do.
+fn cut(text: &str, longest: usize) -> Option<&str> {
+    let fits = &text[..text.floor_char_boundary(longest)];
+    (fits.len() < text.len()).then(|| &fits[..fits.rfind('\n').unwrap_or_default()])
+}
+
+/// The error first, then what has come about all the same.
+fn failed(list: &Listed, error: &Error, elapsed: Duration) -> String {
+    let moved = list.tags.iter().any(|(_, state)| matches!(state, TagState::Moved | TagState::Unknown));
+    let heading = if moved || error.exit == Exit::Partial {
+        "Published in part".to_owned()
+    } else {
+        format!("Not published: {}", error.title())
+    };
+    let mut text = failure(&heading, error);
+    if list.tags.iter().any(|(_, state)| !matches!(state, TagState::Untouched | TagState::Unchanged)) {
+        text.push_str(&tags(&list.tags, false));
+    }
+    let looked_at = list.sources.iter().filter(|(_, state)| *state != SourceState::Looking);
+    text + &timeline(looked_at.map(|(name, state)| Bar::of(short(name), *state, elapsed)).collect())
+}
+
+fn failure(heading: &str, error: &Error) -> String {
+    format!("### ❌ {heading}\n\n{}", block("text", &error.to_string()))
+}
+
+/// Others' text, line by line, between fences that none of it can end.
+fn block(language: &str, text: &str) -> String {
+    let redacted = secret::redact(text);
+    let lines = redacted.lines().map(escape::visible).collect::<Vec<_>>().join("\n");
+    let shown = cut(&lines, LONGEST / 2).map_or_else(|| lines.clone(), |cut| format!("{cut}\n… and more"));
+    let longest = shown.split(|character| character != '`').map(str::len).max().unwrap_or_default();
+    let fence = "`".repeat(3.max(longest + 1));
+    format!("{fence}{language}\n{shown}\n{fence}\n\n")
 }
 
 fn one(report: &Report) -> String {
     let mut text = heading(report);
     text.push_str(&platforms(report));
-    text.push_str(&tags(report));
+    text.push_str(&tags(&report.tags, report.dry_run.is_some()));
     text.push_str(&copied(report));
-    if report.sources.iter().any(|source| source.after.is_some()) || (!report.skipped.is_empty() && !report.waited.is_zero()) {
-        text.push_str(&timeline(report));
-    }
-    for skipped in &report.skipped {
-        let _ = writeln!(text, "> [!WARNING]\n> Left out, because it did not arrive: {}\n", shown(skipped));
-    }
+    text.push_str(&report.dry_run.as_ref().map(left_undone).unwrap_or_default());
+    text.push_str(&timeline(bars(report)));
     text
 }
 
@@ -51,26 +86,48 @@ fn several(run: &Run) -> String {
         }
     }
     for report in run.reports() {
-        let state = match (report.dry_run, report.changed) {
+        let state = match (report.dry_run.is_some(), report.changed) {
             (true, true) => "would be published",
             (_, false) => "unchanged",
             (false, true) => "published",
         };
         let tags: Vec<String> = report.tags.iter().map(|(tag, _)| escape::markdown(&tag.to_string())).collect();
         let platforms: Vec<String> = report.platforms().iter().map(|(platform, _)| escape::markdown(platform)).collect();
-        let (tags, platforms) = (tags.join("<br>"), platforms.join(", "));
-        let _ = writeln!(text, "| {tags} | {state} | `{}` | {platforms} |", report.composed.digest.short());
+        let mut platforms = platforms.join(", ");
+        if !report.skipped.is_empty() {
+            platforms += &format!("<br>⚠️ without {}", left_out(report));
+        }
+        let _ = writeln!(text, "| {} | {state} | `{}` | {platforms} |", tags.join("<br>"), report.composed.digest);
     }
     text + "\n"
 }
 
+/// What is not in the list: platforms, or names where these are not known.
+fn left_out(report: &Report) -> String {
+    let what = |skipped: &Skipped| skipped.platform.as_ref().map_or_else(|| short(&skipped.name), ToString::to_string);
+    report.skipped.iter().map(|skipped| shown(&what(skipped))).collect::<Vec<_>>().join(", ")
+}
+
 fn heading(report: &Report) -> String {
-    let state = match (report.dry_run, report.changed) {
-        (true, true) => "🧪 Would be published (dry run)",
-        (_, false) => "✅ Published already, nothing to change",
-        (false, true) => "✅ Published",
+    let (sign, without) =
+        if report.skipped.is_empty() { ("✅", String::new()) } else { ("⚠️", format!(" without {}", left_out(report))) };
+    let state = match (report.dry_run.is_some(), report.changed) {
+        (true, true) => format!("🧪 Would be published{without} (dry run)"),
+        (_, false) => format!("{sign} Published already{without}, nothing to change"),
+        (false, true) => format!("{sign} Published{without}"),
     };
-    format!("### {state}\n\n```text\n{}\n```\n\n", report.image())
+    format!("### {state}\n\n{}```text\n{}\n```\n\n", why_left_out(report), report.image())
+}
+
+fn why_left_out(report: &Report) -> String {
+    if report.skipped.is_empty() {
+        return String::new();
+    }
+    let mut text = "> [!WARNING]\n> Left out, as `missing: skip` says:\n".to_owned();
+    for skipped in &report.skipped {
+        let _ = writeln!(text, "> - {}: {}", shown(&skipped.name), shown(&skipped.why));
+    }
+    text + "\n"
 }
 
 fn platforms(report: &Report) -> String {
@@ -92,12 +149,29 @@ fn platforms(report: &Report) -> String {
     text + "\n"
 }
 
-fn tags(report: &Report) -> String {
+fn tags(tags: &[(Reference, TagState)], dry_run: bool) -> String {
     let mut text = "| Tag | |\n|:--|:--|\n".to_owned();
-    for (tag, state) in &report.tags {
-        let _ = writeln!(text, "| `{tag}` | {} |", state.name());
+    for (tag, state) in tags {
+        let state = if dry_run && *state == TagState::Untouched { "would move" } else { state.name() };
+        let _ = writeln!(text, "| `{tag}` | {state} |");
     }
     text + "\n"
+}
+
+/// Of a dry run; tags that would change alike are shown together.
+fn left_undone(dry_run: &DryRun) -> String {
+    let mut text = String::new();
+    for (repository, images) in &dry_run.copies {
+        let _ = writeln!(text, "Would copy {} into `{repository}`, where not there already.\n", count(*images, "image"));
+    }
+    for alike in dry_run.changes.chunk_by(|(_, one), (_, other)| one == other) {
+        let tags: Vec<String> = alike.iter().map(|(tag, _)| format!("`{tag}`")).collect();
+        let lines: Vec<String> = alike.iter().take(1).flat_map(|(_, changes)| changes).map(Change::line).collect();
+        if !lines.is_empty() {
+            let _ = write!(text, "Changes to {}:\n\n{}", tags.join(", "), block("diff", &lines.join("\n")));
+        }
+    }
+    text
 }
 
 fn copied(report: &Report) -> String {
@@ -112,23 +186,59 @@ fn copied(report: &Report) -> String {
     text
 }
 
+/// A source in the picture.
+struct Bar {
+    label: String,
+    state: SourceState,
+    end: Duration,
+}
+
+impl Bar {
+    /// `end`: of the wait, for what did not come.
+    fn of(label: String, state: SourceState, end: Duration) -> Self {
+        match state {
+            SourceState::Found(after) => Self { label, state, end: after.unwrap_or_default() },
+            SourceState::Waiting(why) | SourceState::LeftOut(why) => Self { label: format!("{label} ({why})"), state, end },
+            SourceState::Looking => Self { label, state, end },
+        }
+    }
+
+    fn look(&self) -> &'static str {
+        match self.state {
+            SourceState::Found(None) => "done",
+            SourceState::Found(Some(_)) => "active",
+            _ => "crit",
+        }
+    }
+}
+
+fn bars(report: &Report) -> Vec<Bar> {
+    let arrived = report.sources.iter().map(|source| {
+        let platforms: Vec<String> = source.platforms.iter().map(ToString::to_string).collect();
+        Bar::of(platforms.join(" "), SourceState::Found(source.after), report.waited)
+    });
+    let skipped =
+        report.skipped.iter().map(|skipped| Bar::of(short(&skipped.name), SourceState::LeftOut(skipped.word), report.waited));
+    arrived.chain(skipped).collect()
+}
+
+/// A name without its registry and folders.
+fn short(name: &str) -> String {
+    name.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
 /// When each source arrived, as a Mermaid diagram: a bar as long as it was waited for, also for one that never came.
-fn timeline(report: &Report) -> String {
+/// Nothing where nothing was waited for.
+fn timeline(bars: Vec<Bar>) -> String {
+    if bars.iter().all(|bar| bar.end.is_zero()) {
+        return String::new();
+    }
     let mut text =
         "```mermaid\ngantt\n    title When the images arrived (minutes:seconds)\n    dateFormat X\n    axisFormat %M:%S\n"
             .to_owned();
-    for source in report.sources.iter().take(MOST_BARS) {
-        let platforms: Vec<String> = source.platforms.iter().map(ToString::to_string).collect();
-        let after = source.after.unwrap_or(Duration::ZERO);
+    for bar in bars.iter().take(MOST_BARS) {
         // A bar of no length would not be seen.
-        let end = after.as_secs().max(1);
-        let state = if source.after.is_some() { "active" } else { "done" };
-        let _ = writeln!(text, "    {} :{state}, 0, {end}", mermaid(&platforms.join(" ")));
-    }
-    let room = MOST_BARS.saturating_sub(report.sources.len());
-    for name in report.skipped.iter().take(room) {
-        let short = name.rsplit('/').next().unwrap_or_default();
-        let _ = writeln!(text, "    {} never came :crit, 0, {}", mermaid(short), report.waited.as_secs().max(1));
+        let _ = writeln!(text, "    {} :{}, 0, {}", mermaid(&bar.label), bar.look(), bar.end.as_secs().max(1));
     }
     text + "```\n\n"
 }

@@ -19,7 +19,7 @@ use crate::plan::{Plan, Source};
 use crate::progress::Progress;
 use crate::publish;
 use crate::registry::{self, Kind, Registry};
-use crate::report::story;
+use crate::report::{Skipped, story};
 use futures_util::future::{join_all, try_join_all};
 pub(crate) use learn::plain_entry;
 use state::NotYet;
@@ -43,7 +43,7 @@ pub struct Resolved {
     /// For each source, when it was there: `None` at the first look.
     pub after: Vec<Option<Duration>>,
     /// What did not arrive and is left out, because `missing: skip` says so.
-    pub skipped: Vec<Source>,
+    pub skipped: Vec<Skipped>,
     /// How long that took.
     pub elapsed: Duration,
 }
@@ -73,6 +73,13 @@ struct Absent {
     at: usize,
     source: Source,
     why: NotYet,
+}
+
+impl Absent {
+    fn skipped(self) -> Skipped {
+        let Self { source, why, .. } = self;
+        Skipped { name: source.name, platform: source.stands_for, word: why.word(), why: why.state() }
+    }
 }
 
 /// Waiting has no sense any more, before its time is up; why.
@@ -122,10 +129,10 @@ pub async fn sources(
     for Absent { at, source, why } in &absent {
         let early = over.borrow().as_ref().map(|Over(why)| format!(", {why}")).unwrap_or_default();
         warn!("{} is left out, as `missing: skip` says: {}{early}", source.name, why.state());
-        progress.left_out(*at);
+        progress.left_out(*at, why.word());
     }
     let elapsed = started.elapsed();
-    Ok(Resolved { arrived, after, elapsed, skipped: absent.into_iter().map(|absent| absent.source).collect() })
+    Ok(Resolved { arrived, after, elapsed, skipped: absent.into_iter().map(Absent::skipped).collect() })
 }
 
 /// After a wait: warns of source tags that were moved since they were accepted. The accepted images are published all

@@ -97,12 +97,16 @@ async fn outputs_are_appended_to_what_is_there_on_success() {
 }
 
 #[tokio::test]
-async fn a_run_that_fails_writes_no_output_and_no_summary() {
+async fn a_run_that_fails_writes_no_output_and_its_error_into_the_summary() {
     let scene = Scene::new().await;
     scene.push(&Image::oci("linux/amd64"), "a").await;
-    for (source, wait, status) in [("missing", "0", 3), ("a", "soon", 2), ("linux/arm64=a", "0", 5)] {
+    for (source, wait, status, title) in
+        [("missing", "0", 3, "images did not arrive"), ("a", "soon", 2, "wrong inputs"), ("linux/arm64=a", "0", 5, "refused")]
+    {
         let ran = scene.step_of(&[source]).input("wait", wait).run().await.fails(status);
-        assert_eq!((ran.raw_output_file().as_deref(), ran.summary().as_str()), (Some(""), ""));
+        assert_eq!(ran.raw_output_file().as_deref(), Some(""));
+        let said = ran.stdout.split_once("error: ").and_then(|(_, said)| said.split_once("\n::error")).expect("an error").0;
+        assert_eq!(ran.summary(), format!("### ❌ Not published: {title}\n\n```text\n{said}\n```\n\n"));
     }
     assert_eq!(scene.client.tags(REPO).await, ["a"]);
 }
@@ -146,7 +150,7 @@ async fn the_summary_shows_image_platforms_and_tags() {
     let again = step().run().await.ok();
     let image = first.output("image").expect("an output");
     for (ran, heading, state) in [
-        (dry, "Would be published (dry run)", "not moved"),
+        (dry, "Would be published (dry run)", "would move"),
         (first, "Published", "moved"),
         (again, "Published already, nothing to change", "unchanged"),
     ] {
@@ -171,5 +175,7 @@ async fn a_full_disk_is_told_with_the_outputs_and_nothing_is_pushed_again() {
     let digest = scene.at("1").await.digest;
     assert!(ran.stdout.contains("published, but the outputs could not be written"), "{}", ran.stdout);
     assert!(ran.stdout.contains(&format!("digest: {digest}")), "the result is told all the same: {}", ran.stdout);
+    let summary = ran.summary();
+    assert!(summary.starts_with("### ❌ Outputs not written\n") && summary.contains("\n### ✅ Published\n"), "{summary}");
     assert_eq!(scene.proxy.count("PUT", "*"), 1, "{}", scene.proxy.log_text());
 }

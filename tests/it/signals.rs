@@ -12,7 +12,8 @@ async fn stop(running: Running, signal: &str, status: i32) -> Ran {
     running.signal(signal).await;
     let ran = running.wait().await.fails(status);
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
-    assert_eq!((ran.raw_output_file().unwrap(), ran.summary()), (String::new(), String::new()), "no output");
+    assert_eq!(ran.raw_output_file().as_deref(), Some(""), "no output");
+    assert!(ran.summary().contains(&format!("```text\nstopped by SIG{signal}: ")), "{}", ran.summary());
     let lines: Vec<&str> = ran.stdout.lines().filter(|line| line.starts_with("error: ")).collect();
     assert_eq!(lines.len(), 1, "one line says it: {}", ran.stdout);
     assert!(lines[0].starts_with(&format!("error: stopped by SIG{signal}: ")), "{}", lines[0]);
@@ -42,6 +43,8 @@ async fn during_a_push_the_tag_is_unknown() {
         push.wait_for_hits(1).await;
         let ran = stop(running, signal, status).await;
         assert!(ran.stdout.contains(&format!("{} unknown", scene.name("1"))), "{}", ran.stdout);
+        let row = format!("| `{}` | unknown |", scene.name("1"));
+        assert!(ran.summary().contains("Published in part") && ran.summary().contains(&row), "{}", ran.summary());
     }
 }
 

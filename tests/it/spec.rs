@@ -231,10 +231,26 @@ async fn a_list_that_fails_stops_no_other_and_the_highest_status_counts() {
     assert_eq!(exits, [0, 0, 0, 3, 5]);
     assert_eq!(report["lists"][3]["tags"][0]["state"], json!("not moved"));
     assert!(ran.stdout.contains(&format!("error: {host}/acme/app:x: 2 of 2 sources are not there")), "{}", ran.stdout);
-    assert!(ran.stdout.contains("done     3 of 5 lists"), "{}", ran.stdout);
+    let last = ran.stdout.lines().last().expect("a last line");
+    assert!(last.starts_with("failed   2 of 5 lists  in "), "{last}");
+    assert!(last.ends_with(&format!(": {host}/acme/app:x, {host}/acme/app:d-amd64")), "{last}");
     assert_eq!(ran.commands().iter().filter(|command| command.name == "error").count(), 2);
     let summary = ran.summary();
     assert!(summary.contains("3 of 5 lists") && summary.contains("2 of 2 sources are not there"), "{summary}");
+}
+
+#[tokio::test]
+async fn the_summary_names_what_a_list_lacks_and_whole_digests() {
+    let (registry, client) = with_images(&["a", "b"]).await;
+    let host = registry.host();
+    let file = format!("{}    platforms: linux/amd64,linux/arm64,linux/s390x\n", lists(&host, &["a", "b"]));
+    let ran = step(&file).input("missing", "skip").run().await.ok();
+    let rows: Vec<String> = ran.summary().lines().filter(|line| line.contains("published")).map(str::to_owned).collect();
+    let row = |tag: &str, digest: &str, more: &str| {
+        format!("| {host}/acme/app:{tag} | published | `{digest}` | linux/amd64, linux/arm64{more} |").replacen(':', "&#58;", 2)
+    };
+    let (a, b) = (digest(&client, "a").await.unwrap(), digest(&client, "b").await.unwrap());
+    assert_eq!(rows, [row("a", &a, ""), row("b", &b, "<br>⚠️ without linux/s390x")]);
 }
 
 #[tokio::test]
@@ -296,6 +312,7 @@ async fn a_signal_says_how_many_lists_were_published() {
     running.signal("TERM").await;
     let ran = running.wait().await.fails(143);
     assert!(ran.stdout.contains("stopped by SIGTERM: 1 of 2 lists were published"), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("of 2 lists  in"), "said once: {}", ran.stdout);
     let report: Value = serde_json::from_str(&ran.file("report.json").unwrap()).unwrap();
     assert_eq!(report["exit"], json!(143));
     assert_eq!((&report["lists"][0]["status"], &report["lists"][1]["status"]), (&json!("failed"), &json!("published")));

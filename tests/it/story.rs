@@ -111,6 +111,27 @@ async fn each_change_is_a_line_and_the_summary_a_picture() {
     }
     let summary = ran.summary();
     assert!(summary.contains("linux/arm64 :active, 0, 1"), "{summary}");
-    assert!(summary.contains("app never never came :crit, 0, 2"), "{summary}");
-    assert!(summary.contains("Left out, because it did not arrive"), "{summary}");
+    assert!(summary.contains("app never (missing) :crit, 0, 2"), "{summary}");
+}
+
+#[tokio::test]
+async fn the_summary_says_first_what_is_left_out_and_why() {
+    let scene = Pair::open().await;
+    Image::oci("linux/amd64").label("k", "new").push(&scene.client, REPO, "amd64").await;
+    Image::oci("linux/arm64").label("k", "old").push(&scene.client, REPO, "arm64").await;
+    let sources = format!("{}\nlinux/arm64={}\n{}", scene.name("amd64"), scene.name("arm64"), scene.name("never"));
+    let step = || scene.step().input("sources", &sources).input("missing", "skip").input("expect-labels", "k=new");
+    let ran = step().input("wait", "1s").run().await.ok();
+    let summary = ran.summary();
+    let name = |tag: &str| scene.name(tag).replace(':', "&#58;");
+    let start = format!(
+        "### ⚠️ Published without linux/arm64, app&#58;never\n\n> [!WARNING]\n> Left out, as `missing: skip` says:\n\
+         > - {}: stale&#58; its label k is \"old\", not \"new\"\n> - {}: missing\n\n```text\n",
+        name("arm64"),
+        name("never")
+    );
+    assert!(summary.starts_with(&start), "{start}\n{summary}");
+    assert!(summary.contains("app arm64 (stale) :crit, 0, 1"), "{summary}");
+    let again = step().input("wait", "0").run().await.ok().summary();
+    assert!(again.starts_with("### ⚠️ Published already without linux/arm64, app&#58;never, nothing to change\n"), "{again}");
 }

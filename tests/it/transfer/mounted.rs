@@ -177,6 +177,8 @@ async fn a_dry_run_says_what_would_be_copied_and_copies_nothing() {
     let run = |dry: &str| step(&place.name("acme/app:1"), &place.name("acme/build:a")).input("dry-run", dry).run();
     let dry = run("true").await.ok();
     assert!(dry.stdout.contains("dry run  would copy 1 image into"), "{}", dry.stdout);
+    let copies = format!("Would copy 1 image into `{}/acme/app`, where not there already.\n", place.proxy.host());
+    assert!(dry.summary().contains(&copies), "{}", dry.summary());
     assert!(place.proxy.log().iter().all(|entry| matches!(entry.method.as_str(), "GET" | "HEAD")), "{}", place.proxy.log_text());
     assert_eq!(dry.output("digest"), run("false").await.ok().output("digest"));
 }
