@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::oci::{Annotations, Content, Descriptor, ImageConfig, ImageManifest, Index, Manifest, Platform, Reference};
 use crate::oci::{Repository, media_type};
 use crate::registry::{self, Kind, Registry};
-use futures_util::future::try_join_all;
+use crate::together;
 use serde_json::Value;
 
 /// The images of more entries than this are not looked at.
@@ -207,7 +207,7 @@ async fn entries(registry: &Registry, repository: &Repository, index: &Index) ->
         };
         Ok(Entry { descriptor: descriptor.clone(), behind })
     });
-    try_join_all(reads).await
+    together::all(reads).await
 }
 
 async fn behind(registry: &Registry, repository: &Repository, descriptor: &Descriptor) -> Result<Behind, Error> {

@@ -54,5 +54,6 @@ pub mod report;
 pub mod resolve;
 pub mod secret;
 pub mod signals;
+mod together;
 pub mod transfer;
 pub mod verify;

@@ -11,9 +11,10 @@ use crate::progress::{Progress, TagState};
 use crate::record::{Deed, Write};
 use crate::registry::{self, Kind, Registry};
 use crate::report::story;
+use crate::together;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -41,7 +42,7 @@ pub async fn look_at_targets(registry: &Registry, plan: &Plan, surroundings: &Su
             Err(error) => Err(failure(registry, &error, &format!("look at {target}"), Access::Pull, surroundings)),
         }
     });
-    try_join_all(looks).await
+    together::all(looks).await
 }
 
 /// Refuses to move a tag that holds another digest, where the plan says so.
@@ -94,7 +95,7 @@ pub async fn preflight(registry: &Registry, plan: &Plan, surroundings: &Surround
             Ok(()) => Ok(()),
         }
     });
-    try_join_all(tests).await.map(|_: Vec<()>| ())
+    together::all(tests).await.map(|_: Vec<()>| ())
 }
 
 /// A list on its way into registries.
@@ -162,7 +163,7 @@ pub async fn tags(to: &Publishing<'_>, composed: &Composed, held: &[Held]) -> Re
             held.any(|(_, held)| held.as_ref() == Some(&composed.digest))
         };
         let lacking: BTreeSet<&Repository> = moving.iter().map(|tag| &tag.repository).filter(|home| !has_it(home)).collect();
-        try_join_all(lacking.into_iter().map(|repository| publication.by_digest(repository))).await?;
+        together::all(lacking.into_iter().map(|repository| publication.by_digest(repository))).await?;
     }
     let (latest, others): (Vec<&Reference>, Vec<&Reference>) =
         moving.into_iter().partition(|tag| tag.tag.as_deref() == Some("latest"));

@@ -17,7 +17,7 @@ use crate::registry;
 use crate::registry::blobs::{Brought, CopyError};
 use crate::report::console::Console;
 use crate::report::story;
-use futures_util::future::try_join_all;
+use crate::together;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -104,7 +104,7 @@ pub async fn children(
         info!("{}", story::copying(&copied, missing.len()));
         to.progress.copying(copied);
         let transfer = Transfer { to, repository, in_use, origins, room };
-        try_join_all(missing.into_iter().map(|(child, from)| transfer.child(child, from))).await?;
+        together::all(missing.into_iter().map(|(child, from)| transfer.child(child, from))).await?;
         to.progress.copy(repository, |copied| {
             copied.end();
             info!("{}", story::copied(copied));
@@ -112,7 +112,7 @@ pub async fn children(
         Ok(())
     });
     let moved = tokio::select! {
-        moved = try_join_all(moves) => moved.map(|_| ()),
+        moved = together::all(moves) => moved.map(|_| ()),
         never = tell(to.progress, console) => never,
     };
     console.into_iter().for_each(|console| console.bar(""));
@@ -187,7 +187,7 @@ impl Transfer<'_> {
         };
         let reason = name(child);
         let blobs = image.layers.iter().chain([&image.config]).filter(|blob| !media_type::is_foreign_layer(&blob.media_type));
-        try_join_all(blobs.map(|blob| self.blob(blob, from, &reason))).await?;
+        together::all(blobs.map(|blob| self.blob(blob, from, &reason))).await?;
         let pushed = self.to.put("blobs", &place, &manifest.media_type, &manifest.bytes, &manifest.digest).await;
         pushed.map_err(|error| self.to.failed(&error, &format!("push {place}"), Access::Push))?;
         self.count(|copied| copied.images += 1);

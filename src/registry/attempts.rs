@@ -211,12 +211,11 @@ impl Attempts {
                 self.pace.pass(&errand.host).await;
                 break (None, None);
             }
-            let turn = Some(self.pace.turn(&errand.host).await);
+            let turn = self.pace.turn(&errand.host).await;
             // Never closed, so a permit always comes.
             let permit = self.under_way.acquire().await.ok();
-            // A pause may have been asked for while this one stood in line.
-            if !self.pace.is_paused(&errand.host) {
-                break (turn, permit);
+            if turn.is_valid() {
+                break (Some(turn), permit);
             }
         };
         let started = Instant::now();

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 const GRANTED: u32 = 10;
 const REQUESTS_PER_REPETITION: u32 = 5;
 const MINUTE: Duration = Duration::from_secs(60);
-/// How long others wait for the one that asks a host which failed.
+/// How often a host that failed is asked though one who asks has no answer yet.
 const PROBE: Duration = Duration::from_secs(1);
 
 /// The pace of every host that was asked.
@@ -30,6 +30,7 @@ struct Host {
     paused_until: Option<Instant>,
     answered: bool,
     under_way: usize,
+    asked_at: Option<Instant>,
     /// How many may be under way, once the host has said that there are too many.
     room: Option<usize>,
     good_in_a_row: usize,
@@ -58,6 +59,15 @@ impl Host {
 pub(super) struct Turn<'a> {
     pace: &'a Pace,
     host: &'a str,
+    since: Instant,
+}
+
+impl Turn<'_> {
+    /// Whether it still counts: since it was given, the host may have asked for a pause, or failed.
+    pub(super) fn is_valid(&self) -> bool {
+        let failed = |host: &Host| host.failures > 0 && host.failed_at.is_some_and(|failed_at| failed_at >= self.since);
+        self.pace.with(self.host, |host| host.pause().is_none() && !failed(host))
+    }
 }
 
 impl Drop for Turn<'_> {
@@ -72,7 +82,6 @@ impl Drop for Turn<'_> {
 impl Pace {
     /// Counts a request and waits until the host may be asked.
     pub(super) async fn turn<'a>(&'a self, host: &'a str) -> Turn<'a> {
-        let mut is_patient = true;
         loop {
             let freed = self.with(host, |entry| Arc::clone(&entry.freed));
             // Made before looking, so that nothing that is freed in between is missed.
@@ -80,17 +89,19 @@ impl Pace {
             let pause = self.with(host, |entry| {
                 let pause = entry.pause();
                 let has_room = entry.room.is_none_or(|room| entry.under_way < room);
-                let free = pause.is_none() && has_room && (entry.failures == 0 || entry.under_way == 0 || !is_patient);
+                let is_probe = entry.under_way == 0 || entry.asked_at.is_none_or(|asked_at| asked_at.elapsed() >= PROBE);
+                let free = pause.is_none() && has_room && (entry.failures == 0 || is_probe);
                 if free {
                     entry.in_this_minute().requests += 1;
                     entry.under_way += 1;
+                    entry.asked_at = Some(Instant::now());
                 }
                 (!free).then_some(pause)
             });
             match pause {
-                None => return Turn { pace: self, host },
+                None => return Turn { pace: self, host, since: Instant::now() },
                 Some(Some(until)) => sleep_until(until).await,
-                Some(None) => is_patient = timeout(PROBE, freed).await.is_ok(),
+                Some(None) => drop(timeout(PROBE, freed).await),
             }
         }
     }
@@ -101,11 +112,6 @@ impl Pace {
             sleep_until(until).await;
         }
         self.with(host, |entry| entry.in_this_minute().requests += 1);
-    }
-
-    /// Whether the host has asked for a pause that is not over.
-    pub(super) fn is_paused(&self, host: &str) -> bool {
-        self.with(host, |entry| entry.pause().is_some())
     }
 
     /// Lets nobody ask the host for so long, and half as many at once afterwards: it said that it is asked too much.
@@ -222,14 +228,15 @@ mod tests {
         tokio::time::advance(Duration::from_millis(10)).await;
         assert!((0..16).all(|_| pace.may_repeat(HOST, began, Some(1.0))));
         assert_eq!(pace.with(HOST, |host| (host.failures, host.repetitions)), (1, 1));
+        assert!(!turns[0].is_valid());
         drop(turns);
         assert!(pace.turn(HOST).now_or_never().is_none(), "a pause for all");
         tokio::time::advance(Duration::from_millis(500)).await;
         let probe = pace.turn(HOST).now_or_never().expect("one may ask");
         assert!(pace.turn(HOST).now_or_never().is_none(), "and no other");
         let start = Instant::now();
-        drop(pace.turn(HOST).await);
-        assert_eq!(start.elapsed(), PROBE, "not for ever");
+        drop(tokio::join!(pace.turn(HOST), pace.turn(HOST)));
+        assert_eq!(start.elapsed(), 2 * PROBE, "one after the other, and not for ever");
         let next = pace.turn(HOST);
         pace.answered(HOST, true);
         assert!(next.now_or_never().is_some(), "all may ask again");

@@ -7,7 +7,7 @@ use crate::check::name;
 use crate::error::Error;
 use crate::oci::{Content, Descriptor, ImageConfig, Origin, Reference, media_type};
 use crate::plan::{Labels, Source};
-use futures_util::future::try_join_all;
+use crate::together;
 use tokio::time::Instant;
 
 /// The first label that is not as it must be.
@@ -45,7 +45,7 @@ pub(super) async fn of_entries(
         hold(wait, source, &config, Some(name(entry)))?;
         Ok(Some(config.origin()))
     });
-    Ok(try_join_all(read).await?.into_iter().flatten().collect())
+    Ok(together::all(read).await?.into_iter().flatten().collect())
 }
 
 async fn config(

@@ -6,7 +6,7 @@ use crate::check::{Arrived, name};
 use crate::error::Error;
 use crate::oci::{Content, Descriptor, ImageConfig, ImageManifest, Index, Manifest, Origin, Platform, Reference, media_type};
 use crate::plan::Source;
-use futures_util::future::try_join_all;
+use crate::together;
 use std::collections::HashSet;
 use tokio::time::Instant;
 
@@ -204,5 +204,5 @@ async fn children(wait: &Wait<'_>, source: &Source, entries: &[Descriptor], dead
         let child = Reference::at(&source.reference.repository, &entry.digest);
         wait.registry.shared_look(&child, deadline).await.map_err(|error| wait.sort(&error, source, true))
     });
-    try_join_all(looks).await.map(|_| ())
+    together::all(looks).await.map(|_| ())
 }

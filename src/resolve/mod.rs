@@ -20,7 +20,8 @@ use crate::progress::Progress;
 use crate::publish;
 use crate::registry::{self, Kind, Registry};
 use crate::report::{Skipped, story};
-use futures_util::future::{join_all, try_join_all};
+use crate::together;
+use futures_util::future::join_all;
 pub(crate) use learn::plain_entry;
 use state::NotYet;
 use std::future::pending;
@@ -171,7 +172,7 @@ type Outcome = Result<(Arrived, Option<Duration>), Absent>;
 impl Wait<'_> {
     /// All sources, until each is there or waiting ends; a watched job that fails ends the run.
     async fn outcomes(&self, watch: Option<&Watch<'_>>) -> Result<Vec<Outcome>, Error> {
-        let all = try_join_all(self.plan.sources.iter().enumerate().map(|(at, source)| self.source(at, source)));
+        let all = together::all(self.plan.sources.iter().enumerate().map(|(at, source)| self.source(at, source)));
         let Some(watch) = watch else {
             return tokio::select! {
                 outcomes = all => outcomes,
