@@ -25,13 +25,11 @@ pub struct Composed {
 
 /// Composes the index that the plan asks for.
 pub fn index(plan: &Plan, checked: Checked) -> Result<Composed, Error> {
-    let Checked { entries, unchanged, warnings } = checked;
-    let mut composed = match unchanged.filter(|manifest| nothing_asked(plan, manifest)) {
-        Some(manifest) => as_it_is(manifest, entries),
-        None => new(plan, entries, None)?,
-    };
-    composed.warnings.splice(0..0, warnings);
-    Ok(composed)
+    let Checked { entries, unchanged, .. } = checked;
+    match unchanged.filter(|manifest| nothing_asked(plan, manifest)) {
+        Some(manifest) => Ok(as_it_is(manifest, entries)),
+        None => new(plan, entries, None),
+    }
 }
 
 /// What a tag holds, with other entries: as it is where nothing differs, else with all else of the old index kept.

@@ -70,17 +70,17 @@ impl Destinations {
             if let Some(Ok(own)) = report.map(|place| Own::open(&place)) {
                 own.hold(&pretty(&json::run(run, error.exit, Some(&error), warnings)));
             }
-            self.write_summary(run, Some(&error));
+            self.write_summary(run, Some(&error), warnings);
             return Err(error);
         }
-        self.write_summary(run, None);
+        self.write_summary(run, None, warnings);
         Ok(())
     }
 
     /// `late`: what failed after all lists were published.
-    fn write_summary(&mut self, run: &Run, late: Option<&Error>) {
+    fn write_summary(&mut self, run: &Run, late: Option<&Error>, warnings: &[String]) {
         if let Some(file) = &mut self.summary
-            && let Err(error) = file.write_all(summary::markdown(run, late).as_bytes())
+            && let Err(error) = file.write_all(summary::markdown(run, late, warnings).as_bytes())
         {
             warn!("the job summary could not be written: {error}");
         }
@@ -110,7 +110,7 @@ impl Destinations {
 
     /// Writes the report and the summary of a failed run; nothing else.
     pub fn write_failure(mut self, run: &Run, exit: Exit, warnings: &[String]) {
-        self.write_summary(run, None);
+        self.write_summary(run, None, warnings);
         if let Some(own) = self.report {
             own.hold(&pretty(&json::run(run, exit, None, warnings)));
         }

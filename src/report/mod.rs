@@ -127,8 +127,6 @@ pub struct Skipped {
     pub platform: Option<Platform>,
     /// Why, in a word.
     pub word: &'static str,
-    /// Why, for people.
-    pub why: String,
 }
 
 impl Report {

@@ -18,12 +18,12 @@ const MOST_BARS: usize = 40;
 
 /// The text to append to `GITHUB_STEP_SUMMARY`: all about one list, or a row for each of several. `late`: what failed
 /// after all of them were published.
-pub fn markdown(run: &Run, late: Option<&Error>) -> String {
+pub fn markdown(run: &Run, late: Option<&Error>, warnings: &[String]) -> String {
     let mut text = late.map(|error| failure("Outputs not written", error)).unwrap_or_default();
     match run.lists.as_slice() {
-        [Listed { ended: Ok(report), .. }] => text.push_str(&one(report)),
-        [list @ Listed { ended: Err(error), .. }] => text.push_str(&failed(list, error, run.elapsed)),
-        _ => text.push_str(&several(run)),
+        [Listed { ended: Ok(report), .. }] => text.push_str(&one(report, warnings)),
+        [list @ Listed { ended: Err(error), .. }] => text.push_str(&failed(list, error, warnings, run.elapsed)),
+        _ => text.push_str(&several(run, warnings)),
     }
     let text = secret::redact(&text);
     cut(&text, LONGEST).map_or_else(|| text.to_string(), |cut| format!("{cut}\n\n… and more\n"))
@@ -36,14 +36,14 @@ fn cut(text: &str, longest: usize) -> Option<&str> {
 }
 
 /// The error first, then what has come about all the same.
-fn failed(list: &Listed, error: &Error, elapsed: Duration) -> String {
+fn failed(list: &Listed, error: &Error, warnings: &[String], elapsed: Duration) -> String {
     let moved = list.tags.iter().any(|(_, state)| matches!(state, TagState::Moved | TagState::Unknown));
     let heading = if moved || error.exit == Exit::Partial {
         "Published in part".to_owned()
     } else {
         format!("Not published: {}", error.title())
     };
-    let mut text = failure(&heading, error);
+    let mut text = failure(&heading, error) + &warned(warnings);
     if list.tags.iter().any(|(_, state)| !matches!(state, TagState::Untouched | TagState::Unchanged)) {
         text.push_str(&tags(&list.tags, false));
     }
@@ -65,8 +65,9 @@ fn block(language: &str, text: &str) -> String {
     format!("{fence}{language}\n{shown}\n{fence}\n\n")
 }
 
-fn one(report: &Report) -> String {
-    let mut text = heading(report);
+fn one(report: &Report, warnings: &[String]) -> String {
+    let mut text = heading(report) + &warned(warnings);
+    let _ = write!(text, "```text\n{}\n```\n\n", report.image());
     text.push_str(&platforms(report));
     text.push_str(&tags(&report.tags, report.dry_run.is_some()));
     text.push_str(&copied(report));
@@ -76,10 +77,11 @@ fn one(report: &Report) -> String {
 }
 
 /// Failures first: the text may be cut at its end.
-fn several(run: &Run) -> String {
+fn several(run: &Run, warnings: &[String]) -> String {
     let (all, well) = (run.lists.len(), run.reports().count());
     let sign = if well == all { "✅" } else { "❌" };
-    let mut text = format!("### {sign} {well} of {all} lists\n\n| List | | Digest | Platforms |\n|:--|:--|:--|:--|\n");
+    let mut text = format!("### {sign} {well} of {all} lists\n\n{}", warned(warnings));
+    text.push_str("| List | | Digest | Platforms |\n|:--|:--|:--|:--|\n");
     for list in &run.lists {
         if let Err(error) = &list.ended {
             let _ = writeln!(text, "| {} | ❌ {} | | |", shown(&list.name), shown(&error.what));
@@ -116,16 +118,21 @@ fn heading(report: &Report) -> String {
         (_, false) => format!("{sign} Published already{without}, nothing to change"),
         (false, true) => format!("{sign} Published{without}"),
     };
-    format!("### {state}\n\n{}```text\n{}\n```\n\n", why_left_out(report), report.image())
+    format!("### {state}\n\n")
 }
 
-fn why_left_out(report: &Report) -> String {
-    if report.skipped.is_empty() {
+/// A box; nothing without warnings.
+fn warned(warnings: &[String]) -> String {
+    const MOST_SHOWN: usize = 10;
+    if warnings.is_empty() {
         return String::new();
     }
-    let mut text = "> [!WARNING]\n> Left out, as `missing: skip` says:\n".to_owned();
-    for skipped in &report.skipped {
-        let _ = writeln!(text, "> - {}: {}", shown(&skipped.name), shown(&skipped.why));
+    let mut text = "> [!WARNING]\n".to_owned();
+    for warning in warnings.iter().take(MOST_SHOWN) {
+        let _ = writeln!(text, "> - {}", shown(warning));
+    }
+    if warnings.len() > MOST_SHOWN {
+        let _ = writeln!(text, "> - and {} more, in the log", warnings.len() - MOST_SHOWN);
     }
     text + "\n"
 }

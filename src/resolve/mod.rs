@@ -79,7 +79,7 @@ struct Absent {
 impl Absent {
     fn skipped(self) -> Skipped {
         let Self { source, why, .. } = self;
-        Skipped { name: source.name, platform: source.stands_for, word: why.word(), why: why.state() }
+        Skipped { name: source.name, platform: source.stands_for, word: why.word() }
     }
 }
 

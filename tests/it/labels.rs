@@ -99,13 +99,16 @@ async fn every_picked_platform_of_an_index_is_held_against_them() {
 async fn without_them_two_commits_are_a_warning_and_no_request() {
     let (scene, _) = stale().await;
     let ran = scene.step().input("json-file", "report.json").run().await.ok();
-    let warned = ran.commands().into_iter().find(|command| command.name == "warning").expect("a warning").data;
+    let warnings: Vec<_> = ran.commands().into_iter().filter(|command| command.name == "warning").collect();
+    let [warned] = warnings.as_slice() else { panic!("one warning: {}", ran.stdout) };
     let (one, other) = (scene.name("amd64"), scene.name("arm64"));
     let expected =
         format!("the images were not built from one commit: {one} from new, {other} from old; `expect-labels` can refuse that");
-    assert_eq!(warned, expected);
+    assert_eq!(warned.data, expected);
+    assert!(ran.summary().contains("\n> [!WARNING]\n> - the images were not built from one commit&#58; "), "{}", ran.summary());
     assert!(ran.stdout.contains("built 2026-01-01T00:00:00Z from old"), "{}", ran.stdout);
     let report: serde_json::Value = serde_json::from_str(&ran.file("report.json").unwrap()).unwrap();
+    assert_eq!(report["warnings"], serde_json::json!([expected]));
     assert_eq!(report["sources"][1]["revisions"], serde_json::json!(["old"]));
     assert_eq!(report["sources"][1]["created"], "2026-01-01T00:00:00Z");
     // 2N + 3, as ever.

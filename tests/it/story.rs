@@ -125,8 +125,9 @@ async fn the_summary_says_first_what_is_left_out_and_why() {
     let summary = ran.summary();
     let name = |tag: &str| scene.name(tag).replace(':', "&#58;");
     let start = format!(
-        "### ⚠️ Published without linux/arm64, app&#58;never\n\n> [!WARNING]\n> Left out, as `missing: skip` says:\n\
-         > - {}: stale&#58; its label k is \"old\", not \"new\"\n> - {}: missing\n\n```text\n",
+        "### ⚠️ Published without linux/arm64, app&#58;never\n\n> [!WARNING]\n\
+         > - {} is left out, as &#96;missing&#58; skip&#96; says&#58; stale&#58; its label k is \"old\", not \"new\"\n\
+         > - {} is left out, as &#96;missing&#58; skip&#96; says&#58; missing\n\n```text\n",
         name("arm64"),
         name("never")
     );
