@@ -7,8 +7,6 @@ use crate::error::{Error, Exit};
 use crate::inputs::Environment;
 use crate::inputs::spec::RawInputs;
 use crate::report::{Run, github, gitlab, json, outputs, summary};
-use crate::secret;
-use serde_json::Value;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -62,13 +60,13 @@ impl Destinations {
         let values = outputs::values(run);
         let dotenv = gitlab::dotenv(&values)?;
         let github = github::output_file(&values).map_err(Error::defect)?;
-        let document = pretty(&json::run(run, Exit::Done, None, warnings));
+        let document = json::text(&json::run(run, Exit::Done, None, warnings));
         let report = self.report.as_ref().map(|own| own.place.clone());
         if let Err(error) = self.write_all(&values, &dotenv, &github, &document) {
             let shown = values.iter().filter(|(name, _)| *name != "manifest").map(|(name, value)| format!("{name}: {value}"));
             let error = Error::new(Exit::Partial, format!("{NOT_WRITTEN}: {error}")).with_details(shown.collect());
             if let Some(Ok(own)) = report.map(|place| Own::open(&place)) {
-                own.hold(&pretty(&json::run(run, error.exit, Some(&error), warnings)));
+                own.hold(&json::text(&json::run(run, error.exit, Some(&error), warnings)));
             }
             self.write_summary(run, Some(&error), warnings);
             return Err(error);
@@ -112,7 +110,7 @@ impl Destinations {
     pub fn write_failure(mut self, run: &Run, exit: Exit, warnings: &[String]) {
         self.write_summary(run, None, warnings);
         if let Some(own) = self.report {
-            own.hold(&pretty(&json::run(run, exit, None, warnings)));
+            own.hold(&json::text(&json::run(run, exit, None, warnings)));
         }
     }
 }
@@ -131,7 +129,9 @@ impl Own {
         let file = tempfile::Builder::new()
             .prefix(".manifest-action-")
             .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(folder)?;
+            .tempfile_in(folder)
+            // Its own name is nobody's business.
+            .map_err(|error| io::Error::from(error.kind()))?;
         Ok(Self { place: place.to_owned(), file })
     }
 
@@ -170,9 +170,4 @@ fn append(environment: &Environment, variable: &str) -> Result<Option<File>, Err
 
 fn cannot_open(name: &str, path: &str, error: &io::Error) -> Error {
     Error::new(Exit::Inputs, format!("cannot open an output file; nothing was contacted: {name}: {path}: {error}"))
-}
-
-fn pretty(document: &Value) -> String {
-    let text = serde_json::to_string_pretty(document).unwrap_or_default();
-    secret::redact(&text).into_owned() + "\n"
 }

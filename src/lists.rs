@@ -1,7 +1,7 @@
 //! The lists of a run, a few at a time: one that only waits for its sources makes room for others, and one that fails
 //! stops no other.
 
-use crate::error::Error;
+use crate::error::{Error, Exit};
 use crate::logging;
 use crate::plan::Plan;
 use crate::progress::Progress;
@@ -41,6 +41,15 @@ pub struct Lists {
     all: Vec<List>,
     somebody_waits: Arc<Notify>,
     started: Instant,
+}
+
+/// Whoever reads of a failure asks first what has become of the tags.
+fn told(mut error: Error, progress: &Progress) -> Error {
+    let moves_none = matches!(error.exit, Exit::NotArrived | Exit::JobFailed | Exit::Refused | Exit::Denied | Exit::Registry);
+    if moves_none && !progress.has_moved() {
+        error.details.push("no tag was moved".to_owned());
+    }
+    error
 }
 
 impl Lists {
@@ -103,7 +112,7 @@ impl Lists {
             tags: list.progress.tags(),
             sources: list.progress.sources(),
             writes: list.progress.writes(),
-            ended: list.ended.get().cloned().unwrap_or_else(|| Err(stopped.clone())),
+            ended: list.ended.get().cloned().unwrap_or_else(|| Err(stopped.clone())).map_err(|error| told(error, &list.progress)),
         };
         self.all.iter().map(listed).collect()
     }

@@ -3,13 +3,14 @@
 //! `try_join_all` of futures-util does that for up to thirty of them; of more it hears of an error only when all before it
 //! have ended, and with sources that are waited for that may be an hour later.
 
-use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use std::future::Future;
 
 /// All results, in the order of the futures, or the first error in time.
 pub(crate) async fn all<T, E, F: Future<Output = Result<T, E>>>(futures: impl IntoIterator<Item = F>) -> Result<Vec<T>, E> {
-    let numbered = futures.into_iter().enumerate().map(|(at, future)| async move { future.await.map(|value| (at, value)) });
+    // No `async` block, which would hold each future twice: as what it captured, and as what it awaits.
+    let numbered = futures.into_iter().enumerate().map(|(at, future)| future.map(move |ended| ended.map(|value| (at, value))));
     let mut under_way: FuturesUnordered<_> = numbered.collect();
     let mut values = Vec::with_capacity(under_way.len());
     while let Some(ended) = under_way.next().await {
@@ -22,7 +23,6 @@ pub(crate) async fn all<T, E, F: Future<Output = Result<T, E>>>(futures: impl In
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures_util::FutureExt as _;
     use futures_util::future::{pending, ready};
 
     #[test]

@@ -1,7 +1,7 @@
 //! The result, alone on stdout.
 
 use crate::error::Exit;
-use crate::report::escape;
+use crate::report;
 use serde_json::Value;
 use std::io::{self, Write as _};
 
@@ -16,7 +16,7 @@ pub(super) fn bytes(bytes: &[u8], exit: Exit) -> Exit {
     Exit::Partial
 }
 
-/// A document in JSON, in which no character can command a terminal.
+/// A document in JSON.
 pub(super) fn json(document: &Value, exit: Exit) -> Exit {
-    bytes(format!("{}\n", escape::json(&format!("{document:#}"))).as_bytes(), exit)
+    bytes(report::json::text(document).as_bytes(), exit)
 }

@@ -4,7 +4,7 @@ use super::Source;
 use super::template;
 use crate::inputs::spec::RawInputs;
 use crate::inputs::{Problems, digests, lists};
-use crate::oci::{Platform, Reference, Repository};
+use crate::oci::{Digest, Platform, Reference, Repository};
 use std::path::Path;
 
 const INPUT: &str = "sources";
@@ -111,16 +111,24 @@ fn push(
     sources.push((line, source));
 }
 
+/// Where a digest was found: of a file that is named by it the folder, for nobody wants to read it twice.
+fn whence<'f>(from: &'f str, digest: &Digest) -> &'f str {
+    let hex = digest.as_str().rsplit(':').next().unwrap_or_default();
+    match from.rsplit_once('/') {
+        Some((folder, file)) if file.contains(hex) => folder,
+        _ => from,
+    }
+}
+
 fn by_digest(value: &str, folder: &Path, first: Option<&Repository>, problems: &mut Problems) -> Vec<Source> {
     let given = digests::read(value, folder, first, problems);
     given
         .into_iter()
         .filter_map(|given| {
             let repository = given.repository.as_ref().or(first)?;
-            let name = if given.from.is_empty() {
-                given.digest.short().to_owned()
-            } else {
-                format!("{} from {}", given.digest.short(), given.from)
+            let name = match whence(&given.from, &given.digest) {
+                "" => given.digest.short().to_owned(),
+                from => format!("{} from {from}", given.digest.short()),
             };
             Some(Source {
                 reference: Reference::at(repository, &given.digest),

@@ -6,7 +6,7 @@ use crate::secret;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use terminal_size::terminal_size_of;
+use terminal_size::{Height, Width, terminal_size_of};
 
 /// GitHub keeps ten annotations of a kind per step; one is for the rest.
 const MOST_ANNOTATIONS: usize = 9;
@@ -168,13 +168,22 @@ impl Console {
         }
     }
 
-    /// Of the terminal, if it is one; looked at each time, for people change it.
-    fn columns(&self) -> Option<usize> {
-        let (terminal, size) = match self.stream {
+    /// Columns and rows of the terminal, if it is one; looked at each time, for people change it.
+    fn size(&self) -> (bool, Option<(Width, Height)>) {
+        match self.stream {
             Stream::Stdout => (io::stdout().is_terminal(), terminal_size_of(io::stdout())),
             Stream::Stderr => (io::stderr().is_terminal(), terminal_size_of(io::stderr())),
-        };
-        terminal.then(|| size.map_or(style::COLUMNS, |(columns, _)| usize::from(columns.0)))
+        }
+    }
+
+    fn columns(&self) -> Option<usize> {
+        let (is_terminal, size) = self.size();
+        is_terminal.then(|| size.map_or(style::COLUMNS, |(columns, _)| usize::from(columns.0)))
+    }
+
+    /// Rows of the terminal, where that is known.
+    pub fn rows(&self) -> Option<usize> {
+        self.size().1.map(|(_, rows)| usize::from(rows.0))
     }
 
     /// All writing goes through here: masks first, secrets never. They were looked for before any escaping, which could

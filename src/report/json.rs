@@ -1,11 +1,17 @@
 //! The report in JSON, version 1: written on failure too. Fields may be added within a version, never changed.
 
-use super::{Listed, Report, Run};
+use super::{Listed, Report, Run, escape};
 use crate::error::{Error, Exit};
 use crate::oci::Reference;
 use crate::progress::TagState;
 use crate::record::{Copied, Deed, Write};
+use crate::secret;
 use serde_json::{Map, Value, json};
+
+/// A document as it is written: no secret is in it, and no character that can command a terminal.
+pub fn text(document: &Value) -> String {
+    escape::json(&secret::redact(&format!("{document:#}"))) + "\n"
+}
 
 /// Of a run: of one list its report; of several how all of them ended, and the report of each.
 /// `exit`: how the run as a whole ended; `late`: what failed after all lists were published.

@@ -5,7 +5,7 @@ use super::{Report, Run};
 use crate::check::{Arrived, name};
 use crate::compose::Composed;
 use crate::jobs::Job;
-use crate::oci::{Reference, Repository, media_type};
+use crate::oci::{Descriptor, Reference, Repository, media_type};
 use crate::progress::SourceState;
 use crate::record::Copied;
 use std::time::Duration;
@@ -18,7 +18,20 @@ pub fn found(arrived: &Arrived, after: Option<Duration>) -> String {
     let images: Vec<String> = arrived.entries.iter().filter(|entry| entry.attests().is_none()).map(name).collect();
     let when = after.map(|after| format!("  after {}", duration(after))).unwrap_or_default();
     let origin = origin(arrived).map(|origin| format!("  {origin}")).unwrap_or_default();
-    format!("found    {}  {}  {}{origin}{when}", arrived.source.name, images.join(", "), arrived.manifest.digest.short())
+    format!("found    {}  {}{}{origin}{when}", arrived.source.name, images.join(", "), digest(arrived))
+}
+
+/// What was found, unless the name has said it: of an index from which one entry is picked, that entry.
+fn digest(arrived: &Arrived) -> String {
+    let whole = &arrived.manifest.digest;
+    let images: Vec<&Descriptor> = arrived.entries.iter().filter(|entry| entry.attests().is_none()).collect();
+    match images.as_slice() {
+        [one] if arrived.source.platform.is_some() && one.digest != *whole => {
+            format!("  {} of {}", one.digest.short(), whole.short())
+        }
+        _ if arrived.source.name.starts_with(whole.short()) => String::new(),
+        _ => format!("  {}", whole.short()),
+    }
 }
 
 /// A source that is there, when others did not come.

@@ -98,7 +98,7 @@ fn folded(start: &str, width: usize, text: &str, columns: usize) -> String {
         let long = word.chars().count();
         // What fits no line is not moved to the next.
         if column > width && column + 1 + long > columns && width + long <= columns {
-            out.push_str(&line);
+            out.push_str(line.trim_end());
             out.push('\n');
             line = " ".repeat(width);
             column = width;

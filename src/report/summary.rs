@@ -241,8 +241,7 @@ fn timeline(bars: Vec<Bar>) -> String {
         return String::new();
     }
     let mut text =
-        "```mermaid\ngantt\n    title When the images arrived (minutes:seconds)\n    dateFormat X\n    axisFormat %M:%S\n"
-            .to_owned();
+        "```mermaid\ngantt\n    title When the images arrived (seconds)\n    dateFormat X\n    axisFormat %s\n".to_owned();
     for bar in bars.iter().take(MOST_BARS) {
         // A bar of no length would not be seen.
         let _ = writeln!(text, "    {} :{}, 0, {}", mermaid(&bar.label), bar.look(), bar.end.as_secs().max(1));

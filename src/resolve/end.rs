@@ -21,13 +21,10 @@ impl Wait<'_> {
             absent.iter().map(|Absent { source, why, .. }| story::absent(&source.name, why.word(), why.reason())).collect();
         details.extend(arrived.iter().zip(after).map(|(arrived, after)| story::there(arrived, *after)));
         details.extend(jobs);
-        if !self.plan.targets.is_empty() {
-            details.push("no tag was moved".to_owned());
-        }
         let stale = absent.iter().any(|absent| matches!(absent.why, NotYet::Stale { .. }));
         let fix = match over {
+            _ if stale => "a stale image is of another build: did its job run for this commit? Else correct `expect-labels`",
             Some(_) => "compare the names under which the jobs push their images with the sources above",
-            None if stale => "a stale image is of another build: did its job run for this commit? Else correct `expect-labels`",
             None => {
                 "look at the jobs that build them: did they fail, or push under another name? If they only take longer, raise `wait`"
             }

@@ -1,6 +1,7 @@
 //! From a source's manifest to the entries that it brings: platforms learned, indexes flattened, children looked up.
 
 use super::labels;
+use super::state::NotYet;
 use super::{Stop, Wait};
 use crate::check::{Arrived, name};
 use crate::error::Error;
@@ -202,7 +203,14 @@ async fn children(wait: &Wait<'_>, source: &Source, entries: &[Descriptor], dead
     let images = entries.iter().filter(|entry| entry.attests().is_none());
     let looks = images.map(|entry| async move {
         let child = Reference::at(&source.reference.repository, &entry.digest);
-        wait.registry.shared_look(&child, deadline).await.map_err(|error| wait.sort(&error, source, true))
+        let look = wait.registry.shared_look(&child, deadline).await;
+        look.map_err(|error| match wait.sort(&error, source, true) {
+            Stop::NotYet(NotYet::Incomplete(_)) => {
+                let what = format!("its entry for {} is not in the registry: {}", name(entry), entry.digest);
+                Stop::NotYet(NotYet::Incomplete(what))
+            }
+            stop => stop,
+        })
     });
     together::all(looks).await.map(|_| ())
 }

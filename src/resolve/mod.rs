@@ -206,7 +206,8 @@ impl Wait<'_> {
         loop {
             // Known before the look that may be the last one.
             let is_over = over.borrow_and_update().is_some();
-            let why = match self.look(source, last.as_ref(), &mut seen).await {
+            // Boxed, so that all that a look needs is not held between two of them, by hundreds of sources.
+            let why = match Box::pin(self.look(source, last.as_ref(), &mut seen)).await {
                 Ok(arrived) => return Ok(Ok(self.arrived(at, arrived, first))),
                 Err(Stop::Fatal(error)) => return Err(*error),
                 Err(Stop::NotYet(why)) => why,
@@ -251,35 +252,41 @@ impl Wait<'_> {
     /// last, which is not read again as long as the tag names it.
     async fn look(&self, source: &Source, last: Option<&NotYet>, seen: &mut Option<Manifest>) -> Result<Arrived, Stop> {
         if self.plan.wait.is_zero() {
-            return self.read(source, None, seen).await;
+            return self.read(source, None, None, seen).await;
         }
-        // A look that hangs must not outlive the deadline, be it the first.
-        let look = async {
-            if let Some(last) = last {
-                let head = self.registry.look(&source.reference, Some(self.deadline)).await;
-                let head = head.map_err(|error| self.sort(&error, source, false))?;
-                if let Some(seen) = seen.as_ref().filter(|seen| seen.digest == head.digest) {
-                    // The image that was stale a moment ago still is.
-                    if matches!(last, NotYet::Stale { .. }) {
-                        return Err(Stop::NotYet(last.clone()));
-                    }
-                    return learn::entries(self, source, seen.clone(), Some(self.deadline)).await;
-                }
-            }
-            self.read(source, Some(self.deadline), seen).await
-        };
-        // At least a moment, for the last look happens at the deadline itself.
+        // A look that hangs must not outlive the deadline, be it the first; and at least a moment, for the last look
+        // happens at the deadline itself.
         let end = self.deadline.max(Instant::now() + Duration::from_secs(1));
+        let look = self.read(source, Some(self.deadline), last, seen);
         timeout_at(end, look).await.unwrap_or(Err(Stop::NotYet(NotYet::Silent)))
     }
 
-    async fn read(&self, source: &Source, deadline: Option<Instant>, seen: &mut Option<Manifest>) -> Result<Arrived, Stop> {
-        let manifest = self.manifest(&source.reference, source, deadline).await?;
-        if deadline.is_some() {
-            *seen = Some(manifest.clone());
+    async fn read(
+        &self,
+        source: &Source,
+        deadline: Option<Instant>,
+        last: Option<&NotYet>,
+        seen: &mut Option<Manifest>,
+    ) -> Result<Arrived, Stop> {
+        if let Some(last) = last {
+            let head = self.registry.look(&source.reference, deadline).await;
+            let head = head.map_err(|error| self.sort(&error, source, false))?;
+            *seen = seen.take().filter(|seen| seen.digest == head.digest);
+            // The image that was stale a moment ago still is.
+            if seen.is_some() && matches!(last, NotYet::Stale { .. }) {
+                return Err(Stop::NotYet(last.clone()));
+            }
         }
+        let manifest = match seen.clone() {
+            Some(manifest) => manifest,
+            None => self.manifest(&source.reference, source, deadline).await?,
+        };
         // From here on the source is its digest: a tag that moves later changes nothing.
-        learn::entries(self, source, manifest, deadline).await
+        let entries = learn::entries(self, source, manifest.clone(), deadline).await;
+        if matches!(entries, Err(Stop::NotYet(_))) {
+            *seen = Some(manifest);
+        }
+        entries
     }
 
     async fn manifest(&self, reference: &Reference, source: &Source, deadline: Option<Instant>) -> Result<Manifest, Stop> {
@@ -325,7 +332,7 @@ impl Wait<'_> {
             NotYet::Trouble(error) => self.error(error, &source.name),
             _ => Error::new(Exit::Registry, format!("cannot tell whether {} is there: {}", source.name, why.state())),
         };
-        let details = vec!["`missing: skip` leaves out only what is known not to be there; no tag was moved".to_owned()];
+        let details = vec!["`missing: skip` leaves out only what is known not to be there".to_owned()];
         error.with_details(details)
     }
 

@@ -206,9 +206,6 @@ impl<'a> Watch<'a> {
             details.push(format!("job: and {} more", failed.len() - MOST_LISTED));
         }
         details.extend(self.progress.sources().iter().map(story::stands));
-        if !self.plan.targets.is_empty() {
-            details.push("no tag was moved".to_owned());
-        }
         let mend = if failed.iter().all(|job| job.state == crate::jobs::State::Skipped) {
             "look why it was skipped; if its image is not needed in such a run, say `missing: skip`"
         } else {

@@ -81,9 +81,10 @@ async fn without_waiting_it_looks_once() {
 async fn what_a_source_names_is_waited_for_too() {
     let index = BuiltIndex::new(vec![arm64()]).attestations(true);
     let config = crate::support::client::sha256(&arm64().config());
-    for (case, method, path) in [
-        ("the child of an index", "HEAD", manifest(&arm64().digest())),
-        ("the config of an image", "GET", format!("/v2/{REPO}/blobs/{config}")),
+    let (child, blob) = (arm64().digest(), format!("/v2/{REPO}/blobs/{config}"));
+    for (case, method, path, why) in [
+        ("a child", "HEAD", manifest(&child), format!("its entry for linux/arm64 is not in the registry: {child}")),
+        ("the config of an image", "GET", blob.clone(), format!("GET {blob} is not there")),
     ] {
         let scene = Pair::waiting().await;
         match method {
@@ -92,7 +93,9 @@ async fn what_a_source_names_is_waited_for_too() {
         };
         scene.proxy.rule(Rule::on(method, &path).first(2).then(Fault::Status(404)));
         let ran = scene.step().input("wait-interval", "100ms").run().await.ok();
-        assert!(ran.stdout.contains(&format!("incomplete: {method} {path} is not there")), "{case}: {}", ran.stdout);
+        assert!(ran.stdout.contains(&format!("incomplete: {why}")), "{case}: {}", ran.stdout);
+        // Only what was lacking is asked for again.
+        assert_eq!(scene.proxy.count("GET", &manifest("arm64")), 1, "{case}: {}", scene.proxy.log_text());
         assert_eq!(scene.proxy.count(method, &path), 3, "{case}: {}", scene.proxy.log_text());
         assert!(ran.output("platforms").unwrap().contains("linux/arm64"), "{case}");
         scene.proxy.finish();

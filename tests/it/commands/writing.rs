@@ -45,7 +45,7 @@ done     {{}}/acme/app@{list}  in TIME
     says(
         &ran,
         "",
-        "error: {}/acme/app:image is for linux/amd64, not for linux/arm64 as the inputs say\n  fix:   correct the platform in front of the source, or build it for that platform\n",
+        "error: {}/acme/app:image is for linux/amd64, not for linux/arm64 as the inputs say\n  no tag was moved\n  fix:   correct the platform in front of the source, or build it for that platform\n",
     );
 }
 
