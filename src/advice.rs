@@ -11,11 +11,23 @@ pub enum Access {
     Push,
 }
 
+/// Who reads the advice, and in which words it is given there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Place {
+    /// Somebody on a command line: flags.
+    #[default]
+    CommandLine,
+    /// A step of GitHub Actions: inputs, permissions.
+    GitHub,
+    /// A step elsewhere: inputs.
+    OtherSystem,
+}
+
 /// Where we run, as far as advice depends on it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Surroundings<'a> {
-    /// Whether this is a step of GitHub Actions.
-    pub on_github: bool,
+    /// Who reads it.
+    pub place: Place,
     /// The credential helper that an auth file names for the host, and the file.
     pub helper: Option<(&'a str, &'a str)>,
 }
@@ -26,7 +38,7 @@ pub fn for_registry(error: &Error, access: Access, surroundings: &Surroundings<'
     let login = error.login.as_deref();
     let text = match (&error.kind, access) {
         (Kind::Denied | Kind::NoLogin, _) if login.is_none() => no_login(host, surroundings),
-        (Kind::Denied, Access::Push) if host == "ghcr.io" && surroundings.on_github => {
+        (Kind::Denied, Access::Push) if host == "ghcr.io" && surroundings.place == Place::GitHub => {
             "give the job `permissions: packages: write`".to_owned()
         }
         (Kind::Denied, Access::Push) if host == "ghcr.io" => {
@@ -58,6 +70,9 @@ pub fn for_registry(error: &Error, access: Access, surroundings: &Surroundings<'
         (Kind::Unreachable(_) | Kind::Timeout, _) => format!("check that this job can reach {host}: firewall, proxy (HTTPS_PROXY, NO_PROXY), port"),
         (Kind::Truncated(_), _) => "something between the registry and this job cuts answers off: check proxies and limits".to_owned(),
         (Kind::Proxy, _) => "put the login into the proxy's address, HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, or name the registry in NO_PROXY".to_owned(),
+        (Kind::Tls(_), _) if surroundings.place == Place::CommandLine => {
+            format!("give a private certificate authority by --ca-file; for a registry that speaks plain HTTP, --insecure {host}")
+        }
         (Kind::Tls(_), _) => {
             format!("give a private certificate authority by `ca-file`; a registry that speaks plain HTTP belongs into `insecure-registries`: {host}")
         }
@@ -75,17 +90,25 @@ pub fn for_registry(error: &Error, access: Access, surroundings: &Surroundings<'
 }
 
 fn no_login(host: &str, surroundings: &Surroundings<'_>) -> String {
+    let typed = surroundings.place == Place::CommandLine;
     if let Some((helper, file)) = surroundings.helper {
-        return format!(
-            "{file} leaves {host} to the credential helper {helper}, which cannot run here: set `username` and `password`, or `credentials`"
-        );
+        let ways = if typed { "give --username and --password-stdin" } else { "set `username` and `password`, or `credentials`" };
+        return format!("{file} leaves {host} to the credential helper {helper}, which cannot run here: {ways}");
     }
     if is_ecr(host) {
-        return "set `username: AWS` and `password` to what `aws ecr get-login-password` prints".to_owned();
+        let way = if typed {
+            "give --username AWS --password-stdin what `aws ecr get-login-password` prints"
+        } else {
+            "set `username: AWS` and `password` to what `aws ecr get-login-password` prints"
+        };
+        return way.to_owned();
     }
-    format!(
-        "there is no login for {host}: set `username` and `password`, `credentials`, or `docker-config`; if it needs none, check the name"
-    )
+    let ways = if typed {
+        format!("run `docker login {host}`, or give --username and --password-stdin")
+    } else {
+        "set `username` and `password`, `credentials`, or `docker-config`".to_owned()
+    };
+    format!("there is no login for {host}: {ways}; if it needs none, check the name")
 }
 
 fn is_ecr(host: &str) -> bool {
@@ -115,8 +138,9 @@ mod tests {
 
     #[test]
     fn every_kind_has_advice_or_speaks_for_itself() {
-        let github = Surroundings { on_github: true, helper: None };
-        let helper = Surroundings { on_github: false, helper: Some(("ecr-login", "config.json")) };
+        let github = Surroundings { place: Place::GitHub, helper: None };
+        let step = Surroundings { place: Place::OtherSystem, helper: None };
+        let helper = Surroundings { helper: Some(("ecr-login", "config.json")), ..step };
         let none = Surroundings::default();
         for (kind, host, status, login, access, surroundings, expected) in [
             (Kind::Denied, "ghcr.io", Some(403), true, Access::Push, github, "permissions: packages: write"),
@@ -125,7 +149,16 @@ mod tests {
             (Kind::Denied, "1.dkr.ecr.eu.amazonaws.com", Some(403), true, Access::Push, none, "ecr:PutImage"),
             (Kind::Denied, "r.example", Some(403), true, Access::Push, none, "right to push"),
             (Kind::Denied, "r.example", Some(403), true, Access::Pull, none, "may read it"),
-            (Kind::Denied, "r.example", Some(401), false, Access::Pull, none, "no login for r.example"),
+            (
+                Kind::Denied,
+                "r.example",
+                Some(401),
+                false,
+                Access::Pull,
+                none,
+                "no login for r.example: run `docker login r.example`",
+            ),
+            (Kind::Denied, "r.example", Some(401), false, Access::Pull, step, "set `username` and `password`"),
             (Kind::NoLogin, "r.example", Some(401), false, Access::Pull, helper, "credential helper ecr-login"),
             (Kind::NoLogin, "1.dkr.ecr.eu.amazonaws.com", Some(401), false, Access::Pull, none, "get-login-password"),
             (Kind::BadCredentials, "r.example", Some(401), true, Access::Pull, none, "input credentials"),

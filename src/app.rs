@@ -1,6 +1,6 @@
 //! The order of the stages: the only file that knows it.
 
-use crate::advice::{Access, Surroundings};
+use crate::advice::{Access, Place, Surroundings};
 use crate::check::Arrived;
 use crate::compose::Composed;
 use crate::destinations::Destinations;
@@ -105,7 +105,12 @@ pub async fn compose_lists(invocation: Invocation, environment: &Environment, fo
             return Ended { exit, run };
         }
     };
-    let surroundings = &Surroundings { on_github: console.reader() == Reader::GitHub, helper: None };
+    let place = match (step, console.reader()) {
+        (_, Reader::GitHub) => Place::GitHub,
+        (true, Reader::Plain) => Place::OtherSystem,
+        (false, Reader::Plain) => Place::CommandLine,
+    };
+    let surroundings = &Surroundings { place, helper: None };
     let alone = (!lists.are_several()).then_some(&*console);
     if lists.are_several() {
         console.group("Lists");

@@ -256,6 +256,6 @@ fn pick(reference: &Reference, index: &Index, platform: &Platform) -> Result<(De
 }
 
 fn cannot_read(registry: &Registry, error: &registry::Error, what: &str) -> Error {
-    let surroundings = Surroundings { on_github: false, helper: registry.helper(&error.host) };
+    let surroundings = Surroundings { helper: registry.helper(&error.host), ..Surroundings::default() };
     Error::of_registry(error, &format!("read {what}"), Access::Pull, &surroundings)
 }

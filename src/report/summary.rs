@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// GitHub takes 1 MiB a step; nobody reads more than this.
 const LONGEST: usize = 64 << 10;
+/// A wait whose seconds can all be named below the picture.
+const SHORT: Duration = Duration::from_secs(20);
 /// More bars than this are no picture any more.
 const MOST_BARS: usize = 40;
 
@@ -242,6 +244,10 @@ fn timeline(bars: Vec<Bar>) -> String {
     }
     let mut text =
         "```mermaid\ngantt\n    title When the images arrived (seconds)\n    dateFormat X\n    axisFormat %s\n".to_owned();
+    // Of itself it would name each second of a short wait twice.
+    if bars.iter().all(|bar| bar.end <= SHORT) {
+        text.push_str("    tickInterval 1second\n");
+    }
     for bar in bars.iter().take(MOST_BARS) {
         // A bar of no length would not be seen.
         let _ = writeln!(text, "    {} :{}, 0, {}", mermaid(&bar.label), bar.look(), bar.end.as_secs().max(1));

@@ -2,6 +2,7 @@
 
 use super::state::NotYet;
 use super::{Absent, Over, Wait};
+use crate::advice::Place;
 use crate::check::Arrived;
 use crate::error::{Error, Exit};
 use crate::report::story;
@@ -22,12 +23,15 @@ impl Wait<'_> {
         details.extend(arrived.iter().zip(after).map(|(arrived, after)| story::there(arrived, *after)));
         details.extend(jobs);
         let stale = absent.iter().any(|absent| matches!(absent.why, NotYet::Stale { .. }));
+        let longer = if self.surroundings.place == Place::CommandLine { "give a longer --wait" } else { "raise `wait`" };
         let fix = match over {
-            _ if stale => "a stale image is of another build: did its job run for this commit? Else correct `expect-labels`",
-            Some(_) => "compare the names under which the jobs push their images with the sources above",
-            None => {
-                "look at the jobs that build them: did they fail, or push under another name? If they only take longer, raise `wait`"
+            _ if stale => {
+                "a stale image is of another build: did its job run for this commit? Else correct `expect-labels`".to_owned()
             }
+            Some(_) => "compare the names under which the jobs push their images with the sources above".to_owned(),
+            None => format!(
+                "look at the jobs that build them: did they fail, or push under another name? If they only take longer, {longer}"
+            ),
         };
         Error::new(Exit::NotArrived, what).with_details(details).with_fix(fix)
     }
