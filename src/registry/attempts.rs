@@ -149,16 +149,18 @@ impl Attempts {
             let decision = retry::decide(errand.tries, outcome, chance, SystemTime::now(), remaining);
             let spent = match decision {
                 Decision::Again { after, whole_host, asked_for } => {
-                    if whole_host {
-                        self.pace.pause(&errand.host, after);
-                    }
                     // A host that names the pause sets the pace itself; the budget is for our own guesses.
                     let down = match &result {
                         Ok(answer) => answer.status >= 500 && !whole_host,
                         Err(broken) => is_down(broken),
                     };
                     let began = Instant::now().checked_sub(elapsed).unwrap_or_else(Instant::now);
-                    if asked_for || self.pace.may_repeat(&errand.host, began, down.then_some(chance)) {
+                    let allowed = asked_for || self.pace.may_repeat(&errand.host, began, down.then_some(chance));
+                    // After that, for what fails in a pause is not counted.
+                    if whole_host {
+                        self.pace.pause(&errand.host, after);
+                    }
+                    if allowed {
                         debug!("{} {}: again in {:.1} s", errand.host, errand.request, after.as_secs_f64());
                         if !whole_host {
                             tokio::time::sleep(after).await;
