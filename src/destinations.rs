@@ -125,13 +125,13 @@ impl Own {
             return Err(io::Error::other("it is there and is no file"));
         }
         let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // Where that is missing, the error is about it, and not about a name that we made up.
+        fs::metadata(folder)?;
         // Whoever reads it may be another user; the umask still applies.
         let file = tempfile::Builder::new()
             .prefix(".manifest-action-")
             .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(folder)
-            // Its own name is nobody's business.
-            .map_err(|error| io::Error::from(error.kind()))?;
+            .tempfile_in(folder)?;
         Ok(Self { place: place.to_owned(), file })
     }
 
@@ -169,5 +169,9 @@ fn append(environment: &Environment, variable: &str) -> Result<Option<File>, Err
 }
 
 fn cannot_open(name: &str, path: &str, error: &io::Error) -> Error {
-    Error::new(Exit::Inputs, format!("cannot open an output file; nothing was contacted: {name}: {path}: {error}"))
+    let wrong = Error::new(Exit::Inputs, format!("cannot open an output file; nothing was contacted: {name}: {path}: {error}"));
+    match error.kind() {
+        io::ErrorKind::NotFound => wrong.with_fix("make its folder first, or name one that is there"),
+        _ => wrong,
+    }
 }

@@ -79,7 +79,8 @@ pub fn still_waiting(sources: &[(String, SourceState)], elapsed: Duration, left:
 
 /// How a source stands, when the wait ends for another reason.
 pub fn stands((name, state): &(String, SourceState)) -> String {
-    format!("{}: {name}", state.words())
+    let words = if *state == SourceState::Looking { "not looked at".to_owned() } else { state.words() };
+    format!("{words}: {name}")
 }
 
 /// The watched jobs, counted.

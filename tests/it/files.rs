@@ -99,6 +99,8 @@ async fn what_cannot_be_opened_is_named_before_any_request() {
         let step = scene.step_of(&["a"]).file("plain", "").file("folder/x", "").input(input, path);
         let ran = step.run().await.fails(2);
         assert!(ran.stdout.contains(&format!("nothing was contacted: {input}: {path}: ")), "{}", ran.stdout);
+        assert!(!ran.stdout.contains(".manifest-action-"), "no name that we made up: {}", ran.stdout);
+        assert_eq!(ran.stdout.contains("make its folder first"), path.contains('/'), "{}", ran.stdout);
     }
     assert_eq!(scene.proxy.requests(), 0, "{}", scene.proxy.log_text());
 }
