@@ -102,8 +102,9 @@ pub fn decide<'a>(known: &Known<'a>) -> Verdict<'a> {
     let all_listed = known.patterns.iter().all(|pattern| jobs.iter().any(|job| Known::is_for(pattern, job)));
     let all_done = jobs.iter().all(|job| matches!(job.state, State::Succeeded | State::Skipped) && !bad(job));
     // A name with a wildcard may be for more jobs than are listed, and a job of an earlier attempt may be run again.
-    let more_may_come = known.patterns.iter().any(Pattern::is_wild) || jobs.iter().any(|job| is_earlier(job));
-    let is_early = jobs.iter().any(|job| is_earlier(job)) && known.watched < GRACE;
+    let may_run_again = jobs.iter().any(|job| is_earlier(job));
+    let more_may_come = may_run_again || known.patterns.iter().any(Pattern::is_wild);
+    let is_early = may_run_again && known.watched < GRACE;
     if all_listed && all_done && !is_early && !(more_may_come && known.lists_late && known.others_at_work()) {
         let skipped = jobs.iter().filter(|job| job.state == State::Skipped).count();
         return Verdict::Done { skipped };

@@ -213,10 +213,11 @@ impl Attempts {
                 self.pace.pass(&errand.host).await;
                 break (None, None);
             }
-            let turn = self.pace.turn(&errand.host).await;
+            // A place is nothing to hold while a host makes a pause: others may be asked.
+            self.pace.ready(&errand.host).await;
             // Never closed, so a permit always comes.
             let permit = self.under_way.acquire().await.ok();
-            if turn.is_valid() {
+            if let Some(turn) = self.pace.turn(&errand.host) {
                 break (Some(turn), permit);
             }
         };

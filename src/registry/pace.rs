@@ -45,6 +45,13 @@ impl Host {
         self.paused_until.filter(|until| *until > Instant::now())
     }
 
+    /// Whether one more may be under way.
+    fn is_free(&self) -> bool {
+        let has_room = self.room.is_none_or(|room| self.under_way < room);
+        let is_probe = self.under_way == 0 || self.asked_at.is_none_or(|asked_at| asked_at.elapsed() >= PROBE);
+        has_room && (self.failures == 0 || is_probe)
+    }
+
     fn in_this_minute(&mut self) -> &mut Self {
         let now = Instant::now();
         if self.minute_began.is_none_or(|began| now.duration_since(began) >= MINUTE) {
@@ -59,15 +66,6 @@ impl Host {
 pub(super) struct Turn<'a> {
     pace: &'a Pace,
     host: &'a str,
-    since: Instant,
-}
-
-impl Turn<'_> {
-    /// Whether it still counts: since it was given, the host may have asked for a pause, or failed.
-    pub(super) fn is_valid(&self) -> bool {
-        let failed = |host: &Host| host.failures > 0 && host.failed_at.is_some_and(|failed_at| failed_at >= self.since);
-        self.pace.with(self.host, |host| host.pause().is_none() && !failed(host))
-    }
 }
 
 impl Drop for Turn<'_> {
@@ -80,30 +78,32 @@ impl Drop for Turn<'_> {
 }
 
 impl Pace {
-    /// Counts a request and waits until the host may be asked.
-    pub(super) async fn turn<'a>(&'a self, host: &'a str) -> Turn<'a> {
+    /// Waits until the host may be asked, as far as is known before [`Pace::turn`].
+    pub(super) async fn ready(&self, host: &str) {
         loop {
             let freed = self.with(host, |entry| Arc::clone(&entry.freed));
             // Made before looking, so that nothing that is freed in between is missed.
             let freed = freed.notified();
-            let pause = self.with(host, |entry| {
-                let pause = entry.pause();
-                let has_room = entry.room.is_none_or(|room| entry.under_way < room);
-                let is_probe = entry.under_way == 0 || entry.asked_at.is_none_or(|asked_at| asked_at.elapsed() >= PROBE);
-                let free = pause.is_none() && has_room && (entry.failures == 0 || is_probe);
-                if free {
-                    entry.in_this_minute().requests += 1;
-                    entry.under_way += 1;
-                    entry.asked_at = Some(Instant::now());
-                }
-                (!free).then_some(pause)
-            });
-            match pause {
-                None => return Turn { pace: self, host, since: Instant::now() },
-                Some(Some(until)) => sleep_until(until).await,
-                Some(None) => drop(timeout(PROBE, freed).await),
+            match self.with(host, |entry| (entry.pause(), entry.is_free())) {
+                (Some(until), _) => sleep_until(until).await,
+                (None, false) => drop(timeout(PROBE, freed).await),
+                (None, true) => return,
             }
         }
+    }
+
+    /// Counts a request, if the host may be asked now.
+    pub(super) fn turn<'a>(&'a self, host: &'a str) -> Option<Turn<'a>> {
+        let free = self.with(host, |entry| {
+            let free = entry.pause().is_none() && entry.is_free();
+            if free {
+                entry.in_this_minute().requests += 1;
+                entry.under_way += 1;
+                entry.asked_at = Some(Instant::now());
+            }
+            free
+        });
+        free.then(|| Turn { pace: self, host })
     }
 
     /// Counts a request that rides along with one that has its turn, and waits until the host may be asked.
@@ -188,15 +188,24 @@ mod tests {
 
     const HOST: &str = "r.example";
 
+    async fn turn<'a>(pace: &'a Pace, host: &'a str) -> Turn<'a> {
+        loop {
+            pace.ready(host).await;
+            if let Some(turn) = pace.turn(host) {
+                return turn;
+            }
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_pause_is_shared_by_all_who_ask_the_host() {
         let pace = Pace::default();
         let start = Instant::now();
         pace.pause(HOST, Duration::from_secs(2));
         pace.pause(HOST, Duration::from_secs(1));
-        drop(pace.turn("other.example").await);
+        drop(turn(&pace, "other.example").await);
         assert_eq!(start.elapsed(), Duration::ZERO);
-        tokio::join!(async { drop(pace.turn(HOST).await) }, async { drop(pace.turn(HOST).await) });
+        tokio::join!(async { drop(turn(&pace, HOST).await) }, async { drop(turn(&pace, HOST).await) });
         assert!(start.elapsed() >= Duration::from_secs(2));
     }
 
@@ -213,7 +222,7 @@ mod tests {
         };
         assert_eq!((granted().await, granted().await), (10, 0));
         for _ in 0..10 {
-            drop(pace.turn(HOST).await);
+            drop(turn(&pace, HOST).await);
         }
         assert_eq!(granted().await, 2, "one for every five requests");
         tokio::time::advance(MINUTE).await;
@@ -224,20 +233,20 @@ mod tests {
     async fn what_was_under_way_together_fails_once_and_one_asks_for_all_until_there_is_an_answer() {
         let pace = Pace::default();
         let began = Instant::now();
-        let turns: Vec<Turn<'_>> = futures_util::future::join_all((0..16).map(|_| pace.turn(HOST))).await;
+        let turns: Vec<Turn<'_>> = futures_util::future::join_all((0..16).map(|_| turn(&pace, HOST))).await;
         tokio::time::advance(Duration::from_millis(10)).await;
         assert!((0..16).all(|_| pace.may_repeat(HOST, began, Some(1.0))));
         assert_eq!(pace.with(HOST, |host| (host.failures, host.repetitions)), (1, 1));
-        assert!(!turns[0].is_valid());
+        assert!(pace.turn(HOST).is_none(), "nor may who stood in line for a place");
         drop(turns);
-        assert!(pace.turn(HOST).now_or_never().is_none(), "a pause for all");
+        assert!(turn(&pace, HOST).now_or_never().is_none(), "a pause for all");
         tokio::time::advance(Duration::from_millis(500)).await;
-        let probe = pace.turn(HOST).now_or_never().expect("one may ask");
-        assert!(pace.turn(HOST).now_or_never().is_none(), "and no other");
+        let probe = turn(&pace, HOST).now_or_never().expect("one may ask");
+        assert!(turn(&pace, HOST).now_or_never().is_none(), "and no other");
         let start = Instant::now();
-        drop(tokio::join!(pace.turn(HOST), pace.turn(HOST)));
+        drop(tokio::join!(turn(&pace, HOST), turn(&pace, HOST)));
         assert_eq!(start.elapsed(), 2 * PROBE, "one after the other, and not for ever");
-        let next = pace.turn(HOST);
+        let next = turn(&pace, HOST);
         pace.answered(HOST, true);
         assert!(next.now_or_never().is_some(), "all may ask again");
         drop(probe);
@@ -252,22 +261,22 @@ mod tests {
         let pace = Pace::default();
         let mut turns = Vec::new();
         for _ in 0..8 {
-            turns.push(pace.turn(HOST).await);
+            turns.push(turn(&pace, HOST).await);
         }
         for _ in 0..3 {
             pace.pause(HOST, Duration::from_secs(1));
         }
         turns.clear();
         tokio::time::advance(Duration::from_secs(1)).await;
-        while let Some(turn) = pace.turn(HOST).now_or_never() {
+        while let Some(turn) = turn(&pace, HOST).now_or_never() {
             turns.push(turn);
         }
         assert_eq!(turns.len(), 4, "three were told at once, which counts once");
-        let next = pace.turn(HOST);
+        let next = turn(&pace, HOST);
         turns.pop();
         turns.push(next.await);
         (0..5).for_each(|_| pace.answered(HOST, true));
-        turns.push(pace.turn(HOST).await);
-        assert!(pace.turn(HOST).now_or_never().is_none());
+        turns.push(turn(&pace, HOST).await);
+        assert!(turn(&pace, HOST).now_or_never().is_none());
     }
 }
