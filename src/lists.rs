@@ -1,12 +1,13 @@
 //! The lists of a run, a few at a time: one that only waits for its sources makes room for others, and one that fails
 //! stops no other.
 
+use crate::console::Console;
+use crate::console::log;
 use crate::error::{Error, Exit};
-use crate::logging;
+use crate::pipeline::outcome::{Listed, Report};
+use crate::pipeline::progress::Progress;
 use crate::plan::Plan;
-use crate::progress::Progress;
-use crate::report::console::Console;
-use crate::report::{Listed, Report, story};
+use crate::text::{self, duration, gauge, some};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use std::sync::Arc;
@@ -79,12 +80,12 @@ impl Lists {
     pub async fn carry_out(&self, concurrency: usize, console: &Console, run: impl AsyncFn(&List) -> Result<Report, Error>) {
         let mut waiting_lists = self.all.iter();
         let mut under_way = FuturesUnordered::new();
-        let mut minute = interval_at(Instant::now() + story::INTERVAL, story::INTERVAL);
+        let mut minute = interval_at(Instant::now() + text::INTERVAL, text::INTERVAL);
         minute.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             while self.at_work(under_way.len()) < concurrency.min(MOST_AT_WORK) {
                 let Some(list) = waiting_lists.next() else { break };
-                let span = if self.are_several() { logging::span_of(&list.name()) } else { Span::none() };
+                let span = if self.are_several() { log::span_of(&list.name()) } else { Span::none() };
                 let run = &run;
                 under_way.push(async move { (list, run(list).await) }.instrument(span));
             }
@@ -98,7 +99,7 @@ impl Lists {
                 () = self.somebody_waits.notified() => {}
                 _ = minute.tick(), if self.are_several() && !console.is_moving() => {
                     let (done, failed) = self.done();
-                    info!("{}", story::standing(done, failed, self.all.len(), &self.waited_for(), self.elapsed()));
+                    info!("{}", standing(done, failed, self.all.len(), &self.waited_for(), self.elapsed()));
                 }
             }
         }
@@ -149,7 +150,27 @@ impl Lists {
     fn draw(&self, console: &Console) {
         if self.are_several() && console.is_moving() && enabled!(Level::INFO) {
             let (done, failed) = self.done();
-            console.bar(&story::bar(done, failed, self.all.len(), self.waited_for().len()));
+            console.bar(&bar(done, failed, self.all.len(), self.waited_for().len()));
         }
     }
+}
+
+/// How far a run of several lists is; `waiting`: the images that are waited for.
+fn standing(done: usize, failed: usize, all: usize, waiting: &[String], elapsed: Duration) -> String {
+    let mut text = format!("lists    {done} of {all} done");
+    if failed > 0 {
+        text += &format!(", {failed} failed");
+    }
+    text += &format!(" after {}", duration(elapsed));
+    if !waiting.is_empty() {
+        text += &format!("; waiting for {}", some(waiting));
+    }
+    text
+}
+
+/// The same as a bar, which fits a narrow terminal.
+fn bar(done: usize, failed: usize, all: usize, waiting: usize) -> String {
+    let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
+    let waiting = if waiting > 0 { format!(", waiting for {waiting}") } else { String::new() };
+    format!("{} {done}/{all}{failed}{waiting}", gauge(done, all, 30))
 }

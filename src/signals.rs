@@ -1,7 +1,7 @@
 //! SIGINT, SIGTERM and SIGHUP, also as PID 1, where nothing is handled by default.
 
 use crate::error::{Error, Exit};
-use crate::progress::Progress;
+use crate::pipeline::progress::Progress;
 use std::fs;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 

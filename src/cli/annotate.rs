@@ -2,12 +2,15 @@
 
 use super::edit::named;
 use super::session::{LIST, Session};
-use crate::advice::Surroundings;
-use crate::edit::{self, Annotation, Base, Moved, Named};
+use crate::entries::change::{self, Annotation};
+use crate::entries::{self, Named};
+use crate::error::advice::Surroundings;
 use crate::error::{Error, Exit};
 use crate::inputs::{Environment, lists};
 use crate::inspect::{self, Inside, Inspected};
 use crate::oci::{Platform, Reference, media_type};
+use crate::pipeline::edit::Moved;
+use crate::pipeline::targets::{self, Base};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::cell::RefCell;
 use std::path::Path;
@@ -40,28 +43,28 @@ pub(super) async fn run(flags: &ArgMatches, environment: &Environment, folder: &
         Err(exit) => return exit,
     };
     let Some(list) = references.first() else { return Exit::Inputs };
-    let change = match asked(flags) {
-        Ok(change) => change,
+    let asked = match asked(flags) {
+        Ok(asked) => asked,
         Err(why) => return session.fail(&Error::new(Exit::Inputs, why)),
     };
     let named = match named(&session, list, &text("ENTRY").unwrap_or_default()).await {
         Ok(named) => named,
         Err(error) => return session.fail(&error),
     };
-    warn_of_contradictions(&session, list, &named, &change).await;
+    warn_of_contradictions(&session, list, &named, &asked).await;
     let entry = RefCell::new(named);
     let name = list.to_string();
     let apply = |base: &Base| {
         let is_docker = base.manifest.as_ref().is_some_and(|manifest| manifest.media_type == media_type::DOCKER_LIST);
-        if is_docker && !change.annotations.is_empty() {
+        if is_docker && !asked.annotations.is_empty() {
             return Err(Error::refused(format!("{name} is a Docker manifest list, which has no place for annotations"))
                 .with_fix("create it anew with `--format oci`"));
         }
-        let at = edit::find(&name, &base.entries, &entry.borrow())?;
+        let at = entries::find(&name, &base.entries, &entry.borrow())?;
         // From the first round on the entry is its digest: the change may be of the platform that named it.
         let digest = base.entries.get(at).map(|entry| entry.digest.to_string()).unwrap_or_default();
         entry.replace(Named::Digest(digest));
-        edit::annotate(&name, &base.entries, &entry.borrow(), &change)
+        change::annotate(&name, &base.entries, &entry.borrow(), &asked)
     };
     session.edit(list, Moved::Refuse, apply).await
 }
@@ -72,8 +75,8 @@ async fn warn_of_contradictions(session: &Session, list: &Reference, named: &Nam
         return;
     }
     // What cannot be read here, the change itself will tell of.
-    let Ok(base) = edit::read(&session.registry, list, &Surroundings::default()).await else { return };
-    let Some(entry) = edit::find(&list.to_string(), &base.entries, named).ok().and_then(|at| base.entries.get(at)) else {
+    let Ok(base) = targets::read(&session.registry, list, &Surroundings::default()).await else { return };
+    let Some(entry) = entries::find(&list.to_string(), &base.entries, named).ok().and_then(|at| base.entries.get(at)) else {
         return;
     };
     let listed = change.platform_of(entry);

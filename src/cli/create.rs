@@ -3,10 +3,10 @@
 
 use super::{GLOBAL, output};
 use crate::app::{self, Ended, Invocation};
-use crate::destinations::NOT_WRITTEN;
 use crate::error::{Error, Exit};
 use crate::inputs::spec::{INPUTS, Input, Kind};
 use crate::inputs::{Environment, Problems};
+use crate::report::files::NOT_WRITTEN;
 use crate::report::json;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::path::Path;

@@ -2,14 +2,14 @@
 
 use super::output;
 use super::session::Session;
+use crate::entries::diff;
 use crate::error::{Error, Exit};
 use crate::inputs::Environment;
 use crate::inspect;
+use crate::inspect::comparison::{Comparison, Side};
 use crate::oci::{Content, Platform, Reference};
-use crate::progress::Progress;
-use crate::report::comparison::{Comparison, Side};
-use crate::report::diff;
-use crate::report::style::Style;
+use crate::pipeline::progress::Progress;
+use crate::text::style::Style;
 use clap::{Arg, ArgMatches, Command};
 use std::path::Path;
 

@@ -2,15 +2,16 @@
 
 use super::output;
 use super::session::Session;
-use crate::advice::{Access, Surroundings};
-use crate::compose::{self, Composed};
-use crate::edit::{self, Base, Edited, Moved, Named};
+use crate::entries::{Named, diff};
+use crate::error::advice::{Access, Surroundings};
 use crate::error::{Error, Exit};
 use crate::oci::{Descriptor, Digest, Platform, Reference};
+use crate::pipeline::compose::{self, Composed};
+use crate::pipeline::edit::{self, Edited, Moved};
+use crate::pipeline::progress::Progress;
+use crate::pipeline::targets::{self, Base};
+use crate::pipeline::work::Work;
 use crate::plan::Plan;
-use crate::progress::Progress;
-use crate::publish::Publishing;
-use crate::report::{diff, story};
 use serde_json::json;
 use tracing::info;
 
@@ -76,13 +77,13 @@ impl Session {
                     Err(Error::refused(format!("{list} is one image, no list")).with_fix("`create` makes a list of images"))
                 }
             };
-        let to = Publishing { registry: &self.registry, plan: &plan, surroundings: &surroundings, progress: &progress };
+        let to = Work { registry: &self.registry, plan: &plan, surroundings: &surroundings, progress: &progress };
         // Whatever becomes of its entries, they are where the list is.
         let work = edit::until_settled(&to, moved, tell_changes, async |_, _, _| Ok(false), compose);
         match self.finish(&progress, work).await {
             Ok(Edited { composed, changed, .. }) => {
                 if !changed {
-                    info!("{}", story::unchanged(list));
+                    info!("{}", targets::unchanged(list));
                 }
                 self.print(list, &composed, changed)
             }

@@ -5,10 +5,10 @@ use super::session::Session;
 use crate::error::Exit;
 use crate::inputs::Environment;
 use crate::inspect::{self, Behind, Inside};
+use crate::inspect::{json, text};
 use crate::oci::{Content, Platform};
-use crate::progress::Progress;
-use crate::report::style::Style;
-use crate::report::{inspect as text, inspect_json};
+use crate::pipeline::progress::Progress;
+use crate::text::style::Style;
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::path::Path;
@@ -66,7 +66,7 @@ async fn look(flags: &ArgMatches, environment: &Environment, folder: &Path) -> R
         }
     }
     if session.json {
-        return Ok(output::json(&inspect_json::document(&inspected), Exit::Done));
+        return Ok(output::json(&json::document(&inspected), Exit::Done));
     }
     Ok(output::bytes(text::text(&inspected, Style::of_stdout(environment)).as_bytes(), Exit::Done))
 }

@@ -7,7 +7,7 @@ use crate::inputs::spec::INPUTS;
 use crate::inputs::{Environment, Problems};
 use crate::report::json;
 use crate::report::outputs::OUTPUTS;
-use crate::report::style::wrapped;
+use crate::text::style::wrapped;
 use clap::builder::ValueParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;

@@ -2,9 +2,11 @@
 
 use super::edit::named;
 use super::session::{LIST, Session};
-use crate::edit::{self, Base, Moved, Named};
+use crate::entries::{Named, change};
 use crate::error::Exit;
 use crate::inputs::Environment;
+use crate::pipeline::edit::Moved;
+use crate::pipeline::targets::Base;
 use clap::{Arg, ArgMatches, Command};
 use std::cell::Cell;
 use std::path::Path;
@@ -36,6 +38,6 @@ pub(super) async fn run(flags: &ArgMatches, environment: &Environment, folder: &
     }
     // After the first round an entry may be gone because we removed it.
     let again = Cell::new(false);
-    let change = |base: &Base| edit::remove(&list.to_string(), &base.entries, &entries, again.replace(true));
-    session.edit(list, Moved::Merge, change).await
+    let apply = |base: &Base| change::remove(&list.to_string(), &base.entries, &entries, again.replace(true));
+    session.edit(list, Moved::Merge, apply).await
 }

@@ -1,15 +1,15 @@
 //! What commands on what is already in a registry share: the console, the log, the way to registries.
 
 use super::output;
-use crate::app;
+use crate::console::Console;
+use crate::console::log;
 use crate::error::{Error, Exit};
 use crate::inputs::{Environment, Problems, env};
 use crate::oci::Reference;
-use crate::progress::Progress;
+use crate::pipeline::progress::Progress;
 use crate::registry::Registry;
-use crate::report::console::Console;
 use crate::report::json;
-use crate::{logging, plan, signals};
+use crate::{plan, signals};
 use clap::ArgMatches;
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -41,7 +41,7 @@ impl Session {
         references: &[(&'static str, &str)],
         writes: bool,
     ) -> Result<(Self, Vec<Reference>), Exit> {
-        let console = app::commands_console(environment);
+        let console = Console::of_command(environment);
         let json = flags.get_flag("json");
         let mut problems = Problems::default();
         let mut warnings: Vec<String> = super::password_warning(flags).into_iter().collect();
@@ -58,7 +58,7 @@ impl Session {
             let error = Error::new(Exit::Inputs, "the arguments are wrong; nothing was contacted").with_details(details);
             return Err(fail(&console, json, &error));
         }
-        logging::init(Arc::clone(&console), level);
+        log::init(Arc::clone(&console), level);
         for warning in warnings {
             warn!("{warning}");
         }

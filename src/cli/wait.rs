@@ -2,14 +2,15 @@
 
 use super::output;
 use super::session::Session;
-use crate::advice::Surroundings;
+use crate::error::advice::Surroundings;
 use crate::error::{Error, Exit};
 use crate::inputs::{Environment, lists, spec};
 use crate::oci::Reference;
+use crate::pipeline::progress::Progress;
+use crate::pipeline::resolve::arrived::Arrived;
+use crate::pipeline::resolve::table;
+use crate::pipeline::resolve::{self, Resolved};
 use crate::plan::{self, Labels, Plan};
-use crate::progress::Progress;
-use crate::report::live;
-use crate::resolve::{self, Resolved};
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::{Value, json};
@@ -68,7 +69,7 @@ async fn wait(flags: &ArgMatches, environment: &Environment, folder: &Path) -> R
     let progress = Progress::default();
     let surroundings = Surroundings::default();
     let work = resolve::sources(&session.registry, &plan, None, &surroundings, &progress);
-    let work = live::shown(Some(&session.console), &progress, plan.wait, work);
+    let work = table::shown(Some(&session.console), &progress, plan.wait, work);
     let resolved = session.finish(&progress, work).await?;
     if session.json {
         return Ok(output::json(&document(&resolved), Exit::Done));
@@ -77,7 +78,7 @@ async fn wait(flags: &ArgMatches, environment: &Environment, folder: &Path) -> R
     Ok(output::bytes(lines.as_bytes(), Exit::Done))
 }
 
-fn pinned(arrived: &crate::check::Arrived) -> Reference {
+fn pinned(arrived: &Arrived) -> Reference {
     Reference { digest: Some(arrived.manifest.digest.clone()), ..arrived.source.reference.clone() }
 }
 

@@ -1,12 +1,10 @@
 //! Inputs: from environment variables (or flags) to cleaned text, one value a name. What the values mean is decided
 //! in `plan`.
 
-pub mod digests;
 pub mod drone;
 pub mod env;
 pub mod indexes;
 pub mod lists;
-pub mod logins;
 pub mod spec;
 pub mod yaml;
 

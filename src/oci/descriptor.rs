@@ -78,4 +78,13 @@ impl Descriptor {
             || !self.data.is_empty()
             || !self.artifact_type.is_empty()
     }
+
+    /// What this entry is for, for people.
+    pub fn title(&self) -> String {
+        match (self.known_platform(), self.attests()) {
+            (Some(platform), _) => platform.to_string(),
+            (None, Some(_)) => "attestation".to_owned(),
+            (None, None) => "no platform".to_owned(),
+        }
+    }
 }

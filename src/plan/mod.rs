@@ -3,14 +3,17 @@
 //! Reads files that inputs name; talks to nobody.
 
 pub mod annotations;
+mod digests;
+mod jobs;
 mod labels;
+mod logins;
 mod many;
 mod sources;
 mod template;
 
 use crate::inputs::spec::{self, RawInputs};
-use crate::inputs::{Environment, Problems, lists, logins};
-use crate::jobs::pattern::{self, Pattern};
+use crate::inputs::{Environment, Problems, lists};
+use crate::jobs::pattern::Pattern;
 use crate::oci::{Platform, Reference};
 use crate::registry::{Settings, Writable, transport};
 use annotations::Requested;
@@ -152,7 +155,7 @@ fn one(
         wait: value(inputs, "wait", lists::duration, problems),
         wait_interval: value(inputs, "wait-interval", pause, problems),
         expect_labels: labels::read(inputs.expect_labels.as_deref(), problems, warnings),
-        watch_jobs: pattern::read(inputs.watch_jobs.as_deref(), problems, warnings),
+        watch_jobs: jobs::read(inputs.watch_jobs.as_deref(), problems, warnings),
         dry_run: value(inputs, "dry-run", lists::switch, problems),
         targets,
         sources,

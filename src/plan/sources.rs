@@ -1,9 +1,10 @@
 //! Sources from the inputs `sources` and `digests`.
 
 use super::Source;
+use super::digests;
 use super::template;
 use crate::inputs::spec::RawInputs;
-use crate::inputs::{Problems, digests, lists};
+use crate::inputs::{Problems, lists};
 use crate::oci::{Digest, Platform, Reference, Repository};
 use std::path::Path;
 

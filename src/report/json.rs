@@ -1,11 +1,12 @@
 //! The report in JSON, version 1: written on failure too. Fields may be added within a version, never changed.
 
-use super::{Listed, Report, Run, escape};
 use crate::error::{Error, Exit};
 use crate::oci::Reference;
-use crate::progress::TagState;
-use crate::record::{Copied, Deed, Write};
+use crate::pipeline::outcome::{Listed, Report, Run};
+use crate::pipeline::progress::TagState;
+use crate::pipeline::record::{Copied, Deed, Write};
 use crate::secret;
+use crate::text::escape;
 use serde_json::{Map, Value, json};
 
 /// A document as it is written: no secret is in it, and no character that can command a terminal.

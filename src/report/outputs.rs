@@ -1,7 +1,7 @@
 //! The outputs of a step: names and values, README's section "Outputs". Every format takes them from here.
 
-use super::{Report, Run};
 use crate::oci::json;
+use crate::pipeline::outcome::{Report, Run};
 use serde_json::{Map, Value};
 
 /// Names and what they hold, in the order in which they are written.

@@ -1,12 +1,14 @@
 //! The job summary: what was published, in Markdown, with a picture of the wait.
 
-use super::diff::Change;
-use super::style::count;
-use super::{DryRun, Listed, Report, Run, Skipped, escape, story};
+use crate::entries::diff::Change;
 use crate::error::{Error, Exit};
 use crate::oci::Reference;
-use crate::progress::{SourceState, TagState};
+use crate::pipeline::outcome::{DryRun, Listed, Report, Run};
+use crate::pipeline::progress::{SourceState, TagState};
+use crate::pipeline::record;
+use crate::pipeline::resolve::arrived::Skipped;
 use crate::secret;
+use crate::text::{self, count, escape};
 use bytesize::ByteSize;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -146,7 +148,7 @@ fn platforms(report: &Report) -> String {
         let source = report.sources.iter().find(|source| source.platforms.iter().any(|other| other.to_string() == platform));
         let after = source
             .and_then(|source| source.after)
-            .map_or_else(|| "at once".to_owned(), |after| format!("after {}", story::duration(after)));
+            .map_or_else(|| "at once".to_owned(), |after| format!("after {}", text::duration(after)));
         // A narrow column would break them in two.
         let (size, after) = (size.replace(' ', "&nbsp;"), after.replace(' ', "&nbsp;"));
         let _ = writeln!(text, "| **{}** | `{digest}` | {size} | {after} |", shown(&platform));
@@ -186,7 +188,7 @@ fn left_undone(dry_run: &DryRun) -> String {
 fn copied(report: &Report) -> String {
     let mut text = String::new();
     for copied in &report.copied {
-        let _ = writeln!(text, "Copied into `{}`: {}.", copied.repository, story::sums(copied));
+        let _ = writeln!(text, "Copied into `{}`: {}.", copied.repository, record::sums(copied));
     }
     if !report.copied.is_empty() {
         let from: Vec<String> = report.copied_from().iter().map(|from| format!("`{from}`")).collect();

@@ -11,6 +11,7 @@
 
 mod support;
 
+mod architecture;
 mod checks;
 mod clients;
 mod commands;

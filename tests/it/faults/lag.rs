@@ -7,7 +7,7 @@ use crate::support::indexes::BuiltIndex;
 use crate::support::pair::{Pair, REPO, arm64, manifest};
 use crate::support::rules::{Fault, Rule};
 use manifest_action::error::Exit;
-use manifest_action::progress::TagState;
+use manifest_action::pipeline::progress::TagState;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -17,7 +17,7 @@ use fastrand::Rng;
 use futures_util::future::LocalBoxFuture;
 use manifest_action::app::Ended;
 use manifest_action::error::Exit;
-use manifest_action::progress::TagState;
+use manifest_action::pipeline::progress::TagState;
 use serde_json::json;
 use std::collections::hash_map::DefaultHasher;
 use std::fmt::Write as _;

@@ -1,0 +1,268 @@
+//! Where people read: one line after the other, none of which can be taken for a command, and none with a secret.
+
+pub mod log;
+
+use crate::error::Error;
+use crate::inputs::Environment;
+use crate::secret;
+use crate::text::{escape, style};
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use terminal_size::{Height, Width, terminal_size_of};
+
+/// GitHub keeps ten annotations of a kind per step; one is for the rest.
+const MOST_ANNOTATIONS: usize = 9;
+
+/// To the line's start, and what is there away (ECMA-48: CR, EL).
+const CLEAR: &str = "\r\u{1b}[K";
+/// What does not fit is cut, for a line that is wrapped would be two (DECAWM).
+const NO_WRAP: &str = "\u{1b}[?7l";
+const WRAP: &str = "\u{1b}[?7h";
+
+/// What the log is read by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// GitHub's runner and those that understand its commands.
+    GitHub,
+    /// Anything else.
+    Plain,
+}
+
+/// Where the story goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// The CI step: masks, groups and lines keep their order only on one stream.
+    Stdout,
+    /// The command line: stdout is for the result.
+    Stderr,
+}
+
+/// Writes the story.
+#[derive(Debug)]
+pub struct Console {
+    reader: Reader,
+    stream: Stream,
+    moving: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    masked: usize,
+    warnings: Vec<String>,
+    in_group: bool,
+    failures: usize,
+    bar: String,
+    /// Whether there is a bar to take away.
+    drawn: bool,
+    /// Lines of the bar above the one that the cursor is on.
+    above: usize,
+}
+
+impl Console {
+    /// Of a CI step, or of the command that does the same.
+    pub fn of_run(environment: &Environment, stream: Stream) -> Arc<Self> {
+        let on_github = environment.get("GITHUB_ACTIONS").is_some_and(|value| value == "true");
+        Self::new(if on_github { Reader::GitHub } else { Reader::Plain }, stream).shared(environment)
+    }
+
+    /// Of any other command.
+    pub fn of_command(environment: &Environment) -> Arc<Self> {
+        Self::new(Reader::Plain, Stream::Stderr).shared(environment)
+    }
+
+    fn shared(self, environment: &Environment) -> Arc<Self> {
+        let still = environment.get("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || environment.get("TERM").is_none_or(|terminal| terminal == "dumb");
+        Arc::new(if still { self } else { self.with_bar() })
+    }
+
+    /// A console for one process.
+    pub fn new(reader: Reader, stream: Stream) -> Self {
+        Self { reader, stream, moving: false, state: Mutex::default() }
+    }
+
+    /// The same with a line that moves, if it is a terminal.
+    #[must_use]
+    pub fn with_bar(mut self) -> Self {
+        self.moving = match self.stream {
+            Stream::Stdout => io::stdout().is_terminal(),
+            Stream::Stderr => io::stderr().is_terminal(),
+        };
+        self
+    }
+
+    /// Whether it has a line that moves.
+    pub fn is_moving(&self) -> bool {
+        self.moving
+    }
+
+    /// Puts these lines below all others, in place of what was there; empty takes it away.
+    pub fn bar(&self, text: &str) {
+        if self.moving {
+            text.clone_into(&mut self.lock().bar);
+            self.write(|_| {});
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the log is read by.
+    pub fn reader(&self) -> Reader {
+        self.reader
+    }
+
+    /// One line.
+    pub fn line(&self, text: &str) {
+        self.write(|out| self.push_line(out, text));
+    }
+
+    /// A warning: one line, on GitHub an annotation.
+    pub fn warning(&self, text: &str) {
+        let count = {
+            let mut state = self.lock();
+            state.warnings.push(text.to_owned());
+            state.warnings.len()
+        };
+        let annotate = self.reader == Reader::GitHub && count <= MOST_ANNOTATIONS;
+        if annotate {
+            self.write(|out| push_command(out, "warning", &[("title", "manifest-action")], text));
+        } else {
+            self.line(&format!("warning: {text}"));
+        }
+    }
+
+    /// All warnings so far.
+    pub fn warnings(&self) -> Vec<String> {
+        self.lock().warnings.clone()
+    }
+
+    /// Starts a part of the log that can be folded; ends the one before.
+    pub fn group(&self, title: &str) {
+        self.end_group();
+        if self.reader == Reader::GitHub {
+            self.write(|out| push_command(out, "group", &[], title));
+            self.lock().in_group = true;
+        }
+    }
+
+    /// Ends the part, if one is open.
+    pub fn end_group(&self) {
+        let was_open = std::mem::take(&mut self.lock().in_group);
+        if was_open {
+            self.write(|out| push_command(out, "endgroup", &[], ""));
+        }
+    }
+
+    /// A failure: its lines, and on GitHub one annotation.
+    pub fn failure(&self, error: &Error) {
+        self.end_group();
+        let text = error.to_string();
+        let count = {
+            let mut state = self.lock();
+            state.failures += 1;
+            state.failures
+        };
+        self.write(|out| {
+            for line in format!("error: {text}").lines() {
+                self.push_line(out, line);
+            }
+            if self.reader == Reader::GitHub && count <= MOST_ANNOTATIONS {
+                push_command(out, "error", &[("title", &format!("manifest-action: {}", error.title()))], &text);
+            }
+        });
+    }
+
+    /// A line stays a line for programs; a terminal would break it in the middle of words.
+    fn push_line(&self, out: &mut String, text: &str) {
+        let line = escape::log_line(&secret::redact(text));
+        match self.columns() {
+            Some(columns) => out.push_str(&style::story_line(&line, columns)),
+            None => {
+                out.push_str(&line);
+                out.push('\n');
+            }
+        }
+    }
+
+    /// Columns and rows of the terminal, if it is one; looked at each time, for people change it.
+    fn size(&self) -> (bool, Option<(Width, Height)>) {
+        match self.stream {
+            Stream::Stdout => (io::stdout().is_terminal(), terminal_size_of(io::stdout())),
+            Stream::Stderr => (io::stderr().is_terminal(), terminal_size_of(io::stderr())),
+        }
+    }
+
+    fn columns(&self) -> Option<usize> {
+        let (is_terminal, size) = self.size();
+        is_terminal.then(|| size.map_or(style::COLUMNS, |(columns, _)| usize::from(columns.0)))
+    }
+
+    /// Rows of the terminal, where that is known.
+    pub fn rows(&self) -> Option<usize> {
+        self.size().1.map(|(_, rows)| usize::from(rows.0))
+    }
+
+    /// All writing goes through here: masks first, secrets never. They were looked for before any escaping, which could
+    /// hide them, and are once more now.
+    fn write(&self, fill: impl FnOnce(&mut String)) {
+        let mut text = String::new();
+        fill(&mut text);
+        let text = secret::redact(&text);
+        let mut masks = String::new();
+        if self.reader == Reader::GitHub {
+            let mut state = self.lock();
+            let new = secret::known_after(state.masked);
+            state.masked += new.len();
+            for value in new {
+                push_mask(&mut masks, &value);
+            }
+        }
+        let text = if self.moving { self.lock().above_the_bar(&text) } else { text.into_owned() };
+        // Nobody reads a closed pipe; the exit status still tells.
+        let _ = match self.stream {
+            Stream::Stdout => write_to(&mut io::stdout().lock(), &masks, &text),
+            Stream::Stderr => write_to(&mut io::stderr().lock(), &masks, &text),
+        };
+    }
+}
+
+impl State {
+    /// The text in place of the bar, and the bar below it.
+    fn above_the_bar(&mut self, text: &str) -> String {
+        // Up to its first line, then all below away (ECMA-48: CUU, ED).
+        let clear = match self.above {
+            0 if !self.drawn => String::new(),
+            0 => CLEAR.to_owned(),
+            above => format!("\r\u{1b}[{above}A\u{1b}[J"),
+        };
+        self.drawn = !self.bar.is_empty();
+        self.above = self.bar.matches('\n').count();
+        let lines: Vec<String> = self.bar.lines().map(|line| escape::log_line(&secret::redact(line))).collect();
+        let bar = if self.above == 0 { lines.concat() } else { format!("{NO_WRAP}{}{WRAP}", lines.join("\n")) };
+        format!("{clear}{text}{bar}")
+    }
+}
+
+fn write_to(out: &mut impl io::Write, masks: &str, text: &str) -> io::Result<()> {
+    out.write_all(masks.as_bytes())?;
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+fn push_command(out: &mut String, command: &str, properties: &[(&str, &str)], data: &str) {
+    let properties: Vec<String> =
+        properties.iter().map(|(name, value)| format!("{name}={}", escape::command_property(value))).collect();
+    let space = if properties.is_empty() { "" } else { " " };
+    // Each line of the data is shown by itself, and could then be taken for a command of another system.
+    let data: Vec<String> = data.lines().map(|line| escape::log_line(&secret::redact(line))).collect();
+    let _ = writeln!(out, "::{command}{space}{}::{}", properties.join(","), escape::command_data(&data.join("\n")));
+}
+
+/// The runner takes the line out of the log and hides the value from then on.
+fn push_mask(out: &mut String, value: &str) {
+    let _ = writeln!(out, "::add-mask::{}", escape::command_data(value));
+}

@@ -1,0 +1,164 @@
+//! Two references held against each other, for people and in JSON (version 1).
+
+use crate::entries::diff::{self, Change, Field};
+use crate::oci::{Descriptor, Digest, Manifest, Reference};
+use crate::text::style::{Look, Style, wrapped};
+use serde_json::{Map, Value, json};
+
+/// Fields that differ whenever entries or images do, which are compared by themselves.
+const COMPARED_ELSEWHERE: [&str; 4] = ["schemaVersion", "manifests", "config", "layers"];
+
+/// One of the two.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Side {
+    /// As it was asked for.
+    pub reference: Reference,
+    digest: Digest,
+    fields: Map<String, Value>,
+    entries: Vec<Descriptor>,
+}
+
+impl Side {
+    /// `entries`: those of an index; for an image itself, its platform known.
+    pub fn new(reference: Reference, manifest: &Manifest, entries: Vec<Descriptor>) -> Self {
+        let mut fields: Map<String, Value> = serde_json::from_slice(&manifest.bytes).unwrap_or_default();
+        fields.retain(|name, _| !COMPARED_ELSEWHERE.contains(&name.as_str()));
+        // The body may leave it out; the registry's header then said it.
+        fields.insert("mediaType".to_owned(), Value::from(manifest.media_type.as_str()));
+        Self { reference, digest: manifest.digest.clone(), fields, entries }
+    }
+}
+
+/// What differs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Comparison {
+    old: Side,
+    new: Side,
+    fields: Vec<Field>,
+    entries: Vec<Change>,
+    order: bool,
+}
+
+impl Comparison {
+    /// Compares.
+    pub fn of(old: Side, new: Side) -> Self {
+        let fields = diff::fields(&old.fields, &new.fields);
+        let entries = diff::entries(&old.entries, &new.entries);
+        // The order matters to clients: the first entry that fits is taken.
+        let order = entries.is_empty() && old.entries != new.entries;
+        Self { old, new, fields, entries, order }
+    }
+
+    /// Whether nothing that a client could notice differs.
+    pub fn same(&self) -> bool {
+        self.fields.is_empty() && self.entries.is_empty() && !self.order
+    }
+
+    /// For people.
+    pub fn text(&self, style: Style) -> String {
+        let mut page = Page { out: String::new(), style };
+        if self.same() && self.old.digest == self.new.digest {
+            return format!("the same: {}\n", self.old.digest);
+        }
+        for (sign, look, side) in [("-", Look::Removed, &self.old), ("+", Look::Added, &self.new)] {
+            page.line(look, sign, "", &side.reference.to_string());
+            page.line(look, sign, "  ", side.digest.as_str());
+        }
+        page.out.push('\n');
+        if self.same() {
+            page.out.push_str("the same entries and annotations; only the bytes that write them down differ\n");
+        }
+        page.fields(&self.fields, "");
+        for change in &self.entries {
+            page.change(change);
+        }
+        if self.order {
+            page.line(Look::Changed, "~", "", "the order of the entries");
+        }
+        page.out
+    }
+
+    /// In JSON.
+    pub fn json(&self) -> Value {
+        let side = |side: &Side| {
+            json!({
+                "reference": side.reference.to_string(),
+                "digest": side.digest,
+                "mediaType": side.fields.get("mediaType"),
+            })
+        };
+        json!({
+            "version": 1,
+            "same": self.same(),
+            "old": side(&self.old),
+            "new": side(&self.new),
+            "fields": self.fields.iter().map(field_json).collect::<Vec<_>>(),
+            "entries": self.entries.iter().map(change_json).collect::<Vec<_>>(),
+            "order": self.order,
+        })
+    }
+}
+
+fn field_json(field: &Field) -> Value {
+    json!({"name": field.name, "old": field.old, "new": field.new})
+}
+
+fn change_json(change: &Change) -> Value {
+    let (what, name, old, new, fields) = match change {
+        Change::Added(name, digest) => ("added", name, None, Some(digest), &[][..]),
+        Change::Removed(name, digest) => ("removed", name, Some(digest), None, &[][..]),
+        Change::Replaced(name, old, new) => ("replaced", name, Some(old), Some(new), &[][..]),
+        Change::Described(name, digest, fields) => ("described", name, Some(digest), Some(digest), fields.as_slice()),
+    };
+    let fields: Vec<Value> = fields.iter().map(field_json).collect();
+    json!({"change": what, "entry": name, "old": old, "new": new, "fields": fields})
+}
+
+struct Page {
+    out: String,
+    style: Style,
+}
+
+impl Page {
+    fn line(&mut self, look: Look, sign: &str, indent: &str, text: &str) {
+        let width = indent.len() + sign.len() + 1;
+        let start = format!("{indent}{} ", self.style.paint(look, sign));
+        self.out.push_str(&wrapped(&start, width, text));
+    }
+
+    fn fields(&mut self, fields: &[Field], indent: &str) {
+        for field in fields {
+            self.line(Look::Changed, "~", indent, &field.name);
+            let inner = format!("{indent}  ");
+            for (sign, look, value) in [("-", Look::Removed, &field.old), ("+", Look::Added, &field.new)] {
+                let text = value.as_ref().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+                if let Some(text) = text {
+                    self.line(look, sign, &inner, &text);
+                }
+            }
+        }
+    }
+
+    fn change(&mut self, change: &Change) {
+        match change {
+            Change::Added(name, digest) => {
+                self.line(Look::Added, "+", "", name);
+                self.line(Look::Added, "+", "  ", digest);
+            }
+            Change::Removed(name, digest) => {
+                self.line(Look::Removed, "-", "", name);
+                self.line(Look::Removed, "-", "  ", digest);
+            }
+            Change::Replaced(name, old, new) => {
+                self.line(Look::Changed, "~", "", name);
+                self.line(Look::Removed, "-", "  ", old);
+                self.line(Look::Added, "+", "  ", new);
+            }
+            Change::Described(name, digest, fields) => {
+                self.line(Look::Changed, "~", "", name);
+                self.out.push_str(&format!("  {digest}\n"));
+                self.fields(fields, "  ");
+            }
+        }
+    }
+}

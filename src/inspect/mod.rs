@@ -1,0 +1,264 @@
+//! What a reference is: its manifest, and what can be learned of the images behind it.
+//!
+//! Does: reads, entries in parallel, nothing twice. Does not: judge, or write. Called by: `cli`.
+
+pub mod comparison;
+pub mod json;
+pub mod text;
+
+use crate::error::Error;
+use crate::error::advice::{Access, Surroundings};
+use crate::oci::{Annotations, Content, Descriptor, ImageConfig, ImageManifest, Index, Manifest, Platform, Reference};
+use crate::oci::{Repository, media_type};
+use crate::registry::{self, Kind, Registry};
+use crate::together;
+use serde_json::Value;
+
+/// The images of more entries than this are not looked at.
+const MOST_ENTRIES: usize = 256;
+
+/// What a reference is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Inspected {
+    /// As it was asked for.
+    pub reference: Reference,
+    /// The index that it was picked from, when a platform was asked for.
+    pub picked: Option<Picked>,
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// The manifest's own annotations.
+    pub annotations: Annotations,
+    /// What it refers to, if it says so.
+    pub subject: Option<Descriptor>,
+    /// What it holds.
+    pub inside: Inside,
+}
+
+/// Where the entry for a platform was found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Picked {
+    /// The index.
+    pub index: Manifest,
+    /// The entry.
+    pub entry: Descriptor,
+    /// Entries that attest it.
+    pub attestations: Vec<Descriptor>,
+}
+
+/// What a manifest holds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Inside {
+    /// One image, or another artifact.
+    Image(Box<Image>),
+    /// Entries, in their order.
+    Index(Vec<Entry>),
+}
+
+/// An image, or another artifact.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Image {
+    /// What it runs on, where its config says so.
+    pub platform: Option<Platform>,
+    /// When it was built, RFC 3339, as its config has it.
+    pub created: Option<String>,
+    /// Its config's labels.
+    pub labels: Annotations,
+    /// Its config blob.
+    pub config: Descriptor,
+    /// Its layers, lowest first.
+    pub layers: Vec<Descriptor>,
+    /// What a client downloads, in bytes.
+    pub download: u64,
+    /// Its type, when it is no image to run.
+    pub artifact_type: Option<String>,
+}
+
+/// An entry of an index.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// As the index has it.
+    pub descriptor: Descriptor,
+    /// What is behind it.
+    pub behind: Behind,
+}
+
+/// What is behind an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Behind {
+    /// An image, or another artifact: bytes that a client downloads, config and layers as they are stored.
+    Image(u64),
+    /// Another index, with this many entries.
+    Index(usize),
+    /// It attests an image, and was not read.
+    Attestation,
+    /// It was not read, for this reason.
+    Unread(String),
+}
+
+impl Image {
+    /// The commit that it was built from, if a label tells.
+    pub fn revision(&self) -> Option<&str> {
+        self.labels.get("org.opencontainers.image.revision").map(String::as_str)
+    }
+}
+
+impl Inspected {
+    /// Entries that attest the image with this digest.
+    pub fn attestations_of<'a>(entries: &'a [Entry], digest: &'a str) -> impl Iterator<Item = &'a Descriptor> {
+        entries.iter().map(|entry| &entry.descriptor).filter(move |entry| entry.attests() == Some(digest))
+    }
+}
+
+/// Reads what the reference names; with a platform, the one entry for it.
+pub async fn read(registry: &Registry, reference: &Reference, platform: Option<&Platform>) -> Result<Inspected, Error> {
+    let manifest = manifest(registry, reference).await?;
+    match (&manifest.content, platform) {
+        (Content::Index(index), Some(platform)) => {
+            let (entry, attestations, inner) = child(registry, reference, index, platform).await?;
+            inspected(registry, reference, inner, Some(Picked { index: manifest, entry, attestations })).await
+        }
+        (Content::Image(_), Some(platform)) => {
+            let read = inspected(registry, reference, manifest, None).await?;
+            let have = match &read.inside {
+                Inside::Image(image) => image.platform.clone(),
+                Inside::Index(_) => None,
+            };
+            match have {
+                Some(have) if have.answers(platform) => Ok(read),
+                Some(have) => Err(Error::refused(format!("{reference} is one image, for {have}, not for {platform}"))),
+                None => Err(Error::refused(format!("{reference} does not say what platform it is for"))),
+            }
+        }
+        (_, None) => inspected(registry, reference, manifest, None).await,
+    }
+}
+
+/// Reads the manifest alone; the error is for people.
+pub async fn manifest(registry: &Registry, reference: &Reference) -> Result<Manifest, Error> {
+    registry.manifest(reference, None).await.map_err(|error| cannot_read(registry, &error, &reference.to_string()))
+}
+
+/// The one entry for a platform, what attests it, and its manifest.
+pub async fn child(
+    registry: &Registry,
+    reference: &Reference,
+    index: &Index,
+    platform: &Platform,
+) -> Result<(Descriptor, Vec<Descriptor>, Manifest), Error> {
+    let (entry, attestations) = pick(reference, index, platform)?;
+    let manifest = manifest(registry, &Reference::at(&reference.repository, &entry.digest)).await?;
+    Ok((entry, attestations, manifest))
+}
+
+async fn inspected(
+    registry: &Registry,
+    reference: &Reference,
+    manifest: Manifest,
+    picked: Option<Picked>,
+) -> Result<Inspected, Error> {
+    let (mut annotations, mut subject) = more(&manifest);
+    let inside = match &manifest.content {
+        Content::Image(content) => Inside::Image(Box::new(image(registry, reference, content).await?)),
+        Content::Index(index) => {
+            annotations.clone_from(&index.annotations);
+            subject.clone_from(&index.subject);
+            Inside::Index(entries(registry, &reference.repository, index).await?)
+        }
+    };
+    Ok(Inspected { reference: reference.clone(), picked, manifest, annotations, subject, inside })
+}
+
+/// What an image's manifest and config tell.
+pub async fn image(registry: &Registry, reference: &Reference, manifest: &ImageManifest) -> Result<Image, Error> {
+    let is_image = media_type::is_image_config(&manifest.config.media_type);
+    let config = if is_image {
+        let read = registry.config(&reference.repository, &manifest.config, None).await;
+        let bytes = read.map_err(|error| cannot_read(registry, &error, &format!("the config of {reference}")))?;
+        ImageConfig::parse(&bytes).map_err(|why| Error::refused(format!("cannot read the config of {reference}: {why}")))?
+    } else {
+        ImageConfig::default()
+    };
+    let artifact_type = match (manifest.artifact_type.as_str(), is_image) {
+        ("", true) => None,
+        ("", false) => Some(manifest.config.media_type.clone()),
+        (artifact, _) => Some(artifact.to_owned()),
+    };
+    Ok(Image {
+        platform: Some(config.platform).filter(Platform::is_known),
+        created: config.created,
+        labels: config.config.and_then(|runtime| runtime.labels).unwrap_or_default(),
+        config: manifest.config.clone(),
+        layers: manifest.layers.clone(),
+        download: manifest.download(),
+        artifact_type,
+    })
+}
+
+/// All entries, their manifests read side by side. Attestations are not read: registries count each as a pull.
+async fn entries(registry: &Registry, repository: &Repository, index: &Index) -> Result<Vec<Entry>, Error> {
+    let too_many = index.manifests.len() > MOST_ENTRIES;
+    let reads = index.manifests.iter().map(|descriptor| async move {
+        let kind = &descriptor.media_type;
+        let behind = if descriptor.attests().is_some() {
+            Behind::Attestation
+        } else if too_many {
+            Behind::Unread(format!("more than {MOST_ENTRIES} entries"))
+        } else if media_type::is_image(kind) || media_type::is_index(kind) {
+            behind(registry, repository, descriptor).await?
+        } else {
+            Behind::Unread("of a type that is no image".to_owned())
+        };
+        Ok(Entry { descriptor: descriptor.clone(), behind })
+    });
+    together::all(reads).await
+}
+
+async fn behind(registry: &Registry, repository: &Repository, descriptor: &Descriptor) -> Result<Behind, Error> {
+    let child = Reference::at(repository, &descriptor.digest);
+    match registry.manifest(&child, None).await {
+        Ok(Manifest { content: Content::Image(image), .. }) => Ok(Behind::Image(image.download())),
+        Ok(Manifest { content: Content::Index(index), .. }) => Ok(Behind::Index(index.manifests.len())),
+        Err(registry::Error { kind: Kind::NotFound, .. }) => Ok(Behind::Unread("not in the registry".to_owned())),
+        Err(registry::Error { kind: Kind::Malformed(why), .. }) => Ok(Behind::Unread(why)),
+        Err(error) => Err(cannot_read(registry, &error, &child.to_string())),
+    }
+}
+
+/// What the pipeline has no use for: an image manifest's annotations and subject. Others' mistakes in them hide nothing else.
+fn more(manifest: &Manifest) -> (Annotations, Option<Descriptor>) {
+    let fields: Value = serde_json::from_slice(&manifest.bytes).unwrap_or_default();
+    let pairs = fields.get("annotations").and_then(Value::as_object).into_iter().flatten();
+    let annotations = pairs.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect();
+    (annotations, fields.get("subject").and_then(|subject| serde_json::from_value(subject.clone()).ok()))
+}
+
+/// The one entry for a platform, and what attests it.
+fn pick(reference: &Reference, index: &Index, platform: &Platform) -> Result<(Descriptor, Vec<Descriptor>), Error> {
+    let fit = |rule: fn(&Platform, &Platform) -> bool| -> Vec<&Descriptor> {
+        index.manifests.iter().filter(|entry| entry.known_platform().is_some_and(|have| rule(have, platform))).collect()
+    };
+    let equal = fit(Platform::same);
+    let found = if equal.is_empty() { fit(Platform::answers) } else { equal };
+    match found.as_slice() {
+        [one] => {
+            let attests = |entry: &&Descriptor| entry.attests() == Some(one.digest.as_str());
+            Ok(((*one).clone(), index.manifests.iter().filter(attests).cloned().collect()))
+        }
+        [] => {
+            let images = index.manifests.iter().filter(|entry| entry.attests().is_none());
+            let entries = images.map(|entry| format!("entry: {}", entry.title())).collect();
+            Err(Error::refused(format!("{reference} has no entry for {platform}")).with_details(entries))
+        }
+        several => {
+            let entries = several.iter().map(|entry| format!("entry: {} {}", entry.title(), entry.digest)).collect();
+            Err(Error::refused(format!("{reference} has {} entries for {platform}", several.len()))
+                .with_details(entries)
+                .with_fix("write the platform with its OS version, or name the entry by REF@DIGEST"))
+        }
+    }
+}
+
+fn cannot_read(registry: &Registry, error: &registry::Error, what: &str) -> Error {
+    let surroundings = Surroundings { helper: registry.helper(&error.host), ..Surroundings::default() };
+    Error::of_registry(error, &format!("read {what}"), Access::Pull, &surroundings)
+}

@@ -1,0 +1,150 @@
+//! How lists end, as data: what is reported of them, or why they failed.
+
+use super::compose::Composed;
+use super::progress::{SourceState, TagState};
+use super::record::{Copied, Write};
+use super::resolve::arrived::Skipped;
+use crate::entries::diff::Change;
+use crate::error::{Error, Exit};
+use crate::oci::{Platform, Reference, Repository};
+use crate::text::{duration, some};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// One list of a run, and how it ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed {
+    /// Its first tag.
+    pub name: String,
+    /// What became of each tag, in the order of the plan.
+    pub tags: Vec<(Reference, TagState)>,
+    /// How each source stands, in the order of the plan.
+    pub sources: Vec<(String, SourceState)>,
+    /// What was written for it, in this order.
+    pub writes: Vec<Write>,
+    /// What it has to say, or why it failed.
+    pub ended: Result<Report, Error>,
+}
+
+/// All lists of a run, in the order of the plan.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Run {
+    /// The lists.
+    pub lists: Vec<Listed>,
+    /// From start to end.
+    pub elapsed: Duration,
+}
+
+impl Run {
+    /// A run that ended before any list was known.
+    pub fn that_never_began(error: Error) -> Self {
+        let (tags, sources, writes) = (Vec::new(), Vec::new(), Vec::new());
+        let list = Listed { name: String::new(), tags, sources, writes, ended: Err(error) };
+        Self { lists: vec![list], elapsed: Duration::ZERO }
+    }
+
+    /// The highest exit status of all lists.
+    pub fn exit(&self) -> Exit {
+        self.lists.iter().filter_map(|list| list.ended.as_ref().err()).map(|error| error.exit).max().unwrap_or(Exit::Done)
+    }
+
+    /// Those that ended well.
+    pub fn reports(&self) -> impl Iterator<Item = &Report> {
+        self.lists.iter().filter_map(|list| list.ended.as_ref().ok())
+    }
+}
+
+/// What a successful list has to say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// The index.
+    pub composed: Composed,
+    /// What became of each tag, in the order of the plan.
+    pub tags: Vec<(Reference, TagState)>,
+    /// The sources, in the order of the plan.
+    pub sources: Vec<SourceReport>,
+    /// What was copied, by repository.
+    pub copied: Vec<Copied>,
+    /// The sources that were left out.
+    pub skipped: Vec<Skipped>,
+    /// Where nothing was written because that was asked: what would have been.
+    pub dry_run: Option<DryRun>,
+    /// Whether a tag moved, or would have.
+    pub changed: bool,
+    /// How long it waited for its sources.
+    pub waited: Duration,
+    /// From start to end.
+    pub elapsed: Duration,
+}
+
+impl Report {
+    /// The first tag's repository by digest, ready to be signed.
+    pub fn image(&self) -> String {
+        self.tags.first().map(|(tag, _)| Reference::at(&tag.repository, &self.composed.digest).to_string()).unwrap_or_default()
+    }
+
+    /// The repositories that images were copied from: what refers to them stayed there.
+    pub fn copied_from(&self) -> Vec<String> {
+        let from: BTreeSet<String> = self.copied.iter().flat_map(|copied| &copied.from).map(ToString::to_string).collect();
+        from.into_iter().collect()
+    }
+
+    /// What a client on this platform downloads, in bytes, if it is known without asking for it.
+    pub fn download(&self, digest: &str) -> Option<u64> {
+        self.sources.iter().find(|source| source.digest == digest).and_then(|source| source.download)
+    }
+
+    /// The entries that are images: platform and digest, in index order.
+    pub fn platforms(&self) -> Vec<(String, String)> {
+        let images = self.composed.entries.iter();
+        images.filter_map(|entry| Some((entry.known_platform()?.to_string(), entry.digest.to_string()))).collect()
+    }
+}
+
+/// What a dry run leaves undone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DryRun {
+    /// How many images would be copied into which repositories, where they are not there already.
+    pub copies: Vec<(Repository, usize)>,
+    /// The tags that would move, and how their entries would change.
+    pub changes: Vec<(Reference, Vec<Change>)>,
+}
+
+/// What a run has to say of one source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceReport {
+    /// As messages call it.
+    pub name: String,
+    /// The digest that it was pinned to.
+    pub digest: String,
+    /// The platforms that it brought.
+    pub platforms: Vec<Platform>,
+    /// What a client downloads, in bytes, where its manifest was read: config and layers as they are stored.
+    pub download: Option<u64>,
+    /// When its images were built, the latest time, as far as their configs were read.
+    pub created: Option<String>,
+    /// The commits that they say they were built from.
+    pub revisions: Vec<String>,
+    /// When it was there: `None` at the first look.
+    pub after: Option<Duration>,
+}
+
+/// The end.
+pub fn done(report: &Report) -> String {
+    let what = match (report.dry_run.is_some(), report.changed) {
+        (_, false) => "  nothing to change",
+        (true, true) => "  nothing was written, this was a dry run",
+        (false, true) => "",
+    };
+    format!("done     {}{what}  in {}", report.image(), duration(report.elapsed))
+}
+
+/// The end of several lists.
+pub fn all_done(run: &Run) -> String {
+    let failed: Vec<String> = run.lists.iter().filter(|list| list.ended.is_err()).map(|list| list.name.clone()).collect();
+    let (all, elapsed) = (run.lists.len(), duration(run.elapsed));
+    if failed.is_empty() {
+        return format!("done     {all} of {all} lists  in {elapsed}");
+    }
+    format!("failed   {} of {all} lists  in {elapsed}: {}", failed.len(), some(&failed))
+}

@@ -1,0 +1,265 @@
+//! The record of a list's writes: what was written where, in which order, and why. It proves that no tag moved before
+//! all was complete. And the sums of what was copied.
+
+use crate::oci::{Descriptor, Digest, Repository};
+use crate::registry::blobs::Brought;
+use crate::text::{count, duration, gauge, size};
+use std::collections::HashSet;
+use std::fmt;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// One write that a registry confirmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// What was done.
+    pub deed: Deed,
+    /// Where: `REPOSITORY@DIGEST` or `REPOSITORY:TAG`.
+    pub place: String,
+    /// What is there now.
+    pub digest: Digest,
+    /// What it was needed for.
+    pub why: String,
+}
+
+/// Kinds of writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deed {
+    /// A blob, taken from another repository of the registry.
+    Mount {
+        /// That repository.
+        from: Repository,
+    },
+    /// A blob whose bytes went through this process.
+    Upload {
+        /// Where they came from.
+        from: Repository,
+        /// How many there were.
+        bytes: u64,
+    },
+    /// The manifest of an image or attestation, by digest.
+    Manifest,
+    /// The index, by digest.
+    Index,
+    /// A tag.
+    Tag,
+}
+
+impl Deed {
+    /// As the report in JSON calls it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Mount { .. } => "mount-blob",
+            Self::Upload { .. } => "upload-blob",
+            Self::Manifest => "push-manifest",
+            Self::Index => "push-index",
+            Self::Tag => "move-tag",
+        }
+    }
+}
+
+impl fmt::Display for Write {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.deed.name(), self.place)?;
+        match &self.deed {
+            Deed::Mount { from } => write!(f, " from {from}")?,
+            Deed::Upload { from, bytes } => write!(f, " from {from}, {bytes} bytes")?,
+            Deed::Tag => write!(f, " to {}", self.digest)?,
+            Deed::Manifest | Deed::Index => {}
+        }
+        write!(f, ": {}", self.why)
+    }
+}
+
+/// What was copied into one repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// Where it is now.
+    pub repository: Repository,
+    /// Where it was.
+    pub from: Vec<Repository>,
+    /// Images and attestations whose manifests were pushed.
+    pub images: usize,
+    /// Images and attestations that were there.
+    pub images_there: usize,
+    /// Blobs that were there.
+    pub blobs_there: usize,
+    /// Blobs that the registry took from another of its repositories.
+    pub blobs_mounted: usize,
+    /// Blobs whose bytes went through this process.
+    pub blobs_uploaded: usize,
+    /// Bytes of all blobs that are known so far.
+    pub bytes: u64,
+    /// Bytes of those that are there, the parts of uploads under way included.
+    pub bytes_there: u64,
+    /// Bytes that went through this process.
+    pub bytes_poured: u64,
+    /// How long it took; `None` as long as it is under way.
+    pub elapsed: Option<Duration>,
+    started: Instant,
+    known: HashSet<Digest>,
+}
+
+impl Copied {
+    /// Nothing yet.
+    pub fn into(repository: &Repository, from: Vec<Repository>) -> Self {
+        Self {
+            repository: repository.clone(),
+            from,
+            images: 0,
+            images_there: 0,
+            blobs_there: 0,
+            blobs_mounted: 0,
+            blobs_uploaded: 0,
+            bytes: 0,
+            bytes_there: 0,
+            bytes_poured: 0,
+            elapsed: None,
+            started: Instant::now(),
+            known: HashSet::new(),
+        }
+    }
+
+    /// Since it began, up to its end.
+    pub fn lasted(&self) -> Duration {
+        self.elapsed.unwrap_or_else(|| self.started.elapsed())
+    }
+
+    /// Notes a blob that is needed.
+    pub fn knows(&mut self, blob: &Descriptor) {
+        if self.known.insert(blob.digest.clone()) {
+            self.bytes += blob.size;
+        }
+    }
+
+    /// Notes bytes of an upload.
+    pub fn poured(&mut self, bytes: u64) {
+        self.bytes_poured += bytes;
+        self.bytes_there += bytes;
+    }
+
+    /// Notes a blob that is there now.
+    pub fn brought(&mut self, brought: Brought, blob: &Descriptor) {
+        match brought {
+            Brought::There => self.blobs_there += 1,
+            Brought::Mounted => self.blobs_mounted += 1,
+            Brought::Uploaded => self.blobs_uploaded += 1,
+        }
+        if brought != Brought::Uploaded {
+            self.bytes_there += blob.size;
+        }
+    }
+
+    /// Notes that all is there.
+    pub fn end(&mut self) {
+        self.elapsed = Some(self.started.elapsed());
+    }
+}
+
+/// Images have to be copied before the list can be where it shall be.
+pub fn copying(copied: &Copied, images: usize) -> String {
+    let from: Vec<String> = copied.from.iter().map(ToString::to_string).collect();
+    format!("copy     {} into {} from {}", count(images, "image"), copied.repository, from.join(", "))
+}
+
+/// Images would be copied, if they are not there.
+pub fn would_copy(repository: &Repository, images: usize) -> String {
+    format!("dry run  would copy {} into {repository}, where not there already", count(images, "image"))
+}
+
+/// Copying goes on.
+pub fn still_copying(copied: &Copied) -> String {
+    format!("copying  into {}: {}", copied.repository, share(copied))
+}
+
+/// The same as a bar, of all repositories that are copied into.
+pub fn copy_bar(copies: &[Copied]) -> String {
+    match copies {
+        [] => String::new(),
+        [copied] => {
+            let done = usize::try_from(copied.bytes_there * 100 / copied.bytes.max(1)).unwrap_or(100);
+            format!("copy {} {}", gauge(done, 100, 20), share(copied))
+        }
+        several => {
+            let (there, all) =
+                several.iter().fold((0, 0), |(there, all), copied| (there + copied.bytes_there, all + copied.bytes));
+            let done = usize::try_from(there * 100 / all.max(1)).unwrap_or(100);
+            format!("copy {} {} of {}, {} repositories", gauge(done, 100, 20), size(there), size(all), several.len())
+        }
+    }
+}
+
+fn share(copied: &Copied) -> String {
+    format!(
+        "{} of {}{}",
+        size(copied.bytes_there),
+        size(copied.bytes),
+        rate(copied).map(|rate| format!(", {rate}")).unwrap_or_default()
+    )
+}
+
+/// Bytes a second through this process, once there is anything to tell.
+fn rate(copied: &Copied) -> Option<String> {
+    let seconds = copied.lasted().as_secs_f64();
+    let rate = copied.bytes_poured as f64 / seconds;
+    (copied.bytes_poured > 0 && seconds > 0.0).then(|| format!("{}/s", size(rate as u64)))
+}
+
+/// Images were copied.
+pub fn copied(copied: &Copied) -> String {
+    format!("copied   {}  {}", copied.repository, sums(copied))
+}
+
+/// What was copied, in numbers: `3 images, 4 blobs mounted, 2 blobs uploaded (384 MB in 12 s, 32 MB/s)`.
+pub fn sums(copied: &Copied) -> String {
+    let mut parts = vec![count(copied.images, "image")];
+    if copied.images_there > 0 {
+        parts.push(format!("{} there already", count(copied.images_there, "image")));
+    }
+    if copied.blobs_mounted > 0 {
+        parts.push(format!("{} mounted", count(copied.blobs_mounted, "blob")));
+    }
+    if copied.blobs_uploaded > 0 {
+        let rate = rate(copied).map(|rate| format!(", {rate}")).unwrap_or_default();
+        let bytes = format!("{} in {}{rate}", size(copied.bytes_poured), duration(copied.lasted()));
+        parts.push(format!("{} uploaded ({bytes})", count(copied.blobs_uploaded, "blob")));
+    }
+    if copied.blobs_there > 0 {
+        parts.push(format!("{} there already", count(copied.blobs_there, "blob")));
+    }
+    parts.join(", ")
+}
+
+/// What was not copied.
+pub fn referrers_stay(from: &[String]) -> String {
+    format!("note     signatures and other referrers of the images stay in {}", from.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_copied_is_told_in_one_line() {
+        let repository: Repository = "r.example/acme/app".parse().unwrap();
+        let mut copied = Copied::into(&repository, vec!["q.example/acme/app".parse().unwrap()]);
+        assert_eq!(copying(&copied, 2), "copy     2 images into r.example/acme/app from q.example/acme/app");
+        let blob = |seed: &str, size| Descriptor::new("x", Digest::of(seed.as_bytes()), size);
+        for (seed, size) in [("a", 1_000), ("b", 2_000_000), ("a", 1_000)] {
+            copied.knows(&blob(seed, size));
+        }
+        copied.poured(500_000);
+        copied.elapsed = Some(Duration::from_secs(2));
+        assert_eq!(still_copying(&copied), "copying  into r.example/acme/app: 500.0 kB of 2.0 MB, 250.0 kB/s");
+        assert_eq!(copy_bar(std::slice::from_ref(&copied)), "copy [====                ] 500.0 kB of 2.0 MB, 250.0 kB/s");
+        copied.poured(1_500_000);
+        copied.brought(Brought::Uploaded, &blob("b", 2_000_000));
+        copied.brought(Brought::There, &blob("a", 1_000));
+        copied.images = 2;
+        assert_eq!(sums(&copied), "2 images, 1 blob uploaded (2.0 MB in 2 s, 1.0 MB/s), 1 blob there already");
+        assert_eq!(copied.bytes_there, copied.bytes, "each blob counts once");
+        let bar = copy_bar(&[copied.clone(), copied]);
+        assert_eq!(bar, "copy [====================] 4.0 MB of 4.0 MB, 2 repositories");
+        assert!(bar.len() < 80);
+    }
+}

@@ -1,0 +1,111 @@
+//! Why a source is not there yet, and how that is said.
+
+use crate::registry;
+use crate::text::brief;
+
+/// Waiting has no sense any more, before its time is up; why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Over(pub(super) String);
+
+/// Why a source is not complete yet.
+#[derive(Debug, Clone)]
+pub(super) enum NotYet {
+    /// No such manifest.
+    Missing,
+    /// The manifest is there, something that it names is not.
+    Incomplete(String),
+    /// It is there, and says of itself that it is another one than is waited for.
+    Stale(WrongLabel),
+    /// 401 or 403.
+    Denied(Box<registry::Error>),
+    /// The registry or the network is in trouble.
+    Trouble(Box<registry::Error>),
+    /// It did not answer before waiting ended.
+    Silent,
+}
+
+/// A label that is not as it must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct WrongLabel {
+    /// Of which entry, where the source is an index.
+    pub(super) platform: Option<String>,
+    /// The label.
+    pub(super) key: String,
+    /// The value that it must have.
+    pub(super) expected: String,
+    /// The one that it has.
+    pub(super) found: Option<String>,
+}
+
+impl WrongLabel {
+    /// For people.
+    pub(super) fn text(&self) -> String {
+        let platform = self.platform.as_ref().map(|platform| format!("{platform}: ")).unwrap_or_default();
+        let expected = brief(&self.expected);
+        match &self.found {
+            Some(found) => format!("{platform}its label {} is {:?}, not {expected:?}", self.key, brief(found)),
+            None => format!("{platform}it has no label {}, which must be {expected:?}", self.key),
+        }
+    }
+}
+
+impl NotYet {
+    /// Whether it is known that it is not there; else it may well be.
+    pub(super) fn is_known(&self) -> bool {
+        !matches!(self, Self::Denied(_) | Self::Trouble(_) | Self::Silent)
+    }
+
+    /// In a word or two.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Incomplete(_) => "incomplete",
+            Self::Stale(_) => "stale",
+            Self::Denied(_) => "denied",
+            Self::Trouble(_) | Self::Silent => "in doubt",
+        }
+    }
+
+    /// What there is to say beyond the word.
+    pub(super) fn reason(&self) -> Option<String> {
+        match self {
+            Self::Missing => None,
+            Self::Incomplete(what) => Some(what.clone()),
+            Self::Stale(label) => Some(label.text()),
+            Self::Denied(error) => Some(format!("or not there yet: {}", error.place())),
+            Self::Trouble(error) => Some(error.to_string()),
+            Self::Silent => Some("the registry did not answer before waiting ended".to_owned()),
+        }
+    }
+
+    /// For people; the same text as long as nothing changes.
+    pub(super) fn state(&self) -> String {
+        match self.reason() {
+            None => self.word().to_owned(),
+            Some(reason) => format!("{}: {reason}", self.word()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stale_image_says_which_value_it_has() {
+        let label = |platform: Option<&str>, found: Option<&str>| WrongLabel {
+            platform: platform.map(str::to_owned),
+            key: "k".to_owned(),
+            expected: "new".to_owned(),
+            found: found.map(str::to_owned),
+        };
+        for (label, text) in [
+            (label(None, Some("old")), r#"stale: its label k is "old", not "new""#),
+            (label(Some("linux/arm64"), None), r#"stale: linux/arm64: it has no label k, which must be "new""#),
+            (label(None, Some(&"x".repeat(100))), &format!(r#"stale: its label k is "{}…", not "new""#, "x".repeat(64))),
+        ] {
+            assert_eq!(NotYet::Stale(label).state(), text);
+        }
+        assert_eq!(NotYet::Missing.state(), "missing");
+    }
+}

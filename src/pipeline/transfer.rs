@@ -1,0 +1,234 @@
+//! Children into the repositories of the targets: what an index names must be where the index is.
+//!
+//! Does: brings manifests with their blobs, byte for byte, and waits until each repository has all. Does not: touch tags.
+//! A blob is mounted where the registry can, else streamed; foreign layers stay where they are (image spec, layer.md).
+
+use crate::console::Console;
+use crate::error::Error;
+use crate::error::advice::Access;
+use crate::oci::{Content, Descriptor, Digest, Manifest, Reference, Repository, media_type};
+use crate::pipeline::compose::Composed;
+use crate::pipeline::progress::Progress;
+use crate::pipeline::record;
+use crate::pipeline::record::{Copied, Deed, Write};
+use crate::pipeline::resolve::arrived::Arrived;
+use crate::pipeline::targets::{Base, Held};
+use crate::pipeline::work::Work;
+use crate::plan::Plan;
+use crate::registry;
+use crate::registry::blobs::{Brought, CopyError};
+use crate::text;
+use crate::together;
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
+use tracing::info;
+
+/// Bytes of manifests that are held while their blobs are copied, in all: a list may have hundreds of children.
+const MOST_BYTES_OF_MANIFESTS: u32 = 4 << 20;
+
+/// Where the children of a list are: each in one repository at least.
+#[derive(Debug, Clone, Default)]
+pub struct Origins {
+    repositories: HashMap<Digest, Vec<Repository>>,
+    /// Manifests that were read already.
+    read: HashMap<Digest, Manifest>,
+}
+
+impl Origins {
+    /// Of what arrived.
+    pub fn of(arrived: &[Arrived]) -> Self {
+        let mut origins = Self::default();
+        for arrived in arrived {
+            origins.add(&arrived.source.reference.repository, &arrived.entries);
+            if matches!(arrived.manifest.content, Content::Image(_)) {
+                origins.read.insert(arrived.manifest.digest.clone(), arrived.manifest.clone());
+            }
+        }
+        origins
+    }
+
+    /// The same with what a tag holds.
+    #[must_use]
+    pub fn and_base(mut self, tag: &Reference, base: &Base) -> Self {
+        self.add(&tag.repository, &base.entries);
+        self
+    }
+
+    fn add(&mut self, repository: &Repository, entries: &[Descriptor]) {
+        for entry in entries {
+            let there = self.repositories.entry(entry.digest.clone()).or_default();
+            if !there.contains(repository) {
+                there.push(repository.clone());
+            }
+        }
+    }
+
+    /// Where to take a child for `target` from; `None`: it is there. The same registry is nearer than another.
+    fn nearest(&self, child: &Descriptor, target: &Repository) -> Option<&Repository> {
+        let there = self.repositories.get(&child.digest)?;
+        if there.contains(target) {
+            return None;
+        }
+        there.iter().find(|repository| repository.host() == target.host()).or(there.first())
+    }
+}
+
+/// What a dry run has to say: how many images would be copied where, as far as that is known without asking.
+pub fn would_be_copied(plan: &Plan, composed: &Composed, held: &[Held], origins: &Origins) -> Vec<(Repository, usize)> {
+    let missing = |repository| composed.entries.iter().filter(|entry| origins.nearest(entry, repository).is_some()).count();
+    let copies = repositories(plan, composed, held).into_iter().map(|(repository, _)| (repository.clone(), missing(repository)));
+    copies.filter(|(_, images)| *images > 0).collect()
+}
+
+/// Completes every repository whose tags will move. `held`: what the targets hold, in the order of the plan; `console`:
+/// where a line can move. Says whether any bytes had to go through this process, which takes its time: what was looked at
+/// before may be old news then.
+pub async fn children(
+    to: &Work<'_>,
+    composed: &Composed,
+    held: &[Held],
+    origins: &Origins,
+    console: Option<&Console>,
+) -> Result<bool, Error> {
+    let before = to.progress.bytes_poured();
+    let room = &Semaphore::new(MOST_BYTES_OF_MANIFESTS as usize);
+    let moves = repositories(to.plan, composed, held).into_iter().map(|(repository, in_use)| async move {
+        let missing = composed.entries.iter().filter_map(|entry| Some((entry, origins.nearest(entry, repository)?)));
+        let missing: Vec<(&Descriptor, &Repository)> = missing.collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let from: BTreeSet<&Repository> = missing.iter().map(|(_, from)| *from).collect();
+        let copied = Copied::into(repository, from.into_iter().cloned().collect());
+        info!("{}", record::copying(&copied, missing.len()));
+        to.progress.copying(copied);
+        let transfer = Transfer { to, repository, in_use, origins, room };
+        together::all(missing.into_iter().map(|(child, from)| transfer.child(child, from))).await?;
+        to.progress.copy(repository, |copied| {
+            copied.end();
+            info!("{}", record::copied(copied));
+        });
+        Ok(())
+    });
+    let moved = tokio::select! {
+        moved = together::all(moves) => moved.map(|_| ()),
+        never = tell(to.progress, console) => never,
+    };
+    console.into_iter().for_each(|console| console.bar(""));
+    moved.map(|()| to.progress.bytes_poured() > before)
+}
+
+/// The repositories that may lack a child, and whether any tag in it is in use. One in which a tag names this index is
+/// complete, as after a run that moved only some of its tags.
+fn repositories<'p>(plan: &'p Plan, composed: &Composed, held: &[Held]) -> Vec<(&'p Repository, bool)> {
+    let mut repositories: Vec<(&Repository, bool)> = Vec::new();
+    for (tag, held) in plan.targets.iter().zip(held) {
+        match repositories.iter_mut().find(|(repository, _)| *repository == &tag.repository) {
+            Some((_, in_use)) => *in_use |= held.is_some(),
+            None => repositories.push((&tag.repository, held.is_some())),
+        }
+    }
+    let tags = || plan.targets.iter().zip(held);
+    let is_complete = |repository: &Repository| {
+        tags().any(|(tag, held)| tag.repository == *repository && held.as_ref() == Some(&composed.digest))
+    };
+    repositories.retain(|(repository, _)| !is_complete(repository));
+    repositories
+}
+
+/// Tells once a minute, or on a terminal all the time, how far it is; never ends.
+async fn tell<T>(progress: &Progress, console: Option<&Console>) -> T {
+    const FRAME: Duration = Duration::from_millis(200);
+    let moving = console.filter(|console| console.is_moving());
+    loop {
+        sleep(if moving.is_some() { FRAME } else { text::INTERVAL }).await;
+        let under_way: Vec<Copied> = progress.copied().into_iter().filter(|copied| copied.elapsed.is_none()).collect();
+        match moving {
+            Some(console) => console.bar(&record::copy_bar(&under_way)),
+            None => under_way.iter().for_each(|copied| info!("{}", record::still_copying(copied))),
+        }
+    }
+}
+
+/// Into one repository.
+struct Transfer<'a> {
+    to: &'a Work<'a>,
+    repository: &'a Repository,
+    /// Whether a tag in it holds something already, so that children may well be there.
+    in_use: bool,
+    origins: &'a Origins,
+    /// For the bytes of manifests.
+    room: &'a Semaphore,
+}
+
+impl Transfer<'_> {
+    /// One image or attestation: its blobs, then its manifest, as the bytes that they are.
+    async fn child(&self, child: &Descriptor, from: &Repository) -> Result<(), Error> {
+        let registry = self.to.registry;
+        let place = Reference::at(self.repository, &child.digest);
+        if self.in_use && registry.look(&place, None).await.is_ok() {
+            self.count(|copied| copied.images_there += 1);
+            return Ok(());
+        }
+        let size = u32::try_from(child.size).unwrap_or(u32::MAX).min(MOST_BYTES_OF_MANIFESTS);
+        // Never closed, so there will be room.
+        let _room = self.room.acquire_many(size).await.ok();
+        let manifest = match self.origins.read.get(&child.digest) {
+            Some(manifest) => manifest.clone(),
+            None => {
+                let origin = Reference::at(from, &child.digest);
+                let read = registry.shared_manifest(&origin).await;
+                read.map_err(|error| self.to.failed(&error, &format!("read {origin}"), Access::Pull))?
+            }
+        };
+        let Content::Image(image) = &manifest.content else {
+            return Err(Error::refused(format!("{place} is an index, and an index inside an index is not copied")));
+        };
+        let reason = child.title();
+        let blobs = image.layers.iter().chain([&image.config]).filter(|blob| !media_type::is_foreign_layer(&blob.media_type));
+        together::all(blobs.map(|blob| self.blob(blob, from, &reason))).await?;
+        let pushed = self.to.put("blobs", &place, &manifest.media_type, &manifest.bytes, &manifest.digest).await;
+        pushed.map_err(|error| self.to.failed(&error, &format!("push {place}"), Access::Push))?;
+        self.count(|copied| copied.images += 1);
+        self.to.progress.wrote(Write {
+            deed: Deed::Manifest,
+            place: place.to_string(),
+            digest: manifest.digest,
+            why: format!("the index names it, for {reason}"),
+        });
+        Ok(())
+    }
+
+    /// One blob, once, however many images name it.
+    async fn blob(&self, blob: &Descriptor, from: &Repository, reason: &str) -> Result<(), Error> {
+        self.count(|copied| copied.knows(blob));
+        let poured = |bytes| self.count(|copied| copied.poured(bytes));
+        let brought = |brought: &Brought| {
+            self.count(|copied| copied.brought(*brought, blob));
+            let from = from.clone();
+            let deed = match brought {
+                Brought::There => return,
+                Brought::Mounted => Deed::Mount { from },
+                Brought::Uploaded => Deed::Upload { from, bytes: blob.size },
+            };
+            let place = Reference::at(self.repository, &blob.digest).to_string();
+            let why = format!("the image for {reason} names it");
+            self.to.progress.wrote(Write { deed, place, digest: blob.digest.clone(), why });
+        };
+        let copied = self.to.registry.shared_copy(from, self.repository, blob, &poured, brought).await;
+        let failed = |error: &registry::Error, verb: &str, repository: &Repository, access| {
+            self.to.failed(error, &format!("{verb} {}", Reference::at(repository, &blob.digest)), access)
+        };
+        match copied {
+            Ok(_) => Ok(()),
+            Err(CopyError::Source(error)) => Err(failed(&error, "read", from, Access::Pull)),
+            Err(CopyError::Target(error)) => Err(failed(&error, "push", self.repository, Access::Push)),
+        }
+    }
+
+    fn count(&self, change: impl FnOnce(&mut Copied)) {
+        self.to.progress.copy(self.repository, change);
+    }
+}

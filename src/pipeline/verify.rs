@@ -1,0 +1,59 @@
+//! Reads back what was published, until the registry agrees or time is up.
+
+use crate::error::{Error, Exit};
+use crate::oci::{Digest, Reference};
+use crate::pauses::Pauses;
+use crate::pipeline::compose::Composed;
+use crate::pipeline::progress::{Progress, TagState};
+use crate::registry::{self, Registry};
+use futures_util::future::join_all;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+use tracing::info;
+
+/// How long a registry may lag behind its own writes.
+const LAG: Duration = Duration::from_secs(60);
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Holds every moved tag against the index: the first by its bytes, the others by their digest.
+pub async fn tags(registry: &Registry, composed: &Composed, progress: &Progress) -> Result<(), Error> {
+    let moved: Vec<Reference> =
+        progress.tags().into_iter().filter(|(_, state)| *state == TagState::Moved).map(|(tag, _)| tag).collect();
+    let checks = moved.iter().enumerate().map(|(at, tag)| until_it_agrees(registry, composed, tag, at == 0));
+    let doubts: Vec<String> = join_all(checks).await.into_iter().filter_map(Result::err).collect();
+    if doubts.is_empty() {
+        if !moved.is_empty() {
+            info!("verify   read back as pushed");
+        }
+        return Ok(());
+    }
+    Err(Error::new(Exit::Partial, format!("published, but the registry does not show it after {} s", LAG.as_secs()))
+        .with_details(doubts)
+        .with_fix("did another job push the same tag? If not, run it again: what is published already is left as it is"))
+}
+
+async fn until_it_agrees(registry: &Registry, composed: &Composed, tag: &Reference, by_bytes: bool) -> Result<(), String> {
+    let end = Instant::now() + LAG;
+    let mut pauses = Pauses::between(FIRST_PAUSE, LONGEST_PAUSE);
+    loop {
+        let shown = shown(registry, tag, by_bytes, end).await;
+        let doubt = match &shown {
+            Ok(digest) if *digest == composed.digest => return Ok(()),
+            Ok(digest) => format!("{tag} shows {digest}"),
+            Err(error) => format!("{tag}: {error}"),
+        };
+        let remaining = end.saturating_duration_since(Instant::now());
+        let Some(pause) = pauses.next_within(remaining, fastrand::f64()) else { return Err(doubt) };
+        info!("verify   {doubt}, looking again");
+        sleep(pause).await;
+    }
+}
+
+async fn shown(registry: &Registry, tag: &Reference, by_bytes: bool, deadline: Instant) -> Result<Digest, registry::Error> {
+    if by_bytes {
+        // The digest is of the bytes received, so equal digests are equal bytes.
+        return registry.manifest(tag, Some(deadline)).await.map(|manifest| manifest.digest);
+    }
+    registry.look(tag, Some(deadline)).await.map(|head| head.digest)
+}

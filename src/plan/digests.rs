@@ -1,0 +1,414 @@
+//! The input `digests`: lines, JSON of job outputs, a folder of digest files, build or bake metadata files.
+
+use crate::inputs::{Problems, lists};
+use crate::oci::{Digest, Platform, Reference, Repository, json};
+use glob::Pattern;
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const INPUT: &str = "digests";
+/// Metadata files hold the whole provenance; more than this is another kind of file.
+const LARGEST_METADATA: u64 = 16 << 20;
+
+/// One source by digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Given {
+    /// Line of the input that named it.
+    pub(super) line: usize,
+    /// File or key that it came from, for people; empty when the line says it all.
+    pub(super) from: String,
+    /// The platform in front of it.
+    pub(super) platform: Option<Platform>,
+    /// The repository beside it, if it is not the first tag's.
+    pub(super) repository: Option<Repository>,
+    /// The digest.
+    pub(super) digest: Digest,
+}
+
+/// Reads the input and the files that it names, below `folder`. `target`: the first tag's repository, which metadata
+/// files of another image are told from.
+pub(super) fn read(value: &str, folder: &Path, target: Option<&Repository>, problems: &mut Problems) -> Vec<Given> {
+    let before = problems.0.len();
+    let given = if lists::is_object(value) || lists::is_array(value) {
+        from_json(value, problems)
+    } else {
+        let items = problems.take(INPUT, None, lists::items(value, true)).unwrap_or_default();
+        items.iter().flat_map(|item| from_item(&item.text, item.line, folder, target, problems)).collect()
+    };
+    if given.is_empty() && problems.0.len() == before {
+        problems.add(INPUT, "holds no digest");
+    }
+    given
+}
+
+fn from_item(text: &str, line: usize, folder: &Path, target: Option<&Repository>, problems: &mut Problems) -> Vec<Given> {
+    match parse_digest(text) {
+        Some(Ok((platform, repository, digest))) => vec![Given { line, from: String::new(), platform, repository, digest }],
+        Some(Err(why)) => {
+            problems.add_at(INPUT, line, format!("{text}: {why}"));
+            Vec::new()
+        }
+        None => {
+            let path = folder.join(text);
+            if path.is_dir() {
+                from_folder(&path, text, line, problems)
+            } else {
+                from_files(folder, text, line, target, problems)
+            }
+        }
+    }
+}
+
+type Parsed = (Option<Platform>, Option<Repository>, Digest);
+
+/// `[PLATFORM=]DIGEST` or `[PLATFORM=]REF@DIGEST`; `None` when the text is not meant as a digest.
+fn parse_digest(text: &str) -> Option<Result<Parsed, String>> {
+    let (platform, rest) = match text.split_once('=') {
+        Some((front, rest)) => (Some(front.trim()), rest.trim()),
+        None => (None, text),
+    };
+    let meant =
+        ["sha256:", "sha512:"].iter().any(|algorithm| rest.starts_with(algorithm) || rest.contains(&format!("@{algorithm}")));
+    if !meant {
+        return None;
+    }
+    let parse = || {
+        let platform = platform.map(str::parse::<Platform>).transpose().map_err(|error| error.to_string())?;
+        if !rest.contains('@') {
+            return Ok((platform, None, rest.parse::<Digest>().map_err(|error| error.to_string())?));
+        }
+        let reference = rest.parse::<Reference>().map_err(|error| error.to_string())?;
+        let digest = reference.digest.ok_or_else(|| "no digest after @".to_owned())?;
+        Ok((platform, Some(reference.repository), digest))
+    };
+    Some(parse())
+}
+
+/// An object or array, such as `toJSON(needs.build.outputs)`.
+fn from_json(value: &str, problems: &mut Problems) -> Vec<Given> {
+    let parsed = if lists::is_array(value) {
+        let array = serde_json::from_str::<Vec<Value>>(value);
+        array.map(|array| array.into_iter().enumerate().map(|(at, value)| (format!("item {}", at + 1), value)).collect())
+    } else {
+        lists::object(value)
+    };
+    let entries: Vec<(String, Value)> = match parsed {
+        Ok(entries) => entries,
+        Err(error) => {
+            problems.add(INPUT, format!("looks like JSON but is not valid ({})", json::place(&error)));
+            return Vec::new();
+        }
+    };
+    let mut given = Vec::new();
+    for (at, (key, value)) in entries.into_iter().enumerate() {
+        let line = at + 1;
+        match value {
+            Value::Null => problems.add(INPUT, format!("{key:?} is empty: did that job end before it wrote its output?")),
+            Value::String(text) if text.trim().is_empty() => {
+                problems.add(INPUT, format!("{key:?} is empty: did that job end before it wrote its output?"));
+            }
+            Value::Object(_) | Value::Array(_) => {
+                problems.add(INPUT, format!("{key:?} is nested: a digest is expected, as text"))
+            }
+            Value::String(text) => match parse_digest(text.trim()) {
+                Some(Ok((platform, repository, digest))) => {
+                    let platform = platform.or_else(|| key.parse().ok());
+                    given.push(Given { line, from: key, platform, repository, digest });
+                }
+                Some(Err(why)) => problems.add(INPUT, format!("{key:?}: {why}")),
+                // Other outputs of the same job.
+                None => {}
+            },
+            _ => {}
+        }
+    }
+    given
+}
+
+/// A folder whose file names are the digests, as in Docker's multi-runner workflow.
+fn from_folder(path: &Path, shown: &str, line: usize, problems: &mut Problems) -> Vec<Given> {
+    let names: Result<Vec<(String, bool)>, _> = fs::read_dir(path).and_then(|entries| {
+        entries
+            .map(|entry| {
+                entry.and_then(|entry| Ok((entry.file_name().to_string_lossy().into_owned(), entry.file_type()?.is_dir())))
+            })
+            .collect()
+    });
+    let Some(mut names) =
+        problems.take(INPUT, Some(line), names.map_err(|error| format!("cannot read the folder {shown}: {error}")))
+    else {
+        return Vec::new();
+    };
+    names.retain(|(name, _)| !name.starts_with('.'));
+    names.sort();
+    if names.is_empty() {
+        problems.add_at(INPUT, line, format!("the folder {shown} is empty: no job left a digest there"));
+    }
+    let mut given = Vec::new();
+    for (name, is_folder) in names {
+        match Digest::from_file_name(&name) {
+            Some(digest) if !is_folder => {
+                given.push(Given { line, from: format!("{shown}/{name}"), platform: None, repository: None, digest })
+            }
+            _ if is_folder => problems.add_at(
+                INPUT,
+                line,
+                format!(
+                    "{shown}/{name} is a folder; digest files must lie side by side (download-artifact: merge-multiple: true)"
+                ),
+            ),
+            _ if name.ends_with(".json") => {
+                problems.add_at(INPUT, line, format!("{shown}/{name} is no digest; for metadata files write {shown}/*.json"))
+            }
+            _ => problems.add_at(
+                INPUT,
+                line,
+                format!("{shown}/{name} is no digest: file names must be 64 hex digits, with or without sha256- in front"),
+            ),
+        }
+    }
+    given
+}
+
+/// Build or bake metadata files: one by its name, or those that a pattern names.
+fn from_files(folder: &Path, shown: &str, line: usize, target: Option<&Repository>, problems: &mut Problems) -> Vec<Given> {
+    let Some(files) = problems.take(INPUT, Some(line), files(folder, shown)) else { return Vec::new() };
+    if files.is_empty() {
+        problems.add_at(INPUT, line, format!("{shown}: no such file or folder, and no digest either"));
+    }
+    let mut given = Vec::new();
+    let mut folders = BTreeSet::new();
+    for file in files {
+        let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        match read_metadata(&file, target) {
+            Ok(digests) => given.extend(digests.into_iter().map(|digest| Given {
+                line,
+                from: name.clone(),
+                platform: None,
+                repository: None,
+                digest,
+            })),
+            Err(_) if Digest::from_file_name(&name).is_some() => {
+                folders.insert(folder_of(&file, folder));
+            }
+            Err(why) => problems.add_at(INPUT, line, format!("{name}: {why}")),
+        }
+    }
+    if !folders.is_empty() {
+        let folders = folders.into_iter().collect::<Vec<_>>().join(", ");
+        problems.add_at(
+            INPUT,
+            line,
+            format!("{shown}: files there are named by their digests; name the folder instead: {folders}"),
+        );
+    }
+    given
+}
+
+/// The folder that holds a file, as it can be written in the input.
+fn folder_of(file: &Path, base: &Path) -> String {
+    let parent = file.parent().unwrap_or(Path::new(""));
+    let inside = parent.strip_prefix(base).unwrap_or(parent);
+    if inside == Path::new("") { ".".to_owned() } else { inside.display().to_string() }
+}
+
+fn files(folder: &Path, shown: &str) -> Result<Vec<PathBuf>, String> {
+    let named = folder.join(shown);
+    if named.is_file() {
+        return Ok(vec![named]);
+    }
+    // Only what the user wrote is a pattern: the folder may have such characters in its name.
+    let pattern = Path::new(&Pattern::escape(&folder.to_string_lossy())).join(shown);
+    let matches = glob::glob(&pattern.to_string_lossy()).map_err(|error| format!("{shown:?} is no valid pattern: {error}"))?;
+    let mut files: Vec<PathBuf> = matches.filter_map(Result::ok).filter(|path| path.is_file()).collect();
+    files.sort();
+    Ok(files)
+}
+
+/// The digests of the first tag's image in one metadata file.
+fn read_metadata(file: &Path, target: Option<&Repository>) -> Result<Vec<Digest>, String> {
+    let size = fs::metadata(file).map_err(|error| error.to_string())?.len();
+    if size > LARGEST_METADATA {
+        return Err(format!("{size} bytes are too many for a metadata file"));
+    }
+    let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
+    let object: Map<String, Value> =
+        serde_json::from_str(&text).map_err(|error| format!("no metadata file of docker build: {error}"))?;
+    // Of bake, every target has what a build has at the top.
+    let is_build = object.keys().any(|key| key.contains('.') && !object.get(key).is_some_and(Value::is_object))
+        || object.contains_key("containerimage.digest");
+    let builds: Vec<&Map<String, Value>> = if is_build {
+        vec![&object]
+    } else {
+        object.values().filter_map(Value::as_object).filter(|build| build.contains_key("containerimage.digest")).collect()
+    };
+    let (ours, others): (Vec<_>, Vec<_>) = builds.into_iter().partition(|build| names_target(build, target));
+    if let (true, Some(other)) = (ours.is_empty(), others.first()) {
+        let names = other.get("image.name").and_then(Value::as_str).unwrap_or_default();
+        return Err(format!("is of another image ({names}), not of {}", target.map(ToString::to_string).unwrap_or_default()));
+    }
+    let digests: Vec<Digest> = ours
+        .into_iter()
+        .map(|build| {
+            let text = build.get("containerimage.digest").and_then(Value::as_str).unwrap_or_default();
+            text.parse().map_err(|error| format!("containerimage.digest {text:?}: {error} (was the image pushed?)"))
+        })
+        .collect::<Result<_, _>>()?;
+    if digests.is_empty() { Err("no containerimage.digest in it".to_owned()) } else { Ok(digests) }
+}
+
+/// Whether a build pushed to the target's repository, or does not say where it pushed.
+fn names_target(build: &Map<String, Value>, target: Option<&Repository>) -> bool {
+    let (Some(names), Some(target)) = (build.get("image.name").and_then(Value::as_str), target) else { return true };
+    let mut names = names.split(',').map(str::trim).filter(|name| !name.is_empty()).peekable();
+    names.peek().is_none() || names.any(|name| name.parse::<Reference>().is_ok_and(|reference| reference.repository == *target))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tempfile::TempDir;
+
+    fn digest(number: u8) -> String {
+        format!("sha256:{}", format!("{number:02x}").repeat(32))
+    }
+
+    fn run(value: &str, folder: &Path) -> (Vec<Given>, Vec<String>) {
+        let mut problems = Problems::default();
+        let target: Repository = "r.example/acme/app".parse().unwrap();
+        let given = read(value, folder, Some(&target), &mut problems);
+        (given, problems.0.iter().map(ToString::to_string).collect())
+    }
+
+    fn digests(value: &str, folder: &Path) -> Vec<String> {
+        let (given, problems) = run(value, folder);
+        assert_eq!(problems, Vec::<String>::new());
+        given.into_iter().map(|given| given.digest.to_string()).collect()
+    }
+
+    fn folder(files: &[(&str, String)]) -> TempDir {
+        let folder = TempDir::new().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn all_forms_give_the_same() {
+        let (one, two) = (digest(1), digest(2));
+        let build = |digest: &str| {
+            format!(
+                r#"{{"buildx.build.ref": "x", "containerimage.digest": "{digest}", "image.name": "r.example/acme/app:1,r.example/acme/app"}}"#
+            )
+        };
+        let files = folder(&[
+            (&format!("names/{}", &one[7..]), String::new()),
+            (&format!("names/{}", two.replace(':', "-")), String::new()),
+            ("names/.gitkeep", String::new()),
+            ("build/a.json", build(&one)),
+            ("build/b.json", build(&two)),
+            ("bake.json", format!(r#"{{"a": {}, "b": {}, "buildx.build.warnings": {{}}}}"#, build(&one), build(&two))),
+            (
+                "mixed.json",
+                format!(
+                    r#"{{"a": {}, "b": {}, "x": {}}}"#,
+                    build(&one),
+                    build(&two),
+                    build(&digest(3)).replace("acme/app", "acme/other")
+                ),
+            ),
+        ]);
+        let expected = vec![one.clone(), two.clone()];
+        for value in [
+            format!("{one}\n{two}"),
+            format!("linux/amd64={one},linux/arm64=r.example/acme/app@{two}"),
+            format!(r#"["{one}", "{two}"]"#),
+            format!(r#"{{"amd64": "{one}", "version": "1.2", "linux/arm64": "{two}"}}"#),
+            "names".to_owned(),
+            "build/*.json".to_owned(),
+            "build/a.json, build/b.json".to_owned(),
+            "bake.json".to_owned(),
+            "mixed.json".to_owned(),
+        ] {
+            assert_eq!(digests(&value, files.path()), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_what_was_written_not_where_it_was_written() {
+        let build = format!(r#"{{"containerimage.digest": "{}"}}"#, digest(1));
+        let files = folder(&[("[x] *?/build[1].json", build)]);
+        let folder = files.path().join("[x] *?");
+        for value in ["*.json", "build[1].json", "build[[]1].json"] {
+            assert_eq!(digests(value, &folder), [digest(1)], "{value}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_lost_that_was_said_twice() {
+        let (given, problems) = run(&format!(r#"{{"a": "{}", "a": "{}"}}"#, digest(1), digest(2)), Path::new("."));
+        assert_eq!((given.len(), problems.len()), (2, 0));
+        let by_address = format!("[fe80::1]:5000/acme/app@{}", digest(1));
+        assert_eq!(run(&by_address, Path::new(".")).0.len(), 1);
+    }
+
+    #[test]
+    fn platforms_and_repositories_are_kept() {
+        let (given, _) =
+            run(&format!(r#"{{"linux/arm64": "{}", "digest": "r.example/b@{}"}}"#, digest(1), digest(2)), Path::new("."));
+        assert_eq!(given[0].platform.as_ref().unwrap().to_string(), "linux/arm64");
+        assert_eq!(
+            (given[1].platform.as_ref(), given[1].repository.as_ref().unwrap().to_string()),
+            (None, "r.example/b".to_owned())
+        );
+    }
+
+    #[test]
+    fn refuses_what_would_lose_an_architecture() {
+        let files = folder(&[
+            ("empty/.keep", String::new()),
+            (
+                "other/x.json",
+                format!(r#"{{"containerimage.digest": "{}", "image.name": "r.example/acme/app-api:1"}}"#, digest(1)),
+            ),
+            ("unpushed/x.json", r#"{"buildx.build.ref": "x"}"#.to_owned()),
+            ("deep/a/x", String::new()),
+            ("text/README", String::new()),
+            (&digest(1)[7..], String::new()),
+            (&format!("named/a/{}", &digest(1)[7..]), String::new()),
+            (&format!("named/a/{}", &digest(2)[7..]), String::new()),
+            (&format!("named/b/sha256-{}", &digest(3)[7..]), String::new()),
+            ("json/a.json", String::new()),
+        ]);
+        for (value, why) in [
+            (r#"{"a": ""}"#, "\"a\" is empty"),
+            (r#"{"a": null}"#, "\"a\" is empty"),
+            (r#"{"a": {"digest": "x"}}"#, "nested"),
+            (r#"{"a": "sha256:12"}"#, "64 hex digits"),
+            (r#"{"a": "text"}"#, "holds no digest"),
+            ("[]", "holds no digest"),
+            ("{", "not valid"),
+            ("sha256:12", "64 hex digits"),
+            ("linux=sha256:12", "no platform"),
+            ("empty", "is empty"),
+            ("other/*.json", "another image (r.example/acme/app-api:1)"),
+            ("unpushed/*.json", "was the image pushed?"),
+            ("deep", "merge-multiple"),
+            ("text", "no digest"),
+            ("named/a/*", "named/a/*: files there are named by their digests; name the folder instead: named/a"),
+            (&digest(1)[7..], "name the folder instead: ."),
+            ("named/*/*", "name the folder instead: named/a, named/b"),
+            ("json", "write json/*.json"),
+            ("nothing", "no such file"),
+            ("nothing/*.json", "no such file"),
+        ] {
+            let (given, problems) = run(value, files.path());
+            assert!(given.is_empty() && problems.len() == 1 && problems[0].contains(why), "{value}: {given:?} {problems:?}");
+        }
+    }
+}

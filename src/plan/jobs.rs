@@ -1,0 +1,51 @@
+//! Names of jobs to watch, from the input `watch-jobs`.
+
+use crate::inputs::{Problems, lists};
+use crate::jobs::pattern::Pattern;
+
+/// Reads the input `watch-jobs`.
+pub(super) fn read(value: Option<&str>, problems: &mut Problems, warnings: &mut Vec<String>) -> Vec<Pattern> {
+    const INPUT: &str = "watch-jobs";
+    warnings.extend(value.iter().flat_map(|value| lists::crowded(INPUT, value, parts_names)));
+    let items = value.map(|value| lists::items(value, false)).transpose();
+    let items = problems.take(INPUT, None, items).flatten().unwrap_or_default();
+    items.into_iter().map(|item| Pattern::from(item.text.as_str())).collect()
+}
+
+/// A comma between parentheses is a matrix job's own: `build (amd64, linux)`.
+fn parts_names(before: &str, after: &str) -> bool {
+    !after.is_empty() && before.matches('(').count() == before.matches(')').count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comma_between_names_is_told() {
+        for (value, expected) in [
+            ("build (amd64),build (arm64)", 1),
+            ("build, lint", 1),
+            ("build (amd64, linux)", 0),
+            ("build (a (b), c)", 0),
+            ("build,", 0),
+            (r#"["build, lint"]"#, 0),
+        ] {
+            let mut warnings = Vec::new();
+            read(Some(value), &mut Problems::default(), &mut warnings);
+            assert_eq!(warnings.len(), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn lines_and_json() {
+        let texts = |value: &str| {
+            let mut problems = Problems::default();
+            let patterns = read(Some(value), &mut problems, &mut Vec::new());
+            (patterns.into_iter().map(|pattern| pattern.text().to_owned()).collect::<Vec<_>>(), problems.0.len())
+        };
+        assert_eq!(texts("build (a, b)\n# no\n\n x*"), (vec!["build (a, b)".to_owned(), "x*".to_owned()], 0));
+        assert_eq!(texts(r#"["build (a, b)"]"#), (vec!["build (a, b)".to_owned()], 0));
+        assert_eq!(texts("[1]").1, 1);
+    }
+}

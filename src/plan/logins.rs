@@ -1,0 +1,361 @@
+//! Logins from inputs, auth files and what the CI system provides.
+
+use crate::inputs::spec::RawInputs;
+use crate::inputs::{Environment, Problems, lists};
+use crate::oci::json;
+use crate::oci::reference::parse_host;
+use crate::registry::credentials::{AuthFile, Login, Logins, canonical_host};
+use crate::secret::Secret;
+use serde::Deserialize;
+use std::fs;
+use std::path::{Path, PathBuf};
+use url::Url;
+
+/// All logins in the order of README's section "Logins", and warnings about auth files that cannot be read.
+/// `first_host`: the first tag's registry, for a login without `registry`.
+pub(super) fn read(
+    inputs: &RawInputs,
+    environment: &Environment,
+    first_host: Option<&str>,
+    problems: &mut Problems,
+) -> (Logins, Vec<String>) {
+    let given = inputs.credentials.iter();
+    let mut warnings: Vec<String> = given.flat_map(|value| lists::crowded("credentials", value, parts_logins)).collect();
+    let mut logins = Logins { stated: stated(inputs, first_host, problems), ..Logins::default() };
+    if let Some(value) = &inputs.docker_config {
+        logins.files.extend(problems.take("docker-config", None, stated_file(value)));
+    }
+    logins.files.extend(found_files(environment, &mut warnings));
+    logins.provided = provided(inputs, environment);
+    know_proxy_passwords(environment);
+    (logins, warnings)
+}
+
+fn stated(inputs: &RawInputs, first_host: Option<&str>, problems: &mut Problems) -> Vec<(String, Login)> {
+    let mut stated = Vec::new();
+    match (&inputs.username, &inputs.password) {
+        (Some(username), Some(password)) => {
+            let host = match &inputs.registry {
+                Some(text) => problems.take("registry", None, parse_host(&canonical_host(text))),
+                None => first_host.map(str::to_owned),
+            };
+            let login = Login::password(username, Secret::new(password.clone()), "inputs username and password", false);
+            stated.extend(host.map(|host| (host, login)));
+        }
+        (Some(_), None) => problems.add("password", "is missing: username is set"),
+        (None, Some(_)) => problems.add("username", "is missing: password is set"),
+        (None, None) if inputs.registry.is_some() => problems.add("registry", "is set without username and password"),
+        (None, None) => {}
+    }
+    if let Some(value) = &inputs.credentials {
+        stated.extend(credentials(value, problems));
+    }
+    stated
+}
+
+#[derive(Deserialize)]
+struct Pair {
+    username: String,
+    password: String,
+}
+
+/// Messages name lines and never quote them: they are made of secrets.
+fn credentials(value: &str, problems: &mut Problems) -> Vec<(String, Login)> {
+    const INPUT: &str = "credentials";
+    let mut found: Vec<(usize, String, Pair)> = Vec::new();
+    if lists::is_object(value) {
+        match lists::object::<Pair>(value) {
+            Ok(object) => found.extend(object.into_iter().enumerate().map(|(at, (host, pair))| (at + 1, host, pair))),
+            Err(error) => problems.add(
+                INPUT,
+                format!("is no JSON of {{\"REGISTRY\": {{\"username\": …, \"password\": …}}}} ({})", json::place(&error)),
+            ),
+        }
+    } else {
+        for item in problems.take(INPUT, None, lists::items(value, false)).unwrap_or_default() {
+            let parts = item.text.split_once('=').and_then(|(host, login)| Some((host, login.split_once(':')?)));
+            match parts {
+                Some((host, (username, password))) if !username.is_empty() && !password.is_empty() => {
+                    found.push((
+                        item.line,
+                        host.trim().to_owned(),
+                        Pair { username: username.to_owned(), password: password.to_owned() },
+                    ));
+                }
+                _ => problems.add_at(INPUT, item.line, "is no REGISTRY=USERNAME:PASSWORD"),
+            }
+        }
+    }
+    let mut logins: Vec<(usize, String, Login)> = Vec::new();
+    for (line, host, pair) in found {
+        let login = Login::password(&pair.username, Secret::new(pair.password), "input credentials", false);
+        let Ok(host) = parse_host(&canonical_host(&host)) else {
+            problems.add_at(INPUT, line, "the part before = is no registry host");
+            continue;
+        };
+        match logins.iter().find(|(_, other, _)| *other == host) {
+            Some((first, _, _)) => problems.add_at(INPUT, line, format!("{host} has a login already, in line {first}")),
+            None => logins.push((line, host, login)),
+        }
+    }
+    logins.into_iter().map(|(_, host, login)| (host, login)).collect()
+}
+
+/// Whether the text after a comma begins as another `HOST=USERNAME:` would. A password may hold that, too, but hardly a host.
+fn parts_logins(_: &str, after: &str) -> bool {
+    let Some((host, login)) = after.split_once('=') else { return false };
+    let is_host = host == "localhost" || host.contains(['.', ':']) && parse_host(host).is_ok();
+    is_host && login.split_once(':').is_some_and(|(username, _)| !username.is_empty())
+}
+
+/// The input `docker-config`: a folder, a path or the JSON itself.
+fn stated_file(value: &str) -> Result<AuthFile, String> {
+    if lists::is_object(value) {
+        return whole(AuthFile::parse(value, "input docker-config")?);
+    }
+    let path = Path::new(value);
+    let file = if path.is_dir() { path.join("config.json") } else { path.to_owned() };
+    // Not quoted: what is no file may be the content of one, encoded or torn.
+    let text = fs::read_to_string(&file).map_err(|error| format!("cannot read the file that it names: {error}"))?;
+    AuthFile::parse(&text, &file.display().to_string()).and_then(whole).map_err(|why| format!("{}: {why}", file.display()))
+}
+
+/// What was named on purpose must be right in all its parts.
+fn whole(file: AuthFile) -> Result<AuthFile, String> {
+    if file.skipped.is_empty() { Ok(file) } else { Err(file.skipped.join("; ")) }
+}
+
+/// Auth files where Docker and the containers tools keep them; what is not there is no problem.
+fn found_files(environment: &Environment, warnings: &mut Vec<String>) -> Vec<AuthFile> {
+    let set = |name: &str| environment.get(name).filter(|value| !value.is_empty());
+    let home = |rest: &str| set("HOME").map(|home| Path::new(home).join(rest));
+    let mut files = Vec::new();
+    if let Some(text) = set("DOCKER_AUTH_CONFIG") {
+        match AuthFile::parse(text, "DOCKER_AUTH_CONFIG") {
+            Ok(file) => files.push(file),
+            Err(why) => warnings.push(format!("DOCKER_AUTH_CONFIG is ignored: {why}")),
+        }
+    }
+    // What was named and is not there is worth a word; the usual places are not.
+    for name in ["REGISTRY_AUTH_FILE", "DOCKER_CONFIG"] {
+        if let Some(path) = set(name).filter(|path| !Path::new(path).exists()) {
+            warnings.push(format!("{name} names {path}, which is not there"));
+        }
+    }
+    let docker = set("DOCKER_CONFIG").map(PathBuf::from);
+    let configuration = set("XDG_CONFIG_HOME").map(PathBuf::from).or_else(|| home(".config"));
+    let paths = [
+        set("REGISTRY_AUTH_FILE").map(PathBuf::from),
+        docker.or_else(|| home(".docker")).map(|folder| folder.join("config.json")),
+        set("XDG_RUNTIME_DIR").map(|folder| Path::new(folder).join("containers/auth.json")),
+        configuration.map(|folder| folder.join("containers/auth.json")),
+    ];
+    for path in paths.into_iter().flatten().filter(|path| path.is_file()) {
+        let text = fs::read_to_string(&path).map_err(|error| error.to_string());
+        match text.and_then(|text| AuthFile::parse(&text, &path.display().to_string())) {
+            Ok(file) => files.push(file),
+            Err(why) => warnings.push(format!("{} is ignored: {why}", path.display())),
+        }
+    }
+    for file in &files {
+        warnings.extend(file.skipped.iter().map(|why| format!("{} is used without {why}", file.label)));
+    }
+    files
+}
+
+/// GitLab's registry login, and the token for GitHub's registry on github.com.
+fn provided(inputs: &RawInputs, environment: &Environment) -> Vec<(String, Login)> {
+    let set = |name: &str| environment.get(name).filter(|value| !value.is_empty());
+    let mut provided = Vec::new();
+    if let (Some(host), Some(user), Some(password)) = (set("CI_REGISTRY"), set("CI_REGISTRY_USER"), set("CI_REGISTRY_PASSWORD")) {
+        provided.push((
+            canonical_host(host),
+            Login::password(user, Secret::new(password.clone()), "CI_REGISTRY_USER and CI_REGISTRY_PASSWORD", true),
+        ));
+    }
+    // The token of a GitHub Enterprise server is nothing that ghcr.io should ever see.
+    if let (Some(token), Some("https://github.com")) =
+        (&inputs.token, set("GITHUB_SERVER_URL").map(|url| url.trim_end_matches('/')))
+    {
+        let user = set("GITHUB_ACTOR").map_or("x-access-token", String::as_str);
+        provided.push(("ghcr.io".to_owned(), Login::password(user, Secret::new(token.clone()), "input token", true)));
+    }
+    provided
+}
+
+/// The HTTP library reads these variables itself; that their passwords are secret is for us to know.
+fn know_proxy_passwords(environment: &Environment) {
+    const VARIABLES: [&str; 3] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
+    for (name, value) in environment {
+        if !VARIABLES.iter().any(|variable| name.eq_ignore_ascii_case(variable)) {
+            continue;
+        }
+        let Ok(url) = value.parse::<Url>() else { continue };
+        let Some(password) = url.password() else { continue };
+        Secret::new(password);
+        // In a login `+` and `&` stand for themselves, unlike in a form.
+        let form = |text: &str| text.replace('+', "%2B").replace('&', "%26");
+        let decoded = |text: &str| {
+            url::form_urlencoded::parse(form(text).as_bytes()).map(|(text, _)| text.into_owned()).collect::<String>()
+        };
+        let login = Login::password(&decoded(url.username()), Secret::new(decoded(password)), name, true);
+        login.basic();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tempfile::TempDir;
+
+    fn environment(pairs: &[(&str, &str)]) -> Environment {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn origin(logins: &Logins, name: &str) -> Option<String> {
+        logins.find(&name.parse().unwrap()).map(|login| login.source.clone())
+    }
+
+    const AUTHS: &str = r#"{"auths": {"r.example": {"username": "u", "password": "canary-password"}}}"#;
+
+    #[test]
+    fn first_match_in_the_documented_order() {
+        let home = TempDir::new().unwrap();
+        let write = |path: &str| {
+            let path = home.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, AUTHS).unwrap();
+            path.display().to_string()
+        };
+        let paths: Vec<String> = ["auth.json", "docker/config.json", "run/containers/auth.json", ".config/containers/auth.json"]
+            .into_iter()
+            .map(write)
+            .collect();
+        let in_home = |path: &str| home.path().join(path).display().to_string();
+        let mut variables = environment(&[
+            ("DOCKER_AUTH_CONFIG", AUTHS),
+            ("REGISTRY_AUTH_FILE", &paths[0]),
+            ("DOCKER_CONFIG", &in_home("docker")),
+            ("XDG_RUNTIME_DIR", &in_home("run")),
+            ("HOME", &in_home("")),
+            ("CI_REGISTRY", "r.example"),
+            ("CI_REGISTRY_USER", "ci"),
+            ("CI_REGISTRY_PASSWORD", "canary-password"),
+        ]);
+        let mut inputs = RawInputs {
+            username: Some("u".into()),
+            password: Some("canary-password".into()),
+            credentials: Some("r.example=u:canary-password".into()),
+            docker_config: Some(AUTHS.into()),
+            ..RawInputs::default()
+        };
+        let expect = |inputs: &RawInputs, variables: &Environment, expected: &str| {
+            let mut problems = Problems::default();
+            let (logins, warnings) = read(inputs, variables, Some("r.example"), &mut problems);
+            assert_eq!((origin(&logins, "r.example/x").as_deref(), problems.0, warnings), (Some(expected), vec![], vec![]));
+        };
+        expect(&inputs, &variables, "inputs username and password");
+        (inputs.username, inputs.password) = (None, None);
+        expect(&inputs, &variables, "input credentials");
+        inputs.credentials = None;
+        expect(&inputs, &variables, "input docker-config");
+        inputs.docker_config = None;
+        expect(&inputs, &variables, "DOCKER_AUTH_CONFIG");
+        variables.remove("DOCKER_AUTH_CONFIG");
+        expect(&inputs, &variables, &paths[0]);
+        variables.remove("REGISTRY_AUTH_FILE");
+        expect(&inputs, &variables, &paths[1]);
+        variables.remove("DOCKER_CONFIG");
+        expect(&inputs, &variables, &paths[2]);
+        variables.remove("XDG_RUNTIME_DIR");
+        expect(&inputs, &variables, &paths[3]);
+        variables.remove("HOME");
+        expect(&inputs, &variables, "CI_REGISTRY_USER and CI_REGISTRY_PASSWORD");
+    }
+
+    #[test]
+    fn the_token_is_for_githubs_own_registry() {
+        let inputs = RawInputs { token: Some("canary-token".into()), ..RawInputs::default() };
+        for (server, expected) in [("https://github.com", Some("input token")), ("https://ghe.example", None), ("", None)] {
+            let (logins, _) = read(&inputs, &environment(&[("GITHUB_SERVER_URL", server)]), None, &mut Problems::default());
+            assert_eq!(origin(&logins, "ghcr.io/acme/app").as_deref(), expected, "{server}");
+        }
+    }
+
+    #[test]
+    fn problems_name_lines_and_no_secrets() {
+        let bad = |inputs: RawInputs| {
+            let mut problems = Problems::default();
+            read(&inputs, &environment(&[]), Some("r.example"), &mut problems);
+            problems.0.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let secret = || Some("canary".to_owned());
+        let input = RawInputs::default;
+        for (inputs, expected) in [
+            (RawInputs { username: secret(), ..input() }, "password: is missing: username is set"),
+            (RawInputs { password: secret(), ..input() }, "username: is missing: password is set"),
+            (RawInputs { registry: Some("r.example".into()), ..input() }, "registry: is set without username and password"),
+            (
+                RawInputs { credentials: Some("# first\nr.example=canary".into()), ..input() },
+                "credentials, line 2: is no REGISTRY=USERNAME:PASSWORD",
+            ),
+            (
+                RawInputs { credentials: Some("r example=u:canary".into()), ..input() },
+                "credentials, line 1: the part before = is no registry host",
+            ),
+            (
+                RawInputs { credentials: Some("r.example=u:canary\nR.EXAMPLE=u:canary".into()), ..input() },
+                "credentials, line 2: r.example has a login already, in line 1",
+            ),
+            (
+                RawInputs {
+                    credentials: Some(
+                        r#"{"r.example": {"username": "u", "password": "canary"}, "r.example": {"username": "v", "password": "canary"}}"#.into(),
+                    ),
+                    ..input()
+                },
+                "credentials, line 2: r.example has a login already, in line 1",
+            ),
+            (
+                RawInputs { docker_config: Some("/nowhere/x".into()), ..input() },
+                "docker-config: cannot read the file that it names: No such file or directory (os error 2)",
+            ),
+        ] {
+            assert_eq!(bad(inputs), [expected]);
+        }
+        let json = bad(RawInputs { credentials: Some(r#"{"r.example": "canary"}"#.into()), ..input() });
+        assert!(json[0].starts_with("credentials: is no JSON") && !json[0].contains("canary"), "{json:?}");
+    }
+
+    #[test]
+    fn a_line_that_looks_like_several_logins_is_told() {
+        for (value, expected) in [
+            ("r.example=u:canary,s.example=v:canary", 1),
+            ("r.example=u:canary, localhost:5000=v:canary", 1),
+            ("r.example=u:canary,localhost=v:canary", 1),
+            ("r.example=u:can,ary=x:y", 0),
+            ("r.example=u:can,s.example=ary", 0),
+            ("r.example=u:can,=a:b,c", 0),
+        ] {
+            let inputs = RawInputs { credentials: Some(value.to_owned()), ..RawInputs::default() };
+            let (_, warnings) = read(&inputs, &environment(&[]), None, &mut Problems::default());
+            assert!(warnings.len() == expected && !warnings.concat().contains("canary"), "{value}: {warnings:?}");
+        }
+    }
+
+    #[test]
+    fn broken_files_found_by_themselves_only_warn() {
+        let (_, warnings) = read(
+            &RawInputs::default(),
+            &environment(&[("DOCKER_AUTH_CONFIG", "canary"), ("DOCKER_CONFIG", "/nowhere"), ("REGISTRY_AUTH_FILE", "/no/file")]),
+            None,
+            &mut Problems::default(),
+        );
+        assert!(warnings[0].starts_with("DOCKER_AUTH_CONFIG is ignored"), "{warnings:?}");
+        assert_eq!(
+            warnings[1..],
+            ["REGISTRY_AUTH_FILE names /no/file, which is not there", "DOCKER_CONFIG names /nowhere, which is not there"]
+        );
+        assert!(!warnings.join(" ").contains("canary"));
+    }
+}

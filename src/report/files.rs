@@ -1,0 +1,178 @@
+//! The files that outputs go to: opened before the first request, written at the end, all of them or none.
+//!
+//! Files of our own are written beside their place and moved there when all are complete, so that a link or a half
+//! written file is never what a later step reads. The CI system's own files are appended to.
+
+use super::{github, gitlab, json, outputs, summary};
+use crate::error::{Error, Exit};
+use crate::inputs::Environment;
+use crate::inputs::spec::RawInputs;
+use crate::pipeline::outcome::Run;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
+use tracing::warn;
+
+/// What is left to say when all was published.
+pub(crate) const NOT_WRITTEN: &str = "published, but the outputs could not be written";
+
+/// Open files.
+#[derive(Debug, Default)]
+pub struct Destinations {
+    output: Option<File>,
+    summary: Option<File>,
+    dotenv: Option<Own>,
+    results: Vec<(&'static str, Own)>,
+    report: Option<Own>,
+}
+
+/// A file of ours, not in its place yet.
+#[derive(Debug)]
+struct Own {
+    place: PathBuf,
+    file: NamedTempFile,
+}
+
+impl Destinations {
+    /// Opens what inputs and environment name; relative paths start at `folder`. `step`: whether the CI system's own
+    /// files are ours to write.
+    pub fn open(inputs: &RawInputs, environment: &Environment, folder: &Path, step: bool) -> Result<Self, Error> {
+        let on_gitlab = step && environment.get("GITLAB_CI").is_some_and(|value| value == "true");
+        let dotenv = inputs.dotenv_file.as_deref().or(on_gitlab.then_some("manifest.env"));
+        let own = |input: &str, path: &str| Own::open(&folder.join(path)).map_err(|error| cannot_open(input, path, &error));
+        Ok(Self {
+            output: if step { append(environment, "GITHUB_OUTPUT")? } else { None },
+            summary: if step { append(environment, "GITHUB_STEP_SUMMARY")? } else { None },
+            dotenv: dotenv.map(|path| own("dotenv-file", path)).transpose()?,
+            results: inputs
+                .results_dir
+                .as_deref()
+                .map(|path| results(&folder.join(path)).map_err(|error| cannot_open("results-dir", path, &error)))
+                .transpose()?
+                .unwrap_or_default(),
+            report: inputs.json_file.as_deref().map(|path| own("json-file", path)).transpose()?,
+        })
+    }
+
+    /// Writes what a successful run has to say. Nothing is in its place before all of it is written.
+    pub fn write(&mut self, run: &Run, warnings: &[String]) -> Result<(), Error> {
+        let values = outputs::values(run);
+        let dotenv = gitlab::dotenv(&values)?;
+        let github = github::output_file(&values).map_err(Error::defect)?;
+        let document = json::text(&json::run(run, Exit::Done, None, warnings));
+        let report = self.report.as_ref().map(|own| own.place.clone());
+        if let Err(error) = self.write_all(&values, &dotenv, &github, &document) {
+            let shown = values.iter().filter(|(name, _)| *name != "manifest").map(|(name, value)| format!("{name}: {value}"));
+            let error = Error::new(Exit::Partial, format!("{NOT_WRITTEN}: {error}")).with_details(shown.collect());
+            if let Some(Ok(own)) = report.map(|place| Own::open(&place)) {
+                own.hold(&json::text(&json::run(run, error.exit, Some(&error), warnings)));
+            }
+            self.write_summary(run, Some(&error), warnings);
+            return Err(error);
+        }
+        self.write_summary(run, None, warnings);
+        Ok(())
+    }
+
+    /// `late`: what failed after all lists were published.
+    fn write_summary(&mut self, run: &Run, late: Option<&Error>, warnings: &[String]) {
+        if let Some(file) = &mut self.summary
+            && let Err(error) = file.write_all(summary::markdown(run, late, warnings).as_bytes())
+        {
+            warn!("the job summary could not be written: {error}");
+        }
+    }
+
+    fn write_all(&mut self, values: &[(&'static str, String)], dotenv: &str, github: &str, document: &str) -> io::Result<()> {
+        let mut complete = Vec::new();
+        for (name, own) in self.results.drain(..) {
+            if let Some((_, value)) = values.iter().find(|(other, _)| *other == name) {
+                complete.push(own.filled(value)?);
+            }
+        }
+        complete.extend(self.dotenv.take().map(|own| own.filled(dotenv)).transpose()?);
+        complete.extend(self.report.take().map(|own| own.filled(document)).transpose()?);
+        let places: Vec<PathBuf> = complete.iter().map(|own| own.place.clone()).collect();
+        // Last, because it cannot be taken back; one write, so that a full disk leaves no half of it.
+        let written = complete
+            .into_iter()
+            .try_for_each(Own::moved_to_its_place)
+            .and_then(|()| self.output.as_mut().map_or(Ok(()), |file| file.write_all(github.as_bytes())));
+        if written.is_err() {
+            // All or none; what cannot be removed was not written either.
+            places.iter().for_each(|place| drop(fs::remove_file(place)));
+        }
+        written
+    }
+
+    /// Writes the report and the summary of a failed run; nothing else.
+    pub fn write_failure(mut self, run: &Run, exit: Exit, warnings: &[String]) {
+        self.write_summary(run, None, warnings);
+        if let Some(own) = self.report {
+            own.hold(&json::text(&json::run(run, exit, None, warnings)));
+        }
+    }
+}
+
+impl Own {
+    fn open(place: &Path) -> io::Result<Self> {
+        // A link is replaced, not followed; what is neither a file nor a link is not ours to replace.
+        if let Ok(metadata) = fs::symlink_metadata(place)
+            && !metadata.is_file()
+            && !metadata.is_symlink()
+        {
+            return Err(io::Error::other("it is there and is no file"));
+        }
+        let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // Where that is missing, the error is about it, and not about a name that we made up.
+        fs::metadata(folder)?;
+        // Whoever reads it may be another user; the umask still applies.
+        let file = tempfile::Builder::new()
+            .prefix(".manifest-action-")
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(folder)?;
+        Ok(Self { place: place.to_owned(), file })
+    }
+
+    fn filled(mut self, text: &str) -> io::Result<Self> {
+        self.file.write_all(text.as_bytes())?;
+        self.file.flush()?;
+        Ok(self)
+    }
+
+    /// The report of a failure, which is not worth another one.
+    fn hold(self, text: &str) {
+        let place = self.place.clone();
+        if let Err(error) = self.filled(text).and_then(Own::moved_to_its_place) {
+            warn!("{} could not be written: {error}", place.display());
+        }
+    }
+
+    fn moved_to_its_place(self) -> io::Result<()> {
+        self.file.persist(&self.place).map(|_| ()).map_err(|error| error.error)
+    }
+}
+
+/// One file for each output, as Tekton reads results.
+fn results(folder: &Path) -> io::Result<Vec<(&'static str, Own)>> {
+    fs::create_dir_all(folder)?;
+    outputs::OUTPUTS.iter().map(|(name, _)| Ok((*name, Own::open(&folder.join(name))?))).collect()
+}
+
+fn append(environment: &Environment, variable: &str) -> Result<Option<File>, Error> {
+    let Some(path) = environment.get(variable).filter(|path| !path.is_empty()) else { return Ok(None) };
+    OpenOptions::new().append(true).create(true).open(path).map(Some).map_err(|error| {
+        let wrong = cannot_open(variable, path, &error);
+        wrong.with_fix("in a container, mount the folder of that file")
+    })
+}
+
+fn cannot_open(name: &str, path: &str, error: &io::Error) -> Error {
+    let wrong = Error::new(Exit::Inputs, format!("cannot open an output file; nothing was contacted: {name}: {path}: {error}"));
+    match error.kind() {
+        io::ErrorKind::NotFound => wrong.with_fix("make its folder first, or name one that is there"),
+        _ => wrong,
+    }
+}

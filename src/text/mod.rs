@@ -1,0 +1,72 @@
+//! Text for people and for the systems that show it: escaped, counted, shortened, broken into lines.
+
+pub mod escape;
+pub mod style;
+
+use bytesize::ByteSize;
+use std::time::Duration;
+
+/// How often anything is heard of in which nothing changes.
+pub const INTERVAL: Duration = Duration::from_secs(60);
+
+/// A size as people say it: `3.2 MB`.
+pub fn size(bytes: u64) -> String {
+    ByteSize::b(bytes).display().si().to_string()
+}
+
+/// Others' text, fit for a line.
+pub fn brief(text: &str) -> String {
+    const LONGEST: usize = 64;
+    if text.chars().count() <= LONGEST { text.to_owned() } else { text.chars().take(LONGEST).chain(['…']).collect() }
+}
+
+/// `1 image`, `2 images`.
+pub fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// A duration as people say it: `0.4 s`, `42 s`, `3m 20s`.
+pub fn duration(duration: Duration) -> String {
+    let tenths = (duration.as_millis() + 50) / 100;
+    if tenths < 100 && !tenths.is_multiple_of(10) {
+        return format!("{}.{} s", tenths / 10, tenths % 10);
+    }
+    let seconds = (duration + Duration::from_millis(500)).as_secs();
+    if seconds < 60 { format!("{seconds} s") } else { humantime::format_duration(Duration::from_secs(seconds)).to_string() }
+}
+
+/// The first few of many names.
+pub fn some(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let more = if names.len() > SHOWN { format!(" and {} more", names.len() - SHOWN) } else { String::new() };
+    format!("{}{more}", names[..names.len().min(SHOWN)].join(", "))
+}
+
+/// A bar of this width.
+pub fn gauge(done: usize, all: usize, width: usize) -> String {
+    let full = (done * width / all.max(1)).min(width);
+    format!("[{}{}]", "=".repeat(full), " ".repeat(width - full))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        for (milliseconds, text) in [
+            (0, "0 s"),
+            (400, "0.4 s"),
+            (5_300, "5.3 s"),
+            (2_980, "3 s"),
+            (9_970, "10 s"),
+            (42_000, "42 s"),
+            (59_700, "1m"),
+            (200_000, "3m 20s"),
+            (600_000, "10m"),
+            (5_400_000, "1h 30m"),
+        ] {
+            assert_eq!(duration(Duration::from_millis(milliseconds)), text);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Text for people on a command line: colour where it is wanted, and nothing wider than a terminal of 80 columns that
+//! can be broken.
+
+use super::escape::visible;
+use crate::inputs::Environment;
+use std::io::{self, IsTerminal as _};
+
+/// Columns of the narrowest terminal that is in use.
+pub const COLUMNS: usize = 80;
+
+/// Columns of the word that a line of the story starts with.
+const LABEL: usize = 9;
+
+/// How text looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// What a block is about.
+    Title,
+    /// What a value is called.
+    Label,
+    /// Only here, or good.
+    Added,
+    /// Only there, or bad.
+    Removed,
+    /// Changed, or strange.
+    Changed,
+}
+
+/// Whether to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    /// Whether escape sequences are written.
+    pub colour: bool,
+}
+
+impl Style {
+    /// For stdout: colour only on a terminal that can, and never with `NO_COLOR` (no-color.org).
+    pub fn of_stdout(environment: &Environment) -> Self {
+        let set = |name: &str| environment.get(name).is_some_and(|value| !value.is_empty());
+        let dumb = environment.get("TERM").is_some_and(|term| term == "dumb");
+        Self { colour: io::stdout().is_terminal() && !set("NO_COLOR") && !dumb }
+    }
+
+    /// Our own text, coloured.
+    pub fn paint(self, look: Look, text: &str) -> String {
+        let code = match look {
+            Look::Title => "1",
+            Look::Label => "2",
+            Look::Added => "32",
+            Look::Removed => "31",
+            Look::Changed => "33",
+        };
+        if self.colour && !text.is_empty() { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+/// Others' text after `start`, broken at spaces so that it stays within 80 columns; further lines start below the text.
+/// `width`: the columns of `start` as it is seen.
+pub fn wrapped(start: &str, width: usize, text: &str) -> String {
+    folded(start, width, &visible(text), COLUMNS)
+}
+
+/// A line of the story, on a terminal of so many columns: what is broken goes on below its text, not below its label.
+pub fn story_line(line: &str, columns: usize) -> String {
+    let spaces = |from: usize| line[from..].len() - line[from..].trim_start().len();
+    let is_labelled = line.as_bytes().get(LABEL - 1) == Some(&b' ') && line.is_char_boundary(LABEL);
+    let (start, width) = match line.split_once(' ') {
+        Some(("error:", _)) => (7, 7),
+        // `  where: ` has such a label, too.
+        _ if is_labelled => (LABEL + spaces(LABEL), LABEL + spaces(LABEL)),
+        _ => (spaces(0), spaces(0) + 2),
+    };
+    folded(&line[..start], width, &line[start..], columns)
+}
+
+fn folded(start: &str, width: usize, text: &str, columns: usize) -> String {
+    let mut line = start.to_owned();
+    let mut column = width;
+    let mut out = String::new();
+    for word in text.split(' ') {
+        let long = word.chars().count();
+        // What fits no line is not moved to the next.
+        if column > width && column + 1 + long > columns && width + long <= columns {
+            out.push_str(line.trim_end());
+            out.push('\n');
+            line = " ".repeat(width);
+            column = width;
+        } else if column > width {
+            line.push(' ');
+            column += 1;
+        }
+        line.push_str(word);
+        column += long;
+    }
+    out + &line + "\n"
+}
+
+/// Annotations or labels below a heading, each `KEY: VALUE`; a value that does not fit stands below its key.
+pub fn pairs<'a>(indent: usize, pairs: impl IntoIterator<Item = (&'a String, &'a String)>) -> String {
+    let mut out = String::new();
+    for (key, value) in pairs {
+        let (key, space) = (visible(key), " ".repeat(indent));
+        if indent + key.chars().count() + 2 + visible(value).chars().count() <= COLUMNS {
+            out.push_str(&format!("{space}{key}: {}\n", visible(value)));
+        } else {
+            out.push_str(&format!("{space}{key}:\n"));
+            out.push_str(&wrapped(&" ".repeat(indent + 2), indent + 2, value));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_broken_at_spaces_only() {
+        let long = "word ".repeat(30);
+        let shown = wrapped("label    ", 9, long.trim());
+        assert!(shown.lines().all(|line| line.len() <= COLUMNS), "{shown}");
+        assert_eq!(shown.lines().count(), 3);
+        assert!(shown.lines().nth(1).unwrap().starts_with("         word"));
+        let shown = [
+            ("found    a  linux/amd64 linux/arm64", "found    a  linux/amd64\n         linux/arm64\n"),
+            ("  right:    linux/amd64 sha256:0123", "  right:    linux/amd64\n            sha256:0123\n"),
+            ("  tags, line 2: is no reference at all", "  tags, line 2: is no\n    reference at all\n"),
+            ("  missing: 0123456789012345678901234 (denied)", "  missing: 0123456789012345678901234\n    (denied)\n"),
+            ("error: short", "error: short\n"),
+            ("", "\n"),
+            ("äöüäöü äöü", "äöüäöü äöü\n"),
+        ];
+        for (line, expected) in shown {
+            assert_eq!(story_line(line, 24), expected);
+        }
+        let digest = "x".repeat(100);
+        assert_eq!(wrapped("a ", 2, &digest), format!("a {digest}\n"));
+    }
+
+    #[test]
+    fn no_escape_passes() {
+        let bad = "a\u{1b}[31m\u{9b}2J\n\u{7f}\u{202e}".to_owned();
+        let shown = pairs(2, [(&bad, &bad)]) + &wrapped("", 0, &bad);
+        assert!(shown.chars().all(|c| c == '\n' || !c.is_control()), "{shown:?}");
+        assert_eq!(shown.lines().count(), 2);
+    }
+
+    #[test]
+    fn colour_is_asked_for() {
+        assert_eq!(Style { colour: false }.paint(Look::Title, "x"), "x");
+        assert_eq!(Style { colour: true }.paint(Look::Title, "x"), "\u{1b}[1mx\u{1b}[0m");
+    }
+}
