@@ -39,8 +39,15 @@ impl Invocation {
     }
 
     /// The command `create`: flags only.
-    pub fn create(pairs: Vec<(String, String)>, mut problems: Problems, environment: &Environment) -> Self {
-        let read = Read { inputs: env::from_pairs(pairs.into_iter(), &mut problems), warnings: Vec::new() };
+    pub fn create(
+        pairs: Vec<(String, String)>,
+        mut problems: Problems,
+        environment: &Environment,
+    ) -> Self {
+        let read = Read {
+            inputs: env::from_pairs(pairs.into_iter(), &mut problems),
+            warnings: Vec::new(),
+        };
         Self { read, problems, step: false, console: Console::of_run(environment, Stream::Stderr) }
     }
 }
@@ -55,7 +62,11 @@ pub struct Ended {
 }
 
 /// Composes and publishes all lists, from inputs to outputs.
-pub async fn compose_lists(invocation: Invocation, environment: &Environment, folder: &Path) -> Ended {
+pub async fn compose_lists(
+    invocation: Invocation,
+    environment: &Environment,
+    folder: &Path,
+) -> Ended {
     let Invocation { read, problems, step, console } = invocation;
     let opened = prepare(&read, problems, environment, folder, &console).and_then(|planned| {
         let destinations = Destinations::open(&read.inputs, environment, folder, step)?;
@@ -64,7 +75,11 @@ pub async fn compose_lists(invocation: Invocation, environment: &Environment, fo
         }
         let concurrency = planned.settings.concurrency;
         let certificates = planned.settings.certificates.clone();
-        let jobs = planned.jobs.map(|system| Jobs::new(system, certificates.as_deref())).transpose().map_err(Error::defect)?;
+        let jobs = planned
+            .jobs
+            .map(|system| Jobs::new(system, certificates.as_deref()))
+            .transpose()
+            .map_err(Error::defect)?;
         let registry = Registry::new(planned.settings).map_err(Error::defect)?;
         Ok((Lists::new(planned.plans), concurrency, registry, jobs, destinations))
     });
@@ -91,8 +106,8 @@ pub async fn compose_lists(invocation: Invocation, environment: &Environment, fo
         console.group("Lists");
     }
     let stopped = tokio::select! {
-        () = lists.carry_out(concurrency, &console, async |list| {
-            let ended = pipeline::run(&list.plan, &registry, jobs.as_ref(), surroundings, alone, &list.progress).await;
+        () = lists.carry_out(concurrency, &console, async |plan, progress| {
+            let ended = pipeline::run(plan, &registry, jobs.as_ref(), surroundings, alone, progress).await;
             if alone.is_none() {
                 tell_how_it_ended(&ended);
             }
@@ -105,7 +120,12 @@ pub async fn compose_lists(invocation: Invocation, environment: &Environment, fo
 }
 
 /// Outputs and the last words.
-fn finish(lists: &Lists, stopped: Option<Error>, mut destinations: Destinations, console: &Console) -> Ended {
+fn finish(
+    lists: &Lists,
+    stopped: Option<Error>,
+    mut destinations: Destinations,
+    console: &Console,
+) -> Ended {
     let unfinished = stopped.clone().unwrap_or_else(|| Error::defect("a list did not end"));
     let run = Run { lists: lists.ended(&unfinished), elapsed: lists.elapsed() };
     let mut exit = stopped.as_ref().map_or(run.exit(), |stopped| stopped.exit);
@@ -121,7 +141,11 @@ fn finish(lists: &Lists, stopped: Option<Error>, mut destinations: Destinations,
     } else {
         for list in &run.lists {
             if let Err(error) = &list.ended {
-                let what = if lists.are_several() { format!("{}: {}", list.name, error.what) } else { error.what.clone() };
+                let what = if lists.are_several() {
+                    format!("{}: {}", list.name, error.what)
+                } else {
+                    error.what.clone()
+                };
                 console.failure(&Error { what, ..error.clone() });
             }
         }
@@ -167,7 +191,11 @@ fn prepare(
         Err(more) => problems.extend(more),
     }
     let count = problems.0.len();
-    let what = if count == 1 { "an input is wrong".to_owned() } else { format!("{count} inputs are wrong") };
+    let what = if count == 1 {
+        "an input is wrong; nothing was contacted".to_owned()
+    } else {
+        format!("{count} inputs are wrong; nothing was contacted")
+    };
     let details = problems.0.iter().map(ToString::to_string).collect();
-    Err(Error::new(Exit::Inputs, what + "; nothing was contacted").with_details(details))
+    Err(Error::new(Exit::Inputs, what).with_details(details))
 }

@@ -1,4 +1,5 @@
-//! Turns per-architecture images, built by separate CI jobs, into one multi-architecture image that can be trusted.
+//! Turns per-architecture images, built by separate CI jobs, into one multi-architecture image that
+//! can be trusted.
 //!
 //! ```text
 //! inputs → plan → pipeline, once for each list → report
@@ -7,15 +8,18 @@
 //!
 //! Every module stands on those below it, none on one above:
 //!
-//! - [`cli`]: the commands; [`app`]: a run from inputs to outputs; [`lists`]: its lists, a few at a time;
-//!   [`signals`]: what ends it early
+//! - [`cli`]: the commands; [`app`]: a run from inputs to outputs; [`lists`]: its lists, a few at a
+//!   time; [`signals`]: what ends it early
 //! - [`report`]: the result, one file per format, and the files that it goes to
 //! - [`pipeline`]: one list, stage by stage, each with a type that only the stage before it makes;
 //!   [`inspect`]: the commands that only look
-//! - [`plan`]: what inputs mean, all problems at once; [`inputs`]: environment variables to cleaned text
+//! - [`plan`]: what inputs mean, all problems at once; [`inputs`]: environment variables to cleaned
+//!   text
 //! - [`entries`]: the entries of a list; [`jobs`]: whether those who build the sources still can
-//! - [`console`]: where people read; [`text`]: what they read; [`error`]: the one error that they see, and what to do
-//! - [`registry`]: the distribution API; [`oci`]: the specs' nouns; [`secret`]: what must not be seen
+//! - [`console`]: where people read; [`text`]: what they read; [`error`]: the one error that they
+//!   see, and what to do
+//! - [`registry`]: the distribution API; [`oci`]: the specs' nouns; [`secret`]: what must not be
+//!   seen
 //!
 //! ```
 //! use manifest_action::oci::{Platform, Reference};

@@ -1,5 +1,5 @@
-//! The lists of a run, a few at a time: one that only waits for its sources makes room for others, and one that fails
-//! stops no other.
+//! The lists of a run, a few at a time: one that only waits for its sources makes room for others,
+//! and one that fails stops no other.
 
 use crate::console::Console;
 use crate::console::log;
@@ -22,10 +22,8 @@ const MOST_AT_WORK: usize = 16;
 /// One list: what it shall be, and how far it has come.
 #[derive(Debug)]
 pub struct List {
-    /// What to do.
-    pub plan: Plan,
-    /// How far it has come.
-    pub progress: Progress,
+    plan: Plan,
+    progress: Progress,
     ended: std::cell::OnceCell<Result<Report, Error>>,
 }
 
@@ -46,7 +44,10 @@ pub struct Lists {
 
 /// Whoever reads of a failure asks first what has become of the tags.
 fn told(mut error: Error, progress: &Progress) -> Error {
-    let moves_none = matches!(error.exit, Exit::NotArrived | Exit::JobFailed | Exit::Refused | Exit::Denied | Exit::Registry);
+    let moves_none = matches!(
+        error.exit,
+        Exit::NotArrived | Exit::JobFailed | Exit::Refused | Exit::Denied | Exit::Registry
+    );
     if moves_none && !progress.has_moved() {
         error.details.push("no tag was moved".to_owned());
     }
@@ -59,7 +60,11 @@ impl Lists {
         let somebody_waits = Arc::new(Notify::new());
         let several = plans.len() > 1;
         let list = |plan: Plan| {
-            let progress = if several { Progress::among(Arc::clone(&somebody_waits)) } else { Progress::default() };
+            let progress = if several {
+                Progress::among(Arc::clone(&somebody_waits))
+            } else {
+                Progress::default()
+            };
             progress.start(&plan.targets);
             List { plan, progress, ended: std::cell::OnceCell::new() }
         };
@@ -77,7 +82,12 @@ impl Lists {
     }
 
     /// Carries out all of them. `concurrency`: how many requests can be under way at once.
-    pub async fn carry_out(&self, concurrency: usize, console: &Console, run: impl AsyncFn(&List) -> Result<Report, Error>) {
+    pub async fn carry_out(
+        &self,
+        concurrency: usize,
+        console: &Console,
+        run: impl AsyncFn(&Plan, &Progress) -> Result<Report, Error>,
+    ) {
         let mut waiting_lists = self.all.iter();
         let mut under_way = FuturesUnordered::new();
         let mut minute = interval_at(Instant::now() + text::INTERVAL, text::INTERVAL);
@@ -85,9 +95,12 @@ impl Lists {
         loop {
             while self.at_work(under_way.len()) < concurrency.min(MOST_AT_WORK) {
                 let Some(list) = waiting_lists.next() else { break };
-                let span = if self.are_several() { log::span_of(&list.name()) } else { Span::none() };
+                let span =
+                    if self.are_several() { log::span_of(&list.name()) } else { Span::none() };
                 let run = &run;
-                under_way.push(async move { (list, run(list).await) }.instrument(span));
+                under_way.push(
+                    async move { (list, run(&list.plan, &list.progress).await) }.instrument(span),
+                );
             }
             self.draw(console);
             tokio::select! {
@@ -113,7 +126,12 @@ impl Lists {
             tags: list.progress.tags(),
             sources: list.progress.sources(),
             writes: list.progress.writes(),
-            ended: list.ended.get().cloned().unwrap_or_else(|| Err(stopped.clone())).map_err(|error| told(error, &list.progress)),
+            ended: list
+                .ended
+                .get()
+                .cloned()
+                .unwrap_or_else(|| Err(stopped.clone()))
+                .map_err(|error| told(error, &list.progress)),
         };
         self.all.iter().map(listed).collect()
     }
@@ -124,7 +142,8 @@ impl Lists {
             return list.progress.left_undone();
         }
         let (done, failed) = self.done();
-        let between = self.all.iter().filter(|list| list.ended.get().is_none() && list.progress.has_moved());
+        let between =
+            self.all.iter().filter(|list| list.ended.get().is_none() && list.progress.has_moved());
         let mut text = format!("{} of {} lists were published", done - failed, self.all.len());
         for list in between {
             text += &format!("; {}", list.progress.left_undone());
@@ -133,7 +152,11 @@ impl Lists {
     }
 
     fn at_work(&self, under_way: usize) -> usize {
-        let waiting = self.all.iter().filter(|list| list.ended.get().is_none() && list.progress.waits() > 0).count();
+        let waiting = self
+            .all
+            .iter()
+            .filter(|list| list.ended.get().is_none() && list.progress.waits() > 0)
+            .count();
         under_way.saturating_sub(waiting)
     }
 
@@ -144,7 +167,11 @@ impl Lists {
     }
 
     fn waited_for(&self) -> Vec<String> {
-        self.all.iter().filter(|list| list.ended.get().is_none()).flat_map(|list| list.progress.waiting_for()).collect()
+        self.all
+            .iter()
+            .filter(|list| list.ended.get().is_none())
+            .flat_map(|list| list.progress.waiting_for())
+            .collect()
     }
 
     fn draw(&self, console: &Console) {
@@ -156,7 +183,13 @@ impl Lists {
 }
 
 /// How far a run of several lists is; `waiting`: the images that are waited for.
-fn standing(done: usize, failed: usize, all: usize, waiting: &[String], elapsed: Duration) -> String {
+fn standing(
+    done: usize,
+    failed: usize,
+    all: usize,
+    waiting: &[String],
+    elapsed: Duration,
+) -> String {
     let mut text = format!("lists    {done} of {all} done");
     if failed > 0 {
         text += &format!(", {failed} failed");

@@ -8,13 +8,16 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // A name that is no UTF-8 cannot be one of ours; a value can, and then it is refused.
     let environment: Environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
+        .filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+        })
         .collect();
     let folder = std::env::current_dir().unwrap_or_else(|_| ".".into());
     let exit = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {
             let exit = runtime.block_on(cli::run(std::env::args_os(), &environment, &folder));
-            // A look-up of a name may hang in a thread of its own; nothing is lost by not waiting for it.
+            // A look-up of a name may hang in a thread of its own; nothing is lost by not waiting
+            // for it.
             runtime.shutdown_background();
             exit
         }

@@ -1,4 +1,5 @@
-//! Pauses between two looks at one thing: short at first, growing, jittered so that many waiters spread out.
+//! Pauses between two looks at one thing: short at first, growing, jittered so that many waiters
+//! spread out.
 
 use std::time::Duration;
 
@@ -52,7 +53,10 @@ mod tests {
         let seconds: Vec<f64> = (0..6).map(|_| pauses.next(0.0).as_secs_f64()).collect();
         assert_eq!(seconds, [1.0, 2.0, 4.0, 8.0, 10.0, 10.0]);
         let mut short = Pauses::new(Duration::from_millis(300));
-        assert_eq!((short.next(0.0), short.next(1.0)), (Duration::from_millis(300), Duration::from_millis(270)));
+        assert_eq!(
+            (short.next(0.0), short.next(1.0)),
+            (Duration::from_millis(300), Duration::from_millis(270))
+        );
         // Ten minutes cost at most 70 looks, on average of the jitter.
         let mut pauses = Pauses::new(Duration::from_secs(10));
         let (mut time, mut looks) = (Duration::ZERO, 0);

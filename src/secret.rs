@@ -1,7 +1,8 @@
-//! Secrets: a type that cannot be printed, and the list of all of them that every written line is held against.
+//! Secrets: a type that cannot be printed, and the list of all of them that every written line is
+//! held against.
 //!
-//! The type is what keeps secrets out of our own messages. The list is for text that is not ours: a registry may
-//! quote a password or a token in its answer.
+//! The type is what keeps secrets out of our own messages. The list is for text that is not ours: a
+//! registry may quote a password or a token in its answer.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -61,7 +62,8 @@ pub fn redact(text: &str) -> Cow<'_, str> {
     let known = known();
     let mut redacted = Cow::Borrowed(text);
     // Longest first: a secret may be a part of another one.
-    let mut hits: Vec<&String> = known.iter().filter(|secret| text.contains(secret.as_str())).collect();
+    let mut hits: Vec<&String> =
+        known.iter().filter(|secret| text.contains(secret.as_str())).collect();
     hits.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     for secret in hits {
         redacted = Cow::Owned(redacted.replace(secret.as_str(), "***"));

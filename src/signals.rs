@@ -12,7 +12,8 @@ pub enum Stopped {
     Interrupted,
     /// SIGTERM.
     Terminated,
-    /// SIGHUP: the terminal or the connection behind it is gone. For a run that is the same as SIGTERM.
+    /// SIGHUP: the terminal or the connection behind it is gone. For a run that is the same as
+    /// SIGTERM.
     HungUp,
 }
 
@@ -52,10 +53,15 @@ async fn received(kind: SignalKind) {
     }
 }
 
-/// Whether who started us wants it to outlive its terminal: `nohup` does it so. Listening would undo that.
+/// Whether who started us wants it to outlive its terminal: `nohup` does it so. Listening would
+/// undo that.
 fn hangups_are_ignored() -> bool {
     // Linux shows it as a mask; SIGHUP, the first signal, is its lowest bit.
     let mask = fs::read_to_string("/proc/self/status").ok();
-    let ignored = mask.as_deref().and_then(|status| status.lines().find_map(|line| line.strip_prefix("SigIgn:")));
-    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
+    let ignored = mask
+        .as_deref()
+        .and_then(|status| status.lines().find_map(|line| line.strip_prefix("SigIgn:")));
+    ignored
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & 1 == 1)
 }

@@ -1,16 +1,23 @@
 //! Futures that run side by side, of which the first error ends all.
 //!
-//! `try_join_all` of futures-util does that for up to thirty of them; of more it hears of an error only when all before it
-//! have ended, and with sources that are waited for that may be an hour later.
+//! `try_join_all` of futures-util does that for up to thirty of them; of more it hears of an error
+//! only when all before it have ended, and with sources that are waited for that may be an hour
+//! later.
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use std::future::Future;
 
 /// All results, in the order of the futures, or the first error in time.
-pub(crate) async fn all<T, E, F: Future<Output = Result<T, E>>>(futures: impl IntoIterator<Item = F>) -> Result<Vec<T>, E> {
-    // No `async` block, which would hold each future twice: as what it captured, and as what it awaits.
-    let numbered = futures.into_iter().enumerate().map(|(at, future)| future.map(move |ended| ended.map(|value| (at, value))));
+pub(crate) async fn all<T, E, F: Future<Output = Result<T, E>>>(
+    futures: impl IntoIterator<Item = F>,
+) -> Result<Vec<T>, E> {
+    // No `async` block, which would hold each future twice: as what it captured, and as what it
+    // awaits.
+    let numbered = futures
+        .into_iter()
+        .enumerate()
+        .map(|(at, future)| future.map(move |ended| ended.map(|value| (at, value))));
     let mut under_way: FuturesUnordered<_> = numbered.collect();
     let mut values = Vec::with_capacity(under_way.len());
     while let Some(ended) = under_way.next().await {
@@ -27,7 +34,9 @@ mod tests {
 
     #[test]
     fn the_first_error_ends_all_however_many_they_are() {
-        let one_fails = (0..100).map(|n| if n == 99 { ready(Err(n)).boxed() } else { pending::<Result<(), i32>>().boxed() });
+        let one_fails = (0..100).map(|n| {
+            if n == 99 { ready(Err(n)).boxed() } else { pending::<Result<(), i32>>().boxed() }
+        });
         assert_eq!(all(one_fails).now_or_never(), Some(Err(99)));
     }
 

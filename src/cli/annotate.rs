@@ -18,7 +18,9 @@ use tracing::warn;
 
 /// The command and its flags.
 pub(super) fn command() -> Command {
-    let part = |name: &'static str, help: &'static str| Arg::new(name).long(name).value_name("VALUE").help(help);
+    let part = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name("VALUE").help(help)
+    };
     Command::new("annotate")
         .about("Change one entry of a list in the registry, and print LIST@DIGEST")
         .arg(Arg::new(LIST).required(true).help("reference of the list, with a tag"))
@@ -38,10 +40,11 @@ pub(super) fn command() -> Command {
 pub(super) async fn run(flags: &ArgMatches, environment: &Environment, folder: &Path) -> Exit {
     let text = |name: &str| flags.get_one::<String>(name).cloned();
     let list = text(LIST).unwrap_or_default();
-    let (session, references) = match Session::open(flags, environment, folder, &[(LIST, &list)], true) {
-        Ok(opened) => opened,
-        Err(exit) => return exit,
-    };
+    let (session, references) =
+        match Session::open(flags, environment, folder, &[(LIST, &list)], true) {
+            Ok(opened) => opened,
+            Err(exit) => return exit,
+        };
     let Some(list) = references.first() else { return Exit::Inputs };
     let asked = match asked(flags) {
         Ok(asked) => asked,
@@ -55,13 +58,19 @@ pub(super) async fn run(flags: &ArgMatches, environment: &Environment, folder: &
     let entry = RefCell::new(named);
     let name = list.to_string();
     let apply = |base: &Base| {
-        let is_docker = base.manifest.as_ref().is_some_and(|manifest| manifest.media_type == media_type::DOCKER_LIST);
+        let is_docker = base
+            .manifest
+            .as_ref()
+            .is_some_and(|manifest| manifest.media_type == media_type::DOCKER_LIST);
         if is_docker && !asked.annotations.is_empty() {
-            return Err(Error::refused(format!("{name} is a Docker manifest list, which has no place for annotations"))
-                .with_fix("create it anew with `--format oci`"));
+            return Err(Error::refused(format!(
+                "{name} is a Docker manifest list, which has no place for annotations"
+            ))
+            .with_fix("create it anew with `--format oci`"));
         }
         let at = entries::find(&name, &base.entries, &entry.borrow())?;
-        // From the first round on the entry is its digest: the change may be of the platform that named it.
+        // From the first round on the entry is its digest: the change may be of the platform that
+        // named it.
         let digest = base.entries.get(at).map(|entry| entry.digest.to_string()).unwrap_or_default();
         entry.replace(Named::Digest(digest));
         change::annotate(&name, &base.entries, &entry.borrow(), &asked)
@@ -69,14 +78,25 @@ pub(super) async fn run(flags: &ArgMatches, environment: &Environment, folder: &
     session.edit(list, Moved::Refuse, apply).await
 }
 
-/// Clients choose by the list, whatever the image is for. Who corrects a wrong config wants that; a slip is worth a warning.
-async fn warn_of_contradictions(session: &Session, list: &Reference, named: &Named, change: &Annotation) {
+/// Clients choose by the list, whatever the image is for. Who corrects a wrong config wants that; a
+/// slip is worth a warning.
+async fn warn_of_contradictions(
+    session: &Session,
+    list: &Reference,
+    named: &Named,
+    change: &Annotation,
+) {
     if change.os.is_none() && change.architecture.is_none() {
         return;
     }
     // What cannot be read here, the change itself will tell of.
-    let Ok(base) = targets::read(&session.registry, list, &Surroundings::default()).await else { return };
-    let Some(entry) = entries::find(&list.to_string(), &base.entries, named).ok().and_then(|at| base.entries.get(at)) else {
+    let Ok(base) = targets::read(&session.registry, list, &Surroundings::default()).await else {
+        return;
+    };
+    let Some(entry) = entries::find(&list.to_string(), &base.entries, named)
+        .ok()
+        .and_then(|at| base.entries.get(at))
+    else {
         return;
     };
     let listed = change.platform_of(entry);
@@ -84,21 +104,36 @@ async fn warn_of_contradictions(session: &Session, list: &Reference, named: &Nam
         warn!("{listed} is no platform that Go knows: no client will choose it by itself");
     }
     let child = Reference::at(&list.repository, &entry.digest);
-    if let Ok(Inspected { inside: Inside::Image(image), .. }) = inspect::read(&session.registry, &child, None).await
+    if let Ok(Inspected { inside: Inside::Image(image), .. }) =
+        inspect::read(&session.registry, &child, None).await
         && let Some(built) = image.platform
         && !built.runs_as(&listed)
     {
-        warn!("the image's own config says {built}; a client that asks for {listed} gets it all the same");
+        warn!(
+            "the image's own config says {built}; a client that asks for {listed} gets it all the same"
+        );
     }
 }
 
 fn asked(flags: &ArgMatches) -> Result<Annotation, String> {
     let text = |name: &str| flags.get_one::<String>(name).map(|value| value.trim().to_owned());
-    let many = |name: &str| flags.get_many::<String>(name).map(|values| values.cloned().collect::<Vec<_>>().join("\n"));
-    let features = many("os-features")
-        .map(|value| value.split([',', '\n']).map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect());
+    let many = |name: &str| {
+        flags.get_many::<String>(name).map(|values| values.cloned().collect::<Vec<_>>().join("\n"))
+    };
+    let features = many("os-features").map(|value| {
+        value
+            .split([',', '\n'])
+            .map(str::trim)
+            .filter(|word| !word.is_empty())
+            .map(str::to_owned)
+            .collect()
+    });
     let wrong = |why: String| format!("--annotation: {why}");
-    let pairs = many("annotation").map(|value| lists::pairs(&value)).transpose().map_err(wrong)?.unwrap_or_default();
+    let pairs = many("annotation")
+        .map(|value| lists::pairs(&value))
+        .transpose()
+        .map_err(wrong)?
+        .unwrap_or_default();
     let mut annotations: Vec<(String, String)> = Vec::new();
     for (_, pair) in pairs {
         let (key, value) = pair.map_err(wrong)?;
@@ -120,8 +155,12 @@ fn asked(flags: &ArgMatches) -> Result<Annotation, String> {
             return Err(format!("--{flag}: cannot be empty, every platform has one"));
         }
     }
-    let words =
-        [("os", &change.os), ("arch", &change.architecture), ("variant", &change.variant), ("os-version", &change.os_version)];
+    let words = [
+        ("os", &change.os),
+        ("arch", &change.architecture),
+        ("variant", &change.variant),
+        ("os-version", &change.os_version),
+    ];
     let words = words.into_iter().filter_map(|(flag, value)| Some((flag, value.as_ref()?)));
     let features = change.os_features.iter().flatten().map(|feature| ("os-features", feature));
     if let Some((flag, odd)) = words.chain(features).find(|(_, word)| !Platform::is_word(word)) {

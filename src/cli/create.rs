@@ -1,5 +1,6 @@
-//! `create LIST SOURCE…`: every input is a flag. With `--tags` the list has its names, and every reference is a source:
-//! whoever comes from `docker buildx imagetools create -t` must not have the first of them overwritten.
+//! `create LIST SOURCE…`: every input is a flag. With `--tags` the list has its names, and every
+//! reference is a source: whoever comes from `docker buildx imagetools create -t` must not have the
+//! first of them overwritten.
 
 use super::{GLOBAL, output};
 use crate::app::{self, Ended, Invocation};
@@ -44,15 +45,23 @@ fn flag(input: &'static Input) -> Arg {
         "tags" | "dotenv-file" => "",
         _ => input.default,
     };
-    let help = if default.is_empty() { input.help.to_owned() } else { format!("{} [{default}]", input.help) };
+    let help = if default.is_empty() {
+        input.help.to_owned()
+    } else {
+        format!("{} [{default}]", input.help)
+    };
     let arg = Arg::new(input.name).long(input.name).help(help);
     match input.kind {
         // `docker manifest create` calls it so.
         Kind::Switch if input.name == "append" => switch_flag(arg).visible_alias("amend"),
         Kind::Switch => switch_flag(arg),
         // `docker buildx imagetools create` calls it so.
-        Kind::List if input.name == "tags" => arg.short('t').visible_alias("tag").value_name("LINE").action(ArgAction::Append),
-        Kind::List | Kind::Lines | Kind::SecretLines => arg.value_name("LINE").action(ArgAction::Append),
+        Kind::List if input.name == "tags" => {
+            arg.short('t').visible_alias("tag").value_name("LINE").action(ArgAction::Append)
+        }
+        Kind::List | Kind::Lines | Kind::SecretLines => {
+            arg.value_name("LINE").action(ArgAction::Append)
+        }
         Kind::Text | Kind::Secret => arg.value_name("VALUE"),
     }
 }
@@ -64,25 +73,38 @@ fn switch_flag(arg: Arg) -> Arg {
 /// Flags of `create` as pairs of input and value.
 fn pairs(flags: &ArgMatches) -> (Vec<(String, String)>, Problems) {
     let mut problems = Problems::default();
-    let text =
-        |name: &str| flags.get_many::<String>(name).map(|values| values.map(String::as_str).collect::<Vec<_>>().join("\n"));
-    let lines = |parts: &[Option<String>]| parts.iter().flatten().map(String::as_str).collect::<Vec<_>>().join("\n");
-    let (list, source) = if flags.contains_id("tags") { (None, text("LIST")) } else { (text("LIST"), None) };
+    let text = |name: &str| {
+        flags
+            .get_many::<String>(name)
+            .map(|values| values.map(String::as_str).collect::<Vec<_>>().join("\n"))
+    };
+    let lines = |parts: &[Option<String>]| {
+        parts.iter().flatten().map(String::as_str).collect::<Vec<_>>().join("\n")
+    };
+    let (list, source) =
+        if flags.contains_id("tags") { (None, text("LIST")) } else { (text("LIST"), None) };
     let given = super::global_pairs(flags, &mut problems);
-    let global = |name: &str| given.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone());
+    let global =
+        |name: &str| given.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone());
     let mut pairs: Vec<(String, String)> = Vec::new();
     for input in INPUTS {
         let value = match input.name {
             "tags" => list.clone().or_else(|| text("tags")),
             "sources" => Some(lines(&[source.clone(), text("SOURCE"), text("sources")])),
             "docker-config" => global("docker-config").or_else(|| text("docker-config")),
-            "insecure-registries" => Some(lines(&[global("insecure-registries"), text("insecure-registries")])),
+            "insecure-registries" => {
+                Some(lines(&[global("insecure-registries"), text("insecure-registries")]))
+            }
             "wait" => Some(text("wait").unwrap_or_else(|| "0".to_owned())),
             "log-level" => global("log-level").or_else(|| text("log-level")),
             name if GLOBAL.contains(&name) => global(name),
             name => text(name),
         };
-        pairs.extend(value.filter(|value| !value.trim().is_empty()).map(|value| (input.name.to_owned(), value)));
+        pairs.extend(
+            value
+                .filter(|value| !value.trim().is_empty())
+                .map(|value| (input.name.to_owned(), value)),
+        );
     }
     (pairs, problems)
 }
@@ -96,8 +118,13 @@ fn print(ended: &Ended, as_json: bool, warnings: &[String]) -> Exit {
         let late = (all_well && *exit == Exit::Partial).then(|| Error::new(*exit, NOT_WRITTEN));
         return output::json(&json::run(run, *exit, late.as_ref(), warnings), *exit);
     }
-    let published = run.reports().filter_map(|report| Some((&report.tags.first()?.0, &report.composed.digest)));
+    let published =
+        run.reports().filter_map(|report| Some((&report.tags.first()?.0, &report.composed.digest)));
     let lines: String = published.map(|(tag, digest)| format!("{tag}@{digest}\n")).collect();
     // Alone, a list whose outputs could not be written is no result to go on with.
-    if run.lists.len() == 1 && *exit != Exit::Done { *exit } else { output::bytes(lines.as_bytes(), *exit) }
+    if run.lists.len() == 1 && *exit != Exit::Done {
+        *exit
+    } else {
+        output::bytes(lines.as_bytes(), *exit)
+    }
 }

@@ -27,7 +27,11 @@ pub(super) async fn run(flags: &ArgMatches, environment: &Environment, folder: &
     compare(flags, environment, folder).await.unwrap_or_else(|exit| exit)
 }
 
-async fn compare(flags: &ArgMatches, environment: &Environment, folder: &Path) -> Result<Exit, Exit> {
+async fn compare(
+    flags: &ArgMatches,
+    environment: &Environment,
+    folder: &Path,
+) -> Result<Exit, Exit> {
     let asked = |name: &str| flags.get_one::<String>(name).map(String::as_str).unwrap_or_default();
     let both = [("A", asked("A")), ("B", asked("B"))];
     let (session, references) = Session::open(flags, environment, folder, &both, false)?;

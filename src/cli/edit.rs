@@ -1,4 +1,5 @@
-//! What `annotate` and `remove` share: naming an entry, and changing a list until the change stands.
+//! What `annotate` and `remove` share: naming an entry, and changing a list until the change
+//! stands.
 
 use super::output;
 use super::session::Session;
@@ -26,7 +27,8 @@ pub(super) async fn named(session: &Session, list: &Reference, text: &str) -> Re
     {
         return Ok(Named::Platform(platform));
     }
-    let wrong = |why: String| Error::new(Exit::Inputs, format!("{text} names no entry of {list}: {why}"));
+    let wrong =
+        |why: String| Error::new(Exit::Inputs, format!("{text} names no entry of {list}: {why}"));
     if let Some(why) = half_a_name(text) {
         return Err(wrong(why));
     }
@@ -37,21 +39,28 @@ pub(super) async fn named(session: &Session, list: &Reference, text: &str) -> Re
     if let Some(digest) = reference.digest {
         return Ok(Named::Digest(digest.to_string()));
     }
-    let surroundings = Surroundings { helper: session.registry.helper(reference.repository.host()), ..Surroundings::default() };
+    let surroundings = Surroundings {
+        helper: session.registry.helper(reference.repository.host()),
+        ..Surroundings::default()
+    };
     let head = session.registry.look(&reference, None).await;
-    head.map(|head| Named::Digest(head.digest.to_string()))
-        .map_err(|error| Error::of_registry(&error, &format!("read {reference}"), Access::Pull, &surroundings))
+    head.map(|head| Named::Digest(head.digest.to_string())).map_err(|error| {
+        Error::of_registry(&error, &format!("read {reference}"), Access::Pull, &surroundings)
+    })
 }
 
 /// Why a text that could be an image of Docker Hub is more likely a slip.
 fn half_a_name(text: &str) -> Option<String> {
-    let is_hex = |text: &str| !text.is_empty() && text.chars().all(|digit| digit.is_ascii_hexdigit());
+    let is_hex =
+        |text: &str| !text.is_empty() && text.chars().all(|digit| digit.is_ascii_hexdigit());
     match text.strip_prefix("sha256:") {
         Some(_) => Some("a digest is sha256: and all of its 64 hex digits".to_owned()),
-        None if text.len() >= 7 && is_hex(text) => Some(format!("if it is a digest, write all of sha256:{text}…")),
-        None if !text.contains(['/', ':', '@']) => {
-            Some(format!("if it is a platform, write linux/{text}; if an image of Docker Hub, library/{text}:TAG"))
+        None if text.len() >= 7 && is_hex(text) => {
+            Some(format!("if it is a digest, write all of sha256:{text}…"))
         }
+        None if !text.contains(['/', ':', '@']) => Some(format!(
+            "if it is a platform, write linux/{text}; if an image of Docker Hub, library/{text}:TAG"
+        )),
         None => None,
     }
 }
@@ -68,18 +77,22 @@ impl Session {
         let progress = Progress::default();
         progress.start(&plan.targets);
         let surroundings = Surroundings::default();
-        let compose =
-            |base: &Base| match (&base.manifest, base.index()) {
-                (Some(_), Some(_)) => compose::onto(&plan, base, change(base)?),
-                (None, _) => Err(Error::new(Exit::Registry, format!("{list} is not there"))
-                    .with_fix("check its name; `create` makes a new list")),
-                (Some(_), None) => {
-                    Err(Error::refused(format!("{list} is one image, no list")).with_fix("`create` makes a list of images"))
-                }
-            };
-        let to = Work { registry: &self.registry, plan: &plan, surroundings: &surroundings, progress: &progress };
+        let compose = |base: &Base| match (&base.manifest, base.index()) {
+            (Some(_), Some(_)) => compose::onto(&plan, base, change(base)?),
+            (None, _) => Err(Error::new(Exit::Registry, format!("{list} is not there"))
+                .with_fix("check its name; `create` makes a new list")),
+            (Some(_), None) => Err(Error::refused(format!("{list} is one image, no list"))
+                .with_fix("`create` makes a list of images")),
+        };
+        let to = Work {
+            registry: &self.registry,
+            plan: &plan,
+            surroundings: &surroundings,
+            progress: &progress,
+        };
         // Whatever becomes of its entries, they are where the list is.
-        let work = edit::until_settled(&to, moved, tell_changes, async |_, _, _| Ok(false), compose);
+        let work =
+            edit::until_settled(&to, moved, tell_changes, async |_, _, _| Ok(false), compose);
         match self.finish(&progress, work).await {
             Ok(Edited { composed, changed, .. }) => {
                 if !changed {

@@ -39,7 +39,8 @@ pub(super) async fn run(flags: &ArgMatches, environment: &Environment, folder: &
 
 async fn look(flags: &ArgMatches, environment: &Environment, folder: &Path) -> Result<Exit, Exit> {
     let asked = flags.get_one::<String>("REF").map(String::as_str).unwrap_or_default();
-    let (session, references) = Session::open(flags, environment, folder, &[("REF", asked)], false)?;
+    let (session, references) =
+        Session::open(flags, environment, folder, &[("REF", asked)], false)?;
     let Some(reference) = references.first() else { return Err(Exit::Defect) };
     let platform = flags.get_one::<Platform>("platform");
     let progress = Progress::default();
@@ -48,16 +49,21 @@ async fn look(flags: &ArgMatches, environment: &Environment, folder: &Path) -> R
             let manifest = inspect::manifest(&session.registry, reference).await?;
             match (&manifest.content, platform) {
                 (Content::Index(index), Some(platform)) => {
-                    inspect::child(&session.registry, reference, index, platform).await.map(|(_, _, child)| child)
+                    inspect::child(&session.registry, reference, index, platform)
+                        .await
+                        .map(|(_, _, child)| child)
                 }
-                (Content::Image(_), Some(_)) => Ok(inspect::read(&session.registry, reference, platform).await?.manifest),
+                (Content::Image(_), Some(_)) => {
+                    Ok(inspect::read(&session.registry, reference, platform).await?.manifest)
+                }
                 (_, None) => Ok(manifest),
             }
         };
         let manifest = session.finish(&progress, read).await?;
         return Ok(output::bytes(&manifest.bytes, Exit::Done));
     }
-    let inspected = session.finish(&progress, inspect::read(&session.registry, reference, platform)).await?;
+    let inspected =
+        session.finish(&progress, inspect::read(&session.registry, reference, platform)).await?;
     if let Inside::Index(entries) = &inspected.inside {
         for entry in entries {
             if let Behind::Unread(why) = &entry.behind {

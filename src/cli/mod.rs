@@ -1,5 +1,5 @@
-//! The command line, with clap. Every input of the table is a flag; what flags say becomes the same cleaned pairs
-//! that environment variables become.
+//! The command line, with clap. Every input of the table is a flag; what flags say becomes the same
+//! cleaned pairs that environment variables become.
 
 use crate::app::{self, Invocation};
 use crate::error::{Error, Exit};
@@ -28,11 +28,22 @@ mod session;
 mod shell;
 mod wait;
 
-/// Inputs that are flags of every command under their own names; `--cfg`, `--insecure` and others are further ones.
+/// Inputs that are flags of every command under their own names; `--cfg`, `--insecure` and others
+/// are further ones.
 const GLOBAL: [&str; 3] = ["username", "password", "ca-file"];
 
 /// All flags of every command.
-const FLAGS: [&str; 9] = ["cfg", "username", "password", "password-stdin", "debug", "insecure", "ca-file", "json", "quiet"];
+const FLAGS: [&str; 9] = [
+    "cfg",
+    "username",
+    "password",
+    "password-stdin",
+    "debug",
+    "insecure",
+    "ca-file",
+    "json",
+    "quiet",
+];
 
 /// Commands of other tools, or inputs taken for commands, and what does it here.
 const ELSEWHERE: [(&str, &str); 6] = [
@@ -94,11 +105,20 @@ fn value(name: &'static str, placeholder: &'static str, help: &'static str) -> A
 }
 
 fn switch(name: &'static str, help: &'static str) -> Arg {
-    Arg::new(name).long(name).help(help).help_heading("Flags of every command").global(true).action(ArgAction::SetTrue)
+    Arg::new(name)
+        .long(name)
+        .help(help)
+        .help_heading("Flags of every command")
+        .global(true)
+        .action(ArgAction::SetTrue)
 }
 
 /// Parses arguments and runs. Help and mistakes are clap's to print.
-pub async fn run(arguments: impl Iterator<Item = OsString>, environment: &Environment, folder: &Path) -> Exit {
+pub async fn run(
+    arguments: impl Iterator<Item = OsString>,
+    environment: &Environment,
+    folder: &Path,
+) -> Exit {
     let arguments: Vec<OsString> = arguments.collect();
     let as_json = arguments.iter().any(|argument| argument == "--json");
     let matches = match command().try_get_matches_from(arguments) {
@@ -114,8 +134,14 @@ pub async fn run(arguments: impl Iterator<Item = OsString>, environment: &Enviro
         Some(("wait", flags)) => wait::run(flags, environment, folder).await,
         Some(("completions", flags)) => shell::complete(flags),
         Some(("man", flags)) => shell::manual(flags),
-        _ if FLAGS.iter().any(|flag| matches.value_source(flag) == Some(ValueSource::CommandLine)) => {
-            refuse("these flags need a command; as a CI step, inputs come from environment variables", as_json)
+        _ if FLAGS
+            .iter()
+            .any(|flag| matches.value_source(flag) == Some(ValueSource::CommandLine)) =>
+        {
+            refuse(
+                "these flags need a command; as a CI step, inputs come from environment variables",
+                as_json,
+            )
         }
         _ => app::compose_lists(Invocation::step(environment), environment, folder).await.exit,
     }
@@ -123,11 +149,14 @@ pub async fn run(arguments: impl Iterator<Item = OsString>, environment: &Enviro
 
 /// An unknown command whose meaning is known.
 fn with_hint(error: clap::Error) -> clap::Error {
-    let Some(ContextValue::String(given)) = error.get(ContextKind::InvalidSubcommand) else { return error };
+    let Some(ContextValue::String(given)) = error.get(ContextKind::InvalidSubcommand) else {
+        return error;
+    };
     match ELSEWHERE.iter().find(|(name, _)| name == given) {
-        Some((name, here)) => {
-            command().error(ErrorKind::InvalidSubcommand, format!("{name} is no command: use `manifest-action {here}`"))
-        }
+        Some((name, here)) => command().error(
+            ErrorKind::InvalidSubcommand,
+            format!("{name} is no command: use `manifest-action {here}`"),
+        ),
         None => error,
     }
 }
@@ -156,14 +185,21 @@ fn told(error: &clap::Error, as_json: bool) -> Exit {
 /// A password among the arguments works, and can be seen.
 fn password_warning(flags: &ArgMatches) -> Option<String> {
     let given = flags.contains_id("password");
-    given.then(|| "--password can be read in the process list: --password-stdin is safer".to_owned())
+    given
+        .then(|| "--password can be read in the process list: --password-stdin is safer".to_owned())
 }
 
 /// What the flags of every command say, as pairs of input and value.
 fn global_pairs(flags: &ArgMatches, problems: &mut Problems) -> Vec<(String, String)> {
-    let text =
-        |name: &str| flags.get_many::<String>(name).map(|values| values.map(String::as_str).collect::<Vec<_>>().join("\n"));
-    let from_stdin = flags.get_flag("password-stdin").then(|| problems.take("password", None, password_from_stdin())).flatten();
+    let text = |name: &str| {
+        flags
+            .get_many::<String>(name)
+            .map(|values| values.map(String::as_str).collect::<Vec<_>>().join("\n"))
+    };
+    let from_stdin = flags
+        .get_flag("password-stdin")
+        .then(|| problems.take("password", None, password_from_stdin()))
+        .flatten();
     let level = match (flags.get_flag("debug"), flags.get_flag("quiet")) {
         (true, _) => Some("debug"),
         (false, true) => Some("warn"),
@@ -184,8 +220,14 @@ fn global_pairs(flags: &ArgMatches, problems: &mut Problems) -> Vec<(String, Str
 
 fn password_from_stdin() -> Result<String, String> {
     let mut password = String::new();
-    io::stdin().read_to_string(&mut password).map_err(|error| format!("cannot be read from standard input: {error}"))?;
-    if password.trim().is_empty() { Err("standard input is empty".to_owned()) } else { Ok(password) }
+    io::stdin()
+        .read_to_string(&mut password)
+        .map_err(|error| format!("cannot be read from standard input: {error}"))?;
+    if password.trim().is_empty() {
+        Err("standard input is empty".to_owned())
+    } else {
+        Ok(password)
+    }
 }
 
 /// Examples; inputs and outputs of the CI step, aligned.
@@ -194,7 +236,11 @@ fn tables() -> String {
     let inputs: String = INPUTS
         .iter()
         .map(|input| {
-            let default = if input.default.is_empty() { String::new() } else { format!(" [{}]", input.default) };
+            let default = if input.default.is_empty() {
+                String::new()
+            } else {
+                format!(" [{}]", input.default)
+            };
             row(input.name, &format!("{}{default}", input.help))
         })
         .collect();

@@ -38,6 +38,8 @@ pub(super) async fn run(flags: &ArgMatches, environment: &Environment, folder: &
     }
     // After the first round an entry may be gone because we removed it.
     let again = Cell::new(false);
-    let apply = |base: &Base| change::remove(&list.to_string(), &base.entries, &entries, again.replace(true));
+    let apply = |base: &Base| {
+        change::remove(&list.to_string(), &base.entries, &entries, again.replace(true))
+    };
     session.edit(list, Moved::Merge, apply).await
 }

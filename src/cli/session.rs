@@ -1,4 +1,5 @@
-//! What commands on what is already in a registry share: the console, the log, the way to registries.
+//! What commands on what is already in a registry share: the console, the log, the way to
+//! registries.
 
 use super::output;
 use crate::console::Console;
@@ -32,8 +33,8 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Reads the references (each with its flag or argument's name) and opens the way to their registries; all that is
-    /// wrong is told at once. `writes`: whether they will be pushed to.
+    /// Reads the references (each with its flag or argument's name) and opens the way to their
+    /// registries; all that is wrong is told at once. `writes`: whether they will be pushed to.
     pub(super) fn open(
         flags: &ArgMatches,
         environment: &Environment,
@@ -45,29 +46,47 @@ impl Session {
         let json = flags.get_flag("json");
         let mut problems = Problems::default();
         let mut warnings: Vec<String> = super::password_warning(flags).into_iter().collect();
-        let inputs = env::from_pairs(super::global_pairs(flags, &mut problems).into_iter(), &mut problems);
+        let inputs =
+            env::from_pairs(super::global_pairs(flags, &mut problems).into_iter(), &mut problems);
         let level = plan::log_level(&inputs, environment, &mut problems);
-        let parsed: Vec<Reference> =
-            references.iter().filter_map(|(name, text)| problems.take(name, None, parse(name, text.trim()))).collect();
+        let parsed: Vec<Reference> = references
+            .iter()
+            .filter_map(|(name, text)| problems.take(name, None, parse(name, text.trim())))
+            .collect();
         let first_host = parsed.first().map(|reference| reference.repository.host());
         let written = parsed.iter().filter(|_| writes);
-        let writable = written.map(|reference| (reference.repository.clone(), BTreeSet::new())).collect();
-        let settings = plan::settings(&inputs, environment, folder, first_host, writable, &mut problems, &mut warnings);
+        let writable =
+            written.map(|reference| (reference.repository.clone(), BTreeSet::new())).collect();
+        let settings = plan::settings(
+            &inputs,
+            environment,
+            folder,
+            first_host,
+            writable,
+            &mut problems,
+            &mut warnings,
+        );
         if !problems.0.is_empty() {
             let details = problems.0.iter().map(ToString::to_string).collect();
-            let error = Error::new(Exit::Inputs, "the arguments are wrong; nothing was contacted").with_details(details);
+            let error = Error::new(Exit::Inputs, "the arguments are wrong; nothing was contacted")
+                .with_details(details);
             return Err(fail(&console, json, &error));
         }
         log::init(Arc::clone(&console), level);
         for warning in warnings {
             warn!("{warning}");
         }
-        let registry = Registry::new(settings).map_err(|error| fail(&console, json, &Error::defect(error)))?;
+        let registry =
+            Registry::new(settings).map_err(|error| fail(&console, json, &Error::defect(error)))?;
         Ok((Self { registry, console, json }, parsed))
     }
 
     /// Does the work until it ends or a signal comes; tells a failure.
-    pub(super) async fn finish<T>(&self, progress: &Progress, work: impl Future<Output = Result<T, Error>>) -> Result<T, Exit> {
+    pub(super) async fn finish<T>(
+        &self,
+        progress: &Progress,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Exit> {
         let ended = tokio::select! {
             ended = work => ended,
             stopped = signals::stopped() => Err(stopped.error(progress)),
@@ -82,11 +101,16 @@ impl Session {
     }
 }
 
-/// A reference; one that is written to needs its tag, so that nobody changes `latest` who only forgot one.
+/// A reference; one that is written to needs its tag, so that nobody changes `latest` who only
+/// forgot one.
 fn parse(name: &str, text: &str) -> Result<Reference, String> {
     match text.parse::<Reference>() {
-        Ok(Reference { digest: Some(_), .. }) if name == LIST => Err(format!("{text}: a tag to change cannot hold a digest")),
-        Ok(Reference { tag: None, .. }) if name == LIST => Err(format!("{text} has no tag: write {text}:TAG")),
+        Ok(Reference { digest: Some(_), .. }) if name == LIST => {
+            Err(format!("{text}: a tag to change cannot hold a digest"))
+        }
+        Ok(Reference { tag: None, .. }) if name == LIST => {
+            Err(format!("{text} has no tag: write {text}:TAG"))
+        }
         parsed => parsed.map(Reference::or_latest).map_err(|why| format!("{text}: {why}")),
     }
 }

@@ -1,4 +1,5 @@
-//! What makes the program at home in a shell: completions and manual pages, by clap's own generators.
+//! What makes the program at home in a shell: completions and manual pages, by clap's own
+//! generators.
 
 use super::output;
 use crate::error::Exit;
@@ -47,8 +48,15 @@ pub(super) fn manual(flags: &ArgMatches) -> Exit {
         None => all,
         Some(name) => match all.find_subcommand(name) {
             // Pages of commands are called as git's are.
-            Some(command) => command.clone().name(format!("{NAME}-{name}")).bin_name(format!("{NAME} {name}")),
-            None => return super::refuse(format!("there is no command {name:?}"), flags.get_flag("json")),
+            Some(command) => {
+                command.clone().name(format!("{NAME}-{name}")).bin_name(format!("{NAME} {name}"))
+            }
+            None => {
+                return super::refuse(
+                    format!("there is no command {name:?}"),
+                    flags.get_flag("json"),
+                );
+            }
         },
     };
     let mut roff = Vec::new();

@@ -36,7 +36,11 @@ pub(super) fn command() -> Command {
 }
 
 fn duration(name: &'static str, parse: fn(&str) -> Result<Duration, String>) -> Arg {
-    Arg::new(name).long(name).value_name("DURATION").default_value(spec::default_of(name)).value_parser(ValueParser::new(parse))
+    Arg::new(name)
+        .long(name)
+        .value_name("DURATION")
+        .default_value(spec::default_of(name))
+        .value_parser(ValueParser::new(parse))
 }
 
 fn label(text: &str) -> Result<(String, String), String> {
@@ -54,14 +58,21 @@ pub(super) async fn run(flags: &ArgMatches, environment: &Environment, folder: &
 }
 
 async fn wait(flags: &ArgMatches, environment: &Environment, folder: &Path) -> Result<Exit, Exit> {
-    let asked: Vec<(&'static str, &str)> =
-        flags.get_many::<String>("REF").into_iter().flatten().map(|text| ("REF", text.as_str())).collect();
+    let asked: Vec<(&'static str, &str)> = flags
+        .get_many::<String>("REF")
+        .into_iter()
+        .flatten()
+        .map(|text| ("REF", text.as_str()))
+        .collect();
     let (session, references) = Session::open(flags, environment, folder, &asked, false)?;
     let span = |name: &str| flags.get_one::<Duration>(name).copied().unwrap_or_default();
     let mut labels = Labels::new();
     for (key, value) in flags.get_many::<(String, String)>("expect-labels").into_iter().flatten() {
         if labels.insert(key.clone(), value.clone()).is_some_and(|other| other != *value) {
-            let error = Error::new(Exit::Inputs, format!("--expect-labels: {key} has two values; nothing was contacted"));
+            let error = Error::new(
+                Exit::Inputs,
+                format!("--expect-labels: {key} has two values; nothing was contacted"),
+            );
             return Err(session.fail(&error));
         }
     }
@@ -74,7 +85,8 @@ async fn wait(flags: &ArgMatches, environment: &Environment, folder: &Path) -> R
     if session.json {
         return Ok(output::json(&document(&resolved), Exit::Done));
     }
-    let lines: String = resolved.arrived.iter().map(|arrived| format!("{}\n", pinned(arrived))).collect();
+    let lines: String =
+        resolved.arrived.iter().map(|arrived| format!("{}\n", pinned(arrived))).collect();
     Ok(output::bytes(lines.as_bytes(), Exit::Done))
 }
 
@@ -85,8 +97,11 @@ fn pinned(arrived: &Arrived) -> Reference {
 /// What arrived, in JSON, version 1.
 fn document(resolved: &Resolved) -> Value {
     let images = resolved.arrived.iter().zip(&resolved.after).map(|(arrived, after)| {
-        let platforms: Vec<String> =
-            arrived.entries.iter().filter_map(|entry| entry.known_platform().map(ToString::to_string)).collect();
+        let platforms: Vec<String> = arrived
+            .entries
+            .iter()
+            .filter_map(|entry| entry.known_platform().map(ToString::to_string))
+            .collect();
         json!({
             "reference": arrived.source.name,
             "image": pinned(arrived).to_string(),

@@ -1,5 +1,5 @@
-//! Where logs go: every event of this crate, at the asked level, through the console. Nothing of other crates, whose
-//! events could hold secrets.
+//! Where logs go: every event of this crate, at the asked level, through the console. Nothing of
+//! other crates, whose events could hold secrets.
 
 use super::Console;
 use std::fmt::{self, Write as _};
@@ -12,7 +12,8 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Installs the log for this process. A log that is there already stays: whoever uses this as a library has its own.
+/// Installs the log for this process. A log that is there already stays: whoever uses this as a
+/// library has its own.
 pub fn init(console: Arc<Console>, level: Level) {
     let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level);
     let _ = tracing_subscriber::registry().with(ToConsole(console).with_filter(ours)).try_init();
@@ -55,9 +56,13 @@ impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for ToConsole {
 struct Message(String);
 
 impl Visit for Message {
+    #[expect(clippy::use_debug, reason = "tracing hands values over as nothing else")]
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         // Writing to a string cannot fail.
-        let _ =
-            if field.name() == "message" { write!(self.0, "{value:?}") } else { write!(self.0, " {}={value:?}", field.name()) };
+        let _ = if field.name() == "message" {
+            write!(self.0, "{value:?}")
+        } else {
+            write!(self.0, " {}={value:?}", field.name())
+        };
     }
 }

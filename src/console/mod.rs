@@ -1,4 +1,5 @@
-//! Where people read: one line after the other, none of which can be taken for a command, and none with a secret.
+//! Where people read: one line after the other, none of which can be taken for a command, and none
+//! with a secret.
 
 pub mod log;
 
@@ -64,7 +65,8 @@ impl Console {
     /// Of a CI step, or of the command that does the same.
     pub fn of_run(environment: &Environment, stream: Stream) -> Arc<Self> {
         let on_github = environment.get("GITHUB_ACTIONS").is_some_and(|value| value == "true");
-        Self::new(if on_github { Reader::GitHub } else { Reader::Plain }, stream).shared(environment)
+        Self::new(if on_github { Reader::GitHub } else { Reader::Plain }, stream)
+            .shared(environment)
     }
 
     /// Of any other command.
@@ -171,7 +173,12 @@ impl Console {
                 self.push_line(out, line);
             }
             if self.reader == Reader::GitHub && count <= MOST_ANNOTATIONS {
-                push_command(out, "error", &[("title", &format!("manifest-action: {}", error.title()))], &text);
+                push_command(
+                    out,
+                    "error",
+                    &[("title", &format!("manifest-action: {}", error.title()))],
+                    &text,
+                );
             }
         });
     }
@@ -206,8 +213,8 @@ impl Console {
         self.size().1.map(|(_, rows)| usize::from(rows.0))
     }
 
-    /// All writing goes through here: masks first, secrets never. They were looked for before any escaping, which could
-    /// hide them, and are once more now.
+    /// All writing goes through here: masks first, secrets never. They were looked for before any
+    /// escaping, which could hide them, and are once more now.
     fn write(&self, fill: impl FnOnce(&mut String)) {
         let mut text = String::new();
         fill(&mut text);
@@ -241,8 +248,13 @@ impl State {
         };
         self.drawn = !self.bar.is_empty();
         self.above = self.bar.matches('\n').count();
-        let lines: Vec<String> = self.bar.lines().map(|line| escape::log_line(&secret::redact(line))).collect();
-        let bar = if self.above == 0 { lines.concat() } else { format!("{NO_WRAP}{}{WRAP}", lines.join("\n")) };
+        let lines: Vec<String> =
+            self.bar.lines().map(|line| escape::log_line(&secret::redact(line))).collect();
+        let bar = if self.above == 0 {
+            lines.concat()
+        } else {
+            format!("{NO_WRAP}{}{WRAP}", lines.join("\n"))
+        };
         format!("{clear}{text}{bar}")
     }
 }
@@ -254,12 +266,21 @@ fn write_to(out: &mut impl io::Write, masks: &str, text: &str) -> io::Result<()>
 }
 
 fn push_command(out: &mut String, command: &str, properties: &[(&str, &str)], data: &str) {
-    let properties: Vec<String> =
-        properties.iter().map(|(name, value)| format!("{name}={}", escape::command_property(value))).collect();
+    let properties: Vec<String> = properties
+        .iter()
+        .map(|(name, value)| format!("{name}={}", escape::command_property(value)))
+        .collect();
     let space = if properties.is_empty() { "" } else { " " };
-    // Each line of the data is shown by itself, and could then be taken for a command of another system.
-    let data: Vec<String> = data.lines().map(|line| escape::log_line(&secret::redact(line))).collect();
-    let _ = writeln!(out, "::{command}{space}{}::{}", properties.join(","), escape::command_data(&data.join("\n")));
+    // Each line of the data is shown by itself, and could then be taken for a command of another
+    // system.
+    let data: Vec<String> =
+        data.lines().map(|line| escape::log_line(&secret::redact(line))).collect();
+    let _ = writeln!(
+        out,
+        "::{command}{space}{}::{}",
+        properties.join(","),
+        escape::command_data(&data.join("\n"))
+    );
 }
 
 /// The runner takes the line out of the log and hides the value from then on.

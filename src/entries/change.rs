@@ -4,12 +4,15 @@ use super::{Named, find};
 use crate::error::Error;
 use crate::oci::{Descriptor, Platform};
 
-/// Adds entries: a platform that is there already is replaced in its place, and its attestations go; others follow.
+/// Adds entries: a platform that is there already is replaced in its place, and its attestations
+/// go; others follow.
 pub fn append(old: &[Descriptor], new: &[Descriptor]) -> Vec<Descriptor> {
-    let same = |one: &Descriptor, other: &Descriptor| match (one.known_platform(), other.known_platform()) {
-        (Some(one), Some(other)) => one.same(other),
-        _ => one.digest == other.digest,
-    };
+    let same =
+        |one: &Descriptor, other: &Descriptor| match (one.known_platform(), other.known_platform())
+        {
+            (Some(one), Some(other)) => one.same(other),
+            _ => one.digest == other.digest,
+        };
     let successor = |entry: &Descriptor| new.iter().find(|other| same(entry, other));
     let replaced: Vec<&str> = old
         .iter()
@@ -17,8 +20,11 @@ pub fn append(old: &[Descriptor], new: &[Descriptor]) -> Vec<Descriptor> {
         .map(|entry| entry.digest.as_str())
         .collect();
     let kept = old.iter().filter(|entry| entry.attests().is_none_or(|of| !replaced.contains(&of)));
-    let mut entries: Vec<Descriptor> =
-        kept.map(|entry| successor(entry).filter(|new| new.digest != entry.digest).unwrap_or(entry).clone()).collect();
+    let mut entries: Vec<Descriptor> = kept
+        .map(|entry| {
+            successor(entry).filter(|new| new.digest != entry.digest).unwrap_or(entry).clone()
+        })
+        .collect();
     for entry in new {
         if !entries.iter().any(|other| other.digest == entry.digest && same(other, entry)) {
             entries.push(entry.clone());
@@ -27,8 +33,14 @@ pub fn append(old: &[Descriptor], new: &[Descriptor]) -> Vec<Descriptor> {
     entries
 }
 
-/// Takes entries out, each with its attestations. `gone_is_fine`: an entry that is not there is not missed.
-pub fn remove(list: &str, entries: &[Descriptor], named: &[Named], gone_is_fine: bool) -> Result<Vec<Descriptor>, Error> {
+/// Takes entries out, each with its attestations. `gone_is_fine`: an entry that is not there is not
+/// missed.
+pub fn remove(
+    list: &str,
+    entries: &[Descriptor],
+    named: &[Named],
+    gone_is_fine: bool,
+) -> Result<Vec<Descriptor>, Error> {
     let mut rest = entries.to_vec();
     for named in named {
         match find(list, &rest, named) {
@@ -41,7 +53,8 @@ pub fn remove(list: &str, entries: &[Descriptor], named: &[Named], gone_is_fine:
         }
     }
     if !rest.iter().any(|entry| entry.attests().is_none()) {
-        return Err(Error::refused(format!("nothing would be left of {list}")).with_fix("delete the tag in the registry instead"));
+        return Err(Error::refused(format!("nothing would be left of {list}"))
+            .with_fix("delete the tag in the registry instead"));
     }
     Ok(rest)
 }
@@ -67,7 +80,11 @@ impl Annotation {
     /// What an entry's platform shall be.
     pub fn platform_of(&self, entry: &Descriptor) -> Platform {
         let mut platform = entry.platform.clone().unwrap_or_default();
-        if self.architecture.as_ref().is_some_and(|architecture| *architecture != platform.architecture) {
+        if self
+            .architecture
+            .as_ref()
+            .is_some_and(|architecture| *architecture != platform.architecture)
+        {
             // A variant is one of its architecture.
             platform.variant.clear();
         }
@@ -89,15 +106,25 @@ impl Annotation {
 }
 
 /// Changes one entry; the platform must stay the only one of its kind.
-pub fn annotate(list: &str, entries: &[Descriptor], named: &Named, change: &Annotation) -> Result<Vec<Descriptor>, Error> {
+pub fn annotate(
+    list: &str,
+    entries: &[Descriptor],
+    named: &Named,
+    change: &Annotation,
+) -> Result<Vec<Descriptor>, Error> {
     let at = find(list, entries, named)?;
     let mut changed = entries.to_vec();
-    let Some(entry) = changed.get_mut(at) else { return Err(Error::defect("an entry out of bounds")) };
+    let Some(entry) = changed.get_mut(at) else {
+        return Err(Error::defect("an entry out of bounds"));
+    };
     let platform = change.platform_of(entry);
     if entry.platform.is_some() || platform != Platform::default() {
         if platform.os.is_empty() || platform.architecture.is_empty() {
-            return Err(Error::refused(format!("{} of {list} would have half a platform", entry.digest))
-                .with_fix("give both --os and --arch"));
+            return Err(Error::refused(format!(
+                "{} of {list} would have half a platform",
+                entry.digest
+            ))
+            .with_fix("give both --os and --arch"));
         }
         entry.platform = Some(platform);
     }
@@ -109,12 +136,14 @@ pub fn annotate(list: &str, entries: &[Descriptor], named: &Named, change: &Anno
         }
     }
     if let Some(platform) = changed[at].known_platform() {
-        let twin = changed
-            .iter()
-            .enumerate()
-            .find(|(other, entry)| *other != at && entry.known_platform().is_some_and(|have| have.same(platform)));
+        let twin = changed.iter().enumerate().find(|(other, entry)| {
+            *other != at && entry.known_platform().is_some_and(|have| have.same(platform))
+        });
         if let Some((_, twin)) = twin {
-            return Err(Error::refused(format!("{list} has an entry for {platform} already: {}", twin.digest)));
+            return Err(Error::refused(format!(
+                "{list} has an entry for {platform} already: {}",
+                twin.digest
+            )));
         }
     }
     Ok(changed)
@@ -142,11 +171,13 @@ mod tests {
 
     #[test]
     fn append_replaces_in_place_and_takes_old_attestations_along() {
-        let (amd, arm, s390) = (image("linux/amd64", "1"), image("linux/arm64", "2"), image("linux/s390x", "3"));
+        let (amd, arm, s390) =
+            (image("linux/amd64", "1"), image("linux/arm64", "2"), image("linux/s390x", "3"));
         let old = [amd.clone(), arm.clone(), attestation(&amd), attestation(&arm)];
         let new_amd = image("linux/amd64", "4");
         let new = [s390.clone(), new_amd.clone(), attestation(&new_amd)];
-        let expected = vec![new_amd.clone(), arm.clone(), attestation(&arm), s390, attestation(&new_amd)];
+        let expected =
+            vec![new_amd.clone(), arm.clone(), attestation(&arm), s390, attestation(&new_amd)];
         assert_eq!(append(&old, &new), expected);
         assert_eq!(append(&expected, &new), expected, "appending twice changes nothing");
         assert_eq!(append(&[], &new), new);
@@ -159,8 +190,16 @@ mod tests {
         let (amd, arm) = (image("linux/amd64", "1"), image("linux/arm64", "2"));
         let old = [amd.clone(), arm.clone(), attestation(&amd), attestation(&arm)];
         let named = |text: &str| Named::Platform(text.parse().unwrap());
-        assert_eq!(remove("l", &old, &[named("linux/amd64")], false).unwrap(), [arm.clone(), attestation(&arm)]);
-        assert_eq!(remove("l", &old, &[Named::Digest(attestation(&amd).digest.to_string())], false).unwrap().len(), 3);
+        assert_eq!(
+            remove("l", &old, &[named("linux/amd64")], false).unwrap(),
+            [arm.clone(), attestation(&arm)]
+        );
+        assert_eq!(
+            remove("l", &old, &[Named::Digest(attestation(&amd).digest.to_string())], false)
+                .unwrap()
+                .len(),
+            3
+        );
         let absent = remove("l", &old, &[named("linux/s390x")], false).unwrap_err();
         assert_eq!((absent.exit, absent.details.len()), (Exit::Refused, 4));
         assert_eq!(remove("l", &old, &[named("linux/s390x")], true).unwrap(), old);
@@ -171,16 +210,27 @@ mod tests {
                 .contains("nothing would be left")
         );
         let windows = [image("windows(10.0.1)/amd64", "5"), image("windows(10.0.2)/amd64", "6")];
-        assert!(remove("l", &windows, &[named("windows/amd64")], false).unwrap_err().what.contains("2 entries"));
-        assert_eq!(remove("l", &windows, &[named("windows(10.0.1)/amd64")], false).unwrap().len(), 1);
+        assert!(
+            remove("l", &windows, &[named("windows/amd64")], false)
+                .unwrap_err()
+                .what
+                .contains("2 entries")
+        );
+        assert_eq!(
+            remove("l", &windows, &[named("windows(10.0.1)/amd64")], false).unwrap().len(),
+            1
+        );
     }
 
     #[test]
     fn annotate_changes_one_entry() {
         let entries = [image("linux/arm/v7", "1"), image("linux/amd64", "2")];
         let named = Named::Digest(entries[0].digest.to_string());
-        let change =
-            Annotation { variant: Some("v6".into()), annotations: vec![("k".into(), "v".into())], ..Annotation::default() };
+        let change = Annotation {
+            variant: Some("v6".into()),
+            annotations: vec![("k".into(), "v".into())],
+            ..Annotation::default()
+        };
         let changed = annotate("l", &entries, &named, &change).unwrap();
         assert_eq!(
             (changed[0].title(), changed[0].annotations["k"].as_str(), &changed[1]),
@@ -190,16 +240,28 @@ mod tests {
             "l",
             &changed,
             &named,
-            &Annotation { variant: Some(String::new()), annotations: vec![("k".into(), String::new())], ..Annotation::default() },
+            &Annotation {
+                variant: Some(String::new()),
+                annotations: vec![("k".into(), String::new())],
+                ..Annotation::default()
+            },
         );
-        assert_eq!((cleared.as_ref().unwrap()[0].title(), cleared.unwrap()[0].annotations.len()), ("linux/arm/v7".to_owned(), 0));
+        assert_eq!(
+            (cleared.as_ref().unwrap()[0].title(), cleared.unwrap()[0].annotations.len()),
+            ("linux/arm/v7".to_owned(), 0)
+        );
         let mut bare = entries.to_vec();
         bare[0].platform = None;
         let half = Annotation { os: Some("linux".into()), ..Annotation::default() };
         assert!(annotate("l", &bare, &named, &half).unwrap_err().what.contains("half a platform"));
-        let note = Annotation { annotations: vec![("k".into(), "v".into())], ..Annotation::default() };
+        let note =
+            Annotation { annotations: vec![("k".into(), "v".into())], ..Annotation::default() };
         assert_eq!(annotate("l", &bare, &named, &note).unwrap()[0].platform, None);
-        let twin = Annotation { architecture: Some("amd64".into()), variant: Some(String::new()), ..Annotation::default() };
+        let twin = Annotation {
+            architecture: Some("amd64".into()),
+            variant: Some(String::new()),
+            ..Annotation::default()
+        };
         assert!(annotate("l", &entries, &named, &twin).unwrap_err().what.contains("already"));
     }
 }

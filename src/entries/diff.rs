@@ -27,19 +27,26 @@ pub struct Field {
     pub new: Option<Value>,
 }
 
-/// What turns the old entries into the new ones, platform by platform; each entry has one counterpart at most.
+/// What turns the old entries into the new ones, platform by platform; each entry has one
+/// counterpart at most.
 pub fn entries(old: &[Descriptor], new: &[Descriptor]) -> Vec<Change> {
     let mut left: Vec<&Descriptor> = old.iter().collect();
     let mut partner: Vec<Option<&Descriptor>> = vec![None; new.len()];
     // Equal ones find each other first, so that two entries for one platform are not mixed up.
-    let rules: [fn(&Descriptor, &Descriptor) -> bool; 3] = [|a, b| a == b, |a, b| a.digest == b.digest && alike(a, b), alike];
+    let rules: [fn(&Descriptor, &Descriptor) -> bool; 3] =
+        [|a, b| a == b, |a, b| a.digest == b.digest && alike(a, b), alike];
     for rule in rules {
-        for (entry, partner) in new.iter().zip(&mut partner).filter(|(_, partner)| partner.is_none()) {
+        for (entry, partner) in
+            new.iter().zip(&mut partner).filter(|(_, partner)| partner.is_none())
+        {
             *partner = left.iter().position(|other| rule(entry, other)).map(|at| left.remove(at));
         }
     }
-    let mut changes: Vec<Change> = new.iter().zip(partner).filter_map(|(entry, partner)| change(entry, partner)).collect();
-    changes.extend(left.into_iter().map(|entry| Change::Removed(entry.title(), entry.digest.to_string())));
+    let mut changes: Vec<Change> =
+        new.iter().zip(partner).filter_map(|(entry, partner)| change(entry, partner)).collect();
+    changes.extend(
+        left.into_iter().map(|entry| Change::Removed(entry.title(), entry.digest.to_string())),
+    );
     changes
 }
 
@@ -116,18 +123,26 @@ mod tests {
     use crate::oci::Digest;
 
     fn entry(platform: &str, seed: &str) -> Descriptor {
-        let mut entry = Descriptor::new("application/vnd.oci.image.manifest.v1+json", Digest::of(seed.as_bytes()), 1);
+        let mut entry = Descriptor::new(
+            "application/vnd.oci.image.manifest.v1+json",
+            Digest::of(seed.as_bytes()),
+            1,
+        );
         entry.platform = platform.parse().ok();
         entry
     }
 
     fn signs(old: &[Descriptor], new: &[Descriptor]) -> Vec<String> {
-        entries(old, new).iter().map(|change| change.line().split("  ").next().unwrap_or_default().to_owned()).collect()
+        entries(old, new)
+            .iter()
+            .map(|change| change.line().split("  ").next().unwrap_or_default().to_owned())
+            .collect()
     }
 
     #[test]
     fn entries_are_matched_one_to_one() {
-        let (a, b, c) = (entry("linux/amd64", "a"), entry("linux/arm64", "b"), entry("linux/arm64/v8", "c"));
+        let (a, b, c) =
+            (entry("linux/amd64", "a"), entry("linux/arm64", "b"), entry("linux/arm64/v8", "c"));
         let none: [String; 0] = [];
         assert_eq!(signs(&[a.clone(), b.clone()], &[b.clone(), a.clone()]), none);
         assert_eq!(signs(&[a.clone(), b.clone()], &[a.clone(), c.clone()]), ["~ linux/arm64"]);
@@ -146,9 +161,12 @@ mod tests {
         let mut annotated = entry("linux/amd64", "a");
         annotated.annotations.insert("k".into(), "v".into());
         let changes = entries(&[entry("linux/amd64", "a")], &[annotated]);
-        let [Change::Described(name, _, fields)] = changes.as_slice() else { panic!("{changes:?}") };
+        let [Change::Described(name, _, fields)] = changes.as_slice() else {
+            panic!("{changes:?}")
+        };
         assert_eq!(name, "linux/amd64");
-        let expected = Field { name: "annotations.k".into(), old: None, new: Some(Value::from("v")) };
+        let expected =
+            Field { name: "annotations.k".into(), old: None, new: Some(Value::from("v")) };
         assert_eq!(fields, &[expected]);
     }
 }

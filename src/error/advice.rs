@@ -1,4 +1,5 @@
-//! What to do about a registry's error: one table of kind, host, status and code. Never decided by a part of a text.
+//! What to do about a registry's error: one table of kind, host, status and code. Never decided by
+//! a part of a text.
 
 use crate::registry::{Error, Kind};
 
@@ -33,7 +34,11 @@ pub struct Surroundings<'a> {
 }
 
 /// The advice, if there is any better than the error itself.
-pub fn for_registry(error: &Error, access: Access, surroundings: &Surroundings<'_>) -> Option<String> {
+pub fn for_registry(
+    error: &Error,
+    access: Access,
+    surroundings: &Surroundings<'_>,
+) -> Option<String> {
     let host = error.host.as_str();
     let login = error.login.as_deref();
     let text = match (&error.kind, access) {
@@ -92,8 +97,14 @@ pub fn for_registry(error: &Error, access: Access, surroundings: &Surroundings<'
 fn no_login(host: &str, surroundings: &Surroundings<'_>) -> String {
     let typed = surroundings.place == Place::CommandLine;
     if let Some((helper, file)) = surroundings.helper {
-        let ways = if typed { "give --username and --password-stdin" } else { "set `username` and `password`, or `credentials`" };
-        return format!("{file} leaves {host} to the credential helper {helper}, which cannot run here: {ways}");
+        let ways = if typed {
+            "give --username and --password-stdin"
+        } else {
+            "set `username` and `password`, or `credentials`"
+        };
+        return format!(
+            "{file} leaves {host} to the credential helper {helper}, which cannot run here: {ways}"
+        );
     }
     if is_ecr(host) {
         let way = if typed {
@@ -116,7 +127,9 @@ fn is_ecr(host: &str) -> bool {
 }
 
 fn is_local(host: &str) -> bool {
-    format!("http://{host}/").parse().is_ok_and(|url: url::Url| crate::registry::address::is_loopback(&url))
+    format!("http://{host}/")
+        .parse()
+        .is_ok_and(|url: url::Url| crate::registry::address::is_loopback(&url))
 }
 
 #[cfg(test)]
@@ -143,10 +156,26 @@ mod tests {
         let helper = Surroundings { helper: Some(("ecr-login", "config.json")), ..step };
         let none = Surroundings::default();
         for (kind, host, status, login, access, surroundings, expected) in [
-            (Kind::Denied, "ghcr.io", Some(403), true, Access::Push, github, "permissions: packages: write"),
+            (
+                Kind::Denied,
+                "ghcr.io",
+                Some(403),
+                true,
+                Access::Push,
+                github,
+                "permissions: packages: write",
+            ),
             (Kind::Denied, "ghcr.io", Some(403), true, Access::Push, none, "write:packages"),
             (Kind::Denied, "docker.io", Some(401), true, Access::Push, none, "Read & Write"),
-            (Kind::Denied, "1.dkr.ecr.eu.amazonaws.com", Some(403), true, Access::Push, none, "ecr:PutImage"),
+            (
+                Kind::Denied,
+                "1.dkr.ecr.eu.amazonaws.com",
+                Some(403),
+                true,
+                Access::Push,
+                none,
+                "ecr:PutImage",
+            ),
             (Kind::Denied, "r.example", Some(403), true, Access::Push, none, "right to push"),
             (Kind::Denied, "r.example", Some(403), true, Access::Pull, none, "may read it"),
             (
@@ -158,13 +187,61 @@ mod tests {
                 none,
                 "no login for r.example: run `docker login r.example`",
             ),
-            (Kind::Denied, "r.example", Some(401), false, Access::Pull, step, "set `username` and `password`"),
-            (Kind::NoLogin, "r.example", Some(401), false, Access::Pull, helper, "credential helper ecr-login"),
-            (Kind::NoLogin, "1.dkr.ecr.eu.amazonaws.com", Some(401), false, Access::Pull, none, "get-login-password"),
-            (Kind::BadCredentials, "r.example", Some(401), true, Access::Pull, none, "input credentials"),
-            (Kind::NotFound, "r.example", Some(404), true, Access::Push, none, "create the repository"),
+            (
+                Kind::Denied,
+                "r.example",
+                Some(401),
+                false,
+                Access::Pull,
+                step,
+                "set `username` and `password`",
+            ),
+            (
+                Kind::NoLogin,
+                "r.example",
+                Some(401),
+                false,
+                Access::Pull,
+                helper,
+                "credential helper ecr-login",
+            ),
+            (
+                Kind::NoLogin,
+                "1.dkr.ecr.eu.amazonaws.com",
+                Some(401),
+                false,
+                Access::Pull,
+                none,
+                "get-login-password",
+            ),
+            (
+                Kind::BadCredentials,
+                "r.example",
+                Some(401),
+                true,
+                Access::Pull,
+                none,
+                "input credentials",
+            ),
+            (
+                Kind::NotFound,
+                "r.example",
+                Some(404),
+                true,
+                Access::Push,
+                none,
+                "create the repository",
+            ),
             (Kind::NotFound, "r.example", Some(404), true, Access::Pull, none, "was it pushed"),
-            (Kind::Throttled { retry_after: None }, "docker.io", Some(429), false, Access::Pull, none, "log in"),
+            (
+                Kind::Throttled { retry_after: None },
+                "docker.io",
+                Some(429),
+                false,
+                Access::Pull,
+                none,
+                "log in",
+            ),
             (
                 Kind::Throttled { retry_after: Some(400) },
                 "docker.io",
@@ -174,21 +251,86 @@ mod tests {
                 none,
                 "when that time is over",
             ),
-            (Kind::Throttled { retry_after: None }, "docker.io", Some(429), true, Access::Pull, none, "later"),
+            (
+                Kind::Throttled { retry_after: None },
+                "docker.io",
+                Some(429),
+                true,
+                Access::Pull,
+                none,
+                "later",
+            ),
             (Kind::Server, "r.example", Some(500), true, Access::Pull, none, "later"),
             (Kind::UnknownHost, "r.exmaple", None, true, Access::Pull, none, "spelling"),
-            (Kind::Unreachable("refused".into()), "localhost:5000", None, true, Access::Pull, none, "container itself"),
+            (
+                Kind::Unreachable("refused".into()),
+                "localhost:5000",
+                None,
+                true,
+                Access::Pull,
+                none,
+                "container itself",
+            ),
             (Kind::Timeout, "r.example", None, true, Access::Pull, none, "firewall"),
-            (Kind::Truncated("eof".into()), "r.example", None, true, Access::Pull, none, "cuts answers off"),
-            (Kind::Proxy, "r.example", None, true, Access::Pull, none, "HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT"),
-            (Kind::Tls("unknown issuer".into()), "r.example", None, true, Access::Pull, none, "ca-file"),
-            (Kind::DigestMismatch(String::new()), "r.example", None, true, Access::Pull, none, "proxies"),
+            (
+                Kind::Truncated("eof".into()),
+                "r.example",
+                None,
+                true,
+                Access::Pull,
+                none,
+                "cuts answers off",
+            ),
+            (
+                Kind::Proxy,
+                "r.example",
+                None,
+                true,
+                Access::Pull,
+                none,
+                "HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT",
+            ),
+            (
+                Kind::Tls("unknown issuer".into()),
+                "r.example",
+                None,
+                true,
+                Access::Pull,
+                none,
+                "ca-file",
+            ),
+            (
+                Kind::DigestMismatch(String::new()),
+                "r.example",
+                None,
+                true,
+                Access::Pull,
+                none,
+                "proxies",
+            ),
             (Kind::Rejected, "r.example", Some(409), true, Access::Push, none, "immutable"),
-            (Kind::AddressRefused(String::new()), "r.example", None, true, Access::Pull, none, "configuration"),
+            (
+                Kind::AddressRefused(String::new()),
+                "r.example",
+                None,
+                true,
+                Access::Pull,
+                none,
+                "configuration",
+            ),
         ] {
-            let advice = for_registry(&error(kind.clone(), host, status, login), access, &surroundings).unwrap_or_default();
+            let advice =
+                for_registry(&error(kind.clone(), host, status, login), access, &surroundings)
+                    .unwrap_or_default();
             assert!(advice.contains(expected), "{kind:?} {host}: {advice}");
         }
-        assert_eq!(for_registry(&error(Kind::Malformed(String::new()), "r.example", None, true), Access::Pull, &none), None);
+        assert_eq!(
+            for_registry(
+                &error(Kind::Malformed(String::new()), "r.example", None, true),
+                Access::Pull,
+                &none
+            ),
+            None
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The keys of Drone's `plugins/manifest`, as they reach a plugin (`PLUGIN_…`), in our inputs' words: a drop-in.
+//! The keys of Drone's `plugins/manifest`, as they reach a plugin (`PLUGIN_…`), in our inputs'
+//! words: a drop-in.
 
 use super::{Environment, Problems, lists};
 use crate::oci::Reference;
@@ -6,10 +7,12 @@ use crate::oci::Reference;
 /// Keys that only that plugin has.
 pub const KEYS: [&str; 3] = ["PLUGIN_TARGET", "PLUGIN_TEMPLATE", "PLUGIN_IGNORE_MISSING"];
 
-/// The environment with that plugin's keys replaced by ours; borrowed settings (`platforms`, `username`, `password`)
-/// have the same names.
+/// The environment with that plugin's keys replaced by ours; borrowed settings (`platforms`,
+/// `username`, `password`) have the same names.
 pub fn translate(environment: &Environment, problems: &mut Problems) -> Environment {
-    let set = |name: &str| environment.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
+    let set = |name: &str| {
+        environment.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+    };
     let mut ours = environment.clone();
     let is_theirs = KEYS.iter().any(|key| set(key).is_some());
     if set("PLUGIN_SPEC").is_some_and(|spec| is_theirs || spec.ends_with(".tmpl")) {
@@ -31,20 +34,33 @@ pub fn translate(environment: &Environment, problems: &mut Problems) -> Environm
 
 /// `target`, and every bare tag as a tag of its repository.
 fn tags(target: &str, more: Option<&str>, problems: &mut Problems) -> String {
-    let repository =
-        target.parse::<Reference>().map(|reference| reference.repository.to_string()).unwrap_or_else(|_| target.to_owned());
-    let bare = problems.take("tags", None, more.map(|value| lists::items(value, true)).transpose()).flatten().unwrap_or_default();
-    let full = bare
-        .into_iter()
-        .map(|item| if item.text.contains(['/', ':']) { item.text } else { format!("{repository}:{}", item.text) });
+    let repository = target
+        .parse::<Reference>()
+        .map(|reference| reference.repository.to_string())
+        .unwrap_or_else(|_| target.to_owned());
+    let bare = problems
+        .take("tags", None, more.map(|value| lists::items(value, true)).transpose())
+        .flatten()
+        .unwrap_or_default();
+    let full = bare.into_iter().map(|item| {
+        if item.text.contains(['/', ':']) {
+            item.text
+        } else {
+            format!("{repository}:{}", item.text)
+        }
+    });
     [target.to_owned()].into_iter().chain(full).collect::<Vec<_>>().join("\n")
 }
 
-/// `OS`, `ARCH`, `VARIANT` stand for the platform, in the tag only: a repository named `ARCH` is left alone.
+/// `OS`, `ARCH`, `VARIANT` stand for the platform, in the tag only: a repository named `ARCH` is
+/// left alone.
 fn source(template: &str) -> String {
     match template.rsplit_once(':') {
         Some((name, tag)) if !tag.contains('/') => {
-            format!("{name}:{}", tag.replace("VARIANT", "{variant}").replace("ARCH", "{arch}").replace("OS", "{os}"))
+            format!(
+                "{name}:{}",
+                tag.replace("VARIANT", "{variant}").replace("ARCH", "{arch}").replace("OS", "{os}")
+            )
         }
         _ => template.to_owned(),
     }
@@ -56,7 +72,8 @@ mod tests {
 
     fn translated(pairs: &[(&str, &str)]) -> (Environment, Vec<String>) {
         let mut problems = Problems::default();
-        let environment = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let environment =
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let ours = translate(&environment, &mut problems);
         (ours, problems.0.iter().map(ToString::to_string).collect())
     }
@@ -73,16 +90,24 @@ mod tests {
         assert_eq!(problems, Vec::<String>::new());
         assert_eq!(ours["PLUGIN_SOURCES"], "r.example:5000/OS/app:1.2-{os}-{arch}-{variant}");
         assert_eq!(ours["PLUGIN_MISSING"], "skip");
-        let (ours, _) = translated(&[("PLUGIN_TARGET", "acme/app:1.2"), ("PLUGIN_TAGS", "1,latest,other/app:2")]);
-        assert_eq!(ours["PLUGIN_TAGS"], "acme/app:1.2\ndocker.io/acme/app:1\ndocker.io/acme/app:latest\nother/app:2");
+        let (ours, _) = translated(&[
+            ("PLUGIN_TARGET", "acme/app:1.2"),
+            ("PLUGIN_TAGS", "1,latest,other/app:2"),
+        ]);
+        assert_eq!(
+            ours["PLUGIN_TAGS"],
+            "acme/app:1.2\ndocker.io/acme/app:1\ndocker.io/acme/app:latest\nother/app:2"
+        );
     }
 
     #[test]
     fn a_template_file_is_refused_with_a_pointer() {
-        let (_, problems) = translated(&[("PLUGIN_TARGET", "acme/app:1"), ("PLUGIN_SPEC", "manifest.tmpl")]);
+        let (_, problems) =
+            translated(&[("PLUGIN_TARGET", "acme/app:1"), ("PLUGIN_SPEC", "manifest.tmpl")]);
         assert!(problems[0].contains("target and template"), "{problems:?}");
         // As most of its users have it: a template, a login, nothing else.
-        let (_, problems) = translated(&[("PLUGIN_SPEC", ".drone/manifest.tmpl"), ("PLUGIN_USERNAME", "u")]);
+        let (_, problems) =
+            translated(&[("PLUGIN_SPEC", ".drone/manifest.tmpl"), ("PLUGIN_USERNAME", "u")]);
         assert!(problems.len() == 1 && problems[0].contains("target and template"), "{problems:?}");
         let (ours, problems) = translated(&[("PLUGIN_SPEC", "x"), ("PLUGIN_TAGS", "a")]);
         assert_eq!((ours["PLUGIN_TAGS"].as_str(), problems.len()), ("a", 0));

@@ -31,10 +31,14 @@ pub fn read(environment: &Environment, problems: &mut Problems) -> Read {
 }
 
 /// Inputs from pairs of name and value, from wherever they come; what is empty is not set.
-pub fn from_pairs(pairs: impl Iterator<Item = (String, String)>, problems: &mut Problems) -> RawInputs {
+pub fn from_pairs(
+    pairs: impl Iterator<Item = (String, String)>,
+    problems: &mut Problems,
+) -> RawInputs {
     let cleaned = pairs.map(|(name, value)| (clean(&name, &value).to_owned(), name));
     let pairs = cleaned.filter(|(value, _)| !value.is_empty()).map(|(value, name)| (name, value));
-    // envy takes `Some("")` and stops at the first error, so it is given only what is set, and only text.
+    // envy takes `Some("")` and stops at the first error, so it is given only what is set, and only
+    // text.
     let result = envy::from_iter::<_, RawInputs>(pairs);
     let inputs = problems.take("inputs", None, result).unwrap_or_default();
     for (input, value) in INPUTS.iter().filter_map(|input| Some((input, inputs.get(input.name)?))) {
@@ -50,7 +54,12 @@ pub fn from_pairs(pairs: impl Iterator<Item = (String, String)>, problems: &mut 
 pub fn variables(name: &str) -> [String; 4] {
     let upper = name.to_ascii_uppercase();
     let plain = upper.replace('-', "_");
-    [format!("INPUT_{upper}"), format!("INPUT_{plain}"), format!("PLUGIN_{plain}"), format!("MANIFEST_ACTION_{plain}")]
+    [
+        format!("INPUT_{upper}"),
+        format!("INPUT_{plain}"),
+        format!("PLUGIN_{plain}"),
+        format!("MANIFEST_ACTION_{plain}"),
+    ]
 }
 
 fn clean<'a>(name: &str, value: &'a str) -> &'a str {
@@ -64,7 +73,10 @@ fn clean<'a>(name: &str, value: &'a str) -> &'a str {
 fn unknown(environment: &Environment) -> Vec<String> {
     let mut warnings = Vec::new();
     for (variable, value) in environment {
-        let Some(name) = PREFIXES.into_iter().find_map(|prefix| variable.strip_prefix(prefix)) else { continue };
+        let Some(name) = PREFIXES.into_iter().find_map(|prefix| variable.strip_prefix(prefix))
+        else {
+            continue;
+        };
         let name = name.to_ascii_lowercase().replace('_', "-");
         if name.is_empty()
             || value.trim().is_empty()
@@ -96,8 +108,17 @@ mod tests {
 
     #[test]
     fn every_spelling_and_the_first_that_is_not_empty() {
-        for name in ["INPUT_WAIT-INTERVAL", "INPUT_WAIT_INTERVAL", "PLUGIN_WAIT_INTERVAL", "MANIFEST_ACTION_WAIT_INTERVAL"] {
-            assert_eq!(read_ok(&[(name, " 5s\n")]).inputs.wait_interval.as_deref(), Some("5s"), "{name}");
+        for name in [
+            "INPUT_WAIT-INTERVAL",
+            "INPUT_WAIT_INTERVAL",
+            "PLUGIN_WAIT_INTERVAL",
+            "MANIFEST_ACTION_WAIT_INTERVAL",
+        ] {
+            assert_eq!(
+                read_ok(&[(name, " 5s\n")]).inputs.wait_interval.as_deref(),
+                Some("5s"),
+                "{name}"
+            );
         }
         let read = read_ok(&[
             ("INPUT_TAGS", "  "),
@@ -113,13 +134,23 @@ mod tests {
 
     #[test]
     fn a_password_keeps_its_spaces() {
-        assert_eq!(read_ok(&[("INPUT_PASSWORD", " a b \r\n")]).inputs.password.as_deref(), Some(" a b "));
+        assert_eq!(
+            read_ok(&[("INPUT_PASSWORD", " a b \r\n")]).inputs.password.as_deref(),
+            Some(" a b ")
+        );
     }
 
     #[test]
     fn only_a_password_keeps_its_spaces() {
-        let read = read_ok(&[("INPUT_TOKEN", " t\n"), ("INPUT_DOCKER-CONFIG", "  "), ("INPUT_DOCKER_CONFIG", " /login ")]);
-        assert_eq!((read.inputs.token.as_deref(), read.inputs.docker_config.as_deref()), (Some("t"), Some("/login")));
+        let read = read_ok(&[
+            ("INPUT_TOKEN", " t\n"),
+            ("INPUT_DOCKER-CONFIG", "  "),
+            ("INPUT_DOCKER_CONFIG", " /login "),
+        ]);
+        assert_eq!(
+            (read.inputs.token.as_deref(), read.inputs.docker_config.as_deref()),
+            (Some("t"), Some("/login"))
+        );
     }
 
     #[test]

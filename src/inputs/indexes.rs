@@ -22,7 +22,7 @@ const MAPS: [&str; 3] = ["annotations", "expect-labels", "digests"];
 #[derive(Debug)]
 pub struct Entry {
     /// The inputs: its own, and the defaults beside the file.
-    pub inputs: RawInputs,
+    inputs: RawInputs,
     file: String,
     number: usize,
     name: Option<String>,
@@ -39,12 +39,21 @@ struct Own {
 }
 
 /// Reads the file. `defaults`: the inputs beside it.
-pub fn read(path: &str, folder: &Path, defaults: &RawInputs, problems: &mut Problems) -> Vec<Entry> {
+pub fn read(
+    path: &str,
+    folder: &Path,
+    defaults: &RawInputs,
+    problems: &mut Problems,
+) -> Vec<Entry> {
     let of_a_list = INPUTS.iter().filter(|input| input.scope == Scope::List);
     for name in of_a_list.map(|input| input.name).filter(|name| defaults.get(name).is_some()) {
         problems.add(name, format!("has no place beside spec: each list in {path} names its own"));
     }
-    let Some(text) = problems.take(INPUT, None, text(&folder.join(path)).map_err(|why| format!("{path}: {why}"))) else {
+    let Some(text) = problems.take(
+        INPUT,
+        None,
+        text(&folder.join(path)).map_err(|why| format!("{path}: {why}")),
+    ) else {
         return Vec::new();
     };
     let file = Document { path, defaults };
@@ -78,7 +87,9 @@ fn is_of_another_tool(tree: &Node) -> bool {
 fn text(path: &Path) -> Result<String, String> {
     let mut text = String::new();
     let file = File::open(path).map_err(|error| format!("cannot be read: {error}"))?;
-    file.take(yaml::LARGEST as u64 + 1).read_to_string(&mut text).map_err(|error| format!("cannot be read: {error}"))?;
+    file.take(yaml::LARGEST as u64 + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| format!("cannot be read: {error}"))?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
@@ -89,7 +100,12 @@ struct Document<'a> {
 
 impl Document<'_> {
     fn problem(&self, place: Place, text: impl Into<String>) -> Problem {
-        Problem { input: INPUT, line: None, text: text.into(), place: Some(format!("{}, {place}", self.path)) }
+        Problem {
+            input: INPUT,
+            line: None,
+            text: text.into(),
+            place: Some(format!("{}, {place}", self.path)),
+        }
     }
 
     fn entries(&self, tree: Node, problems: &mut Problems) -> Vec<Entry> {
@@ -103,17 +119,25 @@ impl Document<'_> {
             match (key.as_str(), node.value) {
                 ("indexes", Value::List(items)) => lists = Some(items),
                 ("indexes", _) => problems.0.push(self.problem(node.place, SHAPE)),
-                (other, _) => problems.0.push(self.problem(place, format!("{other:?} is unknown here: the file {SHAPE}"))),
+                (other, _) => problems.0.push(
+                    self.problem(place, format!("{other:?} is unknown here: the file {SHAPE}")),
+                ),
             }
         }
         match lists {
-            Some(items) if items.is_empty() => problems.0.push(self.problem(tree.place, "`indexes:` holds no list")),
+            Some(items) if items.is_empty() => {
+                problems.0.push(self.problem(tree.place, "`indexes:` holds no list"));
+            }
             Some(items) if items.len() > MOST => {
                 let text = format!("`indexes:` holds {} lists, {MOST} are possible", items.len());
                 problems.0.push(self.problem(tree.place, text));
             }
             Some(items) => {
-                return items.into_iter().enumerate().map(|(at, node)| self.entry(at + 1, node, problems)).collect();
+                return items
+                    .into_iter()
+                    .enumerate()
+                    .map(|(at, node)| self.entry(at + 1, node, problems))
+                    .collect();
             }
             None if problems.0.is_empty() => problems.0.push(self.problem(tree.place, SHAPE)),
             None => {}
@@ -132,11 +156,19 @@ impl Document<'_> {
             faulty: HashSet::new(),
         };
         let Value::Map(keys) = node.value else {
-            problems.0.push(entry.problem(INPUT, entry.at, None, "must be a mapping of inputs: tags, sources and others"));
+            problems.0.push(entry.problem(
+                INPUT,
+                entry.at,
+                None,
+                "must be a mapping of inputs: tags, sources and others",
+            ));
             entry.faulty.extend(INPUTS.iter().map(|input| input.name));
             return entry;
         };
-        entry.name = keys.iter().find(|(_, key, _)| key == "tags").and_then(|(_, _, node)| first_text(&node.value));
+        entry.name = keys
+            .iter()
+            .find(|(_, key, _)| key == "tags")
+            .and_then(|(_, _, node)| first_text(&node.value));
         let mut pairs = Vec::new();
         for (place, key, node) in keys {
             let Some(input) = spec::find(&key) else {
@@ -166,9 +198,14 @@ impl Document<'_> {
                 }
             }
         }
-        let defaults = INPUTS.iter().filter(|input| input.scope == Scope::Any && !entry.own.contains_key(input.name));
-        let defaults: Vec<(String, String)> =
-            defaults.filter_map(|input| Some((input.name.to_owned(), self.defaults.get(input.name)?.to_owned()))).collect();
+        let defaults = INPUTS
+            .iter()
+            .filter(|input| input.scope == Scope::Any && !entry.own.contains_key(input.name));
+        let defaults: Vec<(String, String)> = defaults
+            .filter_map(|input| {
+                Some((input.name.to_owned(), self.defaults.get(input.name)?.to_owned()))
+            })
+            .collect();
         let mut found = Problems::default();
         entry.inputs = env::from_pairs(defaults.into_iter().chain(pairs), &mut found);
         entry.keep(found, problems);
@@ -177,8 +214,14 @@ impl Document<'_> {
 }
 
 impl Entry {
-    /// Takes over what is wrong with this list's inputs, each with its place in the file. What is wrong with a default
-    /// is told once, and what follows from a value that could not be read is not told.
+    /// The inputs: its own, and the defaults beside the file.
+    pub fn inputs(&self) -> &RawInputs {
+        &self.inputs
+    }
+
+    /// Takes over what is wrong with this list's inputs, each with its place in the file. What is
+    /// wrong with a default is told once, and what follows from a value that could not be read is
+    /// not told.
     pub fn keep(&self, found: Problems, problems: &mut Problems) {
         for Problem { input, line, text, .. } in found.0 {
             if self.faulty.contains(input) {
@@ -189,7 +232,9 @@ impl Entry {
                     Some(item) => self.problem(input, *item, None, text),
                     None => self.problem(input, *at, line, text),
                 },
-                None if self.inputs.get(input).is_some() => Problem { input, line, text, place: None },
+                None if self.inputs.get(input).is_some() => {
+                    Problem { input, line, text, place: None }
+                }
                 None => self.problem(input, self.at, None, text),
             };
             if problem.place.is_some() || !problems.0.contains(&problem) {
@@ -208,7 +253,13 @@ impl Entry {
         self.problem(input, self.own.get(input).map_or(self.at, |own| own.at), None, text)
     }
 
-    fn problem(&self, input: &'static str, place: Place, line: Option<usize>, text: impl Into<String>) -> Problem {
+    fn problem(
+        &self,
+        input: &'static str,
+        place: Place,
+        line: Option<usize>,
+        text: impl Into<String>,
+    ) -> Problem {
         let name = self.name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
         let place = format!("{}, {place}: index {}{name}", self.file, self.number);
         Problem { input, line, text: text.into(), place: Some(place) }
@@ -225,7 +276,8 @@ fn first_text(value: &Value) -> Option<String> {
     super::lists::items(text, true).ok()?.into_iter().next().map(|item| item.text)
 }
 
-/// An input's value in the text form that an environment variable would have; `None` when it is empty.
+/// An input's value in the text form that an environment variable would have; `None` when it is
+/// empty.
 fn value(name: &'static str, kind: Kind, node: &Node) -> Result<Option<String>, (Place, String)> {
     let is_list = matches!(kind, Kind::List | Kind::Lines);
     let scalar = |node: &Node| match &node.value {
@@ -242,16 +294,21 @@ fn value(name: &'static str, kind: Kind, node: &Node) -> Result<Option<String>, 
             if name != "digests" {
                 return Ok(Some(Json::from(texts).to_string()));
             }
-            // A JSON array of digests is what jobs put out, where text that is none is ignored; here each counts.
+            // A JSON array of digests is what jobs put out, where text that is none is ignored;
+            // here each counts.
             Ok(Some(texts.join("\n")))
         }
         Value::Map(items) if items.is_empty() => Ok(None),
         Value::Map(items) if MAPS.contains(&name) => {
-            let pairs = items.iter().map(|(_, key, node)| Ok((key.clone(), Json::from(scalar(node)?))));
+            let pairs =
+                items.iter().map(|(_, key, node)| Ok((key.clone(), Json::from(scalar(node)?))));
             Ok(Some(Json::Object(pairs.collect::<Result<Map<_, _>, _>>()?).to_string()))
         }
         Value::List(_) => Err((node.place, "must be one value, not a list".to_owned())),
-        Value::Map(_) => Err((node.place, if is_list { "must be a list or a text" } else { "must be one value" }.to_owned())),
+        Value::Map(_) => Err((
+            node.place,
+            if is_list { "must be a list or a text" } else { "must be one value" }.to_owned(),
+        )),
     }
 }
 
@@ -277,7 +334,11 @@ mod tests {
             let mut problems = Problems::default();
             read("x.yaml", folder.path(), &RawInputs::default(), &mut problems);
             assert_eq!(problems.0.len(), 1, "{:?}", problems.0);
-            assert!(problems.0[0].text.contains("of plugins/manifest or manifest-tool"), "{:?}", problems.0);
+            assert!(
+                problems.0[0].text.contains("of plugins/manifest or manifest-tool"),
+                "{:?}",
+                problems.0
+            );
         }
     }
 

@@ -23,12 +23,19 @@ pub fn items(value: &str, commas: bool) -> Result<Vec<Item>, String> {
     if is_array(value) {
         return json_items(value);
     }
-    let lines = value.lines().enumerate().map(|(at, line)| (at + 1, line.trim())).filter(|(_, line)| !line.starts_with('#'));
+    let lines = value
+        .lines()
+        .enumerate()
+        .map(|(at, line)| (at + 1, line.trim()))
+        .filter(|(_, line)| !line.starts_with('#'));
     let pieces = lines.flat_map(|(line, text)| {
         let pieces: Vec<&str> = if commas { text.split(',').collect() } else { vec![text] };
         pieces.into_iter().map(move |piece| (line, piece.trim()))
     });
-    Ok(pieces.filter(|(_, text)| !text.is_empty()).map(|(line, text)| Item { line, text: text.to_owned() }).collect())
+    Ok(pieces
+        .filter(|(_, text)| !text.is_empty())
+        .map(|(line, text)| Item { line, text: text.to_owned() })
+        .collect())
 }
 
 /// Whether the text is meant as a JSON array; `[fe80::1]:5000/acme/app` is a reference.
@@ -80,21 +87,26 @@ pub fn pairs(value: &str) -> Result<Vec<Pair>, String> {
         return Ok(pairs.collect());
     }
     let pairs = items(value, false)?.into_iter().map(|item| match item.text.split_once('=') {
-        Some((key, value)) if !key.trim().is_empty() => (item.line, Ok((key.trim().to_owned(), value.trim().to_owned()))),
+        Some((key, value)) if !key.trim().is_empty() => {
+            (item.line, Ok((key.trim().to_owned(), value.trim().to_owned())))
+        }
         _ => (item.line, Err("no KEY=VALUE".to_owned())),
     });
     Ok(pairs.collect())
 }
 
-/// A warning for each line that may be meant as several items: `parts` tells of what stands before and after a comma
-/// whether it parts two. JSON says itself where an item ends.
+/// A warning for each line that may be meant as several items: `parts` tells of what stands before
+/// and after a comma whether it parts two. JSON says itself where an item ends.
 pub fn crowded(input: &str, value: &str, parts: fn(&str, &str) -> bool) -> Vec<String> {
     if is_array(value) || is_object(value) {
         return Vec::new();
     }
     let lines = items(value, false).unwrap_or_default().into_iter();
-    let crowded =
-        lines.filter(|item| item.text.match_indices(',').any(|(at, _)| parts(&item.text[..at], item.text[at + 1..].trim())));
+    let crowded = lines.filter(|item| {
+        item.text
+            .match_indices(',')
+            .any(|(at, _)| parts(&item.text[..at], item.text[at + 1..].trim()))
+    });
     crowded
         .map(|item| {
             format!(
@@ -105,10 +117,12 @@ pub fn crowded(input: &str, value: &str, parts: fn(&str, &str) -> bool) -> Vec<S
         .collect()
 }
 
-/// Whether a pair stands before a comma and another one begins after it, with what may stand in front of an annotation's
-/// key. `index,manifest:a=1` is one.
+/// Whether a pair stands before a comma and another one begins after it, with what may stand in
+/// front of an annotation's key. `index,manifest:a=1` is one.
 pub fn parts_pairs(before: &str, after: &str) -> bool {
-    let is_key = |key: &str| !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/:[]".contains(&b));
+    let is_key = |key: &str| {
+        !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/:[]".contains(&b))
+    };
     before.contains('=') && after.split_once('=').is_some_and(|(key, _)| is_key(key.trim_end()))
 }
 
@@ -117,8 +131,15 @@ fn json_items(value: &str) -> Result<Vec<Item>, String> {
     let mut items = Vec::new();
     for (at, value) in values.into_iter().enumerate() {
         match value {
-            Value::String(text) if !text.trim().is_empty() => items.push(Item { line: at + 1, text: text.trim().to_owned() }),
-            _ => return Err(format!("item {} of the JSON array must be a text that is not empty", at + 1)),
+            Value::String(text) if !text.trim().is_empty() => {
+                items.push(Item { line: at + 1, text: text.trim().to_owned() });
+            }
+            _ => {
+                return Err(format!(
+                    "item {} of the JSON array must be a text that is not empty",
+                    at + 1
+                ));
+            }
         }
     }
     Ok(items)
@@ -144,8 +165,13 @@ const LONGEST_DURATION: Duration = Duration::from_secs(7 * 24 * 3600);
 pub fn duration(text: &str) -> Result<Duration, String> {
     let seconds = text.parse::<u64>().ok().map(Duration::from_secs);
     let parsed = seconds.or_else(|| humantime::parse_duration(text).ok());
-    let duration = parsed.ok_or_else(|| format!("{text:?} is no duration: write 90s, 10m or 1h30m"))?;
-    if duration > LONGEST_DURATION { Err(format!("{text:?} is longer than a week")) } else { Ok(duration) }
+    let duration =
+        parsed.ok_or_else(|| format!("{text:?} is no duration: write 90s, 10m or 1h30m"))?;
+    if duration > LONGEST_DURATION {
+        Err(format!("{text:?} is longer than a week"))
+    } else {
+        Ok(duration)
+    }
 }
 
 #[cfg(test)]

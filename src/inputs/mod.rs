@@ -1,5 +1,5 @@
-//! Inputs: from environment variables (or flags) to cleaned text, one value a name. What the values mean is decided
-//! in `plan`.
+//! Inputs: from environment variables (or flags) to cleaned text, one value a name. What the values
+//! mean is decided in `plan`.
 
 pub mod drone;
 pub mod env;
@@ -64,7 +64,12 @@ impl Problems {
     }
 
     /// The value, or `None` after noting the error.
-    pub fn take<T, E: fmt::Display>(&mut self, input: &'static str, line: Option<usize>, result: Result<T, E>) -> Option<T> {
+    pub fn take<T, E: fmt::Display>(
+        &mut self,
+        input: &'static str,
+        line: Option<usize>,
+        result: Result<T, E>,
+    ) -> Option<T> {
         match result {
             Ok(value) => Some(value),
             Err(error) => {

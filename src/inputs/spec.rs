@@ -1,4 +1,5 @@
-//! The one table of inputs. Names, flags, `--help`, action.yml and README are held against it by tests.
+//! The one table of inputs. Names, flags, `--help`, action.yml and README are held against it by
+//! tests.
 
 use serde::Deserialize;
 
@@ -118,6 +119,9 @@ pub fn unknown(name: &str) -> String {
 
 /// The input whose name is so like it that a slip of the keyboard explains the rest.
 fn nearest(name: &str) -> Option<&'static str> {
-    let (distance, known) = INPUTS.iter().map(|input| (strsim::damerau_levenshtein(name, input.name), input.name)).min()?;
+    let (distance, known) = INPUTS
+        .iter()
+        .map(|input| (strsim::damerau_levenshtein(name, input.name), input.name))
+        .min()?;
     (distance <= 3.min(known.len().div_ceil(2))).then_some(known)
 }

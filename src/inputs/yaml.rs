@@ -1,6 +1,8 @@
-//! YAML to a tree of texts, each with its place. Nothing is guessed: `1.10`, `yes` and `08` stay the texts that they are.
+//! YAML to a tree of texts, each with its place. Nothing is guessed: `1.10`, `yes` and `08` stay
+//! the texts that they are.
 //!
-//! Bounded: 64 KiB, no anchors, aliases or tags of its own (what grows when it is read), few levels, each key once.
+//! Bounded: 64 KiB, no anchors, aliases or tags of its own (what grows when it is read), few
+//! levels, each key once.
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
 use std::borrow::Cow;
@@ -91,9 +93,10 @@ impl<'a> Reader<'a> {
     fn next(&mut self) -> Result<(Event<'a>, Span), Fault> {
         match self.parser.next_event() {
             Some(Ok(event)) => Ok(event),
-            Some(Err(error)) => {
-                Err(Fault { place: Place::of(*error.marker()), text: format!("is no valid YAML: {}", error.info()) })
-            }
+            Some(Err(error)) => Err(Fault {
+                place: Place::of(*error.marker()),
+                text: format!("is no valid YAML: {}", error.info()),
+            }),
             None => Ok((Event::StreamEnd, Span::default())),
         }
     }
@@ -103,11 +106,19 @@ impl<'a> Reader<'a> {
         loop {
             let (event, span) = self.next()?;
             match event {
-                Event::StreamEnd => return Ok(tree.unwrap_or(Node { place: start, value: Value::Empty })),
-                Event::DocumentStart(_) if tree.is_some() => {
-                    return Err(Fault { place: Place::of(span.start), text: "holds a second document".to_owned() });
+                Event::StreamEnd => {
+                    return Ok(tree.unwrap_or(Node { place: start, value: Value::Empty }));
                 }
-                Event::Nothing | Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd => {}
+                Event::DocumentStart(_) if tree.is_some() => {
+                    return Err(Fault {
+                        place: Place::of(span.start),
+                        text: "holds a second document".to_owned(),
+                    });
+                }
+                Event::Nothing
+                | Event::StreamStart
+                | Event::DocumentStart(_)
+                | Event::DocumentEnd => {}
                 event => tree = Some(self.node(event, span, 0)?),
             }
         }
@@ -117,12 +128,16 @@ impl<'a> Reader<'a> {
     fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, Fault> {
         let place = Place::of(span.start);
         if depth > DEEPEST {
-            return Err(Fault { place, text: format!("is nested more than {DEEPEST} levels deep") });
+            return Err(Fault {
+                place,
+                text: format!("is nested more than {DEEPEST} levels deep"),
+            });
         }
         let value = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.refuse_features(place, anchor, tag.as_ref());
-                let empty = style == ScalarStyle::Plain && matches!(text.as_ref(), "" | "~" | "null" | "Null" | "NULL");
+                let empty = style == ScalarStyle::Plain
+                    && matches!(text.as_ref(), "" | "~" | "null" | "Null" | "NULL");
                 if empty { Value::Empty } else { Value::Text(text.into_owned()) }
             }
             Event::SequenceStart(anchor, tag) => {
@@ -140,7 +155,10 @@ impl<'a> Reader<'a> {
                 self.map(depth)?
             }
             Event::Alias(_) => {
-                self.fault(place, "an alias: anchors and aliases are not read here, write the value out");
+                self.fault(
+                    place,
+                    "an alias: anchors and aliases are not read here, write the value out",
+                );
                 Value::Empty
             }
             _ => Value::Empty,
@@ -174,7 +192,10 @@ impl<'a> Reader<'a> {
     /// What can grow, or change what a text means, when it is read.
     fn refuse_features(&mut self, place: Place, anchor: usize, tag: Option<&Cow<'_, Tag>>) {
         if anchor > 0 {
-            self.fault(place, "an anchor: anchors and aliases are not read here, write the value out");
+            self.fault(
+                place,
+                "an anchor: anchors and aliases are not read here, write the value out",
+            );
         }
         if let Some(tag) = tag.filter(|tag| !tag.is_yaml_core_schema()) {
             self.fault(place, format!("the tag {}{} is not known here", tag.handle, tag.suffix));
@@ -191,7 +212,11 @@ mod tests {
     use super::*;
 
     fn faults(text: &str) -> Vec<String> {
-        parse(text).unwrap_err().into_iter().map(|fault| format!("{}: {}", fault.place, fault.text)).collect()
+        parse(text)
+            .unwrap_err()
+            .into_iter()
+            .map(|fault| format!("{}: {}", fault.place, fault.text))
+            .collect()
     }
 
     #[test]
@@ -201,9 +226,15 @@ mod tests {
         let shown: Vec<(usize, usize, &str)> =
             map.iter().map(|(place, key, _)| (place.line, place.column, key.as_str())).collect();
         assert_eq!(shown, [(1, 1, "a"), (2, 1, "b"), (5, 1, "c")]);
-        assert_eq!(map[0].2, Node { place: Place { line: 1, column: 4 }, value: Value::Text("1.10".to_owned()) });
+        assert_eq!(
+            map[0].2,
+            Node { place: Place { line: 1, column: 4 }, value: Value::Text("1.10".to_owned()) }
+        );
         let Value::List(items) = &map[1].2.value else { panic!("no list") };
-        assert_eq!(items[0], Node { place: Place { line: 3, column: 5 }, value: Value::Text("yes".to_owned()) });
+        assert_eq!(
+            items[0],
+            Node { place: Place { line: 3, column: 5 }, value: Value::Text("yes".to_owned()) }
+        );
         assert_eq!(items[1].value, Value::Text("~".to_owned()));
         assert_eq!(map[2].2.value, Value::Empty);
         assert_eq!(parse("").unwrap().value, Value::Empty);
@@ -214,16 +245,26 @@ mod tests {
         let laughs = "a: &a [x,x]\nb: &b [*a,*a]\nc: [*b,*b]\n";
         let found = faults(laughs);
         assert!(
-            found[0].starts_with("line 1, column 7: an anchor") || found[0].starts_with("line 1, column 4: an anchor"),
+            found[0].starts_with("line 1, column 7: an anchor")
+                || found[0].starts_with("line 1, column 4: an anchor"),
             "{found:?}"
         );
         assert!(found.iter().any(|fault| fault.contains("an alias")), "{found:?}");
-        assert_eq!(faults("a: 1\nb: 2\na: 3\n"), ["line 3, column 1: \"a\" stands twice, first in line 1"]);
+        assert_eq!(
+            faults("a: 1\nb: 2\na: 3\n"),
+            ["line 3, column 1: \"a\" stands twice, first in line 1"]
+        );
         assert!(faults("a: [1\nb: 2\n")[0].contains("is no valid YAML"));
         assert!(faults("a: 1\n---\nb: 2\n")[0].contains("second document"));
         assert!(faults("? [a]\n: b\n")[0].contains("a key must be a text"));
         assert!(faults("a: !secret b\n")[0].contains("the tag !secret"));
-        for bomb in ["[".repeat(60_000), "- ".repeat(30_000), "{a: ".repeat(15_000), "a: ".repeat(20_000), "? ".repeat(30_000)] {
+        for bomb in [
+            "[".repeat(60_000),
+            "- ".repeat(30_000),
+            "{a: ".repeat(15_000),
+            "a: ".repeat(20_000),
+            "? ".repeat(30_000),
+        ] {
             assert_eq!(faults(&bomb).len(), 1, "{}", &bomb[..4]);
         }
         assert!(faults(&"a".repeat(LARGEST + 1))[0].contains("65537 bytes"));

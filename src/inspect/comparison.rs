@@ -12,7 +12,7 @@ const COMPARED_ELSEWHERE: [&str; 4] = ["schemaVersion", "manifests", "config", "
 #[derive(Debug, Clone, PartialEq)]
 pub struct Side {
     /// As it was asked for.
-    pub reference: Reference,
+    reference: Reference,
     digest: Digest,
     fields: Map<String, Value>,
     entries: Vec<Descriptor>,
@@ -21,7 +21,8 @@ pub struct Side {
 impl Side {
     /// `entries`: those of an index; for an image itself, its platform known.
     pub fn new(reference: Reference, manifest: &Manifest, entries: Vec<Descriptor>) -> Self {
-        let mut fields: Map<String, Value> = serde_json::from_slice(&manifest.bytes).unwrap_or_default();
+        let mut fields: Map<String, Value> =
+            serde_json::from_slice(&manifest.bytes).unwrap_or_default();
         fields.retain(|name, _| !COMPARED_ELSEWHERE.contains(&name.as_str()));
         // The body may leave it out; the registry's header then said it.
         fields.insert("mediaType".to_owned(), Value::from(manifest.media_type.as_str()));
@@ -66,7 +67,9 @@ impl Comparison {
         }
         page.out.push('\n');
         if self.same() {
-            page.out.push_str("the same entries and annotations; only the bytes that write them down differ\n");
+            page.out.push_str(
+                "the same entries and annotations; only the bytes that write them down differ\n",
+            );
         }
         page.fields(&self.fields, "");
         for change in &self.entries {
@@ -108,7 +111,9 @@ fn change_json(change: &Change) -> Value {
         Change::Added(name, digest) => ("added", name, None, Some(digest), &[][..]),
         Change::Removed(name, digest) => ("removed", name, Some(digest), None, &[][..]),
         Change::Replaced(name, old, new) => ("replaced", name, Some(old), Some(new), &[][..]),
-        Change::Described(name, digest, fields) => ("described", name, Some(digest), Some(digest), fields.as_slice()),
+        Change::Described(name, digest, fields) => {
+            ("described", name, Some(digest), Some(digest), fields.as_slice())
+        }
     };
     let fields: Vec<Value> = fields.iter().map(field_json).collect();
     json!({"change": what, "entry": name, "old": old, "new": new, "fields": fields})
@@ -130,8 +135,12 @@ impl Page {
         for field in fields {
             self.line(Look::Changed, "~", indent, &field.name);
             let inner = format!("{indent}  ");
-            for (sign, look, value) in [("-", Look::Removed, &field.old), ("+", Look::Added, &field.new)] {
-                let text = value.as_ref().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+            for (sign, look, value) in
+                [("-", Look::Removed, &field.old), ("+", Look::Added, &field.new)]
+            {
+                let text = value
+                    .as_ref()
+                    .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
                 if let Some(text) = text {
                     self.line(look, sign, &inner, &text);
                 }

@@ -1,5 +1,5 @@
-//! What a reference is, in JSON, version 1; `docs/inspect-json.md` describes it. Fields may be added within a version,
-//! never changed.
+//! What a reference is, in JSON, version 1; `docs/inspect-json.md` describes it. Fields may be
+//! added within a version, never changed.
 
 use crate::inspect::{Behind, Entry, Image, Inside, Inspected};
 use crate::oci::{Descriptor, Platform};
@@ -30,10 +30,14 @@ pub fn document(inspected: &Inspected) -> Value {
         }
     }
     if let Some(picked) = &inspected.picked {
-        let digests: Vec<&str> = picked.attestations.iter().map(|entry| entry.digest.as_str()).collect();
+        let digests: Vec<&str> =
+            picked.attestations.iter().map(|entry| entry.digest.as_str()).collect();
         fields.insert("attestations".to_owned(), json!(digests));
         fields.insert("entryAnnotations".to_owned(), json!(picked.entry.annotations));
-        fields.insert("entryPlatform".to_owned(), json!(picked.entry.known_platform().map(ToString::to_string)));
+        fields.insert(
+            "entryPlatform".to_owned(),
+            json!(picked.entry.known_platform().map(ToString::to_string)),
+        );
         fields.insert(
             "index".to_owned(),
             json!({"mediaType": picked.index.media_type, "digest": picked.index.digest, "size": picked.index.bytes.len()}),
@@ -67,7 +71,8 @@ fn of_entry(entry: &Entry, all: &[Entry]) -> Value {
         Behind::Unread(why) => ("unknown", None, Some(why)),
     };
     let digest = descriptor.digest.as_str();
-    let attestations: Vec<&str> = Inspected::attestations_of(all, digest).map(|entry| entry.digest.as_str()).collect();
+    let attestations: Vec<&str> =
+        Inspected::attestations_of(all, digest).map(|entry| entry.digest.as_str()).collect();
     let mut fields = Map::new();
     fields.insert("kind".to_owned(), json!(kind));
     fields.extend(of_platform(descriptor.known_platform()));
@@ -88,7 +93,8 @@ fn of_entry(entry: &Entry, all: &[Entry]) -> Value {
 
 /// The canonical spelling, and the parts as they stand in the registry.
 fn of_platform(platform: Option<&Platform>) -> Map<String, Value> {
-    let part = |part: fn(&Platform) -> &str| json!(platform.map(part).filter(|text| !text.is_empty()));
+    let part =
+        |part: fn(&Platform) -> &str| json!(platform.map(part).filter(|text| !text.is_empty()));
     let features: &[String] = platform.map_or(&[], |platform| &platform.os_features);
     let fields = [
         ("platform", json!(platform.map(ToString::to_string))),

@@ -8,7 +8,10 @@ pub mod text;
 
 use crate::error::Error;
 use crate::error::advice::{Access, Surroundings};
-use crate::oci::{Annotations, Content, Descriptor, ImageConfig, ImageManifest, Index, Manifest, Platform, Reference};
+use crate::oci::{
+    Annotations, Content, Descriptor, ImageConfig, ImageManifest, Index, Manifest, Platform,
+    Reference,
+};
 use crate::oci::{Repository, media_type};
 use crate::registry::{self, Kind, Registry};
 use crate::together;
@@ -85,7 +88,8 @@ pub struct Entry {
 /// What is behind an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Behind {
-    /// An image, or another artifact: bytes that a client downloads, config and layers as they are stored.
+    /// An image, or another artifact: bytes that a client downloads, config and layers as they are
+    /// stored.
     Image(u64),
     /// Another index, with this many entries.
     Index(usize),
@@ -104,18 +108,34 @@ impl Image {
 
 impl Inspected {
     /// Entries that attest the image with this digest.
-    pub fn attestations_of<'a>(entries: &'a [Entry], digest: &'a str) -> impl Iterator<Item = &'a Descriptor> {
-        entries.iter().map(|entry| &entry.descriptor).filter(move |entry| entry.attests() == Some(digest))
+    pub fn attestations_of<'a>(
+        entries: &'a [Entry],
+        digest: &'a str,
+    ) -> impl Iterator<Item = &'a Descriptor> {
+        entries
+            .iter()
+            .map(|entry| &entry.descriptor)
+            .filter(move |entry| entry.attests() == Some(digest))
     }
 }
 
 /// Reads what the reference names; with a platform, the one entry for it.
-pub async fn read(registry: &Registry, reference: &Reference, platform: Option<&Platform>) -> Result<Inspected, Error> {
+pub async fn read(
+    registry: &Registry,
+    reference: &Reference,
+    platform: Option<&Platform>,
+) -> Result<Inspected, Error> {
     let manifest = manifest(registry, reference).await?;
     match (&manifest.content, platform) {
         (Content::Index(index), Some(platform)) => {
             let (entry, attestations, inner) = child(registry, reference, index, platform).await?;
-            inspected(registry, reference, inner, Some(Picked { index: manifest, entry, attestations })).await
+            inspected(
+                registry,
+                reference,
+                inner,
+                Some(Picked { index: manifest, entry, attestations }),
+            )
+            .await
         }
         (Content::Image(_), Some(platform)) => {
             let read = inspected(registry, reference, manifest, None).await?;
@@ -125,8 +145,12 @@ pub async fn read(registry: &Registry, reference: &Reference, platform: Option<&
             };
             match have {
                 Some(have) if have.answers(platform) => Ok(read),
-                Some(have) => Err(Error::refused(format!("{reference} is one image, for {have}, not for {platform}"))),
-                None => Err(Error::refused(format!("{reference} does not say what platform it is for"))),
+                Some(have) => Err(Error::refused(format!(
+                    "{reference} is one image, for {have}, not for {platform}"
+                ))),
+                None => {
+                    Err(Error::refused(format!("{reference} does not say what platform it is for")))
+                }
             }
         }
         (_, None) => inspected(registry, reference, manifest, None).await,
@@ -135,7 +159,10 @@ pub async fn read(registry: &Registry, reference: &Reference, platform: Option<&
 
 /// Reads the manifest alone; the error is for people.
 pub async fn manifest(registry: &Registry, reference: &Reference) -> Result<Manifest, Error> {
-    registry.manifest(reference, None).await.map_err(|error| cannot_read(registry, &error, &reference.to_string()))
+    registry
+        .manifest(reference, None)
+        .await
+        .map_err(|error| cannot_read(registry, &error, &reference.to_string()))
 }
 
 /// The one entry for a platform, what attests it, and its manifest.
@@ -158,7 +185,9 @@ async fn inspected(
 ) -> Result<Inspected, Error> {
     let (mut annotations, mut subject) = more(&manifest);
     let inside = match &manifest.content {
-        Content::Image(content) => Inside::Image(Box::new(image(registry, reference, content).await?)),
+        Content::Image(content) => {
+            Inside::Image(Box::new(image(registry, reference, content).await?))
+        }
         Content::Index(index) => {
             annotations.clone_from(&index.annotations);
             subject.clone_from(&index.subject);
@@ -169,12 +198,20 @@ async fn inspected(
 }
 
 /// What an image's manifest and config tell.
-pub async fn image(registry: &Registry, reference: &Reference, manifest: &ImageManifest) -> Result<Image, Error> {
+pub async fn image(
+    registry: &Registry,
+    reference: &Reference,
+    manifest: &ImageManifest,
+) -> Result<Image, Error> {
     let is_image = media_type::is_image_config(&manifest.config.media_type);
     let config = if is_image {
         let read = registry.config(&reference.repository, &manifest.config, None).await;
-        let bytes = read.map_err(|error| cannot_read(registry, &error, &format!("the config of {reference}")))?;
-        ImageConfig::parse(&bytes).map_err(|why| Error::refused(format!("cannot read the config of {reference}: {why}")))?
+        let bytes = read.map_err(|error| {
+            cannot_read(registry, &error, &format!("the config of {reference}"))
+        })?;
+        ImageConfig::parse(&bytes).map_err(|why| {
+            Error::refused(format!("cannot read the config of {reference}: {why}"))
+        })?
     } else {
         ImageConfig::default()
     };
@@ -194,8 +231,13 @@ pub async fn image(registry: &Registry, reference: &Reference, manifest: &ImageM
     })
 }
 
-/// All entries, their manifests read side by side. Attestations are not read: registries count each as a pull.
-async fn entries(registry: &Registry, repository: &Repository, index: &Index) -> Result<Vec<Entry>, Error> {
+/// All entries, their manifests read side by side. Attestations are not read: registries count each
+/// as a pull.
+async fn entries(
+    registry: &Registry,
+    repository: &Repository,
+    index: &Index,
+) -> Result<Vec<Entry>, Error> {
     let too_many = index.manifests.len() > MOST_ENTRIES;
     let reads = index.manifests.iter().map(|descriptor| async move {
         let kind = &descriptor.media_type;
@@ -213,29 +255,50 @@ async fn entries(registry: &Registry, repository: &Repository, index: &Index) ->
     together::all(reads).await
 }
 
-async fn behind(registry: &Registry, repository: &Repository, descriptor: &Descriptor) -> Result<Behind, Error> {
+async fn behind(
+    registry: &Registry,
+    repository: &Repository,
+    descriptor: &Descriptor,
+) -> Result<Behind, Error> {
     let child = Reference::at(repository, &descriptor.digest);
     match registry.manifest(&child, None).await {
         Ok(Manifest { content: Content::Image(image), .. }) => Ok(Behind::Image(image.download())),
-        Ok(Manifest { content: Content::Index(index), .. }) => Ok(Behind::Index(index.manifests.len())),
-        Err(registry::Error { kind: Kind::NotFound, .. }) => Ok(Behind::Unread("not in the registry".to_owned())),
+        Ok(Manifest { content: Content::Index(index), .. }) => {
+            Ok(Behind::Index(index.manifests.len()))
+        }
+        Err(registry::Error { kind: Kind::NotFound, .. }) => {
+            Ok(Behind::Unread("not in the registry".to_owned()))
+        }
         Err(registry::Error { kind: Kind::Malformed(why), .. }) => Ok(Behind::Unread(why)),
         Err(error) => Err(cannot_read(registry, &error, &child.to_string())),
     }
 }
 
-/// What the pipeline has no use for: an image manifest's annotations and subject. Others' mistakes in them hide nothing else.
+/// What the pipeline has no use for: an image manifest's annotations and subject. Others' mistakes
+/// in them hide nothing else.
 fn more(manifest: &Manifest) -> (Annotations, Option<Descriptor>) {
     let fields: Value = serde_json::from_slice(&manifest.bytes).unwrap_or_default();
     let pairs = fields.get("annotations").and_then(Value::as_object).into_iter().flatten();
-    let annotations = pairs.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect();
-    (annotations, fields.get("subject").and_then(|subject| serde_json::from_value(subject.clone()).ok()))
+    let annotations =
+        pairs.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect();
+    (
+        annotations,
+        fields.get("subject").and_then(|subject| serde_json::from_value(subject.clone()).ok()),
+    )
 }
 
 /// The one entry for a platform, and what attests it.
-fn pick(reference: &Reference, index: &Index, platform: &Platform) -> Result<(Descriptor, Vec<Descriptor>), Error> {
+fn pick(
+    reference: &Reference,
+    index: &Index,
+    platform: &Platform,
+) -> Result<(Descriptor, Vec<Descriptor>), Error> {
     let fit = |rule: fn(&Platform, &Platform) -> bool| -> Vec<&Descriptor> {
-        index.manifests.iter().filter(|entry| entry.known_platform().is_some_and(|have| rule(have, platform))).collect()
+        index
+            .manifests
+            .iter()
+            .filter(|entry| entry.known_platform().is_some_and(|have| rule(have, platform)))
+            .collect()
     };
     let equal = fit(Platform::same);
     let found = if equal.is_empty() { fit(Platform::answers) } else { equal };
@@ -247,18 +310,25 @@ fn pick(reference: &Reference, index: &Index, platform: &Platform) -> Result<(De
         [] => {
             let images = index.manifests.iter().filter(|entry| entry.attests().is_none());
             let entries = images.map(|entry| format!("entry: {}", entry.title())).collect();
-            Err(Error::refused(format!("{reference} has no entry for {platform}")).with_details(entries))
+            Err(Error::refused(format!("{reference} has no entry for {platform}"))
+                .with_details(entries))
         }
         several => {
-            let entries = several.iter().map(|entry| format!("entry: {} {}", entry.title(), entry.digest)).collect();
+            let entries = several
+                .iter()
+                .map(|entry| format!("entry: {} {}", entry.title(), entry.digest))
+                .collect();
             Err(Error::refused(format!("{reference} has {} entries for {platform}", several.len()))
                 .with_details(entries)
-                .with_fix("write the platform with its OS version, or name the entry by REF@DIGEST"))
+                .with_fix(
+                    "write the platform with its OS version, or name the entry by REF@DIGEST",
+                ))
         }
     }
 }
 
 fn cannot_read(registry: &Registry, error: &registry::Error, what: &str) -> Error {
-    let surroundings = Surroundings { helper: registry.helper(&error.host), ..Surroundings::default() };
+    let surroundings =
+        Surroundings { helper: registry.helper(&error.host), ..Surroundings::default() };
     Error::of_registry(error, &format!("read {what}"), Access::Pull, &surroundings)
 }

@@ -1,4 +1,5 @@
-//! What a reference is, for people: the important first, then a block for every entry. Fits 80 columns.
+//! What a reference is, for people: the important first, then a block for every entry. Fits 80
+//! columns.
 
 use crate::inspect::{Behind, Entry, Image, Inside, Inspected, Picked};
 use crate::oci::{Descriptor, media_type};
@@ -89,7 +90,8 @@ impl Page {
 
     /// What the list says of an image that says something else of itself.
     fn listed(&mut self, picked: Option<&Picked>, image: &Image) {
-        if let (Some(listed), Some(built)) = (picked.and_then(|picked| picked.entry.known_platform()), &image.platform)
+        if let (Some(listed), Some(built)) =
+            (picked.and_then(|picked| picked.entry.known_platform()), &image.platform)
             && !built.runs_as(listed)
         {
             let text = format!("as {listed}: the list contradicts the image's config");
@@ -106,12 +108,19 @@ impl Page {
     }
 
     fn entries(&mut self, entries: &[Entry]) {
-        let attestations = entries.iter().filter(|entry| entry.descriptor.attests().is_some()).count();
-        let more = if attestations == 0 { String::new() } else { format!(", {}", count(attestations, "attestation")) };
-        let others: Vec<&Entry> = entries.iter().filter(|entry| entry.descriptor.attests().is_none()).collect();
+        let attestations =
+            entries.iter().filter(|entry| entry.descriptor.attests().is_some()).count();
+        let more = if attestations == 0 {
+            String::new()
+        } else {
+            format!(", {}", count(attestations, "attestation"))
+        };
+        let others: Vec<&Entry> =
+            entries.iter().filter(|entry| entry.descriptor.attests().is_none()).collect();
         let what = if others.len() == 1 { "entry" } else { "entries" };
         self.out.push_str(&format!("\n{} {what}{more}\n", others.len()));
-        let titles: Vec<String> = others.iter().map(|entry| visible(&title(entry)).into_owned()).collect();
+        let titles: Vec<String> =
+            others.iter().map(|entry| visible(&title(entry)).into_owned()).collect();
         let width = titles.iter().map(|title| title.chars().count()).max().unwrap_or_default();
         let mut shown = HashSet::new();
         for (entry, title) in others.iter().zip(&titles) {
@@ -119,15 +128,21 @@ impl Page {
             let digest = entry.descriptor.digest.as_str();
             // Two entries may be one image: its attestations stand below the first.
             if shown.insert(digest) {
-                Inspected::attestations_of(entries, digest).for_each(|entry| self.attestation("  ", entry));
+                Inspected::attestations_of(entries, digest)
+                    .for_each(|entry| self.attestation("  ", entry));
             }
         }
-        let lost: Vec<&Entry> =
-            entries.iter().filter(|entry| entry.descriptor.attests().is_some_and(|of| !shown.contains(of))).collect();
+        let lost: Vec<&Entry> = entries
+            .iter()
+            .filter(|entry| entry.descriptor.attests().is_some_and(|of| !shown.contains(of)))
+            .collect();
         if !lost.is_empty() {
-            let heading = self.style.paint(Look::Changed, "attestations of images that are not in this list");
+            let heading =
+                self.style.paint(Look::Changed, "attestations of images that are not in this list");
             self.out.push_str(&format!("\n{heading}\n"));
-            lost.iter().for_each(|entry| self.attestation("  ", &entry.descriptor));
+            for entry in lost {
+                self.attestation("  ", &entry.descriptor);
+            }
         }
     }
 
@@ -139,9 +154,15 @@ impl Page {
             Behind::Index(1) => "an index of 1 entry".to_owned(),
             Behind::Index(number) => format!("an index of {number} entries"),
             Behind::Attestation => String::new(),
-            Behind::Unread(why) => self.style.paint(Look::Removed, &format!("not read: {}", visible(why))),
+            Behind::Unread(why) => {
+                self.style.paint(Look::Removed, &format!("not read: {}", visible(why)))
+            }
         };
-        self.out.push_str(&format!("\n{}{gap}{note}\n  {}\n", self.style.paint(Look::Title, title), descriptor.digest));
+        self.out.push_str(&format!(
+            "\n{}{gap}{note}\n  {}\n",
+            self.style.paint(Look::Title, title),
+            descriptor.digest
+        ));
         self.out.push_str(&wrapped(
             "  ",
             2,
@@ -167,7 +188,11 @@ impl Page {
 
     fn attestation(&mut self, indent: &str, entry: &Descriptor) {
         let label = self.style.paint(Look::Label, "attestation");
-        self.out.push_str(&format!("{indent}{label}, {}\n{indent}  {}\n", exact(entry.size), entry.digest));
+        self.out.push_str(&format!(
+            "{indent}{label}, {}\n{indent}  {}\n",
+            exact(entry.size),
+            entry.digest
+        ));
     }
 }
 

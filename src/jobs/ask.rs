@@ -1,4 +1,5 @@
-//! Asks the API, gently: with ETags, fewer and fewer times, and never when it said that it is asked too much.
+//! Asks the API, gently: with `ETags`, fewer and fewer times, and never when it said that it is
+//! asked too much.
 
 use super::{Job, System, link};
 use crate::pauses::Pauses;
@@ -16,7 +17,8 @@ use url::Url;
 /// A hundred jobs with all their steps are smaller.
 const LARGEST_PAGE: usize = 4 << 20;
 const MOST_PAGES: usize = 20;
-/// The longest pause between two looks at one page; at several it is as many times as long, up to the other.
+/// The longest pause between two looks at one page; at several it is as many times as long, up to
+/// the other.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const LONGEST_PAUSE_OF_PAGES: Duration = Duration::from_secs(180);
 
@@ -62,7 +64,7 @@ struct Asked {
     in_trouble: bool,
 }
 
-/// A page as it was received, under the ETag that it came with.
+/// A page as it was received, under the `ETag` that it came with.
 #[derive(Debug, Clone)]
 struct Page {
     etag: HeaderValue,
@@ -88,7 +90,11 @@ impl Jobs {
             held: false,
             in_trouble: false,
         };
-        Ok(Self { system, transport: Transport::new(certificates, HashSet::new())?, asked: Mutex::new(asked) })
+        Ok(Self {
+            system,
+            transport: Transport::new(certificates, HashSet::new())?,
+            asked: Mutex::new(asked),
+        })
     }
 
     /// The system that is asked.
@@ -96,16 +102,21 @@ impl Jobs {
         &*self.system
     }
 
-    /// Looks, if it is time to. `since`: a look before this moment is too old; only a pause that the API asked for is
-    /// kept all the same.
+    /// Looks, if it is time to. `since`: a look before this moment is too old; only a pause that
+    /// the API asked for is kept all the same.
     pub async fn look(&self, since: Option<Instant>) -> Look {
         // Lists that ask at the same time share one look.
         let mut asked = self.asked.lock().await;
         let now = Instant::now();
         let early = asked.next.filter(|next| now < *next);
-        let too_old = since.is_some_and(|since| asked.at.is_none_or(|at| at < since)) && !asked.held;
+        let too_old =
+            since.is_some_and(|since| asked.at.is_none_or(|at| at < since)) && !asked.held;
         if let Some(next) = early.filter(|_| !too_old || matches!(asked.listing, Listing::Closed)) {
-            return Look { listing: asked.listing.clone(), next, is_fresh: !asked.in_trouble && !asked.held };
+            return Look {
+                listing: asked.listing.clone(),
+                next,
+                is_fresh: !asked.in_trouble && !asked.held,
+            };
         }
         let outcome = self.pages(&mut asked.pages).await;
         let is_fresh = outcome.is_ok();
@@ -115,7 +126,9 @@ impl Jobs {
         match outcome {
             Ok((jobs, wish, pages)) => {
                 let pages = u32::try_from(pages).unwrap_or(u32::MAX);
-                asked.pauses.grow_to(LONGEST_PAUSE.saturating_mul(pages).min(LONGEST_PAUSE_OF_PAGES));
+                asked
+                    .pauses
+                    .grow_to(LONGEST_PAUSE.saturating_mul(pages).min(LONGEST_PAUSE_OF_PAGES));
                 pause = pause.max(wish.unwrap_or_default().saturating_mul(pages));
                 asked.in_trouble = false;
                 asked.listing = Listing::Jobs(jobs.into());
@@ -131,12 +144,21 @@ impl Jobs {
                 asked.held = true;
                 pause = wish;
                 let name = self.system.name();
-                info!("jobs     {name} asks for a pause of {} s; only the registry is watched until then", wish.as_secs());
+                info!(
+                    "jobs     {name} asks for a pause of {} s; only the registry is watched until then",
+                    wish.as_secs()
+                );
             }
             Err(Unlisted::Trouble(what)) => {
-                let text = format!("cannot see the jobs of this run: {what}; going on with the registry, and asking again");
+                let text = format!(
+                    "cannot see the jobs of this run: {what}; going on with the registry, and asking again"
+                );
                 // Once, for it may go on for as long as the wait.
-                if std::mem::replace(&mut asked.in_trouble, true) { debug!("{text}") } else { warn!("{text}") }
+                if std::mem::replace(&mut asked.in_trouble, true) {
+                    debug!("{text}");
+                } else {
+                    warn!("{text}");
+                }
             }
         }
         let next = Instant::now() + pause;
@@ -145,13 +167,19 @@ impl Jobs {
     }
 
     /// All pages: their jobs, the pause that the allowance suggests, and how many they were.
-    async fn pages(&self, known: &mut HashMap<String, Page>) -> Result<(Vec<Job>, Option<Duration>, usize), Unlisted> {
+    async fn pages(
+        &self,
+        known: &mut HashMap<String, Page>,
+    ) -> Result<(Vec<Job>, Option<Duration>, usize), Unlisted> {
         let mut url = self.system.jobs().clone();
         let (mut jobs, mut wish, mut seen) = (Vec::new(), None, HashSet::new());
         loop {
             let query = url.query().unwrap_or_default().to_owned();
             if seen.len() == MOST_PAGES || !seen.insert(query.clone()) {
-                return Err(Unlisted::Trouble(format!("{} lists more than {MOST_PAGES} pages of them", self.system.name())));
+                return Err(Unlisted::Trouble(format!(
+                    "{} lists more than {MOST_PAGES} pages of them",
+                    self.system.name()
+                )));
             }
             let (page, answer) = self.page(&url, known.get(&query)).await?;
             wish = wish.max(link::gentle(&answer, SystemTime::now()));
@@ -174,22 +202,42 @@ impl Jobs {
         }
         let request = format!("GET {}", url.path());
         let answer = self.transport.ask(url.clone(), headers, LARGEST_PAGE).await;
-        let answer = answer.map_err(|broken| Unlisted::Trouble(format!("{request}: {}", Kind::from(broken).reason())))?;
-        debug!("{} {request} → {} ({} bytes)", self.system.name(), answer.status, answer.body.len());
+        let answer = answer.map_err(|broken| {
+            Unlisted::Trouble(format!("{request}: {}", Kind::from(broken).reason()))
+        })?;
+        debug!(
+            "{} {request} → {} ({} bytes)",
+            self.system.name(),
+            answer.status,
+            answer.body.len()
+        );
         if let Some(pause) = link::asked_too_much(&answer, SystemTime::now()) {
             return Err(Unlisted::Held(pause));
         }
         match (answer.status, known) {
             (200, _) => {
-                let jobs = self.system.read(&answer.body).map_err(|why| Unlisted::Trouble(format!("{request}: {why}")))?;
-                let etag = answer.headers.get(ETAG).cloned().unwrap_or(HeaderValue::from_static(""));
-                let links: Vec<&str> = answer.headers.get_all(LINK).iter().filter_map(|link| link.to_str().ok()).collect();
+                let jobs = self
+                    .system
+                    .read(&answer.body)
+                    .map_err(|why| Unlisted::Trouble(format!("{request}: {why}")))?;
+                let etag =
+                    answer.headers.get(ETAG).cloned().unwrap_or(HeaderValue::from_static(""));
+                let links: Vec<&str> = answer
+                    .headers
+                    .get_all(LINK)
+                    .iter()
+                    .filter_map(|link| link.to_str().ok())
+                    .collect();
                 Ok((Page { etag, jobs, next: link::next(url, &links.join(", ")) }, answer))
             }
             (304, Some(known)) => Ok((known.clone(), answer)),
-            (status @ (401 | 403 | 404), _) => Err(Unlisted::Closed(format!("{request} → {status}"))),
+            (status @ (401 | 403 | 404), _) => {
+                Err(Unlisted::Closed(format!("{request} → {status}")))
+            }
             // Where it leads, the token must not go, and without it nothing is to be seen there.
-            (status @ 300..=399, _) => Err(Unlisted::Closed(format!("{request} → {status}, a redirect"))),
+            (status @ 300..=399, _) => {
+                Err(Unlisted::Closed(format!("{request} → {status}, a redirect")))
+            }
             (status, _) => Err(Unlisted::Trouble(format!("{request} → {status}"))),
         }
     }

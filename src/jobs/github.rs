@@ -1,7 +1,8 @@
-//! GitHub Actions: `GET /repos/OWNER/NAME/actions/runs/ID/jobs`, on github.com and on GitHub Enterprise.
+//! GitHub Actions: `GET /repos/OWNER/NAME/actions/runs/ID/jobs`, on github.com and on GitHub
+//! Enterprise.
 //!
-//! Source: docs.github.com/en/rest/actions/workflow-jobs. `filter=all`, because `latest` has listed only the jobs of a
-//! re-run where others of the run had succeeded before.
+//! Source: docs.github.com/en/rest/actions/workflow-jobs. `filter=all`, because `latest` has listed
+//! only the jobs of a re-run where others of the run had succeeded before.
 
 use super::{Job, State, System, address, needed, secret_header};
 use crate::inputs::Environment;
@@ -25,15 +26,29 @@ impl GitHub {
     pub fn new(environment: &Environment, token: Option<&str>) -> Result<Self, String> {
         let repository = needed(environment, "GITHUB_REPOSITORY")?;
         let (owner, name) = match repository.split_once('/') {
-            Some((owner, name)) if !owner.is_empty() && !name.is_empty() && !name.contains('/') => (owner, name),
+            Some((owner, name)) if !owner.is_empty() && !name.is_empty() && !name.contains('/') => {
+                (owner, name)
+            }
             _ => return Err(format!("GITHUB_REPOSITORY is {repository:?}, not OWNER/NAME")),
         };
-        let path = ["repos", owner, name, "actions", "runs", needed(environment, "GITHUB_RUN_ID")?, "jobs"];
+        let path = [
+            "repos",
+            owner,
+            name,
+            "actions",
+            "runs",
+            needed(environment, "GITHUB_RUN_ID")?,
+            "jobs",
+        ];
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/vnd.github+json"));
         headers.insert("x-github-api-version", HeaderValue::from_static("2022-11-28"));
         if let Some(token) = token {
-            secret_header(&mut headers, AUTHORIZATION, &format!("Bearer {}", Secret::new(token).expose()))?;
+            secret_header(
+                &mut headers,
+                AUTHORIZATION,
+                &format!("Bearer {}", Secret::new(token).expose()),
+            )?;
         }
         let set = |name: &str| environment.get(name).cloned().unwrap_or_default();
         Ok(Self {
@@ -82,18 +97,24 @@ impl System for GitHub {
             id: listed.id,
             name: listed.name,
             attempt: listed.run_attempt.unwrap_or(1),
-            state: state(listed.status.as_deref().unwrap_or_default(), listed.conclusion.as_deref()),
+            state: state(
+                listed.status.as_deref().unwrap_or_default(),
+                listed.conclusion.as_deref(),
+            ),
             runner: listed.runner_name.unwrap_or_default(),
             link: listed.html_url.unwrap_or_default(),
         };
         Ok(page.jobs.into_iter().map(job).collect())
     }
 
-    /// `GITHUB_JOB` is the key in the workflow file, which the API does not list, and a name may be anything. But a
-    /// runner runs one job at a time: ours is the one that runs, in this attempt, on the runner that we run on. Where
-    /// several runners share a name, the key must decide; where it does not, nobody is taken for us.
+    /// `GITHUB_JOB` is the key in the workflow file, which the API does not list, and a name may be
+    /// anything. But a runner runs one job at a time: ours is the one that runs, in this attempt,
+    /// on the runner that we run on. Where several runners share a name, the key must decide; where
+    /// it does not, nobody is taken for us.
     fn own<'a>(&self, jobs: &'a [Job]) -> Option<&'a Job> {
-        let here = |job: &&Job| job.attempt == self.attempt && job.state == State::Running && job.runner == self.runner;
+        let here = |job: &&Job| {
+            job.attempt == self.attempt && job.state == State::Running && job.runner == self.runner
+        };
         let mut candidates: Vec<&Job> = jobs.iter().filter(here).collect();
         if self.runner.is_empty() || candidates.len() > 1 {
             candidates.retain(|job| is_of_key(&job.name, &self.job_id));
@@ -117,10 +138,12 @@ impl System for GitHub {
     }
 }
 
-/// Whether a job without a name of its own could be called so: by its key, with the values of a matrix, inside a caller.
+/// Whether a job without a name of its own could be called so: by its key, with the values of a
+/// matrix, inside a caller.
 fn is_of_key(name: &str, key: &str) -> bool {
     let last = name.rsplit(" / ").next().unwrap_or_default();
-    !key.is_empty() && last.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with(" ("))
+    !key.is_empty()
+        && last.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with(" ("))
 }
 
 fn state(status: &str, conclusion: Option<&str>) -> State {
@@ -148,7 +171,8 @@ mod tests {
             ("RUNNER_NAME", runner),
             ("GITHUB_JOB", job_id),
         ];
-        let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let environment =
+            environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         GitHub::new(&environment, None).unwrap()
     }
 

@@ -1,7 +1,7 @@
 //! GitLab CI/CD: `GET /projects/ID/pipelines/ID/jobs`, on gitlab.com and on one's own server.
 //!
-//! Source: docs.gitlab.com/api/jobs. It lists a job that was retried once, as it is now. The job token may read it since
-//! GitLab 18.3.
+//! Source: docs.gitlab.com/api/jobs. It lists a job that was retried once, as it is now. The job
+//! token may read it since GitLab 18.3.
 
 use super::{Job, State, System, address, needed, secret_header};
 use crate::inputs::Environment;
@@ -21,16 +21,26 @@ pub struct GitLab {
 impl GitLab {
     /// The pipeline that the environment names.
     pub fn new(environment: &Environment, token: Option<&str>) -> Result<Self, String> {
-        let path =
-            ["projects", needed(environment, "CI_PROJECT_ID")?, "pipelines", needed(environment, "CI_PIPELINE_ID")?, "jobs"];
-        let job_token = environment.get("CI_JOB_TOKEN").map(String::as_str).filter(|token| !token.is_empty());
+        let path = [
+            "projects",
+            needed(environment, "CI_PROJECT_ID")?,
+            "pipelines",
+            needed(environment, "CI_PIPELINE_ID")?,
+            "jobs",
+        ];
+        let job_token =
+            environment.get("CI_JOB_TOKEN").map(String::as_str).filter(|token| !token.is_empty());
         let (name, token) = match token {
             Some(token) if Some(token) != job_token => ("private-token", Some(token)),
             _ => ("job-token", job_token),
         };
         let mut headers = HeaderMap::new();
         if let Some(token) = token {
-            secret_header(&mut headers, HeaderName::from_static(name), Secret::new(token).expose())?;
+            secret_header(
+                &mut headers,
+                HeaderName::from_static(name),
+                Secret::new(token).expose(),
+            )?;
         }
         Ok(Self {
             jobs: address(environment, "CI_API_V4_URL", &path, "per_page=100")?,
@@ -98,9 +108,13 @@ fn state(status: &str) -> State {
         "canceled" | "canceling" => State::Cancelled,
         "skipped" => State::Skipped,
         // `manual` may still be started by somebody.
-        "created" | "pending" | "preparing" | "scheduled" | "waiting_for_resource" | "waiting_for_callback" | "manual" => {
-            State::Pending
-        }
+        "created"
+        | "pending"
+        | "preparing"
+        | "scheduled"
+        | "waiting_for_resource"
+        | "waiting_for_callback"
+        | "manual" => State::Pending,
         _ => State::Running,
     }
 }
@@ -111,14 +125,26 @@ mod tests {
 
     #[test]
     fn a_page_and_the_own_job() {
-        let environment =
-            [("CI_API_V4_URL", "https://gitlab.com/api/v4"), ("CI_PROJECT_ID", "1"), ("CI_PIPELINE_ID", "2"), ("CI_JOB_ID", "4")];
-        let gitlab = GitLab::new(&environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into(), None).unwrap();
+        let environment = [
+            ("CI_API_V4_URL", "https://gitlab.com/api/v4"),
+            ("CI_PROJECT_ID", "1"),
+            ("CI_PIPELINE_ID", "2"),
+            ("CI_JOB_ID", "4"),
+        ];
+        let gitlab = GitLab::new(
+            &environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            None,
+        )
+        .unwrap();
         let page = br#"[{"id":4,"name":"manifest","status":"running","stage":"deploy","web_url":"https://x/4"},
             {"id":3,"name":"build: [arm64]","status":"failed","allow_failure":true,"web_url":"https://x/3"}]"#;
         let jobs = gitlab.read(page).unwrap();
-        let shown: Vec<_> = jobs.iter().map(|job| (job.name.as_str(), job.state, job.link.as_str())).collect();
-        let expected = [("manifest", State::Running, "https://x/4"), ("build: [arm64]", State::Failed, "https://x/3")];
+        let shown: Vec<_> =
+            jobs.iter().map(|job| (job.name.as_str(), job.state, job.link.as_str())).collect();
+        let expected = [
+            ("manifest", State::Running, "https://x/4"),
+            ("build: [arm64]", State::Failed, "https://x/3"),
+        ];
         assert_eq!(shown, expected);
         assert_eq!(gitlab.own(&jobs).map(|job| job.id), Some(4));
         assert!(gitlab.read(br#"{"message":"404"}"#).is_err());

@@ -9,14 +9,17 @@ use url::Url;
 const USUAL: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// The query of the next page (RFC 8288). Only that is taken over: the address stays our own, so that the token can go
-/// nowhere else.
+/// The query of the next page (RFC 8288). Only that is taken over: the address stays our own, so
+/// that the token can go nowhere else.
 pub(super) fn next(base: &Url, header: &str) -> Option<String> {
     let mut rest = header;
     while let Some((_, tail)) = rest.split_once('<') {
         let (target, tail) = tail.split_once('>')?;
         let parameters = tail.split('<').next().unwrap_or_default();
-        if parameters.split([';', ',']).any(|part| matches!(part.trim(), r#"rel="next""# | "rel=next")) {
+        if parameters
+            .split([';', ','])
+            .any(|part| matches!(part.trim(), r#"rel="next""# | "rel=next"))
+        {
             return base.join(target).ok()?.query().map(str::to_owned);
         }
         rest = tail;
@@ -24,7 +27,8 @@ pub(super) fn next(base: &Url, header: &str) -> Option<String> {
     None
 }
 
-/// How long to stay away when the API says that it is asked too much; `None`: it says something else.
+/// How long to stay away when the API says that it is asked too much; `None`: it says something
+/// else.
 pub(super) fn asked_too_much(answer: &Answer, now: SystemTime) -> Option<Duration> {
     let after = parse_retry_after(answer.header("retry-after"), now);
     // Of its secondary limits GitHub may tell in words only.
@@ -77,7 +81,10 @@ mod tests {
                 r#"<https://api.example/repositories/1/jobs?per_page=100&page=2>; rel="next", <https://x/?page=9>; rel="last""#,
                 Some("per_page=100&page=2"),
             ),
-            (r#"<https://x/?page=1>; rel="prev", <https://evil.example/steal?page=3>; rel="next""#, Some("page=3")),
+            (
+                r#"<https://x/?page=1>; rel="prev", <https://evil.example/steal?page=3>; rel="next""#,
+                Some("page=3"),
+            ),
             (r#"</jobs?cursor=a,b>; title="x"; rel=next"#, Some("cursor=a,b")),
             (r#"<https://x/?page=9>; rel="last""#, None),
             ("<https://x/?page=2", None),
@@ -91,7 +98,9 @@ mod tests {
     fn patience() {
         let now = UNIX_EPOCH + Duration::from_secs(784_111_777);
         let answer = |status: u16, headers: &[(&str, &str)]| {
-            let pairs = headers.iter().map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap()));
+            let pairs = headers
+                .iter()
+                .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap()));
             Answer { status, headers: pairs.collect::<HeaderMap>(), body: bytes::Bytes::new() }
         };
         let seconds = |pause: Option<Duration>| pause.map(|pause| pause.as_secs());
@@ -109,13 +118,24 @@ mod tests {
             (403, &[], None),
             (404, &[("retry-after", "7")], None),
         ] {
-            assert_eq!(seconds(asked_too_much(&answer(status, headers), now)), expected, "{status} {headers:?}");
+            assert_eq!(
+                seconds(asked_too_much(&answer(status, headers), now)),
+                expected,
+                "{status} {headers:?}"
+            );
         }
         let words = |text: &'static str| Answer { body: text.into(), ..answer(403, &[]) };
-        let secondary = words(r#"{"message":"You have exceeded a secondary rate limit. Please wait a few minutes."}"#);
+        let secondary = words(
+            r#"{"message":"You have exceeded a secondary rate limit. Please wait a few minutes."}"#,
+        );
         assert_eq!(seconds(asked_too_much(&secondary, now)), Some(60));
-        assert_eq!(asked_too_much(&words(r#"{"message":"Resource not accessible by integration"}"#), now), None);
-        for (left, reset, expected) in [("60", "784115377", Some(60)), ("0", "784111787", Some(10)), ("x", "784111787", None)] {
+        assert_eq!(
+            asked_too_much(&words(r#"{"message":"Resource not accessible by integration"}"#), now),
+            None
+        );
+        for (left, reset, expected) in
+            [("60", "784115377", Some(60)), ("0", "784111787", Some(10)), ("x", "784111787", None)]
+        {
             let headers = [("x-ratelimit-remaining", left), ("x-ratelimit-reset", reset)];
             assert_eq!(seconds(gentle(&answer(200, &headers), now)), expected, "{left} {reset}");
         }

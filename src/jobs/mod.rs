@@ -1,7 +1,7 @@
 //! The jobs beside this one in the CI system: whether those that build the sources still can.
 //!
-//! Does: find the system from the environment, ask its API gently, decide what the answer means for the wait. Does not:
-//! know what is waited for. Called by: `resolve`.
+//! Does: find the system from the environment, ask its API gently, decide what the answer means for
+//! the wait. Does not: know what is waited for. Called by: `resolve`.
 
 mod ask;
 pub mod github;
@@ -68,7 +68,8 @@ pub struct Job {
     pub link: String,
 }
 
-/// A CI system with an API that lists jobs. What it says is read by pure functions; asking is the same for all.
+/// A CI system with an API that lists jobs. What it says is read by pure functions; asking is the
+/// same for all.
 pub trait System: fmt::Debug {
     /// Its name, for people.
     fn name(&self) -> &'static str;
@@ -109,9 +110,19 @@ fn needed<'a>(environment: &'a Environment, name: &str) -> Result<&'a str, Strin
 }
 
 /// The address of an API, from a variable, and below it a path of these segments.
-fn address(environment: &Environment, name: &str, path: &[&str], query: &str) -> Result<Url, String> {
+fn address(
+    environment: &Environment,
+    name: &str,
+    path: &[&str],
+    query: &str,
+) -> Result<Url, String> {
     let text = needed(environment, name)?;
-    let wrong = || format!("{name} is no web address without a login: {:?}", text.split('@').next_back().unwrap_or_default());
+    let wrong = || {
+        format!(
+            "{name} is no web address without a login: {:?}",
+            text.split('@').next_back().unwrap_or_default()
+        )
+    };
     let mut url: Url = text.parse().map_err(|_| wrong())?;
     // Against itself the rule is about what an address may be at all.
     address::check(&url.clone(), &url).map_err(|_| wrong())?;
@@ -159,7 +170,10 @@ mod tests {
             ("CI_JOB_TOKEN", "canary-job-token"),
         ];
         let found = find(&environment(&gitlab), None).unwrap();
-        assert_eq!(found.jobs().as_str(), "https://gitlab.example:8443/base/api/v4/projects/12/pipelines/34/jobs?per_page=100");
+        assert_eq!(
+            found.jobs().as_str(),
+            "https://gitlab.example:8443/base/api/v4/projects/12/pipelines/34/jobs?per_page=100"
+        );
         assert_eq!(found.headers()["job-token"], "canary-job-token");
         let found = find(&environment(&gitlab), Some("canary-own-token")).unwrap();
         assert_eq!(
@@ -176,7 +190,11 @@ mod tests {
                 None,
                 "no web address without a login: \"ghe.example\"",
             ),
-            ([&github[..], &[("GITHUB_API_URL", "file:///etc/passwd")]].concat(), None, "no web address"),
+            (
+                [&github[..], &[("GITHUB_API_URL", "file:///etc/passwd")]].concat(),
+                None,
+                "no web address",
+            ),
             ([&github[..], &[("GITHUB_REPOSITORY", "app")]].concat(), None, "OWNER/NAME"),
             (github.to_vec(), Some("two\nlines"), "token"),
         ] {

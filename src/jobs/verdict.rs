@@ -5,8 +5,8 @@ use super::{Job, State};
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// How long a failure of an earlier attempt may be made good by a newer one that is not listed yet, and how long an image
-/// may take to be seen after its job is done.
+/// How long a failure of an earlier attempt may be made good by a newer one that is not listed yet,
+/// and how long an image may take to be seen after its job is done.
 pub const GRACE: Duration = Duration::from_secs(60);
 
 /// What is known when a decision is taken.
@@ -29,8 +29,9 @@ pub struct Known<'a> {
 }
 
 impl Known<'_> {
-    /// Whether a name is meant for a job. One that is skipped as a whole is listed under the name that it has in the
-    /// workflow file: `build`, or `build (${{ matrix.platform }})`, where `build (linux/arm64)` was never made.
+    /// Whether a name is meant for a job. One that is skipped as a whole is listed under the name
+    /// that it has in the workflow file: `build`, or `build (${{ matrix.platform }})`, where `build
+    /// (linux/arm64)` was never made.
     pub fn is_for(pattern: &Pattern, job: &Job) -> bool {
         if job.state != State::Skipped || pattern.matches(&job.name) {
             return pattern.matches(&job.name);
@@ -44,7 +45,8 @@ impl Known<'_> {
         }
     }
 
-    /// Jobs of this attempt that are not ours and have not ended: what they lead to may not be listed yet.
+    /// Jobs of this attempt that are not ours and have not ended: what they lead to may not be
+    /// listed yet.
     fn others_at_work(&self) -> bool {
         let is_other = |job: &&Job| self.own.is_none_or(|own| own.id != job.id);
         let is_at_work = |job: &&Job| matches!(job.state, State::Pending | State::Running);
@@ -79,7 +81,8 @@ pub fn watched<'a>(known: &Known<'a>) -> Vec<&'a Job> {
     known.jobs.iter().filter(is_newest).filter(is_other).filter(is_meant).collect()
 }
 
-/// Whether a job in this state builds no image any more. `skip`: whether one that is skipped is no failure.
+/// Whether a job in this state builds no image any more. `skip`: whether one that is skipped is no
+/// failure.
 pub fn is_bad(state: State, skip: bool) -> bool {
     match state {
         State::Failed | State::Cancelled | State::TimedOut => true,
@@ -94,18 +97,30 @@ pub fn decide<'a>(known: &Known<'a>) -> Verdict<'a> {
     let bad = |job: &Job| is_bad(job.state, known.skip);
     let is_earlier = |job: &Job| job.attempt < known.attempt;
     // Where we do not know ourselves, it may be we who are at work.
-    let may_come_again = known.watched < GRACE || known.own.is_some() && known.lists_late && known.others_at_work();
-    let failed: Vec<&Job> = jobs.iter().copied().filter(|job| bad(job) && !(is_earlier(job) && may_come_again)).collect();
+    let may_come_again =
+        known.watched < GRACE || known.own.is_some() && known.lists_late && known.others_at_work();
+    let failed: Vec<&Job> = jobs
+        .iter()
+        .copied()
+        .filter(|job| bad(job) && !(is_earlier(job) && may_come_again))
+        .collect();
     if !failed.is_empty() {
         return Verdict::Failed(failed);
     }
-    let all_listed = known.patterns.iter().all(|pattern| jobs.iter().any(|job| Known::is_for(pattern, job)));
-    let all_done = jobs.iter().all(|job| matches!(job.state, State::Succeeded | State::Skipped) && !bad(job));
-    // A name with a wildcard may be for more jobs than are listed, and a job of an earlier attempt may be run again.
+    let all_listed =
+        known.patterns.iter().all(|pattern| jobs.iter().any(|job| Known::is_for(pattern, job)));
+    let all_done =
+        jobs.iter().all(|job| matches!(job.state, State::Succeeded | State::Skipped) && !bad(job));
+    // A name with a wildcard may be for more jobs than are listed, and a job of an earlier attempt
+    // may be run again.
     let may_run_again = jobs.iter().any(|job| is_earlier(job));
     let more_may_come = may_run_again || known.patterns.iter().any(Pattern::is_wild);
     let is_early = may_run_again && known.watched < GRACE;
-    if all_listed && all_done && !is_early && !(more_may_come && known.lists_late && known.others_at_work()) {
+    if all_listed
+        && all_done
+        && !is_early
+        && !(more_may_come && known.lists_late && known.others_at_work())
+    {
         let skipped = jobs.iter().filter(|job| job.state == State::Skipped).count();
         return Verdict::Done { skipped };
     }
@@ -117,8 +132,15 @@ mod tests {
     use super::*;
     use State::{Cancelled, Failed, Pending, Running, Skipped, Succeeded, TimedOut};
 
-    fn verdict(patterns: &[&str], jobs: &[(&str, u64, State)], own: Option<usize>, watched: u64, skip: bool) -> String {
-        let patterns: Vec<Pattern> = patterns.iter().map(|pattern| Pattern::from(*pattern)).collect();
+    fn verdict(
+        patterns: &[&str],
+        jobs: &[(&str, u64, State)],
+        own: Option<usize>,
+        watched: u64,
+        skip: bool,
+    ) -> String {
+        let patterns: Vec<Pattern> =
+            patterns.iter().map(|pattern| Pattern::from(*pattern)).collect();
         let jobs: Vec<Job> = jobs
             .iter()
             .zip(1..)
@@ -133,12 +155,22 @@ mod tests {
             .collect();
         let own = own.map(|at| &jobs[at]);
         let watched = Duration::from_secs(watched);
-        match decide(&Known { patterns: &patterns, jobs: &jobs, own, attempt: 2, watched, skip, lists_late: true }) {
+        match decide(&Known {
+            patterns: &patterns,
+            jobs: &jobs,
+            own,
+            attempt: 2,
+            watched,
+            skip,
+            lists_late: true,
+        }) {
             Verdict::GoOn => "go on".to_owned(),
             Verdict::Done { skipped } => format!("done, {skipped} skipped"),
-            Verdict::Failed(jobs) => {
-                jobs.iter().map(|job| format!("{} {}", job.name, job.state.word())).collect::<Vec<_>>().join(", ")
-            }
+            Verdict::Failed(jobs) => jobs
+                .iter()
+                .map(|job| format!("{} {}", job.name, job.state.word()))
+                .collect::<Vec<_>>()
+                .join(", "),
         }
     }
 
@@ -146,16 +178,48 @@ mod tests {
     fn by_table() {
         for (case, patterns, jobs, own, watched, skip, expected) in [
             ("nothing is listed yet", &["a"][..], &[][..], None, 900, false, "go on"),
-            ("one of two is not listed yet", &["a", "b"], &[("a", 2, Succeeded)], None, 900, false, "go on"),
+            (
+                "one of two is not listed yet",
+                &["a", "b"],
+                &[("a", 2, Succeeded)],
+                None,
+                900,
+                false,
+                "go on",
+            ),
             ("at work", &["a"], &[("a", 2, Running)], None, 0, false, "go on"),
             ("waits to begin", &["a"], &[("a", 2, Pending)], None, 900, false, "go on"),
             ("failed", &["a"], &[("a", 2, Failed), ("b", 2, Running)], None, 0, false, "a failed"),
-            ("another one failed", &["a"], &[("a", 2, Running), ("b", 2, Failed)], None, 900, false, "go on"),
+            (
+                "another one failed",
+                &["a"],
+                &[("a", 2, Running), ("b", 2, Failed)],
+                None,
+                900,
+                false,
+                "go on",
+            ),
             ("cancelled", &["a"], &[("a", 2, Cancelled)], None, 0, true, "a was cancelled"),
             ("timed out", &["a"], &[("a", 2, TimedOut)], None, 0, true, "a timed out"),
             ("skipped", &["a"], &[("a", 2, Skipped)], None, 0, false, "a was skipped"),
-            ("skipped, and may be", &["*"], &[("a", 2, Skipped), ("b", 2, Succeeded)], None, 0, true, "done, 1 skipped"),
-            ("skipped, another at work", &["*"], &[("a", 2, Skipped), ("b", 2, Running)], None, 900, true, "go on"),
+            (
+                "skipped, and may be",
+                &["*"],
+                &[("a", 2, Skipped), ("b", 2, Succeeded)],
+                None,
+                0,
+                true,
+                "done, 1 skipped",
+            ),
+            (
+                "skipped, another at work",
+                &["*"],
+                &[("a", 2, Skipped), ("b", 2, Running)],
+                None,
+                900,
+                true,
+                "go on",
+            ),
             (
                 "two of a matrix",
                 &["b (*)"],
@@ -165,10 +229,42 @@ mod tests {
                 false,
                 "b (x) failed, b (y) failed",
             ),
-            ("done", &["a", "b*"], &[("a", 2, Succeeded), ("b1", 1, Succeeded)], None, 60, false, "done, 0 skipped"),
-            ("done before, and may be run again", &["a"], &[("a", 1, Succeeded)], None, 59, false, "go on"),
-            ("done before, and another is at work", &["a"], &[("a", 1, Succeeded), ("p", 2, Running)], None, 900, false, "go on"),
-            ("skipped before, and another is at work", &["a"], &[("a", 1, Skipped), ("p", 2, Running)], None, 900, true, "go on"),
+            (
+                "done",
+                &["a", "b*"],
+                &[("a", 2, Succeeded), ("b1", 1, Succeeded)],
+                None,
+                60,
+                false,
+                "done, 0 skipped",
+            ),
+            (
+                "done before, and may be run again",
+                &["a"],
+                &[("a", 1, Succeeded)],
+                None,
+                59,
+                false,
+                "go on",
+            ),
+            (
+                "done before, and another is at work",
+                &["a"],
+                &[("a", 1, Succeeded), ("p", 2, Running)],
+                None,
+                900,
+                false,
+                "go on",
+            ),
+            (
+                "skipped before, and another is at work",
+                &["a"],
+                &[("a", 1, Skipped), ("p", 2, Running)],
+                None,
+                900,
+                true,
+                "go on",
+            ),
             (
                 "failed before, and another is at work",
                 &["a"],
@@ -196,9 +292,33 @@ mod tests {
                 false,
                 "a failed",
             ),
-            ("more may match", &["b-*"], &[("b-x", 2, Succeeded), ("t", 2, Running)], None, 900, false, "go on"),
-            ("no more can match", &["b-x"], &[("b-x", 2, Succeeded), ("t", 2, Running)], None, 0, false, "done, 0 skipped"),
-            ("a matrix skipped as a whole", &["b (*)"], &[("b", 2, Skipped)], None, 0, false, "b was skipped"),
+            (
+                "more may match",
+                &["b-*"],
+                &[("b-x", 2, Succeeded), ("t", 2, Running)],
+                None,
+                900,
+                false,
+                "go on",
+            ),
+            (
+                "no more can match",
+                &["b-x"],
+                &[("b-x", 2, Succeeded), ("t", 2, Running)],
+                None,
+                0,
+                false,
+                "done, 0 skipped",
+            ),
+            (
+                "a matrix skipped as a whole",
+                &["b (*)"],
+                &[("b", 2, Skipped)],
+                None,
+                0,
+                false,
+                "b was skipped",
+            ),
             (
                 "the same by its template",
                 &["b (arm64)"],
@@ -208,10 +328,42 @@ mod tests {
                 false,
                 "b (${{ matrix.x }}) was skipped",
             ),
-            ("the same in the middle", &["b-arm64"], &[("b-${{ matrix.x }}", 2, Skipped)], None, 0, true, "done, 1 skipped"),
-            ("a called workflow skipped as a whole", &["c / b*"], &[("c", 2, Skipped)], None, 0, true, "done, 1 skipped"),
-            ("another one is skipped", &["bb (*)"], &[("b", 2, Skipped)], None, 900, false, "go on"),
-            ("a newer attempt runs", &["a"], &[("a", 1, Failed), ("a", 2, Running)], None, 900, false, "go on"),
+            (
+                "the same in the middle",
+                &["b-arm64"],
+                &[("b-${{ matrix.x }}", 2, Skipped)],
+                None,
+                0,
+                true,
+                "done, 1 skipped",
+            ),
+            (
+                "a called workflow skipped as a whole",
+                &["c / b*"],
+                &[("c", 2, Skipped)],
+                None,
+                0,
+                true,
+                "done, 1 skipped",
+            ),
+            (
+                "another one is skipped",
+                &["bb (*)"],
+                &[("b", 2, Skipped)],
+                None,
+                900,
+                false,
+                "go on",
+            ),
+            (
+                "a newer attempt runs",
+                &["a"],
+                &[("a", 1, Failed), ("a", 2, Running)],
+                None,
+                900,
+                false,
+                "go on",
+            ),
             (
                 "a newer attempt, listed first",
                 &["a"],
@@ -221,12 +373,52 @@ mod tests {
                 false,
                 "done, 0 skipped",
             ),
-            ("a newer attempt failed", &["a"], &[("a", 1, Succeeded), ("a", 2, Failed)], None, 0, false, "a failed"),
-            ("an earlier attempt failed just now", &["a"], &[("a", 1, Failed)], None, 59, false, "go on"),
+            (
+                "a newer attempt failed",
+                &["a"],
+                &[("a", 1, Succeeded), ("a", 2, Failed)],
+                None,
+                0,
+                false,
+                "a failed",
+            ),
+            (
+                "an earlier attempt failed just now",
+                &["a"],
+                &[("a", 1, Failed)],
+                None,
+                59,
+                false,
+                "go on",
+            ),
             ("an earlier attempt failed", &["a"], &[("a", 1, Failed)], None, 60, false, "a failed"),
-            ("an earlier attempt was skipped", &["a"], &[("a", 1, Skipped)], None, 60, false, "a was skipped"),
-            ("two of one name", &["a"], &[("a", 2, Succeeded), ("a", 2, Failed)], None, 0, false, "a failed"),
-            ("all but our own", &["*"], &[("a", 2, Succeeded), ("me", 2, Running)], Some(1), 0, false, "done, 0 skipped"),
+            (
+                "an earlier attempt was skipped",
+                &["a"],
+                &[("a", 1, Skipped)],
+                None,
+                60,
+                false,
+                "a was skipped",
+            ),
+            (
+                "two of one name",
+                &["a"],
+                &[("a", 2, Succeeded), ("a", 2, Failed)],
+                None,
+                0,
+                false,
+                "a failed",
+            ),
+            (
+                "all but our own",
+                &["*"],
+                &[("a", 2, Succeeded), ("me", 2, Running)],
+                Some(1),
+                0,
+                false,
+                "done, 0 skipped",
+            ),
             (
                 "our own failed before",
                 &["*"],
@@ -237,7 +429,15 @@ mod tests {
                 "done, 0 skipped",
             ),
             ("only our own", &["*"], &[("me", 2, Running)], Some(0), 900, false, "go on"),
-            ("another of our name", &["me"], &[("me", 2, Running), ("me", 2, Running)], Some(0), 0, false, "go on"),
+            (
+                "another of our name",
+                &["me"],
+                &[("me", 2, Running), ("me", 2, Running)],
+                Some(0),
+                0,
+                false,
+                "go on",
+            ),
         ] {
             assert_eq!(verdict(patterns, jobs, own, watched, skip), expected, "{case}");
         }

@@ -1,4 +1,5 @@
-//! Annotations: key and value pairs, kept sorted by key so that the same pairs always give the same bytes.
+//! Annotations: key and value pairs, kept sorted by key so that the same pairs always give the same
+//! bytes.
 
 use std::collections::BTreeMap;
 

@@ -5,12 +5,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The annotation that says what an entry is for; BuildKit writes `attestation-manifest`.
+/// The annotation that says what an entry is for; `BuildKit` writes `attestation-manifest`.
 pub const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 /// The annotation that names the image which an attestation describes.
 pub const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
 
-/// A descriptor, field by field in the order of the spec's Go structs, so that written bytes equal other tools'.
+/// A descriptor, field by field in the order of the spec's Go structs, so that written bytes equal
+/// other tools'.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
@@ -56,7 +57,7 @@ impl Descriptor {
         }
     }
 
-    /// The image that this entry attests, if it is an attestation as BuildKit writes them.
+    /// The image that this entry attests, if it is an attestation as `BuildKit` writes them.
     pub fn attests(&self) -> Option<&str> {
         let kind = self.annotations.get(REFERENCE_TYPE)?;
         if kind == "attestation-manifest" {
@@ -71,7 +72,8 @@ impl Descriptor {
         self.platform.as_ref().filter(|platform| platform.is_known() && self.attests().is_none())
     }
 
-    /// Whether it holds what a Docker manifest list has no place for (image spec, media-types.md, compatibility matrix).
+    /// Whether it holds what a Docker manifest list has no place for (image spec, media-types.md,
+    /// compatibility matrix).
     pub fn needs_oci(&self) -> bool {
         !media_type::is_docker(&self.media_type)
             || !self.annotations.is_empty()

@@ -1,4 +1,5 @@
-//! Content digests: `sha256:…` and `sha512:…`, the registered algorithms of the image spec (descriptor.md).
+//! Content digests: `sha256:…` and `sha512:…`, the registered algorithms of the image spec
+//! (descriptor.md).
 
 use super::Invalid;
 use serde::{Deserialize, Serialize};
@@ -45,10 +46,11 @@ impl Digest {
         self.0.get(..end).unwrap_or(&self.0)
     }
 
-    /// A digest from a file name as Docker's merge workflow makes them: 64 hex digits, with or without `sha256:`
-    /// or `sha256-` in front.
+    /// A digest from a file name as Docker's merge workflow makes them: 64 hex digits, with or
+    /// without `sha256:` or `sha256-` in front.
     pub fn from_file_name(name: &str) -> Option<Self> {
-        let hex = name.strip_prefix("sha256:").or_else(|| name.strip_prefix("sha256-")).unwrap_or(name);
+        let hex =
+            name.strip_prefix("sha256:").or_else(|| name.strip_prefix("sha256-")).unwrap_or(name);
         format!("sha256:{hex}").parse().ok()
     }
 }
@@ -65,7 +67,11 @@ pub enum Hashing {
 impl Hashing {
     /// By the algorithm of that digest.
     pub fn for_digest(digest: &Digest) -> Self {
-        if digest.algorithm() == "sha512" { Self::Sha512(Sha512::new()) } else { Self::Sha256(Sha256::new()) }
+        if digest.algorithm() == "sha512" {
+            Self::Sha512(Sha512::new())
+        } else {
+            Self::Sha256(Sha256::new())
+        }
     }
 
     /// Takes the next part.
@@ -104,10 +110,15 @@ impl FromStr for Digest {
         let length = match algorithm {
             "sha256" => 64,
             "sha512" => 128,
-            other => return Err(Invalid::new(format!("unknown digest algorithm {other:?}; {shape}"))),
+            other => {
+                return Err(Invalid::new(format!("unknown digest algorithm {other:?}; {shape}")));
+            }
         };
         if hex.len() != length {
-            return Err(Invalid::new(format!("{algorithm} takes {length} hex digits, here are {}", hex.chars().count())));
+            return Err(Invalid::new(format!(
+                "{algorithm} takes {length} hex digits, here are {}",
+                hex.chars().count()
+            )));
         }
         if !hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(Invalid::new(shape));

@@ -2,20 +2,26 @@
 
 use super::Invalid;
 use serde::Serialize;
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
 use std::io::{self, Write};
 
-/// A list of 256 entries with twenty annotations each has a tenth of it; what has more is made to fill memory.
+/// A list of 256 entries with twenty annotations each has a tenth of it; what has more is made to
+/// fill memory.
 const MOST_VALUES: usize = 100_000;
 
-/// Reads a document of any shape. Refused: a key twice in one object (two readers could see two documents), more than
-/// 128 levels (serde_json's limit), more than 100 000 values, text after the end.
+/// Reads a document of any shape. Refused: a key twice in one object (two readers could see two
+/// documents), more than 128 levels (`serde_json`'s limit), more than 100 000 values, text after
+/// the end.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Invalid> {
-    let invalid = |error: serde_json::Error| Invalid::new(format!("not valid JSON of the expected shape: {error}"));
+    let invalid = |error: serde_json::Error| {
+        Invalid::new(format!("not valid JSON of the expected shape: {error}"))
+    };
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let values = Cell::new(0);
     Walk(&values).deserialize(&mut reader).and_then(|()| reader.end()).map_err(invalid)?;
@@ -83,8 +89,8 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 }
 
-/// Writes as Go's `json.MarshalIndent(value, "", "  ")` does: two spaces, `<>&` and the line separators escaped, no
-/// final newline. That makes our indexes byte-equal to those of other tools.
+/// Writes as Go's `json.MarshalIndent(value, "", "  ")` does: two spaces, `<>&` and the line
+/// separators escaped, no final newline. That makes our indexes byte-equal to those of other tools.
 pub fn pretty<T: Serialize>(value: &T) -> Result<Vec<u8>, Invalid> {
     write(value, Go(PrettyFormatter::new()))
 }
@@ -119,7 +125,11 @@ impl<F: Formatter> Formatter for Go<F> {
         begin_object(), end_object(), begin_object_key(first: bool), end_object_key(), begin_object_value(), end_object_value(),
     );
 
-    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
         let mut rest = fragment;
         while let Some(at) = rest.find(['<', '>', '&', '\u{2028}', '\u{2029}']) {
             let (plain, special) = rest.split_at(at);
@@ -139,12 +149,16 @@ mod tests {
 
     #[test]
     fn escapes_as_go_does() {
-        let value = json!({"a": "<b> & \"c\" \u{2028}\u{1}\n\u{7f}é", "list": [], "object": {"x": [1]}});
+        let value =
+            json!({"a": "<b> & \"c\" \u{2028}\u{1}\n\u{7f}é", "list": [], "object": {"x": [1]}});
         assert_eq!(
             String::from_utf8(pretty(&value).unwrap()).unwrap(),
             "{\n  \"a\": \"\\u003cb\\u003e \\u0026 \\\"c\\\" \\u2028\\u0001\\n\u{7f}é\",\n  \"list\": [],\n  \"object\": {\n    \"x\": [\n      1\n    ]\n  }\n}"
         );
-        assert_eq!(String::from_utf8(compact(&json!({"a": [1, "<"]})).unwrap()).unwrap(), "{\"a\":[1,\"\\u003c\"]}");
+        assert_eq!(
+            String::from_utf8(compact(&json!({"a": [1, "<"]})).unwrap()).unwrap(),
+            "{\"a\":[1,\"\\u003c\"]}"
+        );
     }
 
     #[test]
@@ -155,6 +169,9 @@ mod tests {
         assert!(parse::<Value>(format!("[{}0]", "0,".repeat(99_998)).as_bytes()).is_ok());
         assert!(parse::<Value>(format!("[{}0]", "0,".repeat(99_999)).as_bytes()).is_err());
         assert!(parse::<Value>(&[b"[".repeat(200), b"]".repeat(200)].concat()).is_err());
-        assert_eq!(parse::<Value>(br#"{"a":[1,-2,3.5,"x",null,true]}"#).unwrap(), json!({"a":[1,-2,3.5,"x",null,true]}));
+        assert_eq!(
+            parse::<Value>(br#"{"a":[1,-2,3.5,"x",null,true]}"#).unwrap(),
+            json!({"a":[1,-2,3.5,"x",null,true]})
+        );
     }
 }

@@ -5,7 +5,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// No registry promises to take more than 4 MiB (distribution spec), so nothing larger is read or pushed.
+/// No registry promises to take more than 4 MiB (distribution spec), so nothing larger is read or
+/// pushed.
 pub const LARGEST_MANIFEST: usize = 4 << 20;
 
 /// A manifest of either kind, with the very bytes that were received.
@@ -52,20 +53,24 @@ impl ImageManifest {
 }
 
 impl Manifest {
-    /// Reads `bytes` that came with `content_type` and whose digest was already checked or computed.
+    /// Reads `bytes` that came with `content_type` and whose digest was already checked or
+    /// computed.
     pub fn parse(bytes: Bytes, content_type: &str, digest: Digest) -> Result<Self, Invalid> {
         let value: Value = json::parse(&bytes)?;
         let Value::Object(fields) = &value else {
             return Err(Invalid::new("a manifest must be a JSON object"));
         };
         let media_type = agreed_type(fields, &media_type::without_parameters(content_type))?;
-        let invalid = |error: serde_json::Error| Invalid::new(format!("not a valid {}: {error}", media_type::name(&media_type)));
+        let invalid = |error: serde_json::Error| {
+            Invalid::new(format!("not a valid {}: {error}", media_type::name(&media_type)))
+        };
         let content = if media_type::is_index(&media_type) {
             Content::Index(serde_json::from_value(value).map_err(invalid)?)
         } else {
             Content::Image(serde_json::from_value(value).map_err(invalid)?)
         };
-        let empty = |descriptors: &[Descriptor]| descriptors.iter().any(|descriptor| descriptor.size == 0);
+        let empty =
+            |descriptors: &[Descriptor]| descriptors.iter().any(|descriptor| descriptor.size == 0);
         if matches!(&content, Content::Index(index) if empty(&index.manifests)) {
             return Err(Invalid::new("an entry has size 0"));
         }
@@ -80,13 +85,22 @@ impl Manifest {
 
 /// The one type that header, `mediaType` and fields agree on.
 fn agreed_type(fields: &serde_json::Map<String, Value>, header: &str) -> Result<String, Invalid> {
-    let (list, image) = (fields.contains_key("manifests"), fields.contains_key("layers") || fields.contains_key("config"));
+    let (list, image) = (
+        fields.contains_key("manifests"),
+        fields.contains_key("layers") || fields.contains_key("config"),
+    );
     if list && image {
-        return Err(Invalid::new("it holds both the fields of an index and those of an image manifest"));
+        return Err(Invalid::new(
+            "it holds both the fields of an index and those of an image manifest",
+        ));
     }
     let body = fields.get("mediaType").and_then(Value::as_str).unwrap_or_default();
-    let known = |media_type: &str| media_type::is_index(media_type) || media_type::is_image(media_type);
-    if media_type::is_schema1(header) || media_type::is_schema1(body) || fields.get("schemaVersion") == Some(&Value::from(1)) {
+    let known =
+        |media_type: &str| media_type::is_index(media_type) || media_type::is_image(media_type);
+    if media_type::is_schema1(header)
+        || media_type::is_schema1(body)
+        || fields.get("schemaVersion") == Some(&Value::from(1))
+    {
         return Err(Invalid::new(
             "it is a Docker schema 1 manifest, which no list can hold: push the image again with a current client",
         ));
@@ -103,10 +117,16 @@ fn agreed_type(fields: &serde_json::Map<String, Value>, header: &str) -> Result<
             return Err(Invalid::new(format!("its header says {header}, its body says {body}")));
         }
         (body, _) if known(body) => body,
-        (body, _) => return Err(Invalid::new(format!("it has media type {body:?}, which is no image and no list of images"))),
+        (body, _) => {
+            return Err(Invalid::new(format!(
+                "it has media type {body:?}, which is no image and no list of images"
+            )));
+        }
     };
     if media_type::is_index(media_type) != list {
-        return Err(Invalid::new(format!("it says it is of type {media_type}, and its fields say otherwise")));
+        return Err(Invalid::new(format!(
+            "it says it is of type {media_type}, and its fields say otherwise"
+        )));
     }
     Ok(media_type.to_owned())
 }
@@ -125,7 +145,9 @@ mod tests {
     fn types_must_agree() {
         let index = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
         assert_eq!(
-            parse(index, "application/vnd.oci.image.index.v1+json; charset=utf-8").unwrap().media_type,
+            parse(index, "application/vnd.oci.image.index.v1+json; charset=utf-8")
+                .unwrap()
+                .media_type,
             media_type::OCI_INDEX
         );
         assert_eq!(parse(index, "text/plain").unwrap().media_type, media_type::OCI_INDEX);
@@ -139,9 +161,16 @@ mod tests {
 
     #[test]
     fn sizes_that_a_registry_made_up_add_up_to_no_overflow() {
-        let blob = |size: u64| format!(r#"{{"mediaType":"x","digest":"sha256:{}","size":{size}}}"#, "0".repeat(64));
+        let blob = |size: u64| {
+            format!(r#"{{"mediaType":"x","digest":"sha256:{}","size":{size}}}"#, "0".repeat(64))
+        };
         let download = |size: u64| {
-            let body = format!(r#"{{"schemaVersion":2,"config":{},"layers":[{},{}]}}"#, blob(2), blob(3), blob(size));
+            let body = format!(
+                r#"{{"schemaVersion":2,"config":{},"layers":[{},{}]}}"#,
+                blob(2),
+                blob(3),
+                blob(size)
+            );
             match parse(&body, media_type::OCI_MANIFEST).unwrap().content {
                 Content::Image(image) => image.download(),
                 Content::Index(_) => unreachable!(),
@@ -152,16 +181,29 @@ mod tests {
 
     #[test]
     fn refuses_confusion() {
-        let config = format!(r#"{{"mediaType":"x","digest":"sha256:{}","size":2}}"#, "0".repeat(64));
+        let config =
+            format!(r#"{{"mediaType":"x","digest":"sha256:{}","size":2}}"#, "0".repeat(64));
         for (body, why) in [
-            (format!(r#"{{"schemaVersion":2,"manifests":[],"config":{config},"layers":[]}}"#), "both"),
+            (
+                format!(r#"{{"schemaVersion":2,"manifests":[],"config":{config},"layers":[]}}"#),
+                "both",
+            ),
             (r#"{"schemaVersion":1,"name":"x"}"#.to_owned(), "schema 1"),
             (r#"{"schemaVersion":2,"schemaVersion":2,"manifests":[]}"#.to_owned(), "twice"),
             (r#"{"manifests":[]}"#.to_owned(), "schemaVersion"),
             (r#"[]"#.to_owned(), "object"),
-            (r#"{"schemaVersion":2,"mediaType":"application/x","manifests":[]}"#.to_owned(), "application/x"),
-            (format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, config.replace(":2}", ":-2}")), "expected u64"),
-            (format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, config.replace(":2}", ":0}")), "size 0"),
+            (
+                r#"{"schemaVersion":2,"mediaType":"application/x","manifests":[]}"#.to_owned(),
+                "application/x",
+            ),
+            (
+                format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, config.replace(":2}", ":-2}")),
+                "expected u64",
+            ),
+            (
+                format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, config.replace(":2}", ":0}")),
+                "size 0",
+            ),
         ] {
             let error = parse(&body, "").unwrap_err().to_string();
             assert!(error.contains(why), "{body}: {error}");

@@ -13,8 +13,8 @@ pub const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 /// Docker image config.
 pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 
-/// All four exact types in one header: distribution ignores wildcards and answers 404 for a type that is not named.
-/// No schema 1 type, so that no registry converts down to it.
+/// All four exact types in one header: distribution ignores wildcards and answers 404 for a type
+/// that is not named. No schema 1 type, so that no registry converts down to it.
 pub const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
 application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
 
@@ -43,7 +43,8 @@ pub fn is_image_config(media_type: &str) -> bool {
     matches!(media_type, OCI_CONFIG | DOCKER_CONFIG)
 }
 
-/// Whether a layer of this type is got from elsewhere and never stored in a registry (image spec, layer.md).
+/// Whether a layer of this type is got from elsewhere and never stored in a registry (image spec,
+/// layer.md).
 pub fn is_foreign_layer(media_type: &str) -> bool {
     media_type.starts_with("application/vnd.docker.image.rootfs.foreign.")
         || media_type.starts_with("application/vnd.oci.image.layer.nondistributable.")

@@ -1,7 +1,7 @@
 //! The nouns of the OCI image and distribution specs, one file each.
 //!
-//! Does: parse, check and print them. Does not: talk to anybody. Received bytes stay beside what was parsed from
-//! them, so that a digest is always of bytes that exist.
+//! Does: parse, check and print them. Does not: talk to anybody. Received bytes stay beside what
+//! was parsed from them, so that a digest is always of bytes that exist.
 
 pub mod annotations;
 pub mod descriptor;

@@ -1,7 +1,7 @@
 //! Platforms: what an image runs on, as the image spec's `platform` object and as people write it.
 //!
-//! Spelling: containerd's `os(os.version+feature)/architecture/variant`. Normalising follows containerd, because
-//! that is what the clients that pick an entry do.
+//! Spelling: containerd's `os(os.version+feature)/architecture/variant`. Normalising follows
+//! containerd, because that is what the clients that pick an entry do.
 
 use super::Invalid;
 use serde::{Deserialize, Serialize};
@@ -34,14 +34,16 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// The canonical form: aliases resolved, `arm64` without `v8`, bare `arm` as `v7`, features sorted.
+    /// The canonical form: aliases resolved, `arm64` without `v8`, bare `arm` as `v7`, features
+    /// sorted.
     #[must_use]
     pub fn normalized(&self) -> Self {
         let os = match self.os.to_ascii_lowercase().as_str() {
             "macos" => "darwin".to_owned(),
             other => other.to_owned(),
         };
-        let (architecture, variant) = (self.architecture.to_ascii_lowercase(), self.variant.to_ascii_lowercase());
+        let (architecture, variant) =
+            (self.architecture.to_ascii_lowercase(), self.variant.to_ascii_lowercase());
         let (architecture, variant) = match (architecture.as_str(), variant.as_str()) {
             ("i386", _) => ("386", ""),
             ("x86_64" | "x86-64" | "amd64", "v1" | "") => ("amd64", ""),
@@ -60,7 +62,14 @@ impl Platform {
         let (architecture, variant) = (architecture.to_owned(), variant.to_owned());
         let mut os_features = self.os_features.clone();
         os_features.sort();
-        Self { architecture, os, os_version: self.os_version.clone(), os_features, variant, extra: BTreeMap::new() }
+        Self {
+            architecture,
+            os,
+            os_version: self.os_version.clone(),
+            os_features,
+            variant,
+            extra: BTreeMap::new(),
+        }
     }
 
     /// Whether both mean the same platform.
@@ -68,8 +77,9 @@ impl Platform {
         self.normalized() == other.normalized()
     }
 
-    /// Whether an entry of platform `self` answers to `asked`: equal by meaning, where an OS version or OS features
-    /// that were not asked for may be anything (`windows/amd64` is answered by `windows(10.0.20348.2700)/amd64`).
+    /// Whether an entry of platform `self` answers to `asked`: equal by meaning, where an OS
+    /// version or OS features that were not asked for may be anything (`windows/amd64` is answered
+    /// by `windows(10.0.20348.2700)/amd64`).
     pub fn answers(&self, asked: &Self) -> bool {
         let (have, want) = (self.normalized(), asked.normalized());
         have.os == want.os
@@ -82,12 +92,17 @@ impl Platform {
     /// What this leaves open, filled in from `stated`; `None` where the two contradict each other.
     #[must_use]
     pub fn filled_from(&self, stated: &Self) -> Option<Self> {
-        let pick = |own: &String, other: &String| if own.is_empty() { other.clone() } else { own.clone() };
+        let pick =
+            |own: &String, other: &String| if own.is_empty() { other.clone() } else { own.clone() };
         let filled = Self {
             architecture: pick(&self.architecture, &stated.architecture),
             os: pick(&self.os, &stated.os),
             os_version: pick(&self.os_version, &stated.os_version),
-            os_features: if self.os_features.is_empty() { stated.os_features.clone() } else { self.os_features.clone() },
+            os_features: if self.os_features.is_empty() {
+                stated.os_features.clone()
+            } else {
+                self.os_features.clone()
+            },
             variant: pick(&self.variant, &stated.variant),
             extra: self.extra.clone(),
         };
@@ -124,13 +139,14 @@ impl Platform {
             "android",
         ];
         const ARCHITECTURE: [&str; 15] = [
-            "amd64", "386", "arm", "arm64", "loong64", "mips", "mipsle", "mips64", "mips64le", "ppc64", "ppc64le", "riscv64",
-            "s390x", "wasm", "sparc64",
+            "amd64", "386", "arm", "arm64", "loong64", "mips", "mipsle", "mips64", "mips64le",
+            "ppc64", "ppc64le", "riscv64", "s390x", "wasm", "sparc64",
         ];
         OS.contains(&own.os.as_str()) && ARCHITECTURE.contains(&own.architecture.as_str())
     }
 
-    /// Whether a text can be a part of a platform: anything else would break out of files that name platforms.
+    /// Whether a text can be a part of a platform: anything else would break out of files that name
+    /// platforms.
     pub fn is_word(text: &str) -> bool {
         text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'+'))
     }
@@ -145,10 +161,12 @@ impl Platform {
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let own = self.normalized();
-        let or_unknown = |part: &str| if part.is_empty() { "unknown".to_owned() } else { part.to_owned() };
+        let or_unknown =
+            |part: &str| if part.is_empty() { "unknown".to_owned() } else { part.to_owned() };
         f.write_str(&or_unknown(&own.os))?;
         if !own.os_version.is_empty() || !own.os_features.is_empty() {
-            let features: String = own.os_features.iter().map(|feature| format!("+{feature}")).collect();
+            let features: String =
+                own.os_features.iter().map(|feature| format!("+{feature}")).collect();
             write!(f, "({}{features})", own.os_version)?;
         }
         write!(f, "/{}", or_unknown(&own.architecture))?;
@@ -170,7 +188,9 @@ impl FromStr for Platform {
             ))
         };
         let mut parts = text.split('/');
-        let (Some(system), Some(architecture), variant, None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        let (Some(system), Some(architecture), variant, None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
             return Err(shape());
         };
         let (os, details) = match system.split_once('(') {
@@ -180,8 +200,12 @@ impl FromStr for Platform {
         let mut details = details.split('+');
         let os_version = details.next().unwrap_or_default();
         let os_features: Vec<String> = details.map(str::to_owned).collect();
-        let word =
-            |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
+        let word = |part: &str| {
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+        };
         let good = word(os)
             && word(architecture)
             && variant.is_none_or(word)
@@ -263,13 +287,26 @@ mod tests {
 
     #[test]
     fn fills_what_is_open_and_refuses_a_contradiction() {
-        let bare = Platform { architecture: "arm".into(), os: "linux".into(), ..Platform::default() };
-        assert_eq!(bare.filled_from(&platform("linux/arm/v6")).unwrap().to_string(), "linux/arm/v6");
-        assert_eq!(Platform::default().filled_from(&platform("linux/amd64")).unwrap().to_string(), "linux/amd64");
-        assert_eq!(platform("linux/amd64").filled_from(&platform("linux/arm64")), None);
-        assert_eq!(platform("windows(10.0.1)/amd64").filled_from(&platform("windows(10.0.2)/amd64")), None);
+        let bare =
+            Platform { architecture: "arm".into(), os: "linux".into(), ..Platform::default() };
         assert_eq!(
-            platform("windows(10.0.1)/amd64").filled_from(&platform("windows/amd64")).unwrap().to_string(),
+            bare.filled_from(&platform("linux/arm/v6")).unwrap().to_string(),
+            "linux/arm/v6"
+        );
+        assert_eq!(
+            Platform::default().filled_from(&platform("linux/amd64")).unwrap().to_string(),
+            "linux/amd64"
+        );
+        assert_eq!(platform("linux/amd64").filled_from(&platform("linux/arm64")), None);
+        assert_eq!(
+            platform("windows(10.0.1)/amd64").filled_from(&platform("windows(10.0.2)/amd64")),
+            None
+        );
+        assert_eq!(
+            platform("windows(10.0.1)/amd64")
+                .filled_from(&platform("windows/amd64"))
+                .unwrap()
+                .to_string(),
             "windows(10.0.1)/amd64"
         );
     }

@@ -1,6 +1,7 @@
 //! References: `HOST/REPOSITORY[:TAG][@DIGEST]`, checked before any request is built from them.
 //!
-//! Grammar: distribution spec, "Pulling manifests"; short names are Docker Hub's, as in Docker's own parser.
+//! Grammar: distribution spec, "Pulling manifests"; short names are Docker Hub's, as in Docker's
+//! own parser.
 
 use super::{Digest, Invalid};
 use std::fmt;
@@ -19,7 +20,8 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// The registry as people write it, lower-case, with its port if one was given: `docker.io`, `localhost:5000`.
+    /// The registry as people write it, lower-case, with its port if one was given: `docker.io`,
+    /// `localhost:5000`.
     pub fn host(&self) -> &str {
         &self.host
     }
@@ -57,7 +59,8 @@ impl Reference {
         self
     }
 
-    /// What stands in the URL after `/manifests/`: the digest if there is one, else the tag, else `latest`.
+    /// What stands in the URL after `/manifests/`: the digest if there is one, else the tag, else
+    /// `latest`.
     pub fn selector(&self) -> &str {
         self.digest.as_ref().map(Digest::as_str).or(self.tag.as_deref()).unwrap_or("latest")
     }
@@ -104,7 +107,9 @@ impl FromStr for Reference {
             return Err(Invalid::new(format!("a reference cannot hold {odd:?}")));
         }
         if text.contains("://") {
-            return Err(Invalid::new("a reference starts with the registry's name, without https://"));
+            return Err(Invalid::new(
+                "a reference starts with the registry's name, without https://",
+            ));
         }
         let (name, digest) = match text.split_once('@') {
             Some((name, digest)) => (name, Some(digest.parse::<Digest>()?)),
@@ -125,15 +130,22 @@ impl FromStr for Reference {
 
 fn parse_repository(name: &str) -> Result<Repository, Invalid> {
     let (host, path) = match name.split_once('/') {
-        // Docker's rule: the first part is a host only if it cannot be the first part of a repository.
+        // Docker's rule: the first part is a host only if it cannot be the first part of a
+        // repository.
         Some((first, rest))
-            if first.contains(['.', ':']) || first == "localhost" || first.contains(|c: char| c.is_ascii_uppercase()) =>
+            if first.contains(['.', ':'])
+                || first == "localhost"
+                || first.contains(|c: char| c.is_ascii_uppercase()) =>
         {
             (parse_host(first)?, rest)
         }
         _ => (DOCKER_HUB.to_owned(), name),
     };
-    let path = if host == DOCKER_HUB && !path.contains('/') { format!("library/{path}") } else { path.to_owned() };
+    let path = if host == DOCKER_HUB && !path.contains('/') {
+        format!("library/{path}")
+    } else {
+        path.to_owned()
+    };
     if path.contains(|c: char| c.is_ascii_uppercase()) {
         return Err(Invalid::new(format!("a repository is lower-case: {}", path.to_lowercase())));
     }
@@ -141,13 +153,15 @@ fn parse_repository(name: &str) -> Result<Repository, Invalid> {
         return Err(Invalid::new(format!("{bad:?} cannot be a part of a repository's name")));
     }
     if host.len() + 1 + path.len() > LONGEST_NAME {
-        return Err(Invalid::new(format!("registry and repository together are longer than {LONGEST_NAME} characters")));
+        return Err(Invalid::new(format!(
+            "registry and repository together are longer than {LONGEST_NAME} characters"
+        )));
     }
     Ok(Repository { host, path })
 }
 
-/// A registry host with an optional port, lower-cased, Docker Hub's names made one; also used for logins and
-/// `insecure-registries`.
+/// A registry host with an optional port, lower-cased, Docker Hub's names made one; also used for
+/// logins and `insecure-registries`.
 pub fn parse_host(text: &str) -> Result<String, Invalid> {
     let bad = || Invalid::new(format!("{text:?} is no registry host: HOST or HOST:PORT is needed"));
     let lower = text.to_ascii_lowercase();
@@ -173,7 +187,9 @@ pub fn parse_host(text: &str) -> Result<String, Invalid> {
         }
     }
     if let Some(port) = port
-        && (port.is_empty() || !port.bytes().all(|b| b.is_ascii_digit()) || port.parse::<u16>().map_or(true, |port| port == 0))
+        && (port.is_empty()
+            || !port.bytes().all(|b| b.is_ascii_digit())
+            || port.parse::<u16>().map_or(true, |port| port == 0))
     {
         return Err(bad());
     }
@@ -192,7 +208,9 @@ pub fn check_tag(tag: &str) -> Result<(), Invalid> {
     if good {
         Ok(())
     } else {
-        Err(Invalid::new(format!("{tag:?} cannot be a tag: up to 128 of A-Z a-z 0-9 _ . - and no . or - in front")))
+        Err(Invalid::new(format!(
+            "{tag:?} cannot be a tag: up to 128 of A-Z a-z 0-9 _ . - and no . or - in front"
+        )))
     }
 }
 
@@ -200,11 +218,14 @@ pub fn check_tag(tag: &str) -> Result<(), Invalid> {
 fn is_path_component(part: &str) -> bool {
     let alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let bytes = part.as_bytes();
-    if !bytes.first().copied().is_some_and(alphanumeric) || !bytes.last().copied().is_some_and(alphanumeric) {
+    if !bytes.first().copied().is_some_and(alphanumeric)
+        || !bytes.last().copied().is_some_and(alphanumeric)
+    {
         return false;
     }
-    part.split(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-        .all(|separator| matches!(separator, "" | "." | "_" | "__") || separator.bytes().all(|b| b == b'-'))
+    part.split(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit()).all(|separator| {
+        matches!(separator, "" | "." | "_" | "__") || separator.bytes().all(|b| b == b'-')
+    })
 }
 
 #[cfg(test)]
@@ -229,7 +250,11 @@ mod tests {
             (&format!("r.example/a@sha256:{hex}"), format!("r.example/a@sha256:{hex}")),
             (&format!("r.example/a:t@sha256:{hex}"), format!("r.example/a:t@sha256:{hex}")),
         ] {
-            assert_eq!(text.parse::<Reference>().map(|r| r.to_string()).as_ref(), Ok(&full), "{text}");
+            assert_eq!(
+                text.parse::<Reference>().map(|r| r.to_string()).as_ref(),
+                Ok(&full),
+                "{text}"
+            );
         }
     }
 

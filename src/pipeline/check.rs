@@ -25,8 +25,10 @@ struct Member<'a> {
 /// Holds what arrived against the plan; `skipped` are the sources that are left out on purpose.
 pub fn sources(plan: &Plan, arrived: &[Arrived], skipped: &[Skipped]) -> Result<Checked, Error> {
     let mut warnings = Vec::new();
-    let all: Vec<Member<'_>> =
-        arrived.iter().flat_map(|from| from.entries.iter().map(move |entry| Member { entry, from })).collect();
+    let all: Vec<Member<'_>> = arrived
+        .iter()
+        .flat_map(|from| from.entries.iter().map(move |entry| Member { entry, from }))
+        .collect();
     for member in &all {
         printable_platform(member)?;
     }
@@ -38,7 +40,11 @@ pub fn sources(plan: &Plan, arrived: &[Arrived], skipped: &[Skipped]) -> Result<
     }
     for member in &kept {
         if member.entry.known_platform().is_some_and(|platform| !platform.is_usual()) {
-            warnings.push(format!("{} is for {}, no platform that Go knows", member.from.source.name, member.entry.title()));
+            warnings.push(format!(
+                "{} is for {}, no platform that Go knows",
+                member.from.source.name,
+                member.entry.title()
+            ));
         }
     }
     warnings.extend(one_revision(arrived));
@@ -47,7 +53,9 @@ pub fn sources(plan: &Plan, arrived: &[Arrived], skipped: &[Skipped]) -> Result<
         return Err(Error::refused("the sources hold no image"));
     }
     let unchanged = match arrived {
-        [Arrived { manifest: Manifest { content: Content::Index(index), .. }, .. }] if index.manifests == entries => {
+        [Arrived { manifest: Manifest { content: Content::Index(index), .. }, .. }]
+            if index.manifests == entries =>
+        {
             arrived.first().map(|only| only.manifest.clone())
         }
         _ => None,
@@ -58,18 +66,20 @@ pub fn sources(plan: &Plan, arrived: &[Arrived], skipped: &[Skipped]) -> Result<
 /// A platform is made of words, whatever a config holds in their place.
 fn printable_platform(member: &Member<'_>) -> Result<(), Error> {
     let Some(platform) = &member.entry.platform else { return Ok(()) };
-    let words =
-        [&platform.os, &platform.architecture, &platform.variant, &platform.os_version].into_iter().chain(&platform.os_features);
+    let words = [&platform.os, &platform.architecture, &platform.variant, &platform.os_version]
+        .into_iter()
+        .chain(&platform.os_features);
     match words.into_iter().find(|word| !Platform::is_word(word)) {
-        Some(odd) => {
-            Err(Error::refused(format!("{}: its platform holds {odd:?}, which no platform can", member.from.source.name)))
-        }
+        Some(odd) => Err(Error::refused(format!(
+            "{}: its platform holds {odd:?}, which no platform can",
+            member.from.source.name
+        ))),
         None => Ok(()),
     }
 }
 
-/// Drops an entry that two sources bring alike. Two plain images with one digest are refused: where two were built,
-/// one has got lost.
+/// Drops an entry that two sources bring alike. Two plain images with one digest are refused: where
+/// two were built, one has got lost.
 fn without_repetitions(all: Vec<Member<'_>>) -> Result<Vec<Member<'_>>, Error> {
     let mut distinct: Vec<Member<'_>> = Vec::new();
     for member in all {
@@ -100,9 +110,16 @@ fn same_platform(one: &Descriptor, other: &Descriptor) -> bool {
     }
 }
 
-/// Drops attestations when asked, and those whose image is not in the list, unless a lone source stays as it is.
-fn attestations<'a>(plan: &Plan, members: Vec<Member<'a>>, alone: bool, warnings: &mut Vec<String>) -> Vec<Member<'a>> {
-    let digests: Vec<String> = members.iter().map(|member| member.entry.digest.to_string()).collect();
+/// Drops attestations when asked, and those whose image is not in the list, unless a lone source
+/// stays as it is.
+fn attestations<'a>(
+    plan: &Plan,
+    members: Vec<Member<'a>>,
+    alone: bool,
+    warnings: &mut Vec<String>,
+) -> Vec<Member<'a>> {
+    let digests: Vec<String> =
+        members.iter().map(|member| member.entry.digest.to_string()).collect();
     let keep = |member: &Member<'_>| match member.entry.attests() {
         None => true,
         Some(_) if !plan.keep_attestations => false,
@@ -122,7 +139,9 @@ fn attestations<'a>(plan: &Plan, members: Vec<Member<'a>>, alone: bool, warnings
 fn one_image_a_platform(members: &[Member<'_>]) -> Result<(), Error> {
     for (at, member) in members.iter().enumerate() {
         let Some(platform) = member.entry.known_platform() else { continue };
-        let twin = members[..at].iter().find(|other| other.entry.known_platform().is_some_and(|other| other.same(platform)));
+        let twin = members[..at]
+            .iter()
+            .find(|other| other.entry.known_platform().is_some_and(|other| other.same(platform)));
         if let Some(twin) = twin {
             return Err(Error::refused(format!("two images for {platform}"))
                 .with_details(vec![describe(twin), describe(member)])
@@ -133,19 +152,29 @@ fn one_image_a_platform(members: &[Member<'_>]) -> Result<(), Error> {
 }
 
 /// Every platform asked for is answered by one entry, and every image answers one.
-fn exact_platforms(asked: &[Platform], members: &[Member<'_>], skipped: &[Skipped]) -> Result<(), Error> {
+fn exact_platforms(
+    asked: &[Platform],
+    members: &[Member<'_>],
+    skipped: &[Skipped],
+) -> Result<(), Error> {
     let mut open: Vec<&Platform> = asked.iter().collect();
-    let images: Vec<&Member<'_>> = members.iter().filter(|member| member.entry.attests().is_none()).collect();
+    let images: Vec<&Member<'_>> =
+        members.iter().filter(|member| member.entry.attests().is_none()).collect();
     let mut extra: Vec<&Member<'_>> = images.clone();
-    // Equal ones first, so that `windows/amd64` does not take the entry of a `windows(10.0.…)/amd64` asked for beside it.
+    // Equal ones first, so that `windows/amd64` does not take the entry of a
+    // `windows(10.0.…)/amd64` asked for beside it.
     let rules: [fn(&Platform, &Platform) -> bool; 2] = [Platform::same, Platform::answers];
     for rule in rules {
         extra.retain(|member| {
-            let at = member.entry.known_platform().and_then(|have| open.iter().position(|want| rule(have, want)));
+            let at = member
+                .entry
+                .known_platform()
+                .and_then(|have| open.iter().position(|want| rule(have, want)));
             at.map(|at| open.remove(at)).is_none()
         });
     }
-    let named: Vec<&Platform> = skipped.iter().filter_map(|source| source.platform.as_ref()).collect();
+    let named: Vec<&Platform> =
+        skipped.iter().filter_map(|source| source.platform.as_ref()).collect();
     open.retain(|platform| !named.iter().any(|skipped| skipped.same(platform)));
     // A skipped source whose platform nobody told may be any one of those that are missing.
     let unnamed = skipped.len() - named.len();
@@ -164,7 +193,12 @@ fn exact_platforms(asked: &[Platform], members: &[Member<'_>], skipped: &[Skippe
 }
 
 fn describe(member: &Member<'_>) -> String {
-    format!("{} {} from {}", member.entry.title(), member.entry.digest.short(), member.from.source.name)
+    format!(
+        "{} {} from {}",
+        member.entry.title(),
+        member.entry.digest.short(),
+        member.from.source.name
+    )
 }
 
 /// Images of two commits in one list are allowed, and hardly ever meant.
@@ -180,6 +214,12 @@ fn one_revision(arrived: &[Arrived]) -> Option<String> {
     if revisions.len() < 2 {
         return None;
     }
-    let each: Vec<String> = revisions.iter().map(|(revision, name)| format!("{name} from {}", brief(revision))).collect();
-    Some(format!("the images were not built from one commit: {}; `expect-labels` can refuse that", each.join(", ")))
+    let each: Vec<String> = revisions
+        .iter()
+        .map(|(revision, name)| format!("{name} from {}", brief(revision)))
+        .collect();
+    Some(format!(
+        "the images were not built from one commit: {}; `expect-labels` can refuse that",
+        each.join(", ")
+    ))
 }

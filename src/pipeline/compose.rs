@@ -1,4 +1,5 @@
-//! Checked entries to an index, or onto one that is there: the exact bytes. Pure; the same entries always give the same bytes.
+//! Checked entries to an index, or onto one that is there: the exact bytes. Pure; the same entries
+//! always give the same bytes.
 
 use super::targets::Base;
 use crate::error::Error;
@@ -33,18 +34,30 @@ pub fn index(plan: &Plan, checked: Checked) -> Result<Composed, Error> {
     }
 }
 
-/// What a tag holds, with other entries: as it is where nothing differs, else with all else of the old index kept.
+/// What a tag holds, with other entries: as it is where nothing differs, else with all else of the
+/// old index kept.
 pub fn onto(plan: &Plan, base: &Base, entries: Vec<Descriptor>) -> Result<Composed, Error> {
     match (&base.manifest, base.index()) {
-        (Some(manifest), Some(index)) if index.manifests == entries && nothing_asked(plan, manifest) => {
+        (Some(manifest), Some(index))
+            if index.manifests == entries && nothing_asked(plan, manifest) =>
+        {
             Ok(as_it_is(manifest.clone(), entries))
         }
         (Some(manifest), Some(index)) => {
             let composed = new(plan, entries, Some(index))?;
-            let same = composed.entries == index.manifests && composed.media_type == manifest.media_type;
-            let annotated = plan.annotations.index.iter().all(|(key, value)| index.annotations.get(key) == Some(value));
+            let same =
+                composed.entries == index.manifests && composed.media_type == manifest.media_type;
+            let annotated = plan
+                .annotations
+                .index
+                .iter()
+                .all(|(key, value)| index.annotations.get(key) == Some(value));
             // Annotations that it carries already are no reason to write it anew.
-            Ok(if same && annotated { as_it_is(manifest.clone(), composed.entries) } else { composed })
+            Ok(if same && annotated {
+                as_it_is(manifest.clone(), composed.entries)
+            } else {
+                composed
+            })
         }
         _ => new(plan, entries, None),
     }
@@ -77,10 +90,19 @@ fn new(plan: &Plan, mut entries: Vec<Descriptor>, old: Option<&Index>) -> Result
     media_type.clone_into(&mut index.media_type);
     let bytes = Bytes::from(json::pretty(&index).map_err(Error::defect)?);
     if bytes.len() > LARGEST_MANIFEST {
-        return Err(Error::refused(format!("the index would have {} bytes, registries take {LARGEST_MANIFEST}", bytes.len()))
-            .with_details(vec![format!("entries: {}", index.manifests.len())]));
+        return Err(Error::refused(format!(
+            "the index would have {} bytes, registries take {LARGEST_MANIFEST}",
+            bytes.len()
+        ))
+        .with_details(vec![format!("entries: {}", index.manifests.len())]));
     }
-    Ok(Composed { media_type: media_type.to_owned(), digest: Digest::of(&bytes), bytes, entries: index.manifests, warnings })
+    Ok(Composed {
+        media_type: media_type.to_owned(),
+        digest: Digest::of(&bytes),
+        bytes,
+        entries: index.manifests,
+        warnings,
+    })
 }
 
 /// Whether a lone index can be published as it is.
@@ -94,7 +116,9 @@ fn nothing_asked(plan: &Plan, manifest: &Manifest) -> bool {
 }
 
 fn annotate(plan: &Plan, entries: &mut [Descriptor]) -> Result<(), Error> {
-    let answers = |entry: &Descriptor, platform: &Platform| entry.known_platform().is_some_and(|have| have.answers(platform));
+    let answers = |entry: &Descriptor, platform: &Platform| {
+        entry.known_platform().is_some_and(|have| have.answers(platform))
+    };
     let absent = plan
         .annotations
         .one_entry
@@ -103,7 +127,11 @@ fn annotate(plan: &Plan, entries: &mut [Descriptor]) -> Result<(), Error> {
         .filter(|platform| !entries.iter().any(|entry| answers(entry, platform)));
     let absent: Vec<String> = absent.map(|platform| format!("no entry for {platform}")).collect();
     if !absent.is_empty() {
-        let there: Vec<String> = entries.iter().filter_map(|entry| entry.known_platform()).map(ToString::to_string).collect();
+        let there: Vec<String> = entries
+            .iter()
+            .filter_map(|entry| entry.known_platform())
+            .map(ToString::to_string)
+            .collect();
         return Err(Error::refused("annotations name entries that are not there")
             .with_details(absent)
             .with_fix(format!("the entries are {}", there.join(", "))));
@@ -126,9 +154,11 @@ fn format(plan: &Plan, index: &Index) -> Result<&'static str, Error> {
         Format::Oci => Ok(media_type::OCI_INDEX),
         Format::Auto if !reasons.is_empty() => Ok(media_type::OCI_INDEX),
         Format::Auto | Format::Docker if reasons.is_empty() => Ok(media_type::DOCKER_LIST),
-        _ => Err(Error::refused("`format: docker` was asked for, and a Docker manifest list cannot hold all of this")
-            .with_details(reasons)
-            .with_fix("use `format: auto`; or build Docker images, with `attestations: drop`")),
+        _ => Err(Error::refused(
+            "`format: docker` was asked for, and a Docker manifest list cannot hold all of this",
+        )
+        .with_details(reasons)
+        .with_fix("use `format: auto`; or build Docker images, with `attestations: drop`")),
     }
 }
 
@@ -139,7 +169,10 @@ fn only_in_oci(index: &Index) -> Vec<String> {
         (index.subject.is_some(), "its subject"),
         (!index.artifact_type.is_empty(), "its artifact type"),
     ];
-    let of_the_index = of_the_index.into_iter().filter(|(held, _)| *held).map(|(_, what)| format!("the index: {what}"));
+    let of_the_index = of_the_index
+        .into_iter()
+        .filter(|(held, _)| *held)
+        .map(|(_, what)| format!("the index: {what}"));
     let of_entries = index.manifests.iter().filter(|entry| entry.needs_oci()).map(|entry| {
         let why = match media_type::is_docker(&entry.media_type) {
             false => media_type::name(&entry.media_type),
@@ -153,9 +186,18 @@ fn only_in_oci(index: &Index) -> Vec<String> {
 
 /// The index is composed.
 pub fn composed(composed: &Composed) -> String {
-    let images: Vec<String> = composed.entries.iter().filter(|entry| entry.attests().is_none()).map(Descriptor::title).collect();
+    let images: Vec<String> = composed
+        .entries
+        .iter()
+        .filter(|entry| entry.attests().is_none())
+        .map(Descriptor::title)
+        .collect();
     let attestations = composed.entries.iter().filter(|entry| entry.attests().is_some()).count();
-    let more = if attestations == 0 { String::new() } else { format!(" and {}", count(attestations, "attestation")) };
+    let more = if attestations == 0 {
+        String::new()
+    } else {
+        format!(" and {}", count(attestations, "attestation"))
+    };
     format!(
         "compose  {} of {}{more}, {} bytes, {}",
         media_type::name(&composed.media_type),

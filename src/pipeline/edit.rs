@@ -1,8 +1,10 @@
-//! Changes to a list that is in a registry: read, change, write, until the tag holds what the change gives.
+//! Changes to a list that is in a registry: read, change, write, until the tag holds what the
+//! change gives.
 //!
-//! Registries have no compare-and-swap, so two writers can meet. The tag is read again right before it is written, and
-//! once more after a pause: what another writer did meanwhile is merged into, or refused, never lost silently. What
-//! remains possible: a writer whose push takes longer than the other's pause, between its last look and its arrival.
+//! Registries have no compare-and-swap, so two writers can meet. The tag is read again right before
+//! it is written, and once more after a pause: what another writer did meanwhile is merged into, or
+//! refused, never lost silently. What remains possible: a writer whose push takes longer than the
+//! other's pause, between its last look and its arrival.
 
 use super::compose::Composed;
 use super::publish;
@@ -41,8 +43,9 @@ pub struct Edited {
     pub changed: bool,
 }
 
-/// Reads what the first target holds, changes it, writes it to all targets; again, until there is nothing to change.
-/// `tell` hears of each list that the change gives; `transfer` brings there what it names, and says whether that took time.
+/// Reads what the first target holds, changes it, writes it to all targets; again, until there is
+/// nothing to change. `tell` hears of each list that the change gives; `transfer` brings there what
+/// it names, and says whether that took time.
 pub async fn until_settled(
     to: &Work<'_>,
     moved: Moved,
@@ -51,7 +54,9 @@ pub async fn until_settled(
     change: impl Fn(&Base) -> Result<Composed, Error>,
 ) -> Result<Edited, Error> {
     let Work { registry, plan, surroundings, .. } = *to;
-    let Some(first) = plan.targets.first() else { return Err(Error::defect("an edit without a target")) };
+    let Some(first) = plan.targets.first() else {
+        return Err(Error::defect("an edit without a target"));
+    };
     let (mut changed, mut told) = (false, None);
     for round in 0..MOST_ROUNDS {
         let began = Instant::now();
@@ -79,10 +84,14 @@ pub async fn until_settled(
         }
         if moved_meanwhile {
             if moved == Moved::Refuse && !changed {
-                return Err(Error::refused(format!("{first} was moved by somebody else while it was being changed"))
-                    .with_fix("look at it again, and run this again if the change still makes sense"));
+                return Err(Error::refused(format!(
+                    "{first} was moved by somebody else while it was being changed"
+                ))
+                .with_fix("look at it again, and run this again if the change still makes sense"));
             }
-            info!("edit     {first} was moved by somebody else meanwhile; the change is made to what it holds now");
+            info!(
+                "edit     {first} was moved by somebody else meanwhile; the change is made to what it holds now"
+            );
         } else {
             targets::refuse_overwriting(plan, &composed.digest, &held)?;
             publish::tags(to, &composed, &held).await?;

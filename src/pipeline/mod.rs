@@ -1,11 +1,13 @@
-//! One list, from its sources to verified tags: the order of the stages, and the only file that knows it.
+//! One list, from its sources to verified tags: the order of the stages, and the only file that
+//! knows it.
 //!
 //! ```text
 //! targets ─┐
 //! resolve ─┴→ check → compose → transfer → publish → verify → outcome
 //! ```
 //!
-//! A stage knows those before it, never one after it. With `append` the last ones go round in `edit`.
+//! A stage knows those before it, never one after it. With `append` the last ones go round in
+//! `edit`.
 
 pub mod check;
 pub mod compose;
@@ -43,7 +45,8 @@ use tracing::{info, warn};
 use transfer::Origins;
 use work::Work;
 
-/// The pipeline: resolve, check, compose, transfer, publish, verify. `alone`: where the log of a lone list is parted into groups.
+/// The pipeline: resolve, check, compose, transfer, publish, verify. `alone`: where the log of a
+/// lone list is parted into groups.
 pub async fn run(
     plan: &Plan,
     registry: &Registry,
@@ -56,12 +59,19 @@ pub async fn run(
     let group = |title| alone.into_iter().for_each(|console| console.group(title));
     group("Sources");
     let (resolved, held) = tokio::try_join!(
-        table::shown(alone, progress, plan.wait, resolve::sources(registry, plan, jobs, surroundings, progress)),
+        table::shown(
+            alone,
+            progress,
+            plan.wait,
+            resolve::sources(registry, plan, jobs, surroundings, progress)
+        ),
         first_look_at_targets(registry, plan, surroundings)
     )?;
     let mut held = match held {
         Some(held) if !resolved.waited() => held,
-        before => look_again(registry, plan, surroundings, before.as_deref(), &resolved.arrived).await?,
+        before => {
+            look_again(registry, plan, surroundings, before.as_deref(), &resolved.arrived).await?
+        }
     };
     let checked = check::sources(plan, &resolved.arrived, &resolved.skipped)?;
     checked.warnings.iter().for_each(|warning| warn!("{warning}"));
@@ -69,9 +79,15 @@ pub async fn run(
     let to = &Work { registry, plan, surroundings, progress };
     let origins = Origins::of(&resolved.arrived);
     let Edited { composed, held, changed } = if plan.append {
-        let change = |base: &Base| compose::onto(plan, base, change::append(&base.entries, &checked.entries));
+        let change = |base: &Base| {
+            compose::onto(plan, base, change::append(&base.entries, &checked.entries))
+        };
         let transfer = async |base: &Base, composed: &Composed, held: &[Held]| {
-            let origins = plan.targets.iter().take(1).fold(origins.clone(), |origins, first| origins.and_base(first, base));
+            let origins = plan
+                .targets
+                .iter()
+                .take(1)
+                .fold(origins.clone(), |origins, first| origins.and_base(first, base));
             transfer::children(to, composed, held, &origins, alone).await
         };
         let tell = |base: &Base, composed: &Composed| {
@@ -98,8 +114,13 @@ pub async fn run(
         let changed = held.iter().any(|held| held.as_ref() != Some(&composed.digest));
         Edited { composed, held, changed }
     };
-    let dry_run = if plan.dry_run { Some(preview::left_undone(to, &composed, &held, &origins).await?) } else { None };
-    let changed = changed || (plan.dry_run && held.iter().any(|held| held.as_ref() != Some(&composed.digest)));
+    let dry_run = if plan.dry_run {
+        Some(preview::left_undone(to, &composed, &held, &origins).await?)
+    } else {
+        None
+    };
+    let changed = changed
+        || (plan.dry_run && held.iter().any(|held| held.as_ref() != Some(&composed.digest)));
     let report = report(resolved, composed, progress, dry_run, changed, started.elapsed());
     if !report.copied.is_empty() {
         info!("{}", record::referrers_stay(&report.copied_from()));
@@ -112,7 +133,8 @@ fn tell_composed(composed: &Composed) {
     info!("{}", compose::composed(composed));
 }
 
-/// What the targets hold, or nothing where the registry cannot be asked just now: a wait outlasts that, and ends with a look.
+/// What the targets hold, or nothing where the registry cannot be asked just now: a wait outlasts
+/// that, and ends with a look.
 async fn first_look_at_targets(
     registry: &Registry,
     plan: &Plan,
@@ -127,8 +149,8 @@ async fn first_look_at_targets(
     }
 }
 
-/// After a wait, or a transfer that took its time, what targets and sources hold may be old news. `before`: as far as it is
-/// known.
+/// After a wait, or a transfer that took its time, what targets and sources hold may be old news.
+/// `before`: as far as it is known.
 async fn look_again(
     registry: &Registry,
     plan: &Plan,
@@ -136,8 +158,10 @@ async fn look_again(
     before: Option<&[Held]>,
     arrived: &[Arrived],
 ) -> Result<Vec<Held>, Error> {
-    let (now, ()) =
-        tokio::try_join!(targets::look_at_targets(registry, plan, surroundings), resolve::tell_what_moved(registry, arrived))?;
+    let (now, ()) = tokio::try_join!(
+        targets::look_at_targets(registry, plan, surroundings),
+        resolve::tell_what_moved(registry, arrived)
+    )?;
     for ((target, before), now) in plan.targets.iter().zip(before.unwrap_or(&now)).zip(&now) {
         if before != now {
             let shown = now.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
@@ -162,7 +186,11 @@ fn report(
         revisions: arrived.revisions().into_iter().map(str::to_owned).collect(),
         name: arrived.source.name,
         digest: arrived.manifest.digest.to_string(),
-        platforms: arrived.entries.iter().filter_map(|entry| entry.known_platform().cloned()).collect(),
+        platforms: arrived
+            .entries
+            .iter()
+            .filter_map(|entry| entry.known_platform().cloned())
+            .collect(),
         download: match &arrived.manifest.content {
             Content::Image(image) => Some(image.download()),
             Content::Index(_) => None,
@@ -170,5 +198,15 @@ fn report(
         after,
     });
     let (tags, copied) = (progress.tags(), progress.copied());
-    Report { composed, tags, sources: sources.collect(), copied, skipped: resolved.skipped, dry_run, changed, waited, elapsed }
+    Report {
+        composed,
+        tags,
+        sources: sources.collect(),
+        copied,
+        skipped: resolved.skipped,
+        dry_run,
+        changed,
+        waited,
+        elapsed,
+    }
 }

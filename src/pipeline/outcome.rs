@@ -45,7 +45,12 @@ impl Run {
 
     /// The highest exit status of all lists.
     pub fn exit(&self) -> Exit {
-        self.lists.iter().filter_map(|list| list.ended.as_ref().err()).map(|error| error.exit).max().unwrap_or(Exit::Done)
+        self.lists
+            .iter()
+            .filter_map(|list| list.ended.as_ref().err())
+            .map(|error| error.exit)
+            .max()
+            .unwrap_or(Exit::Done)
     }
 
     /// Those that ended well.
@@ -80,24 +85,35 @@ pub struct Report {
 impl Report {
     /// The first tag's repository by digest, ready to be signed.
     pub fn image(&self) -> String {
-        self.tags.first().map(|(tag, _)| Reference::at(&tag.repository, &self.composed.digest).to_string()).unwrap_or_default()
+        self.tags
+            .first()
+            .map(|(tag, _)| Reference::at(&tag.repository, &self.composed.digest).to_string())
+            .unwrap_or_default()
     }
 
     /// The repositories that images were copied from: what refers to them stayed there.
     pub fn copied_from(&self) -> Vec<String> {
-        let from: BTreeSet<String> = self.copied.iter().flat_map(|copied| &copied.from).map(ToString::to_string).collect();
+        let from: BTreeSet<String> =
+            self.copied.iter().flat_map(|copied| &copied.from).map(ToString::to_string).collect();
         from.into_iter().collect()
     }
 
     /// What a client on this platform downloads, in bytes, if it is known without asking for it.
     pub fn download(&self, digest: &str) -> Option<u64> {
-        self.sources.iter().find(|source| source.digest == digest).and_then(|source| source.download)
+        self.sources
+            .iter()
+            .find(|source| source.digest == digest)
+            .and_then(|source| source.download)
     }
 
     /// The entries that are images: platform and digest, in index order.
     pub fn platforms(&self) -> Vec<(String, String)> {
         let images = self.composed.entries.iter();
-        images.filter_map(|entry| Some((entry.known_platform()?.to_string(), entry.digest.to_string()))).collect()
+        images
+            .filter_map(|entry| {
+                Some((entry.known_platform()?.to_string(), entry.digest.to_string()))
+            })
+            .collect()
     }
 }
 
@@ -119,7 +135,8 @@ pub struct SourceReport {
     pub digest: String,
     /// The platforms that it brought.
     pub platforms: Vec<Platform>,
-    /// What a client downloads, in bytes, where its manifest was read: config and layers as they are stored.
+    /// What a client downloads, in bytes, where its manifest was read: config and layers as they
+    /// are stored.
     pub download: Option<u64>,
     /// When its images were built, the latest time, as far as their configs were read.
     pub created: Option<String>,
@@ -141,7 +158,8 @@ pub fn done(report: &Report) -> String {
 
 /// The end of several lists.
 pub fn all_done(run: &Run) -> String {
-    let failed: Vec<String> = run.lists.iter().filter(|list| list.ended.is_err()).map(|list| list.name.clone()).collect();
+    let failed: Vec<String> =
+        run.lists.iter().filter(|list| list.ended.is_err()).map(|list| list.name.clone()).collect();
     let (all, elapsed) = (run.lists.len(), duration(run.elapsed));
     if failed.is_empty() {
         return format!("done     {all} of {all} lists  in {elapsed}");

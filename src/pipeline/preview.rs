@@ -13,7 +13,12 @@ use crate::error::advice::Access;
 use tracing::info;
 
 /// Of a dry run: looks and tells what a real one would do.
-pub(super) async fn left_undone(to: &Work<'_>, composed: &Composed, held: &[Held], origins: &Origins) -> Result<DryRun, Error> {
+pub(super) async fn left_undone(
+    to: &Work<'_>,
+    composed: &Composed,
+    held: &[Held],
+    origins: &Origins,
+) -> Result<DryRun, Error> {
     let copies = transfer::would_be_copied(to.plan, composed, held, origins);
     for (repository, images) in &copies {
         info!("{}", record::would_copy(repository, *images));
@@ -30,7 +35,8 @@ pub(super) async fn left_undone(to: &Work<'_>, composed: &Composed, held: &[Held
             None => Vec::new(),
             Some(_) => {
                 let read = to.registry.manifest(target, None).await;
-                let manifest = read.map_err(|error| to.failed(&error, &format!("read {target}"), Access::Pull))?;
+                let manifest = read
+                    .map_err(|error| to.failed(&error, &format!("read {target}"), Access::Pull))?;
                 diff::entries_of(&manifest)
             }
         };

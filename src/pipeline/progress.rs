@@ -1,4 +1,5 @@
-//! How far a run has come: read by the story of the wait, by the line that a signal leaves behind, and by the report.
+//! How far a run has come: read by the story of the wait, by the line that a signal leaves behind,
+//! and by the report.
 
 use crate::oci::{Reference, Repository};
 use crate::pipeline::record::{Copied, Write};
@@ -154,7 +155,8 @@ impl Progress {
         self.lock().jobs.clone()
     }
 
-    /// Notes what became of a tag. One that was moved does not count as unchanged when it is looked at again.
+    /// Notes what became of a tag. One that was moved does not count as unchanged when it is looked
+    /// at again.
     pub fn tag(&self, tag: &Reference, state: TagState) {
         for (other, old) in &mut self.lock().tags {
             if other == tag && !(*old == TagState::Moved && state == TagState::Unchanged) {
@@ -191,7 +193,9 @@ impl Progress {
 
     /// Notes what was copied into it.
     pub fn copy(&self, repository: &Repository, change: impl FnOnce(&mut Copied)) {
-        if let Some(copied) = self.lock().copied.iter_mut().find(|copied| copied.repository == *repository) {
+        if let Some(copied) =
+            self.lock().copied.iter_mut().find(|copied| copied.repository == *repository)
+        {
             change(copied);
         }
     }
@@ -208,7 +212,10 @@ impl Progress {
 
     /// Whether any tag was moved, or may have been.
     pub fn has_moved(&self) -> bool {
-        self.lock().tags.iter().any(|(_, state)| matches!(state, TagState::Moved | TagState::Unknown))
+        self.lock()
+            .tags
+            .iter()
+            .any(|(_, state)| matches!(state, TagState::Moved | TagState::Unknown))
     }
 
     /// One line that says what was left undone.
@@ -233,6 +240,9 @@ impl Progress {
 
 impl State {
     fn waiting_for(&self) -> impl Iterator<Item = &String> {
-        self.sources.iter().filter(|(_, state)| matches!(state, SourceState::Waiting(_))).map(|(name, _)| name)
+        self.sources
+            .iter()
+            .filter(|(_, state)| matches!(state, SourceState::Waiting(_)))
+            .map(|(name, _)| name)
     }
 }

@@ -1,4 +1,5 @@
-//! Moves tags: the index by digest first where there are several, `latest` last; keeps book of what landed.
+//! Moves tags: the index by digest first where there are several, `latest` last; keeps book of what
+//! landed.
 
 use super::compose::Composed;
 use super::progress::TagState;
@@ -33,11 +34,18 @@ pub async fn tags(to: &Work<'_>, composed: &Composed, held: &[Held]) -> Result<(
     refuse_without_permission(to.registry, moving.iter().copied(), to.surroundings)?;
     if to.plan.targets.len() > 1 {
         let has_it = |repository: &Repository| {
-            let mut held = to.plan.targets.iter().zip(held).filter(|(target, _)| target.repository == *repository);
+            let mut held = to
+                .plan
+                .targets
+                .iter()
+                .zip(held)
+                .filter(|(target, _)| target.repository == *repository);
             held.any(|(_, held)| held.as_ref() == Some(&composed.digest))
         };
-        let lacking: BTreeSet<&Repository> = moving.iter().map(|tag| &tag.repository).filter(|home| !has_it(home)).collect();
-        together::all(lacking.into_iter().map(|repository| publication.by_digest(repository))).await?;
+        let lacking: BTreeSet<&Repository> =
+            moving.iter().map(|tag| &tag.repository).filter(|home| !has_it(home)).collect();
+        together::all(lacking.into_iter().map(|repository| publication.by_digest(repository)))
+            .await?;
     }
     let (latest, others): (Vec<&Reference>, Vec<&Reference>) =
         moving.into_iter().partition(|tag| tag.tag.as_deref() == Some("latest"));
@@ -53,7 +61,8 @@ struct Publication<'a> {
 }
 
 impl Publication<'_> {
-    /// The index where no tag names it yet, so that tags can move one after the other and always find it.
+    /// The index where no tag names it yet, so that tags can move one after the other and always
+    /// find it.
     async fn by_digest(&self, repository: &Repository) -> Result<(), Error> {
         let place = Reference::at(repository, &self.composed.digest);
         if let Err(error) = self.put(&place).await {
@@ -70,11 +79,16 @@ impl Publication<'_> {
 
     fn wrote(&self, place: &Reference, deed: Deed, why: &str) {
         let digest = self.composed.digest.clone();
-        self.to.progress.wrote(Write { deed, place: place.to_string(), digest, why: why.to_owned() });
+        self.to.progress.wrote(Write {
+            deed,
+            place: place.to_string(),
+            digest,
+            why: why.to_owned(),
+        });
     }
 
-    /// Tags that may move in any order. After the first one that fails for good, no other is started: those that are
-    /// under way are followed to their end.
+    /// Tags that may move in any order. After the first one that fails for good, no other is
+    /// started: those that are under way are followed to their end.
     async fn wave(&self, tags: &[&Reference]) -> Result<(), Error> {
         // Few at a time, so that "no other is started" means something.
         const AT_ONCE: usize = 4;
@@ -106,7 +120,8 @@ impl Publication<'_> {
             None => (TagState::Moved, Ok(())),
             Some(error) => {
                 let state = self.state_after(tag, &error).await;
-                // That it names the index is all that was wanted; unless the registry says that it stored something else.
+                // That it names the index is all that was wanted; unless the registry says that it
+                // stored something else.
                 let landed = state == TagState::Moved && !is_taken(&error);
                 (state, if landed { Ok(()) } else { Err(error) })
             }
@@ -119,11 +134,12 @@ impl Publication<'_> {
         settled
     }
 
-    /// A refusal at the first try is certain. After more than one, or when the connection broke, an earlier try may have
-    /// landed, seen late by a registry that lags; and a write that was taken and stored as something else has moved the tag
-    /// somewhere.
+    /// A refusal at the first try is certain. After more than one, or when the connection broke, an
+    /// earlier try may have landed, seen late by a registry that lags; and a write that was taken
+    /// and stored as something else has moved the tag somewhere.
     async fn state_after(&self, tag: &Reference, error: &registry::Error) -> TagState {
-        if error.tries == 1 && error.status.is_some_and(|status| !registry::leaves_it_open(status)) {
+        if error.tries == 1 && error.status.is_some_and(|status| !registry::leaves_it_open(status))
+        {
             return TagState::Failed;
         }
         let taken = is_taken(error);
@@ -148,8 +164,15 @@ impl Publication<'_> {
     async fn absent_children(&self, repository: &Repository) -> Vec<String> {
         let looks = self.composed.entries.iter().map(|entry| async move {
             let child = Reference::at(repository, &entry.digest);
-            let absent = self.to.registry.look(&child, None).await.is_err_and(|error| error.may_be_missing());
-            absent.then(|| format!("not in the registry any more: {} {}", entry.title(), entry.digest))
+            let absent = self
+                .to
+                .registry
+                .look(&child, None)
+                .await
+                .is_err_and(|error| error.may_be_missing());
+            absent.then(|| {
+                format!("not in the registry any more: {} {}", entry.title(), entry.digest)
+            })
         });
         join_all(looks).await.into_iter().flatten().collect()
     }
@@ -161,7 +184,13 @@ impl Publication<'_> {
         }
         if self.to.progress.has_moved() {
             failed.exit = Exit::Partial;
-            failed.details.extend(self.to.progress.tags().iter().map(|(tag, state)| format!("{tag}: {}", state.name())));
+            failed.details.extend(
+                self.to
+                    .progress
+                    .tags()
+                    .iter()
+                    .map(|(tag, state)| format!("{tag}: {}", state.name())),
+            );
             failed.fix = Some(format!(
                 "{}; then run it again: what is published already is left as it is",
                 failed.fix.unwrap_or_else(|| "mend the cause".to_owned())

@@ -1,5 +1,5 @@
-//! The record of a list's writes: what was written where, in which order, and why. It proves that no tag moved before
-//! all was complete. And the sums of what was copied.
+//! The record of a list's writes: what was written where, in which order, and why. It proves that
+//! no tag moved before all was complete. And the sums of what was copied.
 
 use crate::oci::{Descriptor, Digest, Repository};
 use crate::registry::blobs::Brought;
@@ -96,8 +96,10 @@ pub struct Copied {
     pub bytes_poured: u64,
     /// How long it took; `None` as long as it is under way.
     pub elapsed: Option<Duration>,
-    started: Instant,
-    known: HashSet<Digest>,
+    /// When it began.
+    pub started: Instant,
+    /// The blobs that count.
+    pub known: HashSet<Digest>,
 }
 
 impl Copied {
@@ -159,12 +161,20 @@ impl Copied {
 /// Images have to be copied before the list can be where it shall be.
 pub fn copying(copied: &Copied, images: usize) -> String {
     let from: Vec<String> = copied.from.iter().map(ToString::to_string).collect();
-    format!("copy     {} into {} from {}", count(images, "image"), copied.repository, from.join(", "))
+    format!(
+        "copy     {} into {} from {}",
+        count(images, "image"),
+        copied.repository,
+        from.join(", ")
+    )
 }
 
 /// Images would be copied, if they are not there.
 pub fn would_copy(repository: &Repository, images: usize) -> String {
-    format!("dry run  would copy {} into {repository}, where not there already", count(images, "image"))
+    format!(
+        "dry run  would copy {} into {repository}, where not there already",
+        count(images, "image")
+    )
 }
 
 /// Copying goes on.
@@ -177,14 +187,22 @@ pub fn copy_bar(copies: &[Copied]) -> String {
     match copies {
         [] => String::new(),
         [copied] => {
-            let done = usize::try_from(copied.bytes_there * 100 / copied.bytes.max(1)).unwrap_or(100);
+            let done =
+                usize::try_from(copied.bytes_there * 100 / copied.bytes.max(1)).unwrap_or(100);
             format!("copy {} {}", gauge(done, 100, 20), share(copied))
         }
         several => {
-            let (there, all) =
-                several.iter().fold((0, 0), |(there, all), copied| (there + copied.bytes_there, all + copied.bytes));
+            let (there, all) = several.iter().fold((0, 0), |(there, all), copied| {
+                (there + copied.bytes_there, all + copied.bytes)
+            });
             let done = usize::try_from(there * 100 / all.max(1)).unwrap_or(100);
-            format!("copy {} {} of {}, {} repositories", gauge(done, 100, 20), size(there), size(all), several.len())
+            format!(
+                "copy {} {} of {}, {} repositories",
+                gauge(done, 100, 20),
+                size(there),
+                size(all),
+                several.len()
+            )
         }
     }
 }
@@ -210,7 +228,8 @@ pub fn copied(copied: &Copied) -> String {
     format!("copied   {}  {}", copied.repository, sums(copied))
 }
 
-/// What was copied, in numbers: `3 images, 4 blobs mounted, 2 blobs uploaded (384 MB in 12 s, 32 MB/s)`.
+/// What was copied, in numbers: `3 images, 4 blobs mounted, 2 blobs uploaded (384 MB in 12 s, 32
+/// MB/s)`.
 pub fn sums(copied: &Copied) -> String {
     let mut parts = vec![count(copied.images, "image")];
     if copied.images_there > 0 {
@@ -243,20 +262,32 @@ mod tests {
     fn what_was_copied_is_told_in_one_line() {
         let repository: Repository = "r.example/acme/app".parse().unwrap();
         let mut copied = Copied::into(&repository, vec!["q.example/acme/app".parse().unwrap()]);
-        assert_eq!(copying(&copied, 2), "copy     2 images into r.example/acme/app from q.example/acme/app");
+        assert_eq!(
+            copying(&copied, 2),
+            "copy     2 images into r.example/acme/app from q.example/acme/app"
+        );
         let blob = |seed: &str, size| Descriptor::new("x", Digest::of(seed.as_bytes()), size);
         for (seed, size) in [("a", 1_000), ("b", 2_000_000), ("a", 1_000)] {
             copied.knows(&blob(seed, size));
         }
         copied.poured(500_000);
         copied.elapsed = Some(Duration::from_secs(2));
-        assert_eq!(still_copying(&copied), "copying  into r.example/acme/app: 500.0 kB of 2.0 MB, 250.0 kB/s");
-        assert_eq!(copy_bar(std::slice::from_ref(&copied)), "copy [====                ] 500.0 kB of 2.0 MB, 250.0 kB/s");
+        assert_eq!(
+            still_copying(&copied),
+            "copying  into r.example/acme/app: 500.0 kB of 2.0 MB, 250.0 kB/s"
+        );
+        assert_eq!(
+            copy_bar(std::slice::from_ref(&copied)),
+            "copy [====                ] 500.0 kB of 2.0 MB, 250.0 kB/s"
+        );
         copied.poured(1_500_000);
         copied.brought(Brought::Uploaded, &blob("b", 2_000_000));
         copied.brought(Brought::There, &blob("a", 1_000));
         copied.images = 2;
-        assert_eq!(sums(&copied), "2 images, 1 blob uploaded (2.0 MB in 2 s, 1.0 MB/s), 1 blob there already");
+        assert_eq!(
+            sums(&copied),
+            "2 images, 1 blob uploaded (2.0 MB in 2 s, 1.0 MB/s), 1 blob there already"
+        );
         assert_eq!(copied.bytes_there, copied.bytes, "each blob counts once");
         let bar = copy_bar(&[copied.clone(), copied]);
         assert_eq!(bar, "copy [====================] 4.0 MB of 4.0 MB, 2 repositories");

@@ -1,4 +1,5 @@
-//! The tags to publish, before anything is written: what they hold, whether they may be moved, whether they may be pushed to.
+//! The tags to publish, before anything is written: what they hold, whether they may be moved,
+//! whether they may be pushed to.
 
 use super::work::{cannot_read, failure};
 use crate::entries;
@@ -38,10 +39,16 @@ impl Base {
 }
 
 /// What a tag holds now.
-pub async fn read(registry: &Registry, tag: &Reference, surroundings: &Surroundings<'_>) -> Result<Base, Error> {
+pub async fn read(
+    registry: &Registry,
+    tag: &Reference,
+    surroundings: &Surroundings<'_>,
+) -> Result<Base, Error> {
     let manifest = match registry.manifest(tag, None).await {
         Ok(manifest) => manifest,
-        Err(error) if error.may_be_missing() => return Ok(Base { manifest: None, entries: Vec::new() }),
+        Err(error) if error.may_be_missing() => {
+            return Ok(Base { manifest: None, entries: Vec::new() });
+        }
         Err(error) => return Err(cannot_read(registry, &error, tag, surroundings)),
     };
     let entries = match &manifest.content {
@@ -50,7 +57,8 @@ pub async fn read(registry: &Registry, tag: &Reference, surroundings: &Surroundi
             let mut config = None;
             if media_type::is_image_config(&image.config.media_type) {
                 let read = registry.config(&tag.repository, &image.config, None).await;
-                config = Some(read.map_err(|error| cannot_read(registry, &error, tag, surroundings))?);
+                config =
+                    Some(read.map_err(|error| cannot_read(registry, &error, tag, surroundings))?);
             }
             vec![entries::plain_entry(&tag.to_string(), &manifest, image, config.as_deref(), None)?]
         }
@@ -59,14 +67,25 @@ pub async fn read(registry: &Registry, tag: &Reference, surroundings: &Surroundi
 }
 
 /// What every target holds now, in the order of the plan.
-pub async fn look_at_targets(registry: &Registry, plan: &Plan, surroundings: &Surroundings<'_>) -> Result<Vec<Held>, Error> {
+pub async fn look_at_targets(
+    registry: &Registry,
+    plan: &Plan,
+    surroundings: &Surroundings<'_>,
+) -> Result<Vec<Held>, Error> {
     let looks = plan.targets.iter().map(|target| async move {
         match registry.look(target, None).await {
             Ok(head) => Ok(Some(head.digest)),
             Err(error) if error.may_be_missing() => Ok(None),
-            // Some registries deny what does not exist. The push itself will tell, unless a tag must not be moved.
+            // Some registries deny what does not exist. The push itself will tell, unless a tag
+            // must not be moved.
             Err(error) if matches!(error.kind, Kind::Denied) && plan.overwrite => Ok(None),
-            Err(error) => Err(failure(registry, &error, &format!("look at {target}"), Access::Pull, surroundings)),
+            Err(error) => Err(failure(
+                registry,
+                &error,
+                &format!("look at {target}"),
+                Access::Pull,
+                surroundings,
+            )),
         }
     });
     together::all(looks).await
@@ -78,7 +97,11 @@ pub fn refuse_overwriting(plan: &Plan, digest: &Digest, held: &[Held]) -> Result
         .targets
         .iter()
         .zip(held)
-        .filter_map(|(target, held)| held.as_ref().filter(|held| *held != digest).map(|held| format!("{target} holds {held}")))
+        .filter_map(|(target, held)| {
+            held.as_ref()
+                .filter(|held| *held != digest)
+                .map(|held| format!("{target} holds {held}"))
+        })
         .collect();
     if plan.overwrite || taken.is_empty() {
         return Ok(());
@@ -88,7 +111,8 @@ pub fn refuse_overwriting(plan: &Plan, digest: &Digest, held: &[Held]) -> Result
         .with_fix(format!("publish under a new tag; this run's image would be {digest}")))
 }
 
-/// Refuses when pushing was already denied as a token was asked for: then there is no use in waiting, or in trying.
+/// Refuses when pushing was already denied as a token was asked for: then there is no use in
+/// waiting, or in trying.
 pub(super) fn refuse_without_permission<'t>(
     registry: &Registry,
     targets: impl IntoIterator<Item = &'t Reference>,
@@ -96,25 +120,41 @@ pub(super) fn refuse_without_permission<'t>(
 ) -> Result<(), Error> {
     for target in targets {
         if let Some(denial) = registry.push_denial(&target.repository) {
-            return Err(failure(registry, &denial, &format!("push to {target}"), Access::Push, surroundings));
+            return Err(failure(
+                registry,
+                &denial,
+                &format!("push to {target}"),
+                Access::Push,
+                surroundings,
+            ));
         }
     }
     Ok(())
 }
 
-/// Tests before a wait whether all targets may be pushed to, so that nobody waits half an hour to learn of a denial: an
-/// upload is opened, and cancelled. Other trouble than a denial may be over when the wait is.
-pub async fn preflight(registry: &Registry, plan: &Plan, surroundings: &Surroundings<'_>) -> Result<(), Error> {
+/// Tests before a wait whether all targets may be pushed to, so that nobody waits half an hour to
+/// learn of a denial: an upload is opened, and cancelled. Other trouble than a denial may be over
+/// when the wait is.
+pub async fn preflight(
+    registry: &Registry,
+    plan: &Plan,
+    surroundings: &Surroundings<'_>,
+) -> Result<(), Error> {
     refuse_without_permission(registry, &plan.targets, surroundings)?;
     if plan.dry_run {
         return Ok(());
     }
-    let homes: BTreeMap<&Repository, &Reference> = plan.targets.iter().rev().map(|tag| (&tag.repository, tag)).collect();
+    let homes: BTreeMap<&Repository, &Reference> =
+        plan.targets.iter().rev().map(|tag| (&tag.repository, tag)).collect();
     let tests = homes.into_iter().map(|(repository, tag)| async move {
         match registry.may_push(repository).await {
-            Err(error) if error.is_denial() => {
-                Err(failure(registry, &error, &format!("push to {tag}"), Access::Push, surroundings))
-            }
+            Err(error) if error.is_denial() => Err(failure(
+                registry,
+                &error,
+                &format!("push to {tag}"),
+                Access::Push,
+                surroundings,
+            )),
             Err(error) => {
                 debug!("whether {repository} may be pushed to is not known: {error}");
                 Ok(())

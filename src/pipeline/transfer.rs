@@ -1,7 +1,8 @@
 //! Children into the repositories of the targets: what an index names must be where the index is.
 //!
-//! Does: brings manifests with their blobs, byte for byte, and waits until each repository has all. Does not: touch tags.
-//! A blob is mounted where the registry can, else streamed; foreign layers stay where they are (image spec, layer.md).
+//! Does: brings manifests with their blobs, byte for byte, and waits until each repository has all.
+//! Does not: touch tags. A blob is mounted where the registry can, else streamed; foreign layers
+//! stay where they are (image spec, layer.md).
 
 use crate::console::Console;
 use crate::error::Error;
@@ -25,7 +26,8 @@ use tokio::sync::Semaphore;
 use tokio::time::sleep;
 use tracing::info;
 
-/// Bytes of manifests that are held while their blobs are copied, in all: a list may have hundreds of children.
+/// Bytes of manifests that are held while their blobs are copied, in all: a list may have hundreds
+/// of children.
 const MOST_BYTES_OF_MANIFESTS: u32 = 4 << 20;
 
 /// Where the children of a list are: each in one repository at least.
@@ -65,7 +67,8 @@ impl Origins {
         }
     }
 
-    /// Where to take a child for `target` from; `None`: it is there. The same registry is nearer than another.
+    /// Where to take a child for `target` from; `None`: it is there. The same registry is nearer
+    /// than another.
     fn nearest(&self, child: &Descriptor, target: &Repository) -> Option<&Repository> {
         let there = self.repositories.get(&child.digest)?;
         if there.contains(target) {
@@ -75,16 +78,26 @@ impl Origins {
     }
 }
 
-/// What a dry run has to say: how many images would be copied where, as far as that is known without asking.
-pub fn would_be_copied(plan: &Plan, composed: &Composed, held: &[Held], origins: &Origins) -> Vec<(Repository, usize)> {
-    let missing = |repository| composed.entries.iter().filter(|entry| origins.nearest(entry, repository).is_some()).count();
-    let copies = repositories(plan, composed, held).into_iter().map(|(repository, _)| (repository.clone(), missing(repository)));
+/// What a dry run has to say: how many images would be copied where, as far as that is known
+/// without asking.
+pub fn would_be_copied(
+    plan: &Plan,
+    composed: &Composed,
+    held: &[Held],
+    origins: &Origins,
+) -> Vec<(Repository, usize)> {
+    let missing = |repository| {
+        composed.entries.iter().filter(|entry| origins.nearest(entry, repository).is_some()).count()
+    };
+    let copies = repositories(plan, composed, held)
+        .into_iter()
+        .map(|(repository, _)| (repository.clone(), missing(repository)));
     copies.filter(|(_, images)| *images > 0).collect()
 }
 
-/// Completes every repository whose tags will move. `held`: what the targets hold, in the order of the plan; `console`:
-/// where a line can move. Says whether any bytes had to go through this process, which takes its time: what was looked at
-/// before may be old news then.
+/// Completes every repository whose tags will move. `held`: what the targets hold, in the order of
+/// the plan; `console`: where a line can move. Says whether any bytes had to go through this
+/// process, which takes its time: what was looked at before may be old news then.
 pub async fn children(
     to: &Work<'_>,
     composed: &Composed,
@@ -94,35 +107,46 @@ pub async fn children(
 ) -> Result<bool, Error> {
     let before = to.progress.bytes_poured();
     let room = &Semaphore::new(MOST_BYTES_OF_MANIFESTS as usize);
-    let moves = repositories(to.plan, composed, held).into_iter().map(|(repository, in_use)| async move {
-        let missing = composed.entries.iter().filter_map(|entry| Some((entry, origins.nearest(entry, repository)?)));
-        let missing: Vec<(&Descriptor, &Repository)> = missing.collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let from: BTreeSet<&Repository> = missing.iter().map(|(_, from)| *from).collect();
-        let copied = Copied::into(repository, from.into_iter().cloned().collect());
-        info!("{}", record::copying(&copied, missing.len()));
-        to.progress.copying(copied);
-        let transfer = Transfer { to, repository, in_use, origins, room };
-        together::all(missing.into_iter().map(|(child, from)| transfer.child(child, from))).await?;
-        to.progress.copy(repository, |copied| {
-            copied.end();
-            info!("{}", record::copied(copied));
+    let moves =
+        repositories(to.plan, composed, held).into_iter().map(|(repository, in_use)| async move {
+            let missing = composed
+                .entries
+                .iter()
+                .filter_map(|entry| Some((entry, origins.nearest(entry, repository)?)));
+            let missing: Vec<(&Descriptor, &Repository)> = missing.collect();
+            if missing.is_empty() {
+                return Ok(());
+            }
+            let from: BTreeSet<&Repository> = missing.iter().map(|(_, from)| *from).collect();
+            let copied = Copied::into(repository, from.into_iter().cloned().collect());
+            info!("{}", record::copying(&copied, missing.len()));
+            to.progress.copying(copied);
+            let transfer = Transfer { to, repository, in_use, origins, room };
+            together::all(missing.into_iter().map(|(child, from)| transfer.child(child, from)))
+                .await?;
+            to.progress.copy(repository, |copied| {
+                copied.end();
+                info!("{}", record::copied(copied));
+            });
+            Ok(())
         });
-        Ok(())
-    });
     let moved = tokio::select! {
         moved = together::all(moves) => moved.map(|_| ()),
         never = tell(to.progress, console) => never,
     };
-    console.into_iter().for_each(|console| console.bar(""));
+    if let Some(console) = console {
+        console.bar("");
+    }
     moved.map(|()| to.progress.bytes_poured() > before)
 }
 
-/// The repositories that may lack a child, and whether any tag in it is in use. One in which a tag names this index is
-/// complete, as after a run that moved only some of its tags.
-fn repositories<'p>(plan: &'p Plan, composed: &Composed, held: &[Held]) -> Vec<(&'p Repository, bool)> {
+/// The repositories that may lack a child, and whether any tag in it is in use. One in which a tag
+/// names this index is complete, as after a run that moved only some of its tags.
+fn repositories<'p>(
+    plan: &'p Plan,
+    composed: &Composed,
+    held: &[Held],
+) -> Vec<(&'p Repository, bool)> {
     let mut repositories: Vec<(&Repository, bool)> = Vec::new();
     for (tag, held) in plan.targets.iter().zip(held) {
         match repositories.iter_mut().find(|(repository, _)| *repository == &tag.repository) {
@@ -132,19 +156,22 @@ fn repositories<'p>(plan: &'p Plan, composed: &Composed, held: &[Held]) -> Vec<(
     }
     let tags = || plan.targets.iter().zip(held);
     let is_complete = |repository: &Repository| {
-        tags().any(|(tag, held)| tag.repository == *repository && held.as_ref() == Some(&composed.digest))
+        tags().any(|(tag, held)| {
+            tag.repository == *repository && held.as_ref() == Some(&composed.digest)
+        })
     };
     repositories.retain(|(repository, _)| !is_complete(repository));
     repositories
 }
 
 /// Tells once a minute, or on a terminal all the time, how far it is; never ends.
-async fn tell<T>(progress: &Progress, console: Option<&Console>) -> T {
+async fn tell(progress: &Progress, console: Option<&Console>) -> ! {
     const FRAME: Duration = Duration::from_millis(200);
     let moving = console.filter(|console| console.is_moving());
     loop {
         sleep(if moving.is_some() { FRAME } else { text::INTERVAL }).await;
-        let under_way: Vec<Copied> = progress.copied().into_iter().filter(|copied| copied.elapsed.is_none()).collect();
+        let under_way: Vec<Copied> =
+            progress.copied().into_iter().filter(|copied| copied.elapsed.is_none()).collect();
         match moving {
             Some(console) => console.bar(&record::copy_bar(&under_way)),
             None => under_way.iter().for_each(|copied| info!("{}", record::still_copying(copied))),
@@ -180,16 +207,27 @@ impl Transfer<'_> {
             None => {
                 let origin = Reference::at(from, &child.digest);
                 let read = registry.shared_manifest(&origin).await;
-                read.map_err(|error| self.to.failed(&error, &format!("read {origin}"), Access::Pull))?
+                read.map_err(|error| {
+                    self.to.failed(&error, &format!("read {origin}"), Access::Pull)
+                })?
             }
         };
         let Content::Image(image) = &manifest.content else {
-            return Err(Error::refused(format!("{place} is an index, and an index inside an index is not copied")));
+            return Err(Error::refused(format!(
+                "{place} is an index, and an index inside an index is not copied"
+            )));
         };
         let reason = child.title();
-        let blobs = image.layers.iter().chain([&image.config]).filter(|blob| !media_type::is_foreign_layer(&blob.media_type));
+        let blobs = image
+            .layers
+            .iter()
+            .chain([&image.config])
+            .filter(|blob| !media_type::is_foreign_layer(&blob.media_type));
         together::all(blobs.map(|blob| self.blob(blob, from, &reason))).await?;
-        let pushed = self.to.put("blobs", &place, &manifest.media_type, &manifest.bytes, &manifest.digest).await;
+        let pushed = self
+            .to
+            .put("blobs", &place, &manifest.media_type, &manifest.bytes, &manifest.digest)
+            .await;
         pushed.map_err(|error| self.to.failed(&error, &format!("push {place}"), Access::Push))?;
         self.count(|copied| copied.images += 1);
         self.to.progress.wrote(Write {
@@ -217,14 +255,21 @@ impl Transfer<'_> {
             let why = format!("the image for {reason} names it");
             self.to.progress.wrote(Write { deed, place, digest: blob.digest.clone(), why });
         };
-        let copied = self.to.registry.shared_copy(from, self.repository, blob, &poured, brought).await;
+        let copied =
+            self.to.registry.shared_copy(from, self.repository, blob, &poured, brought).await;
         let failed = |error: &registry::Error, verb: &str, repository: &Repository, access| {
-            self.to.failed(error, &format!("{verb} {}", Reference::at(repository, &blob.digest)), access)
+            self.to.failed(
+                error,
+                &format!("{verb} {}", Reference::at(repository, &blob.digest)),
+                access,
+            )
         };
         match copied {
             Ok(_) => Ok(()),
             Err(CopyError::Source(error)) => Err(failed(&error, "read", from, Access::Pull)),
-            Err(CopyError::Target(error)) => Err(failed(&error, "push", self.repository, Access::Push)),
+            Err(CopyError::Target(error)) => {
+                Err(failed(&error, "push", self.repository, Access::Push))
+            }
         }
     }
 

@@ -17,10 +17,19 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Holds every moved tag against the index: the first by its bytes, the others by their digest.
-pub async fn tags(registry: &Registry, composed: &Composed, progress: &Progress) -> Result<(), Error> {
-    let moved: Vec<Reference> =
-        progress.tags().into_iter().filter(|(_, state)| *state == TagState::Moved).map(|(tag, _)| tag).collect();
-    let checks = moved.iter().enumerate().map(|(at, tag)| until_it_agrees(registry, composed, tag, at == 0));
+pub async fn tags(
+    registry: &Registry,
+    composed: &Composed,
+    progress: &Progress,
+) -> Result<(), Error> {
+    let moved: Vec<Reference> = progress
+        .tags()
+        .into_iter()
+        .filter(|(_, state)| *state == TagState::Moved)
+        .map(|(tag, _)| tag)
+        .collect();
+    let checks =
+        moved.iter().enumerate().map(|(at, tag)| until_it_agrees(registry, composed, tag, at == 0));
     let doubts: Vec<String> = join_all(checks).await.into_iter().filter_map(Result::err).collect();
     if doubts.is_empty() {
         if !moved.is_empty() {
@@ -33,7 +42,12 @@ pub async fn tags(registry: &Registry, composed: &Composed, progress: &Progress)
         .with_fix("did another job push the same tag? If not, run it again: what is published already is left as it is"))
 }
 
-async fn until_it_agrees(registry: &Registry, composed: &Composed, tag: &Reference, by_bytes: bool) -> Result<(), String> {
+async fn until_it_agrees(
+    registry: &Registry,
+    composed: &Composed,
+    tag: &Reference,
+    by_bytes: bool,
+) -> Result<(), String> {
     let end = Instant::now() + LAG;
     let mut pauses = Pauses::between(FIRST_PAUSE, LONGEST_PAUSE);
     loop {
@@ -50,7 +64,12 @@ async fn until_it_agrees(registry: &Registry, composed: &Composed, tag: &Referen
     }
 }
 
-async fn shown(registry: &Registry, tag: &Reference, by_bytes: bool, deadline: Instant) -> Result<Digest, registry::Error> {
+async fn shown(
+    registry: &Registry,
+    tag: &Reference,
+    by_bytes: bool,
+    deadline: Instant,
+) -> Result<Digest, registry::Error> {
     if by_bytes {
         // The digest is of the bytes received, so equal digests are equal bytes.
         return registry.manifest(tag, Some(deadline)).await.map(|manifest| manifest.digest);

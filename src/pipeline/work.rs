@@ -1,4 +1,5 @@
-//! One list in the making: what is asked, the way to registries, how far it has come. Every stage is handed this.
+//! One list in the making: what is asked, the way to registries, how far it has come. Every stage
+//! is handed this.
 
 use super::progress::Progress;
 use crate::error::Error;
@@ -38,8 +39,8 @@ impl Work<'_> {
         failure(self.registry, error, what, access, self.surroundings)
     }
 
-    /// Pushes, with patience for a registry that does not see yet what it showed us a moment ago: the `parts` that the
-    /// manifest names.
+    /// Pushes, with patience for a registry that does not see yet what it showed us a moment ago:
+    /// the `parts` that the manifest names.
     pub async fn put(
         &self,
         parts: &str,
@@ -58,7 +59,9 @@ impl Work<'_> {
                 _ => return settled,
             };
             let remaining = patience.saturating_sub(started.elapsed());
-            let Some(pause) = pauses.next_within(remaining, fastrand::f64()) else { return settled };
+            let Some(pause) = pauses.next_within(remaining, fastrand::f64()) else {
+                return settled;
+            };
             info!("push     {reference}: the registry does not see all {parts} yet, trying again");
             sleep(pause).await;
         }
@@ -66,7 +69,12 @@ impl Work<'_> {
 }
 
 /// The error of a target that could not be read.
-pub fn cannot_read(registry: &Registry, error: &registry::Error, target: &Reference, surroundings: &Surroundings<'_>) -> Error {
+pub fn cannot_read(
+    registry: &Registry,
+    error: &registry::Error,
+    target: &Reference,
+    surroundings: &Surroundings<'_>,
+) -> Error {
     failure(registry, error, &format!("read {target}"), Access::Pull, surroundings)
 }
 

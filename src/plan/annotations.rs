@@ -31,9 +31,14 @@ enum Level {
 }
 
 /// Reads the input.
-pub(super) fn read(value: Option<&str>, problems: &mut Problems, warnings: &mut Vec<String>) -> Requested {
+pub(super) fn read(
+    value: Option<&str>,
+    problems: &mut Problems,
+    warnings: &mut Vec<String>,
+) -> Requested {
     let mut requested = Requested::default();
-    warnings.extend(value.iter().flat_map(|value| lists::crowded(INPUT, value, lists::parts_pairs)));
+    warnings
+        .extend(value.iter().flat_map(|value| lists::crowded(INPUT, value, lists::parts_pairs)));
     let pairs = value.map(lists::pairs).transpose();
     for (line, pair) in problems.take(INPUT, None, pairs).flatten().unwrap_or_default() {
         let Some((name, value)) = problems.take(INPUT, Some(line), pair) else { continue };
@@ -50,7 +55,11 @@ pub(super) fn read(value: Option<&str>, problems: &mut Problems, warnings: &mut 
             };
             match place.get(key) {
                 Some(other) if *other != value => {
-                    problems.add_at(INPUT, line, format!("{key} has two values: {other:?} and {value:?}"))
+                    problems.add_at(
+                        INPUT,
+                        line,
+                        format!("{key} has two values: {other:?} and {value:?}"),
+                    );
                 }
                 _ => {
                     place.insert(key.to_owned(), value.clone());
@@ -71,7 +80,9 @@ fn one_entry(entries: &mut Vec<(Platform, Annotations)>, platform: Platform) -> 
 
 /// The levels in front of a key, and the key.
 fn parse(name: &str) -> Result<(Vec<Level>, &str), String> {
-    let Some((front, key)) = name.split_once(':').filter(|(front, key)| !key.starts_with("//") && front.split(',').all(is_level))
+    let Some((front, key)) = name
+        .split_once(':')
+        .filter(|(front, key)| !key.starts_with("//") && front.split(',').all(is_level))
     else {
         return Ok((vec![Level::Index], name));
     };
@@ -81,7 +92,9 @@ fn parse(name: &str) -> Result<(Vec<Level>, &str), String> {
     let mut levels: Vec<Level> = front.split(',').map(level).collect::<Result<_, _>>()?;
     // `index,manifest:` means the index twice.
     let mut index_seen = false;
-    levels.retain(|level| !matches!(level, Level::Index) || !std::mem::replace(&mut index_seen, true));
+    levels.retain(|level| {
+        !matches!(level, Level::Index) || !std::mem::replace(&mut index_seen, true)
+    });
     Ok((levels, key.trim()))
 }
 
@@ -93,7 +106,9 @@ fn is_level(text: &str) -> bool {
 
 fn level(text: &str) -> Result<Level, String> {
     let (word, platform) = match text.split_once('[') {
-        Some((word, rest)) => (word, Some(rest.strip_suffix(']').ok_or_else(|| format!("{text}: a [ without a ]"))?)),
+        Some((word, rest)) => {
+            (word, Some(rest.strip_suffix(']').ok_or_else(|| format!("{text}: a [ without a ]"))?))
+        }
         None => (text, None),
     };
     match (word, platform) {
@@ -102,11 +117,14 @@ fn level(text: &str) -> Result<Level, String> {
             "manifest[{platform}]: would change an image that is already pushed; manifest-descriptor[{platform}]: annotates its entry"
         )),
         ("manifest-descriptor", None) => Ok(Level::Entries),
-        ("manifest-descriptor", Some(platform)) => {
-            platform.parse().map(Level::OneEntry).map_err(|error: crate::oci::Invalid| error.to_string())
-        }
+        ("manifest-descriptor", Some(platform)) => platform
+            .parse()
+            .map(Level::OneEntry)
+            .map_err(|error: crate::oci::Invalid| error.to_string()),
         ("index-descriptor", _) => Ok(Level::Ignored),
-        _ => Err(format!("{text}: is no level; index, manifest, manifest-descriptor and manifest-descriptor[PLATFORM] are")),
+        _ => Err(format!(
+            "{text}: is no level; index, manifest, manifest-descriptor and manifest-descriptor[PLATFORM] are"
+        )),
     }
 }
 
@@ -134,10 +152,20 @@ mod tests {
         assert_eq!(warnings.len(), 1);
         assert_eq!(
             requested.index,
-            pairs(&[("a", "1"), ("b", "x=y,z"), ("c", "3"), ("d", "4"), ("i", "9"), ("https://x/y", "10")])
+            pairs(&[
+                ("a", "1"),
+                ("b", "x=y,z"),
+                ("c", "3"),
+                ("d", "4"),
+                ("i", "9"),
+                ("https://x/y", "10")
+            ])
         );
         assert_eq!(requested.entries, pairs(&[("e", "5"), ("i", "9")]));
-        assert_eq!(requested.one_entry, [("linux/arm64".parse().unwrap(), pairs(&[("f", "6"), ("g", "7")]))]);
+        assert_eq!(
+            requested.one_entry,
+            [("linux/arm64".parse().unwrap(), pairs(&[("f", "6"), ("g", "7")]))]
+        );
     }
 
     #[test]

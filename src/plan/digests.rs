@@ -1,4 +1,5 @@
-//! The input `digests`: lines, JSON of job outputs, a folder of digest files, build or bake metadata files.
+//! The input `digests`: lines, JSON of job outputs, a folder of digest files, build or bake
+//! metadata files.
 
 use crate::inputs::{Problems, lists};
 use crate::oci::{Digest, Platform, Reference, Repository, json};
@@ -27,15 +28,23 @@ pub(super) struct Given {
     pub(super) digest: Digest,
 }
 
-/// Reads the input and the files that it names, below `folder`. `target`: the first tag's repository, which metadata
-/// files of another image are told from.
-pub(super) fn read(value: &str, folder: &Path, target: Option<&Repository>, problems: &mut Problems) -> Vec<Given> {
+/// Reads the input and the files that it names, below `folder`. `target`: the first tag's
+/// repository, which metadata files of another image are told from.
+pub(super) fn read(
+    value: &str,
+    folder: &Path,
+    target: Option<&Repository>,
+    problems: &mut Problems,
+) -> Vec<Given> {
     let before = problems.0.len();
     let given = if lists::is_object(value) || lists::is_array(value) {
         from_json(value, problems)
     } else {
         let items = problems.take(INPUT, None, lists::items(value, true)).unwrap_or_default();
-        items.iter().flat_map(|item| from_item(&item.text, item.line, folder, target, problems)).collect()
+        items
+            .iter()
+            .flat_map(|item| from_item(&item.text, item.line, folder, target, problems))
+            .collect()
     };
     if given.is_empty() && problems.0.len() == before {
         problems.add(INPUT, "holds no digest");
@@ -43,9 +52,17 @@ pub(super) fn read(value: &str, folder: &Path, target: Option<&Repository>, prob
     given
 }
 
-fn from_item(text: &str, line: usize, folder: &Path, target: Option<&Repository>, problems: &mut Problems) -> Vec<Given> {
+fn from_item(
+    text: &str,
+    line: usize,
+    folder: &Path,
+    target: Option<&Repository>,
+    problems: &mut Problems,
+) -> Vec<Given> {
     match parse_digest(text) {
-        Some(Ok((platform, repository, digest))) => vec![Given { line, from: String::new(), platform, repository, digest }],
+        Some(Ok((platform, repository, digest))) => {
+            vec![Given { line, from: String::new(), platform, repository, digest }]
+        }
         Some(Err(why)) => {
             problems.add_at(INPUT, line, format!("{text}: {why}"));
             Vec::new()
@@ -69,15 +86,21 @@ fn parse_digest(text: &str) -> Option<Result<Parsed, String>> {
         Some((front, rest)) => (Some(front.trim()), rest.trim()),
         None => (None, text),
     };
-    let meant =
-        ["sha256:", "sha512:"].iter().any(|algorithm| rest.starts_with(algorithm) || rest.contains(&format!("@{algorithm}")));
+    let meant = ["sha256:", "sha512:"]
+        .iter()
+        .any(|algorithm| rest.starts_with(algorithm) || rest.contains(&format!("@{algorithm}")));
     if !meant {
         return None;
     }
     let parse = || {
-        let platform = platform.map(str::parse::<Platform>).transpose().map_err(|error| error.to_string())?;
+        let platform =
+            platform.map(str::parse::<Platform>).transpose().map_err(|error| error.to_string())?;
         if !rest.contains('@') {
-            return Ok((platform, None, rest.parse::<Digest>().map_err(|error| error.to_string())?));
+            return Ok((
+                platform,
+                None,
+                rest.parse::<Digest>().map_err(|error| error.to_string())?,
+            ));
         }
         let reference = rest.parse::<Reference>().map_err(|error| error.to_string())?;
         let digest = reference.digest.ok_or_else(|| "no digest after @".to_owned())?;
@@ -90,14 +113,21 @@ fn parse_digest(text: &str) -> Option<Result<Parsed, String>> {
 fn from_json(value: &str, problems: &mut Problems) -> Vec<Given> {
     let parsed = if lists::is_array(value) {
         let array = serde_json::from_str::<Vec<Value>>(value);
-        array.map(|array| array.into_iter().enumerate().map(|(at, value)| (format!("item {}", at + 1), value)).collect())
+        array.map(|array| {
+            array
+                .into_iter()
+                .enumerate()
+                .map(|(at, value)| (format!("item {}", at + 1), value))
+                .collect()
+        })
     } else {
         lists::object(value)
     };
     let entries: Vec<(String, Value)> = match parsed {
         Ok(entries) => entries,
         Err(error) => {
-            problems.add(INPUT, format!("looks like JSON but is not valid ({})", json::place(&error)));
+            problems
+                .add(INPUT, format!("looks like JSON but is not valid ({})", json::place(&error)));
             return Vec::new();
         }
     };
@@ -105,12 +135,18 @@ fn from_json(value: &str, problems: &mut Problems) -> Vec<Given> {
     for (at, (key, value)) in entries.into_iter().enumerate() {
         let line = at + 1;
         match value {
-            Value::Null => problems.add(INPUT, format!("{key:?} is empty: did that job end before it wrote its output?")),
+            Value::Null => problems.add(
+                INPUT,
+                format!("{key:?} is empty: did that job end before it wrote its output?"),
+            ),
             Value::String(text) if text.trim().is_empty() => {
-                problems.add(INPUT, format!("{key:?} is empty: did that job end before it wrote its output?"));
+                problems.add(
+                    INPUT,
+                    format!("{key:?} is empty: did that job end before it wrote its output?"),
+                );
             }
             Value::Object(_) | Value::Array(_) => {
-                problems.add(INPUT, format!("{key:?} is nested: a digest is expected, as text"))
+                problems.add(INPUT, format!("{key:?} is nested: a digest is expected, as text"));
             }
             Value::String(text) => match parse_digest(text.trim()) {
                 Some(Ok((platform, repository, digest))) => {
@@ -132,25 +168,36 @@ fn from_folder(path: &Path, shown: &str, line: usize, problems: &mut Problems) -
     let names: Result<Vec<(String, bool)>, _> = fs::read_dir(path).and_then(|entries| {
         entries
             .map(|entry| {
-                entry.and_then(|entry| Ok((entry.file_name().to_string_lossy().into_owned(), entry.file_type()?.is_dir())))
+                entry.and_then(|entry| {
+                    Ok((
+                        entry.file_name().to_string_lossy().into_owned(),
+                        entry.file_type()?.is_dir(),
+                    ))
+                })
             })
             .collect()
     });
-    let Some(mut names) =
-        problems.take(INPUT, Some(line), names.map_err(|error| format!("cannot read the folder {shown}: {error}")))
-    else {
+    let Some(mut names) = problems.take(
+        INPUT,
+        Some(line),
+        names.map_err(|error| format!("cannot read the folder {shown}: {error}")),
+    ) else {
         return Vec::new();
     };
     names.retain(|(name, _)| !name.starts_with('.'));
     names.sort();
     if names.is_empty() {
-        problems.add_at(INPUT, line, format!("the folder {shown} is empty: no job left a digest there"));
+        problems.add_at(
+            INPUT,
+            line,
+            format!("the folder {shown} is empty: no job left a digest there"),
+        );
     }
     let mut given = Vec::new();
     for (name, is_folder) in names {
         match Digest::from_file_name(&name) {
             Some(digest) if !is_folder => {
-                given.push(Given { line, from: format!("{shown}/{name}"), platform: None, repository: None, digest })
+                given.push(Given { line, from: format!("{shown}/{name}"), platform: None, repository: None, digest });
             }
             _ if is_folder => problems.add_at(
                 INPUT,
@@ -160,7 +207,7 @@ fn from_folder(path: &Path, shown: &str, line: usize, problems: &mut Problems) -
                 ),
             ),
             _ if name.ends_with(".json") => {
-                problems.add_at(INPUT, line, format!("{shown}/{name} is no digest; for metadata files write {shown}/*.json"))
+                problems.add_at(INPUT, line, format!("{shown}/{name} is no digest; for metadata files write {shown}/*.json"));
             }
             _ => problems.add_at(
                 INPUT,
@@ -173,15 +220,28 @@ fn from_folder(path: &Path, shown: &str, line: usize, problems: &mut Problems) -
 }
 
 /// Build or bake metadata files: one by its name, or those that a pattern names.
-fn from_files(folder: &Path, shown: &str, line: usize, target: Option<&Repository>, problems: &mut Problems) -> Vec<Given> {
-    let Some(files) = problems.take(INPUT, Some(line), files(folder, shown)) else { return Vec::new() };
+fn from_files(
+    folder: &Path,
+    shown: &str,
+    line: usize,
+    target: Option<&Repository>,
+    problems: &mut Problems,
+) -> Vec<Given> {
+    let Some(files) = problems.take(INPUT, Some(line), files(folder, shown)) else {
+        return Vec::new();
+    };
     if files.is_empty() {
-        problems.add_at(INPUT, line, format!("{shown}: no such file or folder, and no digest either"));
+        problems.add_at(
+            INPUT,
+            line,
+            format!("{shown}: no such file or folder, and no digest either"),
+        );
     }
     let mut given = Vec::new();
     let mut folders = BTreeSet::new();
     for file in files {
-        let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name =
+            file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         match read_metadata(&file, target) {
             Ok(digests) => given.extend(digests.into_iter().map(|digest| Given {
                 line,
@@ -221,8 +281,10 @@ fn files(folder: &Path, shown: &str) -> Result<Vec<PathBuf>, String> {
     }
     // Only what the user wrote is a pattern: the folder may have such characters in its name.
     let pattern = Path::new(&Pattern::escape(&folder.to_string_lossy())).join(shown);
-    let matches = glob::glob(&pattern.to_string_lossy()).map_err(|error| format!("{shown:?} is no valid pattern: {error}"))?;
-    let mut files: Vec<PathBuf> = matches.filter_map(Result::ok).filter(|path| path.is_file()).collect();
+    let matches = glob::glob(&pattern.to_string_lossy())
+        .map_err(|error| format!("{shown:?} is no valid pattern: {error}"))?;
+    let mut files: Vec<PathBuf> =
+        matches.filter_map(Result::ok).filter(|path| path.is_file()).collect();
     files.sort();
     Ok(files)
 }
@@ -234,26 +296,39 @@ fn read_metadata(file: &Path, target: Option<&Repository>) -> Result<Vec<Digest>
         return Err(format!("{size} bytes are too many for a metadata file"));
     }
     let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
-    let object: Map<String, Value> =
-        serde_json::from_str(&text).map_err(|error| format!("no metadata file of docker build: {error}"))?;
+    let object: Map<String, Value> = serde_json::from_str(&text)
+        .map_err(|error| format!("no metadata file of docker build: {error}"))?;
     // Of bake, every target has what a build has at the top.
-    let is_build = object.keys().any(|key| key.contains('.') && !object.get(key).is_some_and(Value::is_object))
+    let is_build = object
+        .keys()
+        .any(|key| key.contains('.') && !object.get(key).is_some_and(Value::is_object))
         || object.contains_key("containerimage.digest");
     let builds: Vec<&Map<String, Value>> = if is_build {
         vec![&object]
     } else {
-        object.values().filter_map(Value::as_object).filter(|build| build.contains_key("containerimage.digest")).collect()
+        object
+            .values()
+            .filter_map(Value::as_object)
+            .filter(|build| build.contains_key("containerimage.digest"))
+            .collect()
     };
-    let (ours, others): (Vec<_>, Vec<_>) = builds.into_iter().partition(|build| names_target(build, target));
+    let (ours, others): (Vec<_>, Vec<_>) =
+        builds.into_iter().partition(|build| names_target(build, target));
     if let (true, Some(other)) = (ours.is_empty(), others.first()) {
         let names = other.get("image.name").and_then(Value::as_str).unwrap_or_default();
-        return Err(format!("is of another image ({names}), not of {}", target.map(ToString::to_string).unwrap_or_default()));
+        return Err(format!(
+            "is of another image ({names}), not of {}",
+            target.map(ToString::to_string).unwrap_or_default()
+        ));
     }
     let digests: Vec<Digest> = ours
         .into_iter()
         .map(|build| {
-            let text = build.get("containerimage.digest").and_then(Value::as_str).unwrap_or_default();
-            text.parse().map_err(|error| format!("containerimage.digest {text:?}: {error} (was the image pushed?)"))
+            let text =
+                build.get("containerimage.digest").and_then(Value::as_str).unwrap_or_default();
+            text.parse().map_err(|error| {
+                format!("containerimage.digest {text:?}: {error} (was the image pushed?)")
+            })
         })
         .collect::<Result<_, _>>()?;
     if digests.is_empty() { Err("no containerimage.digest in it".to_owned()) } else { Ok(digests) }
@@ -261,9 +336,15 @@ fn read_metadata(file: &Path, target: Option<&Repository>) -> Result<Vec<Digest>
 
 /// Whether a build pushed to the target's repository, or does not say where it pushed.
 fn names_target(build: &Map<String, Value>, target: Option<&Repository>) -> bool {
-    let (Some(names), Some(target)) = (build.get("image.name").and_then(Value::as_str), target) else { return true };
+    let (Some(names), Some(target)) = (build.get("image.name").and_then(Value::as_str), target)
+    else {
+        return true;
+    };
     let mut names = names.split(',').map(str::trim).filter(|name| !name.is_empty()).peekable();
-    names.peek().is_none() || names.any(|name| name.parse::<Reference>().is_ok_and(|reference| reference.repository == *target))
+    names.peek().is_none()
+        || names.any(|name| {
+            name.parse::<Reference>().is_ok_and(|reference| reference.repository == *target)
+        })
 }
 
 #[cfg(test)]
@@ -312,7 +393,14 @@ mod tests {
             ("names/.gitkeep", String::new()),
             ("build/a.json", build(&one)),
             ("build/b.json", build(&two)),
-            ("bake.json", format!(r#"{{"a": {}, "b": {}, "buildx.build.warnings": {{}}}}"#, build(&one), build(&two))),
+            (
+                "bake.json",
+                format!(
+                    r#"{{"a": {}, "b": {}, "buildx.build.warnings": {{}}}}"#,
+                    build(&one),
+                    build(&two)
+                ),
+            ),
             (
                 "mixed.json",
                 format!(
@@ -351,7 +439,8 @@ mod tests {
 
     #[test]
     fn nothing_is_lost_that_was_said_twice() {
-        let (given, problems) = run(&format!(r#"{{"a": "{}", "a": "{}"}}"#, digest(1), digest(2)), Path::new("."));
+        let (given, problems) =
+            run(&format!(r#"{{"a": "{}", "a": "{}"}}"#, digest(1), digest(2)), Path::new("."));
         assert_eq!((given.len(), problems.len()), (2, 0));
         let by_address = format!("[fe80::1]:5000/acme/app@{}", digest(1));
         assert_eq!(run(&by_address, Path::new(".")).0.len(), 1);
@@ -359,8 +448,14 @@ mod tests {
 
     #[test]
     fn platforms_and_repositories_are_kept() {
-        let (given, _) =
-            run(&format!(r#"{{"linux/arm64": "{}", "digest": "r.example/b@{}"}}"#, digest(1), digest(2)), Path::new("."));
+        let (given, _) = run(
+            &format!(
+                r#"{{"linux/arm64": "{}", "digest": "r.example/b@{}"}}"#,
+                digest(1),
+                digest(2)
+            ),
+            Path::new("."),
+        );
         assert_eq!(given[0].platform.as_ref().unwrap().to_string(), "linux/arm64");
         assert_eq!(
             (given[1].platform.as_ref(), given[1].repository.as_ref().unwrap().to_string()),
@@ -374,7 +469,10 @@ mod tests {
             ("empty/.keep", String::new()),
             (
                 "other/x.json",
-                format!(r#"{{"containerimage.digest": "{}", "image.name": "r.example/acme/app-api:1"}}"#, digest(1)),
+                format!(
+                    r#"{{"containerimage.digest": "{}", "image.name": "r.example/acme/app-api:1"}}"#,
+                    digest(1)
+                ),
             ),
             ("unpushed/x.json", r#"{"buildx.build.ref": "x"}"#.to_owned()),
             ("deep/a/x", String::new()),
@@ -400,7 +498,10 @@ mod tests {
             ("unpushed/*.json", "was the image pushed?"),
             ("deep", "merge-multiple"),
             ("text", "no digest"),
-            ("named/a/*", "named/a/*: files there are named by their digests; name the folder instead: named/a"),
+            (
+                "named/a/*",
+                "named/a/*: files there are named by their digests; name the folder instead: named/a",
+            ),
             (&digest(1)[7..], "name the folder instead: ."),
             ("named/*/*", "name the folder instead: named/a, named/b"),
             ("json", "write json/*.json"),
@@ -408,7 +509,10 @@ mod tests {
             ("nothing/*.json", "no such file"),
         ] {
             let (given, problems) = run(value, files.path());
-            assert!(given.is_empty() && problems.len() == 1 && problems[0].contains(why), "{value}: {given:?} {problems:?}");
+            assert!(
+                given.is_empty() && problems.len() == 1 && problems[0].contains(why),
+                "{value}: {given:?} {problems:?}"
+            );
         }
     }
 }

@@ -4,7 +4,11 @@ use crate::inputs::{Problems, lists};
 use crate::jobs::pattern::Pattern;
 
 /// Reads the input `watch-jobs`.
-pub(super) fn read(value: Option<&str>, problems: &mut Problems, warnings: &mut Vec<String>) -> Vec<Pattern> {
+pub(super) fn read(
+    value: Option<&str>,
+    problems: &mut Problems,
+    warnings: &mut Vec<String>,
+) -> Vec<Pattern> {
     const INPUT: &str = "watch-jobs";
     warnings.extend(value.iter().flat_map(|value| lists::crowded(INPUT, value, parts_names)));
     let items = value.map(|value| lists::items(value, false)).transpose();
@@ -42,9 +46,15 @@ mod tests {
         let texts = |value: &str| {
             let mut problems = Problems::default();
             let patterns = read(Some(value), &mut problems, &mut Vec::new());
-            (patterns.into_iter().map(|pattern| pattern.text().to_owned()).collect::<Vec<_>>(), problems.0.len())
+            (
+                patterns.into_iter().map(|pattern| pattern.text().to_owned()).collect::<Vec<_>>(),
+                problems.0.len(),
+            )
         };
-        assert_eq!(texts("build (a, b)\n# no\n\n x*"), (vec!["build (a, b)".to_owned(), "x*".to_owned()], 0));
+        assert_eq!(
+            texts("build (a, b)\n# no\n\n x*"),
+            (vec!["build (a, b)".to_owned(), "x*".to_owned()], 0)
+        );
         assert_eq!(texts(r#"["build (a, b)"]"#), (vec!["build (a, b)".to_owned()], 0));
         assert_eq!(texts("[1]").1, 1);
     }

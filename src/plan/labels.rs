@@ -9,19 +9,32 @@ pub type Labels = BTreeMap<String, String>;
 const INPUT: &str = "expect-labels";
 
 /// Reads the input.
-pub(super) fn read(value: Option<&str>, problems: &mut Problems, warnings: &mut Vec<String>) -> Labels {
+pub(super) fn read(
+    value: Option<&str>,
+    problems: &mut Problems,
+    warnings: &mut Vec<String>,
+) -> Labels {
     let mut labels = Labels::new();
-    warnings.extend(value.iter().flat_map(|value| lists::crowded(INPUT, value, lists::parts_pairs)));
+    warnings
+        .extend(value.iter().flat_map(|value| lists::crowded(INPUT, value, lists::parts_pairs)));
     let pairs = value.map(lists::pairs).transpose();
     for (line, pair) in problems.take(INPUT, None, pairs).flatten().unwrap_or_default() {
         let Some((key, value)) = problems.take(INPUT, Some(line), pair) else { continue };
         match labels.get(&key) {
             Some(other) if *other != value => {
-                problems.add_at(INPUT, line, format!("{key} has two values: {other:?} and {value:?}"));
+                problems.add_at(
+                    INPUT,
+                    line,
+                    format!("{key} has two values: {other:?} and {value:?}"),
+                );
             }
             _ if value.is_empty() => {
                 // Mostly a variable of the CI system that is not set there.
-                problems.add_at(INPUT, line, format!("{key} has no value: no image would be the right one"));
+                problems.add_at(
+                    INPUT,
+                    line,
+                    format!("{key} has no value: no image would be the right one"),
+                );
             }
             _ => {
                 labels.insert(key, value);
@@ -40,8 +53,12 @@ mod tests {
         let run = |value: &str| {
             let mut problems = Problems::default();
             let labels = read(Some(value), &mut problems, &mut Vec::new());
-            let pairs: Vec<String> = labels.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
-            (pairs.join(" "), problems.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+            let pairs: Vec<String> =
+                labels.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
+            (
+                pairs.join(" "),
+                problems.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+            )
         };
         let good = |text: &str| (text.to_owned(), String::new());
         assert_eq!(run("# which commit\na=1\n b = x=y,z \na=1"), good("a=1 b=x=y,z"));

@@ -11,8 +11,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use url::Url;
 
-/// All logins in the order of README's section "Logins", and warnings about auth files that cannot be read.
-/// `first_host`: the first tag's registry, for a login without `registry`.
+/// All logins in the order of README's section "Logins", and warnings about auth files that cannot
+/// be read. `first_host`: the first tag's registry, for a login without `registry`.
 pub(super) fn read(
     inputs: &RawInputs,
     environment: &Environment,
@@ -20,7 +20,8 @@ pub(super) fn read(
     problems: &mut Problems,
 ) -> (Logins, Vec<String>) {
     let given = inputs.credentials.iter();
-    let mut warnings: Vec<String> = given.flat_map(|value| lists::crowded("credentials", value, parts_logins)).collect();
+    let mut warnings: Vec<String> =
+        given.flat_map(|value| lists::crowded("credentials", value, parts_logins)).collect();
     let mut logins = Logins { stated: stated(inputs, first_host, problems), ..Logins::default() };
     if let Some(value) = &inputs.docker_config {
         logins.files.extend(problems.take("docker-config", None, stated_file(value)));
@@ -31,7 +32,11 @@ pub(super) fn read(
     (logins, warnings)
 }
 
-fn stated(inputs: &RawInputs, first_host: Option<&str>, problems: &mut Problems) -> Vec<(String, Login)> {
+fn stated(
+    inputs: &RawInputs,
+    first_host: Option<&str>,
+    problems: &mut Problems,
+) -> Vec<(String, Login)> {
     let mut stated = Vec::new();
     match (&inputs.username, &inputs.password) {
         (Some(username), Some(password)) => {
@@ -39,12 +44,19 @@ fn stated(inputs: &RawInputs, first_host: Option<&str>, problems: &mut Problems)
                 Some(text) => problems.take("registry", None, parse_host(&canonical_host(text))),
                 None => first_host.map(str::to_owned),
             };
-            let login = Login::password(username, Secret::new(password.clone()), "inputs username and password", false);
+            let login = Login::password(
+                username,
+                Secret::new(password.clone()),
+                "inputs username and password",
+                false,
+            );
             stated.extend(host.map(|host| (host, login)));
         }
         (Some(_), None) => problems.add("password", "is missing: username is set"),
         (None, Some(_)) => problems.add("username", "is missing: password is set"),
-        (None, None) if inputs.registry.is_some() => problems.add("registry", "is set without username and password"),
+        (None, None) if inputs.registry.is_some() => {
+            problems.add("registry", "is set without username and password");
+        }
         (None, None) => {}
     }
     if let Some(value) = &inputs.credentials {
@@ -65,17 +77,27 @@ fn credentials(value: &str, problems: &mut Problems) -> Vec<(String, Login)> {
     let mut found: Vec<(usize, String, Pair)> = Vec::new();
     if lists::is_object(value) {
         match lists::object::<Pair>(value) {
-            Ok(object) => found.extend(object.into_iter().enumerate().map(|(at, (host, pair))| (at + 1, host, pair))),
+            Ok(object) => found.extend(
+                object.into_iter().enumerate().map(|(at, (host, pair))| (at + 1, host, pair)),
+            ),
             Err(error) => problems.add(
                 INPUT,
-                format!("is no JSON of {{\"REGISTRY\": {{\"username\": …, \"password\": …}}}} ({})", json::place(&error)),
+                format!(
+                    "is no JSON of {{\"REGISTRY\": {{\"username\": …, \"password\": …}}}} ({})",
+                    json::place(&error)
+                ),
             ),
         }
     } else {
         for item in problems.take(INPUT, None, lists::items(value, false)).unwrap_or_default() {
-            let parts = item.text.split_once('=').and_then(|(host, login)| Some((host, login.split_once(':')?)));
+            let parts = item
+                .text
+                .split_once('=')
+                .and_then(|(host, login)| Some((host, login.split_once(':')?)));
             match parts {
-                Some((host, (username, password))) if !username.is_empty() && !password.is_empty() => {
+                Some((host, (username, password)))
+                    if !username.is_empty() && !password.is_empty() =>
+                {
                     found.push((
                         item.line,
                         host.trim().to_owned(),
@@ -88,20 +110,28 @@ fn credentials(value: &str, problems: &mut Problems) -> Vec<(String, Login)> {
     }
     let mut logins: Vec<(usize, String, Login)> = Vec::new();
     for (line, host, pair) in found {
-        let login = Login::password(&pair.username, Secret::new(pair.password), "input credentials", false);
+        let login =
+            Login::password(&pair.username, Secret::new(pair.password), "input credentials", false);
         let Ok(host) = parse_host(&canonical_host(&host)) else {
             problems.add_at(INPUT, line, "the part before = is no registry host");
             continue;
         };
         match logins.iter().find(|(_, other, _)| *other == host) {
-            Some((first, _, _)) => problems.add_at(INPUT, line, format!("{host} has a login already, in line {first}")),
+            Some((first, _, _)) => {
+                problems.add_at(
+                    INPUT,
+                    line,
+                    format!("{host} has a login already, in line {first}"),
+                );
+            }
             None => logins.push((line, host, login)),
         }
     }
     logins.into_iter().map(|(_, host, login)| (host, login)).collect()
 }
 
-/// Whether the text after a comma begins as another `HOST=USERNAME:` would. A password may hold that, too, but hardly a host.
+/// Whether the text after a comma begins as another `HOST=USERNAME:` would. A password may hold
+/// that, too, but hardly a host.
 fn parts_logins(_: &str, after: &str) -> bool {
     let Some((host, login)) = after.split_once('=') else { return false };
     let is_host = host == "localhost" || host.contains(['.', ':']) && parse_host(host).is_ok();
@@ -116,13 +146,16 @@ fn stated_file(value: &str) -> Result<AuthFile, String> {
     let path = Path::new(value);
     let file = if path.is_dir() { path.join("config.json") } else { path.to_owned() };
     // Not quoted: what is no file may be the content of one, encoded or torn.
-    let text = fs::read_to_string(&file).map_err(|error| format!("cannot read the file that it names: {error}"))?;
-    AuthFile::parse(&text, &file.display().to_string()).and_then(whole).map_err(|why| format!("{}: {why}", file.display()))
+    let text = fs::read_to_string(&file)
+        .map_err(|error| format!("cannot read the file that it names: {error}"))?;
+    AuthFile::parse(&text, &file.display().to_string())
+        .and_then(whole)
+        .map_err(|why| format!("{}: {why}", file.display()))
 }
 
 /// What was named on purpose must be right in all its parts.
 fn whole(file: AuthFile) -> Result<AuthFile, String> {
-    if file.skipped.is_empty() { Ok(file) } else { Err(file.skipped.join("; ")) }
+    if file.skipped().is_empty() { Ok(file) } else { Err(file.skipped().join("; ")) }
 }
 
 /// Auth files where Docker and the containers tools keep them; what is not there is no problem.
@@ -158,7 +191,9 @@ fn found_files(environment: &Environment, warnings: &mut Vec<String>) -> Vec<Aut
         }
     }
     for file in &files {
-        warnings.extend(file.skipped.iter().map(|why| format!("{} is used without {why}", file.label)));
+        warnings.extend(
+            file.skipped().iter().map(|why| format!("{} is used without {why}", file.label())),
+        );
     }
     files
 }
@@ -167,10 +202,17 @@ fn found_files(environment: &Environment, warnings: &mut Vec<String>) -> Vec<Aut
 fn provided(inputs: &RawInputs, environment: &Environment) -> Vec<(String, Login)> {
     let set = |name: &str| environment.get(name).filter(|value| !value.is_empty());
     let mut provided = Vec::new();
-    if let (Some(host), Some(user), Some(password)) = (set("CI_REGISTRY"), set("CI_REGISTRY_USER"), set("CI_REGISTRY_PASSWORD")) {
+    if let (Some(host), Some(user), Some(password)) =
+        (set("CI_REGISTRY"), set("CI_REGISTRY_USER"), set("CI_REGISTRY_PASSWORD"))
+    {
         provided.push((
             canonical_host(host),
-            Login::password(user, Secret::new(password.clone()), "CI_REGISTRY_USER and CI_REGISTRY_PASSWORD", true),
+            Login::password(
+                user,
+                Secret::new(password.clone()),
+                "CI_REGISTRY_USER and CI_REGISTRY_PASSWORD",
+                true,
+            ),
         ));
     }
     // The token of a GitHub Enterprise server is nothing that ghcr.io should ever see.
@@ -178,12 +220,16 @@ fn provided(inputs: &RawInputs, environment: &Environment) -> Vec<(String, Login
         (&inputs.token, set("GITHUB_SERVER_URL").map(|url| url.trim_end_matches('/')))
     {
         let user = set("GITHUB_ACTOR").map_or("x-access-token", String::as_str);
-        provided.push(("ghcr.io".to_owned(), Login::password(user, Secret::new(token.clone()), "input token", true)));
+        provided.push((
+            "ghcr.io".to_owned(),
+            Login::password(user, Secret::new(token.clone()), "input token", true),
+        ));
     }
     provided
 }
 
-/// The HTTP library reads these variables itself; that their passwords are secret is for us to know.
+/// The HTTP library reads these variables itself; that their passwords are secret is for us to
+/// know.
 fn know_proxy_passwords(environment: &Environment) {
     const VARIABLES: [&str; 3] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
     for (name, value) in environment {
@@ -196,9 +242,12 @@ fn know_proxy_passwords(environment: &Environment) {
         // In a login `+` and `&` stand for themselves, unlike in a form.
         let form = |text: &str| text.replace('+', "%2B").replace('&', "%26");
         let decoded = |text: &str| {
-            url::form_urlencoded::parse(form(text).as_bytes()).map(|(text, _)| text.into_owned()).collect::<String>()
+            url::form_urlencoded::parse(form(text).as_bytes())
+                .map(|(text, _)| text.into_owned())
+                .collect::<String>()
         };
-        let login = Login::password(&decoded(url.username()), Secret::new(decoded(password)), name, true);
+        let login =
+            Login::password(&decoded(url.username()), Secret::new(decoded(password)), name, true);
         login.basic();
     }
 }
@@ -216,7 +265,8 @@ mod tests {
         logins.find(&name.parse().unwrap()).map(|login| login.source.clone())
     }
 
-    const AUTHS: &str = r#"{"auths": {"r.example": {"username": "u", "password": "canary-password"}}}"#;
+    const AUTHS: &str =
+        r#"{"auths": {"r.example": {"username": "u", "password": "canary-password"}}}"#;
 
     #[test]
     fn first_match_in_the_documented_order() {
@@ -227,10 +277,15 @@ mod tests {
             fs::write(&path, AUTHS).unwrap();
             path.display().to_string()
         };
-        let paths: Vec<String> = ["auth.json", "docker/config.json", "run/containers/auth.json", ".config/containers/auth.json"]
-            .into_iter()
-            .map(write)
-            .collect();
+        let paths: Vec<String> = [
+            "auth.json",
+            "docker/config.json",
+            "run/containers/auth.json",
+            ".config/containers/auth.json",
+        ]
+        .into_iter()
+        .map(write)
+        .collect();
         let in_home = |path: &str| home.path().join(path).display().to_string();
         let mut variables = environment(&[
             ("DOCKER_AUTH_CONFIG", AUTHS),
@@ -252,7 +307,10 @@ mod tests {
         let expect = |inputs: &RawInputs, variables: &Environment, expected: &str| {
             let mut problems = Problems::default();
             let (logins, warnings) = read(inputs, variables, Some("r.example"), &mut problems);
-            assert_eq!((origin(&logins, "r.example/x").as_deref(), problems.0, warnings), (Some(expected), vec![], vec![]));
+            assert_eq!(
+                (origin(&logins, "r.example/x").as_deref(), problems.0, warnings),
+                (Some(expected), vec![], vec![])
+            );
         };
         expect(&inputs, &variables, "inputs username and password");
         (inputs.username, inputs.password) = (None, None);
@@ -276,8 +334,15 @@ mod tests {
     #[test]
     fn the_token_is_for_githubs_own_registry() {
         let inputs = RawInputs { token: Some("canary-token".into()), ..RawInputs::default() };
-        for (server, expected) in [("https://github.com", Some("input token")), ("https://ghe.example", None), ("", None)] {
-            let (logins, _) = read(&inputs, &environment(&[("GITHUB_SERVER_URL", server)]), None, &mut Problems::default());
+        for (server, expected) in
+            [("https://github.com", Some("input token")), ("https://ghe.example", None), ("", None)]
+        {
+            let (logins, _) = read(
+                &inputs,
+                &environment(&[("GITHUB_SERVER_URL", server)]),
+                None,
+                &mut Problems::default(),
+            );
             assert_eq!(origin(&logins, "ghcr.io/acme/app").as_deref(), expected, "{server}");
         }
     }
@@ -323,8 +388,12 @@ mod tests {
         ] {
             assert_eq!(bad(inputs), [expected]);
         }
-        let json = bad(RawInputs { credentials: Some(r#"{"r.example": "canary"}"#.into()), ..input() });
-        assert!(json[0].starts_with("credentials: is no JSON") && !json[0].contains("canary"), "{json:?}");
+        let json =
+            bad(RawInputs { credentials: Some(r#"{"r.example": "canary"}"#.into()), ..input() });
+        assert!(
+            json[0].starts_with("credentials: is no JSON") && !json[0].contains("canary"),
+            "{json:?}"
+        );
     }
 
     #[test]
@@ -339,7 +408,10 @@ mod tests {
         ] {
             let inputs = RawInputs { credentials: Some(value.to_owned()), ..RawInputs::default() };
             let (_, warnings) = read(&inputs, &environment(&[]), None, &mut Problems::default());
-            assert!(warnings.len() == expected && !warnings.concat().contains("canary"), "{value}: {warnings:?}");
+            assert!(
+                warnings.len() == expected && !warnings.concat().contains("canary"),
+                "{value}: {warnings:?}"
+            );
         }
     }
 
@@ -347,14 +419,21 @@ mod tests {
     fn broken_files_found_by_themselves_only_warn() {
         let (_, warnings) = read(
             &RawInputs::default(),
-            &environment(&[("DOCKER_AUTH_CONFIG", "canary"), ("DOCKER_CONFIG", "/nowhere"), ("REGISTRY_AUTH_FILE", "/no/file")]),
+            &environment(&[
+                ("DOCKER_AUTH_CONFIG", "canary"),
+                ("DOCKER_CONFIG", "/nowhere"),
+                ("REGISTRY_AUTH_FILE", "/no/file"),
+            ]),
             None,
             &mut Problems::default(),
         );
         assert!(warnings[0].starts_with("DOCKER_AUTH_CONFIG is ignored"), "{warnings:?}");
         assert_eq!(
             warnings[1..],
-            ["REGISTRY_AUTH_FILE names /no/file, which is not there", "DOCKER_CONFIG names /nowhere, which is not there"]
+            [
+                "REGISTRY_AUTH_FILE names /no/file, which is not there",
+                "DOCKER_CONFIG names /nowhere, which is not there"
+            ]
         );
         assert!(!warnings.join(" ").contains("canary"));
     }

@@ -23,7 +23,11 @@ pub struct Planned {
 }
 
 /// Makes all plans from inputs; `folder` is where relative paths start.
-pub fn all(inputs: &RawInputs, environment: &Environment, folder: &Path) -> Result<Planned, Problems> {
+pub fn all(
+    inputs: &RawInputs,
+    environment: &Environment,
+    folder: &Path,
+) -> Result<Planned, Problems> {
     let mut problems = Problems::default();
     let mut warnings = Vec::new();
     let plans = match inputs.spec.as_deref() {
@@ -31,14 +35,25 @@ pub fn all(inputs: &RawInputs, environment: &Environment, folder: &Path) -> Resu
         Some(path) => of_file(path, inputs, environment, folder, &mut problems, &mut warnings),
     };
     let writable = writable(&plans);
-    let first_host = plans.iter().flat_map(|plan| &plan.targets).map(|target| target.repository.host()).next();
-    let settings = settings(inputs, environment, folder, first_host, writable, &mut problems, &mut warnings);
+    let first_host =
+        plans.iter().flat_map(|plan| &plan.targets).map(|target| target.repository.host()).next();
+    let settings =
+        settings(inputs, environment, folder, first_host, writable, &mut problems, &mut warnings);
     let watches = plans.iter().any(|plan| !plan.watch_jobs.is_empty());
-    let jobs = watches.then(|| problems.take("watch-jobs", None, jobs::find(environment, inputs.token.as_deref()))).flatten();
-    if problems.0.is_empty() { Ok(Planned { plans, jobs, settings, warnings }) } else { Err(problems) }
+    let jobs = watches
+        .then(|| {
+            problems.take("watch-jobs", None, jobs::find(environment, inputs.token.as_deref()))
+        })
+        .flatten();
+    if problems.0.is_empty() {
+        Ok(Planned { plans, jobs, settings, warnings })
+    } else {
+        Err(problems)
+    }
 }
 
-/// The repositories of all targets, each with those of the same registry that its children may come from.
+/// The repositories of all targets, each with those of the same registry that its children may come
+/// from.
 fn writable(plans: &[Plan]) -> Writable {
     let mut writable = Writable::new();
     for plan in plans.iter().filter(|plan| !plan.dry_run) {
@@ -47,7 +62,12 @@ fn writable(plans: &[Plan]) -> Writable {
         let origins = plan.sources.iter().map(|source| &source.reference.repository).chain(base);
         for target in plan.targets.iter().map(|target| &target.repository) {
             let mounts = writable.entry(target.clone()).or_default();
-            mounts.extend(origins.clone().filter(|from| from.host() == target.host() && *from != target).cloned());
+            mounts.extend(
+                origins
+                    .clone()
+                    .filter(|from| from.host() == target.host() && *from != target)
+                    .cloned(),
+            );
         }
     }
     writable
@@ -69,7 +89,7 @@ fn of_file(
     let mut plans = Vec::new();
     for entry in &entries {
         let (mut found, mut warned) = (Problems::default(), Vec::new());
-        plans.push(one(&entry.inputs, &environment, folder, &mut found, &mut warned));
+        plans.push(one(entry.inputs(), &environment, folder, &mut found, &mut warned));
         entry.keep(found, problems);
         for warning in warned {
             match heard.iter_mut().find(|(other, _)| *other == warning) {
@@ -87,8 +107,8 @@ fn of_file(
     plans
 }
 
-/// Lists are composed at the same time: two that publish one tag, or one that reads what another publishes, would
-/// give now this and now that.
+/// Lists are composed at the same time: two that publish one tag, or one that reads what another
+/// publishes, would give now this and now that.
 fn each_tag_once(entries: &[indexes::Entry], plans: &[Plan], problems: &mut Problems) {
     let mut publishers: HashMap<&Reference, usize> = HashMap::new();
     for (at, (entry, plan)) in entries.iter().zip(plans).enumerate() {

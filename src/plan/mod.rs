@@ -1,4 +1,5 @@
-//! The plan: everything that can be decided and checked before the first request. All problems at once.
+//! The plan: everything that can be decided and checked before the first request. All problems at
+//! once.
 //!
 //! Reads files that inputs name; talks to nobody.
 
@@ -35,7 +36,8 @@ pub struct Source {
     pub reference: Reference,
     /// The platform that was written in front of it.
     pub platform: Option<Platform>,
-    /// The platform that it is meant for, as far as the inputs tell: written in front, or expanded from a template.
+    /// The platform that it is meant for, as far as the inputs tell: written in front, or expanded
+    /// from a template.
     pub stands_for: Option<Platform>,
     /// What messages call it: the reference, or the file or key that a digest came from.
     pub name: String,
@@ -93,11 +95,21 @@ impl Plan {
     }
 
     /// A plan that only waits: nothing is published.
-    pub fn to_wait_for(references: &[Reference], wait: Duration, wait_interval: Duration, expect_labels: Labels) -> Self {
+    pub fn to_wait_for(
+        references: &[Reference],
+        wait: Duration,
+        wait_interval: Duration,
+        expect_labels: Labels,
+    ) -> Self {
         let mut sources: Vec<Source> = Vec::new();
         for reference in references.iter().cloned() {
             if sources.iter().all(|source| source.reference != reference) {
-                sources.push(Source { name: reference.to_string(), reference, platform: None, stands_for: None });
+                sources.push(Source {
+                    name: reference.to_string(),
+                    reference,
+                    platform: None,
+                    stands_for: None,
+                });
             }
         }
         Self { sources, wait, wait_interval, expect_labels, ..Self::blank() }
@@ -137,7 +149,12 @@ fn one(
     let first = targets.first().map(|target| target.repository.clone());
     let sources = sources::read(inputs, &platforms, folder, first.as_ref(), problems, warnings);
     let annotations = annotations::read(inputs.annotations.as_deref(), problems, warnings);
-    let format = choice(inputs, "format", &[("auto", Format::Auto), ("oci", Format::Oci), ("docker", Format::Docker)], problems);
+    let format = choice(
+        inputs,
+        "format",
+        &[("auto", Format::Auto), ("oci", Format::Oci), ("docker", Format::Docker)],
+        problems,
+    );
     if format == Format::Docker && !annotations.is_empty() {
         problems.add(
             "format",
@@ -148,7 +165,12 @@ fn one(
         platforms,
         annotations,
         format,
-        keep_attestations: choice(inputs, "attestations", &[("keep", true), ("drop", false)], problems),
+        keep_attestations: choice(
+            inputs,
+            "attestations",
+            &[("keep", true), ("drop", false)],
+            problems,
+        ),
         append: value(inputs, "append", lists::switch, problems),
         skip_missing: choice(inputs, "missing", &[("fail", false), ("skip", true)], problems),
         overwrite: value(inputs, "overwrite", lists::switch, problems),
@@ -165,11 +187,19 @@ fn one(
 /// The longest pause between two looks at a source.
 pub fn pause(text: &str) -> Result<Duration, String> {
     let shortest = || format!("must not be shorter than {} ms", SHORTEST_INTERVAL.as_millis());
-    lists::duration(text).and_then(|pause| if pause < SHORTEST_INTERVAL { Err(shortest()) } else { Ok(pause) })
+    lists::duration(text)
+        .and_then(|pause| if pause < SHORTEST_INTERVAL { Err(shortest()) } else { Ok(pause) })
 }
 
-fn targets(inputs: &RawInputs, environment: &Environment, problems: &mut Problems) -> Vec<Reference> {
-    let fallback = environment.get("DOCKER_METADATA_OUTPUT_TAGS").map(|value| value.trim()).filter(|value| !value.is_empty());
+fn targets(
+    inputs: &RawInputs,
+    environment: &Environment,
+    problems: &mut Problems,
+) -> Vec<Reference> {
+    let fallback = environment
+        .get("DOCKER_METADATA_OUTPUT_TAGS")
+        .map(|value| value.trim())
+        .filter(|value| !value.is_empty());
     let Some(value) = inputs.tags.as_deref().or(fallback) else {
         problems.add("tags", "is needed: full references to publish, such as ghcr.io/acme/app:1.2");
         return Vec::new();
@@ -182,10 +212,18 @@ fn targets(inputs: &RawInputs, environment: &Environment, problems: &mut Problem
     for item in items {
         match item.text.parse::<Reference>() {
             Ok(Reference { digest: Some(_), .. }) => {
-                problems.add_at("tags", item.line, format!("{}: a tag to publish cannot hold a digest", item.text))
+                problems.add_at(
+                    "tags",
+                    item.line,
+                    format!("{}: a tag to publish cannot hold a digest", item.text),
+                );
             }
             Ok(Reference { tag: None, .. }) => {
-                problems.add_at("tags", item.line, format!("{} has no tag: write {}:TAG", item.text, item.text))
+                problems.add_at(
+                    "tags",
+                    item.line,
+                    format!("{} has no tag: write {}:TAG", item.text, item.text),
+                );
             }
             Ok(target) if targets.contains(&target) => {}
             Ok(target) => targets.push(target),
@@ -195,7 +233,11 @@ fn targets(inputs: &RawInputs, environment: &Environment, problems: &mut Problem
     targets
 }
 
-fn platforms(inputs: &RawInputs, problems: &mut Problems, warnings: &mut Vec<String>) -> Vec<Platform> {
+fn platforms(
+    inputs: &RawInputs,
+    problems: &mut Problems,
+    warnings: &mut Vec<String>,
+) -> Vec<Platform> {
     let mut platforms: Vec<Platform> = Vec::new();
     let items = inputs.platforms.as_deref().map(|value| lists::items(value, true)).transpose();
     let items = problems.take("platforms", None, items).flatten();
@@ -203,20 +245,31 @@ fn platforms(inputs: &RawInputs, problems: &mut Problems, warnings: &mut Vec<Str
         problems.add("platforms", "holds no platform");
     }
     for item in items.unwrap_or_default() {
-        let Some(platform) = problems.take("platforms", Some(item.line), item.text.parse::<Platform>()) else { continue };
+        let Some(platform) =
+            problems.take("platforms", Some(item.line), item.text.parse::<Platform>())
+        else {
+            continue;
+        };
         if let Some(twin) = platforms.iter().find(|other| other.same(&platform)) {
-            problems.add_at("platforms", item.line, format!("{} stands twice: it means the same as {twin}", item.text));
+            problems.add_at(
+                "platforms",
+                item.line,
+                format!("{} stands twice: it means the same as {twin}", item.text),
+            );
         }
         if !platform.is_usual() {
-            warnings.push(format!("platforms: {} is no platform that Go knows; it is taken as it is", item.text));
+            warnings.push(format!(
+                "platforms: {} is no platform that Go knows; it is taken as it is",
+                item.text
+            ));
         }
         platforms.push(platform);
     }
     platforms
 }
 
-/// How registries are reached, from inputs. `first_host`: the registry of a login that names none; `writable`: what
-/// will be pushed to.
+/// How registries are reached, from inputs. `first_host`: the registry of a login that names none;
+/// `writable`: what will be pushed to.
 pub fn settings(
     inputs: &RawInputs,
     environment: &Environment,
@@ -229,23 +282,38 @@ pub fn settings(
     let (logins, heard) = logins::read(inputs, environment, first_host, problems);
     warnings.extend(heard);
     let mut plain_http = HashSet::new();
-    let hosts = inputs.insecure_registries.as_deref().map(|value| lists::items(value, true)).transpose();
+    let hosts =
+        inputs.insecure_registries.as_deref().map(|value| lists::items(value, true)).transpose();
     for item in problems.take("insecure-registries", None, hosts).flatten().unwrap_or_default() {
-        plain_http.extend(problems.take("insecure-registries", Some(item.line), crate::oci::reference::parse_host(&item.text)));
+        plain_http.extend(problems.take(
+            "insecure-registries",
+            Some(item.line),
+            crate::oci::reference::parse_host(&item.text),
+        ));
     }
-    let certificates =
-        inputs.ca_file.as_deref().and_then(|path| problems.take("ca-file", None, certificates(&folder.join(path))));
+    let certificates = inputs
+        .ca_file
+        .as_deref()
+        .and_then(|path| problems.take("ca-file", None, certificates(&folder.join(path))));
     let concurrency = |text: &str| match text.parse::<usize>() {
         Ok(number @ 1..=256) => Ok(number),
         _ => Err(format!("{text:?} is no number from 1 to 256")),
     };
-    Settings { logins, writable, plain_http, certificates, concurrency: value(inputs, "concurrency", concurrency, problems) }
+    Settings {
+        logins,
+        writable,
+        plain_http,
+        certificates,
+        concurrency: value(inputs, "concurrency", concurrency, problems),
+    }
 }
 
 fn certificates(path: &Path) -> Result<Vec<u8>, String> {
     let pem = fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     match transport::parse_certificates(&pem) {
-        Ok(certificates) if certificates.is_empty() => Err(format!("{} holds no certificate in PEM form", path.display())),
+        Ok(certificates) if certificates.is_empty() => {
+            Err(format!("{} holds no certificate in PEM form", path.display()))
+        }
         Ok(_) => Ok(pem),
         Err(error) => Err(format!("{} is no PEM file of certificates: {error}", path.display())),
     }
@@ -253,26 +321,41 @@ fn certificates(path: &Path) -> Result<Vec<u8>, String> {
 
 /// The log level; wanted before anything else, so that everything else can be logged.
 pub fn log_level(inputs: &RawInputs, environment: &Environment, problems: &mut Problems) -> Level {
-    let levels =
-        [("error", Level::ERROR), ("warn", Level::WARN), ("info", Level::INFO), ("debug", Level::DEBUG), ("trace", Level::TRACE)];
+    let levels = [
+        ("error", Level::ERROR),
+        ("warn", Level::WARN),
+        ("info", Level::INFO),
+        ("debug", Level::DEBUG),
+        ("trace", Level::TRACE),
+    ];
     let is = |name: &str, value: &str| environment.get(name).is_some_and(|set| set == value);
     let asked_by_ci = is("RUNNER_DEBUG", "1") || is("CI_DEBUG_TRACE", "true");
     if inputs.log_level.is_none() && asked_by_ci {
         return Level::DEBUG;
     }
-    choice(inputs, "log-level", &levels.map(|(word, level)| (word, Some(level))), problems).unwrap_or(Level::INFO)
+    choice(inputs, "log-level", &levels.map(|(word, level)| (word, Some(level))), problems)
+        .unwrap_or(Level::INFO)
 }
 
-fn choice<T: Copy + Default>(inputs: &RawInputs, name: &'static str, choices: &[(&str, T)], problems: &mut Problems) -> T {
+fn choice<T: Copy + Default>(
+    inputs: &RawInputs,
+    name: &'static str,
+    choices: &[(&str, T)],
+    problems: &mut Problems,
+) -> T {
     let parse = |text: &str| {
-        let found = choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, value)| *value);
+        let found = choices
+            .iter()
+            .find(|(word, _)| word.eq_ignore_ascii_case(text))
+            .map(|(_, value)| *value);
         let words = || choices.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
         found.ok_or_else(|| format!("{text:?} is none of {}", words()))
     };
     value(inputs, name, parse, problems)
 }
 
-/// The value of an input, or what holds when it is not set. After a problem it does not matter: nothing is done.
+/// The value of an input, or what holds when it is not set. After a problem it does not matter:
+/// nothing is done.
 fn value<T: Default>(
     inputs: &RawInputs,
     name: &'static str,
@@ -303,24 +386,35 @@ mod tests {
 
     #[test]
     fn a_plan_from_the_least() {
-        let planned = made(&[("tags", "r.example/app:1"), ("sources", "r.example/app:amd64, r.example/app")]).unwrap();
-        let names: Vec<String> = planned.plans[0].sources.iter().map(|source| source.reference.to_string()).collect();
+        let planned =
+            made(&[("tags", "r.example/app:1"), ("sources", "r.example/app:amd64, r.example/app")])
+                .unwrap();
+        let names: Vec<String> =
+            planned.plans[0].sources.iter().map(|source| source.reference.to_string()).collect();
         assert_eq!(names, ["r.example/app:amd64", "r.example/app:latest"]);
         assert_eq!(
             (planned.plans[0].wait, planned.plans[0].wait_interval, planned.settings.concurrency),
             (Duration::from_secs(600), Duration::from_secs(10), 16)
         );
         assert_eq!(planned.settings.writable.len(), 1);
-        let dry = made(&[("tags", "r.example/app:1"), ("sources", "r.example/app:a"), ("dry-run", "yes")]).unwrap();
+        let dry = made(&[
+            ("tags", "r.example/app:1"),
+            ("sources", "r.example/app:a"),
+            ("dry-run", "yes"),
+        ])
+        .unwrap();
         assert!(dry.settings.writable.is_empty());
     }
 
     #[test]
     fn tags_come_from_metadata_action_when_not_given() {
-        let environment: Environment =
-            [("DOCKER_METADATA_OUTPUT_TAGS".to_owned(), "r.example/app:1\nr.example/app:1\nr.example/app:latest".to_owned())]
-                .into();
-        let planned = all(&inputs(&[("sources", "r.example/app:a")]), &environment, Path::new(".")).unwrap();
+        let environment: Environment = [(
+            "DOCKER_METADATA_OUTPUT_TAGS".to_owned(),
+            "r.example/app:1\nr.example/app:1\nr.example/app:latest".to_owned(),
+        )]
+        .into();
+        let planned =
+            all(&inputs(&[("sources", "r.example/app:a")]), &environment, Path::new(".")).unwrap();
         assert_eq!(planned.plans[0].targets.len(), 2);
     }
 
@@ -359,7 +453,10 @@ mod tests {
         ];
         assert_eq!(problems.len(), starts.len(), "{problems:#?}");
         for start in starts {
-            assert!(problems.iter().any(|problem| problem.starts_with(start)), "{start}: {problems:#?}");
+            assert!(
+                problems.iter().any(|problem| problem.starts_with(start)),
+                "{start}: {problems:#?}"
+            );
         }
     }
 
@@ -369,25 +466,50 @@ mod tests {
         for (pairs, why) in [
             (vec![tags], "one of sources and digests is needed"),
             (vec![("sources", "r.example/app:a")], "tags: is needed"),
-            (vec![tags, ("sources", "r.example/app:a"), ("digests", "x")], "only one of sources and digests"),
-            (vec![tags, ("sources", "r.example/a b"), ("digests", "sha256:1")], "sources, line 1: r.example/a b:"),
-            (vec![tags, ("sources", "r.example/a b"), ("digests", "sha256:1,sha256:12")], "digests, line 1: sha256:12:"),
-            (vec![("tags", "r.example/app:1@sha256:0"), ("sources", "r.example/app:a")], "tags, line 1"),
+            (
+                vec![tags, ("sources", "r.example/app:a"), ("digests", "x")],
+                "only one of sources and digests",
+            ),
+            (
+                vec![tags, ("sources", "r.example/a b"), ("digests", "sha256:1")],
+                "sources, line 1: r.example/a b:",
+            ),
+            (
+                vec![tags, ("sources", "r.example/a b"), ("digests", "sha256:1,sha256:12")],
+                "digests, line 1: sha256:12:",
+            ),
+            (
+                vec![("tags", "r.example/app:1@sha256:0"), ("sources", "r.example/app:a")],
+                "tags, line 1",
+            ),
             (vec![tags, ("sources", "r.example/app:{arch}")], "platforms"),
-            (vec![tags, ("sources", "r.example/app:{arhc}"), ("platforms", "linux/amd64")], "{arhc}"),
+            (
+                vec![tags, ("sources", "r.example/app:{arhc}"), ("platforms", "linux/amd64")],
+                "{arhc}",
+            ),
             (vec![tags, ("sources", "r.example/app:a\nr.example/app:a")], "line 2"),
             (vec![tags, ("sources", "linux=r.example/app:a")], "no platform"),
         ] {
             let problems = made(&pairs).map(|_| ()).unwrap_err();
-            assert!(problems.iter().any(|problem| problem.contains(why)), "{pairs:?}: {problems:?}");
+            assert!(
+                problems.iter().any(|problem| problem.contains(why)),
+                "{pairs:?}: {problems:?}"
+            );
         }
     }
 
     #[test]
     fn a_platform_that_is_wrong_is_not_missing() {
-        let problems = made(&[("tags", "r.example/app:1"), ("sources", "r.example/app:{arch}"), ("platforms", "arm64")]);
+        let problems = made(&[
+            ("tags", "r.example/app:1"),
+            ("sources", "r.example/app:{arch}"),
+            ("platforms", "arm64"),
+        ]);
         let problems = problems.map(|_| ()).unwrap_err();
-        assert!(problems.len() == 1 && problems[0].starts_with("platforms, line 1: \"arm64\""), "{problems:?}");
+        assert!(
+            problems.len() == 1 && problems[0].starts_with("platforms, line 1: \"arm64\""),
+            "{problems:?}"
+        );
     }
 
     #[test]
@@ -402,7 +524,11 @@ mod tests {
         .unwrap();
         for input in ["annotations", "expect-labels", "credentials"] {
             let start = format!("{input}, line 1: is taken as one value");
-            assert!(planned.warnings.iter().any(|warning| warning.starts_with(&start)), "{input}: {:?}", planned.warnings);
+            assert!(
+                planned.warnings.iter().any(|warning| warning.starts_with(&start)),
+                "{input}: {:?}",
+                planned.warnings
+            );
         }
         assert!(!planned.warnings.concat().contains("canary"));
     }
@@ -410,7 +536,10 @@ mod tests {
     #[test]
     fn log_levels() {
         let level = |pairs: &[(&str, &str)], variables: &[(&str, &str)]| {
-            let environment = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let environment = variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect();
             log_level(&inputs(pairs), &environment, &mut Problems::default())
         };
         assert_eq!(level(&[], &[]), Level::INFO);

@@ -20,7 +20,9 @@ pub(super) fn read(
     warnings: &mut Vec<String>,
 ) -> Vec<Source> {
     match (&inputs.sources, &inputs.digests) {
-        (None, None) => problems.add(INPUT, "one of sources and digests is needed: the images to put in"),
+        (None, None) => {
+            problems.add(INPUT, "one of sources and digests is needed: the images to put in");
+        }
         (Some(_), Some(_)) => problems.add(INPUT, "only one of sources and digests can be given"),
         _ => {}
     }
@@ -32,7 +34,9 @@ pub(super) fn read(
     }
     if let Some(value) = &inputs.digests {
         if inputs.platforms.is_none() {
-            warnings.push("without the input platforms, nothing tells how many digests to expect".to_owned());
+            warnings.push(
+                "without the input platforms, nothing tells how many digests to expect".to_owned(),
+            );
         }
         sources.extend(by_digest(value, folder, first, problems));
     }
@@ -48,7 +52,10 @@ fn references(value: &str, platforms: Option<&[Platform]>, problems: &mut Proble
     let mut sources: Vec<(usize, Source)> = Vec::new();
     for item in items.unwrap_or_default() {
         let (platform, text) = match item.text.split_once('=') {
-            Some((platform, text)) => (problems.take(INPUT, Some(item.line), platform.trim().parse::<Platform>()), text.trim()),
+            Some((platform, text)) => (
+                problems.take(INPUT, Some(item.line), platform.trim().parse::<Platform>()),
+                text.trim(),
+            ),
             None => (None, item.text.as_str()),
         };
         if !template::is_template(text) {
@@ -57,20 +64,37 @@ fn references(value: &str, platforms: Option<&[Platform]>, problems: &mut Proble
             problems.add_at(
                 INPUT,
                 item.line,
-                format!("{text} is expanded over platforms: a platform in front of it has no place"),
+                format!(
+                    "{text} is expanded over platforms: a platform in front of it has no place"
+                ),
             );
         } else if let Some(platforms) = platforms {
             expand(&mut sources, item.line, text, platforms, problems);
         } else {
-            problems.add_at(INPUT, item.line, format!("{text} is expanded over the input platforms, which is not set"));
+            problems.add_at(
+                INPUT,
+                item.line,
+                format!("{text} is expanded over the input platforms, which is not set"),
+            );
         }
     }
     sources.into_iter().map(|(_, source)| source).collect()
 }
 
-fn expand(sources: &mut Vec<(usize, Source)>, line: usize, text: &str, platforms: &[Platform], problems: &mut Problems) {
-    let expanded: Result<Vec<String>, String> = platforms.iter().map(|platform| template::expand(text, platform)).collect();
-    let Some(expanded) = problems.take(INPUT, Some(line), expanded.map_err(|why| format!("{text}: {why}"))) else { return };
+fn expand(
+    sources: &mut Vec<(usize, Source)>,
+    line: usize,
+    text: &str,
+    platforms: &[Platform],
+    problems: &mut Problems,
+) {
+    let expanded: Result<Vec<String>, String> =
+        platforms.iter().map(|platform| template::expand(text, platform)).collect();
+    let Some(expanded) =
+        problems.take(INPUT, Some(line), expanded.map_err(|why| format!("{text}: {why}")))
+    else {
+        return;
+    };
     for (at, reference) in expanded.iter().enumerate() {
         match expanded.iter().position(|other| other == reference) {
             Some(first) if first < at => {
@@ -89,7 +113,11 @@ fn expand(sources: &mut Vec<(usize, Source)>, line: usize, text: &str, platforms
 /// A platform without normalising: what the user wrote, apart from an OS version.
 fn as_written(platform: &Platform) -> String {
     let (os, architecture, variant) = platform.parts();
-    if variant.is_empty() { format!("{os}/{architecture}") } else { format!("{os}/{architecture}/{variant}") }
+    if variant.is_empty() {
+        format!("{os}/{architecture}")
+    } else {
+        format!("{os}/{architecture}/{variant}")
+    }
 }
 
 fn push(
@@ -101,18 +129,23 @@ fn push(
     problems: &mut Problems,
 ) {
     let reference = text.parse::<Reference>().map_err(|error| format!("{text}: {error}"));
-    let Some(reference) = problems.take(INPUT, Some(line), reference).map(Reference::or_latest) else { return };
+    let Some(reference) = problems.take(INPUT, Some(line), reference).map(Reference::or_latest)
+    else {
+        return;
+    };
     let stands_for = platform.as_ref().or(expanded).cloned();
     let source = Source { name: reference.to_string(), reference, platform, stands_for };
-    if let Some((other, _)) =
-        sources.iter().find(|(_, other)| other.reference == source.reference && other.platform == source.platform)
+    if let Some((other, _)) = sources
+        .iter()
+        .find(|(_, other)| other.reference == source.reference && other.platform == source.platform)
     {
         problems.add_at(INPUT, line, format!("{text} is there already, in line {other}"));
     }
     sources.push((line, source));
 }
 
-/// Where a digest was found: of a file that is named by it the folder, for nobody wants to read it twice.
+/// Where a digest was found: of a file that is named by it the folder, for nobody wants to read it
+/// twice.
 fn whence<'f>(from: &'f str, digest: &Digest) -> &'f str {
     let hex = digest.as_str().rsplit(':').next().unwrap_or_default();
     match from.rsplit_once('/') {
@@ -121,7 +154,12 @@ fn whence<'f>(from: &'f str, digest: &Digest) -> &'f str {
     }
 }
 
-fn by_digest(value: &str, folder: &Path, first: Option<&Repository>, problems: &mut Problems) -> Vec<Source> {
+fn by_digest(
+    value: &str,
+    folder: &Path,
+    first: Option<&Repository>,
+    problems: &mut Problems,
+) -> Vec<Source> {
     let given = digests::read(value, folder, first, problems);
     given
         .into_iter()

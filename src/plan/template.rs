@@ -1,4 +1,5 @@
-//! Templates in sources: `{os} {arch} {variant} {platform}`, expanded over `platforms` exactly as written there.
+//! Templates in sources: `{os} {arch} {variant} {platform}`, expanded over `platforms` exactly as
+//! written there.
 
 use crate::oci::Platform;
 
@@ -10,7 +11,11 @@ pub(super) fn is_template(text: &str) -> bool {
 /// The text for one platform. A separator before an empty `{variant}` goes with it.
 pub(super) fn expand(text: &str, platform: &Platform) -> Result<String, String> {
     let (os, architecture, variant) = platform.parts();
-    let whole = [os, architecture, variant].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-");
+    let whole = [os, architecture, variant]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("-");
     let mut expanded = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {
@@ -26,14 +31,19 @@ pub(super) fn expand(text: &str, platform: &Platform) -> Result<String, String> 
                 }
             }
             "variant" => expanded.push_str(variant),
-            other => return Err(format!("{{{other}}} stands for nothing: {{os}}, {{arch}}, {{variant}} and {{platform}} do")),
+            other => {
+                return Err(format!(
+                    "{{{other}}} stands for nothing: {{os}}, {{arch}}, {{variant}} and {{platform}} do"
+                ));
+            }
         }
         rest = after;
     }
     if rest.contains('}') {
         return Err("a } without a {".to_owned());
     }
-    Ok(expanded + rest)
+    expanded.push_str(rest);
+    Ok(expanded)
 }
 
 #[cfg(test)]

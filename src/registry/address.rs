@@ -1,7 +1,8 @@
 //! The address rule: where a server may send us, by token realm, redirect or upload location.
 //!
-//! Private networks are allowed: self-hosted registries live there. Loopback, link-local and metadata addresses are
-//! not, because a server that names one wants us to talk to something that only we can reach.
+//! Private networks are allowed: self-hosted registries live there. Loopback, link-local and
+//! metadata addresses are not, because a server that names one wants us to talk to something that
+//! only we can reach.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use url::{Host, Url};
@@ -19,7 +20,10 @@ pub fn check(registry: &Url, url: &Url) -> Result<(), String> {
         return Ok(());
     }
     if registry.scheme() == "https" && url.scheme() != "https" {
-        return Err(format!("{} is not encrypted, the registry is; behind a proxy, check its X-Forwarded-Proto", safe(url)));
+        return Err(format!(
+            "{} is not encrypted, the registry is; behind a proxy, check its X-Forwarded-Proto",
+            safe(url)
+        ));
     }
     if url.origin() == registry.origin() {
         return Ok(());
@@ -30,7 +34,11 @@ pub fn check(registry: &Url, url: &Url) -> Result<(), String> {
         Some(Host::Domain(_)) => is_loopback(url),
         None => true,
     };
-    if forbidden { Err(format!("{} is an address of this machine or of its surroundings", safe(url))) } else { Ok(()) }
+    if forbidden {
+        Err(format!("{} is an address of this machine or of its surroundings", safe(url)))
+    } else {
+        Ok(())
+    }
 }
 
 /// Whether a URL names this machine itself.
@@ -39,7 +47,8 @@ pub fn is_loopback(url: &Url) -> bool {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
         Some(Host::Domain(name)) => {
-            name.trim_end_matches('.') == "localhost" || name.trim_end_matches('.').ends_with(".localhost")
+            name.trim_end_matches('.') == "localhost"
+                || name.trim_end_matches('.').ends_with(".localhost")
         }
         None => false,
     }
@@ -126,6 +135,9 @@ mod tests {
 
     #[test]
     fn shows_no_query() {
-        assert_eq!(safe(&"https://u:p@s3.example:444/x?X-Amz-Signature=abc#d".parse().unwrap()), "https://s3.example:444/x");
+        assert_eq!(
+            safe(&"https://u:p@s3.example:444/x?X-Amz-Signature=abc#d".parse().unwrap()),
+            "https://s3.example:444/x"
+        );
     }
 }

@@ -48,7 +48,11 @@ impl Errand {
     pub(super) fn error_of(&self, kind: Kind, answer: &Answer) -> Error {
         let refusal = Some(answer).filter(|answer| answer.status >= 300);
         let status = refusal.map(|answer| answer.status);
-        Error { status, said: refusal.and_then(|answer| Said::parse(&answer.body)), ..self.error(kind) }
+        Error {
+            status,
+            said: refusal.and_then(|answer| Said::parse(&answer.body)),
+            ..self.error(kind)
+        }
     }
 }
 
@@ -101,20 +105,30 @@ impl Attempts {
     }
 
     /// A place for a copy of a blob, which has two requests under way most of the time.
-    pub(super) async fn place_for_copy(&self) -> Option<(SemaphorePermit<'_>, SemaphorePermit<'_>)> {
+    pub(super) async fn place_for_copy(
+        &self,
+    ) -> Option<(SemaphorePermit<'_>, SemaphorePermit<'_>)> {
         let copy = self.copies.acquire().await.ok()?;
         let requests = self.under_way.acquire_many(self.places_of_copy).await.ok()?;
         Some((copy, requests))
     }
 
-    /// After a body that broke on its way, with little come since its tries are counted: waits as before any other
-    /// repetition, or says why there is none.
+    /// After a body that broke on its way, with little come since its tries are counted: waits as
+    /// before any other repetition, or says why there is none.
     pub(super) async fn pause_after(&self, errand: &Errand, broken: Broken) -> Result<(), Error> {
         let chance = fastrand::f64();
         let down = is_down(&broken).then_some(chance);
-        match retry::decide(errand.tries, Outcome::Broken(&broken), chance, SystemTime::now(), None) {
-            Decision::Again { after, .. } if self.pace.may_repeat(&errand.host, Instant::now(), down) => {
-                debug!("{} {} → {broken:?}: goes on in {:.1} s", errand.host, errand.request, after.as_secs_f64());
+        match retry::decide(errand.tries, Outcome::Broken(&broken), chance, SystemTime::now(), None)
+        {
+            Decision::Again { after, .. }
+                if self.pace.may_repeat(&errand.host, Instant::now(), down) =>
+            {
+                debug!(
+                    "{} {} → {broken:?}: goes on in {:.1} s",
+                    errand.host,
+                    errand.request,
+                    after.as_secs_f64()
+                );
                 tokio::time::sleep(after).await;
                 Ok(())
             }
@@ -122,9 +136,15 @@ impl Attempts {
         }
     }
 
-    /// Sends until an answer stands: any status that trying again does not change, 401 included. Returns the answer
-    /// (`None`: `landed` says that an unclear write has been done); the errand counts the tries.
-    pub(super) async fn until_settled<F>(&self, errand: &mut Errand, terms: Terms<'_>, send: F) -> Result<Option<Answer>, Error>
+    /// Sends until an answer stands: any status that trying again does not change, 401 included.
+    /// Returns the answer (`None`: `landed` says that an unclear write has been done); the errand
+    /// counts the tries.
+    pub(super) async fn until_settled<F>(
+        &self,
+        errand: &mut Errand,
+        terms: Terms<'_>,
+        send: F,
+    ) -> Result<Option<Answer>, Error>
     where
         F: AsyncFn() -> Result<Answer, Broken>,
     {
@@ -136,32 +156,43 @@ impl Attempts {
             log(errand, &result, elapsed);
             let this_is_unclear = is_unclear(&result);
             unclear |= this_is_unclear;
-            let altered = matches!(&result, Ok(answer) if is_altered(terms.expect, answer, errand.tries));
+            let altered =
+                matches!(&result, Ok(answer) if is_altered(terms.expect, answer, errand.tries));
             let outcome = match &result {
                 Ok(_) if altered => Outcome::Altered,
-                Ok(answer) => {
-                    Outcome::Status(answer.status, Some(answer.header("retry-after")).filter(|value| !value.is_empty()))
-                }
+                Ok(answer) => Outcome::Status(
+                    answer.status,
+                    Some(answer.header("retry-after")).filter(|value| !value.is_empty()),
+                ),
                 Err(broken) => Outcome::Broken(broken),
             };
-            let remaining = terms.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let remaining =
+                terms.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let chance = fastrand::f64();
-            let decision = retry::decide(errand.tries, outcome, chance, SystemTime::now(), remaining);
+            let decision =
+                retry::decide(errand.tries, outcome, chance, SystemTime::now(), remaining);
             let spent = match decision {
                 Decision::Again { after, whole_host, asked_for } => {
-                    // A host that names the pause sets the pace itself; the budget is for our own guesses.
+                    // A host that names the pause sets the pace itself; the budget is for our own
+                    // guesses.
                     let down = match &result {
                         Ok(answer) => answer.status >= 500 && !whole_host,
                         Err(broken) => is_down(broken),
                     };
                     let began = Instant::now().checked_sub(elapsed).unwrap_or_else(Instant::now);
-                    let allowed = asked_for || self.pace.may_repeat(&errand.host, began, down.then_some(chance));
+                    let allowed = asked_for
+                        || self.pace.may_repeat(&errand.host, began, down.then_some(chance));
                     // After that, for what fails in a pause is not counted.
                     if whole_host {
                         self.pace.pause(&errand.host, after);
                     }
                     if allowed {
-                        debug!("{} {}: again in {:.1} s", errand.host, errand.request, after.as_secs_f64());
+                        debug!(
+                            "{} {}: again in {:.1} s",
+                            errand.host,
+                            errand.request,
+                            after.as_secs_f64()
+                        );
                         if !whole_host {
                             tokio::time::sleep(after).await;
                         }
@@ -170,7 +201,10 @@ impl Attempts {
                         }
                         continue;
                     }
-                    debug!("{} {}: not again, {} failed too often", errand.host, errand.request, errand.host);
+                    debug!(
+                        "{} {}: not again, {} failed too often",
+                        errand.host, errand.request, errand.host
+                    );
                     true
                 }
                 Decision::TooLongToWait(seconds) => {
@@ -182,8 +216,12 @@ impl Attempts {
                 }
                 Decision::GiveUp => false,
             };
-            // A write that landed unseen may be refused when it is repeated: the tag is immutable, or moved on already.
-            if unclear && !matches!(&result, Ok(answer) if answer.status < 300) && has_landed(errand, terms.landed).await {
+            // A write that landed unseen may be refused when it is repeated: the tag is immutable,
+            // or moved on already.
+            if unclear
+                && !matches!(&result, Ok(answer) if answer.status < 300)
+                && has_landed(errand, terms.landed).await
+            {
                 return Ok(None);
             }
             let error = match result {
@@ -191,10 +229,14 @@ impl Attempts {
                 Ok(answer) => match terms.expect.filter(|_| altered) {
                     Some(expected) => {
                         let actual = Digest::of(&answer.body);
-                        let what = format!("the bytes received are not those of {expected} but of {actual}");
+                        let what = format!(
+                            "the bytes received are not those of {expected} but of {actual}"
+                        );
                         errand.error(Kind::DigestMismatch(what))
                     }
-                    None if spent && answer.status >= 300 => errand.error_of(Kind::of_status(answer.status), &answer),
+                    None if spent && answer.status >= 300 => {
+                        errand.error_of(Kind::of_status(answer.status), &answer)
+                    }
                     None => return Ok(Some(answer)),
                 },
             };
@@ -203,7 +245,12 @@ impl Attempts {
     }
 
     /// One try, when the host may be asked, and not much longer than the caller is interested.
-    async fn once<F>(&self, errand: &Errand, terms: Terms<'_>, send: &F) -> (Result<Answer, Broken>, Duration)
+    async fn once<F>(
+        &self,
+        errand: &Errand,
+        terms: Terms<'_>,
+        send: &F,
+    ) -> (Result<Answer, Broken>, Duration)
     where
         F: AsyncFn() -> Result<Answer, Broken>,
     {
@@ -223,7 +270,8 @@ impl Attempts {
         };
         let started = Instant::now();
         let result = match terms.deadline {
-            // A moment more: the last try is made when time is up, and a caller that watches the time itself says it better.
+            // A moment more: the last try is made when time is up, and a caller that watches the
+            // time itself says it better.
             Some(deadline) => {
                 let end = deadline.max(started) + LAST_MOMENT;
                 tokio::time::timeout_at(end, send()).await.unwrap_or(Err(Broken::Timeout))
@@ -242,12 +290,14 @@ fn is_unclear(result: &Result<Answer, Broken>) -> bool {
     !matches!(result, Ok(answer) if !leaves_it_open(answer.status))
 }
 
-/// Whether a status leaves open what became of the request: 408 and nginx's 499 tell of one that was cut short somewhere.
+/// Whether a status leaves open what became of the request: 408 and nginx's 499 tell of one that
+/// was cut short somewhere.
 pub(crate) fn leaves_it_open(status: u16) -> bool {
     status >= 500 || matches!(status, 408 | 499)
 }
 
-/// Whether others who ask the host now would hardly fare better. Silence may be about the one request.
+/// Whether others who ask the host now would hardly fare better. Silence may be about the one
+/// request.
 fn is_down(broken: &Broken) -> bool {
     matches!(broken, Broken::Connection(_) | Broken::Cut(_))
 }
@@ -261,8 +311,8 @@ async fn has_landed(errand: &Errand, landed: Option<Landed<'_>>) -> bool {
     landed
 }
 
-/// Whether the bytes are not those that they should be. Where only a header says which these are, it is believed once: it
-/// may be wrong itself, and then stays so.
+/// Whether the bytes are not those that they should be. Where only a header says which these are,
+/// it is believed once: it may be wrong itself, and then stays so.
 fn is_altered(expect: Option<&Digest>, answer: &Answer, tries: u32) -> bool {
     if answer.status >= 300 {
         return false;
@@ -271,7 +321,9 @@ fn is_altered(expect: Option<&Digest>, answer: &Answer, tries: u32) -> bool {
         Some(expected) => !expected.matches(&answer.body),
         None => {
             let named = answer.header("docker-content-digest").parse::<Digest>();
-            tries == 1 && !answer.body.is_empty() && named.is_ok_and(|named| !named.matches(&answer.body))
+            tries == 1
+                && !answer.body.is_empty()
+                && named.is_ok_and(|named| !named.matches(&answer.body))
         }
     }
 }
@@ -279,7 +331,11 @@ fn is_altered(expect: Option<&Digest>, answer: &Answer, tries: u32) -> bool {
 fn log(errand: &Errand, result: &Result<Answer, Broken>, elapsed: Duration) {
     let (host, request, milliseconds) = (&errand.host, &errand.request, elapsed.as_millis());
     match result {
-        Ok(answer) => debug!("{host} {request} → {} ({milliseconds} ms, {} bytes)", answer.status, answer.body.len()),
+        Ok(answer) => debug!(
+            "{host} {request} → {} ({milliseconds} ms, {} bytes)",
+            answer.status,
+            answer.body.len()
+        ),
         Err(broken) => debug!("{host} {request} → {broken:?} ({milliseconds} ms)"),
     }
 }

@@ -1,7 +1,7 @@
 //! Logging in: what is sent with a request, and tokens from token servers.
 //!
-//! Tokens themselves are fetched in `token`: one request at a time for
-//! one repository, shared by all who need it, renewed before it expires, for as long as a wait may take.
+//! Tokens themselves are fetched in `token`: one request at a time for one repository, shared by
+//! all who need it, renewed before it expires, for as long as a wait may take.
 
 use super::Writable;
 use super::address;
@@ -55,9 +55,9 @@ struct Cell {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Permit {
     /// The `Authorization` header.
-    pub header: Option<HeaderValue>,
+    pub(super) header: Option<HeaderValue>,
     /// Where the login comes from.
-    pub login: Option<String>,
+    pub(super) login: Option<String>,
     generation: u64,
 }
 
@@ -85,19 +85,27 @@ impl Auth {
         lock(&self.push_denials).get(repository).cloned()
     }
 
-    /// What to send now. Before a host has asked for a login, nothing: the first request is anonymous.
-    pub(super) async fn permit(&self, wire: Wire<'_>, repository: &Repository) -> Result<Permit, Error> {
+    /// What to send now. Before a host has asked for a login, nothing: the first request is
+    /// anonymous.
+    pub(super) async fn permit(
+        &self,
+        wire: Wire<'_>,
+        repository: &Repository,
+    ) -> Result<Permit, Error> {
         let login = self.login(repository);
         let source = login.map(|login| login.source.clone());
         let scheme = lock(&self.schemes).get(repository.host()).cloned();
         match (scheme, login) {
             (None, _) => Ok(Permit::default()),
-            (Some(_), Some(Login { proof: Proof::Bearer(token), .. })) => {
-                Ok(Permit { header: sensitive(&format!("Bearer {}", token.expose())), login: source, generation: 0 })
-            }
+            (Some(_), Some(Login { proof: Proof::Bearer(token), .. })) => Ok(Permit {
+                header: sensitive(&format!("Bearer {}", token.expose())),
+                login: source,
+                generation: 0,
+            }),
             (Some(Scheme::Basic), login) => {
                 self.announce(repository, login);
-                let header = login.and_then(Login::basic).and_then(|basic| sensitive(basic.expose()));
+                let header =
+                    login.and_then(Login::basic).and_then(|basic| sensitive(basic.expose()));
                 Ok(Permit { header, login: source, generation: 0 })
             }
             (Some(Scheme::Bearer { realm, service }), _) => {
@@ -107,14 +115,23 @@ impl Auth {
                 if let Some(error) = &cell.bad_login {
                     return Err(error.clone());
                 }
-                let fresh = cell.token.as_ref().filter(|token| Instant::now() < token.renew_at).cloned();
+                let fresh =
+                    cell.token.as_ref().filter(|token| Instant::now() < token.renew_at).cloned();
                 let token = match fresh {
                     Some(token) => token,
                     None => {
-                        let server = TokenServer { wire, repository, realm: &realm, service: service.as_deref() };
+                        let server = TokenServer {
+                            wire,
+                            repository,
+                            realm: &realm,
+                            service: service.as_deref(),
+                        };
                         let fetched = self.fetch(server, &cell.extra_scopes).await;
-                        cell.bad_login =
-                            fetched.as_ref().err().filter(|error| matches!(error.kind, Kind::BadCredentials)).cloned();
+                        cell.bad_login = fetched
+                            .as_ref()
+                            .err()
+                            .filter(|error| matches!(error.kind, Kind::BadCredentials))
+                            .cloned();
                         let token = fetched?;
                         cell.generation += 1;
                         cell.token = Some(token.clone());
@@ -122,7 +139,11 @@ impl Auth {
                     }
                 };
                 let source = self.login(repository).map(|login| login.source.clone());
-                Ok(Permit { header: Some(token.header), login: source, generation: cell.generation })
+                Ok(Permit {
+                    header: Some(token.header),
+                    login: source,
+                    generation: cell.generation,
+                })
             }
         }
     }
@@ -136,7 +157,8 @@ impl Auth {
         answer: &Answer,
         used: &Permit,
     ) -> Result<(), Error> {
-        let headers = answer.headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+        let headers =
+            answer.headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
         let login = self.login(repository);
         let refused = |kind: Kind| Err(errand.error_of(kind, answer));
         match challenge::choose(headers) {
@@ -149,22 +171,32 @@ impl Auth {
             }
             Some(Challenge::Bearer { realm, service, scope }) => {
                 let realm = root.join(&realm).map_err(|_| {
-                    errand.error_of(Kind::Malformed("the token server's address is not valid".to_owned()), answer)
+                    errand.error_of(
+                        Kind::Malformed("the token server's address is not valid".to_owned()),
+                        answer,
+                    )
                 })?;
                 if let Err(why) = address::check(root, &realm) {
-                    return refused(Kind::AddressRefused(format!("the registry names a token server that is refused: {why}")));
+                    return refused(Kind::AddressRefused(format!(
+                        "the registry names a token server that is refused: {why}"
+                    )));
                 }
-                if used.header.is_some() && matches!(login.map(|login| &login.proof), Some(Proof::Bearer(_))) {
+                if used.header.is_some()
+                    && matches!(login.map(|login| &login.proof), Some(Proof::Bearer(_)))
+                {
                     return refused(Kind::BadCredentials);
                 }
-                lock(&self.schemes).insert(repository.host().to_owned(), Scheme::Bearer { realm, service });
+                lock(&self.schemes)
+                    .insert(repository.host().to_owned(), Scheme::Bearer { realm, service });
                 let cell = Arc::clone(lock(&self.tokens).entry(repository.clone()).or_default());
                 let mut cell = cell.lock().await;
                 if used.header.is_some() && cell.generation == used.generation {
                     cell.token = None;
                 }
                 let ours = format!("repository:{}:", repository.path());
-                if let Some(scope) = scope.filter(|scope| !scope.starts_with(&ours) || used.header.is_some()) {
+                if let Some(scope) =
+                    scope.filter(|scope| !scope.starts_with(&ours) || used.header.is_some())
+                {
                     cell.extra_scopes.insert(scope);
                 }
                 Ok(())
@@ -173,7 +205,8 @@ impl Auth {
         }
     }
 
-    /// What to send instead of the login that was refused; `None`: it was asked for, or there was none.
+    /// What to send instead of the login that was refused; `None`: it was asked for, or there was
+    /// none.
     pub(super) async fn permit_without_login(
         &self,
         wire: Wire<'_>,
@@ -181,9 +214,13 @@ impl Auth {
         refused: &Error,
     ) -> Option<Result<Permit, Error>> {
         // Not whether it still counts: another request may have given it up meanwhile.
-        self.logins.find(repository).filter(|login| login.implicit && refused.login.as_ref() == Some(&login.source))?;
+        self.logins
+            .find(repository)
+            .filter(|login| login.implicit && refused.login.as_ref() == Some(&login.source))?;
         let scheme = lock(&self.schemes).get(repository.host()).cloned();
-        let Some(Scheme::Bearer { realm, service }) = scheme else { return Some(Ok(Permit::default())) };
+        let Some(Scheme::Bearer { realm, service }) = scheme else {
+            return Some(Ok(Permit::default()));
+        };
         let server = TokenServer { wire, repository, realm: &realm, service: service.as_deref() };
         let token = server.token("pull", &BTreeSet::new(), None).await;
         Some(token.map(|token| Permit { header: Some(token.header), ..Permit::default() }))
@@ -215,18 +252,25 @@ impl Auth {
         }
     }
 
-    /// A token for the repository: to pull and push where we will push; when that is refused, to pull.
-    async fn fetch(&self, server: TokenServer<'_>, extra: &BTreeSet<String>) -> Result<Token, Error> {
+    /// A token for the repository: to pull and push where we will push; when that is refused, to
+    /// pull.
+    async fn fetch(
+        &self,
+        server: TokenServer<'_>,
+        extra: &BTreeSet<String>,
+    ) -> Result<Token, Error> {
         let repository = server.repository;
         let login = self.login(repository);
         self.announce(repository, login);
         let mut denied = None;
         if let Some(mounted_from) = self.writable.get(repository) {
             let mut scopes = extra.clone();
-            scopes.extend(mounted_from.iter().map(|from| format!("repository:{}:pull", from.path())));
+            scopes
+                .extend(mounted_from.iter().map(|from| format!("repository:{}:pull", from.path())));
             let mut asked = server.token("pull,push", &scopes, login).await;
             if !scopes.is_empty() && asked.as_ref().is_err_and(Error::is_denial) {
-                // Some servers refuse all for one scope too many; what cannot be mounted can be uploaded.
+                // Some servers refuse all for one scope too many; what cannot be mounted can be
+                // uploaded.
                 asked = server.token("pull,push", &BTreeSet::new(), login).await;
             }
             match asked {

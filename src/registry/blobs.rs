@@ -1,7 +1,9 @@
-//! Blobs from one repository into another: there already, mounted, or streamed through without ever being held whole.
+//! Blobs from one repository into another: there already, mounted, or streamed through without ever
+//! being held whole.
 //!
-//! An upload is what Docker's own push does, because every registry knows that one: POST, one PATCH of all bytes, PUT
-//! with the digest (distribution spec, "Pushing blobs"). A PATCH that breaks goes on where the registry says it stands.
+//! An upload is what Docker's own push does, because every registry knows that one: POST, one PATCH
+//! of all bytes, PUT with the digest (distribution spec, "Pushing blobs"). A PATCH that breaks goes
+//! on where the registry says it stands.
 
 use super::address;
 use super::attempts::Errand;
@@ -22,10 +24,12 @@ use tokio::time::{Instant, timeout};
 use tracing::debug;
 use url::Url;
 
-/// Uploads of one blob from its start: altered bytes are bad luck once; distribution forgets an upload that broke.
+/// Uploads of one blob from its start: altered bytes are bad luck once; distribution forgets an
+/// upload that broke.
 const ALTERED_UPLOADS: u32 = 2;
 const LOST_UPLOADS: u32 = retry::TRIES;
-/// Bytes per second that a registry moves at least, once it has a blob: some copy all of it to its place.
+/// Bytes per second that a registry moves at least, once it has a blob: some copy all of it to its
+/// place.
 const SLOWEST_STORE: u64 = 8 << 20;
 const LONGEST_COMMIT: Duration = Duration::from_secs(600);
 const EMPTY: (&str, Bytes) = ("application/octet-stream", Bytes::new());
@@ -96,14 +100,20 @@ impl Registry {
                 Some(location) => location,
                 None => self.open_upload(to, true).await.map_err(CopyError::Target)?,
             };
-            let state =
-                Mutex::new(State { location, source: Source::new(self, from, blob), tried: false, is_lost: false, failed: None });
+            let state = Mutex::new(State {
+                location,
+                source: Source::new(self, from, blob),
+                tried: false,
+                is_lost: false,
+                failed: None,
+            });
             let copy = Copying { registry: self, to, blob, poured: &first_time, state };
             let error = match copy.carry_out().await {
                 Ok(()) => return Ok(Brought::Uploaded),
                 Err(error) => error,
             };
-            let most = if copy.state.lock().await.is_lost { LOST_UPLOADS } else { most_uploads(&error) };
+            let most =
+                if copy.state.lock().await.is_lost { LOST_UPLOADS } else { most_uploads(&error) };
             if uploads >= most {
                 self.cancel(to, &copy.state.lock().await.location).await;
                 return Err(error);
@@ -125,20 +135,33 @@ impl Registry {
         }
     }
 
-    async fn mount(&self, from: &Repository, to: &Repository, blob: &Descriptor) -> Result<Mount, Error> {
+    async fn mount(
+        &self,
+        from: &Repository,
+        to: &Repository,
+        blob: &Descriptor,
+    ) -> Result<Mount, Error> {
         let rest = format!("blobs/uploads/?mount={}&from={}", blob.digest, from.path());
         let mut call = Call::new(Method::POST, to, &rest);
         call.body = Some(EMPTY);
         match self.call(call).await {
             Ok((answer, _)) if answer.status == 201 => Ok(Mount::Done),
-            Ok((answer, errand)) => Ok(self.location(to, &answer, &errand).map_or(Mount::Refused, Mount::Upload)),
-            // Not every registry mounts, nor for every login, and some break over it; what is really wrong the upload will tell.
+            Ok((answer, errand)) => {
+                Ok(self.location(to, &answer, &errand).map_or(Mount::Refused, Mount::Upload))
+            }
+            // Not every registry mounts, nor for every login, and some break over it; what is
+            // really wrong the upload will tell.
             Err(error) if matches!(error.status, Some(400..=599)) => Ok(Mount::Refused),
             Err(error) => Err(error),
         }
     }
 
-    async fn has_blob(&self, repository: &Repository, blob: &Descriptor, deadline: Option<Instant>) -> Result<bool, Error> {
+    async fn has_blob(
+        &self,
+        repository: &Repository,
+        blob: &Descriptor,
+        deadline: Option<Instant>,
+    ) -> Result<bool, Error> {
         let rest = format!("blobs/{}", blob.digest);
         let mut call = Call::new(Method::HEAD, repository, &rest);
         call.deadline = deadline;
@@ -160,22 +183,34 @@ impl Registry {
     }
 
     /// Where an upload goes on, if we may go there: it may lie on another host.
-    fn location(&self, repository: &Repository, answer: &Answer, errand: &Errand) -> Result<Url, Error> {
+    fn location(
+        &self,
+        repository: &Repository,
+        answer: &Answer,
+        errand: &Errand,
+    ) -> Result<Url, Error> {
         let malformed = |what: &str| errand.error_of(Kind::Malformed(what.to_owned()), answer);
         let told = answer.header(LOCATION.as_str());
-        let root = self.transport.root(repository.host()).map_err(|_| malformed("no URL for the registry"))?;
+        let root = self
+            .transport
+            .root(repository.host())
+            .map_err(|_| malformed("no URL for the registry"))?;
         let base = root.join(&format!("v2/{}/blobs/uploads/", repository.path()));
         let location = match base.and_then(|base| base.join(told)) {
             Ok(location) if !told.is_empty() => location,
             _ => return Err(malformed("the registry opened an upload and did not say where")),
         };
-        address::check(&root, &location)
-            .map_err(|why| errand.error_of(Kind::AddressRefused(format!("the upload's location is refused: {why}")), answer))?;
+        address::check(&root, &location).map_err(|why| {
+            errand.error_of(
+                Kind::AddressRefused(format!("the upload's location is refused: {why}")),
+                answer,
+            )
+        })?;
         Ok(location)
     }
 
-    /// As good as it goes: a registry forgets uploads by itself. Distribution wants a right to delete for this, which is
-    /// not worth a token.
+    /// As good as it goes: a registry forgets uploads by itself. Distribution wants a right to
+    /// delete for this, which is not worth a token.
     async fn cancel(&self, repository: &Repository, location: &Url) {
         let rest = name_of(location);
         let mut call = Call::new(Method::DELETE, repository, &rest);
@@ -194,7 +229,8 @@ impl Registry {
     }
 }
 
-/// How often an upload that ended so may be made in all: bytes were altered on their way, or its session is gone.
+/// How often an upload that ended so may be made in all: bytes were altered on their way, or its
+/// session is gone.
 fn most_uploads(error: &CopyError) -> u32 {
     match error {
         CopyError::Source(Error { kind: Kind::DigestMismatch(_), .. }) => ALTERED_UPLOADS,
@@ -210,8 +246,8 @@ fn name_of(location: &Url) -> String {
     format!("blobs/uploads/{id}")
 }
 
-/// How long a registry may take to hash and store a blob of so many bytes. The answer to a small one that is lost must not
-/// cost what a large one needs.
+/// How long a registry may take to hash and store a blob of so many bytes. The answer to a small
+/// one that is lost must not cost what a large one needs.
 fn commit_time(size: u64) -> Duration {
     (WHOLE_REQUEST + Duration::from_secs(size / SLOWEST_STORE)).min(LONGEST_COMMIT)
 }
@@ -251,7 +287,8 @@ impl Copying<'_> {
         let (answer, errand) = sent.map_err(CopyError::Target)?;
         state.source.check().map_err(CopyError::Source)?;
         if !answer.header(LOCATION.as_str()).is_empty() {
-            state.location = self.registry.location(self.to, &answer, &errand).map_err(CopyError::Target)?;
+            state.location =
+                self.registry.location(self.to, &answer, &errand).map_err(CopyError::Target)?;
         }
         self.commit(&state.location).await.map_err(CopyError::Target)
     }
@@ -268,7 +305,8 @@ impl Copying<'_> {
                 }
                 Err(error) => {
                     let makes_no_sense = matches!(error.kind, Kind::Malformed(_));
-                    state.is_lost = makes_no_sense || matches!(error.status, Some(400..=499)) && !error.is_denial();
+                    state.is_lost = makes_no_sense
+                        || matches!(error.status, Some(400..=499)) && !error.is_denial();
                     return give_up(&mut state.failed, CopyError::Target(error));
                 }
             }
@@ -291,12 +329,15 @@ impl Copying<'_> {
         let pouring = pour(&mut state.source, pipe, self.poured);
         let poured = tokio::select! {
             biased;
-            // It refused, or broke, before it had all; or it had all and the rest of pouring is nothing.
+            // It refused, or broke, before it had all; or it had all and the rest of pouring is
+            // nothing.
             answer = &mut sending => return answer,
             poured = pouring => poured,
         };
         match poured {
-            Poured::All | Poured::Unwanted => timeout(WHOLE_REQUEST, sending).await.unwrap_or(Err(Broken::Timeout)),
+            Poured::All | Poured::Unwanted => {
+                timeout(WHOLE_REQUEST, sending).await.unwrap_or(Err(Broken::Timeout))
+            }
             Poured::Stalled => Err(Broken::Timeout),
             Poured::Failed(error) => give_up(&mut state.failed, CopyError::Source(error)),
         }
@@ -310,7 +351,12 @@ impl Copying<'_> {
         call.has_place = true;
         let (answer, errand) = self.registry.call(call).await?;
         // `0-0` is said of nothing, too; of one byte, the digest will tell.
-        let last = answer.header("range").trim_start_matches("bytes=").rsplit('-').next().and_then(|last| last.parse().ok());
+        let last = answer
+            .header("range")
+            .trim_start_matches("bytes=")
+            .rsplit('-')
+            .next()
+            .and_then(|last| last.parse().ok());
         let at = match last {
             None | Some(0) => 0,
             Some(last) if last < self.blob.size => last + 1,
@@ -321,7 +367,14 @@ impl Copying<'_> {
         };
         debug!("{}: the upload of {} goes on at byte {at}", self.to, self.blob.digest);
         let moved = !answer.header(LOCATION.as_str()).is_empty();
-        Ok((at, if moved { self.registry.location(self.to, &answer, &errand)? } else { location.clone() }))
+        Ok((
+            at,
+            if moved {
+                self.registry.location(self.to, &answer, &errand)?
+            } else {
+                location.clone()
+            },
+        ))
     }
 
     async fn commit(&self, location: &Url) -> Result<(), Error> {
@@ -360,7 +413,9 @@ mod tests {
 
     #[test]
     fn a_large_blob_is_given_more_time_than_a_small_one() {
-        for (size, seconds) in [(0, 60), (300_000, 60), (1 << 30, 188), (100 << 30, 600), (u64::MAX, 600)] {
+        for (size, seconds) in
+            [(0, 60), (300_000, 60), (1 << 30, 188), (100 << 30, 600), (u64::MAX, 600)]
+        {
             assert_eq!(commit_time(size).as_secs(), seconds, "{size}");
         }
     }

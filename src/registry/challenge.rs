@@ -22,22 +22,36 @@ pub(super) enum Challenge {
 
 /// The challenge to answer among all header values: the first Bearer with a realm, else Basic.
 pub(super) fn choose<'a>(headers: impl Iterator<Item = &'a str>) -> Option<Challenge> {
-    let all: Vec<(String, Vec<(String, String)>)> =
-        headers.filter(|header| header.len() <= LONGEST_HEADER).flat_map(parse).take(MOST_CHALLENGES).collect();
-    let bearer = all.iter().filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).find_map(|(_, parameters)| {
-        let get = |name: &str| {
-            parameters
-                .iter()
-                .find(|(key, _)| key.eq_ignore_ascii_case(name))
-                .map(|(_, value)| value.clone())
-                .filter(|value| !value.is_empty())
-        };
-        Some(Challenge::Bearer { realm: get("realm")?, service: get("service"), scope: get("scope") })
-    });
-    bearer.or_else(|| all.iter().any(|(scheme, _)| scheme.eq_ignore_ascii_case("basic")).then_some(Challenge::Basic))
+    let all: Vec<(String, Vec<(String, String)>)> = headers
+        .filter(|header| header.len() <= LONGEST_HEADER)
+        .flat_map(parse)
+        .take(MOST_CHALLENGES)
+        .collect();
+    let bearer = all.iter().filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).find_map(
+        |(_, parameters)| {
+            let get = |name: &str| {
+                parameters
+                    .iter()
+                    .find(|(key, _)| key.eq_ignore_ascii_case(name))
+                    .map(|(_, value)| value.clone())
+                    .filter(|value| !value.is_empty())
+            };
+            Some(Challenge::Bearer {
+                realm: get("realm")?,
+                service: get("service"),
+                scope: get("scope"),
+            })
+        },
+    );
+    bearer.or_else(|| {
+        all.iter()
+            .any(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"))
+            .then_some(Challenge::Basic)
+    })
 }
 
-/// All challenges of one header value: scheme and parameters. A token without `=` after it starts a new challenge.
+/// All challenges of one header value: scheme and parameters. A token without `=` after it starts a
+/// new challenge.
 fn parse(header: &str) -> Vec<(String, Vec<(String, String)>)> {
     let mut challenges: Vec<(String, Vec<(String, String)>)> = Vec::new();
     let mut rest = header;
@@ -50,7 +64,8 @@ fn parse(header: &str) -> Vec<(String, Vec<(String, String)>)> {
             return challenges;
         }
         let after_spaces = after.trim_start_matches([' ', '\t']);
-        // `Negotiate abc==` is a token68, not a parameter: then the equals sign is not followed by a value.
+        // `Negotiate abc==` is a token68, not a parameter: then the equals sign is not followed by
+        // a value.
         match (after_spaces.strip_prefix('='), challenges.last_mut()) {
             (Some(value), Some((_, parameters))) => {
                 let (value, after) = parse_value(value.trim_start_matches([' ', '\t']));
@@ -92,7 +107,11 @@ mod tests {
     use super::*;
 
     fn bearer(realm: &str, service: Option<&str>, scope: Option<&str>) -> Option<Challenge> {
-        Some(Challenge::Bearer { realm: realm.into(), service: service.map(Into::into), scope: scope.map(Into::into) })
+        Some(Challenge::Bearer {
+            realm: realm.into(),
+            service: service.map(Into::into),
+            scope: scope.map(Into::into),
+        })
     }
 
     #[test]
@@ -103,14 +122,26 @@ mod tests {
                 vec![r#"Bearer realm="https://a/t",service="s",scope="repository:a/b:pull,push""#],
                 bearer("https://a/t", Some("s"), Some(both)),
             ),
-            (vec![r#"bearer REALM = "https://a/t" , service=s"#], bearer("https://a/t", Some("s"), None)),
-            (vec![r#"Basic realm="x", Bearer realm="https://a/t""#], bearer("https://a/t", None, None)),
-            (vec!["Negotiate", "NTLM abc==", r#"Bearer realm="/token""#], bearer("/token", None, None)),
+            (
+                vec![r#"bearer REALM = "https://a/t" , service=s"#],
+                bearer("https://a/t", Some("s"), None),
+            ),
+            (
+                vec![r#"Basic realm="x", Bearer realm="https://a/t""#],
+                bearer("https://a/t", None, None),
+            ),
+            (
+                vec!["Negotiate", "NTLM abc==", r#"Bearer realm="/token""#],
+                bearer("/token", None, None),
+            ),
             (vec![r#"Negotiate abc=, Bearer realm="/token""#], bearer("/token", None, None)),
             (vec![r#"BASIC realm="Sonatype Nexus""#], Some(Challenge::Basic)),
             (vec!["Basic"], Some(Challenge::Basic)),
             (vec![r#"Bearer realm="a\"b,c=d""#], bearer("a\"b,c=d", None, None)),
-            (vec![r#"Bearer realm="https://a/t",error="insufficient_scope""#], bearer("https://a/t", None, None)),
+            (
+                vec![r#"Bearer realm="https://a/t",error="insufficient_scope""#],
+                bearer("https://a/t", None, None),
+            ),
             (vec![r#"Bearer service="s""#, r#"Basic realm="x""#], Some(Challenge::Basic)),
             (vec![r#"Bearer service="s""#], None),
             (vec![r#"Bearer realm="unclosed"#], bearer("unclosed", None, None)),
@@ -128,7 +159,8 @@ mod tests {
     fn never_panics_on_any_short_text() {
         let alphabet = ['B', ' ', ',', '=', '"', '\\', 'é'];
         for seed in 0..alphabet.len().pow(6) {
-            let text: String = (0..6).map(|at| alphabet[seed / alphabet.len().pow(at) % alphabet.len()]).collect();
+            let text: String =
+                (0..6).map(|at| alphabet[seed / alphabet.len().pow(at) % alphabet.len()]).collect();
             parse(&text);
         }
     }

@@ -1,7 +1,7 @@
 //! Logins: which one belongs to a repository, and where it was found.
 //!
-//! Hosts are compared whole, never by a part of their name. A longer `host/path` key of an auth file goes before the
-//! host alone (containers-auth.json(5)).
+//! Hosts are compared whole, never by a part of their name. A longer `host/path` key of an auth
+//! file goes before the host alone (containers-auth.json(5)).
 
 use crate::oci::reference::parse_host;
 use crate::oci::{Repository, json};
@@ -17,7 +17,8 @@ use std::collections::BTreeMap;
 pub enum Proof {
     /// User name and password.
     Password(String, Secret),
-    /// User name and identity token, which a token server changes for a token (OAuth2 refresh token).
+    /// User name and identity token, which a token server changes for a token (`OAuth2` refresh
+    /// token).
     Identity(String, Secret),
     /// A token that is ready to be sent.
     Bearer(Secret),
@@ -37,12 +38,20 @@ pub struct Login {
 impl Login {
     /// A login by user name and password.
     pub fn password(username: &str, password: Secret, source: &str, implicit: bool) -> Self {
-        Self { proof: Proof::Password(username.to_owned(), password), source: source.to_owned(), implicit }
+        Self {
+            proof: Proof::Password(username.to_owned(), password),
+            source: source.to_owned(),
+            implicit,
+        }
     }
 
-    /// The value of a Basic `Authorization` header, for a password or for a token server that only knows those.
+    /// The value of a Basic `Authorization` header, for a password or for a token server that only
+    /// knows those.
     pub fn basic(&self) -> Option<Secret> {
-        let (Proof::Password(username, secret) | Proof::Identity(username, secret)) = &self.proof else { return None };
+        let (Proof::Password(username, secret) | Proof::Identity(username, secret)) = &self.proof
+        else {
+            return None;
+        };
         let encoded = Secret::new(STANDARD.encode(format!("{username}:{}", secret.expose())));
         Some(Secret::new(format!("Basic {}", encoded.expose())))
     }
@@ -70,7 +79,9 @@ pub struct Logins {
 impl Logins {
     /// The first login that fits the repository.
     pub fn find(&self, repository: &Repository) -> Option<&Login> {
-        let by_host = |logins: &'_ [(String, Login)]| logins.iter().position(|(host, _)| host == repository.host());
+        let by_host = |logins: &'_ [(String, Login)]| {
+            logins.iter().position(|(host, _)| host == repository.host())
+        };
         if let Some(at) = by_host(&self.stated) {
             return self.stated.get(at).map(|(_, login)| login);
         }
@@ -80,8 +91,8 @@ impl Logins {
         by_host(&self.provided).and_then(|at| self.provided.get(at)).map(|(_, login)| login)
     }
 
-    /// The credential helper that an auth file names for the host, with the file's label: we cannot run it, and the
-    /// user should hear so when a login is missing.
+    /// The credential helper that an auth file names for the host, with the file's label: we cannot
+    /// run it, and the user should hear so when a login is missing.
     pub fn helper(&self, host: &str) -> Option<(&str, &str)> {
         self.files.iter().find_map(|file| Some((file.helper(host)?, file.label.as_str())))
     }
@@ -91,12 +102,12 @@ impl Logins {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuthFile {
     /// Its path or the variable that it came from.
-    pub label: String,
+    label: String,
     auths: BTreeMap<String, Login>,
     helpers: BTreeMap<String, String>,
     store: Option<String>,
     /// Entries that cannot be read, and why: the others still count.
-    pub skipped: Vec<String>,
+    skipped: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -122,22 +133,40 @@ struct Entry {
 impl AuthFile {
     /// Reads a file's text. The error never quotes it: it is made of secrets.
     pub fn parse(text: &str, label: &str) -> Result<Self, String> {
-        let document: Document = serde_json::from_str(text)
-            .map_err(|error| format!("it is no Docker auth file (JSON error at {})", json::place(&error)))?;
+        let document: Document = serde_json::from_str(text).map_err(|error| {
+            format!("it is no Docker auth file (JSON error at {})", json::place(&error))
+        })?;
         let mut file = Self { label: label.to_owned(), ..Self::default() };
         for (key, entry) in document.auths.unwrap_or_default() {
             match entry.unwrap_or_default().proof() {
                 Ok(Some(proof)) => {
-                    file.auths.insert(canonical_key(&key), Login { proof, source: label.to_owned(), implicit: false });
+                    file.auths.insert(
+                        canonical_key(&key),
+                        Login { proof, source: label.to_owned(), implicit: false },
+                    );
                 }
                 Ok(None) => {}
                 Err(why) => file.skipped.push(format!("the entry for {key}: {why}")),
             }
         }
-        file.helpers =
-            document.cred_helpers.unwrap_or_default().into_iter().map(|(key, helper)| (canonical_key(&key), helper)).collect();
+        file.helpers = document
+            .cred_helpers
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(key, helper)| (canonical_key(&key), helper))
+            .collect();
         file.store = document.creds_store.filter(|store| !store.is_empty());
         Ok(file)
+    }
+
+    /// Its path or the variable that it came from.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// Entries that cannot be read, and why: the others still count.
+    pub fn skipped(&self) -> &[String] {
+        &self.skipped
     }
 
     fn find(&self, repository: &Repository) -> Option<&Login> {
@@ -159,9 +188,11 @@ impl Entry {
         }
         let (mut username, mut password) = (filled(self.username), filled(self.password));
         if let Some(encoded) = filled(self.auth) {
-            let pair = decode(&encoded).ok_or("an `auth` value is not base64 of USERNAME:PASSWORD")?;
+            let pair =
+                decode(&encoded).ok_or("an `auth` value is not base64 of USERNAME:PASSWORD")?;
             Secret::new(encoded);
-            let (user, secret) = pair.split_once(':').ok_or("an `auth` value is not base64 of USERNAME:PASSWORD")?;
+            let (user, secret) =
+                pair.split_once(':').ok_or("an `auth` value is not base64 of USERNAME:PASSWORD")?;
             username = Some(user.to_owned());
             password = filled(Some(secret.trim_end_matches('\0').to_owned()));
         }
@@ -177,14 +208,17 @@ impl Entry {
 }
 
 fn decode(text: &str) -> Option<String> {
-    let lenient = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    let bytes = GeneralPurpose::new(&base64::alphabet::STANDARD, lenient).decode(text.trim()).ok()?;
+    let lenient =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let bytes =
+        GeneralPurpose::new(&base64::alphabet::STANDARD, lenient).decode(text.trim()).ok()?;
     String::from_utf8(bytes).ok()
 }
 
 /// A key of an auth file as `host` or `host/path`: without scheme, Hub's old names made one.
 fn canonical_key(key: &str) -> String {
-    let bare = key.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
+    let bare =
+        key.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
     let (host, path) = bare.split_once('/').unwrap_or((bare, ""));
     let host = canonical_host(host);
     match path {
@@ -195,8 +229,10 @@ fn canonical_key(key: &str) -> String {
 
 /// A registry host as references have it: lower-case, Docker Hub's names made one.
 pub fn canonical_host(text: &str) -> String {
-    let bare = text.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
-    parse_host(bare.trim_end_matches("/v1").trim_end_matches("/v2")).unwrap_or_else(|_| bare.to_ascii_lowercase())
+    let bare =
+        text.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
+    parse_host(bare.trim_end_matches("/v1").trim_end_matches("/v2"))
+        .unwrap_or_else(|_| bare.to_ascii_lowercase())
 }
 
 #[cfg(test)]
@@ -247,7 +283,10 @@ mod tests {
             files: vec![file(
                 r#"{"auths": {"a.example": {"username": "file", "password": "password"}, "b.example": {"username": "file", "password": "password"}}}"#,
             )],
-            provided: vec![("b.example".into(), login("provided")), ("c.example".into(), login("provided"))],
+            provided: vec![
+                ("b.example".into(), login("provided")),
+                ("c.example".into(), login("provided")),
+            ],
         };
         assert_eq!(user(&logins, "a.example/x"), Some("stated"));
         assert_eq!(user(&logins, "b.example/x"), Some("file"));
@@ -261,18 +300,34 @@ mod tests {
     #[test]
     fn odd_entries() {
         let nul = file(r#"{"auths": {"r.example": {"auth": "YTpwYXNzd29yZAAAAA=="}}}"#);
-        assert_eq!(nul.auths["r.example"].proof, Proof::Password("a".into(), Secret::new("password")));
-        let identity = file(r#"{"auths": {"r.example": {"auth": "MDAwMDo=", "identitytoken": "identity-token"}}}"#);
-        assert_eq!(identity.auths["r.example"].proof, Proof::Identity("0000".into(), Secret::new("identity-token")));
+        assert_eq!(
+            nul.auths["r.example"].proof,
+            Proof::Password("a".into(), Secret::new("password"))
+        );
+        let identity = file(
+            r#"{"auths": {"r.example": {"auth": "MDAwMDo=", "identitytoken": "identity-token"}}}"#,
+        );
+        assert_eq!(
+            identity.auths["r.example"].proof,
+            Proof::Identity("0000".into(), Secret::new("identity-token"))
+        );
         let error = AuthFile::parse("canary", "test").unwrap_err();
         assert!(error.contains("line 1") && !error.contains("canary"), "{error}");
         for bad in ["canary!", "Y2FuYXJ5"] {
-            let text =
-                format!(r#"{{"auths": {{"r.example": {{"auth": "{bad}"}}, "s.example": {{"auth": "YTpwYXNzd29yZA=="}}}}}}"#);
+            let text = format!(
+                r#"{{"auths": {{"r.example": {{"auth": "{bad}"}}, "s.example": {{"auth": "YTpwYXNzd29yZA=="}}}}}}"#
+            );
             let file = file(&text);
-            assert_eq!(file.auths.keys().collect::<Vec<_>>(), ["s.example"], "the others still count");
+            assert_eq!(
+                file.auths.keys().collect::<Vec<_>>(),
+                ["s.example"],
+                "the others still count"
+            );
             let [why] = file.skipped.as_slice() else { panic!("{:?}", file.skipped) };
-            assert!(why.contains("r.example") && why.contains("base64") && !why.contains(bad), "{why}");
+            assert!(
+                why.contains("r.example") && why.contains("base64") && !why.contains(bad),
+                "{why}"
+            );
         }
         assert_eq!(file(r#"{"auths": null, "credHelpers": null, "credsStore": null}"#), file("{}"));
     }

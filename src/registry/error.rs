@@ -100,8 +100,8 @@ impl Error {
         self.said.as_ref().map_or("", |said| &said.code)
     }
 
-    /// Whether the registry found other bytes than we sent, or read its own store while another writer was at it
-    /// (distribution answers so when two push the same content at once).
+    /// Whether the registry found other bytes than we sent, or read its own store while another
+    /// writer was at it (distribution answers so when two push the same content at once).
     pub fn doubts_content(&self) -> bool {
         self.status == Some(400) && self.code() == "DIGEST_INVALID"
     }
@@ -140,14 +140,16 @@ impl Error {
 }
 
 impl Kind {
-    /// The kind of an answer that stays as it is. What was tried again as passing is the registry's own trouble, however
-    /// often: a wait goes on after it.
+    /// The kind of an answer that stays as it is. What was tried again as passing is the registry's
+    /// own trouble, however often: a wait goes on after it.
     pub(super) fn of_status(status: u16) -> Self {
         match status {
             401 | 403 => Self::Denied,
             404 => Self::NotFound,
             429 => Self::Throttled { retry_after: None },
-            300..=399 => Self::AddressRefused("the registry redirects where it should not".to_owned()),
+            300..=399 => {
+                Self::AddressRefused("the registry redirects where it should not".to_owned())
+            }
             _ if status >= 500 || retry::is_passing(status) => Self::Server,
             _ => Self::Rejected,
         }
@@ -156,25 +158,27 @@ impl Kind {
     /// Why, in a few words.
     pub fn reason(&self) -> String {
         match self {
-            Kind::NotFound => "not found".to_owned(),
-            Kind::Denied => "permission denied".to_owned(),
-            Kind::BadCredentials => "the login was refused".to_owned(),
-            Kind::NoLogin => "a login is needed".to_owned(),
-            Kind::Throttled { retry_after: Some(seconds) } => format!("too many requests, to be tried again in {seconds} s"),
-            Kind::Throttled { retry_after: None } => "too many requests".to_owned(),
-            Kind::Server => "the registry failed".to_owned(),
-            Kind::Rejected => "the registry refused".to_owned(),
-            Kind::UnknownHost => "no such host".to_owned(),
-            Kind::Unreachable(why) => format!("no connection: {why}"),
-            Kind::Truncated(why) => format!("the answer was truncated: {why}"),
-            Kind::Timeout => "no answer in time".to_owned(),
-            Kind::Proxy => "the proxy on the way wants a login (407)".to_owned(),
-            Kind::Tls(why) => format!("no trusted connection: {why}"),
-            Kind::DigestMismatch(what)
-            | Kind::TooLarge(what)
-            | Kind::Malformed(what)
-            | Kind::AddressRefused(what)
-            | Kind::Defect(what) => what.clone(),
+            Self::NotFound => "not found".to_owned(),
+            Self::Denied => "permission denied".to_owned(),
+            Self::BadCredentials => "the login was refused".to_owned(),
+            Self::NoLogin => "a login is needed".to_owned(),
+            Self::Throttled { retry_after: Some(seconds) } => {
+                format!("too many requests, to be tried again in {seconds} s")
+            }
+            Self::Throttled { retry_after: None } => "too many requests".to_owned(),
+            Self::Server => "the registry failed".to_owned(),
+            Self::Rejected => "the registry refused".to_owned(),
+            Self::UnknownHost => "no such host".to_owned(),
+            Self::Unreachable(why) => format!("no connection: {why}"),
+            Self::Truncated(why) => format!("the answer was truncated: {why}"),
+            Self::Timeout => "no answer in time".to_owned(),
+            Self::Proxy => "the proxy on the way wants a login (407)".to_owned(),
+            Self::Tls(why) => format!("no trusted connection: {why}"),
+            Self::DigestMismatch(what)
+            | Self::TooLarge(what)
+            | Self::Malformed(what)
+            | Self::AddressRefused(what)
+            | Self::Defect(what) => what.clone(),
         }
     }
 }
@@ -196,9 +200,13 @@ impl From<Broken> for Kind {
             Broken::Timeout => Self::Timeout,
             Broken::Proxy => Self::Proxy,
             Broken::Tls(why) => Self::Tls(why),
-            Broken::TooLarge(limit) => Self::TooLarge(format!("the answer is larger than the {limit} bytes that it may have")),
+            Broken::TooLarge(limit) => Self::TooLarge(format!(
+                "the answer is larger than the {limit} bytes that it may have"
+            )),
             Broken::Malformed(why) => Self::Malformed(why),
-            Broken::Refused(why) => Self::AddressRefused(format!("the registry sends us to an address that is refused: {why}")),
+            Broken::Refused(why) => Self::AddressRefused(format!(
+                "the registry sends us to an address that is refused: {why}"
+            )),
         }
     }
 }
@@ -210,10 +218,13 @@ impl From<Invalid> for Kind {
 }
 
 impl Said {
-    /// Reads the body of a failed answer, whatever it is: the error document, other JSON, HTML, nothing.
+    /// Reads the body of a failed answer, whatever it is: the error document, other JSON, HTML,
+    /// nothing.
     pub fn parse(body: &[u8]) -> Option<Self> {
-        // Before it is cut and quoted: half a secret, or one in another spelling, would not be known again.
-        let cut = |text: &str| secret::redact(text).chars().take(LONGEST_EXCERPT).collect::<String>();
+        // Before it is cut and quoted: half a secret, or one in another spelling, would not be
+        // known again.
+        let cut =
+            |text: &str| secret::redact(text).chars().take(LONGEST_EXCERPT).collect::<String>();
         let text = String::from_utf8_lossy(body);
         if text.trim().is_empty() {
             return None;
@@ -224,13 +235,16 @@ impl Said {
         };
         let first = document.get("errors").and_then(|errors| errors.get(0)).unwrap_or(&document);
         let field = |name: &str| first.get(name).and_then(Value::as_str).unwrap_or_default();
-        let message = [field("message"), field("details"), field("error_description"), field("error")]
-            .into_iter()
-            .find(|text| !text.is_empty())
-            .unwrap_or_default();
+        let message =
+            [field("message"), field("details"), field("error_description"), field("error")]
+                .into_iter()
+                .find(|text| !text.is_empty())
+                .unwrap_or_default();
         // `detail` is any JSON; some registries put the one useful sentence there.
         let detail = match first.get("detail") {
-            Some(Value::String(detail)) if detail != message && !detail.is_empty() => format!(": {detail}"),
+            Some(Value::String(detail)) if detail != message && !detail.is_empty() => {
+                format!(": {detail}")
+            }
             _ => String::new(),
         };
         Some(Self { code: cut(field("code")), message: cut(&format!("{message}{detail}")) })
@@ -245,12 +259,18 @@ mod tests {
     fn reads_whatever_a_registry_says() {
         let said = |body: &str| Said::parse(body.as_bytes()).map(|said| (said.code, said.message));
         let pair = |code: &str, message: &str| Some((code.to_owned(), message.to_owned()));
-        assert_eq!(said(r#"{"errors":[{"code":"DENIED","message":"no","detail":null}]}"#), pair("DENIED", "no"));
+        assert_eq!(
+            said(r#"{"errors":[{"code":"DENIED","message":"no","detail":null}]}"#),
+            pair("DENIED", "no")
+        );
         assert_eq!(
             said(r#"{"errors":[{"code":"TAG_INVALID","message":"no","detail":"immutable"}]}"#),
             pair("TAG_INVALID", "no: immutable")
         );
-        assert_eq!(said(r#"{"details":"incorrect username or password"}"#), pair("", "incorrect username or password"));
+        assert_eq!(
+            said(r#"{"details":"incorrect username or password"}"#),
+            pair("", "incorrect username or password")
+        );
         assert_eq!(said("toomanyrequests"), pair("", "toomanyrequests"));
         assert_eq!(said("<html>gateway</html>"), None);
         assert_eq!(said(" \n"), None);

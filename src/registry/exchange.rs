@@ -1,9 +1,11 @@
-//! One exchange: a request sent, its answer read within limits of time and size, and errors sorted by what lies beneath.
+//! One exchange: a request sent, its answer read within limits of time and size, and errors sorted
+//! by what lies beneath.
 
 use super::names::NameError;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName,
+    HeaderValue,
 };
 use reqwest::{Body, Client, Method, Response};
 use std::error::Error as _;
@@ -20,7 +22,8 @@ pub(super) const WHOLE_REQUEST: Duration = Duration::from_secs(60);
 /// An error answer is read to this length; what is shown of it is shorter still.
 const LARGEST_ERROR: usize = 64 << 10;
 const PROXY_AUTHENTICATION_REQUIRED: u16 = 407;
-/// What the HTTP library says when a proxy answers CONNECT with 407. Its type is private, so only the whole text tells.
+/// What the HTTP library says when a proxy answers CONNECT with 407. Its type is private, so only
+/// the whole text tells.
 const TUNNEL_WITHOUT_LOGIN: &str = "tunnel error: proxy authorization required";
 
 /// A request to send.
@@ -97,7 +100,10 @@ impl Broken {
     }
 }
 
-pub(super) async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, Broken>>) -> Result<T, Broken> {
+pub(super) async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, Broken>>,
+) -> Result<T, Broken> {
     timeout(limit, work).await.unwrap_or(Err(Broken::Timeout))
 }
 
@@ -106,7 +112,11 @@ pub(super) async fn started(client: &Client, exchange: &Exchange) -> Result<Resp
     within(BETWEEN_BYTES, sent(client, exchange, None)).await
 }
 
-pub(super) async fn sent(client: &Client, exchange: &Exchange, body: Option<(u64, Body)>) -> Result<Response, Broken> {
+pub(super) async fn sent(
+    client: &Client,
+    exchange: &Exchange,
+    body: Option<(u64, Body)>,
+) -> Result<Response, Broken> {
     let mut request = client.request(exchange.method.clone(), exchange.url.clone());
     if let Some(accept) = exchange.accept {
         request = request.header(ACCEPT, accept);
@@ -121,7 +131,10 @@ pub(super) async fn sent(client: &Client, exchange: &Exchange, body: Option<(u64
         request = request.header(CONTENT_TYPE, media_type).body(body.clone());
     }
     if let Some((length, body)) = body {
-        request = request.header(CONTENT_TYPE, "application/octet-stream").header(CONTENT_LENGTH, length).body(body);
+        request = request
+            .header(CONTENT_TYPE, "application/octet-stream")
+            .header(CONTENT_LENGTH, length)
+            .body(body);
     }
     request.send().await.map_err(|error| broken(&error))
 }
@@ -134,9 +147,9 @@ pub(super) async fn chunk(response: &mut Response) -> Result<Option<Bytes>, Brok
 /// We never ask for a compressed answer: one that comes all the same is a mistake or a bomb.
 pub(super) fn refuse_compression(response: &Response) -> Result<(), Broken> {
     match response.headers().get(CONTENT_ENCODING) {
-        Some(encoding) if encoding != "identity" => {
-            Err(Broken::Malformed("the answer is compressed though nobody asked for that".to_owned()))
-        }
+        Some(encoding) if encoding != "identity" => Err(Broken::Malformed(
+            "the answer is compressed though nobody asked for that".to_owned(),
+        )),
         _ => Ok(()),
     }
 }
@@ -158,7 +171,10 @@ pub(super) async fn read(exchange: &Exchange, mut response: Response) -> Result<
         return Err(Broken::TooLarge(limit));
     }
     // A buffer that grows by doubling would be twice as large as it need be.
-    let expected = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
+    let expected = response
+        .content_length()
+        .and_then(|length| usize::try_from(length).ok())
+        .unwrap_or_default();
     let mut body = BytesMut::with_capacity(expected.min(limit));
     while let Some(chunk) = chunk(&mut response).await.map_err(|broken| cut(broken, body.len()))? {
         if body.len() + chunk.len() > limit {
@@ -183,10 +199,12 @@ pub(super) fn broken(error: &reqwest::Error) -> Broken {
         if let Some(name) = current.downcast_ref::<NameError>() {
             return match name {
                 NameError::Unknown => Broken::UnknownHost,
-                NameError::Forbidden(address) => {
-                    Broken::Refused(format!("its name leads to {address}, an address of this machine or of its surroundings"))
+                NameError::Forbidden(address) => Broken::Refused(format!(
+                    "its name leads to {address}, an address of this machine or of its surroundings"
+                )),
+                NameError::Failed(why) => {
+                    Broken::Connection(format!("the name could not be looked up: {why}"))
                 }
-                NameError::Failed(why) => Broken::Connection(format!("the name could not be looked up: {why}")),
             };
         }
         let text = current.to_string();
@@ -215,5 +233,8 @@ fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rus
     if let Some(tls) = error.downcast_ref::<rustls::Error>() {
         return Some(tls);
     }
-    error.downcast_ref::<io::Error>().and_then(io::Error::get_ref).and_then(|inner| tls_error(inner))
+    error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref)
+        .and_then(|inner| tls_error(inner))
 }

@@ -1,7 +1,7 @@
 //! The distribution API: look at, get and put manifests, get blobs.
 //!
-//! Does: the protocol, logins, retries, limits; every received byte is checked against its digest. Does not: know
-//! what a run is about.
+//! Does: the protocol, logins, retries, limits; every received byte is checked against its digest.
+//! Does not: know what a run is about.
 
 pub mod address;
 mod attempts;
@@ -150,13 +150,18 @@ impl Registry {
         self.auth.push_denial(repository)
     }
 
-    /// The credential helper that an auth file names for the host, and that file: helpers are not run.
+    /// The credential helper that an auth file names for the host, and that file: helpers are not
+    /// run.
     pub fn helper(&self, host: &str) -> Option<(&str, &str)> {
         self.auth.logins().helper(host)
     }
 
     /// Reads a manifest, by digest if the reference has one.
-    pub async fn manifest(&self, reference: &Reference, deadline: Option<Instant>) -> Result<Manifest, Error> {
+    pub async fn manifest(
+        &self,
+        reference: &Reference,
+        deadline: Option<Instant>,
+    ) -> Result<Manifest, Error> {
         let rest = format!("manifests/{}", reference.selector());
         let mut call = Call::new(Method::GET, &reference.repository, &rest);
         call.expect = reference.digest.as_ref();
@@ -168,7 +173,11 @@ impl Registry {
     }
 
     /// Looks whether a manifest is there, which most registries do not count as a pull.
-    pub async fn look(&self, reference: &Reference, deadline: Option<Instant>) -> Result<Head, Error> {
+    pub async fn look(
+        &self,
+        reference: &Reference,
+        deadline: Option<Instant>,
+    ) -> Result<Head, Error> {
         let rest = format!("manifests/{}", reference.selector());
         let mut call = Call::new(Method::HEAD, &reference.repository, &rest);
         call.deadline = deadline;
@@ -176,12 +185,18 @@ impl Registry {
             Ok((answer, _)) => {
                 // ECR, among others, does not name it: then only the bytes tell.
                 if let Ok(digest) = answer.header("docker-content-digest").parse::<Digest>() {
-                    return Ok(Head { digest, media_type: media_type::without_parameters(answer.header("content-type")) });
+                    return Ok(Head {
+                        digest,
+                        media_type: media_type::without_parameters(answer.header("content-type")),
+                    });
                 }
             }
-            // A HEAD that is not allowed; one that was refused and, having no body, does not say why; or one that a cache
-            // answers with "not modified", though nobody told it what we have.
-            Err(error) if matches!(error.status, Some(304 | 400..=499)) && !matches!(error.status, Some(401 | 404 | 429)) => {}
+            // A HEAD that is not allowed; one that was refused and, having no body, does not say
+            // why; or one that a cache answers with "not modified", though nobody told it what we
+            // have.
+            Err(error)
+                if matches!(error.status, Some(304 | 400..=499))
+                    && !matches!(error.status, Some(401 | 404 | 429)) => {}
             Err(error) => return Err(error),
         }
         let manifest = self.manifest(reference, deadline).await?;
@@ -203,13 +218,18 @@ impl Registry {
         let too_large = descriptor.size > LARGEST_CONFIG;
         let (answer, errand) = self.call(call).await?;
         if too_large || answer.body.len() as u64 != descriptor.size {
-            let what = format!("the config has {} bytes, its descriptor says {}", answer.body.len(), descriptor.size);
+            let what = format!(
+                "the config has {} bytes, its descriptor says {}",
+                answer.body.len(),
+                descriptor.size
+            );
             return Err(errand.error_of(Kind::TooLarge(what), &answer));
         }
         Ok(answer.body)
     }
 
-    /// Stores a manifest under a tag or its digest. A push whose outcome is unclear is looked at before it is repeated.
+    /// Stores a manifest under a tag or its digest. A push whose outcome is unclear is looked at
+    /// before it is repeated.
     pub async fn put_manifest(
         &self,
         reference: &Reference,
@@ -219,8 +239,12 @@ impl Registry {
     ) -> Result<(), Error> {
         let rest = format!("manifests/{}", reference.selector());
         let landed = || {
-            async { self.look(reference, Some(Instant::now() + LOOK_FOR_A_PUSH)).await.is_ok_and(|head| head.digest == *digest) }
-                .boxed_local()
+            async {
+                self.look(reference, Some(Instant::now() + LOOK_FOR_A_PUSH))
+                    .await
+                    .is_ok_and(|head| head.digest == *digest)
+            }
+            .boxed_local()
         };
         let mut call = Call::new(Method::PUT, &reference.repository, &rest);
         call.body = Some((media_type, bytes.clone()));
@@ -228,9 +252,10 @@ impl Registry {
         let (answer, errand) = self.call(call).await?;
         match answer.header("docker-content-digest") {
             stored if stored.is_empty() || stored == digest.as_str() => Ok(()),
-            stored => {
-                Err(errand.error_of(Kind::DigestMismatch(format!("the registry stored {stored} instead of {digest}")), &answer))
-            }
+            stored => Err(errand.error_of(
+                Kind::DigestMismatch(format!("the registry stored {stored} instead of {digest}")),
+                &answer,
+            )),
         }
     }
 
@@ -239,12 +264,18 @@ impl Registry {
         let wire = self.wire(&call);
         let refused = match self.converse(&call, wire, None).await {
             // Only reads: what may be written is for the login that was meant for it.
-            Err(error) if matches!(call.method, Method::GET | Method::HEAD) && error.is_denial() => error,
+            Err(error)
+                if matches!(call.method, Method::GET | Method::HEAD) && error.is_denial() =>
+            {
+                error
+            }
             settled => return settled,
         };
-        // A login that nobody asked for may be worse than none. Only when none opens the door it is given up: a registry
-        // may deny what is not there yet, and want that login later.
-        let Some(Ok(permit)) = self.auth.permit_without_login(wire, call.repository, &refused).await else {
+        // A login that nobody asked for may be worse than none. Only when none opens the door it is
+        // given up: a registry may deny what is not there yet, and want that login later.
+        let Some(Ok(permit)) =
+            self.auth.permit_without_login(wire, call.repository, &refused).await
+        else {
             return Err(refused);
         };
         match self.converse(&call, wire, Some(permit)).await {
@@ -261,21 +292,32 @@ impl Registry {
         Wire { transport: &self.transport, attempts: &self.attempts, deadline: call.deadline }
     }
 
-    /// Until there is an answer that logging in does not change. `fixed`: what to send, whatever is asked for.
-    async fn converse(&self, call: &Call<'_>, wire: Wire<'_>, fixed: Option<Permit>) -> Result<(Answer, Errand), Error> {
+    /// Until there is an answer that logging in does not change. `fixed`: what to send, whatever is
+    /// asked for.
+    async fn converse(
+        &self,
+        call: &Call<'_>,
+        wire: Wire<'_>,
+        fixed: Option<Permit>,
+    ) -> Result<(Answer, Errand), Error> {
         let mut challenged = if fixed.is_some() { 2 } else { 0 };
         loop {
             let (answer, errand, permit) = self.settle(call, wire, fixed.as_ref()).await?;
             match answer.status {
                 200..=299 => return Ok((answer, errand)),
-                // Once to learn how to log in, once more for a token that the registry stopped taking.
+                // Once to learn how to log in, once more for a token that the registry stopped
+                // taking.
                 401 if challenged < 2 => {
                     challenged += 1;
                     let root = self.transport.root(&errand.host);
-                    let root = root.map_err(|error| errand.error_of(Kind::Defect(error.to_string()), &answer))?;
+                    let root = root.map_err(|error| {
+                        errand.error_of(Kind::Defect(error.to_string()), &answer)
+                    })?;
                     if call.leads_away_from(&root) {
-                        // Whoever answers there does not speak for the registry, and gets no login of it.
-                        let why = "the registry sends us elsewhere, and a login is wanted there".to_owned();
+                        // Whoever answers there does not speak for the registry, and gets no login
+                        // of it.
+                        let why = "the registry sends us elsewhere, and a login is wanted there"
+                            .to_owned();
                         return Err(errand.error_of(Kind::AddressRefused(why), &answer));
                     }
                     self.auth.challenged(&errand, call.repository, &root, &answer, &permit).await?;
@@ -289,7 +331,12 @@ impl Registry {
     }
 
     /// Sends a call until an answer stands; with it, the call's name and what was sent along.
-    async fn settle(&self, call: &Call<'_>, wire: Wire<'_>, fixed: Option<&Permit>) -> Result<(Answer, Errand, Permit), Error> {
+    async fn settle(
+        &self,
+        call: &Call<'_>,
+        wire: Wire<'_>,
+        fixed: Option<&Permit>,
+    ) -> Result<(Answer, Errand, Permit), Error> {
         let permit = async || match fixed {
             Some(permit) => Ok(permit.clone()),
             None => self.auth.permit(wire, call.repository).await,
@@ -304,7 +351,8 @@ impl Registry {
         let mut errand = Errand::new(host, request, first.login.clone());
         let (used, no_permit) = (RefCell::new(first), RefCell::new(None));
         let send = async || {
-            let root = self.transport.root(host).map_err(|error| Broken::Malformed(error.to_string()))?;
+            let root =
+                self.transport.root(host).map_err(|error| Broken::Malformed(error.to_string()))?;
             // It may have stood in line for long: a token that is old by now is renewed.
             match permit().await {
                 Ok(fresh) => used.replace(fresh),
@@ -319,10 +367,20 @@ impl Registry {
                 (None, Some(_)) => self.transport.send_where_told(&root, exchange).await,
                 (None, None) => self.transport.send(host, exchange).await,
             };
-            // Not the registry's words; storage likes to quote the signed address that it was asked for.
-            sent.map(|answer| if is_elsewhere { Answer { body: Bytes::new(), ..answer } } else { answer })
+            // Not the registry's words; storage likes to quote the signed address that it was asked
+            // for.
+            sent.map(
+                |answer| {
+                    if is_elsewhere { Answer { body: Bytes::new(), ..answer } } else { answer }
+                },
+            )
         };
-        let terms = Terms { expect: call.expect, deadline: call.deadline, landed: call.landed, has_place: call.has_place };
+        let terms = Terms {
+            expect: call.expect,
+            deadline: call.deadline,
+            landed: call.landed,
+            has_place: call.has_place,
+        };
         let settled = self.attempts.until_settled(&mut errand, terms, send).await;
         if let Some(error) = no_permit.take() {
             return Err(error);

@@ -1,4 +1,5 @@
-//! Host names to addresses, without the C library, so that a static binary resolves as well as a dynamic one.
+//! Host names to addresses, without the C library, so that a static binary resolves as well as a
+//! dynamic one.
 
 use super::address;
 use hickory_resolver::TokioResolver;
@@ -25,7 +26,8 @@ pub(super) enum NameError {
     /// No such name.
     #[error("no such host")]
     Unknown,
-    /// It leads where a server may not send us; one such address is enough, so that rebinding cannot slip past.
+    /// It leads where a server may not send us; one such address is enough, so that rebinding
+    /// cannot slip past.
     #[error("forbidden address {0}")]
     Forbidden(IpAddr),
     /// The look-up itself failed.
@@ -73,7 +75,10 @@ impl Names {
             let failed = |error: &dyn std::fmt::Display| NameError::Failed(error.to_string());
             let mut builder = match &self.servers {
                 None => TokioResolver::builder_tokio().map_err(|error| failed(&error))?,
-                Some(servers) => TokioResolver::builder_with_config(servers.clone(), TokioRuntimeProvider::default()),
+                Some(servers) => TokioResolver::builder_with_config(
+                    servers.clone(),
+                    TokioRuntimeProvider::default(),
+                ),
             };
             builder.options_mut().ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
             // Asking again is what a retry is for: a service that comes up late gets its name late.
@@ -91,7 +96,8 @@ impl Resolve for Names {
         let resolver = self.clone();
         Box::pin(async move {
             let addresses = resolver.look_up(name.as_str().to_owned()).await?;
-            let addresses: Addrs = Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0)));
+            let addresses: Addrs =
+                Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0)));
             Ok(addresses)
         })
     }
@@ -114,7 +120,8 @@ mod tests {
 
     const AT_ONCE: Says = Says { code: 0, address: None, after: Duration::ZERO };
 
-    /// A resolver whose only name server says this to every question about IPv4, and that there is nothing for IPv6.
+    /// A resolver whose only name server says this to every question about IPv4, and that there is
+    /// nothing for IPv6.
     fn asking(says: Says, guarded: bool) -> Names {
         asking_and_counting(says, guarded).0
     }
@@ -132,14 +139,23 @@ mod tests {
                 let is_v4 = question[end - 3] == 1;
                 let found = says.address.filter(|_| is_v4);
                 let mut answer = question[..end].to_vec();
-                // A response, recursion available; the question again, and no other record than that below.
+                // A response, recursion available; the question again, and no other record than
+                // that below.
                 answer[2..4].copy_from_slice(&[0x81, 0x80 | says.code]);
-                answer[6..12].copy_from_slice(&[0, u8::from(found.is_some()), 0, u8::from(found.is_none()), 0, 0]);
+                answer[6..12].copy_from_slice(&[
+                    0,
+                    u8::from(found.is_some()),
+                    0,
+                    u8::from(found.is_none()),
+                    0,
+                    0,
+                ]);
                 if let Some(found) = found {
                     answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
                     answer.extend(found);
                 } else {
-                    // The zone's SOA, which says that this may be remembered for a minute (RFC 2308 section 5).
+                    // The zone's SOA, which says that this may be remembered for a minute (RFC 2308
+                    // section 5).
                     answer.extend([0xc0, 12, 0, 6, 0, 1, 0, 0, 0, 60, 0, 22, 0, 0]);
                     answer.extend([0, 0, 0, 60].repeat(5));
                 }
@@ -175,7 +191,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_slow_name_server_is_waited_for() {
-        let slow = Says { address: Some([192, 0, 2, 7]), after: Duration::from_millis(300), ..AT_ONCE };
+        let slow =
+            Says { address: Some([192, 0, 2, 7]), after: Duration::from_millis(300), ..AT_ONCE };
         assert_eq!(look_up(slow, false).await.unwrap(), [IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7))]);
     }
 
@@ -192,7 +209,10 @@ mod tests {
         let (names, asked) = asking_and_counting(Says { code: NXDOMAIN, ..AT_ONCE }, false);
         let mut before = 0;
         for _ in 0..3 {
-            assert!(matches!(names.clone().look_up("registry.test".to_owned()).await, Err(NameError::Unknown)));
+            assert!(matches!(
+                names.clone().look_up("registry.test".to_owned()).await,
+                Err(NameError::Unknown)
+            ));
             let now = asked.load(Ordering::Relaxed);
             assert!(now > before, "not from memory");
             before = now;

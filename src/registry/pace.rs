@@ -1,7 +1,9 @@
-//! How hard a host is asked: pauses, its own and those after a failure, shared by all tasks; less at once after it said
-//! "too many"; one at a time after it failed, until it answers; and a budget of repetitions.
+//! How hard a host is asked: pauses, its own and those after a failure, shared by all tasks; less
+//! at once after it said "too many"; one at a time after it failed, until it answers; and a budget
+//! of repetitions.
 //!
-//! What is under way together fails together, when a registry restarts: that is one failure, whatever it hit.
+//! What is under way together fails together, when a registry restarts: that is one failure,
+//! whatever it hit.
 
 use super::retry;
 use std::collections::HashMap;
@@ -10,8 +12,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 
-/// Repetitions that every host is granted in a minute, beside one for every five requests: enough for a bad minute, too few
-/// for a storm. By the minute, so that an outage during a long wait does not use up what the push needs.
+/// Repetitions that every host is granted in a minute, beside one for every five requests: enough
+/// for a bad minute, too few for a storm. By the minute, so that an outage during a long wait does
+/// not use up what the push needs.
 const GRANTED: u32 = 10;
 const REQUESTS_PER_REPETITION: u32 = 5;
 const MINUTE: Duration = Duration::from_secs(60);
@@ -48,7 +51,8 @@ impl Host {
     /// Whether one more may be under way.
     fn is_free(&self) -> bool {
         let has_room = self.room.is_none_or(|room| self.under_way < room);
-        let is_probe = self.under_way == 0 || self.asked_at.is_none_or(|asked_at| asked_at.elapsed() >= PROBE);
+        let is_probe =
+            self.under_way == 0 || self.asked_at.is_none_or(|asked_at| asked_at.elapsed() >= PROBE);
         has_room && (self.failures == 0 || is_probe)
     }
 
@@ -106,7 +110,8 @@ impl Pace {
         free.then(|| Turn { pace: self, host })
     }
 
-    /// Counts a request that rides along with one that has its turn, and waits until the host may be asked.
+    /// Counts a request that rides along with one that has its turn, and waits until the host may
+    /// be asked.
     pub(super) async fn pass(&self, host: &str) {
         while let Some(until) = self.with(host, |entry| entry.pause()) {
             sleep_until(until).await;
@@ -114,25 +119,29 @@ impl Pace {
         self.with(host, |entry| entry.in_this_minute().requests += 1);
     }
 
-    /// Lets nobody ask the host for so long, and half as many at once afterwards: it said that it is asked too much.
+    /// Lets nobody ask the host for so long, and half as many at once afterwards: it said that it
+    /// is asked too much.
     pub(super) fn pause(&self, host: &str, after: Duration) {
         let until = Instant::now() + after;
         self.with(host, |entry| {
             // Those that were under way together are told together: that counts once.
             if entry.pause().is_none() {
-                entry.room = Some((entry.room.unwrap_or(entry.under_way).min(entry.under_way) / 2).max(1));
+                entry.room =
+                    Some((entry.room.unwrap_or(entry.under_way).min(entry.under_way) / 2).max(1));
                 entry.good_in_a_row = 0;
             }
             entry.paused_until = Some(entry.paused_until.map_or(until, |old| old.max(until)));
         });
     }
 
-    /// Whether a request that began then and failed may be made again. A failure that is not one with the last is counted;
-    /// `down`: it looks as if nobody else would fare better now, so all make a pause, jittered by this random number from 0
-    /// to 1.
+    /// Whether a request that began then and failed may be made again. A failure that is not one
+    /// with the last is counted; `down`: it looks as if nobody else would fare better now, so all
+    /// make a pause, jittered by this random number from 0 to 1.
     pub(super) fn may_repeat(&self, host: &str, began: Instant, down: Option<f64>) -> bool {
         self.with(host, |entry| {
-            if entry.pause().is_some() || entry.failed_at.is_some_and(|failed_at| began <= failed_at) {
+            if entry.pause().is_some()
+                || entry.failed_at.is_some_and(|failed_at| began <= failed_at)
+            {
                 return true;
             }
             let now = Instant::now();
@@ -151,7 +160,8 @@ impl Pace {
         })
     }
 
-    /// Notes that the host answered something, and whether it did so willingly: then it may be asked a little more at once.
+    /// Notes that the host answered something, and whether it did so willingly: then it may be
+    /// asked a little more at once.
     pub(super) fn answered(&self, host: &str, willingly: bool) {
         self.with(host, |entry| {
             entry.answered = true;
@@ -205,7 +215,9 @@ mod tests {
         pace.pause(HOST, Duration::from_secs(1));
         drop(turn(&pace, "other.example").await);
         assert_eq!(start.elapsed(), Duration::ZERO);
-        tokio::join!(async { drop(turn(&pace, HOST).await) }, async { drop(turn(&pace, HOST).await) });
+        tokio::join!(async { drop(turn(&pace, HOST).await) }, async {
+            drop(turn(&pace, HOST).await);
+        });
         assert!(start.elapsed() >= Duration::from_secs(2));
     }
 
@@ -230,10 +242,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_under_way_together_fails_once_and_one_asks_for_all_until_there_is_an_answer() {
+    async fn what_was_under_way_together_fails_once_and_one_asks_for_all_until_there_is_an_answer()
+    {
         let pace = Pace::default();
         let began = Instant::now();
-        let turns: Vec<Turn<'_>> = futures_util::future::join_all((0..16).map(|_| turn(&pace, HOST))).await;
+        let turns: Vec<Turn<'_>> =
+            futures_util::future::join_all((0..16).map(|_| turn(&pace, HOST))).await;
         tokio::time::advance(Duration::from_millis(10)).await;
         assert!((0..16).all(|_| pace.may_repeat(HOST, began, Some(1.0))));
         assert_eq!(pace.with(HOST, |host| (host.failures, host.repetitions)), (1, 1));
@@ -252,7 +266,11 @@ mod tests {
         drop(probe);
         for failure in 1..=retry::TRIES {
             tokio::time::advance(MINUTE).await;
-            assert_eq!(pace.may_repeat(HOST, Instant::now(), Some(0.0)), failure < retry::TRIES, "{failure} in a row");
+            assert_eq!(
+                pace.may_repeat(HOST, Instant::now(), Some(0.0)),
+                failure < retry::TRIES,
+                "{failure} in a row"
+            );
         }
     }
 

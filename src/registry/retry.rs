@@ -44,9 +44,16 @@ pub(super) enum Decision {
     },
 }
 
-/// Decides after the `tries`-th try (the first is 1); `chance` is a random number from 0 to 1, `now` the wall clock
-/// that a date in `Retry-After` is compared with, `remaining` the time until the caller's deadline.
-pub(super) fn decide(tries: u32, outcome: Outcome<'_>, chance: f64, now: SystemTime, remaining: Option<Duration>) -> Decision {
+/// Decides after the `tries`-th try (the first is 1); `chance` is a random number from 0 to 1,
+/// `now` the wall clock that a date in `Retry-After` is compared with, `remaining` the time until
+/// the caller's deadline.
+pub(super) fn decide(
+    tries: u32,
+    outcome: Outcome<'_>,
+    chance: f64,
+    now: SystemTime,
+    remaining: Option<Duration>,
+) -> Decision {
     let (limit, whole_host, asked) = match outcome {
         Outcome::Status(status @ (429 | 503), retry_after) => {
             (TRIES, status == 429, retry_after.and_then(|value| parse_retry_after(value, now)))
@@ -62,7 +69,8 @@ pub(super) fn decide(tries: u32, outcome: Outcome<'_>, chance: f64, now: SystemT
         return Decision::GiveUp;
     }
     if let Some(after) = asked {
-        let too_long = after > LONGEST_RETRY_AFTER || remaining.is_some_and(|remaining| after > remaining);
+        let too_long =
+            after > LONGEST_RETRY_AFTER || remaining.is_some_and(|remaining| after > remaining);
         return if too_long {
             Decision::TooLongToWait(after.as_secs())
         } else {
@@ -74,16 +82,22 @@ pub(super) fn decide(tries: u32, outcome: Outcome<'_>, chance: f64, now: SystemT
     }
     let after = pause(tries, chance);
     // A pause that would outlast the caller ends with one last try.
-    Decision::Again { after: remaining.map_or(after, |remaining| after.min(remaining)), whole_host, asked_for: false }
+    Decision::Again {
+        after: remaining.map_or(after, |remaining| after.min(remaining)),
+        whole_host,
+        asked_for: false,
+    }
 }
 
 /// The pause after so many failures, with full jitter.
 pub(super) fn pause(failures: u32, chance: f64) -> Duration {
-    let ceiling = FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(10)).min(LONGEST_PAUSE);
+    let ceiling =
+        FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(10)).min(LONGEST_PAUSE);
     ceiling.mul_f64(chance.clamp(0.0, 1.0))
 }
 
-/// Whether an answer with this status tells of trouble that mostly passes, and not of what was asked.
+/// Whether an answer with this status tells of trouble that mostly passes, and not of what was
+/// asked.
 pub(super) fn is_passing(status: u16) -> bool {
     matches!(status, 408 | 425 | 499 | 500 | 502..=504 | 520..=524)
 }
@@ -105,7 +119,8 @@ mod tests {
     #[test]
     fn what_is_tried_again_ends_as_trouble_of_the_registry() {
         for status in 200..600 {
-            let again = decide(1, Outcome::Status(status, None), 0.5, SystemTime::UNIX_EPOCH, None) != Decision::GiveUp;
+            let again = decide(1, Outcome::Status(status, None), 0.5, SystemTime::UNIX_EPOCH, None)
+                != Decision::GiveUp;
             let kind = Kind::of_status(status);
             let is_trouble = matches!(kind, Kind::Server | Kind::Throttled { .. });
             assert_eq!(is_trouble, again || status > 500, "{status}: {kind:?}");
@@ -133,10 +148,20 @@ mod tests {
             (1, Outcome::Status(429, None), None, again(0.5, true)),
             (1, Outcome::Status(429, Some("2")), None, asked(2)),
             (1, Outcome::Status(503, Some("Sun, 06 Nov 1994 08:49:47 GMT")), None, asked(10)),
-            (1, Outcome::Status(503, Some("Sun, 06 Nov 1994 08:00:00 GMT")), None, again(0.0, true)),
+            (
+                1,
+                Outcome::Status(503, Some("Sun, 06 Nov 1994 08:00:00 GMT")),
+                None,
+                again(0.0, true),
+            ),
             (1, Outcome::Status(429, Some("soon")), None, again(0.5, true)),
             (1, Outcome::Status(429, Some("99999")), None, Decision::TooLongToWait(99999)),
-            (1, Outcome::Status(429, Some("30")), Some(Duration::from_secs(20)), Decision::TooLongToWait(30)),
+            (
+                1,
+                Outcome::Status(429, Some("30")),
+                Some(Duration::from_secs(20)),
+                Decision::TooLongToWait(30),
+            ),
             (1, Outcome::Status(500, Some("9")), None, again(0.5, false)),
             (3, Outcome::Status(500, None), Some(Duration::from_secs(1)), again(1.0, false)),
             (3, Outcome::Status(500, None), Some(Duration::ZERO), Decision::GiveUp),
@@ -152,7 +177,11 @@ mod tests {
             (1, Outcome::Altered, None, again(0.5, false)),
             (2, Outcome::Altered, None, Decision::GiveUp),
         ] {
-            assert_eq!(decide(tries, outcome, 1.0, now, remaining), expected, "{tries} {outcome:?}");
+            assert_eq!(
+                decide(tries, outcome, 1.0, now, remaining),
+                expected,
+                "{tries} {outcome:?}"
+            );
         }
         assert_eq!(decide(4, Outcome::Status(500, None), 0.0, now, None), again(0.0, false));
     }

@@ -1,5 +1,5 @@
-//! What several lists of a run read is read once: the same request made again finds the first one's answer, or waits
-//! for it. Only what was accepted is shared; a failure is everybody's own.
+//! What several lists of a run read is read once: the same request made again finds the first one's
+//! answer, or waits for it. Only what was accepted is shared; a failure is everybody's own.
 
 use super::blobs::{Brought, CopyError};
 use super::{Error, Head, Registry};
@@ -35,7 +35,9 @@ impl Shelf {
         size: impl Fn(&T) -> usize,
         read: impl AsyncFnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
-        let slot = Arc::clone(slots.lock().unwrap_or_else(PoisonError::into_inner).entry(key.clone()).or_default());
+        let slot = Arc::clone(
+            slots.lock().unwrap_or_else(PoisonError::into_inner).entry(key.clone()).or_default(),
+        );
         let mut fresh = false;
         let reading = async {
             let value = read().await?;
@@ -64,16 +66,21 @@ impl Shelf {
 }
 
 impl Registry {
-    /// Reads a manifest as [`Registry::manifest`] does, once in this run: what a tag named at that time is what it names
-    /// for all who ask here.
+    /// Reads a manifest as [`Registry::manifest`] does, once in this run: what a tag named at that
+    /// time is what it names for all who ask here.
     pub async fn shared_manifest(&self, reference: &Reference) -> Result<Manifest, Error> {
         let size = |manifest: &Manifest| manifest.bytes.len();
         let read = async || self.manifest(reference, None).await;
         self.shelf.get(&self.shelf.manifests, reference.to_string(), size, read).await
     }
 
-    /// Looks at a child by its digest as [`Registry::look`] does; one that was there is not looked for again.
-    pub async fn shared_look(&self, child: &Reference, deadline: Option<Instant>) -> Result<Head, Error> {
+    /// Looks at a child by its digest as [`Registry::look`] does; one that was there is not looked
+    /// for again.
+    pub async fn shared_look(
+        &self,
+        child: &Reference,
+        deadline: Option<Instant>,
+    ) -> Result<Head, Error> {
         let read = async || self.look(child, deadline).await;
         self.shelf.get(&self.shelf.heads, child.to_string(), |_| 0, read).await
     }
@@ -90,8 +97,8 @@ impl Registry {
         self.shelf.get(&self.shelf.configs, key, Bytes::len, read).await
     }
 
-    /// Brings a blob into a repository as [`Registry::copy_blob`] does, once in this run; `brought` hears of it if it was
-    /// this call that did.
+    /// Brings a blob into a repository as [`Registry::copy_blob`] does, once in this run; `brought`
+    /// hears of it if it was this call that did.
     pub async fn shared_copy(
         &self,
         from: &Repository,

@@ -1,4 +1,5 @@
-//! A blob as it leaves a registry: its bytes in order, checked, and taken up again where they broke off.
+//! A blob as it leaves a registry: its bytes in order, checked, and taken up again where they broke
+//! off.
 
 use super::attempts::Errand;
 use super::error::{Error, Kind};
@@ -17,7 +18,8 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use url::Url;
 
-/// Slower than this over a minute of waiting is as good as silent: bytes that trickle would take for ever.
+/// Slower than this over a minute of waiting is as good as silent: bytes that trickle would take
+/// for ever.
 const SLOWEST: u64 = 60 << 10;
 const WINDOW: Duration = Duration::from_secs(60);
 
@@ -67,7 +69,11 @@ pub(super) enum Poured {
 }
 
 impl<'a> Source<'a> {
-    pub(super) fn new(registry: &'a Registry, repository: &'a Repository, blob: &'a Descriptor) -> Self {
+    pub(super) fn new(
+        registry: &'a Registry,
+        repository: &'a Repository,
+        blob: &'a Descriptor,
+    ) -> Self {
         let hashing = Hashing::for_digest(&blob.digest);
         let request = format!("GET /v2/{}/blobs/{}", repository.path(), blob.digest);
         Self {
@@ -97,8 +103,8 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Whether all bytes came, and are those of the digest. Bytes that came twice count as they came first; what a
-    /// registry stored of them it checks itself.
+    /// Whether all bytes came, and are those of the digest. Bytes that came twice count as they
+    /// came first; what a registry stored of them it checks itself.
     pub(super) fn check(&self) -> Result<(), Error> {
         if self.hashed == self.blob.size && self.hashing.matches(&self.blob.digest) {
             return Ok(());
@@ -116,7 +122,9 @@ impl<'a> Source<'a> {
             };
             let began = Instant::now();
             let broken = match chunk(&mut response).await {
-                Ok(Some(bytes)) if self.speed.is_too_slow(began.elapsed(), bytes.len() as u64) => Broken::Timeout,
+                Ok(Some(bytes)) if self.speed.is_too_slow(began.elapsed(), bytes.len() as u64) => {
+                    Broken::Timeout
+                }
                 Ok(Some(bytes)) => {
                     self.response = Some(response);
                     let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
@@ -127,10 +135,17 @@ impl<'a> Source<'a> {
                     }
                     return self.took(bytes).map(Some);
                 }
-                Ok(None) => Broken::Cut(format!("it broke off after {} of {} bytes", self.position, self.blob.size)),
+                Ok(None) => Broken::Cut(format!(
+                    "it broke off after {} of {} bytes",
+                    self.position, self.blob.size
+                )),
                 Err(broken) => broken,
             };
-            self.errand.tries = if self.position >= self.progress_from + SLOWEST { 1 } else { self.errand.tries + 1 };
+            self.errand.tries = if self.position >= self.progress_from + SLOWEST {
+                1
+            } else {
+                self.errand.tries + 1
+            };
             if self.errand.tries == 1 {
                 self.progress_from = self.position;
             }
@@ -142,7 +157,10 @@ impl<'a> Source<'a> {
     fn took(&mut self, bytes: Bytes) -> Result<(Bytes, u64), Error> {
         let end = self.position + bytes.len() as u64;
         if end > self.blob.size {
-            let what = format!("the blob has more than the {} bytes that its descriptor says", self.blob.size);
+            let what = format!(
+                "the blob has more than the {} bytes that its descriptor says",
+                self.blob.size
+            );
             return Err(self.errand.error(Kind::TooLarge(what)));
         }
         let fresh = end.saturating_sub(self.hashed.max(self.position));
@@ -175,13 +193,21 @@ impl<'a> Source<'a> {
             _ => answer.header(CONTENT_LENGTH.as_str()),
         };
         if let Some(whole) = whole.parse::<u64>().ok().filter(|whole| *whole != self.blob.size) {
-            return Err(malformed(&format!("the blob has {whole} bytes, its descriptor says {}", self.blob.size)));
+            return Err(malformed(&format!(
+                "the blob has {whole} bytes, its descriptor says {}",
+                self.blob.size
+            )));
         }
         self.skip = match answer.status {
             206 => {
-                let from = answer.header(CONTENT_RANGE.as_str()).strip_prefix("bytes ").and_then(|range| range.split('-').next());
+                let from = answer
+                    .header(CONTENT_RANGE.as_str())
+                    .strip_prefix("bytes ")
+                    .and_then(|range| range.split('-').next());
                 if from.and_then(|from| from.parse().ok()) != Some(self.position) {
-                    return Err(malformed("it gave another part of the blob than it was asked for"));
+                    return Err(malformed(
+                        "it gave another part of the blob than it was asked for",
+                    ));
                 }
                 0
             }
@@ -192,7 +218,11 @@ impl<'a> Source<'a> {
 }
 
 /// Pours a blob into a pipe, as fast as its end takes it; `poured` hears of new bytes.
-pub(super) async fn pour(source: &mut Source<'_>, pipe: mpsc::Sender<Result<Bytes, io::Error>>, poured: &dyn Fn(u64)) -> Poured {
+pub(super) async fn pour(
+    source: &mut Source<'_>,
+    pipe: mpsc::Sender<Result<Bytes, io::Error>>,
+    poured: &dyn Fn(u64),
+) -> Poured {
     let mut speed = Speed::default();
     loop {
         let (bytes, fresh) = match source.next().await {
@@ -225,6 +255,9 @@ mod tests {
         assert!((0..59).all(|_| !speed.is_too_slow(second, 1000)));
         assert!(speed.is_too_slow(second, 1000));
         assert!((0..600).all(|_| !speed.is_too_slow(second, 1025)), "slow, and bearable");
-        assert!(!speed.is_too_slow(29 * second, 1 << 20) && !speed.is_too_slow(29 * second, 1), "a pause after much");
+        assert!(
+            !speed.is_too_slow(29 * second, 1 << 20) && !speed.is_too_slow(29 * second, 1),
+            "a pause after much"
+        );
     }
 }

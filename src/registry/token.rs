@@ -1,4 +1,5 @@
-//! Token servers: one request for one token (distribution's specification, spec/auth/token and spec/auth/oauth).
+//! Token servers: one request for one token (distribution's specification, spec/auth/token and
+//! spec/auth/oauth).
 
 use super::address;
 use super::attempts::{Attempts, Errand, Terms};
@@ -56,15 +57,24 @@ pub(super) struct TokenServer<'a> {
 }
 
 impl TokenServer<'_> {
-    /// A token for these actions (`pull`, `pull,push`) and the scopes that the registry named itself.
-    pub(super) async fn token(&self, actions: &str, extra: &BTreeSet<String>, login: Option<&Login>) -> Result<Token, Error> {
+    /// A token for these actions (`pull`, `pull,push`) and the scopes that the registry named
+    /// itself.
+    pub(super) async fn token(
+        &self,
+        actions: &str,
+        extra: &BTreeSet<String>,
+        login: Option<&Login>,
+    ) -> Result<Token, Error> {
         let Self { repository, realm, service, .. } = *self;
         // The scope that is needed most goes first: some servers read only that one.
         let own = format!("repository:{}:{actions}", repository.path());
         let scopes: Vec<String> = [own].into_iter().chain(extra.iter().cloned()).collect();
         if let Some(login) = login.filter(|login| matches!(login.proof, Proof::Identity(..))) {
             let body = Some(form(login, service, &scopes));
-            let exchange = Exchange { body, ..Exchange::new(Method::POST, realm.clone(), LARGEST_TOKEN_ANSWER) };
+            let exchange = Exchange {
+                body,
+                ..Exchange::new(Method::POST, realm.clone(), LARGEST_TOKEN_ANSWER)
+            };
             let (answer, errand) = self.ask(exchange, Some(login)).await?;
             // Gitea's token server, among others, has no POST.
             if !matches!(answer.status, 404 | 405) {
@@ -72,20 +82,27 @@ impl TokenServer<'_> {
             }
         }
         let url = query(realm, service, &scopes, login);
-        let authorization = login.and_then(Login::basic).and_then(|basic| sensitive(basic.expose()));
-        let exchange = Exchange { authorization, ..Exchange::new(Method::GET, url, LARGEST_TOKEN_ANSWER) };
+        let authorization =
+            login.and_then(Login::basic).and_then(|basic| sensitive(basic.expose()));
+        let exchange =
+            Exchange { authorization, ..Exchange::new(Method::GET, url, LARGEST_TOKEN_ANSWER) };
         let (answer, errand) = self.ask(exchange, login).await?;
         read(&answer, &errand)
     }
 
-    async fn ask(&self, exchange: Exchange, login: Option<&Login>) -> Result<(Answer, Errand), Error> {
+    async fn ask(
+        &self,
+        exchange: Exchange,
+        login: Option<&Login>,
+    ) -> Result<(Answer, Errand), Error> {
         let Wire { transport, attempts, deadline } = self.wire;
         let host = self.repository.host();
         let request = format!("{} {}", exchange.method, address::safe(&exchange.url));
         let mut errand = Errand::new(host, request, login.map(|login| login.source.clone()));
         let defect = |errand: &Errand, what: &str| errand.error(Kind::Defect(what.to_owned()));
         let root = transport.root(host).map_err(|_| defect(&errand, "no URL for the registry"))?;
-        // Whoever waits for a token may have taken the last place: to stand in line behind that one would take for ever.
+        // Whoever waits for a token may have taken the last place: to stand in line behind that one
+        // would take for ever.
         let terms = Terms { deadline, has_place: true, ..Terms::default() };
         let send = async || transport.send_where_told(&root, exchange.clone()).await;
         let answer = attempts.until_settled(&mut errand, terms, send).await?;
@@ -96,12 +113,15 @@ impl TokenServer<'_> {
 fn read(answer: &Answer, errand: &Errand) -> Result<Token, Error> {
     let kind = match answer.status {
         200..=299 => {
-            let malformed = || Kind::Malformed("the token server's answer holds no token".to_owned());
+            let malformed =
+                || Kind::Malformed("the token server's answer holds no token".to_owned());
             return parse_token(&answer.body).ok_or_else(|| errand.error(malformed()));
         }
         // OAuth2 says 400 `invalid_grant` for a refresh token that does not hold.
         400 | 401 if errand.login.is_some() => Kind::BadCredentials,
-        300..=399 => Kind::AddressRefused("the token server redirects, and a login is not sent along".to_owned()),
+        300..=399 => Kind::AddressRefused(
+            "the token server redirects, and a login is not sent along".to_owned(),
+        ),
         status => Kind::of_status(status),
     };
     Err(errand.error_of(kind, answer))
@@ -117,10 +137,21 @@ struct TokenAnswer {
 /// Tokens are opaque; `issued_at` is not read, because the server's clock may differ from ours.
 fn parse_token(body: &Bytes) -> Option<Token> {
     let answer: TokenAnswer = serde_json::from_slice(body).ok()?;
-    let token =
-        Secret::new(answer.token.filter(|token| !token.is_empty()).or(answer.access_token).filter(|token| !token.is_empty())?);
-    let lifetime = answer.expires_in.filter(|seconds| *seconds > 0).map_or(DEFAULT_LIFETIME, Duration::from_secs);
-    Some(Token { header: sensitive(&format!("Bearer {}", token.expose()))?, renew_at: Instant::now() + lifetime.mul_f64(0.8) })
+    let token = Secret::new(
+        answer
+            .token
+            .filter(|token| !token.is_empty())
+            .or(answer.access_token)
+            .filter(|token| !token.is_empty())?,
+    );
+    let lifetime = answer
+        .expires_in
+        .filter(|seconds| *seconds > 0)
+        .map_or(DEFAULT_LIFETIME, Duration::from_secs);
+    Some(Token {
+        header: sensitive(&format!("Bearer {}", token.expose()))?,
+        renew_at: Instant::now() + lifetime.mul_f64(0.8),
+    })
 }
 
 fn query(realm: &Url, service: Option<&str>, scopes: &[String], login: Option<&Login>) -> Url {
@@ -144,7 +175,8 @@ fn query(realm: &Url, service: Option<&str>, scopes: &[String], login: Option<&L
 fn form(login: &Login, service: Option<&str>, scopes: &[String]) -> (String, Bytes) {
     let mut form = Serializer::new(String::new());
     if let Proof::Identity(_, token) = &login.proof {
-        form.append_pair("grant_type", "refresh_token").append_pair("refresh_token", token.expose());
+        form.append_pair("grant_type", "refresh_token")
+            .append_pair("refresh_token", token.expose());
     }
     if let Some(service) = service {
         form.append_pair("service", service);

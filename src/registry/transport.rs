@@ -1,9 +1,11 @@
-//! The ways out of this process: TLS, proxies, redirects, the address rule. Repeats nothing; only a loopback port
-//! that turns out to speak TLS is asked again, over HTTPS.
+//! The ways out of this process: TLS, proxies, redirects, the address rule. Repeats nothing; only a
+//! loopback port that turns out to speak TLS is asked again, over HTTPS.
 
 use super::address;
 pub use super::exchange::{Answer, Broken, Exchange};
-use super::exchange::{BETWEEN_BYTES, WHOLE_REQUEST, broken, read, refuse_compression, sent, started, within};
+use super::exchange::{
+    BETWEEN_BYTES, WHOLE_REQUEST, broken, read, refuse_compression, sent, started, within,
+};
 use super::names::Names;
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, LOCATION};
@@ -14,8 +16,8 @@ use std::time::Duration;
 use url::Url;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Requests share a connection of HTTP/2: one that is dead would swallow all tries, if nobody noticed. Shorter than the time
-/// between bytes, so that the next try finds it closed.
+/// Requests share a connection of HTTP/2: one that is dead would swallow all tries, if nobody
+/// noticed. Shorter than the time between bytes, so that the next try finds it closed.
 const BETWEEN_PINGS: Duration = Duration::from_secs(10);
 const MOST_REDIRECTS: u32 = 5;
 
@@ -42,9 +44,13 @@ pub struct Transport {
 }
 
 impl Transport {
-    /// Sets up TLS. `extra_certificates` is PEM to trust beside the system's, or the bundled Mozilla roots where the
-    /// system has none; `plain_http` lists the hosts that the user marked as speaking HTTP.
-    pub fn new(extra_certificates: Option<&[u8]>, plain_http: HashSet<String>) -> anyhow::Result<Self> {
+    /// Sets up TLS. `extra_certificates` is PEM to trust beside the system's, or the bundled
+    /// Mozilla roots where the system has none; `plain_http` lists the hosts that the user marked
+    /// as speaking HTTP.
+    pub fn new(
+        extra_certificates: Option<&[u8]>,
+        plain_http: HashSet<String>,
+    ) -> anyhow::Result<Self> {
         // A second call finds the first one's provider in place, which is the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let tls = tls_config(extra_certificates)?;
@@ -105,14 +111,21 @@ impl Transport {
         first
     }
 
-    /// Sends one request to where `registry` sent us: a token server, an upload's location. Redirects are not followed.
-    pub async fn send_where_told(&self, registry: &Url, exchange: Exchange) -> Result<Answer, Broken> {
+    /// Sends one request to where `registry` sent us: a token server, an upload's location.
+    /// Redirects are not followed.
+    pub async fn send_where_told(
+        &self,
+        registry: &Url,
+        exchange: Exchange,
+    ) -> Result<Answer, Broken> {
         address::check(registry, &exchange.url).map_err(Broken::Refused)?;
         let client = self.client_for(registry, &exchange.url);
-        within(WHOLE_REQUEST, async { read(&exchange, started(client, &exchange).await?).await }).await
+        within(WHOLE_REQUEST, async { read(&exchange, started(client, &exchange).await?).await })
+            .await
     }
 
-    /// Sends one request to an API that the CI system named in our environment; redirects are not followed.
+    /// Sends one request to an API that the CI system named in our environment; redirects are not
+    /// followed.
     pub async fn ask(&self, url: Url, headers: HeaderMap, limit: usize) -> Result<Answer, Broken> {
         let request = self.client_for(&url, &url).get(url.clone()).headers(headers);
         let exchange = Exchange::new(Method::GET, url, limit);
@@ -123,9 +136,16 @@ impl Transport {
         .await
     }
 
-    /// As [`Self::send_where_told`], with `length` bytes of body that come as they are taken. Their sender sees to it that they move: only
-    /// the answer is waited for here, as long as the caller has patience.
-    pub async fn upload(&self, registry: &Url, exchange: Exchange, length: u64, body: Body) -> Result<Answer, Broken> {
+    /// As [`Self::send_where_told`], with `length` bytes of body that come as they are taken. Their
+    /// sender sees to it that they move: only the answer is waited for here, as long as the caller
+    /// has patience.
+    pub async fn upload(
+        &self,
+        registry: &Url,
+        exchange: Exchange,
+        length: u64,
+        body: Body,
+    ) -> Result<Answer, Broken> {
         address::check(registry, &exchange.url).map_err(Broken::Refused)?;
         let client = self.client_for(registry, &exchange.url);
         read(&exchange, sent(client, &exchange, Some((length, body))).await?).await
@@ -141,7 +161,9 @@ impl Transport {
                 let (status, headers) = (response.status().as_u16(), response.headers().clone());
                 Ok((Answer { status, headers, body: Bytes::new() }, Some(response)))
             }
-            Reached::Open(response) => Ok((within(WHOLE_REQUEST, read(&exchange, response)).await?, None)),
+            Reached::Open(response) => {
+                Ok((within(WHOLE_REQUEST, read(&exchange, response)).await?, None))
+            }
         }
     }
 
@@ -162,11 +184,12 @@ impl Transport {
             let client = self.client_for(&registry, &exchange.url);
             let response = started(client, &exchange).await?;
             let status = response.status().as_u16();
-            let redirects =
-                matches!(status, 301 | 302 | 303 | 307 | 308) && matches!(exchange.method, Method::GET | Method::HEAD);
+            let redirects = matches!(status, 301 | 302 | 303 | 307 | 308)
+                && matches!(exchange.method, Method::GET | Method::HEAD);
             if exchange.url != registry && status >= 400 {
                 let mut answer = read(&exchange, response).await?;
-                // These are not the registry's words, and storage likes to quote the signed address that it was asked for.
+                // These are not the registry's words, and storage likes to quote the signed address
+                // that it was asked for.
                 answer.body = Bytes::new();
                 return Ok((exchange, Reached::Read(answer)));
             }
@@ -176,8 +199,9 @@ impl Transport {
             // To its end, so that the connection can be used again.
             let answer = read(&exchange, response).await?;
             let location = answer.header(LOCATION.as_str());
-            let next =
-                exchange.url.join(location).map_err(|_| Broken::Malformed("a redirect without a usable Location".to_owned()))?;
+            let next = exchange.url.join(location).map_err(|_| {
+                Broken::Malformed("a redirect without a usable Location".to_owned())
+            })?;
             address::check(&registry, &next).map_err(Broken::Refused)?;
             // Where a redirect leads, no credential goes, not even back to the registry.
             exchange.authorization = None;
@@ -204,7 +228,8 @@ impl Transport {
         if self.plain_http.contains(host) {
             return Speech::Http;
         }
-        let loopback = format!("http://{host}/").parse().is_ok_and(|url: Url| address::is_loopback(&url));
+        let loopback =
+            format!("http://{host}/").parse().is_ok_and(|url: Url| address::is_loopback(&url));
         if loopback { Speech::Unclear } else { Speech::Https }
     }
 
@@ -219,17 +244,20 @@ fn tls_config(extra_certificates: Option<&[u8]>) -> anyhow::Result<rustls::Clien
     for certificate in parse_certificates(extra_certificates.unwrap_or_default())? {
         roots.add(certificate)?;
     }
-    let mut config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let mut config =
+        rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }
 
-/// The system's store, read once: whoever runs many lists in one process would read hundreds of files each time.
+/// The system's store, read once: whoever runs many lists in one process would read hundreds of
+/// files each time.
 fn system_roots() -> &'static rustls::RootCertStore {
     static ROOTS: OnceLock<rustls::RootCertStore> = OnceLock::new();
     ROOTS.get_or_init(|| {
         let mut roots = rustls::RootCertStore::empty();
-        let (added, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let (added, _) =
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         if added == 0 {
             // An image FROM scratch has no store.
             roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
@@ -239,9 +267,12 @@ fn system_roots() -> &'static rustls::RootCertStore {
 }
 
 /// The certificates of a PEM file; an error when it is none or holds none that can be a trust root.
-pub fn parse_certificates(pem: &[u8]) -> anyhow::Result<Vec<rustls::pki_types::CertificateDer<'static>>> {
-    use rustls::pki_types::pem::PemObject;
-    let certificates: Vec<_> = rustls::pki_types::CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>()?;
+pub fn parse_certificates(
+    pem: &[u8],
+) -> anyhow::Result<Vec<rustls::pki_types::CertificateDer<'static>>> {
+    use rustls::pki_types::pem::PemObject as _;
+    let certificates: Vec<_> =
+        rustls::pki_types::CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>()?;
     for certificate in &certificates {
         Certificate::from_der(certificate)?;
     }
@@ -258,6 +289,7 @@ enum Reached {
 
 /// Whether an attempt at TLS met a port that speaks something else.
 fn speaks_no_tls(attempt: &Result<Answer, Broken>) -> bool {
-    let garbage = rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType).to_string();
+    let garbage =
+        rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType).to_string();
     matches!(attempt, Err(Broken::Tls(why)) if *why == garbage)
 }

@@ -1,7 +1,9 @@
-//! The files that outputs go to: opened before the first request, written at the end, all of them or none.
+//! The files that outputs go to: opened before the first request, written at the end, all of them
+//! or none.
 //!
-//! Files of our own are written beside their place and moved there when all are complete, so that a link or a half
-//! written file is never what a later step reads. The CI system's own files are appended to.
+//! Files of our own are written beside their place and moved there when all are complete, so that a
+//! link or a half written file is never what a later step reads. The CI system's own files are
+//! appended to.
 
 use super::{github, gitlab, json, outputs, summary};
 use crate::error::{Error, Exit};
@@ -36,12 +38,19 @@ struct Own {
 }
 
 impl Destinations {
-    /// Opens what inputs and environment name; relative paths start at `folder`. `step`: whether the CI system's own
-    /// files are ours to write.
-    pub fn open(inputs: &RawInputs, environment: &Environment, folder: &Path, step: bool) -> Result<Self, Error> {
+    /// Opens what inputs and environment name; relative paths start at `folder`. `step`: whether
+    /// the CI system's own files are ours to write.
+    pub fn open(
+        inputs: &RawInputs,
+        environment: &Environment,
+        folder: &Path,
+        step: bool,
+    ) -> Result<Self, Error> {
         let on_gitlab = step && environment.get("GITLAB_CI").is_some_and(|value| value == "true");
         let dotenv = inputs.dotenv_file.as_deref().or(on_gitlab.then_some("manifest.env"));
-        let own = |input: &str, path: &str| Own::open(&folder.join(path)).map_err(|error| cannot_open(input, path, &error));
+        let own = |input: &str, path: &str| {
+            Own::open(&folder.join(path)).map_err(|error| cannot_open(input, path, &error))
+        };
         Ok(Self {
             output: if step { append(environment, "GITHUB_OUTPUT")? } else { None },
             summary: if step { append(environment, "GITHUB_STEP_SUMMARY")? } else { None },
@@ -49,14 +58,18 @@ impl Destinations {
             results: inputs
                 .results_dir
                 .as_deref()
-                .map(|path| results(&folder.join(path)).map_err(|error| cannot_open("results-dir", path, &error)))
+                .map(|path| {
+                    results(&folder.join(path))
+                        .map_err(|error| cannot_open("results-dir", path, &error))
+                })
                 .transpose()?
                 .unwrap_or_default(),
             report: inputs.json_file.as_deref().map(|path| own("json-file", path)).transpose()?,
         })
     }
 
-    /// Writes what a successful run has to say. Nothing is in its place before all of it is written.
+    /// Writes what a successful run has to say. Nothing is in its place before all of it is
+    /// written.
     pub fn write(&mut self, run: &Run, warnings: &[String]) -> Result<(), Error> {
         let values = outputs::values(run);
         let dotenv = gitlab::dotenv(&values)?;
@@ -64,8 +77,12 @@ impl Destinations {
         let document = json::text(&json::run(run, Exit::Done, None, warnings));
         let report = self.report.as_ref().map(|own| own.place.clone());
         if let Err(error) = self.write_all(&values, &dotenv, &github, &document) {
-            let shown = values.iter().filter(|(name, _)| *name != "manifest").map(|(name, value)| format!("{name}: {value}"));
-            let error = Error::new(Exit::Partial, format!("{NOT_WRITTEN}: {error}")).with_details(shown.collect());
+            let shown = values
+                .iter()
+                .filter(|(name, _)| *name != "manifest")
+                .map(|(name, value)| format!("{name}: {value}"));
+            let error = Error::new(Exit::Partial, format!("{NOT_WRITTEN}: {error}"))
+                .with_details(shown.collect());
             if let Some(Ok(own)) = report.map(|place| Own::open(&place)) {
                 own.hold(&json::text(&json::run(run, error.exit, Some(&error), warnings)));
             }
@@ -85,7 +102,13 @@ impl Destinations {
         }
     }
 
-    fn write_all(&mut self, values: &[(&'static str, String)], dotenv: &str, github: &str, document: &str) -> io::Result<()> {
+    fn write_all(
+        &mut self,
+        values: &[(&'static str, String)],
+        dotenv: &str,
+        github: &str,
+        document: &str,
+    ) -> io::Result<()> {
         let mut complete = Vec::new();
         for (name, own) in self.results.drain(..) {
             if let Some((_, value)) = values.iter().find(|(other, _)| *other == name) {
@@ -95,14 +118,16 @@ impl Destinations {
         complete.extend(self.dotenv.take().map(|own| own.filled(dotenv)).transpose()?);
         complete.extend(self.report.take().map(|own| own.filled(document)).transpose()?);
         let places: Vec<PathBuf> = complete.iter().map(|own| own.place.clone()).collect();
-        // Last, because it cannot be taken back; one write, so that a full disk leaves no half of it.
-        let written = complete
-            .into_iter()
-            .try_for_each(Own::moved_to_its_place)
-            .and_then(|()| self.output.as_mut().map_or(Ok(()), |file| file.write_all(github.as_bytes())));
+        // Last, because it cannot be taken back; one write, so that a full disk leaves no half of
+        // it.
+        let written = complete.into_iter().try_for_each(Own::moved_to_its_place).and_then(|()| {
+            self.output.as_mut().map_or(Ok(()), |file| file.write_all(github.as_bytes()))
+        });
         if written.is_err() {
             // All or none; what cannot be removed was not written either.
-            places.iter().for_each(|place| drop(fs::remove_file(place)));
+            for place in places {
+                drop(fs::remove_file(place));
+            }
         }
         written
     }
@@ -118,14 +143,18 @@ impl Destinations {
 
 impl Own {
     fn open(place: &Path) -> io::Result<Self> {
-        // A link is replaced, not followed; what is neither a file nor a link is not ours to replace.
+        // A link is replaced, not followed; what is neither a file nor a link is not ours to
+        // replace.
         if let Ok(metadata) = fs::symlink_metadata(place)
             && !metadata.is_file()
             && !metadata.is_symlink()
         {
             return Err(io::Error::other("it is there and is no file"));
         }
-        let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = place
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         // Where that is missing, the error is about it, and not about a name that we made up.
         fs::metadata(folder)?;
         // Whoever reads it may be another user; the umask still applies.
@@ -145,7 +174,7 @@ impl Own {
     /// The report of a failure, which is not worth another one.
     fn hold(self, text: &str) {
         let place = self.place.clone();
-        if let Err(error) = self.filled(text).and_then(Own::moved_to_its_place) {
+        if let Err(error) = self.filled(text).and_then(Self::moved_to_its_place) {
             warn!("{} could not be written: {error}", place.display());
         }
     }
@@ -162,7 +191,9 @@ fn results(folder: &Path) -> io::Result<Vec<(&'static str, Own)>> {
 }
 
 fn append(environment: &Environment, variable: &str) -> Result<Option<File>, Error> {
-    let Some(path) = environment.get(variable).filter(|path| !path.is_empty()) else { return Ok(None) };
+    let Some(path) = environment.get(variable).filter(|path| !path.is_empty()) else {
+        return Ok(None);
+    };
     OpenOptions::new().append(true).create(true).open(path).map(Some).map_err(|error| {
         let wrong = cannot_open(variable, path, &error);
         wrong.with_fix("in a container, mount the folder of that file")
@@ -170,9 +201,14 @@ fn append(environment: &Environment, variable: &str) -> Result<Option<File>, Err
 }
 
 fn cannot_open(name: &str, path: &str, error: &io::Error) -> Error {
-    let wrong = Error::new(Exit::Inputs, format!("cannot open an output file; nothing was contacted: {name}: {path}: {error}"));
+    let wrong = Error::new(
+        Exit::Inputs,
+        format!("cannot open an output file; nothing was contacted: {name}: {path}: {error}"),
+    );
     match error.kind() {
-        io::ErrorKind::NotFound => wrong.with_fix("make its folder first, or name one that is there"),
+        io::ErrorKind::NotFound => {
+            wrong.with_fix("make its folder first, or name one that is there")
+        }
         _ => wrong,
     }
 }

@@ -1,4 +1,5 @@
-//! `GITHUB_OUTPUT`: one record a value, between delimiters that no value can hold (runner: FileCommandManager).
+//! `GITHUB_OUTPUT`: one record a value, between delimiters that no value can hold (runner:
+//! `FileCommandManager`).
 
 use rustls::crypto::ring::default_provider;
 
@@ -16,8 +17,14 @@ pub fn output_file(values: &[(&'static str, String)]) -> anyhow::Result<String> 
 fn delimiter(value: &str) -> anyhow::Result<String> {
     loop {
         let mut random = [0_u8; 16];
-        default_provider().secure_random.fill(&mut random).map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
-        let delimiter = format!("ghadelimiter_{}", random.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+        default_provider()
+            .secure_random
+            .fill(&mut random)
+            .map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
+        let delimiter = format!(
+            "ghadelimiter_{}",
+            random.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        );
         if !value.contains(&delimiter) {
             return Ok(delimiter);
         }

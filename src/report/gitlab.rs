@@ -1,4 +1,5 @@
-//! A dotenv report as GitLab reads it: plain single-line values, no quotes, nothing that a later job would expand.
+//! A dotenv report as GitLab reads it: plain single-line values, no quotes, nothing that a later
+//! job would expand.
 
 use crate::error::{Error, Exit};
 
@@ -18,9 +19,13 @@ pub fn dotenv(values: &[(&'static str, String)]) -> Result<String, Error> {
     for (variable, output) in VARIABLES {
         // A run of several lists has no digest, no image of its own.
         let Some((_, value)) = values.iter().find(|(name, _)| *name == output) else { continue };
-        // GitLab expands `$` in the jobs that read it. All values are made of words that were checked.
+        // GitLab expands `$` in the jobs that read it. All values are made of words that were
+        // checked.
         if value.contains(|c: char| c.is_control() || matches!(c, '$' | '"' | '\'' | '\\' | '`')) {
-            return Err(Error::new(Exit::Partial, format!("{output} cannot be written to a dotenv file: {value:?}")));
+            return Err(Error::new(
+                Exit::Partial,
+                format!("{output} cannot be written to a dotenv file: {value:?}"),
+            ));
         }
         text.push_str(&format!("{variable}={value}\n"));
     }
@@ -39,7 +44,10 @@ mod tests {
             ("images", "a\nb".to_owned()),
         ];
         let text = dotenv(&values).unwrap();
-        assert_eq!(text, "MANIFEST_DIGEST=sha256:0\nMANIFEST_PLATFORMS=linux/amd64,windows(10.0.1)/amd64\n");
+        assert_eq!(
+            text,
+            "MANIFEST_DIGEST=sha256:0\nMANIFEST_PLATFORMS=linux/amd64,windows(10.0.1)/amd64\n"
+        );
         for bad in ["a\nb", "$HOME", "a\"b"] {
             assert!(dotenv(&[("image", bad.to_owned())]).is_err(), "{bad}");
         }

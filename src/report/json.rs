@@ -1,4 +1,5 @@
-//! The report in JSON, version 1: written on failure too. Fields may be added within a version, never changed.
+//! The report in JSON, version 1: written on failure too. Fields may be added within a version,
+//! never changed.
 
 use crate::error::{Error, Exit};
 use crate::oci::Reference;
@@ -11,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 /// A document as it is written: no secret is in it, and no character that can command a terminal.
 pub fn text(document: &Value) -> String {
-    escape::json(&secret::redact(&format!("{document:#}"))) + "\n"
+    escape::json(&secret::redact(&format!("{document:#}\n")))
 }
 
 /// Of a run: of one list its report; of several how all of them ended, and the report of each.
@@ -39,7 +40,9 @@ fn several(run: &Run, exit: Exit, warnings: &[String]) -> Value {
             let mut shown = Map::new();
             shown.insert("name".to_owned(), Value::from(list.name.as_str()));
             if let Value::Object(report) = of_list(list, &[]) {
-                shown.extend(report.into_iter().filter(|(key, _)| key != "version" && key != "warnings"));
+                shown.extend(
+                    report.into_iter().filter(|(key, _)| key != "version" && key != "warnings"),
+                );
             }
             Value::Object(shown)
         })
@@ -74,7 +77,8 @@ fn of_list(list: &Listed, warnings: &[String]) -> Value {
 /// What was written, in this order.
 fn writes(writes: &[Write]) -> Value {
     let shown = writes.iter().map(|write| {
-        let mut shown = json!({"deed": write.deed.name(), "where": write.place, "digest": write.digest});
+        let mut shown =
+            json!({"deed": write.deed.name(), "where": write.place, "digest": write.digest});
         match &write.deed {
             Deed::Mount { from } => shown["from"] = Value::from(from.to_string()),
             Deed::Upload { from, bytes } => {
@@ -170,5 +174,7 @@ fn shown(error: &Error) -> Value {
 }
 
 fn tags(tags: &[(Reference, TagState)]) -> Vec<Value> {
-    tags.iter().map(|(tag, state)| json!({"reference": tag.to_string(), "state": state.name()})).collect()
+    tags.iter()
+        .map(|(tag, state)| json!({"reference": tag.to_string(), "state": state.name()}))
+        .collect()
 }

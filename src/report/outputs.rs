@@ -1,4 +1,5 @@
-//! The outputs of a step: names and values, README's section "Outputs". Every format takes them from here.
+//! The outputs of a step: names and values, README's section "Outputs". Every format takes them
+//! from here.
 
 use crate::oci::json;
 use crate::pipeline::outcome::{Report, Run};
@@ -24,7 +25,8 @@ const OF_SEVERAL: [&str; 3] = ["images", "changed", "indexes"];
 /// The values of all outputs that a run has: of one list all of them.
 pub fn values(run: &Run) -> Vec<(&'static str, String)> {
     let alone = run.lists.len() == 1;
-    let names = OUTPUTS.iter().map(|(name, _)| *name).filter(|name| alone || OF_SEVERAL.contains(name));
+    let names =
+        OUTPUTS.iter().map(|(name, _)| *name).filter(|name| alone || OF_SEVERAL.contains(name));
     names.map(|name| (name, of_all(run, name))).collect()
 }
 
@@ -33,7 +35,9 @@ fn of_all(run: &Run, name: &str) -> String {
         "changed" => run.reports().any(|report| report.changed).to_string(),
         "indexes" => {
             let first = |report: &Report| report.tags.first().map(|(tag, _)| tag.to_string());
-            let indexes = run.reports().filter_map(|report| Some((first(report)?, Value::from(report.composed.digest.as_str()))));
+            let indexes = run.reports().filter_map(|report| {
+                Some((first(report)?, Value::from(report.composed.digest.as_str())))
+            });
             one_line(&Value::Object(indexes.collect()))
         }
         _ => run.reports().map(|report| value(report, name)).collect::<Vec<_>>().join("\n"),
@@ -48,12 +52,24 @@ fn value(report: &Report, name: &str) -> String {
         "media-type" => composed.media_type.clone(),
         "size" => composed.bytes.len().to_string(),
         "image" => report.image(),
-        "images" => report.tags.iter().map(|(tag, _)| format!("{tag}@{}", composed.digest)).collect::<Vec<_>>().join("\n"),
-        "platforms" => platforms.into_iter().map(|(platform, _)| platform).collect::<Vec<_>>().join(","),
+        "images" => report
+            .tags
+            .iter()
+            .map(|(tag, _)| format!("{tag}@{}", composed.digest))
+            .collect::<Vec<_>>()
+            .join("\n"),
+        "platforms" => {
+            platforms.into_iter().map(|(platform, _)| platform).collect::<Vec<_>>().join(",")
+        }
         "digests" => one_line(&Value::Object(
-            platforms.into_iter().map(|(platform, digest)| (platform, Value::from(digest))).collect::<Map<_, _>>(),
+            platforms
+                .into_iter()
+                .map(|(platform, digest)| (platform, Value::from(digest)))
+                .collect::<Map<_, _>>(),
         )),
-        "manifest" => serde_json::from_slice::<Value>(&composed.bytes).map(|index| one_line(&index)).unwrap_or_default(),
+        "manifest" => serde_json::from_slice::<Value>(&composed.bytes)
+            .map(|index| one_line(&index))
+            .unwrap_or_default(),
         _ => String::new(),
     }
 }

@@ -20,13 +20,15 @@ const SHORT: Duration = Duration::from_secs(20);
 /// More bars than this are no picture any more.
 const MOST_BARS: usize = 40;
 
-/// The text to append to `GITHUB_STEP_SUMMARY`: all about one list, or a row for each of several. `late`: what failed
-/// after all of them were published.
+/// The text to append to `GITHUB_STEP_SUMMARY`: all about one list, or a row for each of several.
+/// `late`: what failed after all of them were published.
 pub fn markdown(run: &Run, late: Option<&Error>, warnings: &[String]) -> String {
     let mut text = late.map(|error| failure("Outputs not written", error)).unwrap_or_default();
     match run.lists.as_slice() {
         [Listed { ended: Ok(report), .. }] => text.push_str(&one(report, warnings)),
-        [list @ Listed { ended: Err(error), .. }] => text.push_str(&failed(list, error, warnings, run.elapsed)),
+        [list @ Listed { ended: Err(error), .. }] => {
+            text.push_str(&failed(list, error, warnings, run.elapsed));
+        }
         _ => text.push_str(&several(run, warnings)),
     }
     let text = secret::redact(&text);
@@ -41,18 +43,26 @@ fn cut(text: &str, longest: usize) -> Option<&str> {
 
 /// The error first, then what has come about all the same.
 fn failed(list: &Listed, error: &Error, warnings: &[String], elapsed: Duration) -> String {
-    let moved = list.tags.iter().any(|(_, state)| matches!(state, TagState::Moved | TagState::Unknown));
+    let moved =
+        list.tags.iter().any(|(_, state)| matches!(state, TagState::Moved | TagState::Unknown));
     let heading = if moved || error.exit == Exit::Partial {
         "Published in part".to_owned()
     } else {
         format!("Not published: {}", error.title())
     };
-    let mut text = failure(&heading, error) + &warned(warnings);
-    if list.tags.iter().any(|(_, state)| !matches!(state, TagState::Untouched | TagState::Unchanged)) {
+    let mut text = failure(&heading, error);
+    text.push_str(&warned(warnings));
+    if list
+        .tags
+        .iter()
+        .any(|(_, state)| !matches!(state, TagState::Untouched | TagState::Unchanged))
+    {
         text.push_str(&tags(&list.tags, false));
     }
     let looked_at = list.sources.iter().filter(|(_, state)| *state != SourceState::Looking);
-    text + &timeline(looked_at.map(|(name, state)| Bar::of(short(name), *state, elapsed)).collect())
+    let bars = looked_at.map(|(name, state)| Bar::of(short(name), *state, elapsed));
+    text.push_str(&timeline(bars.collect()));
+    text
 }
 
 fn failure(heading: &str, error: &Error) -> String {
@@ -63,14 +73,16 @@ fn failure(heading: &str, error: &Error) -> String {
 fn block(language: &str, text: &str) -> String {
     let redacted = secret::redact(text);
     let lines = redacted.lines().map(escape::visible).collect::<Vec<_>>().join("\n");
-    let shown = cut(&lines, LONGEST / 2).map_or_else(|| lines.clone(), |cut| format!("{cut}\n… and more"));
+    let shown =
+        cut(&lines, LONGEST / 2).map_or_else(|| lines.clone(), |cut| format!("{cut}\n… and more"));
     let longest = shown.split(|character| character != '`').map(str::len).max().unwrap_or_default();
     let fence = "`".repeat(3.max(longest + 1));
     format!("{fence}{language}\n{shown}\n{fence}\n\n")
 }
 
 fn one(report: &Report, warnings: &[String]) -> String {
-    let mut text = heading(report) + &warned(warnings);
+    let mut text = heading(report);
+    text.push_str(&warned(warnings));
     let _ = write!(text, "```text\n{}\n```\n\n", report.image());
     text.push_str(&platforms(report));
     text.push_str(&tags(&report.tags, report.dry_run.is_some()));
@@ -97,26 +109,39 @@ fn several(run: &Run, warnings: &[String]) -> String {
             (_, false) => "unchanged",
             (false, true) => "published",
         };
-        let tags: Vec<String> = report.tags.iter().map(|(tag, _)| escape::markdown(&tag.to_string())).collect();
-        let platforms: Vec<String> = report.platforms().iter().map(|(platform, _)| escape::markdown(platform)).collect();
+        let tags: Vec<String> =
+            report.tags.iter().map(|(tag, _)| escape::markdown(&tag.to_string())).collect();
+        let platforms: Vec<String> =
+            report.platforms().iter().map(|(platform, _)| escape::markdown(platform)).collect();
         let mut platforms = platforms.join(", ");
         if !report.skipped.is_empty() {
             platforms += &format!("<br>⚠️ without {}", left_out(report));
         }
-        let _ = writeln!(text, "| {} | {state} | `{}` | {platforms} |", tags.join("<br>"), report.composed.digest);
+        let _ = writeln!(
+            text,
+            "| {} | {state} | `{}` | {platforms} |",
+            tags.join("<br>"),
+            report.composed.digest
+        );
     }
-    text + "\n"
+    text.push('\n');
+    text
 }
 
 /// What is not in the list: platforms, or names where these are not known.
 fn left_out(report: &Report) -> String {
-    let what = |skipped: &Skipped| skipped.platform.as_ref().map_or_else(|| short(&skipped.name), ToString::to_string);
+    let what = |skipped: &Skipped| {
+        skipped.platform.as_ref().map_or_else(|| short(&skipped.name), ToString::to_string)
+    };
     report.skipped.iter().map(|skipped| shown(&what(skipped))).collect::<Vec<_>>().join(", ")
 }
 
 fn heading(report: &Report) -> String {
-    let (sign, without) =
-        if report.skipped.is_empty() { ("✅", String::new()) } else { ("⚠️", format!(" without {}", left_out(report))) };
+    let (sign, without) = if report.skipped.is_empty() {
+        ("✅", String::new())
+    } else {
+        ("⚠️", format!(" without {}", left_out(report)))
+    };
     let state = match (report.dry_run.is_some(), report.changed) {
         (true, true) => format!("🧪 Would be published{without} (dry run)"),
         (_, false) => format!("{sign} Published already{without}, nothing to change"),
@@ -138,48 +163,69 @@ fn warned(warnings: &[String]) -> String {
     if warnings.len() > MOST_SHOWN {
         let _ = writeln!(text, "> - and {} more, in the log", warnings.len() - MOST_SHOWN);
     }
-    text + "\n"
+    text.push('\n');
+    text
 }
 
 fn platforms(report: &Report) -> String {
     let mut text = "| Platform | Digest | Download | Arrived |\n|:--|:--|--:|--:|\n".to_owned();
     for (platform, digest) in report.platforms() {
-        let size = report.download(&digest).map_or_else(|| "–".to_owned(), |bytes| ByteSize::b(bytes).display().si().to_string());
-        let source = report.sources.iter().find(|source| source.platforms.iter().any(|other| other.to_string() == platform));
-        let after = source
-            .and_then(|source| source.after)
-            .map_or_else(|| "at once".to_owned(), |after| format!("after {}", text::duration(after)));
+        let size = report
+            .download(&digest)
+            .map_or_else(|| "–".to_owned(), |bytes| ByteSize::b(bytes).display().si().to_string());
+        let source = report
+            .sources
+            .iter()
+            .find(|source| source.platforms.iter().any(|other| other.to_string() == platform));
+        let after = source.and_then(|source| source.after).map_or_else(
+            || "at once".to_owned(),
+            |after| format!("after {}", text::duration(after)),
+        );
         // A narrow column would break them in two.
         let (size, after) = (size.replace(' ', "&nbsp;"), after.replace(' ', "&nbsp;"));
         let _ = writeln!(text, "| **{}** | `{digest}` | {size} | {after} |", shown(&platform));
     }
-    let attestations = report.composed.entries.iter().filter(|entry| entry.attests().is_some()).count();
+    let attestations =
+        report.composed.entries.iter().filter(|entry| entry.attests().is_some()).count();
     if attestations > 0 {
         let _ = writeln!(text, "\nWith {} (provenance, SBOM).", count(attestations, "attestation"));
     }
-    text + "\n"
+    text.push('\n');
+    text
 }
 
 fn tags(tags: &[(Reference, TagState)], dry_run: bool) -> String {
     let mut text = "| Tag | |\n|:--|:--|\n".to_owned();
     for (tag, state) in tags {
-        let state = if dry_run && *state == TagState::Untouched { "would move" } else { state.name() };
+        let state =
+            if dry_run && *state == TagState::Untouched { "would move" } else { state.name() };
         let _ = writeln!(text, "| `{tag}` | {state} |");
     }
-    text + "\n"
+    text.push('\n');
+    text
 }
 
 /// Of a dry run; tags that would change alike are shown together.
 fn left_undone(dry_run: &DryRun) -> String {
     let mut text = String::new();
     for (repository, images) in &dry_run.copies {
-        let _ = writeln!(text, "Would copy {} into `{repository}`, where not there already.\n", count(*images, "image"));
+        let _ = writeln!(
+            text,
+            "Would copy {} into `{repository}`, where not there already.\n",
+            count(*images, "image")
+        );
     }
     for alike in dry_run.changes.chunk_by(|(_, one), (_, other)| one == other) {
         let tags: Vec<String> = alike.iter().map(|(tag, _)| format!("`{tag}`")).collect();
-        let lines: Vec<String> = alike.iter().take(1).flat_map(|(_, changes)| changes).map(Change::line).collect();
+        let lines: Vec<String> =
+            alike.iter().take(1).flat_map(|(_, changes)| changes).map(Change::line).collect();
         if !lines.is_empty() {
-            let _ = write!(text, "Changes to {}:\n\n{}", tags.join(", "), block("diff", &lines.join("\n")));
+            let _ = write!(
+                text,
+                "Changes to {}:\n\n{}",
+                tags.join(", "),
+                block("diff", &lines.join("\n"))
+            );
         }
     }
     text
@@ -191,8 +237,13 @@ fn copied(report: &Report) -> String {
         let _ = writeln!(text, "Copied into `{}`: {}.", copied.repository, record::sums(copied));
     }
     if !report.copied.is_empty() {
-        let from: Vec<String> = report.copied_from().iter().map(|from| format!("`{from}`")).collect();
-        let _ = writeln!(text, "Signatures and other referrers of the images stay in {}.\n", from.join(", "));
+        let from: Vec<String> =
+            report.copied_from().iter().map(|from| format!("`{from}`")).collect();
+        let _ = writeln!(
+            text,
+            "Signatures and other referrers of the images stay in {}.\n",
+            from.join(", ")
+        );
     }
     text
 }
@@ -209,7 +260,9 @@ impl Bar {
     fn of(label: String, state: SourceState, end: Duration) -> Self {
         match state {
             SourceState::Found(after) => Self { label, state, end: after.unwrap_or_default() },
-            SourceState::Waiting(why) | SourceState::LeftOut(why) => Self { label: format!("{label} ({why})"), state, end },
+            SourceState::Waiting(why) | SourceState::LeftOut(why) => {
+                Self { label: format!("{label} ({why})"), state, end }
+            }
             SourceState::Looking => Self { label, state, end },
         }
     }
@@ -228,8 +281,9 @@ fn bars(report: &Report) -> Vec<Bar> {
         let platforms: Vec<String> = source.platforms.iter().map(ToString::to_string).collect();
         Bar::of(platforms.join(" "), SourceState::Found(source.after), report.waited)
     });
-    let skipped =
-        report.skipped.iter().map(|skipped| Bar::of(short(&skipped.name), SourceState::LeftOut(skipped.word), report.waited));
+    let skipped = report.skipped.iter().map(|skipped| {
+        Bar::of(short(&skipped.name), SourceState::LeftOut(skipped.word), report.waited)
+    });
     arrived.chain(skipped).collect()
 }
 
@@ -238,8 +292,8 @@ fn short(name: &str) -> String {
     name.rsplit('/').next().unwrap_or_default().to_owned()
 }
 
-/// When each source arrived, as a Mermaid diagram: a bar as long as it was waited for, also for one that never came.
-/// Nothing where nothing was waited for.
+/// When each source arrived, as a Mermaid diagram: a bar as long as it was waited for, also for one
+/// that never came. Nothing where nothing was waited for.
 fn timeline(bars: Vec<Bar>) -> String {
     if bars.iter().all(|bar| bar.end.is_zero()) {
         return String::new();
@@ -252,16 +306,25 @@ fn timeline(bars: Vec<Bar>) -> String {
     }
     for bar in bars.iter().take(MOST_BARS) {
         // A bar of no length would not be seen.
-        let _ = writeln!(text, "    {} :{}, 0, {}", mermaid(&bar.label), bar.look(), bar.end.as_secs().max(1));
+        let _ = writeln!(
+            text,
+            "    {} :{}, 0, {}",
+            mermaid(&bar.label),
+            bar.look(),
+            bar.end.as_secs().max(1)
+        );
     }
-    text + "```\n\n"
+    text.push_str("```\n\n");
+    text
 }
 
 /// Text that Mermaid takes for nothing but text.
 fn mermaid(text: &str) -> String {
     text.chars()
         .map(|character| {
-            if character.is_ascii_alphanumeric() || matches!(character, '/' | '.' | '_' | '-' | '(' | ')') {
+            if character.is_ascii_alphanumeric()
+                || matches!(character, '/' | '.' | '_' | '-' | '(' | ')')
+            {
                 character
             } else {
                 ' '
@@ -270,7 +333,8 @@ fn mermaid(text: &str) -> String {
         .collect()
 }
 
-/// Text that is not ours, for a table or a paragraph. Secrets are looked for before escaping could hide them.
+/// Text that is not ours, for a table or a paragraph. Secrets are looked for before escaping could
+/// hide them.
 fn shown(text: &str) -> String {
     escape::markdown(&secret::redact(text))
 }

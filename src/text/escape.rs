@@ -1,8 +1,10 @@
-//! Text that is not ours, made harmless for where it is shown. Sources: the runner's command parser, its toolkit.
+//! Text that is not ours, made harmless for where it is shown. Sources: the runner's command
+//! parser, its toolkit.
 
 use std::borrow::Cow;
 
-/// Control characters, line ends among them, and what turns the direction of text: shown, not obeyed.
+/// Control characters, line ends among them, and what turns the direction of text: shown, not
+/// obeyed.
 pub fn visible(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unseen) {
         return Cow::Borrowed(text);
@@ -17,7 +19,8 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     }))
 }
 
-/// A document in JSON: what JSON leaves as it is, and a terminal could obey, is escaped as JSON has it.
+/// A document in JSON: what JSON leaves as it is, and a terminal could obey, is escaped as JSON has
+/// it.
 pub fn json(document: &str) -> String {
     document.chars().fold(String::with_capacity(document.len()), |mut safe, character| {
         if is_unseen(character) && character != '\n' {
@@ -34,8 +37,8 @@ fn is_unseen(character: char) -> bool {
         || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-/// One line for the log of any CI system: nothing in it can be taken for a command of GitHub's runner (`::name` at the
-/// start, `##[name]` anywhere) or of Azure's (`##vso[name]` anywhere).
+/// One line for the log of any CI system: nothing in it can be taken for a command of GitHub's
+/// runner (`::name` at the start, `##[name]` anywhere) or of Azure's (`##vso[name]` anywhere).
 pub fn log_line(text: &str) -> String {
     let line = visible(text).replace("##[", "# #[").replace("##vso[", "# #vso[");
     let indent = line.len() - line.trim_start().len();
@@ -62,7 +65,8 @@ pub fn markdown(text: &str) -> String {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
-            // An entity cannot end a table cell or start a link, whatever Markdown dialect reads it.
+            // An entity cannot end a table cell or start a link, whatever Markdown dialect reads
+            // it.
             '|' | '`' | '*' | '_' | '[' | ']' | '(' | ')' | '#' | '!' | '\\' | '~' | '@' | ':' => {
                 escaped.push_str(&format!("&#{};", u32::from(character)));
             }
@@ -82,7 +86,10 @@ mod tests {
         assert_eq!(log_line("  ::set-output name=a::x"), "  : :set-output name=a::x");
         assert_eq!(log_line("a ##[error]x ##vso[task]"), "a # #[error]x # #vso[task]");
         assert_eq!(log_line("a::b"), "a::b");
-        assert_eq!(log_line("a\r\n::error::b\u{1b}[31m\u{202e}"), "a\\u{d}\\u{a}::error::b\\u{1b}[31m\\u{202e}");
+        assert_eq!(
+            log_line("a\r\n::error::b\u{1b}[31m\u{202e}"),
+            "a\\u{d}\\u{a}::error::b\\u{1b}[31m\\u{202e}"
+        );
         assert_eq!(json("{\n\"\u{9b}\u{7f}\u{202e}\"}"), "{\n\"\\u009b\\u007f\\u202e\"}");
         assert_eq!(command_data("50%\r\n::x"), "50%25%0D%0A::x");
         assert_eq!(command_property("a:b,c%"), "a%3Ab%2Cc%25");

@@ -1,4 +1,5 @@
-//! Text for people and for the systems that show it: escaped, counted, shortened, broken into lines.
+//! Text for people and for the systems that show it: escaped, counted, shortened, broken into
+//! lines.
 
 pub mod escape;
 pub mod style;
@@ -17,7 +18,11 @@ pub fn size(bytes: u64) -> String {
 /// Others' text, fit for a line.
 pub fn brief(text: &str) -> String {
     const LONGEST: usize = 64;
-    if text.chars().count() <= LONGEST { text.to_owned() } else { text.chars().take(LONGEST).chain(['…']).collect() }
+    if text.chars().count() <= LONGEST {
+        text.to_owned()
+    } else {
+        text.chars().take(LONGEST).chain(['…']).collect()
+    }
 }
 
 /// `1 image`, `2 images`.
@@ -32,13 +37,21 @@ pub fn duration(duration: Duration) -> String {
         return format!("{}.{} s", tenths / 10, tenths % 10);
     }
     let seconds = (duration + Duration::from_millis(500)).as_secs();
-    if seconds < 60 { format!("{seconds} s") } else { humantime::format_duration(Duration::from_secs(seconds)).to_string() }
+    if seconds < 60 {
+        format!("{seconds} s")
+    } else {
+        humantime::format_duration(Duration::from_secs(seconds)).to_string()
+    }
 }
 
 /// The first few of many names.
 pub fn some(names: &[String]) -> String {
     const SHOWN: usize = 5;
-    let more = if names.len() > SHOWN { format!(" and {} more", names.len() - SHOWN) } else { String::new() };
+    let more = if names.len() > SHOWN {
+        format!(" and {} more", names.len() - SHOWN)
+    } else {
+        String::new()
+    };
     format!("{}{more}", names[..names.len().min(SHOWN)].join(", "))
 }
 

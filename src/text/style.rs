@@ -1,5 +1,5 @@
-//! Text for people on a command line: colour where it is wanted, and nothing wider than a terminal of 80 columns that
-//! can be broken.
+//! Text for people on a command line: colour where it is wanted, and nothing wider than a terminal
+//! of 80 columns that can be broken.
 
 use super::escape::visible;
 use crate::inputs::Environment;
@@ -50,17 +50,22 @@ impl Style {
             Look::Removed => "31",
             Look::Changed => "33",
         };
-        if self.colour && !text.is_empty() { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+        if self.colour && !text.is_empty() {
+            format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
     }
 }
 
-/// Others' text after `start`, broken at spaces so that it stays within 80 columns; further lines start below the text.
-/// `width`: the columns of `start` as it is seen.
+/// Others' text after `start`, broken at spaces so that it stays within 80 columns; further lines
+/// start below the text. `width`: the columns of `start` as it is seen.
 pub fn wrapped(start: &str, width: usize, text: &str) -> String {
     folded(start, width, &visible(text), COLUMNS)
 }
 
-/// A line of the story, on a terminal of so many columns: what is broken goes on below its text, not below its label.
+/// A line of the story, on a terminal of so many columns: what is broken goes on below its text,
+/// not below its label.
 pub fn story_line(line: &str, columns: usize) -> String {
     let spaces = |from: usize| line[from..].len() - line[from..].trim_start().len();
     let is_labelled = line.as_bytes().get(LABEL - 1) == Some(&b' ') && line.is_char_boundary(LABEL);
@@ -92,11 +97,17 @@ fn folded(start: &str, width: usize, text: &str, columns: usize) -> String {
         line.push_str(word);
         column += long;
     }
-    out + &line + "\n"
+    out.push_str(&line);
+    out.push('\n');
+    out
 }
 
-/// Annotations or labels below a heading, each `KEY: VALUE`; a value that does not fit stands below its key.
-pub fn pairs<'a>(indent: usize, pairs: impl IntoIterator<Item = (&'a String, &'a String)>) -> String {
+/// Annotations or labels below a heading, each `KEY: VALUE`; a value that does not fit stands below
+/// its key.
+pub fn pairs<'a>(
+    indent: usize,
+    pairs: impl IntoIterator<Item = (&'a String, &'a String)>,
+) -> String {
     let mut out = String::new();
     for (key, value) in pairs {
         let (key, space) = (visible(key), " ".repeat(indent));
@@ -122,10 +133,22 @@ mod tests {
         assert_eq!(shown.lines().count(), 3);
         assert!(shown.lines().nth(1).unwrap().starts_with("         word"));
         let shown = [
-            ("found    a  linux/amd64 linux/arm64", "found    a  linux/amd64\n         linux/arm64\n"),
-            ("  right:    linux/amd64 sha256:0123", "  right:    linux/amd64\n            sha256:0123\n"),
-            ("  tags, line 2: is no reference at all", "  tags, line 2: is no\n    reference at all\n"),
-            ("  missing: 0123456789012345678901234 (denied)", "  missing: 0123456789012345678901234\n    (denied)\n"),
+            (
+                "found    a  linux/amd64 linux/arm64",
+                "found    a  linux/amd64\n         linux/arm64\n",
+            ),
+            (
+                "  right:    linux/amd64 sha256:0123",
+                "  right:    linux/amd64\n            sha256:0123\n",
+            ),
+            (
+                "  tags, line 2: is no reference at all",
+                "  tags, line 2: is no\n    reference at all\n",
+            ),
+            (
+                "  missing: 0123456789012345678901234 (denied)",
+                "  missing: 0123456789012345678901234\n    (denied)\n",
+            ),
             ("error: short", "error: short\n"),
             ("", "\n"),
             ("äöüäöü äöü", "äöüäöü äöü\n"),
@@ -140,7 +163,7 @@ mod tests {
     #[test]
     fn no_escape_passes() {
         let bad = "a\u{1b}[31m\u{9b}2J\n\u{7f}\u{202e}".to_owned();
-        let shown = pairs(2, [(&bad, &bad)]) + &wrapped("", 0, &bad);
+        let shown = [pairs(2, [(&bad, &bad)]), wrapped("", 0, &bad)].concat();
         assert!(shown.chars().all(|c| c == '\n' || !c.is_control()), "{shown:?}");
         assert_eq!(shown.lines().count(), 2);
     }

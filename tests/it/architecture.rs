@@ -28,7 +28,8 @@ const STAGES: [&[&str]; 9] = [
 ];
 
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let entries =
+        fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
@@ -66,8 +67,8 @@ fn named<'a>(code: &'a str, path: &str) -> Vec<&'a str> {
     named
 }
 
-/// Every import from `floors` below `folder` that runs along a floor or up. `path`: how a module of it is named from
-/// anywhere in the crate.
+/// Every import from `floors` below `folder` that runs along a floor or up. `path`: how a module of
+/// it is named from anywhere in the crate.
 fn wrong(folder: &str, path: &str, floors: &[&[&str]]) -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let floor = |name: &str| floors.iter().position(|names| names.contains(&name));
@@ -80,7 +81,8 @@ fn wrong(folder: &str, path: &str, floors: &[&[&str]]) -> Vec<String> {
         }
         let at = floor(own).unwrap_or_else(|| panic!("{own} has no floor"));
         let code = code(&fs::read_to_string(&file).expect("a source"));
-        // The folder itself is one `super` away from its own files and from the `mod.rs` of a room, two from the rest.
+        // The folder itself is one `super` away from its own files and from the `mod.rs` of a room,
+        // two from the rest.
         let is_room = inside.iter().count() > 1;
         let up = if is_room && !inside.ends_with("mod") { "super::super::" } else { "super::" };
         for other in named(&code, path).into_iter().chain(named(&code, up)) {

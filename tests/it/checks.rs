@@ -1,4 +1,5 @@
-//! What does not belong together is refused before anything is written; wrong inputs before anything is asked.
+//! What does not belong together is refused before anything is written; wrong inputs before
+//! anything is asked.
 
 use crate::support::images::Image;
 use crate::support::indexes::{BuiltIndex, DockerList};
@@ -30,7 +31,11 @@ async fn refused(scene: &Scene, sources: &[&str], platforms: &str, words: &[&str
     assert_eq!(scene.state().await, before, "no tag moved");
     assert_eq!(scene.proxy.count("PUT", "*"), 0, "nothing was written");
     assert_eq!(ran.raw_output_file().as_deref(), Some(""));
-    assert!(ran.summary().starts_with("### ❌ Not published: refused\n\n```text\n"), "{}", ran.summary());
+    assert!(
+        ran.summary().starts_with("### ❌ Not published: refused\n\n```text\n"),
+        "{}",
+        ran.summary()
+    );
     let errors = ran.commands().into_iter().filter(|command| command.name == "error").count();
     assert_eq!(errors, 1, "{}", ran.stdout);
     ran
@@ -39,7 +44,8 @@ async fn refused(scene: &Scene, sources: &[&str], platforms: &str, words: &[&str
 #[tokio::test]
 async fn a_platform_that_is_missing_is_named() {
     let platforms = "linux/amd64,linux/arm64,linux/arm/v7";
-    let ran = refused(&scene().await, &["amd64", "arm64"], platforms, &["missing:  linux/arm/v7"]).await;
+    let ran =
+        refused(&scene().await, &["amd64", "arm64"], platforms, &["missing:  linux/arm/v7"]).await;
     assert!(!ran.stdout.contains("too many:"), "{}", ran.stdout);
 }
 
@@ -47,7 +53,9 @@ async fn a_platform_that_is_missing_is_named() {
 async fn a_platform_that_is_too_many_is_named_with_its_source() {
     let scene = scene().await;
     let from = format!("from {}", scene.reference("arm64"));
-    let ran = refused(&scene, &["amd64", "arm64"], "linux/amd64", &["too many: linux/arm64 ", &from]).await;
+    let ran =
+        refused(&scene, &["amd64", "arm64"], "linux/amd64", &["too many: linux/arm64 ", &from])
+            .await;
     assert!(!ran.stdout.contains("missing:"), "{}", ran.stdout);
 }
 
@@ -60,7 +68,10 @@ async fn a_platform_in_place_of_another_is_both() {
 #[tokio::test]
 async fn attestations_are_no_platforms() {
     let scene = scene().await;
-    BuiltIndex::new(vec![Image::oci("linux/386")]).attestations(true).push(&scene.client, REPO, "built").await;
+    BuiltIndex::new(vec![Image::oci("linux/386")])
+        .attestations(true)
+        .push(&scene.client, REPO, "built")
+        .await;
     scene.step_of(&["amd64", "built"]).input("platforms", "linux/386,linux/amd64").run().await.ok();
     assert_eq!(scene.entries("1").await.len(), 3);
 }
@@ -116,8 +127,12 @@ async fn one_entry_answers_one_platform_only() {
 #[tokio::test]
 async fn two_images_for_one_platform_are_refused_with_both_digests() {
     let scene = scene().await;
-    let (one, two) = (Image::oci("linux/arm64/v8").digest(), scene.push(&Image::oci("linux/arm64").seed(2), "other").await);
-    let words = ["two images for linux/arm64", &one[..19], &two[..19], "acme/app:arm64", "acme/app:other"];
+    let (one, two) = (
+        Image::oci("linux/arm64/v8").digest(),
+        scene.push(&Image::oci("linux/arm64").seed(2), "other").await,
+    );
+    let words =
+        ["two images for linux/arm64", &one[..19], &two[..19], "acme/app:arm64", "acme/app:other"];
     refused(&scene, &["arm64", "amd64", "other"], "", &words).await;
 }
 
@@ -135,14 +150,26 @@ async fn one_digest_from_two_sources_is_a_lost_architecture() {
     // Both jobs pushed the same tag: the one that came last is there twice.
     scene.push(&Image::oci("linux/amd64"), "again").await;
     let digest = Image::oci("linux/amd64").digest();
-    let words = ["two sources are the same image", &digest, "acme/app:amd64", "acme/app:again", "its own tag"];
+    let words = [
+        "two sources are the same image",
+        &digest,
+        "acme/app:amd64",
+        "acme/app:again",
+        "its own tag",
+    ];
     refused(&scene, &["amd64", "again"], "", &words).await;
 }
 
 #[tokio::test]
 async fn a_contradiction_moves_no_tag() {
     let scene = scene().await;
-    refused(&scene, &["linux/arm64=amd64"], "", &["is for linux/amd64, not for linux/arm64 as the inputs say"]).await;
+    refused(
+        &scene,
+        &["linux/arm64=amd64"],
+        "",
+        &["is for linux/amd64, not for linux/arm64 as the inputs say"],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -196,7 +223,11 @@ async fn all_that_is_wrong_is_told_in_one_run_before_any_request() {
     }
     assert_eq!(scene.proxy.requests(), 0, "{}", scene.proxy.log_text());
     assert_eq!(ran.raw_output_file().as_deref(), Some(""));
-    assert!(ran.summary().contains("Not published: wrong inputs\n\n```text\n19 inputs are wrong"), "{}", ran.summary());
+    assert!(
+        ran.summary().contains("Not published: wrong inputs\n\n```text\n19 inputs are wrong"),
+        "{}",
+        ran.summary()
+    );
 }
 
 #[tokio::test]
@@ -207,14 +238,30 @@ async fn what_is_needed_and_what_excludes_each_other_is_named() {
     for (inputs, words) in [
         (vec![("tags", "")], "tags: is needed"),
         (vec![], "sources: one of sources and digests is needed"),
-        (vec![("sources", source.as_str()), ("digests", &digest)], "sources: only one of sources and digests"),
+        (
+            vec![("sources", source.as_str()), ("digests", &digest)],
+            "sources: only one of sources and digests",
+        ),
         (vec![("sources", "# nothing but a remark")], "sources: holds no reference"),
-        (vec![("sources", "{platform}")], "sources, line 1: {platform} is expanded over the input platforms"),
-        (vec![("sources", &source), ("format", "docker"), ("annotations", "a=b")], "format: docker"),
-        (vec![("sources", &source), ("annotations", "a=1\na=2")], "annotations, line 2: a has two values"),
-        (vec![("sources", &source), ("annotations", "manifest[linux/amd64]:a=1")], "annotations, line 1: manifest[linux/amd64]:"),
+        (
+            vec![("sources", "{platform}")],
+            "sources, line 1: {platform} is expanded over the input platforms",
+        ),
+        (
+            vec![("sources", &source), ("format", "docker"), ("annotations", "a=b")],
+            "format: docker",
+        ),
+        (
+            vec![("sources", &source), ("annotations", "a=1\na=2")],
+            "annotations, line 2: a has two values",
+        ),
+        (
+            vec![("sources", &source), ("annotations", "manifest[linux/amd64]:a=1")],
+            "annotations, line 1: manifest[linux/amd64]:",
+        ),
     ] {
-        let step = inputs.iter().fold(scene.step("1"), |step, (name, value)| step.input(name, value));
+        let step =
+            inputs.iter().fold(scene.step("1"), |step, (name, value)| step.input(name, value));
         let ran = step.run().await.fails(2);
         assert!(ran.stdout.contains(words), "{words:?} is missing:\n{}", ran.stdout);
     }
@@ -224,17 +271,28 @@ async fn what_is_needed_and_what_excludes_each_other_is_named() {
 #[tokio::test]
 async fn a_template_is_expanded_over_the_platforms_as_written() {
     let scene = Scene::new().await;
-    for (tag, platform) in
-        [("1-linux-amd64", "linux/amd64"), ("1-linux-arm64-v8", "linux/arm64/v8"), ("1-linux-arm-v7", "linux/arm")]
-    {
+    for (tag, platform) in [
+        ("1-linux-amd64", "linux/amd64"),
+        ("1-linux-arm64-v8", "linux/arm64/v8"),
+        ("1-linux-arm-v7", "linux/arm"),
+    ] {
         scene.push(&Image::oci(platform), tag).await;
     }
     let platforms = "linux/arm64/v8,linux/amd64,linux/arm/v7";
     for template in ["1-{platform}", "1-{os}-{arch}-{variant}"] {
         let ran = scene.step_of(&[template]).input("platforms", platforms).run().await.ok();
-        assert_eq!(ran.output("platforms").as_deref(), Some("linux/arm64,linux/amd64,linux/arm/v7"), "{template}");
+        assert_eq!(
+            ran.output("platforms").as_deref(),
+            Some("linux/arm64,linux/amd64,linux/arm/v7"),
+            "{template}"
+        );
     }
-    let ran = scene.step_of(&["1-{arch}"]).input("platforms", "linux/arm/v6,linux/arm/v7").run().await.fails(2);
+    let ran = scene
+        .step_of(&["1-{arch}"])
+        .input("platforms", "linux/arm/v6,linux/arm/v7")
+        .run()
+        .await
+        .fails(2);
     assert!(ran.stdout.contains("linux/arm/v6 and linux/arm/v7 both give"), "{}", ran.stdout);
 }
 
@@ -243,6 +301,7 @@ async fn a_value_that_is_no_text_is_refused_and_not_left_out() {
     let scene = Scene::new().await;
     scene.push(&Image::oci("linux/amd64"), "a").await;
     let odd = OsStr::from_bytes(b"linux/amd64\xff");
-    let ran = scene.step_of(&["a"]).env("INPUT_PLATFORMS", odd).env("ELSE", odd).run().await.fails(2);
+    let ran =
+        scene.step_of(&["a"]).env("INPUT_PLATFORMS", odd).env("ELSE", odd).run().await.fails(2);
     assert!(ran.stdout.contains("\n  platforms: is no valid UTF-8\n"), "{}", ran.stdout);
 }

@@ -1,4 +1,5 @@
-//! What sources make what list: its type, its entries and their order, annotations; and what is refused as no image.
+//! What sources make what list: its type, its entries and their order, annotations; and what is
+//! refused as no image.
 
 use crate::support::client::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, sha256};
 use crate::support::images::{Image, OCI_CONFIG, pretty};
@@ -22,9 +23,16 @@ fn entries_of(index: &BuiltIndex) -> Vec<Value> {
 }
 
 /// Refused with this status and these words, and nothing written.
-async fn refused<S: AsRef<str>>(scene: &Scene, sources: &[S], inputs: &[(&str, &str)], status: i32, words: &[&str]) {
+async fn refused<S: AsRef<str>>(
+    scene: &Scene,
+    sources: &[S],
+    inputs: &[(&str, &str)],
+    status: i32,
+    words: &[&str],
+) {
     let before = scene.state().await;
-    let step = inputs.iter().fold(scene.step_of(sources), |step, (name, value)| step.input(name, value));
+    let step =
+        inputs.iter().fold(scene.step_of(sources), |step, (name, value)| step.input(name, value));
     let ran = step.run().await.fails(status);
     for word in words {
         assert!(ran.stdout.contains(word), "{word:?} is missing:\n{}", ran.stdout);
@@ -45,7 +53,10 @@ async fn docker_sources_give_a_docker_list_and_all_others_an_index() {
         let scene = Scene::new().await;
         let ran = scene.step_of(&scene.push_all(&images).await).run().await.ok();
         let list = scene.at("1").await;
-        assert_eq!((list.media_type.as_str(), list.json()["mediaType"].as_str()), (media_type, Some(media_type)));
+        assert_eq!(
+            (list.media_type.as_str(), list.json()["mediaType"].as_str()),
+            (media_type, Some(media_type))
+        );
         assert_eq!(ran.output("media-type").as_deref(), Some(media_type));
         assert_eq!(scene.entries("1").await, images.map(|image| image.descriptor()));
         assert_eq!(warnings(&ran).contains("Quay"), mixed, "{}", ran.stdout);
@@ -55,7 +66,8 @@ async fn docker_sources_give_a_docker_list_and_all_others_an_index() {
 #[tokio::test]
 async fn builders_indexes_are_flattened_with_their_attestations_in_their_places() {
     let scene = Scene::new().await;
-    let two = BuiltIndex::new(vec![Image::oci("linux/amd64"), Image::oci("linux/386")]).attestations(true);
+    let two = BuiltIndex::new(vec![Image::oci("linux/amd64"), Image::oci("linux/386")])
+        .attestations(true);
     let one = BuiltIndex::new(vec![Image::oci("linux/arm64/v8")]).attestations(true);
     two.push(&scene.client, REPO, "two").await;
     one.push(&scene.client, REPO, "one").await;
@@ -83,14 +95,23 @@ async fn dropped_attestations_leave_the_images() {
 #[tokio::test]
 async fn an_attestation_without_its_image_is_left_out_with_a_warning() {
     let scene = Scene::new().await;
-    let [one, two] =
-        ["linux/amd64", "linux/arm64"].map(|platform| BuiltIndex::new(vec![Image::oci(platform)]).attestations(true));
+    let [one, two] = ["linux/amd64", "linux/arm64"]
+        .map(|platform| BuiltIndex::new(vec![Image::oci(platform)]).attestations(true));
     one.push(&scene.client, REPO, "one").await;
     two.push(&scene.client, REPO, "two").await;
-    scene.put("orphan", OCI_INDEX, &index_of(&[entries_of(&one)[0].clone(), entries_of(&two)[1].clone()])).await;
+    scene
+        .put(
+            "orphan",
+            OCI_INDEX,
+            &index_of(&[entries_of(&one)[0].clone(), entries_of(&two)[1].clone()]),
+        )
+        .await;
     scene.push(&Image::oci("linux/386"), "plain").await;
     let ran = scene.step_of(&["orphan", "plain"]).run().await.ok();
-    assert_eq!(scene.entries("1").await, [entries_of(&one)[0].clone(), Image::oci("linux/386").descriptor()]);
+    assert_eq!(
+        scene.entries("1").await,
+        [entries_of(&one)[0].clone(), Image::oci("linux/386").descriptor()]
+    );
     assert!(warnings(&ran).contains("an attestation is left out"), "{}", ran.stdout);
 }
 
@@ -100,7 +121,8 @@ async fn windows_entries_with_two_os_versions_keep_them() {
     let images = versions.map(|platform| Image::docker(platform).os_feature("win32k"));
     let expected: Vec<Value> = images.iter().map(Image::descriptor).collect();
     assert_eq!(expected[1]["platform"]["os.version"], "10.0.20348.2700");
-    let names = "windows(10.0.17763.6293+win32k)/amd64,windows(10.0.20348.2700+win32k)/amd64,linux/amd64";
+    let names =
+        "windows(10.0.17763.6293+win32k)/amd64,windows(10.0.20348.2700+win32k)/amd64,linux/amd64";
 
     let scene = Scene::new().await;
     scene.push(&Image::docker("linux/amd64"), "linux").await;
@@ -117,7 +139,8 @@ async fn windows_entries_with_two_os_versions_keep_them() {
 #[tokio::test]
 async fn a_nested_index_is_flattened_and_never_emitted() {
     let scene = Scene::new().await;
-    let inner = BuiltIndex::new(vec![Image::oci("linux/amd64"), Image::oci("linux/386")]).attestations(true);
+    let inner = BuiltIndex::new(vec![Image::oci("linux/amd64"), Image::oci("linux/386")])
+        .attestations(true);
     inner.push(&scene.client, REPO, "").await;
     let last = Image::oci("linux/arm64");
     scene.push(&last, "last").await;
@@ -127,14 +150,22 @@ async fn a_nested_index_is_flattened_and_never_emitted() {
     scene.put("outermost", OCI_INDEX, &index_of(&[entry(&outer)])).await;
     for source in ["outer", "outermost"] {
         scene.step_of(&[source]).run().await.ok();
-        assert_eq!(scene.entries("1").await, [entries_of(&inner), vec![last.descriptor()]].concat(), "{source}");
+        assert_eq!(
+            scene.entries("1").await,
+            [entries_of(&inner), vec![last.descriptor()]].concat(),
+            "{source}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_platform_before_an_index_picks_that_entry_with_its_attestation() {
     let scene = Scene::new().await;
-    let index = BuiltIndex::new(vec![Image::oci("linux/amd64"), Image::oci("linux/arm64/v8"), Image::oci("linux/arm/v7")]);
+    let index = BuiltIndex::new(vec![
+        Image::oci("linux/amd64"),
+        Image::oci("linux/arm64/v8"),
+        Image::oci("linux/arm/v7"),
+    ]);
     let index = index.attestations(true);
     index.push(&scene.client, REPO, "built").await;
     let all = entries_of(&index);
@@ -147,17 +178,30 @@ async fn a_platform_before_an_index_picks_that_entry_with_its_attestation() {
 #[tokio::test]
 async fn a_platform_before_an_index_that_fits_no_entry_or_two_is_refused() {
     let scene = Scene::new().await;
-    let images = ["linux/amd64", "windows(10.0.1)/amd64", "windows(10.0.2)/amd64"].map(Image::docker);
+    let images =
+        ["linux/amd64", "windows(10.0.1)/amd64", "windows(10.0.2)/amd64"].map(Image::docker);
     DockerList::new(images.to_vec()).push(&scene.client, REPO, "list").await;
-    refused(&scene, &["linux/s390x=list"], &[], 5, &["has no entry for linux/s390x", "entry: linux/amd64"]).await;
-    let words = ["has 2 entries for windows/amd64", "windows(10.0.1)/amd64", "windows(10.0.2)/amd64"];
+    refused(
+        &scene,
+        &["linux/s390x=list"],
+        &[],
+        5,
+        &["has no entry for linux/s390x", "entry: linux/amd64"],
+    )
+    .await;
+    let words =
+        ["has 2 entries for windows/amd64", "windows(10.0.1)/amd64", "windows(10.0.2)/amd64"];
     refused(&scene, &["windows/amd64=list"], &[], 5, &words).await;
 }
 
 #[tokio::test]
 async fn a_platform_before_an_image_fills_what_its_config_leaves_open() {
     for (config, stated, written) in [
-        ("linux/arm", "linux/arm/v6", json!({"architecture": "arm", "os": "linux", "variant": "v6"})),
+        (
+            "linux/arm",
+            "linux/arm/v6",
+            json!({"architecture": "arm", "os": "linux", "variant": "v6"}),
+        ),
         ("linux/arm", "linux/arm", json!({"architecture": "arm", "os": "linux", "variant": "v7"})),
         ("", "linux/riscv64", json!({"architecture": "riscv64", "os": "linux"})),
         ("linux/arm64/v8", "linux/arm64", json!({"architecture": "arm64", "os": "linux"})),
@@ -208,7 +252,11 @@ async fn the_format_asked_for_is_written() {
         scene.push(&image, "a").await;
         scene.step_of(&["a"]).input("format", format).run().await.ok();
         let list = scene.at("1").await;
-        assert_eq!((list.media_type.as_str(), list.json()["mediaType"].as_str()), (media_type, Some(media_type)), "{format}");
+        assert_eq!(
+            (list.media_type.as_str(), list.json()["mediaType"].as_str()),
+            (media_type, Some(media_type)),
+            "{format}"
+        );
     }
     // An index in the other format is written anew.
     let scene = Scene::new().await;
@@ -224,8 +272,14 @@ async fn a_docker_list_is_refused_where_it_has_no_place_for_something() {
     scene.push(&Image::docker("linux/amd64"), "docker").await;
     scene.push(&Image::oci("linux/arm64"), "oci").await;
     let docker = ("format", "docker");
-    refused(&scene, &["docker", "oci"], &[docker], 5, &["Docker manifest list cannot hold", "linux/arm64", "OCI image manifest"])
-        .await;
+    refused(
+        &scene,
+        &["docker", "oci"],
+        &[docker],
+        5,
+        &["Docker manifest list cannot hold", "linux/arm64", "OCI image manifest"],
+    )
+    .await;
 
     let image = Image::docker("linux/amd64");
     let provenance = json!({"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": image.digest()});
@@ -241,11 +295,27 @@ async fn a_docker_list_is_refused_where_it_has_no_place_for_something() {
     refused(&scene, &["noted"], &[docker], 5, &["linux/amd64", "it has annotations"]).await;
 
     let requests = scene.proxy.requests();
-    refused(&scene, &["docker"], &[docker, ("annotations", "a=b")], 2, &["format: docker", "no place for annotations"]).await;
+    refused(
+        &scene,
+        &["docker"],
+        &[docker, ("annotations", "a=b")],
+        2,
+        &["format: docker", "no place for annotations"],
+    )
+    .await;
     assert_eq!(scene.proxy.requests(), requests, "found before any request");
 
-    scene.step_of(&["attested"]).input("format", "docker").input("attestations", "drop").run().await.ok();
-    assert_eq!((scene.at("1").await.media_type.as_str(), scene.entries("1").await), (DOCKER_LIST, vec![image.descriptor()]));
+    scene
+        .step_of(&["attested"])
+        .input("format", "docker")
+        .input("attestations", "drop")
+        .run()
+        .await
+        .ok();
+    assert_eq!(
+        (scene.at("1").await.media_type.as_str(), scene.entries("1").await),
+        (DOCKER_LIST, vec![image.descriptor()])
+    );
 }
 
 #[tokio::test]
@@ -260,13 +330,20 @@ async fn annotations_reach_their_levels_with_sorted_keys() {
 
     let list = scene.at("1").await;
     assert_eq!(list.media_type, OCI_INDEX);
-    let keys = |value: &Value| value.as_object().expect("annotations").keys().cloned().collect::<Vec<_>>();
-    assert_eq!(list.json()["annotations"], json!({"alpha": "a=b, c", "both": "x", "mid": "<1>", "zeta": "last"}));
+    let keys =
+        |value: &Value| value.as_object().expect("annotations").keys().cloned().collect::<Vec<_>>();
+    assert_eq!(
+        list.json()["annotations"],
+        json!({"alpha": "a=b, c", "both": "x", "mid": "<1>", "zeta": "last"})
+    );
     assert_eq!(keys(&list.json()["annotations"]), ["alpha", "both", "mid", "zeta"]);
     let entries = scene.entries("1").await;
     assert_eq!(entries[0]["annotations"], json!({"every": "entry"}));
     assert_eq!(entries[1]["annotations"], json!({"every": "entry", "one": "only"}));
-    assert_eq!(keys(&entries[2]["annotations"]), ["every", "vnd.docker.reference.digest", "vnd.docker.reference.type"]);
+    assert_eq!(
+        keys(&entries[2]["annotations"]),
+        ["every", "vnd.docker.reference.digest", "vnd.docker.reference.type"]
+    );
     assert!(warnings(&ran).contains("line 7: index-descriptor: is ignored"), "{}", ran.stdout);
 }
 
@@ -275,7 +352,14 @@ async fn an_annotation_for_an_entry_that_is_not_there_is_refused() {
     let scene = Scene::new().await;
     scene.push(&Image::oci("linux/amd64"), "a").await;
     let annotations = [("annotations", "manifest-descriptor[linux/arm64]:a=b")];
-    refused(&scene, &["a"], &annotations, 5, &["no entry for linux/arm64", "the entries are linux/amd64"]).await;
+    refused(
+        &scene,
+        &["a"],
+        &annotations,
+        5,
+        &["no entry for linux/arm64", "the entries are linux/amd64"],
+    )
+    .await;
 }
 
 const HELM: &str = "application/vnd.cncf.helm.config.v1+json";
@@ -299,14 +383,19 @@ async fn an_artifact_is_refused_unless_its_platform_is_stated() {
     scene.push(&Image::oci("linux/amd64"), "a").await;
     refused(&scene, &["a", "chart"], &[], 5, &["acme/app:chart is no image", HELM, "fix:"]).await;
     scene.step_of(&["a", "linux/wasm=chart"]).run().await.ok();
-    assert_eq!(scene.entries("1").await[1]["platform"], json!({"architecture": "wasm", "os": "linux"}));
+    assert_eq!(
+        scene.entries("1").await[1]["platform"],
+        json!({"architecture": "wasm", "os": "linux"})
+    );
 }
 
 #[tokio::test]
 async fn a_schema_1_manifest_is_refused_alone_and_in_an_index() {
     const SIGNED: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws";
     let scene = Scene::new().await;
-    let old = Fault::Status(200).header("Content-Type", SIGNED).body(r#"{"schemaVersion": 1, "name": "acme/app", "tag": "old"}"#);
+    let old = Fault::Status(200)
+        .header("Content-Type", SIGNED)
+        .body(r#"{"schemaVersion": 1, "name": "acme/app", "tag": "old"}"#);
     scene.proxy.rule(Rule::on("GET", "*/manifests/old").then(old));
     refused(&scene, &["old"], &[], 5, &["acme/app:old", "Docker schema 1"]).await;
 
@@ -341,13 +430,24 @@ async fn an_entry_without_a_platform_is_copied_as_it_stands_and_answers_no_platf
     let ran = scene.step_of(&["index", "arm64"]).run().await.ok();
     assert_eq!(scene.entries("1").await[..2], [bare, image.descriptor()]);
     assert_eq!(ran.output("platforms").as_deref(), Some("linux/amd64,linux/arm64"));
-    assert!(ran.stdout.contains("index of no platform, linux/amd64, linux/arm64, "), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("index of no platform, linux/amd64, linux/arm64, "),
+        "{}",
+        ran.stdout
+    );
 
     let platforms = [("platforms", "linux/amd64,linux/arm64,linux/386")];
     let scene_requests = scene.proxy.count("PUT", "*");
-    let ran = scene.step("2").input("sources", &scene.references(&["index", "arm64"])).input(platforms[0].0, platforms[0].1);
+    let ran = scene
+        .step("2")
+        .input("sources", &scene.references(&["index", "arm64"]))
+        .input(platforms[0].0, platforms[0].1);
     let ran = ran.run().await.fails(5);
-    assert!(ran.stdout.contains("missing:  linux/386") && ran.stdout.contains("no platform"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("missing:  linux/386") && ran.stdout.contains("no platform"),
+        "{}",
+        ran.stdout
+    );
     assert_eq!(scene.proxy.count("PUT", "*"), scene_requests);
 }
 
@@ -362,12 +462,22 @@ async fn the_same_image_twice_is_merged_only_when_an_index_brings_it() {
     scene.push(&arm64, "plain").await;
     scene.push(&arm64, "again").await;
 
-    refused(&scene, &["plain", "again"], &[], 5, &["two sources are the same image", "acme/app:plain", "acme/app:again"]).await;
+    refused(
+        &scene,
+        &["plain", "again"],
+        &[],
+        5,
+        &["two sources are the same image", "acme/app:plain", "acme/app:again"],
+    )
+    .await;
 
     scene.step_of(&["one", "two"]).run().await.ok();
     let (first, second) = (entries_of(&one), entries_of(&two));
     // The other's arm64 and its attestation are there already.
-    assert_eq!(scene.entries("1").await, [first.clone(), vec![second[1].clone(), second[3].clone()]].concat());
+    assert_eq!(
+        scene.entries("1").await,
+        [first.clone(), vec![second[1].clone(), second[3].clone()]].concat()
+    );
 
     scene.step_of(&["one", "plain"]).run().await.ok();
     assert_eq!(scene.entries("1").await, first, "one platform, whether it says v8 or not");
@@ -379,9 +489,13 @@ async fn docker_configs_and_oci_configs_are_read_alike() {
     let scene = Scene::new().await;
     let image = Image::docker("linux/s390x");
     scene.push(&image, "").await;
-    let mut manifest: Value = serde_json::from_slice(&image.manifest()).expect("a manifest is JSON");
+    let mut manifest: Value =
+        serde_json::from_slice(&image.manifest()).expect("a manifest is JSON");
     manifest["config"]["mediaType"] = json!(OCI_CONFIG);
     scene.put("odd", DOCKER_MANIFEST, &pretty(&manifest)).await;
     scene.step_of(&["odd"]).run().await.ok();
-    assert_eq!(scene.entries("1").await[0]["platform"], json!({"architecture": "s390x", "os": "linux"}));
+    assert_eq!(
+        scene.entries("1").await[0]["platform"],
+        json!({"architecture": "s390x", "os": "linux"})
+    );
 }

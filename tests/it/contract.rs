@@ -1,5 +1,5 @@
-//! What users read says the same as the program: README, help, action.yml and the GitLab component are held against
-//! the tables of inputs and outputs.
+//! What users read says the same as the program: README, help, action.yml and the GitLab component
+//! are held against the tables of inputs and outputs.
 
 use crate::support::step::Step;
 use manifest_action::inputs::spec::INPUTS;
@@ -12,7 +12,8 @@ fn file(name: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The keys at one depth of a YAML mapping: what stands `indent` spaces deep below the line `heading:`.
+/// The keys at one depth of a YAML mapping: what stands `indent` spaces deep below the line
+/// `heading:`.
 fn keys(yaml: &str, heading: &str, indent: usize) -> Vec<String> {
     let start = format!("{heading}:");
     let depth = |line: &str| line.len() - line.trim_start().len();
@@ -48,14 +49,24 @@ fn the_readme_has_every_input_and_output() {
 async fn help_has_every_input_and_output_and_create_has_every_flag() {
     let help = Step::new().args(["--help"]).run().await.ok().stdout;
     for name in INPUTS.iter().map(|input| input.name).chain(OUTPUTS.iter().map(|(name, _)| *name)) {
-        assert!(help.lines().any(|line| line.split_whitespace().next() == Some(name)), "--help lacks {name}");
+        assert!(
+            help.lines().any(|line| line.split_whitespace().next() == Some(name)),
+            "--help lacks {name}"
+        );
     }
     let flags = Step::new().args(["create", "--help"]).run().await.ok().stdout;
     for input in INPUTS {
-        // The list and its sources are arguments; the others may go by a shorter name for all commands.
-        assert!(flags.contains(&format!("--{}", input.name)), "create --help lacks --{}", input.name);
+        // The list and its sources are arguments; the others may go by a shorter name for all
+        // commands.
+        assert!(
+            flags.contains(&format!("--{}", input.name)),
+            "create --help lacks --{}",
+            input.name
+        );
     }
-    assert!(Step::new().args(["--version"]).run().await.ok().stdout.contains(env!("CARGO_PKG_VERSION")));
+    assert!(
+        Step::new().args(["--version"]).run().await.ok().stdout.contains(env!("CARGO_PKG_VERSION"))
+    );
 }
 
 #[test]
@@ -71,6 +82,9 @@ fn action_yml_and_the_gitlab_component_have_every_input_and_output() {
     for input in &inputs {
         let variable = format!("MANIFEST_ACTION_{}", input.to_uppercase().replace('-', "_"));
         assert!(component.contains(&variable), "templates/manifest.yml does not pass {variable}");
-        assert!(action.contains(&format!("        {input}: ${{{{ inputs.{input} }}}}")), "action.yml does not pass {input}");
+        assert!(
+            action.contains(&format!("        {input}: ${{{{ inputs.{input} }}}}")),
+            "action.yml does not pass {input}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The input `digests`: every form gives the same list, and what would lose an architecture is refused unasked.
+//! The input `digests`: every form gives the same list, and what would lose an architecture is
+//! refused unasked.
 
 use crate::support::images::Image;
 use crate::support::running::Ran;
@@ -8,7 +9,10 @@ use serde_json::json;
 
 /// Two images that have no tag; their digests, sorted as files of these names are.
 async fn two(scene: &Scene) -> [String; 2] {
-    let mut digests = [scene.push(&Image::oci("linux/amd64"), "").await, scene.push(&Image::oci("linux/arm64"), "").await];
+    let mut digests = [
+        scene.push(&Image::oci("linux/amd64"), "").await,
+        scene.push(&Image::oci("linux/arm64"), "").await,
+    ];
     digests.sort();
     digests
 }
@@ -28,7 +32,10 @@ fn hex(digest: &str) -> &str {
 }
 
 fn says_that_nothing_tells_how_many(ran: &Ran) -> usize {
-    ran.commands().iter().filter(|command| command.name == "warning" && command.data.contains("how many digests")).count()
+    ran.commands()
+        .iter()
+        .filter(|command| command.name == "warning" && command.data.contains("how many digests"))
+        .count()
 }
 
 #[tokio::test]
@@ -38,7 +45,8 @@ async fn every_form_gives_the_same_list() {
     let name = format!("{0}/{REPO}:1,{0}/{REPO}:latest", scene.proxy.host());
     let bake = json!({"app-one": metadata(&name, &one), "app-two": metadata(&name, &two), "buildx.build.warnings": {}});
     let build = [metadata(&name, &one), metadata("", &two)].map(|file| file.to_string());
-    let outputs = json!({"digest-1": one, "version": "1.2.3", "digest-2": two, "pushed": "true"}).to_string();
+    let outputs =
+        json!({"digest-1": one, "version": "1.2.3", "digest-2": two, "pushed": "true"}).to_string();
     let lines = format!("# of the two jobs\n{one}\n\n{two}\n");
     let full = format!("{},{}", scene.reference(&one), scene.reference(&two));
     let array = json!([one, two]).to_string();
@@ -48,14 +56,30 @@ async fn every_form_gives_the_same_list() {
         ("references", &full, vec![]),
         ("job outputs", &outputs, vec![]),
         ("array", &array, vec![]),
-        ("folder", "digests", vec![(format!("digests/{}", hex(&two)), ""), (format!("digests/{}", hex(&one)), "")]),
+        (
+            "folder",
+            "digests",
+            vec![(format!("digests/{}", hex(&two)), ""), (format!("digests/{}", hex(&one)), "")],
+        ),
         (
             "folder with algorithms",
             "./d",
-            vec![(format!("d/sha256-{}", hex(&one)), ""), (format!("d/sha256-{}", hex(&two)), ""), ("d/.keep".into(), "")],
+            vec![
+                (format!("d/sha256-{}", hex(&one)), ""),
+                (format!("d/sha256-{}", hex(&two)), ""),
+                ("d/.keep".into(), ""),
+            ],
         ),
-        ("build metadata", "meta/*.json", vec![("meta/b.json".into(), &build[1]), ("meta/a.json".into(), &build[0])]),
-        ("files", "meta/1.json,meta/2.json", vec![("meta/1.json".into(), &build[0]), ("meta/2.json".into(), &build[1])]),
+        (
+            "build metadata",
+            "meta/*.json",
+            vec![("meta/b.json".into(), &build[1]), ("meta/a.json".into(), &build[0])],
+        ),
+        (
+            "files",
+            "meta/1.json,meta/2.json",
+            vec![("meta/1.json".into(), &build[0]), ("meta/2.json".into(), &build[1])],
+        ),
         ("bake", "bake.json", vec![]),
     ];
     let mut composed = Vec::new();
@@ -83,7 +107,13 @@ async fn every_form_gives_the_same_list() {
 async fn the_warning_is_gone_with_platforms() {
     let scene = Scene::new().await;
     let digests = two(&scene).await.join(",");
-    let ran = scene.step("1").input("digests", &digests).input("platforms", "linux/amd64,linux/arm64").run().await.ok();
+    let ran = scene
+        .step("1")
+        .input("digests", &digests)
+        .input("platforms", "linux/amd64,linux/arm64")
+        .run()
+        .await
+        .ok();
     assert_eq!(says_that_nothing_tells_how_many(&ran), 0, "{}", ran.stdout);
 }
 
@@ -108,8 +138,13 @@ async fn what_would_lose_an_architecture_is_refused_before_any_request() {
     let ours = metadata(&scene.reference("1"), &one).to_string();
     let theirs = metadata(&format!("{}/{REPO}-api:1", scene.proxy.host()), &two).to_string();
     let step = || {
-        let step = scene.step("1").file("empty/.gitkeep", "").file("apps/app.json", &ours).file("apps/app-api.json", &theirs);
-        step.file("nested/digests-amd64/x", "").file("unpushed.json", r#"{"buildx.build.ref": "x"}"#)
+        let step = scene
+            .step("1")
+            .file("empty/.gitkeep", "")
+            .file("apps/app.json", &ours)
+            .file("apps/app-api.json", &theirs);
+        step.file("nested/digests-amd64/x", "")
+            .file("unpushed.json", r#"{"buildx.build.ref": "x"}"#)
     };
     let empty_output = json!({"amd64": one, "arm64": ""}).to_string();
     let null_output = json!({"amd64": one, "arm64": null}).to_string();

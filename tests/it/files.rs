@@ -1,4 +1,5 @@
-//! The output files that inputs name: complete on success, the report alone on failure, never a half of anything.
+//! The output files that inputs name: complete on success, the report alone on failure, never a
+//! half of anything.
 
 use crate::support::images::Image;
 use crate::support::running::Ran;
@@ -15,7 +16,9 @@ async fn scene() -> Scene {
 }
 
 fn with_files(step: Step) -> Step {
-    step.input("dotenv-file", "out.env").input("results-dir", "results").input("json-file", "report.json")
+    step.input("dotenv-file", "out.env")
+        .input("results-dir", "results")
+        .input("json-file", "report.json")
 }
 
 fn report(ran: &Ran) -> Value {
@@ -27,7 +30,10 @@ fn holds_only(ran: &Ran, names: &[&str]) {
     let mut left = Vec::new();
     for folder in [ran.workdir(), ran.workdir().join("results")] {
         let Ok(entries) = std::fs::read_dir(folder) else { continue };
-        left.extend(entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()));
+        left.extend(
+            entries
+                .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()),
+        );
     }
     left.retain(|name| name != "results");
     left.sort();
@@ -38,7 +44,8 @@ fn holds_only(ran: &Ran, names: &[&str]) {
 async fn on_success_each_form_holds_the_outputs_exactly() {
     let scene = scene().await;
     // What lies there already is replaced, and a link is not followed.
-    let step = with_files(scene.step_of(&["a"])).file("out.env", "OLD=1\n").file("precious", "kept");
+    let step =
+        with_files(scene.step_of(&["a"])).file("out.env", "OLD=1\n").file("precious", "kept");
     symlink(step.workdir().join("precious"), step.workdir().join("report.json")).expect("a link");
     let ran = step.run().await.ok();
     let list = scene.at("1").await;
@@ -54,7 +61,11 @@ async fn on_success_each_form_holds_the_outputs_exactly() {
     let outputs = ran.outputs();
     assert_eq!(outputs.len(), 10);
     for (name, value) in &outputs {
-        assert_eq!(ran.file(&format!("results/{name}")).as_ref(), Some(value), "byte for byte, without a line end: {name}");
+        assert_eq!(
+            ran.file(&format!("results/{name}")).as_ref(),
+            Some(value),
+            "byte for byte, without a line end: {name}"
+        );
     }
     let report = report(&ran);
     for (pointer, expected) in [
@@ -81,13 +92,17 @@ async fn on_failure_there_is_the_report_and_nothing_else() {
         ("a", "soon", 2, "an input is wrong; nothing was contacted"),
         ("linux/amd64=a", "0", 5, ""),
     ] {
-        let ran = with_files(scene.step_of(&[source]).input("wait", wait)).run().await.fails(status);
+        let ran =
+            with_files(scene.step_of(&[source]).input("wait", wait)).run().await.fails(status);
         let report = report(&ran);
         assert_eq!(
             (&report["version"], &report["status"], &report["exit"], &report["changed"]),
             (&json!(1), &json!("failed"), &json!(status), &json!(false))
         );
-        assert!(report["error"]["what"].as_str().is_some_and(|text| text.starts_with(what)), "{report:#}");
+        assert!(
+            report["error"]["what"].as_str().is_some_and(|text| text.starts_with(what)),
+            "{report:#}"
+        );
         holds_only(&ran, &["report.json"]);
     }
 }
@@ -95,12 +110,27 @@ async fn on_failure_there_is_the_report_and_nothing_else() {
 #[tokio::test]
 async fn what_cannot_be_opened_is_named_before_any_request() {
     let scene = scene().await;
-    for (input, path) in [("dotenv-file", "no/folder/x"), ("json-file", "folder"), ("results-dir", "plain")] {
+    for (input, path) in
+        [("dotenv-file", "no/folder/x"), ("json-file", "folder"), ("results-dir", "plain")]
+    {
         let step = scene.step_of(&["a"]).file("plain", "").file("folder/x", "").input(input, path);
         let ran = step.run().await.fails(2);
-        assert!(ran.stdout.contains(&format!("nothing was contacted: {input}: {path}: ")), "{}", ran.stdout);
-        assert!(!ran.stdout.contains(".manifest-action-"), "no name that we made up: {}", ran.stdout);
-        assert_eq!(ran.stdout.contains("make its folder first"), path.contains('/'), "{}", ran.stdout);
+        assert!(
+            ran.stdout.contains(&format!("nothing was contacted: {input}: {path}: ")),
+            "{}",
+            ran.stdout
+        );
+        assert!(
+            !ran.stdout.contains(".manifest-action-"),
+            "no name that we made up: {}",
+            ran.stdout
+        );
+        assert_eq!(
+            ran.stdout.contains("make its folder first"),
+            path.contains('/'),
+            "{}",
+            ran.stdout
+        );
     }
     assert_eq!(scene.proxy.requests(), 0, "{}", scene.proxy.log_text());
 }
@@ -108,15 +138,25 @@ async fn what_cannot_be_opened_is_named_before_any_request() {
 #[tokio::test]
 async fn outputs_that_cannot_be_written_are_all_missing_and_the_report_says_so() {
     let scene = scene().await;
-    let ran = with_files(scene.step_of(&["a"])).env("GITHUB_OUTPUT", "/dev/full").run().await.fails(8);
+    let ran =
+        with_files(scene.step_of(&["a"])).env("GITHUB_OUTPUT", "/dev/full").run().await.fails(8);
     let list = scene.at("1").await;
-    assert!(ran.stdout.contains("published, but the outputs could not be written"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("published, but the outputs could not be written"),
+        "{}",
+        ran.stdout
+    );
     assert!(ran.stdout.contains(&format!("digest: {}", list.digest)), "{}", ran.stdout);
     let report = report(&ran);
     for (pointer, expected) in [
         ("/status", json!("failed")),
         ("/exit", json!(8)),
-        ("/error/what", json!("published, but the outputs could not be written: No space left on device (os error 28)")),
+        (
+            "/error/what",
+            json!(
+                "published, but the outputs could not be written: No space left on device (os error 28)"
+            ),
+        ),
         ("/digest", json!(list.digest)),
         ("/changed", json!(true)),
         ("/tags/0/state", json!("moved")),
@@ -130,11 +170,20 @@ async fn outputs_that_cannot_be_written_are_all_missing_and_the_report_says_so()
 async fn create_tells_of_outputs_that_could_not_be_written() {
     let scene = scene().await;
     let (list, late) = (scene.reference("1"), scene.reference("late"));
-    let step = Step::new().args(["create", &list, &late, "--json", "--dotenv-file", "out.env", "--wait", "30s"]);
+    let step = Step::new().args([
+        "create",
+        &list,
+        &late,
+        "--json",
+        "--dotenv-file",
+        "out.env",
+        "--wait",
+        "30s",
+    ]);
     let place = step.workdir().join("out.env");
     let running = step.spawn().await;
     running.wait_for_line("missing; looking again").await;
-    std::fs::create_dir(&place).expect("a folder in the file's place");
+    std::fs::create_dir_all(&place).expect("a folder in the file's place");
     scene.push(&Image::oci("linux/amd64"), "late").await;
     let ran = running.wait().await.fails(8);
     let report: Value = serde_json::from_str(&ran.stdout).expect("JSON");
@@ -148,12 +197,21 @@ async fn create_tells_of_outputs_that_could_not_be_written() {
 #[tokio::test]
 async fn on_gitlab_there_is_a_dotenv_report_unasked() {
     let scene = scene().await;
-    let outside = |step: Step| ["GITHUB_ACTIONS", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"].into_iter().fold(step, Step::without);
+    let outside = |step: Step| {
+        ["GITHUB_ACTIONS", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"]
+            .into_iter()
+            .fold(step, Step::without)
+    };
     for (value, names) in [("true", vec!["manifest.env"]), ("false", vec![])] {
         let ran = outside(scene.step_of(&["a"])).env("GITLAB_CI", value).run().await.ok();
         holds_only(&ran, &names);
     }
-    let elsewhere = outside(scene.step_of(&["a"])).env("GITLAB_CI", "true").input("dotenv-file", "build.env").run().await.ok();
+    let elsewhere = outside(scene.step_of(&["a"]))
+        .env("GITLAB_CI", "true")
+        .input("dotenv-file", "build.env")
+        .run()
+        .await
+        .ok();
     holds_only(&elsewhere, &["build.env"]);
     let failed = outside(scene.step_of(&["missing"])).env("GITLAB_CI", "true").run().await.fails(3);
     holds_only(&failed, &[]);
@@ -162,18 +220,28 @@ async fn on_gitlab_there_is_a_dotenv_report_unasked() {
 #[tokio::test]
 async fn the_report_has_the_documented_shape() {
     let scene = scene().await;
-    let list = |tag: &str| format!("- tags: {}\n  sources: {}\n", scene.reference(tag), scene.reference("a"));
+    let list = |tag: &str| {
+        format!("- tags: {}\n  sources: {}\n", scene.reference(tag), scene.reference("a"))
+    };
     let several = format!("indexes:\n{}{}", list("2"), list("3"));
-    let file = Step::new().github().file("lists.yaml", several).input("spec", "lists.yaml").input("json-file", "report.json");
+    let file = Step::new()
+        .github()
+        .file("lists.yaml", several)
+        .input("spec", "lists.yaml")
+        .input("json-file", "report.json");
     let reports = [
         report(&with_files(scene.step_of(&["a"])).run().await.ok()),
         report(&with_files(scene.step_of(&["missing"])).run().await.fails(3)),
         report(&file.run().await.ok()),
     ];
-    let fields: Vec<&String> = reports.iter().filter_map(Value::as_object).flat_map(serde_json::Map::keys).collect();
+    let fields: Vec<&String> =
+        reports.iter().filter_map(Value::as_object).flat_map(serde_json::Map::keys).collect();
     let documentation = include_str!("../../docs/report-json.md");
     for field in &fields {
-        assert!(documentation.contains(&format!("| `{field}` |")), "docs/report-json.md lacks {field}");
+        assert!(
+            documentation.contains(&format!("| `{field}` |")),
+            "docs/report-json.md lacks {field}"
+        );
     }
     let (of_lists, _) = documentation.split_once("## Of other commands").expect("a heading");
     for row in of_lists.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()) {

@@ -1,4 +1,5 @@
-//! The exact bytes of an index, written out: the same for everybody who composes it, whatever arrived first.
+//! The exact bytes of an index, written out: the same for everybody who composes it, whatever
+//! arrived first.
 
 use crate::support::client::{DOCKER_LIST, OCI_INDEX, sha256};
 use crate::support::images::Image;
@@ -7,7 +8,8 @@ use crate::support::scene::{REPO, Scene};
 
 /// Publishes, and holds bytes and digest against what is written here.
 async fn publishes(scene: &Scene, sources: &[&str], inputs: &[(&str, &str)], golden: &str) {
-    let step = inputs.iter().fold(scene.step_of(sources), |step, (name, value)| step.input(name, value));
+    let step =
+        inputs.iter().fold(scene.step_of(sources), |step, (name, value)| step.input(name, value));
     let ran = step.run().await.ok();
     let list = scene.at("1").await;
     assert_eq!(String::from_utf8_lossy(&list.bytes), golden);
@@ -145,7 +147,10 @@ async fn three_builder_made_indexes() {
 #[tokio::test]
 async fn docker_images() {
     let scene = Scene::new().await;
-    let images = [Image::docker("linux/amd64"), Image::docker("windows(10.0.20348.2700)/amd64").os_feature("win32k")];
+    let images = [
+        Image::docker("linux/amd64"),
+        Image::docker("windows(10.0.20348.2700)/amd64").os_feature("win32k"),
+    ];
     scene.push_all(&images).await;
     let [linux, windows] = images.map(|image| (image.digest(), image.manifest().len()));
     let golden = format!(
@@ -219,10 +224,15 @@ async fn annotations_are_escaped_as_go_does() {
 
 #[tokio::test]
 async fn one_index_alone_is_published_byte_for_byte() {
-    let built = BuiltIndex::new(vec![Image::oci("linux/amd64"), Image::oci("linux/arm64/v8")]).attestations(true);
+    let built = BuiltIndex::new(vec![Image::oci("linux/amd64"), Image::oci("linux/arm64/v8")])
+        .attestations(true);
     let built = built.annotation("org.opencontainers.image.title", "a <b>");
     let list = DockerList::new(vec![Image::docker("linux/amd64"), Image::docker("linux/arm64/v8")]);
-    let squeezed = format!("{}\n", serde_json::to_string(&built.json()).expect("JSON")).replacen('{', "{\"x-own\": 1.50, ", 1);
+    let squeezed = format!("{}\n", serde_json::to_string(&built.json()).expect("JSON")).replacen(
+        '{',
+        "{\"x-own\": 1.50, ",
+        1,
+    );
     let three = String::from_utf8(list.bytes()).expect("JSON is UTF-8");
     assert!(three.contains("\n   \"manifests\": ["), "three spaces, as Docker writes");
 
@@ -238,7 +248,13 @@ async fn one_index_alone_is_published_byte_for_byte() {
     ] {
         let golden = String::from_utf8(bytes).expect("JSON is UTF-8");
         // What a rerun of the same inputs adds nothing to.
-        publishes(&scene, &[source], &[("platforms", "linux/arm64,linux/amd64"), ("attestations", "keep")], &golden).await;
+        publishes(
+            &scene,
+            &[source],
+            &[("platforms", "linux/arm64,linux/amd64"), ("attestations", "keep")],
+            &golden,
+        )
+        .await;
         assert_eq!(scene.at("1").await.media_type, media_type);
     }
 }

@@ -1,4 +1,5 @@
-//! Text that is not ours can hold anything: nothing breaks out of a log, an annotation, an output or a summary.
+//! Text that is not ours can hold anything: nothing breaks out of a log, an annotation, an output
+//! or a summary.
 
 use crate::support::client::{OCI_INDEX, sha256};
 use crate::support::github::{azure_commands, commands};
@@ -32,14 +33,29 @@ const HOSTILE: [&str; 17] = [
     "\n```\n~~~\n``````\n<img src=x onerror=pwned>\n# pwned",
 ];
 
-/// All of them, each at the start of a line; and those that need no line end of their own. For tests with many runs.
+/// All of them, each at the start of a line; and those that need no line end of their own. For
+/// tests with many runs.
 fn few() -> Vec<String> {
-    let alone = HOSTILE.into_iter().filter(|text| text.starts_with(['#', ':', ' '])).step_by(2).map(str::to_owned);
+    let alone = HOSTILE
+        .into_iter()
+        .filter(|text| text.starts_with(['#', ':', ' ']))
+        .step_by(2)
+        .map(str::to_owned);
     alone.chain([HOSTILE.join("\n")]).collect()
 }
 
-const OUTPUTS: [&str; 10] =
-    ["digest", "media-type", "size", "image", "images", "platforms", "digests", "manifest", "changed", "indexes"];
+const OUTPUTS: [&str; 10] = [
+    "digest",
+    "media-type",
+    "size",
+    "image",
+    "images",
+    "platforms",
+    "digests",
+    "manifest",
+    "changed",
+    "indexes",
+];
 
 /// What a runner, Azure's agent, a terminal and a Markdown reader make of it is ours alone.
 #[track_caller]
@@ -55,7 +71,11 @@ fn harmless(case: &str, ran: &Ran) {
             _ => false,
         };
         assert!(ours && !command.legacy, "{case}: {command:?}\n{said}");
-        assert_eq!(commands(&command.data), [], "{case}: shown line by line, it would be taken for one: {command:?}");
+        assert_eq!(
+            commands(&command.data),
+            [],
+            "{case}: shown line by line, it would be taken for one: {command:?}"
+        );
     }
     assert_eq!(azure_commands(&said), [""; 0], "{case}");
     let odd = |c: char| {
@@ -74,11 +94,15 @@ fn harmless(case: &str, ran: &Ran) {
     }
     for table in markdown.split("\n\n").filter(|part| part.starts_with('|')) {
         let cells: Vec<usize> = table.lines().map(|line| line.matches('|').count()).collect();
-        assert!(cells.iter().all(|count| *count == cells[0]), "{case}: a row has another number of cells: {table}");
+        assert!(
+            cells.iter().all(|count| *count == cells[0]),
+            "{case}: a row has another number of cells: {table}"
+        );
     }
 }
 
-/// What a Markdown reader obeys: all but what stands between fences (CommonMark, section 4.5), which must be closed.
+/// What a Markdown reader obeys: all but what stands between fences (`CommonMark`, section 4.5),
+/// which must be closed.
 #[track_caller]
 fn outside_fences(summary: &str) -> String {
     let ticks = |line: &str| line.len() - line.trim_start_matches('`').len();
@@ -112,7 +136,11 @@ async fn in_annotations() {
     assert_eq!(ran.output("manifest").unwrap().lines().count(), 1, "one line");
     for (at, text) in HOSTILE.iter().enumerate() {
         let key = format!("key{at}{text}");
-        assert_eq!(manifest["annotations"][key.trim()].as_str().map(str::trim), Some(text.trim()), "kept as it is: {key:?}");
+        assert_eq!(
+            manifest["annotations"][key.trim()].as_str().map(str::trim),
+            Some(text.trim()),
+            "kept as it is: {key:?}"
+        );
     }
     assert_eq!(ran.output("digest"), scene.digest("1").await);
 }
@@ -147,7 +175,11 @@ async fn in_inputs_that_are_refused() {
 
 /// No variable can hold NUL.
 fn scrubbed(step: Step, text: &str) -> Step {
-    if text.contains('\0') { step.without("INPUT_REGISTRY").without("INPUT_USERNAME") } else { step }
+    if text.contains('\0') {
+        step.without("INPUT_REGISTRY").without("INPUT_USERNAME")
+    } else {
+        step
+    }
 }
 
 #[tokio::test]
@@ -155,7 +187,10 @@ async fn in_names_of_files() {
     let scene = Pair::open().await;
     let names = HOSTILE.map(|text| text.replace(['\0', '/', '*', '?', '['], "_"));
     let metadata = |digest: String| json!({ "containerimage.digest": digest }).to_string();
-    let mut broken = Step::new().github().input("tags", &scene.name("1")).input("digests", "meta/*.json\ndigests");
+    let mut broken = Step::new()
+        .github()
+        .input("tags", &scene.name("1"))
+        .input("digests", "meta/*.json\ndigests");
     for (at, name) in names.iter().enumerate() {
         let step = Step::new()
             .github()
@@ -164,7 +199,8 @@ async fn in_names_of_files() {
             .file(&format!("meta/{name}.json"), metadata(arm64().digest()))
             .input("digests", "meta/*.json");
         harmless(name, &step.run().await.ok());
-        broken = broken.file(&format!("meta/{name}.json"), name).file(&format!("digests/{name}"), "");
+        broken =
+            broken.file(&format!("meta/{name}.json"), name).file(&format!("digests/{name}"), "");
     }
     let ran = broken.run().await.fails(2);
     assert!(ran.stdout.contains("inputs are wrong"), "{}", ran.stdout);
@@ -176,7 +212,11 @@ async fn in_what_a_registry_says() {
     let scene = Pair::open().await;
     for (at, text) in few().iter().enumerate() {
         let body = json!({"errors": [{"code": text, "message": text, "detail": text}]}).to_string();
-        let odd = |body: String| Fault::Status(400).header("Warning", "299 - \"::error::pwned ##[error]pwned\"").body(body);
+        let odd = |body: String| {
+            Fault::Status(400)
+                .header("Warning", "299 - \"::error::pwned ##[error]pwned\"")
+                .body(body)
+        };
         let tag = format!("v{at}");
         scene.proxy.rule(Rule::on("PUT", &manifest(&tag)).nth(1).then(odd(body)));
         let ran = scene.step_for(&tag).input("log-level", "trace").run().await.fails(7);
@@ -192,8 +232,19 @@ async fn in_the_headers_of_a_registry() {
     for text in few() {
         // What HTTP itself allows in a header; the rest is the next test's.
         let text = text.replace(|c: char| c.is_ascii_control(), "");
-        for header in ["Warning", "Content-Type", "Docker-Content-Digest", "WWW-Authenticate", "Location", "Retry-After"] {
-            let value = if header == "WWW-Authenticate" { format!("Bearer realm=\"{text}\"") } else { text.clone() };
+        for header in [
+            "Warning",
+            "Content-Type",
+            "Docker-Content-Digest",
+            "WWW-Authenticate",
+            "Location",
+            "Retry-After",
+        ] {
+            let value = if header == "WWW-Authenticate" {
+                format!("Bearer realm=\"{text}\"")
+            } else {
+                text.clone()
+            };
             let status = match header {
                 "WWW-Authenticate" => 401,
                 "Location" => 307,
@@ -220,7 +271,9 @@ fn headers_step(liar: &Liar) -> Step {
 
 #[tokio::test]
 async fn in_headers_that_break_http() {
-    let liar = Liar::http(|_, _| answer(200, &[("Warning", "299 - \"\u{1b}[2J\u{7}\r\r\n::error::pwned\"")], ""));
+    let liar = Liar::http(|_, _| {
+        answer(200, &[("Warning", "299 - \"\u{1b}[2J\u{7}\r\r\n::error::pwned\"")], "")
+    });
     // Said to be plain HTTP, so that it is not tried whether it speaks TLS.
     let running = headers_step(&liar).input("insecure-registries", &liar.host()).spawn().await;
     // It is tried again and again: the point is what is said about it.
@@ -240,7 +293,12 @@ async fn in_the_configs_of_images() {
             async move {
                 image.push(&scene.client, REPO, &tag).await;
                 let sources = format!("{}\n{}", scene.name("amd64"), scene.name(&tag));
-                scene.step_for(&format!("v{at}")).input("sources", &sources).input("log-level", "trace").run().await
+                scene
+                    .step_for(&format!("v{at}"))
+                    .input("sources", &sources)
+                    .input("log-level", "trace")
+                    .run()
+                    .await
             }
         };
         harmless(&text, &step(&Image::oci("linux/arm64").label(&text, &text)).await.ok());
@@ -269,16 +327,24 @@ async fn in_the_entries_of_an_index() {
         let tag = format!("s{at}");
         scene.client.put_manifest(REPO, &tag, OCI_INDEX, &bytes).await;
         let sources = format!("{}\n{}", scene.name(&tag), scene.name("arm64"));
-        let step = || scene.step_for(&format!("v{at}")).input("sources", &sources).input("log-level", "trace");
+        let step = || {
+            scene.step_for(&format!("v{at}")).input("sources", &sources).input("log-level", "trace")
+        };
         harmless(text, &step().input("dry-run", "true").run().await.ok());
         let ran = step().run().await.ok();
         harmless(text, &ran);
         let published: Value = serde_json::from_str(&ran.output("manifest").unwrap()).unwrap();
         assert_eq!(published["manifests"][0], index["manifests"][0], "copied as it stands");
-        assert_eq!(ran.output("digest"), Some(sha256(&scene.client.get_manifest(REPO, &format!("v{at}")).await.unwrap().bytes)));
+        assert_eq!(
+            ran.output("digest"),
+            Some(sha256(&scene.client.get_manifest(REPO, &format!("v{at}")).await.unwrap().bytes))
+        );
 
         index["manifests"][0]["platform"]["os.version"] = json!(text);
-        scene.client.put_manifest(REPO, &tag, OCI_INDEX, &serde_json::to_vec(&index).unwrap()).await;
+        scene
+            .client
+            .put_manifest(REPO, &tag, OCI_INDEX, &serde_json::to_vec(&index).unwrap())
+            .await;
         harmless(text, &step().run().await.fails(5));
     }
 }

@@ -8,17 +8,25 @@ use std::time::Duration;
 
 /// A step that waits for the arm64 image and watches these jobs.
 fn step(scene: &Pair, api: &JobsApi, watch: &str) -> Step {
-    api.known_to(scene.step()).input("watch-jobs", watch).input("wait-interval", "200ms").input("wait", "30s")
+    api.known_to(scene.step())
+        .input("watch-jobs", watch)
+        .input("wait-interval", "200ms")
+        .input("wait", "30s")
 }
 
 /// It ended with 4, named the job and its address, and moved nothing.
 #[track_caller]
 fn ended_for(ran: Ran, what: &str, link: &str) -> Ran {
     let ran = ran.fails(4);
-    let title = ran.commands().into_iter().find(|command| command.name == "error").expect("an annotation");
+    let title =
+        ran.commands().into_iter().find(|command| command.name == "error").expect("an annotation");
     assert!(title.data.starts_with(what), "{}", title.data);
     assert!(ran.stdout.contains(link), "{}", ran.stdout);
-    assert!(ran.stdout.contains("no tag was moved") && !ran.stdout.contains("push     "), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("no tag was moved") && !ran.stdout.contains("push     "),
+        "{}",
+        ran.stdout
+    );
     ran.never_says(TOKEN);
     ran
 }
@@ -32,17 +40,30 @@ async fn a_job_that_fails_ends_the_wait_within_one_poll() {
         ("skipped", "the job build (linux/arm64) was skipped"),
     ] {
         let scene = Pair::waiting().await;
-        let jobs =
-            |state: &str| vec![job("build (linux/amd64)", "success"), job("test", "failure"), job("build (linux/arm64)", state)];
+        let jobs = |state: &str| {
+            vec![
+                job("build (linux/amd64)", "success"),
+                job("test", "failure"),
+                job("build (linux/arm64)", state),
+            ]
+        };
         let api = JobsApi::github(jobs("in_progress"));
         let running = step(&scene, &api, "build (*)").input("log-level", "trace").spawn().await;
         running.wait_for_line("jobs     2 watched: 1 succeeded, 1 is running").await;
         let before = api.requests().len();
         api.set(jobs(conclusion));
-        let ran = ended_for(running.wait().await, what, &format!("job: build (linux/arm64) {} {}", &what[28..], link(3)));
+        let ran = ended_for(
+            running.wait().await,
+            what,
+            &format!("job: build (linux/arm64) {} {}", &what[28..], link(3)),
+        );
         assert_eq!(api.requests().len(), before + 1, "the next poll");
         assert!(ran.stdout.contains(&format!("found: {}", scene.name("amd64"))), "{}", ran.stdout);
-        assert!(ran.stdout.contains(&format!("missing: {}", scene.name("arm64"))), "{}", ran.stdout);
+        assert!(
+            ran.stdout.contains(&format!("missing: {}", scene.name("arm64"))),
+            "{}",
+            ran.stdout
+        );
         assert_eq!(scene.client.tags(REPO).await, ["amd64"]);
     }
 }
@@ -52,7 +73,8 @@ async fn all_pages_attempts_and_names_that_come_late() {
     let scene = Pair::waiting().await;
     let many: Vec<FakeJob> = (0..240).map(|n| job(&format!("test ({n})"), "success")).collect();
     let with = |more: &[FakeJob]| [many.as_slice(), more].concat();
-    let earlier = [job("call / build arm64", "failure"), job("call / build arm64", "queued").attempt(2)];
+    let earlier =
+        [job("call / build arm64", "failure"), job("call / build arm64", "queued").attempt(2)];
     // The first listing has nothing to watch in it.
     let api = JobsApi::github(with(&[]));
     let running = step(&scene, &api, "call / build*").env("GITHUB_RUN_ATTEMPT", "2").spawn().await;
@@ -64,7 +86,14 @@ async fn all_pages_attempts_and_names_that_come_late() {
     let requests = api.requests();
     assert_eq!(requests.len() % 3, 0, "three pages each time");
     let asked: Vec<&str> = requests[..3].iter().map(|request| request.query()).collect();
-    assert_eq!(asked, ["filter=all&per_page=100", "filter=all&per_page=100&page=2", "filter=all&per_page=100&page=3"]);
+    assert_eq!(
+        asked,
+        [
+            "filter=all&per_page=100",
+            "filter=all&per_page=100&page=2",
+            "filter=all&per_page=100&page=3"
+        ]
+    );
     // The first two pages did not change.
     let known = requests[3..].iter().all(|request| request.header("if-none-match").is_some());
     assert!(known, "ETags are sent back");
@@ -96,10 +125,15 @@ async fn when_all_is_there_the_jobs_are_looked_at_once() {
 #[tokio::test]
 async fn a_name_that_no_job_has_is_a_warning() {
     let scene = Pair::open().await;
-    let api = JobsApi::github(vec![job("build (amd64)", "success"), job("build (arm64)", "failure")]);
+    let api =
+        JobsApi::github(vec![job("build (amd64)", "success"), job("build (arm64)", "failure")]);
     let ran = step(&scene, &api, "biuld (*)").run().await.ok();
-    let warnings: Vec<String> =
-        ran.commands().into_iter().filter(|command| command.name == "warning").map(|command| command.data).collect();
+    let warnings: Vec<String> = ran
+        .commands()
+        .into_iter()
+        .filter(|command| command.name == "warning")
+        .map(|command| command.data)
+        .collect();
     let expected = "watch-jobs: none is called \"biuld (*)\"; the jobs of this run are build (amd64), build (arm64)";
     assert_eq!(warnings, [expected]);
 }
@@ -112,11 +146,16 @@ async fn an_api_that_does_not_let_us_in_is_one_warning() {
         api.fault(status, &[]);
         let before = api.requests().len();
         let ran = step(&scene, &api, "build").input("wait", "2s").run().await.fails(3);
-        let warnings: Vec<_> = ran.commands().into_iter().filter(|command| command.name == "warning").collect();
+        let warnings: Vec<_> =
+            ran.commands().into_iter().filter(|command| command.name == "warning").collect();
         assert_eq!(warnings.len(), 1, "{}", ran.stdout);
         let text = &warnings[0].data;
         assert!(text.contains(&format!("/actions/runs/1001/jobs → {status}")), "{text}");
-        assert!(text.contains("permissions: actions: read") && text.contains("only the registry is watched"), "{text}");
+        assert!(
+            text.contains("permissions: actions: read")
+                && text.contains("only the registry is watched"),
+            "{text}"
+        );
         assert_eq!(api.requests().len(), before + 1, "not asked again");
     }
     // What goes on then is as without the input.
@@ -138,7 +177,9 @@ async fn an_api_that_is_asked_too_much_is_left_alone() {
         api.fault(status, &headers);
         let usual = headers[0].0 != "Retry-After";
         let running = step(&scene, &api, "build").input("wait", "4s").spawn().await;
-        running.wait_for_line(&format!("asks for a pause of {} s", if usual { 60 } else { 3 })).await;
+        running
+            .wait_for_line(&format!("asks for a pause of {} s", if usual { 60 } else { 3 }))
+            .await;
         let ran = running.wait().await;
         assert!(ran.elapsed > Duration::from_secs(3), "{:?}", ran.elapsed);
         assert_eq!(api.requests().len(), if usual { 1 } else { 2 }, "not before the pause is over");
@@ -156,14 +197,16 @@ async fn an_api_in_trouble_is_asked_again_and_stops_nothing() {
     let ran = ended_for(ran, "the job build failed", &link(1));
     assert_eq!(ran.stdout.matches("cannot see the jobs of this run").count(), 1, "{}", ran.stdout);
     assert_eq!(api.requests().len(), 3);
-    // A redirect is not followed, and an address that answers nothing is given up when all is there.
+    // A redirect is not followed, and an address that answers nothing is given up when all is
+    // there.
     let scene = Pair::open().await;
     let elsewhere = JobsApi::github(vec![job("build", "failure")]);
     let location = format!("http://{}/api/repos/acme/app/actions/runs/1001/jobs", elsewhere.host());
     api.fault(301, &[("Location", &location)]);
     step(&scene, &api, "build").run().await.ok().never_says(TOKEN);
     assert!(elsewhere.requests().is_empty(), "the token goes nowhere else");
-    let ran = step(&scene, &api, "build").env("GITHUB_API_URL", "http://127.0.0.1:9").run().await.ok();
+    let ran =
+        step(&scene, &api, "build").env("GITHUB_API_URL", "http://127.0.0.1:9").run().await.ok();
     assert!(ran.stdout.contains("cannot see the jobs of this run"), "{}", ran.stdout);
 }
 
@@ -177,7 +220,12 @@ async fn the_own_job_is_not_waited_for() {
     ];
     let api = JobsApi::github(jobs);
     // Only if the own job does not count, all others are done.
-    let ran = step(&scene, &api, "*").env("GITHUB_RUN_ATTEMPT", "2").input("missing", "skip").run().await.ok();
+    let ran = step(&scene, &api, "*")
+        .env("GITHUB_RUN_ATTEMPT", "2")
+        .input("missing", "skip")
+        .run()
+        .await
+        .ok();
     assert_eq!(ran.output("platforms").as_deref(), Some("linux/amd64"));
     // Not at once: a registry may show late what a job has pushed.
     assert!((10..30).contains(&ran.elapsed.as_secs()), "{:?}", ran.elapsed);
@@ -194,18 +242,30 @@ async fn with_missing_skip_a_skipped_job_ends_the_wait_and_not_the_run() {
     running.wait_for_line("arm64  missing; looking again").await;
     api.set(jobs("success"));
     let ran = running.wait().await.ok();
-    assert!(ran.stdout.contains("is left out, as `missing: skip` says: missing, as their jobs were skipped"), "{}", ran.stdout);
+    assert!(
+        ran.stdout
+            .contains("is left out, as `missing: skip` says: missing, as their jobs were skipped"),
+        "{}",
+        ran.stdout
+    );
     assert_eq!(ran.output("platforms").as_deref(), Some("linux/amd64"));
     // A job that failed is no job that was skipped.
     api.set(vec![job("arm64", "failure")]);
-    ended_for(step(&scene, &api, "a*64").input("missing", "skip").run().await, "the job arm64 failed", &link(1));
+    ended_for(
+        step(&scene, &api, "a*64").input("missing", "skip").run().await,
+        "the job arm64 failed",
+        &link(1),
+    );
 }
 
 #[tokio::test]
 async fn gitlab_with_the_job_token() {
     let scene = Pair::waiting().await;
     let many: Vec<FakeJob> = (0..5).map(|n| job(&format!("test {n}"), "success")).collect();
-    let with = |state: &str| [&[job("manifest", "running")], many.as_slice(), &[job("build: [arm64, linux]", state)]].concat();
+    let with = |state: &str| {
+        [&[job("manifest", "running")], many.as_slice(), &[job("build: [arm64, linux]", state)]]
+            .concat()
+    };
     let api = JobsApi::gitlab(with("created")).page(3);
     let plain = || {
         let sources = format!("{}\n{}", scene.name("amd64"), scene.name("arm64"));
@@ -215,23 +275,38 @@ async fn gitlab_with_the_job_token() {
             ("WATCH_JOBS", "build: *\nmanifest".to_owned()),
             ("WAIT", "30s".to_owned()),
         ];
-        inputs.into_iter().fold(Step::new(), |step, (name, value)| step.env(&format!("MANIFEST_ACTION_{name}"), value))
+        inputs.into_iter().fold(Step::new(), |step, (name, value)| {
+            step.env(&format!("MANIFEST_ACTION_{name}"), value)
+        })
     };
     let running = api.known_to(plain()).spawn().await;
     running.wait_for_line("jobs     1 watched: 1 has not begun").await;
     api.set(with("failed"));
     let ran = running.wait().await.fails(4);
-    let said = format!("error: the job build: [arm64, linux] failed\n  job: build: [arm64, linux] failed {}\n", link(7));
+    let said = format!(
+        "error: the job build: [arm64, linux] failed\n  job: build: [arm64, linux] failed {}\n",
+        link(7)
+    );
     assert!(ran.stdout.contains(&said), "{}", ran.stdout);
     ran.never_says(TOKEN);
     assert_eq!(api.requests()[0].header("job-token"), Some(TOKEN));
     assert_eq!(api.requests()[0].header("private-token"), None);
     // An explicit token is one of a user.
-    let ran = api.known_to(plain()).env("MANIFEST_ACTION_TOKEN", "canary-own-token").run().await.fails(4);
+    let ran =
+        api.known_to(plain()).env("MANIFEST_ACTION_TOKEN", "canary-own-token").run().await.fails(4);
     let last = api.requests().pop().unwrap();
-    assert_eq!((last.header("private-token"), last.header("job-token")), (Some("canary-own-token"), None));
+    assert_eq!(
+        (last.header("private-token"), last.header("job-token")),
+        (Some("canary-own-token"), None)
+    );
     ran.never_says("canary-own-token");
-    let ran = api.known_to(plain()).env("CI_JOB_TOKEN", "another").env("MANIFEST_ACTION_WAIT", "0").run().await.fails(3);
+    let ran = api
+        .known_to(plain())
+        .env("CI_JOB_TOKEN", "another")
+        .env("MANIFEST_ACTION_WAIT", "0")
+        .run()
+        .await
+        .fails(3);
     assert!(ran.stdout.contains("→ 401") && ran.stdout.contains("read_api"), "{}", ran.stdout);
 }
 
@@ -239,13 +314,28 @@ async fn gitlab_with_the_job_token() {
 async fn it_is_a_flag_and_needs_a_ci_system() {
     let scene = Pair::open().await;
     let api = JobsApi::github(vec![job("build", "failure")]);
-    let arguments = ["create".to_owned(), scene.name("1"), scene.name("amd64"), "--watch-jobs=build".to_owned()];
+    let arguments = [
+        "create".to_owned(),
+        scene.name("1"),
+        scene.name("amd64"),
+        "--watch-jobs=build".to_owned(),
+    ];
     let ran = Step::new().args(&arguments).run().await.fails(2);
-    assert!(ran.stderr.contains("watch-jobs: jobs can be watched in GitHub Actions and GitLab CI/CD"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("watch-jobs: jobs can be watched in GitHub Actions and GitLab CI/CD"),
+        "{}",
+        ran.stderr
+    );
     let ran = Step::new().github().without("GITHUB_RUN_ID").args(&arguments).run().await.fails(2);
     assert!(ran.stderr.contains("watch-jobs: needs GITHUB_RUN_ID"), "{}", ran.stderr);
     assert_eq!(scene.proxy.requests(), 0);
-    let ran = api.known_to(Step::new().github()).args(&arguments).args([&format!("--token={TOKEN}")]).run().await.fails(4);
+    let ran = api
+        .known_to(Step::new().github())
+        .args(&arguments)
+        .args([&format!("--token={TOKEN}")])
+        .run()
+        .await
+        .fails(4);
     assert!(ran.stderr.contains("error: the job build failed"), "{}", ran.stderr);
 }
 
@@ -254,14 +344,28 @@ async fn many_lists_share_the_looks() {
     let scene = Pair::open().await;
     let api = JobsApi::github(vec![job("good", "success"), job("bad", "failure")]);
     let list = |tag: &str, job: &str| {
-        format!("  - tags: {}\n    sources: {}\n    watch-jobs: [{job}]\n", scene.name(tag), scene.name("amd64"))
+        format!(
+            "  - tags: {}\n    sources: {}\n    watch-jobs: [{job}]\n",
+            scene.name(tag),
+            scene.name("amd64")
+        )
     };
     let lists = format!("indexes:\n{}{}{}", list("1", "good"), list("2", "bad"), list("3", "good"));
-    let ran = api.known_to(Step::new().github()).file("lists.yaml", lists).input("spec", "lists.yaml").run().await.fails(4);
+    let ran = api
+        .known_to(Step::new().github())
+        .file("lists.yaml", lists)
+        .input("spec", "lists.yaml")
+        .run()
+        .await
+        .fails(4);
     assert!(ran.stdout.contains("failed   1 of 3 lists"), "{}", ran.stdout);
     assert_eq!(api.requests().len(), 1);
     assert_eq!(
-        (scene.digest("1").await.is_some(), scene.digest("2").await, scene.digest("3").await.is_some()),
+        (
+            scene.digest("1").await.is_some(),
+            scene.digest("2").await,
+            scene.digest("3").await.is_some()
+        ),
         (true, None, true)
     );
 }

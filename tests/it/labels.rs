@@ -17,7 +17,10 @@ async fn stale() -> (Pair, Step) {
     let scene = Pair::waiting().await;
     of(amd64(), "new").push(&scene.client, REPO, "amd64").await;
     of(arm64(), "old").push(&scene.client, REPO, "arm64").await;
-    let step = scene.step().input("expect-labels", &format!("{REVISION}=new")).input("wait-interval", "100ms");
+    let step = scene
+        .step()
+        .input("expect-labels", &format!("{REVISION}=new"))
+        .input("wait-interval", "100ms");
     (scene, step)
 }
 
@@ -27,10 +30,17 @@ async fn an_image_of_another_commit_is_waited_out() {
     let looks = scene.proxy.gate("HEAD", &manifest("arm64"));
     let running = step.spawn().await;
     looks.wait_for_answers(3).await;
-    assert_eq!(scene.proxy.count("GET", &manifest("arm64")), 1, "what is known to be stale is not read again");
+    assert_eq!(
+        scene.proxy.count("GET", &manifest("arm64")),
+        1,
+        "what is known to be stale is not read again"
+    );
     let digest = of(arm64(), "new").push(&scene.client, REPO, "arm64").await;
     let ran = running.wait().await.ok();
-    let line = format!("wait     {}  stale: its label {REVISION} is \"old\", not \"new\"; looking again", scene.name("arm64"));
+    let line = format!(
+        "wait     {}  stale: its label {REVISION} is \"old\", not \"new\"; looking again",
+        scene.name("arm64")
+    );
     assert_eq!(ran.stdout.matches(&line).count(), 1, "{}", ran.stdout);
     assert!(ran.stdout.contains("built 2026-01-01T00:00:00Z from new  after "), "{}", ran.stdout);
     assert!(ran.output("digests").unwrap().contains(&digest));
@@ -49,13 +59,33 @@ async fn stale_to_the_end_is_named_and_nothing_moves() {
         let (scene, step) = stale().await;
         image.push(&scene.client, REPO, "arm64").await;
         let ran = step.input("wait", "300ms").run().await.fails(3);
-        assert!(ran.stdout.contains(&format!("stale: {} (", scene.name("arm64"))), "{}", ran.stdout);
-        assert!(ran.stdout.contains(said) && ran.stdout.contains("no tag was moved"), "{}", ran.stdout);
-        assert!(ran.stdout.contains(&format!("found: {} sha256:", scene.name("amd64"))), "{}", ran.stdout);
+        assert!(
+            ran.stdout.contains(&format!("stale: {} (", scene.name("arm64"))),
+            "{}",
+            ran.stdout
+        );
+        assert!(
+            ran.stdout.contains(said) && ran.stdout.contains("no tag was moved"),
+            "{}",
+            ran.stdout
+        );
+        assert!(
+            ran.stdout.contains(&format!("found: {} sha256:", scene.name("amd64"))),
+            "{}",
+            ran.stdout
+        );
         assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
-        let ran = scene.step().input("expect-labels", &format!("{REVISION}=new")).input("wait", "0").input("missing", "skip");
+        let ran = scene
+            .step()
+            .input("expect-labels", &format!("{REVISION}=new"))
+            .input("wait", "0")
+            .input("missing", "skip");
         let ran = ran.run().await.ok();
-        assert_eq!(ran.output("platforms").as_deref(), Some("linux/amd64"), "skipped like one that is missing");
+        assert_eq!(
+            ran.output("platforms").as_deref(),
+            Some("linux/amd64"),
+            "skipped like one that is missing"
+        );
     }
 }
 
@@ -65,7 +95,11 @@ async fn a_digest_with_the_wrong_label_is_refused_at_once() {
     let digest = of(arm64(), "old").digest();
     let sources = format!("{}\n{}/{REPO}@{digest}", scene.name("amd64"), scene.proxy.host());
     let ran = step.input("sources", &sources).run().await.fails(5);
-    assert!(ran.stdout.contains("is not the image that `expect-labels` asks for"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("is not the image that `expect-labels` asks for"),
+        "{}",
+        ran.stdout
+    );
     assert!(ran.elapsed < Duration::from_secs(2), "{:?}", ran.elapsed);
     assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
 }
@@ -91,23 +125,42 @@ async fn every_picked_platform_of_an_index_is_held_against_them() {
     assert_eq!(ran.output("platforms").as_deref(), Some("linux/amd64,linux/arm64"));
     // Without a platform in front all of them are picked, and one is of the old commit.
     let labels = format!("{{\"{REVISION}\": \"new\"}}");
-    let ran = scene.step().input("sources", &all).input("expect-labels", &labels).input("wait", "0").run().await.fails(3);
-    assert!(ran.stdout.contains("stale: ") && ran.stdout.contains("linux/riscv64: its label"), "{}", ran.stdout);
+    let ran = scene
+        .step()
+        .input("sources", &all)
+        .input("expect-labels", &labels)
+        .input("wait", "0")
+        .run()
+        .await
+        .fails(3);
+    assert!(
+        ran.stdout.contains("stale: ") && ran.stdout.contains("linux/riscv64: its label"),
+        "{}",
+        ran.stdout
+    );
 }
 
 #[tokio::test]
 async fn without_them_two_commits_are_a_warning_and_no_request() {
     let (scene, _) = stale().await;
     let ran = scene.step().input("json-file", "report.json").run().await.ok();
-    let warnings: Vec<_> = ran.commands().into_iter().filter(|command| command.name == "warning").collect();
+    let warnings: Vec<_> =
+        ran.commands().into_iter().filter(|command| command.name == "warning").collect();
     let [warned] = warnings.as_slice() else { panic!("one warning: {}", ran.stdout) };
     let (one, other) = (scene.name("amd64"), scene.name("arm64"));
-    let expected =
-        format!("the images were not built from one commit: {one} from new, {other} from old; `expect-labels` can refuse that");
+    let expected = format!(
+        "the images were not built from one commit: {one} from new, {other} from old; `expect-labels` can refuse that"
+    );
     assert_eq!(warned.data, expected);
-    assert!(ran.summary().contains("\n> [!WARNING]\n> - the images were not built from one commit&#58; "), "{}", ran.summary());
+    assert!(
+        ran.summary()
+            .contains("\n> [!WARNING]\n> - the images were not built from one commit&#58; "),
+        "{}",
+        ran.summary()
+    );
     assert!(ran.stdout.contains("built 2026-01-01T00:00:00Z from old"), "{}", ran.stdout);
-    let report: serde_json::Value = serde_json::from_str(&ran.file("report.json").unwrap()).unwrap();
+    let report: serde_json::Value =
+        serde_json::from_str(&ran.file("report.json").unwrap()).unwrap();
     assert_eq!(report["warnings"], serde_json::json!([expected]));
     assert_eq!(report["sources"][1]["revisions"], serde_json::json!(["old"]));
     assert_eq!(report["sources"][1]["created"], "2026-01-01T00:00:00Z");
@@ -123,11 +176,14 @@ async fn they_are_flags() {
     let run = |arguments: Vec<String>| async move { Step::new().args(arguments).run().await };
     let ran = run(vec!["wait".into(), amd64.clone(), label("new"), "--wait=0".into()]).await.ok();
     assert!(ran.stdout.starts_with(&format!("{amd64}@sha256:")), "{}", ran.stdout);
-    let ran = run(vec!["wait".into(), arm64.clone(), label("new"), "--wait=0".into()]).await.fails(3);
+    let ran =
+        run(vec!["wait".into(), arm64.clone(), label("new"), "--wait=0".into()]).await.fails(3);
     assert!(ran.stderr.contains("stale: "), "{}", ran.stderr);
     run(vec!["wait".into(), arm64.clone(), label("new"), label("old")]).await.fails(2);
     run(vec!["wait".into(), arm64.clone(), "--expect-labels=x".into()]).await.fails(2);
-    run(vec!["create".into(), list.clone(), amd64.clone(), arm64.clone(), label("new")]).await.fails(3);
+    run(vec!["create".into(), list.clone(), amd64.clone(), arm64.clone(), label("new")])
+        .await
+        .fails(3);
     assert_eq!(scene.digest("2").await, None);
     run(vec!["create".into(), list, amd64, label("new")]).await.ok();
     let ran = scene.step().input("expect-labels", "a=\nb").run().await.fails(2);

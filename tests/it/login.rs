@@ -47,9 +47,12 @@ async fn with_tokens(tokens: Builder) -> (TokenServer, Pair) {
     (tokens, scene)
 }
 
-/// The requests whose token was refused. The test of pushing before a wait cleans up as far as it may: here it may not.
+/// The requests whose token was refused. The test of pushing before a wait cleans up as far as it
+/// may: here it may not.
 fn refused(scene: &Pair) -> Vec<Entry> {
-    let refused = |entry: &Entry| entry.status == 401 && entry.authorization.is_some() && entry.method != "DELETE";
+    let refused = |entry: &Entry| {
+        entry.status == 401 && entry.authorization.is_some() && entry.method != "DELETE"
+    };
     scene.proxy.log().into_iter().filter(refused).collect()
 }
 
@@ -68,21 +71,40 @@ type Source = (&'static str, fn(Step, &str) -> Step);
 const SOURCES: [Source; 14] = [
     ("inputs username and password", |step, _| login(step)),
     ("inputs username and password", |step, host| login(step).input("registry", host)),
-    ("input credentials", |step, host| step.input("credentials", &format!("# ours\n{host}={USER}:{PASSWORD}"))),
     ("input credentials", |step, host| {
-        step.input("credentials", &format!(r#"{{"{host}": {{"username": "{USER}", "password": "{PASSWORD}"}}}}"#))
+        step.input("credentials", &format!("# ours\n{host}={USER}:{PASSWORD}"))
     }),
-    ("auths/config.json", |step, host| step.file("auths/config.json", auth_file(host)).input("docker-config", "auths")),
-    ("my.json", |step, host| step.file("my.json", auth_file(host)).input("docker-config", "my.json")),
+    ("input credentials", |step, host| {
+        step.input(
+            "credentials",
+            &format!(r#"{{"{host}": {{"username": "{USER}", "password": "{PASSWORD}"}}}}"#),
+        )
+    }),
+    ("auths/config.json", |step, host| {
+        step.file("auths/config.json", auth_file(host)).input("docker-config", "auths")
+    }),
+    ("my.json", |step, host| {
+        step.file("my.json", auth_file(host)).input("docker-config", "my.json")
+    }),
     ("input docker-config", |step, host| step.input("docker-config", &auth_file(host))),
     ("DOCKER_AUTH_CONFIG", |step, host| step.env("DOCKER_AUTH_CONFIG", auth_file(host))),
-    ("auth.json", |step, host| step.file("auth.json", auth_file(host)).env("REGISTRY_AUTH_FILE", "auth.json")),
-    ("docker/config.json", |step, host| step.file("docker/config.json", auth_file(host)).env("DOCKER_CONFIG", "docker")),
+    ("auth.json", |step, host| {
+        step.file("auth.json", auth_file(host)).env("REGISTRY_AUTH_FILE", "auth.json")
+    }),
+    ("docker/config.json", |step, host| {
+        step.file("docker/config.json", auth_file(host)).env("DOCKER_CONFIG", "docker")
+    }),
     (".docker/config.json", |step, host| step.home_file(".docker/config.json", auth_file(host))),
-    ("containers/auth.json", |step, host| step.home_file(".config/containers/auth.json", auth_file(host))),
-    ("my.json", |step, host| step.file("my.json", auth_file(&format!("{host}/acme"))).input("docker-config", "my.json")),
+    ("containers/auth.json", |step, host| {
+        step.home_file(".config/containers/auth.json", auth_file(host))
+    }),
+    ("my.json", |step, host| {
+        step.file("my.json", auth_file(&format!("{host}/acme"))).input("docker-config", "my.json")
+    }),
     ("CI_REGISTRY_USER and CI_REGISTRY_PASSWORD", |step, host| {
-        step.env("CI_REGISTRY", host).env("CI_REGISTRY_USER", USER).env("CI_REGISTRY_PASSWORD", PASSWORD)
+        step.env("CI_REGISTRY", host)
+            .env("CI_REGISTRY_USER", USER)
+            .env("CI_REGISTRY_PASSWORD", PASSWORD)
     }),
 ];
 
@@ -90,7 +112,8 @@ async fn every_source_logs_in(scene: &Pair, sources: impl Iterator<Item = Source
     for (at, (name, source)) in sources.enumerate() {
         let tag = format!("v{at}");
         let ran = source(scene.step_for(&tag), &scene.proxy.host()).run().await.ok();
-        let told = ran.stdout.lines().any(|line| line.starts_with("login ") && line.ends_with(name));
+        let told =
+            ran.stdout.lines().any(|line| line.starts_with("login ") && line.ends_with(name));
         assert!(told, "{at}: the log does not say {name:?}:\n{}", ran.stdout);
         assert_eq!(ran.output("digest"), scene.digest(&tag).await, "{at}: {name}");
         ran.never_says(PASSWORD);
@@ -104,36 +127,66 @@ async fn every_source_of_logins_works_with_basic() {
 
 #[tokio::test]
 async fn every_kind_of_login_works_with_tokens() {
-    let (tokens, scene) = with_tokens(TokenServer::new().user(USER, PASSWORD).anonymous_pull(false)).await;
+    let (tokens, scene) =
+        with_tokens(TokenServer::new().user(USER, PASSWORD).anonymous_pull(false)).await;
     // What they are found by does not depend on what they are sent to: one of each kind.
     every_source_logs_in(&scene, SOURCES.into_iter().step_by(3)).await;
-    assert!(tokens.requests().iter().all(|request| request.user.as_deref() == Some(USER) && request.status == 200));
+    assert!(
+        tokens
+            .requests()
+            .iter()
+            .all(|request| request.user.as_deref() == Some(USER) && request.status == 200)
+    );
 }
 
 #[tokio::test]
 async fn an_open_registry_never_sees_a_login() {
     let scene = Pair::open().await;
     login(scene.step()).run().await.ok();
-    assert!(scene.proxy.log().iter().all(|entry| entry.authorization.is_none()), "{}", scene.proxy.log_text());
+    assert!(
+        scene.proxy.log().iter().all(|entry| entry.authorization.is_none()),
+        "{}",
+        scene.proxy.log_text()
+    );
 }
 
 #[tokio::test]
 async fn a_login_for_another_host_is_not_used() {
     let scene = basic().await;
     let port = scene.proxy.host().split_once(':').unwrap().1.to_owned();
-    for host in ["127.0.0.1".to_owned(), format!("localhost:{port}"), "127.0.0.1:1".to_owned(), format!("127.0.0.2:{port}")] {
-        let ran = scene.step().input("credentials", &format!("{host}={USER}:{PASSWORD}")).run().await.fails(6);
-        assert!(ran.stdout.contains(&format!("there is no login for {}", scene.proxy.host())), "{host}: {}", ran.stdout);
+    for host in [
+        "127.0.0.1".to_owned(),
+        format!("localhost:{port}"),
+        "127.0.0.1:1".to_owned(),
+        format!("127.0.0.2:{port}"),
+    ] {
+        let ran = scene
+            .step()
+            .input("credentials", &format!("{host}={USER}:{PASSWORD}"))
+            .run()
+            .await
+            .fails(6);
+        assert!(
+            ran.stdout.contains(&format!("there is no login for {}", scene.proxy.host())),
+            "{host}: {}",
+            ran.stdout
+        );
     }
-    assert!(scene.proxy.log().iter().all(|entry| entry.authorization.is_none()), "{}", scene.proxy.log_text());
+    assert!(
+        scene.proxy.log().iter().all(|entry| entry.authorization.is_none()),
+        "{}",
+        scene.proxy.log_text()
+    );
 }
 
 #[tokio::test]
 async fn a_wrong_password_ends_it_at_once_with_basic() {
     let scene = basic().await;
-    let ran = scene.step().input("username", USER).input("password", "wrong-canary").run().await.fails(6);
+    let ran =
+        scene.step().input("username", USER).input("password", "wrong-canary").run().await.fails(6);
     assert!(
-        ran.stdout.contains("the login was refused") && ran.stdout.contains("inputs username and password"),
+        ran.stdout.contains("the login was refused")
+            && ran.stdout.contains("inputs username and password"),
         "{}",
         ran.stdout
     );
@@ -146,11 +199,17 @@ async fn a_wrong_password_ends_it_at_once_with_basic() {
 #[tokio::test]
 async fn a_wrong_password_ends_it_at_once_with_tokens() {
     let (tokens, scene) = with_tokens(TokenServer::new().user(USER, PASSWORD)).await;
-    let ran = scene.step().input("username", USER).input("password", "wrong-canary").run().await.fails(6);
+    let ran =
+        scene.step().input("username", USER).input("password", "wrong-canary").run().await.fails(6);
     assert!(ran.stdout.contains("the login was refused"), "{}", ran.stdout);
     assert!(ran.elapsed < Duration::from_secs(1), "{:?}", ran.elapsed);
-    let asked: Vec<String> = tokens.requests().into_iter().flat_map(|request| request.scopes).collect();
-    assert_eq!(asked, [PUSH_SCOPE, PULL_SCOPE], "a server that guesses at passwords locks accounts");
+    let asked: Vec<String> =
+        tokens.requests().into_iter().flat_map(|request| request.scopes).collect();
+    assert_eq!(
+        asked,
+        [PUSH_SCOPE, PULL_SCOPE],
+        "a server that guesses at passwords locks accounts"
+    );
     assert!(scene.proxy.requests() <= 3, "{}", scene.proxy.log_text());
     ran.never_says("wrong-canary");
 }
@@ -160,7 +219,10 @@ async fn a_basic_challenge_without_a_login_ends_it_at_once() {
     let scene = basic().await;
     let ran = scene.step().run().await.fails(6);
     assert!(ran.stdout.contains("a login is needed"), "{}", ran.stdout);
-    assert!(ran.stdout.contains(&format!("there is no login for {}: set `username` and `password`", scene.proxy.host())));
+    assert!(ran.stdout.contains(&format!(
+        "there is no login for {}: set `username` and `password`",
+        scene.proxy.host()
+    )));
     assert!(ran.elapsed < Duration::from_secs(1), "{:?}", ran.elapsed);
     assert!(scene.proxy.requests() <= 3, "{}", scene.proxy.log_text());
 }
@@ -174,10 +236,21 @@ async fn one_token_serves_one_repository() {
     let requests = tokens.requests();
     assert_eq!(requests.len(), 1, "{requests:?}");
     let one = &requests[0];
-    assert_eq!((one.method.as_str(), one.scopes.as_slice(), one.status), ("GET", [PUSH_SCOPE.to_owned()].as_slice(), 200));
+    assert_eq!(
+        (one.method.as_str(), one.scopes.as_slice(), one.status),
+        ("GET", [PUSH_SCOPE.to_owned()].as_slice(), 200)
+    );
     assert_eq!((one.user.as_deref(), one.account.as_deref()), (Some(USER), Some(USER)));
-    assert_eq!((one.service.as_deref(), one.client_id.as_deref()), (Some(tokens.service()), Some("manifest-action")));
-    let basic = scene.proxy.log().iter().filter_map(|entry| entry.authorization.clone()).any(|value| value.starts_with("Basic"));
+    assert_eq!(
+        (one.service.as_deref(), one.client_id.as_deref()),
+        (Some(tokens.service()), Some("manifest-action"))
+    );
+    let basic = scene
+        .proxy
+        .log()
+        .iter()
+        .filter_map(|entry| entry.authorization.clone())
+        .any(|value| value.starts_with("Basic"));
     assert!(!basic, "the password goes to the token server alone");
 }
 
@@ -185,14 +258,16 @@ async fn one_token_serves_one_repository() {
 async fn a_dry_run_asks_for_no_more_than_it_needs() {
     let (tokens, scene) = with_tokens(TokenServer::new().user(USER, PASSWORD)).await;
     login(scene.step()).input("dry-run", "true").run().await.ok();
-    let asked: Vec<String> = tokens.requests().into_iter().flat_map(|request| request.scopes).collect();
+    let asked: Vec<String> =
+        tokens.requests().into_iter().flat_map(|request| request.scopes).collect();
     assert_eq!(asked, [PULL_SCOPE]);
 }
 
 #[tokio::test]
 async fn a_refused_push_is_reported_and_reading_goes_on() {
     for push in [Push::Denied401, Push::Denied403, Push::Reduced] {
-        let (tokens, scene) = with_tokens(TokenServer::new().user(USER, PASSWORD).anonymous_pull(false)).await;
+        let (tokens, scene) =
+            with_tokens(TokenServer::new().user(USER, PASSWORD).anonymous_pull(false)).await;
         login(scene.step_for("there")).run().await.ok();
         let before = tokens.requests().len();
         tokens.change(|settings| settings.push = push);
@@ -201,19 +276,31 @@ async fn a_refused_push_is_reported_and_reading_goes_on() {
         let what = format!("cannot push to {}: permission denied", scene.name("1"));
         assert!(ran.stdout.contains(&what), "{push:?}: {}", ran.stdout);
         assert!(
-            ran.stdout.contains("give the account from inputs username and password the right to push"),
+            ran.stdout
+                .contains("give the account from inputs username and password the right to push"),
             "{push:?}: {}",
             ran.stdout
         );
         assert_eq!(scene.digest("1").await, None, "{push:?}");
         if push != Push::Reduced {
-            let asked: Vec<String> = tokens.requests()[before..].iter().flat_map(|request| request.scopes.clone()).collect();
+            let asked: Vec<String> = tokens.requests()[before..]
+                .iter()
+                .flat_map(|request| request.scopes.clone())
+                .collect();
             assert_eq!(asked, [PUSH_SCOPE, PULL_SCOPE], "{push:?}");
-            assert_eq!(scene.proxy.count("PUT", &manifest("1")), 0, "{push:?}: nothing is tried that was denied");
+            assert_eq!(
+                scene.proxy.count("PUT", &manifest("1")),
+                0,
+                "{push:?}: nothing is tried that was denied"
+            );
         }
 
         let ran = login(scene.step_for("there")).run().await.ok();
-        assert_eq!(ran.output("changed").as_deref(), Some("false"), "{push:?}: what is published needs no push");
+        assert_eq!(
+            ran.output("changed").as_deref(),
+            Some("false"),
+            "{push:?}: what is published needs no push"
+        );
     }
 }
 
@@ -232,7 +319,11 @@ async fn a_refused_push_is_known_before_waiting() {
 async fn a_reader_is_told_that_pushing_is_denied() {
     let (_tokens, scene) = with_tokens(TokenServer::new().reader(USER, PASSWORD)).await;
     let ran = login(scene.step()).run().await.fails(6);
-    assert!(ran.stdout.contains(&format!("cannot push to {}: permission denied", scene.name("1"))), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains(&format!("cannot push to {}: permission denied", scene.name("1"))),
+        "{}",
+        ran.stdout
+    );
 }
 
 const IDENTITY: &str = "identity-canary";
@@ -244,32 +335,51 @@ fn identity_file(host: &str) -> String {
 
 #[tokio::test]
 async fn an_identity_token_is_posted() {
-    let (tokens, scene) = with_tokens(TokenServer::new().identity_token(IDENTITY).anonymous_pull(false)).await;
+    let (tokens, scene) =
+        with_tokens(TokenServer::new().identity_token(IDENTITY).anonymous_pull(false)).await;
     tokens.change(|settings| settings.access_token_only = true);
-    let ran = scene.step().input("docker-config", &identity_file(&scene.proxy.host())).run().await.ok();
+    let ran =
+        scene.step().input("docker-config", &identity_file(&scene.proxy.host())).run().await.ok();
     let requests = tokens.requests();
     assert_eq!(requests.len(), 1, "{requests:?}");
     let one = &requests[0];
     assert_eq!((one.method.as_str(), one.grant_type.as_deref()), ("POST", Some("refresh_token")));
-    assert_eq!((one.scopes.as_slice(), one.service.as_deref()), ([PUSH_SCOPE.to_owned()].as_slice(), Some(tokens.service())));
-    assert_eq!((one.client_id.as_deref(), one.authorization.as_deref()), (Some("manifest-action"), None));
+    assert_eq!(
+        (one.scopes.as_slice(), one.service.as_deref()),
+        ([PUSH_SCOPE.to_owned()].as_slice(), Some(tokens.service()))
+    );
+    assert_eq!(
+        (one.client_id.as_deref(), one.authorization.as_deref()),
+        (Some("manifest-action"), None)
+    );
     ran.never_says(IDENTITY);
 }
 
 #[tokio::test]
 async fn a_token_server_without_post_is_asked_by_get() {
-    let (tokens, scene) = with_tokens(TokenServer::new().user(USER, IDENTITY).anonymous_pull(false).get_only()).await;
+    let (tokens, scene) =
+        with_tokens(TokenServer::new().user(USER, IDENTITY).anonymous_pull(false).get_only()).await;
     scene.step().input("docker-config", &identity_file(&scene.proxy.host())).run().await.ok();
-    let seen: Vec<(String, u16)> = tokens.requests().into_iter().map(|request| (request.method, request.status)).collect();
+    let seen: Vec<(String, u16)> =
+        tokens.requests().into_iter().map(|request| (request.method, request.status)).collect();
     assert_eq!(seen, [("POST".to_owned(), 405), ("GET".to_owned(), 200)]);
 }
 
 #[tokio::test]
 async fn a_wrong_identity_token_ends_it_at_once() {
     let (tokens, scene) = with_tokens(TokenServer::new().identity_token("another")).await;
-    let ran = scene.step().input("docker-config", &identity_file(&scene.proxy.host())).run().await.fails(6);
+    let ran = scene
+        .step()
+        .input("docker-config", &identity_file(&scene.proxy.host()))
+        .run()
+        .await
+        .fails(6);
     assert!(ran.stdout.contains("the login was refused"), "{}", ran.stdout);
-    assert!(ran.elapsed < Duration::from_secs(1) && tokens.requests().len() <= 2, "{:?}", tokens.requests());
+    assert!(
+        ran.elapsed < Duration::from_secs(1) && tokens.requests().len() <= 2,
+        "{:?}",
+        tokens.requests()
+    );
     ran.never_says(IDENTITY);
 }
 
@@ -278,12 +388,15 @@ async fn a_login_that_nobody_asked_for_is_given_up_when_refused() {
     let (_tokens, scene) = with_tokens(TokenServer::new().user(USER, PASSWORD)).await;
     login(scene.step()).run().await.ok();
     let implicit = |step: Step| {
-        step.env("CI_REGISTRY", scene.proxy.host()).env("CI_REGISTRY_USER", USER).env("CI_REGISTRY_PASSWORD", "stale-canary")
+        step.env("CI_REGISTRY", scene.proxy.host())
+            .env("CI_REGISTRY_USER", USER)
+            .env("CI_REGISTRY_PASSWORD", "stale-canary")
     };
     let ran = implicit(scene.step()).run().await.ok();
     assert_eq!(ran.output("changed").as_deref(), Some("false"), "reading needs no login here");
     ran.never_says("stale-canary");
-    let explicit = scene.step().input("username", USER).input("password", "stale-canary").run().await;
+    let explicit =
+        scene.step().input("username", USER).input("password", "stale-canary").run().await;
     explicit.fails(6);
     let ran = implicit(scene.step_for("2")).run().await.fails(6);
     assert!(ran.stdout.contains("cannot push to"), "{}", ran.stdout);
@@ -293,7 +406,9 @@ async fn a_login_that_nobody_asked_for_is_given_up_when_refused() {
 async fn a_login_that_nobody_asked_for_is_given_up_when_it_may_not_read() {
     let open = Liar::http(move |request, _| match request.header("authorization") {
         None => answer(401, &[("WWW-Authenticate", "Basic realm=\"x\"")], ""),
-        Some(_) => answer(403, &[], r#"{"errors":[{"code":"DENIED","message":"not with this login"}]}"#),
+        Some(_) => {
+            answer(403, &[], r#"{"errors":[{"code":"DENIED","message":"not with this login"}]}"#)
+        }
     });
     let sources = format!("{}/acme/app:amd64", open.host());
     let ran = Step::new()
@@ -306,34 +421,64 @@ async fn a_login_that_nobody_asked_for_is_given_up_when_it_may_not_read() {
         .run()
         .await
         .fails(6);
-    let with: Vec<bool> = open.requests().iter().map(|request| request.header("authorization").is_some()).collect();
+    let with: Vec<bool> =
+        open.requests().iter().map(|request| request.header("authorization").is_some()).collect();
     let tried = with.iter().position(|with| *with).expect("tried with the login");
-    assert!(!with[0] && with[tried..].contains(&false), "without, with, and without again: {with:?} {}", ran.stdout);
+    assert!(
+        !with[0] && with[tried..].contains(&false),
+        "without, with, and without again: {with:?} {}",
+        ran.stdout
+    );
 }
 
-/// A private registry that denies what is not there: without the login it is no better, and later the login is needed.
+/// A private registry that denies what is not there: without the login it is no better, and later
+/// the login is needed.
 #[tokio::test]
 async fn a_login_that_nobody_asked_for_is_kept_when_without_is_no_better() {
     let scene = basic().await;
-    scene.proxy.rule(Rule::on("GET", &manifest("arm64")).nth(2).then(Fault::Status(403).error("DENIED", "not there")));
+    scene.proxy.rule(
+        Rule::on("GET", &manifest("arm64"))
+            .nth(2)
+            .then(Fault::Status(403).error("DENIED", "not there")),
+    );
     scene.proxy.rule(Rule::on("HEAD", &manifest("arm64")).nth(1).then(Fault::Status(403)));
     let step = scene.step().input("wait-interval", "100ms");
-    let step = step.env("CI_REGISTRY", scene.proxy.host()).env("CI_REGISTRY_USER", USER).env("CI_REGISTRY_PASSWORD", PASSWORD);
+    let step = step
+        .env("CI_REGISTRY", scene.proxy.host())
+        .env("CI_REGISTRY_USER", USER)
+        .env("CI_REGISTRY_PASSWORD", PASSWORD);
     let ran = step.run().await.ok();
     assert!(ran.stdout.contains("denied: or not there yet"), "{}", ran.stdout);
     assert_eq!(ran.output("digest"), scene.digest("1").await);
 
-    let (tokens, scene) = with_tokens(TokenServer::new().user(USER, PASSWORD).anonymous_pull(false).push(Push::Denied403)).await;
+    let (tokens, scene) = with_tokens(
+        TokenServer::new().user(USER, PASSWORD).anonymous_pull(false).push(Push::Denied403),
+    )
+    .await;
     let step = scene.step().env("CI_REGISTRY", scene.proxy.host()).env("CI_REGISTRY_USER", USER);
     let ran = step.env("CI_REGISTRY_PASSWORD", "stale-canary").run().await.fails(6);
-    assert!(ran.stdout.contains("CI_REGISTRY_USER and CI_REGISTRY_PASSWORD"), "the login is named: {}", ran.stdout);
-    assert!(tokens.requests().iter().any(|request| request.user.is_none()), "and it was tried without");
+    assert!(
+        ran.stdout.contains("CI_REGISTRY_USER and CI_REGISTRY_PASSWORD"),
+        "the login is named: {}",
+        ran.stdout
+    );
+    assert!(
+        tokens.requests().iter().any(|request| request.user.is_none()),
+        "and it was tried without"
+    );
 }
 
 #[tokio::test]
 async fn a_token_that_lives_two_seconds_outlives_a_wait() {
-    // The registry's clock ticks in whole seconds: one more, so that no token is refused before its two are over.
-    let tokens = TokenServer::new().user(USER, PASSWORD).anonymous_pull(false).lifetime(2).real_lifetime(3).start().await;
+    // The registry's clock ticks in whole seconds: one more, so that no token is refused before its
+    // two are over.
+    let tokens = TokenServer::new()
+        .user(USER, PASSWORD)
+        .anonymous_pull(false)
+        .lifetime(2)
+        .real_lifetime(3)
+        .start()
+        .await;
     let scene = of_tokens(&tokens).await;
     let running = login(scene.step()).input("wait-interval", "200ms").spawn().await;
     until("the fourth token", || async { tokens.requests().len() >= 4 }).await;
@@ -347,7 +492,12 @@ async fn a_token_that_lives_two_seconds_outlives_a_wait() {
 #[tokio::test]
 async fn a_token_that_is_revoked_early_is_renewed_silently() {
     // The server says 300 s, and the registry stops taking the token after one.
-    let tokens = TokenServer::new().user(USER, PASSWORD).anonymous_pull(false).real_lifetime(1).start().await;
+    let tokens = TokenServer::new()
+        .user(USER, PASSWORD)
+        .anonymous_pull(false)
+        .real_lifetime(1)
+        .start()
+        .await;
     let scene = of_tokens(&tokens).await;
     let running = login(scene.step()).input("wait-interval", "100ms").spawn().await;
     until("the first token", || async { tokens.requests().len() == 1 }).await;
@@ -357,22 +507,36 @@ async fn a_token_that_is_revoked_early_is_renewed_silently() {
     let ran = running.wait().await.ok();
     let refused = refused(&scene).len();
     assert_eq!((refused, tokens.requests().len()), (1, 2), "{}", scene.proxy.log_text());
-    assert!(!ran.stdout.contains("401") && !ran.stdout.contains("denied"), "nobody needs to hear of it: {}", ran.stdout);
+    assert!(
+        !ran.stdout.contains("401") && !ran.stdout.contains("denied"),
+        "nobody needs to hear of it: {}",
+        ran.stdout
+    );
 }
 
 #[tokio::test]
 async fn a_token_revoked_between_two_requests_costs_one_more() {
     let (tokens, scene) = with_tokens(TokenServer::new().user(USER, PASSWORD)).await;
-    let challenge = format!(r#"Bearer realm="{}",service="{}",error="invalid_token""#, tokens.realm(), tokens.service());
+    let challenge = format!(
+        r#"Bearer realm="{}",service="{}",error="invalid_token""#,
+        tokens.realm(),
+        tokens.service()
+    );
     let revoked = || Fault::Status(401).header("WWW-Authenticate", &challenge);
     scene.proxy.rule(Rule::on("PUT", &manifest("1")).nth(1).then(revoked()));
     login(scene.step()).run().await.ok();
-    assert_eq!((tokens.requests().len(), scene.proxy.count("PUT", "*")), (2, 2), "{}", scene.proxy.log_text());
+    assert_eq!(
+        (tokens.requests().len(), scene.proxy.count("PUT", "*")),
+        (2, 2),
+        "{}",
+        scene.proxy.log_text()
+    );
 }
 
 #[tokio::test]
 async fn a_token_server_that_is_down_for_a_while_does_not_end_the_wait() {
-    let mut tokens = TokenServer::new().user(USER, PASSWORD).anonymous_pull(false).lifetime(1).start().await;
+    let mut tokens =
+        TokenServer::new().user(USER, PASSWORD).anonymous_pull(false).lifetime(1).start().await;
     let before_tokens = FaultProxy::before_addr(&tokens.host()).await;
     let scene = of_realm(&tokens, &format!("http://{}/token", before_tokens.host())).await;
     let asked = before_tokens.gate("GET", "/token");
@@ -391,7 +555,8 @@ async fn a_token_server_that_stays_down_is_named() {
     let tokens = TokenServer::new().user(USER, PASSWORD).start().await;
     let before_tokens = FaultProxy::before_addr(&tokens.host()).await;
     let scene = of_realm(&tokens, &format!("http://{}/token", before_tokens.host())).await;
-    before_tokens.rule(Rule::on("GET", "/token").then(Fault::Status(503).header("Retry-After", "0")));
+    before_tokens
+        .rule(Rule::on("GET", "/token").then(Fault::Status(503).header("Retry-After", "0")));
     let ran = login(scene.step()).input("wait", "0").run().await.fails(7);
     let place = format!("GET http://{}/token → 503", before_tokens.host());
     assert!(ran.stdout.contains(&place), "{place}: {}", ran.stdout);

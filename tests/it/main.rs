@@ -1,11 +1,16 @@
-//! All integration tests, one binary: `support` is what they lean on, every other module is one behaviour.
-#![allow(unreachable_pub, reason = "a test binary exports nothing; in `support`, `pub` marks what tests may use")]
+//! All integration tests, one binary: `support` is what they lean on, every other module is one
+//! behaviour.
+#![allow(
+    unreachable_pub,
+    reason = "a test binary exports nothing; in `support`, `pub` marks what tests may use"
+)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
     clippy::print_stderr,
+    clippy::use_debug,
     reason = "in a test a panic is the report; clippy's allow-…-in-tests covers only the test functions themselves"
 )]
 

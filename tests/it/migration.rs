@@ -1,5 +1,5 @@
-//! Every line of ours that a document tells people to type is run against the real registry: the migration page and
-//! the examples of `--help`.
+//! Every line of ours that a document tells people to type is run against the real registry: the
+//! migration page and the examples of `--help`.
 
 use crate::support::client::{Client, OCI_INDEX};
 use crate::support::images::Image;
@@ -20,13 +20,21 @@ struct Acme {
 impl Acme {
     async fn start() -> Self {
         let (registry, other) = (Registry::start().await, Registry::start().await);
-        let acme = Self { registry, other, amd64: image("amd64").digest(), arm64: image("arm64").digest() };
+        let acme = Self {
+            registry,
+            other,
+            amd64: image("amd64").digest(),
+            arm64: image("arm64").digest(),
+        };
         image("amd64").push(&Client::new(&acme.other.host()), "acme/app", "1.2-amd64").await;
         let client = Client::new(&acme.registry.host());
         for name in ["amd64", "arm64", "ltsc2019", "ltsc2022"] {
             image(name).push(&client, "acme/app", &format!("1.2-{name}")).await;
         }
-        BuiltIndex::new(vec![image("amd64"), image("arm64")]).attestations(true).push(&client, "acme/app", "").await;
+        BuiltIndex::new(vec![image("amd64"), image("arm64")])
+            .attestations(true)
+            .push(&client, "acme/app", "")
+            .await;
         acme.restock().await;
         acme
     }
@@ -42,12 +50,22 @@ impl Acme {
 
     /// Runs a line in a shell, as people do.
     async fn run(&self, line: &str) {
-        let line = line.replace("ghcr.io", &self.registry.host()).replace("registry.example:5000", &self.other.host());
-        let script = format!("manifest-action() {{ {} \"$@\"; }}; {line}", env!("CARGO_BIN_EXE_manifest-action"));
-        let step = Step::new().env("AMD64", &self.amd64).env("ARM64", &self.arm64).args(["-c", &script]);
+        let line = line
+            .replace("ghcr.io", &self.registry.host())
+            .replace("registry.example:5000", &self.other.host());
+        let script = format!(
+            "manifest-action() {{ {} \"$@\"; }}; {line}",
+            env!("CARGO_BIN_EXE_manifest-action")
+        );
+        let step =
+            Step::new().env("AMD64", &self.amd64).env("ARM64", &self.arm64).args(["-c", &script]);
         let ran = step.spawn_program(Path::new("/bin/bash")).await.wait().await;
         assert_eq!(ran.status, 0, "{line}\n{}", ran.everything());
-        assert!(!ran.stdout.is_empty() || line.contains("--dry-run"), "nothing on stdout: {line}\n{}", ran.everything());
+        assert!(
+            !ran.stdout.is_empty() || line.contains("--dry-run"),
+            "nothing on stdout: {line}\n{}",
+            ran.everything()
+        );
         assert!(!ran.stderr.contains("warning: --"), "{line}\n{}", ran.everything());
     }
 }
@@ -67,7 +85,11 @@ async fn every_line_of_the_migration_page_runs() {
     let mut ran = 0;
     for row in page.lines() {
         // The last cell; a line of ours is what stands between its backticks.
-        let Some(cell) = row.trim_end_matches('|').rsplit("| ").next().filter(|_| row.starts_with("| `")) else { continue };
+        let Some(cell) =
+            row.trim_end_matches('|').rsplit("| ").next().filter(|_| row.starts_with("| `"))
+        else {
+            continue;
+        };
         let line = cell.split('`').nth(1).unwrap_or_else(|| panic!("no line of ours: {row}"));
         assert!(line.starts_with("manifest-action "), "no line of ours: {row}");
         acme.run(line).await;
@@ -82,13 +104,23 @@ async fn every_example_of_the_help_runs() {
     let acme = Acme::start().await;
     let mut ran = 0;
     let help = Step::new().args(["--help"]).run().await.ok().stdout;
-    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| line.starts_with("  "));
+    let commands = help
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| line.starts_with("  "));
     // A description that goes on in a second line starts further right.
-    let names = commands.filter(|line| !line.starts_with("   ")).filter_map(|line| line.split_whitespace().next());
+    let names = commands
+        .filter(|line| !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next());
     for name in std::iter::once("").chain(names) {
         let asked = if name.is_empty() { vec!["--help"] } else { vec!["help", name] };
         let help = Step::new().args(asked).run().await.ok().stdout.replace("\\\n", " ");
-        let mut examples = help.lines().map(str::trim).filter(|line| line.starts_with("manifest-action ")).peekable();
+        let mut examples = help
+            .lines()
+            .map(str::trim)
+            .filter(|line| line.starts_with("manifest-action "))
+            .peekable();
         assert!(name == "help" || examples.peek().is_some(), "{name} has no example");
         for example in examples {
             acme.run(example).await;

@@ -6,10 +6,15 @@ use crate::support::indexes::BuiltIndex;
 use crate::support::scene::{REPO, Scene};
 use serde_json::{Value, json};
 
-/// A builder's index, two plain images and a Windows one at `s0` to `s3`; their images' digests in order.
+/// A builder's index, two plain images and a Windows one at `s0` to `s3`; their images' digests in
+/// order.
 async fn sources(scene: &Scene) -> [String; 4] {
-    let images = ["linux/amd64", "linux/arm64/v8", "linux/arm", "windows(10.0.20348.2700)/amd64"].map(Image::oci);
-    BuiltIndex::new(vec![images[1].clone()]).attestations(true).push(&scene.client, REPO, "s1").await;
+    let images = ["linux/amd64", "linux/arm64/v8", "linux/arm", "windows(10.0.20348.2700)/amd64"]
+        .map(Image::oci);
+    BuiltIndex::new(vec![images[1].clone()])
+        .attestations(true)
+        .push(&scene.client, REPO, "s1")
+        .await;
     for (tag, image) in [("s0", &images[0]), ("s2", &images[2]), ("s3", &images[3])] {
         scene.push(image, tag).await;
     }
@@ -27,7 +32,11 @@ async fn every_output_is_exact() {
     let ran = scene.step_of(&ALL).input("tags", &tags.join("\n")).run().await.ok();
     let list = scene.at("1.2").await;
     let names: Vec<&str> = PLATFORMS.split(',').collect();
-    let digests: Value = names.iter().zip(&images).map(|(name, digest)| ((*name).to_owned(), json!(digest))).collect();
+    let digests: Value = names
+        .iter()
+        .zip(&images)
+        .map(|(name, digest)| ((*name).to_owned(), json!(digest)))
+        .collect();
 
     let mut outputs = ran.outputs();
     let manifest = outputs.remove("manifest").expect("the output manifest");
@@ -42,7 +51,10 @@ async fn every_output_is_exact() {
         ("platforms", PLATFORMS.to_owned()),
         ("size", list.bytes.len().to_string()),
     ];
-    assert_eq!(outputs.into_iter().collect::<Vec<_>>(), expected.map(|(name, value)| (name.to_owned(), value)));
+    assert_eq!(
+        outputs.into_iter().collect::<Vec<_>>(),
+        expected.map(|(name, value)| (name.to_owned(), value))
+    );
 
     assert_eq!(serde_json::from_str::<Value>(&given).expect("JSON"), digests);
     // In index order, not in that of the alphabet.
@@ -57,16 +69,22 @@ async fn every_output_is_exact() {
 #[tokio::test]
 async fn platforms_are_spelled_normalised_whatever_the_entry_says() {
     let scene = Scene::new().await;
-    let index = BuiltIndex::new(vec![Image::oci("linux/arm64/v8"), Image::oci("linux/arm"), Image::oci("linux/amd64/v3")]);
+    let index = BuiltIndex::new(vec![
+        Image::oci("linux/arm64/v8"),
+        Image::oci("linux/arm"),
+        Image::oci("linux/amd64/v3"),
+    ]);
     index.attestations(true).push(&scene.client, REPO, "built").await;
     let ran = scene.step_of(&["built"]).run().await.ok();
     assert_eq!(ran.output("platforms").as_deref(), Some("linux/arm64,linux/arm/v7,linux/amd64/v3"));
     // The keys of `digests` are spelled the same way; `manifest` is the list as stored.
-    let digests: Value = serde_json::from_str(&ran.output("digests").expect("an output")).expect("JSON");
+    let digests: Value =
+        serde_json::from_str(&ran.output("digests").expect("an output")).expect("JSON");
     let keys: Vec<&String> = digests.as_object().expect("an object").keys().collect();
     assert_eq!(keys.len(), 3);
     assert!(digests["linux/arm64"].is_string() && digests["linux/arm/v7"].is_string(), "{digests}");
-    let manifest: Value = serde_json::from_str(&ran.output("manifest").expect("an output")).expect("JSON");
+    let manifest: Value =
+        serde_json::from_str(&ran.output("manifest").expect("an output")).expect("JSON");
     assert_eq!(manifest["manifests"][0]["platform"]["variant"], "v8");
     assert_eq!(manifest, scene.at("1").await.json());
 }
@@ -75,8 +93,10 @@ async fn platforms_are_spelled_normalised_whatever_the_entry_says() {
 async fn a_manifest_with_line_ends_and_odd_fields_is_one_line_and_the_same_json() {
     let scene = Scene::new().await;
     scene.push(&Image::oci("linux/amd64"), "").await;
-    let mut index = BuiltIndex::new(vec![Image::oci("linux/amd64")]).annotation("text", "two\nlines <b>\u{2028}").json();
-    index["x-own"] = json!({"number": 12345678901234567890u64, "list": [null, true, -1]});
+    let mut index = BuiltIndex::new(vec![Image::oci("linux/amd64")])
+        .annotation("text", "two\nlines <b>\u{2028}")
+        .json();
+    index["x-own"] = json!({"number": 12345678901234567890_u64, "list": [null, true, -1]});
     scene.put("odd", OCI_INDEX, &crate::support::images::pretty(&index)).await;
     let ran = scene.step_of(&["odd"]).run().await.ok();
     let manifest = ran.output("manifest").expect("an output");
@@ -91,7 +111,8 @@ async fn outputs_are_appended_to_what_is_there_on_success() {
     scene.push(&Image::oci("linux/amd64"), "a").await;
     let step = scene.step_of(&["a"]).file("output", "earlier=1\n").file("summary", "# earlier\n");
     let (output, summary) = (step.workdir().join("output"), step.workdir().join("summary"));
-    let ran = step.env("GITHUB_OUTPUT", output).env("GITHUB_STEP_SUMMARY", summary).run().await.ok();
+    let ran =
+        step.env("GITHUB_OUTPUT", output).env("GITHUB_STEP_SUMMARY", summary).run().await.ok();
     assert_eq!((ran.output("earlier").as_deref(), ran.outputs().len()), (Some("1"), 11));
     assert!(ran.summary().starts_with("# earlier\n### "), "{}", ran.summary());
 }
@@ -100,13 +121,23 @@ async fn outputs_are_appended_to_what_is_there_on_success() {
 async fn a_run_that_fails_writes_no_output_and_its_error_into_the_summary() {
     let scene = Scene::new().await;
     scene.push(&Image::oci("linux/amd64"), "a").await;
-    for (source, wait, status, title) in
-        [("missing", "0", 3, "images did not arrive"), ("a", "soon", 2, "wrong inputs"), ("linux/arm64=a", "0", 5, "refused")]
-    {
+    for (source, wait, status, title) in [
+        ("missing", "0", 3, "images did not arrive"),
+        ("a", "soon", 2, "wrong inputs"),
+        ("linux/arm64=a", "0", 5, "refused"),
+    ] {
         let ran = scene.step_of(&[source]).input("wait", wait).run().await.fails(status);
         assert_eq!(ran.raw_output_file().as_deref(), Some(""));
-        let said = ran.stdout.split_once("error: ").and_then(|(_, said)| said.split_once("\n::error")).expect("an error").0;
-        assert_eq!(ran.summary(), format!("### ❌ Not published: {title}\n\n```text\n{said}\n```\n\n"));
+        let said = ran
+            .stdout
+            .split_once("error: ")
+            .and_then(|(_, said)| said.split_once("\n::error"))
+            .expect("an error")
+            .0;
+        assert_eq!(
+            ran.summary(),
+            format!("### ❌ Not published: {title}\n\n```text\n{said}\n```\n\n")
+        );
     }
     assert_eq!(scene.client.tags(REPO).await, ["a"]);
 }
@@ -119,8 +150,16 @@ async fn an_output_file_that_cannot_be_opened_ends_the_run_before_any_request() 
         let step = scene.step_of(&["a"]);
         let path = step.workdir().join("not/mounted/file");
         let ran = step.env(variable, &path).run().await.fails(2);
-        assert!(ran.stdout.contains(variable) && ran.stdout.contains(&path.display().to_string()), "{}", ran.stdout);
-        assert!(ran.stdout.contains("nothing was contacted") && ran.stdout.contains("fix:"), "{}", ran.stdout);
+        assert!(
+            ran.stdout.contains(variable) && ran.stdout.contains(&path.display().to_string()),
+            "{}",
+            ran.stdout
+        );
+        assert!(
+            ran.stdout.contains("nothing was contacted") && ran.stdout.contains("fix:"),
+            "{}",
+            ran.stdout
+        );
     }
     assert_eq!(scene.proxy.requests(), 0, "{}", scene.proxy.log_text());
     assert_eq!(scene.client.tags(REPO).await, ["a"]);
@@ -155,13 +194,25 @@ async fn the_summary_shows_image_platforms_and_tags() {
         (again, "Published already, nothing to change", "unchanged"),
     ] {
         let summary = ran.summary();
-        assert!(summary.lines().next().is_some_and(|line| line.starts_with("### ") && line.ends_with(heading)), "{summary}");
+        assert!(
+            summary
+                .lines()
+                .next()
+                .is_some_and(|line| line.starts_with("### ") && line.ends_with(heading)),
+            "{summary}"
+        );
         assert!(summary.contains(&image), "{summary}");
         for digest in &images {
-            assert!(summary.lines().any(|line| line.starts_with('|') && line.contains(digest)), "{digest}: {summary}");
+            assert!(
+                summary.lines().any(|line| line.starts_with('|') && line.contains(digest)),
+                "{digest}: {summary}"
+            );
         }
         for tag in &tags {
-            assert!(summary.contains(&format!("| `{tag}` | {state} |")), "{tag} {state}: {summary}");
+            assert!(
+                summary.contains(&format!("| `{tag}` | {state} |")),
+                "{tag} {state}: {summary}"
+            );
         }
         assert!(summary.contains("With 1 attestation (provenance, SBOM)."), "{summary}");
     }
@@ -173,9 +224,21 @@ async fn a_full_disk_is_told_with_the_outputs_and_nothing_is_pushed_again() {
     scene.push(&Image::oci("linux/amd64"), "a").await;
     let ran = scene.step_of(&["a"]).env("GITHUB_OUTPUT", "/dev/full").run().await.fails(8);
     let digest = scene.at("1").await.digest;
-    assert!(ran.stdout.contains("published, but the outputs could not be written"), "{}", ran.stdout);
-    assert!(ran.stdout.contains(&format!("digest: {digest}")), "the result is told all the same: {}", ran.stdout);
+    assert!(
+        ran.stdout.contains("published, but the outputs could not be written"),
+        "{}",
+        ran.stdout
+    );
+    assert!(
+        ran.stdout.contains(&format!("digest: {digest}")),
+        "the result is told all the same: {}",
+        ran.stdout
+    );
     let summary = ran.summary();
-    assert!(summary.starts_with("### ❌ Outputs not written\n") && summary.contains("\n### ✅ Published\n"), "{summary}");
+    assert!(
+        summary.starts_with("### ❌ Outputs not written\n")
+            && summary.contains("\n### ✅ Published\n"),
+        "{summary}"
+    );
     assert_eq!(scene.proxy.count("PUT", "*"), 1, "{}", scene.proxy.log_text());
 }

@@ -38,12 +38,22 @@ struct Ended {
     after: Duration,
 }
 
-async fn run(clock: &Paused, inputs: &[(&str, String)], environment: &Environment, event: impl AsyncFnMut(Duration)) -> Ended {
+async fn run(
+    clock: &Paused,
+    inputs: &[(&str, String)],
+    environment: &Environment,
+    event: impl AsyncFnMut(Duration),
+) -> Ended {
     let level = ("log-level", "error".to_owned());
-    let pairs = inputs.iter().chain([&level]).map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    let pairs = inputs
+        .iter()
+        .chain([&level])
+        .map(|(name, value)| ((*name).to_owned(), value.clone()))
+        .collect();
     let invocation = Invocation::create(pairs, Problems::default(), environment);
     let before = clock.elapsed();
-    let ended = clock.run(STEP, app::compose_lists(invocation, environment, Path::new(".")), event).await;
+    let ended =
+        clock.run(STEP, app::compose_lists(invocation, environment, Path::new(".")), event).await;
     let error = ended.run.lists.into_iter().next().and_then(|list| list.ended.err());
     Ended { exit: ended.exit, error, after: clock.elapsed() - before }
 }
@@ -82,9 +92,14 @@ async fn ten_minutes_cost_few_requests_and_a_line_a_minute() {
     let ended = run(&clock, &inputs, &environment(Some(&proxy), "1"), async |_| {}).await;
     drop(guard);
     assert_eq!(ended.exit, Exit::NotArrived);
-    assert!(ended.after >= Duration::from_secs(600) && ended.after < Duration::from_secs(603), "{:?}", ended.after);
+    assert!(
+        ended.after >= Duration::from_secs(600) && ended.after < Duration::from_secs(603),
+        "{:?}",
+        ended.after
+    );
     for tag in &tags {
-        let (gets, heads) = (scene.proxy.count("GET", &manifest(tag)), scene.proxy.count("HEAD", &manifest(tag)));
+        let (gets, heads) =
+            (scene.proxy.count("GET", &manifest(tag)), scene.proxy.count("HEAD", &manifest(tag)));
         assert_eq!(gets, 1, "no manifest is read after the first look");
         assert!((60..=70).contains(&heads), "{tag}: {heads} looks");
     }
@@ -93,19 +108,33 @@ async fn ten_minutes_cost_few_requests_and_a_line_a_minute() {
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert_eq!(log.matches("missing; looking again for 10m").count(), 8, "{log}");
     assert_eq!(log.matches("waiting  for 8 of 8 after ").count(), 9, "{log}");
-    let line = format!("waiting  for 8 of 8 after 3m, 7m left: {} missing, {} missing", scene.name("late0"), scene.name("late1"));
+    let line = format!(
+        "waiting  for 8 of 8 after 3m, 7m left: {} missing, {} missing",
+        scene.name("late0"),
+        scene.name("late1")
+    );
     assert!(log.contains(&line), "{log}");
     assert_eq!(log.matches("jobs     2 watched: 1 is running, 1 succeeded").count(), 1, "{log}");
     // What it says in the end.
     let error = ended.error.unwrap();
     assert_eq!(error.what, "8 of 8 sources did not arrive within 10m");
     assert!(error.details.contains(&format!("missing: {}", scene.name("late7"))), "{error}");
-    assert!(error.details.iter().any(|line| line.starts_with("job: build (x) is running https://")), "{error}");
-    assert!(error.details.contains(&"no tag was moved".to_owned()) && error.fix.is_some(), "{error}");
+    assert!(
+        error.details.iter().any(|line| line.starts_with("job: build (x) is running https://")),
+        "{error}"
+    );
+    assert!(
+        error.details.contains(&"no tag was moved".to_owned()) && error.fix.is_some(),
+        "{error}"
+    );
 }
 
 /// The amd64 image is there, the arm64 image is not; jobs change at these seconds.
-async fn watched(attempt: &str, more: &[(&str, &str)], jobs: &[(u64, Vec<FakeJob>)]) -> (Pair, Ended) {
+async fn watched(
+    attempt: &str,
+    more: &[(&str, &str)],
+    jobs: &[(u64, Vec<FakeJob>)],
+) -> (Pair, Ended) {
     let scene = Pair::waiting().await;
     let api = JobsApi::github(Vec::new());
     let proxy = FaultProxy::before_addr(&api.host()).await;
@@ -145,7 +174,8 @@ fn ended_within(ended: &Ended, exit: Exit, from: u64, to: u64) {
 #[tokio::test(start_paused = true)]
 async fn jobs_that_are_done_without_an_image_end_the_wait_a_minute_later() {
     let done = vec![job("build", "success"), job("other", "in_progress")];
-    let (scene, ended) = watched("1", &[], &[(0, vec![job("build", "in_progress")]), (20, done)]).await;
+    let (scene, ended) =
+        watched("1", &[], &[(0, vec![job("build", "in_progress")]), (20, done)]).await;
     // Seen at the next poll, at the latest half a minute later.
     ended_within(&ended, Exit::NotArrived, 80, 115);
     let error = ended.error.unwrap();
@@ -154,26 +184,41 @@ async fn jobs_that_are_done_without_an_image_end_the_wait_a_minute_later() {
             && error.what.contains("though all watched jobs were done 1m"),
         "{error}"
     );
-    assert!(error.details.iter().any(|line| line.starts_with("job: build succeeded https://")), "{error}");
+    assert!(
+        error.details.iter().any(|line| line.starts_with("job: build succeeded https://")),
+        "{error}"
+    );
     assert_eq!(scene.client.tags(REPO).await, ["amd64"]);
     // The same with `missing: skip`: the list is made without it.
-    let (scene, ended) = watched("1", &[("missing", "skip")], &[(0, vec![job("build", "success")])]).await;
+    let (scene, ended) =
+        watched("1", &[("missing", "skip")], &[(0, vec![job("build", "success")])]).await;
     ended_within(&ended, Exit::Done, 60, 63);
     assert!(scene.digest("1").await.is_some());
-    // One of a matrix is done, and another one may still be listed: what it needs is at work. Then it is.
-    let jobs = |more: &[FakeJob]| [&[job("build-amd64", "success"), job("Publish", "in_progress").runner("here")], more].concat();
+    // One of a matrix is done, and another one may still be listed: what it needs is at work. Then
+    // it is.
+    let jobs = |more: &[FakeJob]| {
+        [&[job("build-amd64", "success"), job("Publish", "in_progress").runner("here")], more]
+            .concat()
+    };
     let steps = [
         (0, jobs(&[job("test-arm64", "in_progress")])),
         (90, jobs(&[job("test-arm64", "success"), job("build-arm64", "skipped")])),
     ];
     for (missing, exit) in [("skip", Exit::Done), ("fail", Exit::JobFailed)] {
-        let (_, ended) = watched("1", &[("missing", missing), ("watch-jobs", "build-*")], &steps).await;
+        let (_, ended) =
+            watched("1", &[("missing", missing), ("watch-jobs", "build-*")], &steps).await;
         ended_within(&ended, exit, 90, 135);
     }
     // A job that nobody has listed yet, and one that waits to be run again, end nothing.
     let (_, ended) = watched("1", &[], &[(0, vec![job("other", "success")])]).await;
     ended_within(&ended, Exit::NotArrived, 150, 152);
-    assert!(ended.error.unwrap().details.contains(&"job: none is called \"build\"; the jobs of this run are other".to_owned()));
+    assert!(
+        ended
+            .error
+            .unwrap()
+            .details
+            .contains(&"job: none is called \"build\"; the jobs of this run are other".to_owned())
+    );
     let again = vec![job("build", "success"), job("build", "queued").attempt(2)];
     let (_, ended) = watched("2", &[], &[(0, vec![job("build", "success")]), (30, again)]).await;
     ended_within(&ended, Exit::NotArrived, 150, 152);
@@ -187,35 +232,55 @@ async fn a_failure_of_an_earlier_attempt_counts_after_a_minute_without_a_newer_o
     let again = |state: &str| [before.clone(), vec![job("build", state).attempt(2)]].concat();
     let (_, ended) = watched("2", &[], &[(0, before.clone()), (20, again("in_progress"))]).await;
     ended_within(&ended, Exit::NotArrived, 150, 152);
-    let (_, ended) = watched("2", &[], &[(0, before.clone()), (20, again("in_progress")), (100, again("failure"))]).await;
+    let (_, ended) = watched(
+        "2",
+        &[],
+        &[(0, before.clone()), (20, again("in_progress")), (100, again("failure"))],
+    )
+    .await;
     ended_within(&ended, Exit::JobFailed, 100, 131);
 }
 
-/// The failed jobs are run again: first one that the build needs. Till that is done, the build is listed as it ended before.
+/// The failed jobs are run again: first one that the build needs. Till that is done, the build is
+/// listed as it ended before.
 #[tokio::test(start_paused = true)]
 async fn what_was_skipped_or_done_before_may_be_run_again() {
     let own = || job("Publish", "in_progress").attempt(2).runner("here");
-    let at_work = |build: &str| vec![job("build", build), job("prepare", "in_progress").attempt(2), own()];
-    for (build, missing) in [("skipped", "skip"), ("skipped", "fail"), ("success", "skip"), ("failure", "fail")] {
-        let then =
-            |state: &str| vec![job("build", build), job("prepare", "success").attempt(2), job("build", state).attempt(2), own()];
+    let at_work =
+        |build: &str| vec![job("build", build), job("prepare", "in_progress").attempt(2), own()];
+    for (build, missing) in
+        [("skipped", "skip"), ("skipped", "fail"), ("success", "skip"), ("failure", "fail")]
+    {
+        let then = |state: &str| {
+            vec![
+                job("build", build),
+                job("prepare", "success").attempt(2),
+                job("build", state).attempt(2),
+                own(),
+            ]
+        };
         let steps = [(0, at_work(build)), (80, then("in_progress")), (110, then("failure"))];
         let (scene, ended) = watched("2", &[("missing", missing)], &steps).await;
         ended_within(&ended, Exit::JobFailed, 110, 145);
         assert_eq!(scene.digest("1").await, None, "{build} {missing}");
     }
     // With nobody at work who could lead to it, what is listed counts after a minute.
-    let (_, ended) = watched("2", &[("missing", "skip")], &[(0, vec![job("build", "skipped"), own()])]).await;
+    let (_, ended) =
+        watched("2", &[("missing", "skip")], &[(0, vec![job("build", "skipped"), own()])]).await;
     ended_within(&ended, Exit::Done, 60, 110);
 }
 
-/// GitHub lists a matrix, or a workflow that is called, under its bare name when all of it is skipped.
+/// GitHub lists a matrix, or a workflow that is called, under its bare name when all of it is
+/// skipped.
 #[tokio::test(start_paused = true)]
 async fn what_is_skipped_as_a_whole_is_seen() {
-    for (watch, listed) in
-        [("build (*)", "build"), ("build (linux/arm64)", "build (${{ matrix.platform }})"), ("images / build*", "images")]
-    {
-        let (_, ended) = watched("1", &[("watch-jobs", watch)], &[(0, vec![job(listed, "skipped")])]).await;
+    for (watch, listed) in [
+        ("build (*)", "build"),
+        ("build (linux/arm64)", "build (${{ matrix.platform }})"),
+        ("images / build*", "images"),
+    ] {
+        let (_, ended) =
+            watched("1", &[("watch-jobs", watch)], &[(0, vec![job(listed, "skipped")])]).await;
         ended_within(&ended, Exit::JobFailed, 0, 3);
         assert_eq!(ended.error.unwrap().what, format!("the job {listed} was skipped"));
     }
@@ -229,13 +294,20 @@ async fn missing_skip_leaves_out_what_is_missing_and_not_what_is_in_doubt() {
         scene.proxy.rule(Rule::on("*", &manifest("arm64")).then(fault));
         let clock = Paused::before(&[&scene.proxy]).await;
         let sources = format!("{}\n{}", scene.name("amd64"), scene.name("arm64"));
-        let inputs =
-            [("tags", scene.name("1")), ("sources", sources), ("wait", "20s".to_owned()), ("missing", "skip".to_owned())];
+        let inputs = [
+            ("tags", scene.name("1")),
+            ("sources", sources),
+            ("wait", "20s".to_owned()),
+            ("missing", "skip".to_owned()),
+        ];
         let ended = run(&clock, &inputs, &environment(None, ""), async |_| {}).await;
         ended_within(&ended, Exit::Registry, 19, 23);
         let error = ended.error.unwrap();
         assert!(error.what.contains(&scene.name("arm64")), "{error}");
-        assert!(error.to_string().contains("leaves out only what is known not to be there"), "{error}");
+        assert!(
+            error.to_string().contains("leaves out only what is known not to be there"),
+            "{error}"
+        );
         assert_eq!(scene.digest("1").await, None);
     }
 }
@@ -243,7 +315,9 @@ async fn missing_skip_leaves_out_what_is_missing_and_not_what_is_in_doubt() {
 #[tokio::test(start_paused = true)]
 async fn what_is_denied_is_given_a_minute() {
     let scene = Pair::open().await;
-    scene.proxy.rule(Rule::on("*", &manifest("arm64")).then(Fault::Status(403).error("DENIED", "no")));
+    scene
+        .proxy
+        .rule(Rule::on("*", &manifest("arm64")).then(Fault::Status(403).error("DENIED", "no")));
     let clock = Paused::before(&[&scene.proxy]).await;
     let sources = format!("{}\n{}", scene.name("amd64"), scene.name("arm64"));
     let inputs = [("tags", scene.name("1")), ("sources", sources)];

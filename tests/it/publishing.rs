@@ -1,4 +1,5 @@
-//! How tags move: in which order, only when needed, all or none where possible; and what a registry may do meanwhile.
+//! How tags move: in which order, only when needed, all or none where possible; and what a registry
+//! may do meanwhile.
 
 use crate::support::client::{OCI_INDEX, sha256};
 use crate::support::images::Image;
@@ -53,11 +54,21 @@ async fn a_second_run_writes_nothing_and_says_so() {
     let scene = scene().await;
     for tags in [&["1"][..], &["2", "2.0", "latest"]] {
         let first = step(&scene, tags).run().await.ok();
-        let writes = || scene.proxy.log().into_iter().filter(|entry| !["GET", "HEAD"].contains(&entry.method.as_str())).count();
+        let writes = || {
+            scene
+                .proxy
+                .log()
+                .into_iter()
+                .filter(|entry| !["GET", "HEAD"].contains(&entry.method.as_str()))
+                .count()
+        };
         let (before, state) = (writes(), scene.state().await);
         let second = step(&scene, tags).run().await.ok();
         assert_eq!((changed(&first), changed(&second)), (Some(true), Some(false)));
-        assert_eq!((digest(&second), second.output("images")), (digest(&first), first.output("images")));
+        assert_eq!(
+            (digest(&second), second.output("images")),
+            (digest(&first), first.output("images"))
+        );
         assert_eq!((writes(), scene.state().await), (before, state), "{}", scene.proxy.log_text());
         assert!(second.stdout.contains("nothing to change"), "{}", second.stdout);
     }
@@ -70,7 +81,10 @@ async fn only_the_tag_that_holds_something_else_is_moved() {
     scene.push(&Image::oci("linux/s390x"), "latest").await;
     let before = puts(&scene).len();
     let ran = step(&scene, &["1", "latest"]).run().await.ok();
-    assert_eq!((puts(&scene)[before..].to_vec(), changed(&ran)), (vec!["latest".to_owned()], Some(true)));
+    assert_eq!(
+        (puts(&scene)[before..].to_vec(), changed(&ran)),
+        (vec!["latest".to_owned()], Some(true))
+    );
     assert_eq!(scene.at("latest").await.digest, digest(&ran));
 }
 
@@ -84,14 +98,24 @@ async fn several_tags_follow_the_index_and_latest_comes_last() {
     }
     let ran = step(&scene, &["latest", "1", "1.2", "1.2.3"]).run().await.ok();
     let log = scene.proxy.entries("PUT", "*");
-    let order: Vec<&str> = log.iter().map(|put| put.path.rsplit('/').next().unwrap_or_default()).collect();
-    assert_eq!((order[0], order[4], order.len()), (digest(&ran).as_str(), "latest", 5), "{order:?}");
+    let order: Vec<&str> =
+        log.iter().map(|put| put.path.rsplit('/').next().unwrap_or_default()).collect();
+    assert_eq!(
+        (order[0], order[4], order.len()),
+        (digest(&ran).as_str(), "latest", 5),
+        "{order:?}"
+    );
     let mut between = order[1..4].to_vec();
     between.sort_unstable();
     assert_eq!(between, ["1", "1.2", "1.2.3"]);
-    assert!(log[1].at >= log[0].at + slow && log[4].at >= log[3].at + slow, "{}", scene.proxy.log_text());
+    assert!(
+        log[1].at >= log[0].at + slow && log[4].at >= log[3].at + slow,
+        "{}",
+        scene.proxy.log_text()
+    );
     // The outputs keep the order of the input.
-    let images = ["latest", "1", "1.2", "1.2.3"].map(|tag| format!("{}@{}", scene.reference(tag), digest(&ran)));
+    let images = ["latest", "1", "1.2", "1.2.3"]
+        .map(|tag| format!("{}@{}", scene.reference(tag), digest(&ran)));
     assert_eq!(ran.output("images"), Some(images.join("\n")));
 }
 
@@ -102,7 +126,11 @@ fn immutable() -> Fault {
 /// The lines of the report that say what became of each tag.
 fn tag_lines(scene: &Scene, ran: &Ran) -> Vec<String> {
     let start = format!("{}/{REPO}:", scene.proxy.host());
-    ran.stdout.lines().filter_map(|line| line.trim().strip_prefix(&start)).map(str::to_owned).collect()
+    ran.stdout
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix(&start))
+        .map(str::to_owned)
+        .collect()
 }
 
 #[tokio::test]
@@ -110,7 +138,9 @@ async fn after_the_first_tag_that_fails_no_other_is_started_and_latest_never_mov
     let scene = scene().await;
     // The ones beside it are under way until the failure is known.
     let beside = ["t1", "t3", "t4"].map(|tag| scene.proxy.gate("PUT", &manifest(tag)));
-    beside.iter().for_each(|gate| gate.hold());
+    for gate in &beside {
+        gate.hold();
+    }
     scene.proxy.rule(Rule::on("PUT", &manifest("t2")).then(immutable()));
     let tags = ["latest", "t1", "t2", "t3", "t4", "t5", "t6"];
     let running = step(&scene, &tags).input("log-level", "debug").spawn().await;
@@ -122,13 +152,32 @@ async fn after_the_first_tag_that_fails_no_other_is_started_and_latest_never_mov
     let ran = running.wait().await.fails(8);
     let moved = scene.client.tags(REPO).await;
     assert_eq!(moved, ["a", "b", "t1", "t3", "t4"]);
-    let expected = ["latest: not moved", "t1: moved", "t2: failed", "t3: moved", "t4: moved", "t5: not moved", "t6: not moved"];
+    let expected = [
+        "latest: not moved",
+        "t1: moved",
+        "t2: failed",
+        "t3: moved",
+        "t4: moved",
+        "t5: not moved",
+        "t6: not moved",
+    ];
     assert_eq!(tag_lines(&scene, &ran), expected, "{}", ran.stdout);
-    assert!(ran.stdout.contains("TAG_INVALID") && ran.stdout.contains("the tag is immutable"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("TAG_INVALID") && ran.stdout.contains("the tag is immutable"),
+        "{}",
+        ran.stdout
+    );
     assert!(ran.stdout.contains("then run it again"), "{}", ran.stdout);
     assert_eq!(ran.raw_output_file().as_deref(), Some(""));
-    let (summary, row) = (ran.summary(), |tag: &str, state: &str| format!("| `{}` | {state} |", scene.reference(tag)));
-    for part in ["### ❌ Published in part\n", &row("t1", "moved"), &row("t2", "failed"), &row("latest", "not moved")] {
+    let (summary, row) = (ran.summary(), |tag: &str, state: &str| {
+        format!("| `{}` | {state} |", scene.reference(tag))
+    });
+    for part in [
+        "### ❌ Published in part\n",
+        &row("t1", "moved"),
+        &row("t2", "failed"),
+        &row("latest", "not moved"),
+    ] {
         assert!(summary.contains(part), "no {part}: {summary}");
     }
 
@@ -152,7 +201,11 @@ async fn when_every_tag_is_refused_nothing_is_published_in_part() {
     for (fault, status) in [(immutable(), 7), (Fault::Status(403).error("DENIED", "no"), 6)] {
         let scene = scene().await;
         for tag in ["1", "2"] {
-            scene.proxy.rule(Rule::on("PUT", &manifest(tag)).then(Fault::Delay(Duration::from_millis(20))).then(fault.clone()));
+            scene.proxy.rule(
+                Rule::on("PUT", &manifest(tag))
+                    .then(Fault::Delay(Duration::from_millis(20)))
+                    .then(fault.clone()),
+            );
         }
         let ran = step(&scene, &["1", "2"]).run().await.fails(status);
         assert_eq!(scene.client.tags(REPO).await, ["a", "b"]);
@@ -166,8 +219,15 @@ async fn no_tag_is_tried_when_the_index_itself_is_refused() {
     let invalid = Fault::Status(400).error("MANIFEST_INVALID", "no lists here");
     scene.proxy.rule(Rule::on("PUT", &manifest("sha256:*")).then(invalid));
     let ran = step(&scene, &["1", "2"]).run().await.fails(7);
-    assert_eq!((puts(&scene).len(), scene.client.tags(REPO).await), (1, vec!["a".to_owned(), "b".to_owned()]));
-    assert!(ran.stdout.contains("MANIFEST_INVALID") && ran.stdout.contains("format: oci"), "{}", ran.stdout);
+    assert_eq!(
+        (puts(&scene).len(), scene.client.tags(REPO).await),
+        (1, vec!["a".to_owned(), "b".to_owned()])
+    );
+    assert!(
+        ran.stdout.contains("MANIFEST_INVALID") && ran.stdout.contains("format: oci"),
+        "{}",
+        ran.stdout
+    );
 }
 
 #[tokio::test]
@@ -175,11 +235,18 @@ async fn overwrite_false_moves_no_tag_that_holds_something_else() {
     let scene = scene().await;
     let old = scene.push(&Image::oci("linux/s390x"), "1.0").await;
     let ran = step(&scene, &["latest", "1.0"]).input("overwrite", "false").run().await.fails(5);
-    let words = ["`overwrite: false`", &format!("{} holds {old}", scene.reference("1.0")), "publish under a new tag"];
+    let words = [
+        "`overwrite: false`",
+        &format!("{} holds {old}", scene.reference("1.0")),
+        "publish under a new tag",
+    ];
     for word in words {
         assert!(ran.stdout.contains(word), "{word:?} is missing:\n{}", ran.stdout);
     }
-    assert_eq!((puts(&scene).len(), scene.client.tags(REPO).await.contains(&"latest".to_owned())), (0, false));
+    assert_eq!(
+        (puts(&scene).len(), scene.client.tags(REPO).await.contains(&"latest".to_owned())),
+        (0, false)
+    );
     assert_eq!(ran.raw_output_file().as_deref(), Some(""));
 
     // A tag that is free, and one that holds the very same, are no obstacle.
@@ -203,9 +270,19 @@ async fn a_dry_run_gives_the_real_digest_writes_nothing_and_shows_what_would_cha
 
     let ran = dry().run().await.ok();
     assert_eq!(scene.state().await, state);
-    let writes = scene.proxy.log().into_iter().filter(|entry| !["GET", "HEAD"].contains(&entry.method.as_str())).count();
+    let writes = scene
+        .proxy
+        .log()
+        .into_iter()
+        .filter(|entry| !["GET", "HEAD"].contains(&entry.method.as_str()))
+        .count();
     assert_eq!((writes, changed(&ran)), (0, Some(true)), "{}", scene.proxy.log_text());
-    let shown: Vec<&str> = ran.stdout.lines().map(str::trim).filter(|line| line.starts_with(['+', '-', '~'])).collect();
+    let shown: Vec<&str> = ran
+        .stdout
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.starts_with(['+', '-', '~']))
+        .collect();
     let (arm64, x86) = (Image::oci("linux/arm64").digest(), Image::oci("linux/386").digest());
     let expected = [
         format!("~ linux/arm64  {} → {arm64}", old.digest()),
@@ -219,7 +296,11 @@ async fn a_dry_run_gives_the_real_digest_writes_nothing_and_shows_what_would_cha
     assert_eq!(shown, expected, "{}", ran.stdout);
     let summary = ran.summary();
     for (tag, changes) in [("1", &expected[..3]), ("new", &expected[3..])] {
-        let shown = format!("Changes to `{}`:\n\n```diff\n{}\n```\n\n", scene.reference(tag), changes.join("\n"));
+        let shown = format!(
+            "Changes to `{}`:\n\n```diff\n{}\n```\n\n",
+            scene.reference(tag),
+            changes.join("\n")
+        );
         assert!(summary.contains(&shown), "no {shown}\nin {summary}");
     }
 
@@ -235,34 +316,58 @@ async fn a_dry_run_refuses_what_the_real_run_refuses() {
     let scene = scene().await;
     scene.push(&Image::oci("linux/s390x"), "1").await;
     step(&scene, &["1"]).input("dry-run", "true").input("overwrite", "false").run().await.fails(5);
-    step(&scene, &["1"]).input("dry-run", "true").input("platforms", "linux/amd64").run().await.fails(5);
+    step(&scene, &["1"])
+        .input("dry-run", "true")
+        .input("platforms", "linux/amd64")
+        .run()
+        .await
+        .fails(5);
 }
 
 #[tokio::test]
 async fn a_registry_that_lags_behind_its_own_writes_is_given_time() {
-    // As things stood before: an older image at `1`, nothing at `2`. By bytes for the first tag, by digest for the next.
+    // As things stood before: an older image at `1`, nothing at `2`. By bytes for the first tag, by
+    // digest for the next.
     let scene = scene().await;
     scene.push(&Image::oci("linux/s390x"), "1").await;
     scene.proxy.rule(Rule::on("GET", &manifest("1")).first(2).then(Fault::Stale));
     scene.proxy.rule(Rule::on("HEAD", &manifest("2")).nth(2).then(Fault::Stale));
     let ran = step(&scene, &["1", "2"]).run().await.ok();
-    assert_eq!((scene.proxy.count("GET", &manifest("1")), scene.proxy.count("HEAD", &manifest("2"))), (3, 3));
-    assert_eq!((changed(&ran), puts(&scene).len()), (Some(true), 3), "looked at again, not written again");
+    assert_eq!(
+        (scene.proxy.count("GET", &manifest("1")), scene.proxy.count("HEAD", &manifest("2"))),
+        (3, 3)
+    );
+    assert_eq!(
+        (changed(&ran), puts(&scene).len()),
+        (Some(true), 3),
+        "looked at again, not written again"
+    );
     assert!(ran.stdout.contains("looking again"), "{}", ran.stdout);
 }
 
 #[tokio::test]
 async fn a_tag_that_is_not_found_right_after_the_push_is_looked_at_again() {
     let scene = scene().await;
-    scene.proxy.rule(Rule::on("GET", &manifest("1")).first(2).then(Fault::Status(404).error("MANIFEST_UNKNOWN", "not yet")));
+    scene.proxy.rule(
+        Rule::on("GET", &manifest("1"))
+            .first(2)
+            .then(Fault::Status(404).error("MANIFEST_UNKNOWN", "not yet")),
+    );
     let ran = step(&scene, &["1"]).run().await.ok();
-    assert_eq!((scene.proxy.count("GET", &manifest("1")), puts(&scene).len(), changed(&ran)), (3, 1, Some(true)));
+    assert_eq!(
+        (scene.proxy.count("GET", &manifest("1")), puts(&scene).len(), changed(&ran)),
+        (3, 1, Some(true))
+    );
 }
 
 #[tokio::test]
 async fn bytes_that_are_not_those_pushed_are_no_confirmation() {
     let scene = scene().await;
-    scene.proxy.rule(Rule::on("GET", &manifest("1")).nth(1).then(Fault::alter(|body| [body, b"\n".to_vec()].concat())));
+    scene.proxy.rule(
+        Rule::on("GET", &manifest("1"))
+            .nth(1)
+            .then(Fault::alter(|body| [body, b"\n".to_vec()].concat())),
+    );
     let ran = step(&scene, &["1"]).run().await.ok();
     assert_eq!(scene.proxy.count("GET", &manifest("1")), 2, "{}", ran.stdout);
 }
@@ -272,9 +377,14 @@ async fn a_push_that_nobody_answered_is_looked_at_and_not_repeated() {
     let scene = scene().await;
     scene.proxy.rule(Rule::on("PUT", &manifest("1")).nth(1).then(Fault::ResetAfterForward));
     let ran = step(&scene, &["1"]).run().await.ok();
-    let after: Vec<String> = scene.proxy.log().iter().map(|entry| format!("{} {}", entry.method, entry.path)).collect();
-    let put = after.iter().position(|line| *line == format!("PUT {}", manifest("1"))).expect("a push");
-    assert_eq!(after[put + 1..], ["HEAD", "GET"].map(|method| format!("{method} {}", manifest("1"))));
+    let after: Vec<String> =
+        scene.proxy.log().iter().map(|entry| format!("{} {}", entry.method, entry.path)).collect();
+    let put =
+        after.iter().position(|line| *line == format!("PUT {}", manifest("1"))).expect("a push");
+    assert_eq!(
+        after[put + 1..],
+        ["HEAD", "GET"].map(|method| format!("{method} {}", manifest("1")))
+    );
     assert_eq!((changed(&ran), scene.at("1").await.digest), (Some(true), digest(&ran)));
 }
 
@@ -284,8 +394,16 @@ async fn a_push_that_never_got_there_is_repeated() {
         let scene = scene().await;
         scene.proxy.rule(Rule::on("PUT", &manifest("1")).nth(1).then(fault.clone()));
         let ran = step(&scene, &["1"]).run().await.ok();
-        assert_eq!((puts(&scene).len(), scene.at("1").await.digest), (2, digest(&ran)), "{fault:?}");
-        assert_eq!(scene.proxy.count("HEAD", &manifest("1")), 2, "{fault:?}: looked at before, and in between");
+        assert_eq!(
+            (puts(&scene).len(), scene.at("1").await.digest),
+            (2, digest(&ran)),
+            "{fault:?}"
+        );
+        assert_eq!(
+            scene.proxy.count("HEAD", &manifest("1")),
+            2,
+            "{fault:?}: looked at before, and in between"
+        );
     }
 }
 
@@ -326,19 +444,26 @@ async fn a_tag_that_cannot_be_moved_is_said_to_be_immutable_however_the_registry
         scene.proxy.rule(Rule::on("PUT", &manifest("1")).then(fault));
         let ran = step(&scene, &["1"]).run().await;
         assert!(matches!(ran.status, 6 | 7), "{case}: {}", ran.everything());
-        let told = ran.stdout.contains("the tag is immutable in this registry: publish under another one");
+        let told =
+            ran.stdout.contains("the tag is immutable in this registry: publish under another one");
         assert_eq!(told, advice, "{case}: {}", ran.stdout);
         assert!(advice || ran.stdout.contains("the tag is immutable"), "{case}: {}", ran.stdout);
-        assert_eq!((scene.at("1").await.digest, puts(&scene).len()), (old, 1), "{case}: asked once, and left alone");
+        assert_eq!(
+            (scene.at("1").await.digest, puts(&scene).len()),
+            (old, 1),
+            "{case}: asked once, and left alone"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_registry_that_does_not_see_the_images_yet_is_asked_again() {
     let scene = scene().await;
-    scene
-        .proxy
-        .rule(Rule::on("PUT", "*").nth(1).then(Fault::Status(404).error("MANIFEST_BLOB_UNKNOWN", "blob unknown to registry")));
+    scene.proxy.rule(
+        Rule::on("PUT", "*")
+            .nth(1)
+            .then(Fault::Status(404).error("MANIFEST_BLOB_UNKNOWN", "blob unknown to registry")),
+    );
     let ran = step(&scene, &["1", "2"]).run().await.ok();
     assert_eq!(puts(&scene).len(), 4, "the index twice, each tag once");
     assert!(ran.stdout.contains("does not see all images yet"), "{}", ran.stdout);
@@ -356,7 +481,11 @@ async fn a_registry_that_says_it_stored_something_else_is_not_believed() {
             scene.proxy.rule(Rule::on("HEAD", &manifest("1")).from(2).then(lie()));
         }
         let ran = step(&scene, &["1"]).run().await.fails(8);
-        assert!(ran.stdout.contains(&format!("the registry stored {other} instead of sha256:")), "{}", ran.stdout);
+        assert!(
+            ran.stdout.contains(&format!("the registry stored {other} instead of sha256:")),
+            "{}",
+            ran.stdout
+        );
         assert_eq!(tag_lines(&scene, &ran), [format!("1: {state}")], "{}", ran.stdout);
         assert_eq!((ran.raw_output_file().as_deref(), puts(&scene).len()), (Some(""), 1));
     }
@@ -365,25 +494,38 @@ async fn a_registry_that_says_it_stored_something_else_is_not_believed() {
 #[tokio::test]
 async fn a_registry_that_does_not_say_what_it_stored_is_read_back_all_the_same() {
     let scene = scene().await;
-    scene.proxy.rule(Rule::on("PUT", &manifest("1")).then(Fault::DropHeader("Docker-Content-Digest")));
+    scene
+        .proxy
+        .rule(Rule::on("PUT", &manifest("1")).then(Fault::DropHeader("Docker-Content-Digest")));
     let ran = step(&scene, &["1"]).run().await.ok();
     assert_eq!((scene.proxy.count("GET", &manifest("1")), changed(&ran)), (1, Some(true)));
 }
 
 #[tokio::test]
 async fn a_head_that_tells_nothing_is_followed_by_a_get() {
-    for fault in [Fault::DropHeader("Docker-Content-Digest"), Fault::Status(405), Fault::Status(403)] {
+    for fault in
+        [Fault::DropHeader("Docker-Content-Digest"), Fault::Status(405), Fault::Status(403)]
+    {
         let scene = scene().await;
         let index = BuiltIndex::new(vec![Image::oci("linux/386")]);
         index.push(&scene.client, REPO, "c").await;
         // All HEADs: of targets, of an index's images, of the second tag when it is read back.
         scene.proxy.rule(Rule::on("HEAD", "*").then(fault.clone()));
-        let run = || scene.step_of(&["a", "b", "c"]).input("tags", &scene.references(&["1", "2"])).run();
+        let run =
+            || scene.step_of(&["a", "b", "c"]).input("tags", &scene.references(&["1", "2"])).run();
         let (first, second) = (run().await.ok(), run().await.ok());
-        assert_eq!((changed(&first), changed(&second), digest(&first)), (Some(true), Some(false), digest(&second)), "{fault:?}");
+        assert_eq!(
+            (changed(&first), changed(&second), digest(&first)),
+            (Some(true), Some(false), digest(&second)),
+            "{fault:?}"
+        );
         assert_eq!(puts(&scene).len(), 3, "{fault:?}");
         let child = manifest(&Image::oci("linux/386").digest());
-        assert_eq!((scene.proxy.count("HEAD", &child), scene.proxy.count("GET", &child)), (2, 2), "{fault:?}");
+        assert_eq!(
+            (scene.proxy.count("HEAD", &child), scene.proxy.count("GET", &child)),
+            (2, 2),
+            "{fault:?}"
+        );
     }
 }
 
@@ -394,6 +536,9 @@ async fn whatever_the_tag_held_is_replaced() {
         scene.push(&held, "1").await;
         let ran = step(&scene, &["1"]).run().await.ok();
         let now = scene.at("1").await;
-        assert_eq!((now.media_type.as_str(), &now.digest, changed(&ran)), (OCI_INDEX, &digest(&ran), Some(true)));
+        assert_eq!(
+            (now.media_type.as_str(), &now.digest, changed(&ran)),
+            (OCI_INDEX, &digest(&ran), Some(true))
+        );
     }
 }

@@ -1,6 +1,8 @@
-//! Secrets appear nowhere: failures and successes at the most talkative level, with registries that repeat what they hear.
+//! Secrets appear nowhere: failures and successes at the most talkative level, with registries that
+//! repeat what they hear.
 //!
-//! Every secret here holds the word `canary`, so that a part of one, or one in another spelling, is found as well.
+//! Every secret here holds the word `canary`, so that a part of one, or one in another spelling, is
+//! found as well.
 
 use crate::support::client::Client;
 use crate::support::http1::Request;
@@ -37,7 +39,10 @@ fn echo() -> String {
 fn says_nothing(case: &str, ran: &Ran) {
     for secret in ["canary", PAIR_START] {
         let leak = |text: &str| {
-            text.lines().filter(|line| !line.starts_with("::add-mask::")).find(|line| line.contains(secret)).map(str::to_owned)
+            text.lines()
+                .filter(|line| !line.starts_with("::add-mask::"))
+                .find(|line| line.contains(secret))
+                .map(str::to_owned)
         };
         assert_eq!(leak(&ran.stdout).or(leak(&ran.stderr)), None, "{case}: {}", ran.everything());
         ran.never_says(secret);
@@ -50,25 +55,38 @@ async fn in_both_places(case: &str, step: impl Fn() -> Step) -> (Ran, Ran) {
     says_nothing(case, &on_github);
     let elsewhere = step().input("log-level", "trace").run().await;
     says_nothing(case, &elsewhere);
-    assert!(!elsewhere.stdout.contains("add-mask"), "{case}: only GitHub swallows masks: {}", elsewhere.stdout);
+    assert!(
+        !elsewhere.stdout.contains("add-mask"),
+        "{case}: only GitHub swallows masks: {}",
+        elsewhere.stdout
+    );
     assert_eq!(on_github.status, elsewhere.status, "{case}");
     (on_github, elsewhere)
 }
 
 fn masks(ran: &Ran) -> Vec<String> {
-    ran.commands().into_iter().filter(|command| command.name == "add-mask").map(|command| command.data).collect()
+    ran.commands()
+        .into_iter()
+        .filter(|command| command.name == "add-mask")
+        .map(|command| command.data)
+        .collect()
 }
 
-/// A registry with a token server in one, which gives [`TOKEN`] to anyone and `tale` to those who come with it.
+/// A registry with a token server in one, which gives [`TOKEN`] to anyone and `tale` to those who
+/// come with it.
 fn registry<L: Into<Lie>>(tale: impl Fn(&Request) -> L + Send + Sync + 'static) -> Liar {
     Liar::http(move |request, _| -> Lie {
         if request.path() == "/token" {
-            return answer(200, &[], json!({ "token": TOKEN, "expires_in": 300 }).to_string()).into();
+            return answer(200, &[], json!({ "token": TOKEN, "expires_in": 300 }).to_string())
+                .into();
         }
         if request.header("authorization").is_some() {
             return tale(request).into();
         }
-        let challenge = format!("Bearer realm=\"http://{}/token?{SIGNED}\",service=\"x\"", request.header("host").unwrap());
+        let challenge = format!(
+            "Bearer realm=\"http://{}/token?{SIGNED}\",service=\"x\"",
+            request.header("host").unwrap()
+        );
         answer(401, &[("WWW-Authenticate", &challenge)], "").into()
     })
 }
@@ -105,7 +123,10 @@ async fn registries_that_repeat_secrets_in_their_errors() {
         let liar = registry(move |_| answered.clone());
         let (ran, _) = in_both_places(&format!("{status} {body}"), || step(&liar)).await;
         let masks = masks(&ran.fails(exit));
-        assert!(masks.iter().any(|mask| mask == PASSWORD) && masks.iter().any(|mask| mask == TOKEN), "{masks:?}");
+        assert!(
+            masks.iter().any(|mask| mask == PASSWORD) && masks.iter().any(|mask| mask == TOKEN),
+            "{masks:?}"
+        );
     }
 }
 
@@ -127,8 +148,20 @@ async fn answers_that_hold_secrets_and_make_no_sense() {
         ("a media type", plain(index(json!({ "mediaType": echo() })))),
         ("a wrong field", plain(index(json!({ "manifests": echo() })))),
         ("a key twice", plain(format!("{{{:?}: 1, {:?}: 1}}", echo(), echo()))),
-        ("an entry", plain(index(json!({ "manifests": [{"mediaType": echo(), "digest": echo(), "size": 1}] })))),
-        ("a header", Lie::Bytes(answer(200, &[("Content-Type", &echo()), ("Warning", &echo())], index(json!({}))))),
+        (
+            "an entry",
+            plain(index(
+                json!({ "manifests": [{"mediaType": echo(), "digest": echo(), "size": 1}] }),
+            )),
+        ),
+        (
+            "a header",
+            Lie::Bytes(answer(
+                200,
+                &[("Content-Type", &echo()), ("Warning", &echo())],
+                index(json!({})),
+            )),
+        ),
         ("compressed", Lie::Bytes(answer(200, &[("Content-Encoding", &echo())], echo()))),
         ("truncated", truncated(echo())),
     ];
@@ -136,14 +169,19 @@ async fn answers_that_hold_secrets_and_make_no_sense() {
         let liar = registry(move |_| tale.clone());
         // What is truncated is tried again: enough of it is seen while a source is waited for.
         let wait = if case == "truncated" { "500ms" } else { "0" };
-        let (ran, _) = in_both_places(case, || step(&liar).input("wait", wait).input("wait-interval", "100ms")).await;
+        let (ran, _) = in_both_places(case, || {
+            step(&liar).input("wait", wait).input("wait-interval", "100ms")
+        })
+        .await;
         assert!(matches!(ran.status, 3 | 5), "{case}: {}", ran.everything());
     }
 }
 
 #[tokio::test]
 async fn redirects_to_signed_addresses() {
-    let storage = Liar::http(|request, _| answer(403, &[], format!("<Error>{} {}</Error>", request.target, echo())));
+    let storage = Liar::http(|request, _| {
+        answer(403, &[], format!("<Error>{} {}</Error>", request.target, echo()))
+    });
     let text = Liar::http(|request, _| answer(403, &[], format!("no {}", request.target)));
     for (location, exit) in [
         (format!("http://{}/blob?{SIGNED}", storage.host()), 6),
@@ -156,34 +194,51 @@ async fn redirects_to_signed_addresses() {
         let case = location.clone();
         let liar = registry(move |_| answer(307, &[("Location", &location)], ""));
         let (ran, _) = in_both_places(&case, || step(&liar)).await;
-        // Back at the registry without its token, it asks for one: the redirect does not count as an answer.
+        // Back at the registry without its token, it asks for one: the redirect does not count as
+        // an answer.
         assert!(ran.status == exit || case.starts_with('/'), "{case}: {}", ran.everything());
     }
-    assert!(text.requests().iter().chain(&storage.requests()).all(|request| request.header("authorization").is_none()));
+    assert!(
+        text.requests()
+            .iter()
+            .chain(&storage.requests())
+            .all(|request| request.header("authorization").is_none())
+    );
 }
 
 #[tokio::test]
 async fn token_servers_that_repeat_secrets() {
     for status in [400, 401, 403, 404, 503] {
-        // GET with a password, POST and GET with an identity token; what came is sent back as it came, and decoded.
+        // GET with a password, POST and GET with an identity token; what came is sent back as it
+        // came, and decoded.
         let liar = Liar::http(move |request, _| {
             if request.path() == "/token" {
                 let form = String::from_utf8_lossy(&request.body).into_owned();
-                let decoded: Vec<String> =
-                    url::form_urlencoded::parse(&request.body).map(|(_, value)| value.into_owned()).collect();
+                let decoded: Vec<String> = url::form_urlencoded::parse(&request.body)
+                    .map(|(_, value)| value.into_owned())
+                    .collect();
                 let basic = request.header("authorization").unwrap_or_default().to_owned();
                 let plain = STANDARD.decode(basic.trim_start_matches("Basic ")).unwrap_or_default();
-                let heard = format!("{form} {decoded:?} {basic} {}", String::from_utf8_lossy(&plain));
+                let heard =
+                    format!("{form} {decoded:?} {basic} {}", String::from_utf8_lossy(&plain));
                 let body = json!({"error": heard, "details": heard}).to_string();
-                return answer(status, &[("Retry-After", "0")], if status == 403 { heard } else { body });
+                return answer(
+                    status,
+                    &[("Retry-After", "0")],
+                    if status == 403 { heard } else { body },
+                );
             }
-            let challenge = format!("Bearer realm=\"http://{}/token\"", request.header("host").unwrap());
+            let challenge =
+                format!("Bearer realm=\"http://{}/token\"", request.header("host").unwrap());
             answer(401, &[("WWW-Authenticate", &challenge)], "")
         });
         let (ran, _) = in_both_places(&format!("password {status}"), || step(&liar)).await;
         assert!(matches!(ran.status, 3 | 6 | 7), "{}", ran.everything());
         let auth = STANDARD.encode("00000000-0000:");
-        let file = format!(r#"{{"auths": {{"{}": {{"auth": "{auth}", "identitytoken": "{IDENTITY}"}}}}}}"#, liar.host());
+        let file = format!(
+            r#"{{"auths": {{"{}": {{"auth": "{auth}", "identitytoken": "{IDENTITY}"}}}}}}"#,
+            liar.host()
+        );
         let with_identity = || {
             let step = step(&liar).without("INPUT_USERNAME").without("INPUT_PASSWORD");
             step.input("docker-config", &file)
@@ -193,7 +248,9 @@ async fn token_servers_that_repeat_secrets() {
         assert!(matches!(ran.status, 3 | 6 | 7), "{}", ran.everything());
     }
     // A token server's answer that is nothing, or not what it should be.
-    for body in [echo(), json!({ "tokn": TOKEN }).to_string(), json!({ "token": [TOKEN] }).to_string()] {
+    for body in
+        [echo(), json!({ "tokn": TOKEN }).to_string(), json!({ "token": [TOKEN] }).to_string()]
+    {
         let liar = Liar::http(move |request, _| match request.path() {
             "/token" => answer(200, &[], body.clone()),
             _ => answer(401, &[("WWW-Authenticate", "Bearer realm=\"/token\"")], ""),
@@ -208,20 +265,42 @@ async fn inputs_that_cannot_be_right() {
     let base64 = STANDARD.encode("canary");
     let cases: Vec<(&str, &str, String)> = vec![
         ("credentials without a login", "INPUT_CREDENTIALS", "canary".to_owned()),
-        ("credentials without a host", "INPUT_CREDENTIALS", "can ary=ci:canary\nx=ci\n=canary:canary".to_owned()),
-        ("credentials in broken JSON", "INPUT_CREDENTIALS", r#"{"r.example": {"username": "canary", "password": "#.to_owned()),
-        ("credentials of the wrong shape", "INPUT_CREDENTIALS", r#"{"r.example": "canary"}"#.to_owned()),
+        (
+            "credentials without a host",
+            "INPUT_CREDENTIALS",
+            "can ary=ci:canary\nx=ci\n=canary:canary".to_owned(),
+        ),
+        (
+            "credentials in broken JSON",
+            "INPUT_CREDENTIALS",
+            r#"{"r.example": {"username": "canary", "password": "#.to_owned(),
+        ),
+        (
+            "credentials of the wrong shape",
+            "INPUT_CREDENTIALS",
+            r#"{"r.example": "canary"}"#.to_owned(),
+        ),
         ("a password without a user", "INPUT_PASSWORD", PASSWORD.to_owned()),
         ("an auth file in base64", "INPUT_DOCKER-CONFIG", format!("canary{base64}")),
         ("an auth file on several lines", "INPUT_DOCKER-CONFIG", "canary\ncanary".to_owned()),
         ("a broken auth file", "INPUT_DOCKER-CONFIG", broken_file(r#"{"auth": "canary"#)),
         ("an auth file of the wrong shape", "INPUT_DOCKER-CONFIG", broken_file(r#""canary""#)),
-        ("an auth value that is no base64", "INPUT_DOCKER-CONFIG", broken_file(r#"{"auth": "canary!"}"#)),
-        ("an auth value without a colon", "INPUT_DOCKER-CONFIG", broken_file(&format!(r#"{{"auth": "{base64}"}}"#))),
+        (
+            "an auth value that is no base64",
+            "INPUT_DOCKER-CONFIG",
+            broken_file(r#"{"auth": "canary!"}"#),
+        ),
+        (
+            "an auth value without a colon",
+            "INPUT_DOCKER-CONFIG",
+            broken_file(&format!(r#"{{"auth": "{base64}"}}"#)),
+        ),
     ];
     for (case, variable, value) in cases {
         let step = || {
-            let step = Step::new().input("tags", "127.0.0.1:1/acme/app:1").input("sources", "127.0.0.1:1/acme/app:a");
+            let step = Step::new()
+                .input("tags", "127.0.0.1:1/acme/app:1")
+                .input("sources", "127.0.0.1:1/acme/app:a");
             step.env(variable, &value)
         };
         let (ran, _) = in_both_places(case, step).await;
@@ -238,7 +317,10 @@ async fn auth_files_that_are_only_found_and_cannot_be_read() {
     };
     for (value, why) in [
         ("canary", "DOCKER_AUTH_CONFIG is ignored"),
-        (r#"{"auths": {"r.example": {"auth": "canary"}}}"#, "DOCKER_AUTH_CONFIG is used without the entry for r.example"),
+        (
+            r#"{"auths": {"r.example": {"auth": "canary"}}}"#,
+            "DOCKER_AUTH_CONFIG is used without the entry for r.example",
+        ),
     ] {
         let (ran, _) = in_both_places(value, || plain().env("DOCKER_AUTH_CONFIG", value)).await;
         assert!(ran.ok().stdout.contains(why));
@@ -250,7 +332,8 @@ async fn auth_files_that_are_only_found_and_cannot_be_read() {
 async fn runs_that_succeed() {
     let tokens = TokenServer::new().user(USER, PASSWORD).anonymous_pull(false).start().await;
     let by_token = Registry::token(&tokens).await;
-    let with_token = Client::new(&by_token.host()).bearer(&tokens.mint("repository:acme/app:pull,push"));
+    let with_token =
+        Client::new(&by_token.host()).bearer(&tokens.mint("repository:acme/app:pull,push"));
     let by_basic = Registry::htpasswd(USER, PASSWORD).await;
     let with_basic = Client::new(&by_basic.host()).basic(USER, PASSWORD);
     for (registry, client) in [(by_token, with_token), (by_basic, with_basic)] {
@@ -284,12 +367,16 @@ async fn a_failed_push_whose_answer_repeats_the_login() {
     let scene = Pair::of(registry, client).await;
     scene.push_arm64().await;
     let heard = format!("you sent {PASSWORD} as Basic {}", pair());
-    scene.proxy.rule(Rule::on("PUT", &manifest("1")).then(Fault::Status(403).error("DENIED", &heard)));
+    scene
+        .proxy
+        .rule(Rule::on("PUT", &manifest("1")).then(Fault::Status(403).error("DENIED", &heard)));
     let step = || {
         let sources = format!("{}\n{}", scene.name("amd64"), scene.name("arm64"));
         let step = Step::new().input("tags", &scene.name("1")).input("sources", &sources);
         step.input("credentials", &format!("{}={USER}:{PASSWORD}", scene.proxy.host()))
     };
     let (ran, _) = in_both_places("a push", step).await;
-    assert!(ran.fails(6).stdout.contains("403 DENIED (the registry said: \"you sent *** as ***\")"));
+    assert!(
+        ran.fails(6).stdout.contains("403 DENIED (the registry said: \"you sent *** as ***\")")
+    );
 }

@@ -13,7 +13,11 @@ async fn stop(running: Running, signal: &str, status: i32) -> Ran {
     let ran = running.wait().await.fails(status);
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     assert_eq!(ran.raw_output_file().as_deref(), Some(""), "no output");
-    assert!(ran.summary().contains(&format!("```text\nstopped by SIG{signal}: ")), "{}", ran.summary());
+    assert!(
+        ran.summary().contains(&format!("```text\nstopped by SIG{signal}: ")),
+        "{}",
+        ran.summary()
+    );
     let lines: Vec<&str> = ran.stdout.lines().filter(|line| line.starts_with("error: ")).collect();
     assert_eq!(lines.len(), 1, "one line says it: {}", ran.stdout);
     assert!(lines[0].starts_with(&format!("error: stopped by SIG{signal}: ")), "{}", lines[0]);
@@ -44,7 +48,11 @@ async fn during_a_push_the_tag_is_unknown() {
         let ran = stop(running, signal, status).await;
         assert!(ran.stdout.contains(&format!("{} unknown", scene.name("1"))), "{}", ran.stdout);
         let row = format!("| `{}` | unknown |", scene.name("1"));
-        assert!(ran.summary().contains("Published in part") && ran.summary().contains(&row), "{}", ran.summary());
+        assert!(
+            ran.summary().contains("Published in part") && ran.summary().contains(&row),
+            "{}",
+            ran.summary()
+        );
     }
 }
 
@@ -77,7 +85,9 @@ async fn while_a_registry_hangs_nothing_is_moved() {
 #[tokio::test]
 async fn while_a_registry_asks_for_a_pause_nothing_is_moved() {
     let scene = Pair::open().await;
-    scene.proxy.rule(Rule::on("GET", &manifest("arm64")).then(Fault::Status(503).header("Retry-After", "60")));
+    scene.proxy.rule(
+        Rule::on("GET", &manifest("arm64")).then(Fault::Status(503).header("Retry-After", "60")),
+    );
     let look = scene.proxy.gate("GET", &manifest("arm64"));
     let running = scene.step().spawn().await;
     look.wait_for_answers(1).await;
@@ -96,9 +106,15 @@ async fn a_second_signal_changes_nothing() {
         push.wait_for_hits(1).await;
         running.signals(&signals).await;
         let ran = running.wait().await;
-        // Which of two that come at once is seen first is nobody's promise; that one of them ends it properly is.
+        // Which of two that come at once is seen first is nobody's promise; that one of them ends
+        // it properly is.
         assert!([130, 143].contains(&ran.status), "{signals:?}: {}", ran.everything());
-        assert_eq!(ran.stdout.lines().filter(|line| line.starts_with("error: stopped by SIG")).count(), 1, "{}", ran.stdout);
+        assert_eq!(
+            ran.stdout.lines().filter(|line| line.starts_with("error: stopped by SIG")).count(),
+            1,
+            "{}",
+            ran.stdout
+        );
         assert_eq!(ran.raw_output_file().as_deref(), Some(""), "{signals:?}");
     }
 }
@@ -108,7 +124,8 @@ async fn a_hangup_that_was_to_be_ignored_is_ignored() {
     let scene = Pair::waiting().await;
     let step = scene.step().input("wait-interval", "100ms");
     // As `nohup` does it.
-    let ignoring = step.args(["-c", "trap '' HUP; exec \"$0\"", env!("CARGO_BIN_EXE_manifest-action")]);
+    let ignoring =
+        step.args(["-c", "trap '' HUP; exec \"$0\"", env!("CARGO_BIN_EXE_manifest-action")]);
     let running = ignoring.spawn_program(std::path::Path::new("/bin/sh")).await;
     running.wait_for_line("looking again").await;
     running.signal("HUP").await;

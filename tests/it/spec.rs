@@ -24,7 +24,9 @@ async fn with_images(names: &[&str]) -> (Registry, Client) {
 
 /// A file of lists with templates, one for every name.
 fn lists(host: &str, names: &[&str]) -> String {
-    let list = |name: &&str| format!("  - tags: {host}/acme/app:{name}\n    sources: {host}/acme/app:{name}-{{arch}}\n");
+    let list = |name: &&str| {
+        format!("  - tags: {host}/acme/app:{name}\n    sources: {host}/acme/app:{name}-{{arch}}\n")
+    };
     format!("indexes:\n{}", names.iter().map(list).collect::<String>())
 }
 
@@ -92,8 +94,16 @@ indexes:
     assert_eq!(images[1], format!("{host}/acme/app:latest@{}", a.digest));
 
     let report: Value = serde_json::from_str(&ran.file("report.json").unwrap()).unwrap();
-    assert_eq!((&report["version"], &report["status"], &report["exit"]), (&json!(1), &json!("published"), &json!(0)));
-    let statuses: Vec<&str> = report["lists"].as_array().unwrap().iter().map(|list| list["status"].as_str().unwrap()).collect();
+    assert_eq!(
+        (&report["version"], &report["status"], &report["exit"]),
+        (&json!(1), &json!("published"), &json!(0))
+    );
+    let statuses: Vec<&str> = report["lists"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|list| list["status"].as_str().unwrap())
+        .collect();
     assert_eq!(statuses, ["published", "published", "dry-run"]);
     assert_eq!(report["lists"][1]["name"], json!(format!("{host}/acme/app:b")));
     let summary = ran.summary();
@@ -104,7 +114,11 @@ indexes:
 
     // The same again: nothing to do.
     let again = step(&file).run().await.ok();
-    assert_eq!(again.output("changed").as_deref(), Some("true"), "the dry run's tag is still to come");
+    assert_eq!(
+        again.output("changed").as_deref(),
+        Some("true"),
+        "the dry run's tag is still to come"
+    );
 }
 
 #[tokio::test]
@@ -157,18 +171,24 @@ other: 1
         .fails(2);
     let expected = [
         "tags: has no place beside spec: each list in lists.yaml names its own".to_owned(),
-        format!("lists.yaml, line 4, column 11: index 1 ({host}/acme/app:a): wait: \"soon\" is no duration"),
+        format!(
+            "lists.yaml, line 4, column 11: index 1 ({host}/acme/app:a): wait: \"soon\" is no duration"
+        ),
         format!(
             "lists.yaml, line 5, column 5: index 1 ({host}/acme/app:a): spec: there is no input \"fromat\"; did you mean format?"
         ),
-        format!("lists.yaml, line 6, column 5: index 1 ({host}/acme/app:a): password: is for the whole run"),
+        format!(
+            "lists.yaml, line 6, column 5: index 1 ({host}/acme/app:a): password: is for the whole run"
+        ),
         format!(
             "lists.yaml, line 3, column 14: index 1 ({host}/acme/app:a): sources, line 1: {host}/acme/app:{{arch}} is expanded over"
         ),
         "lists.yaml, line 7, column 5: index 2: tags: is needed".to_owned(),
         "index 2: sources: an item is empty".to_owned(),
         "lists.yaml, line 8, column 30: index 2: platforms: \"amd64\" is no platform".to_owned(),
-        format!("lists.yaml, line 12, column 9: index 3 ({host}/acme/app:a): sources: {host}/acme/app:y is there already"),
+        format!(
+            "lists.yaml, line 12, column 9: index 3 ({host}/acme/app:a): sources: {host}/acme/app:y is there already"
+        ),
         format!(
             "lists.yaml, line 9, column 11: index 3 ({host}/acme/app:a): tags: {host}/acme/app:a is published by index 1 too"
         ),
@@ -197,7 +217,10 @@ async fn a_file_that_is_no_file_of_lists_is_refused() {
         ("indexes: {}\n", "must be `indexes:`"),
         ("indexes:\n  - tags: &a x/y:1\n    sources: *a\n", "line 2, column 11: spec: an anchor"),
         ("indexes:\n  - tags: [x\n", "is no valid YAML"),
-        ("indexes:\n  - tags: x/y:1\n    tags: x/y:2\n", "line 3, column 5: spec: \"tags\" stands twice, first in line 2"),
+        (
+            "indexes:\n  - tags: x/y:1\n    tags: x/y:2\n",
+            "line 3, column 5: spec: \"tags\" stands twice, first in line 2",
+        ),
     ] {
         let ran = step(file).run().await.fails(2);
         assert!(ran.stdout.contains(why), "{file}: {}", ran.stdout);
@@ -217,8 +240,13 @@ async fn a_list_that_fails_stops_no_other_and_the_highest_status_counts() {
     let more = format!(
         "  - tags: {host}/acme/app:x\n    sources: {host}/acme/app:missing-{{arch}}\n  - tags: {host}/acme/app:d-amd64\n    sources: {host}/acme/app:a-{{arch}}\n    overwrite: false\n"
     );
-    let file = lists(&host, &["a", "b", "c"]) + &more;
-    let ran = step(&file).input("json-file", "report.json").input("results-dir", "results").run().await.fails(5);
+    let file = [lists(&host, &["a", "b", "c"]), more].concat();
+    let ran = step(&file)
+        .input("json-file", "report.json")
+        .input("results-dir", "results")
+        .run()
+        .await
+        .fails(5);
     for tag in ["a", "b", "c"] {
         assert!(digest(&client, tag).await.is_some(), "{tag}");
     }
@@ -226,28 +254,54 @@ async fn a_list_that_fails_stops_no_other_and_the_highest_status_counts() {
     assert_eq!(ran.raw_output_file().as_deref(), Some(""), "no output on failure");
     assert!(ran.file("results/indexes").is_none());
     let report: Value = serde_json::from_str(&ran.file("report.json").unwrap()).unwrap();
-    assert_eq!((&report["status"], &report["exit"], &report["changed"]), (&json!("failed"), &json!(5), &json!(true)));
-    let exits: Vec<u64> = report["lists"].as_array().unwrap().iter().map(|list| list["exit"].as_u64().unwrap()).collect();
+    assert_eq!(
+        (&report["status"], &report["exit"], &report["changed"]),
+        (&json!("failed"), &json!(5), &json!(true))
+    );
+    let exits: Vec<u64> = report["lists"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|list| list["exit"].as_u64().unwrap())
+        .collect();
     assert_eq!(exits, [0, 0, 0, 3, 5]);
     assert_eq!(report["lists"][3]["tags"][0]["state"], json!("not moved"));
-    assert!(ran.stdout.contains(&format!("error: {host}/acme/app:x: 2 of 2 sources are not there")), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains(&format!("error: {host}/acme/app:x: 2 of 2 sources are not there")),
+        "{}",
+        ran.stdout
+    );
     let last = ran.stdout.lines().last().expect("a last line");
     assert!(last.starts_with("failed   2 of 5 lists  in "), "{last}");
     assert!(last.ends_with(&format!(": {host}/acme/app:x, {host}/acme/app:d-amd64")), "{last}");
     assert_eq!(ran.commands().iter().filter(|command| command.name == "error").count(), 2);
     let summary = ran.summary();
-    assert!(summary.contains("3 of 5 lists") && summary.contains("2 of 2 sources are not there"), "{summary}");
+    assert!(
+        summary.contains("3 of 5 lists") && summary.contains("2 of 2 sources are not there"),
+        "{summary}"
+    );
 }
 
 #[tokio::test]
 async fn the_summary_names_what_a_list_lacks_and_whole_digests() {
     let (registry, client) = with_images(&["a", "b"]).await;
     let host = registry.host();
-    let file = format!("{}    platforms: linux/amd64,linux/arm64,linux/s390x\n", lists(&host, &["a", "b"]));
+    let file = format!(
+        "{}    platforms: linux/amd64,linux/arm64,linux/s390x\n",
+        lists(&host, &["a", "b"])
+    );
     let ran = step(&file).input("missing", "skip").run().await.ok();
-    let rows: Vec<String> = ran.summary().lines().filter(|line| line.contains("published")).map(str::to_owned).collect();
+    let rows: Vec<String> = ran
+        .summary()
+        .lines()
+        .filter(|line| line.contains("published"))
+        .map(str::to_owned)
+        .collect();
     let row = |tag: &str, digest: &str, more: &str| {
-        format!("| {host}/acme/app:{tag} | published | `{digest}` | linux/amd64, linux/arm64{more} |").replacen(':', "&#58;", 2)
+        format!(
+            "| {host}/acme/app:{tag} | published | `{digest}` | linux/amd64, linux/arm64{more} |"
+        )
+        .replacen(':', "&#58;", 2)
     };
     let (a, b) = (digest(&client, "a").await.unwrap(), digest(&client, "b").await.unwrap());
     assert_eq!(rows, [row("a", &a, ""), row("b", &b, "<br>⚠️ without linux/s390x")]);
@@ -259,12 +313,15 @@ async fn what_lists_have_in_common_is_read_once() {
     let proxy = FaultProxy::before(&registry).await;
     let host = proxy.host();
     let list = |name: &str| {
-        format!("  - tags: {host}/acme/app:{name}\n    sources: [{host}/acme/app:base-amd64, {host}/acme/app:{name}-arm64]\n")
+        format!(
+            "  - tags: {host}/acme/app:{name}\n    sources: [{host}/acme/app:base-amd64, {host}/acme/app:{name}-arm64]\n"
+        )
     };
     let file = format!("indexes:\n{}", ["a", "b", "c"].map(list).concat());
     step(&file).run().await.ok();
     assert_eq!(proxy.count("GET", "*/manifests/base-amd64"), 1, "{}", proxy.log_text());
-    // One manifest and one config in common, one of each for every list; each tag looked at, put and read back.
+    // One manifest and one config in common, one of each for every list; each tag looked at, put
+    // and read back.
     assert_eq!(proxy.requests(), 2 + 3 * 2 + 3 * 3, "{}", proxy.log_text());
     proxy.finish();
 }
@@ -273,13 +330,19 @@ async fn what_lists_have_in_common_is_read_once() {
 async fn lists_of_one_repository_share_a_token() {
     let tokens = TokenServer::new().user("ci", "s3cret-s3cret").start().await;
     let registry = Registry::token(&tokens).await;
-    let client = Client::new(&registry.host()).bearer(&tokens.mint("repository:acme/app:pull,push"));
+    let client =
+        Client::new(&registry.host()).bearer(&tokens.mint("repository:acme/app:pull,push"));
     for name in ["a", "b", "c"] {
         for arch in ["amd64", "arm64"] {
-            Image::oci(&format!("linux/{arch}")).label("list", name).push(&client, "acme/app", &format!("{name}-{arch}")).await;
+            Image::oci(&format!("linux/{arch}"))
+                .label("list", name)
+                .push(&client, "acme/app", &format!("{name}-{arch}"))
+                .await;
         }
     }
-    let step = step(&lists(&registry.host(), &["a", "b", "c"])).input("username", "ci").input("password", "s3cret-s3cret");
+    let step = step(&lists(&registry.host(), &["a", "b", "c"]))
+        .input("username", "ci")
+        .input("password", "s3cret-s3cret");
     step.run().await.ok().never_says("s3cret-s3cret");
     assert_eq!(tokens.requests().len(), 1, "{:?}", tokens.requests());
 }
@@ -297,7 +360,10 @@ async fn a_list_that_waits_makes_room_for_others() {
     running.wait_for_line(&format!("{host}/acme/app:b | done")).await;
     assert!(running.so_far().contains(&format!("{host}/acme/app:a | wait")));
     for arch in ["amd64", "arm64"] {
-        Image::oci(&format!("linux/{arch}")).seed(9).push(&client, "acme/app", &format!("a-{arch}")).await;
+        Image::oci(&format!("linux/{arch}"))
+            .seed(9)
+            .push(&client, "acme/app", &format!("a-{arch}"))
+            .await;
     }
     running.wait().await.ok();
     assert!(digest(&client, "a").await.is_some());
@@ -307,15 +373,26 @@ async fn a_list_that_waits_makes_room_for_others() {
 async fn a_signal_says_how_many_lists_were_published() {
     let (registry, _) = with_images(&["b"]).await;
     let host = registry.host();
-    let running = step(&lists(&host, &["a", "b"])).input("wait", "30s").input("json-file", "report.json").spawn().await;
+    let running = step(&lists(&host, &["a", "b"]))
+        .input("wait", "30s")
+        .input("json-file", "report.json")
+        .spawn()
+        .await;
     running.wait_for_line(&format!("{host}/acme/app:b | done")).await;
     running.signal("TERM").await;
     let ran = running.wait().await.fails(143);
-    assert!(ran.stdout.contains("stopped by SIGTERM: 1 of 2 lists were published"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("stopped by SIGTERM: 1 of 2 lists were published"),
+        "{}",
+        ran.stdout
+    );
     assert!(!ran.stdout.contains("of 2 lists  in"), "said once: {}", ran.stdout);
     let report: Value = serde_json::from_str(&ran.file("report.json").unwrap()).unwrap();
     assert_eq!(report["exit"], json!(143));
-    assert_eq!((&report["lists"][0]["status"], &report["lists"][1]["status"]), (&json!("failed"), &json!("published")));
+    assert_eq!(
+        (&report["lists"][0]["status"], &report["lists"][1]["status"]),
+        (&json!("failed"), &json!("published"))
+    );
 }
 
 #[tokio::test]
@@ -348,17 +425,29 @@ async fn the_command_line_takes_a_file_instead_of_a_list() {
 #[tokio::test]
 async fn a_bar_moves_on_a_terminal_only() {
     let (registry, _) = with_images(&["a", "b"]).await;
-    let command =
-        format!("{} create --spec lists.yaml --platforms linux/amd64,linux/arm64", env!("CARGO_BIN_EXE_manifest-action"));
+    let command = format!(
+        "{} create --spec lists.yaml --platforms linux/amd64,linux/arm64",
+        env!("CARGO_BIN_EXE_manifest-action")
+    );
     let on_terminal = || {
-        let step = Step::new().file("lists.yaml", lists(&registry.host(), &["a", "b"])).env("TERM", "xterm");
+        let step = Step::new()
+            .file("lists.yaml", lists(&registry.host(), &["a", "b"]))
+            .env("TERM", "xterm");
         // Part of Debian's essential `bsdutils`: runs a command on a terminal of its own.
         step.args(["-qec", &command, "/dev/null"])
     };
     let script = Path::new("/usr/bin/script");
     let moving = on_terminal().spawn_program(script).await.wait().await.ok();
-    assert!(moving.stdout.contains("\n[               ") && moving.stdout.contains("0/2\r\u{1b}[K"), "{:?}", moving.stdout);
+    assert!(
+        moving.stdout.contains("\n[               ") && moving.stdout.contains("0/2\r\u{1b}[K"),
+        "{:?}",
+        moving.stdout
+    );
     assert!(moving.stdout.contains("] 1/2"), "{:?}", moving.stdout);
     let still = on_terminal().env("NO_COLOR", "1").spawn_program(script).await.wait().await.ok();
-    assert!(!still.stdout.contains('\u{1b}') && !still.stdout.contains("1/2"), "{:?}", still.stdout);
+    assert!(
+        !still.stdout.contains('\u{1b}') && !still.stdout.contains("1/2"),
+        "{:?}",
+        still.stdout
+    );
 }

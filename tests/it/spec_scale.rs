@@ -13,7 +13,8 @@ const LISTS: usize = 200;
 const PLATFORMS: [&str; 4] = ["linux/amd64", "linux/arm64", "linux/arm/v7", "linux/s390x"];
 const ROUND_TRIP: Duration = Duration::from_millis(50);
 
-/// The images of one list: with the layers of all others, for a quick start, and configs and manifests of their own.
+/// The images of one list: with the layers of all others, for a quick start, and configs and
+/// manifests of their own.
 async fn push(client: &Client, at: usize) {
     for platform in PLATFORMS {
         let image = Image::oci(platform).label("list", &at.to_string());
@@ -30,7 +31,9 @@ async fn push_layers(client: &Client) {
 }
 
 fn step(host: &str) -> Step {
-    let lists = (0..LISTS).map(|at| format!("- tags: {host}/acme/app:{at}\n  sources: {host}/acme/app:{at}-{{platform}}\n"));
+    let lists = (0..LISTS).map(|at| {
+        format!("- tags: {host}/acme/app:{at}\n  sources: {host}/acme/app:{at}-{{platform}}\n")
+    });
     Step::new()
         .github()
         .file("lists.yaml", format!("indexes:\n{}", lists.collect::<String>()))
@@ -81,13 +84,23 @@ async fn two_hundred_lists_that_all_wait() {
 async fn one_list_is_light() {
     let registry = Registry::start().await;
     let client = Client::new(&registry.host());
-    let architectures =
-        ["amd64", "arm64", "386", "s390x", "ppc64le", "riscv64", "loong64", "mips64le", "arm/v5", "arm/v6", "arm/v7"];
+    let architectures = [
+        "amd64", "arm64", "386", "s390x", "ppc64le", "riscv64", "loong64", "mips64le", "arm/v5",
+        "arm/v6", "arm/v7",
+    ];
     for (at, architecture) in architectures.iter().enumerate() {
-        Image::oci(&format!("linux/{architecture}")).push(&client, "acme/app", &format!("s{at}")).await;
+        Image::oci(&format!("linux/{architecture}"))
+            .push(&client, "acme/app", &format!("s{at}"))
+            .await;
     }
     let name = |tag: &str| format!("{}/acme/app:{tag}", registry.host());
     let sources: Vec<String> = (0..architectures.len()).map(|at| name(&format!("s{at}"))).collect();
-    let ran = Step::new().github().input("tags", &name("1")).input("sources", &sources.join(",")).run().await.ok();
+    let ran = Step::new()
+        .github()
+        .input("tags", &name("1"))
+        .input("sources", &sources.join(","))
+        .run()
+        .await
+        .ok();
     assert!(ran.max_rss_kib > 0 && ran.max_rss_kib < 32 * 1024, "{} KiB", ran.max_rss_kib);
 }

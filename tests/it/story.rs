@@ -1,12 +1,13 @@
-//! The story of a wait: in a CI log a line when something changes, on a terminal a table that lives, in the summary a
-//! picture.
+//! The story of a wait: in a CI log a line when something changes, on a terminal a table that
+//! lives, in the summary a picture.
 
 use crate::support::images::Image;
 use crate::support::pair::{Pair, REPO, arm64};
 use crate::support::step::Step;
 use std::path::Path;
 
-/// What a terminal shows in the end of all that was written to it, and the most rows of the table that it ever showed.
+/// What a terminal shows in the end of all that was written to it, and the most rows of the table
+/// that it ever showed.
 struct Screen {
     lines: Vec<String>,
     row: usize,
@@ -20,7 +21,8 @@ impl Screen {
         let mut rest = text;
         while let Some(character) = rest.chars().next() {
             if let Some(sequence) = rest.strip_prefix("\u{1b}[") {
-                let at = sequence.find(|c: char| c.is_ascii_alphabetic()).expect("a whole sequence");
+                let at =
+                    sequence.find(|c: char| c.is_ascii_alphabetic()).expect("a whole sequence");
                 screen.obey(&sequence[..=at]);
                 rest = &sequence[at + 1..];
                 continue;
@@ -36,7 +38,9 @@ impl Screen {
                 }
                 other => {
                     let line = &mut screen.lines[screen.row];
-                    line.truncate(line.char_indices().nth(screen.column).map_or(line.len(), |(at, _)| at));
+                    line.truncate(
+                        line.char_indices().nth(screen.column).map_or(line.len(), |(at, _)| at),
+                    );
                     line.push(other);
                     screen.column += 1;
                 }
@@ -55,7 +59,10 @@ impl Screen {
             }
             "?7l" | "?7h" => {}
             up => {
-                let rows: usize = up.strip_suffix('A').and_then(|rows| rows.parse().ok()).unwrap_or_else(|| panic!("{up}"));
+                let rows: usize = up
+                    .strip_suffix('A')
+                    .and_then(|rows| rows.parse().ok())
+                    .unwrap_or_else(|| panic!("{up}"));
                 self.row = self.row.checked_sub(rows).expect("never above the first line");
             }
         }
@@ -84,10 +91,22 @@ async fn on_a_terminal_a_table_lives_below_the_log() {
         scene.push_arm64().await;
         let ran = running.wait().await.ok();
         let screen = Screen::of(&ran.stdout);
-        assert!(screen.showed(&format!("  found    {one}\n  missing  {late}\nwaiting  for 1 of 2 after ")), "{:?}", ran.stdout);
+        assert!(
+            screen.showed(&format!(
+                "  found    {one}\n  missing  {late}\nwaiting  for 1 of 2 after "
+            )),
+            "{:?}",
+            ran.stdout
+        );
         let last = screen.lines.join("\n");
-        assert!(!last.contains("waiting ") && !last.contains("  missing  "), "the table is gone: {last}");
-        assert!(last.contains(&format!("wait     {late}  missing; looking again for 30 s\n")), "the log is whole: {last}");
+        assert!(
+            !last.contains("waiting ") && !last.contains("  missing  "),
+            "the table is gone: {last}"
+        );
+        assert!(
+            last.contains(&format!("wait     {late}  missing; looking again for 30 s\n")),
+            "the log is whole: {last}"
+        );
         assert!(last.contains(left) && last.contains("  after "), "{last}");
         scene.client.delete_manifest(REPO, &arm64().digest()).await;
     }
@@ -98,15 +117,26 @@ async fn each_change_is_a_line_and_the_summary_a_picture() {
     let scene = Pair::waiting().await;
     let label = "org.opencontainers.image.revision";
     Image::oci("linux/amd64").label(label, "x").push(&scene.client, REPO, "amd64").await;
-    let never = format!("{}\n{}\n{}", scene.name("amd64"), scene.name("arm64"), scene.name("never"));
+    let never =
+        format!("{}\n{}\n{}", scene.name("amd64"), scene.name("arm64"), scene.name("never"));
     let step = scene.step().input("sources", &never).input("missing", "skip").input("wait", "2s");
-    let running = step.input("wait-interval", "100ms").input("expect-labels", &format!("{label}=x")).spawn().await;
+    let running = step
+        .input("wait-interval", "100ms")
+        .input("expect-labels", &format!("{label}=x"))
+        .spawn()
+        .await;
     running.wait_for_line("arm64  missing; looking again for ").await;
     arm64().push(&scene.client, REPO, "arm64").await;
-    running.wait_for_line(&format!("arm64  stale: it has no label {label}, which must be \"x\"; looking again for ")).await;
+    running
+        .wait_for_line(&format!(
+            "arm64  stale: it has no label {label}, which must be \"x\"; looking again for "
+        ))
+        .await;
     arm64().label(label, "x").push(&scene.client, REPO, "arm64").await;
     let ran = running.wait().await.ok();
-    for (part, times) in [("missing; looking", 2), ("stale: ", 1), ("found    ", 2), ("waiting  ", 0)] {
+    for (part, times) in
+        [("missing; looking", 2), ("stale: ", 1), ("found    ", 2), ("waiting  ", 0)]
+    {
         assert_eq!(ran.stdout.matches(part).count(), times, "{part}:\n{}", ran.stdout);
     }
     let summary = ran.summary();
@@ -119,8 +149,19 @@ async fn the_summary_says_first_what_is_left_out_and_why() {
     let scene = Pair::open().await;
     Image::oci("linux/amd64").label("k", "new").push(&scene.client, REPO, "amd64").await;
     Image::oci("linux/arm64").label("k", "old").push(&scene.client, REPO, "arm64").await;
-    let sources = format!("{}\nlinux/arm64={}\n{}", scene.name("amd64"), scene.name("arm64"), scene.name("never"));
-    let step = || scene.step().input("sources", &sources).input("missing", "skip").input("expect-labels", "k=new");
+    let sources = format!(
+        "{}\nlinux/arm64={}\n{}",
+        scene.name("amd64"),
+        scene.name("arm64"),
+        scene.name("never")
+    );
+    let step = || {
+        scene
+            .step()
+            .input("sources", &sources)
+            .input("missing", "skip")
+            .input("expect-labels", "k=new")
+    };
     let ran = step().input("wait", "1s").run().await.ok();
     let summary = ran.summary();
     let name = |tag: &str| scene.name(tag).replace(':', "&#58;");
@@ -134,5 +175,10 @@ async fn the_summary_says_first_what_is_left_out_and_why() {
     assert!(summary.starts_with(&start), "{start}\n{summary}");
     assert!(summary.contains("app arm64 (stale) :crit, 0, 1"), "{summary}");
     let again = step().input("wait", "0").run().await.ok().summary();
-    assert!(again.starts_with("### ⚠️ Published already without linux/arm64, app&#58;never, nothing to change\n"), "{again}");
+    assert!(
+        again.starts_with(
+            "### ⚠️ Published already without linux/arm64, app&#58;never, nothing to change\n"
+        ),
+        "{again}"
+    );
 }

@@ -100,7 +100,9 @@ async fn a_login_is_not_attached_again_on_the_way_back() {
     let registry = Liar::http(move |request, _| match request.header("authorization") {
         None if request.path() == "/back" => whole(OCI_MANIFEST, image.clone()),
         None => answer(401, &[("WWW-Authenticate", "Basic realm=\"x\"")], ""),
-        Some(_) if request.path() == manifest("amd64") => answer(307, &[("Location", &to.lock().unwrap())], ""),
+        Some(_) if request.path() == manifest("amd64") => {
+            answer(307, &[("Location", &to.lock().unwrap())], "")
+        }
         Some(_) => answer(404, &[], ""),
     });
     let back = format!("http://{}/back", registry.host());
@@ -111,7 +113,10 @@ async fn a_login_is_not_attached_again_on_the_way_back() {
     let (back, first): (Vec<Request>, Vec<Request>) =
         registry.requests().into_iter().partition(|request| request.path() == "/back");
     carries_nothing(&back);
-    assert!(first.iter().any(|request| request.header("authorization").is_some()), "the registry itself was logged in to");
+    assert!(
+        first.iter().any(|request| request.header("authorization").is_some()),
+        "the registry itself was logged in to"
+    );
 }
 
 #[tokio::test]
@@ -165,8 +170,17 @@ async fn realms_that_are_refused() {
     ] {
         let challenge = format!("Bearer realm=\"{realm}\",service=\"x\"");
         let liar = Liar::http(move |_, _| answer(401, &[("WWW-Authenticate", &challenge)], ""));
-        let ran = step(&liar.host()).input("username", USER).input("password", PASSWORD).run().await.fails(7);
-        assert!(ran.stdout.contains("names a token server that is refused"), "{realm}: {}", ran.stdout);
+        let ran = step(&liar.host())
+            .input("username", USER)
+            .input("password", PASSWORD)
+            .run()
+            .await
+            .fails(7);
+        assert!(
+            ran.stdout.contains("names a token server that is refused"),
+            "{realm}: {}",
+            ran.stdout
+        );
         assert!(ran.elapsed < Duration::from_secs(1), "{realm}: not tried: {:?}", ran.elapsed);
         ran.never_says("secret@");
     }
@@ -181,7 +195,8 @@ async fn a_token_server_cannot_hand_a_login_on() {
         "/token" => answer(307, &[("Location", &location)], ""),
         _ => answer(401, &[("WWW-Authenticate", "Bearer realm=\"/token\"")], ""),
     });
-    let ran = step(&liar.host()).input("username", USER).input("password", PASSWORD).run().await.fails(7);
+    let ran =
+        step(&liar.host()).input("username", USER).input("password", PASSWORD).run().await.fails(7);
     assert!(ran.stdout.contains("the token server redirects"), "{}", ran.stdout);
     assert_eq!(thief.connections(), 0);
 }
@@ -190,7 +205,9 @@ async fn a_token_server_cannot_hand_a_login_on() {
 async fn a_write_is_never_redirected() {
     let scene = Pair::open().await;
     let thief = Liar::http(|_, _| answer(201, &[], ""));
-    scene.proxy.rule(Rule::on("PUT", &manifest("1")).then(Fault::Redirect(format!("http://{}/", thief.host()))));
+    scene.proxy.rule(
+        Rule::on("PUT", &manifest("1")).then(Fault::Redirect(format!("http://{}/", thief.host()))),
+    );
     scene.step().run().await.fails(7);
     assert_eq!(thief.connections(), 0);
 }
@@ -201,11 +218,13 @@ async fn foreign_layers_are_never_fetched() {
     let elsewhere = Liar::http(|_, _| answer(200, &[], "x"));
     let windows = Image::docker("windows(10.0.20348.2700)/amd64");
     windows.push(&scene.client, REPO, "windows").await;
-    // This registry takes no addresses in layers, so they are put in on the way; and nothing is pushed.
+    // This registry takes no addresses in layers, so they are put in on the way; and nothing is
+    // pushed.
     let urls = json!([format!("http://{}/layer", elsewhere.host())]);
     let foreign = move |body: Vec<u8>| {
         let mut image: Value = serde_json::from_slice(&body).unwrap();
-        image["layers"][0]["mediaType"] = json!("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip");
+        image["layers"][0]["mediaType"] =
+            json!("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip");
         image["layers"][0]["urls"] = urls.clone();
         serde_json::to_vec(&image).unwrap()
     };
@@ -214,7 +233,12 @@ async fn foreign_layers_are_never_fetched() {
     let ran = scene.step().input("sources", &sources).input("dry-run", "true").run().await.ok();
     assert!(ran.output("platforms").unwrap().contains("windows(10.0.20348.2700)/amd64"));
     assert_eq!(elsewhere.connections(), 0);
-    assert_eq!(scene.proxy.count("GET", "*/blobs/*"), 2, "the two configs: {}", scene.proxy.log_text());
+    assert_eq!(
+        scene.proxy.count("GET", "*/blobs/*"),
+        2,
+        "the two configs: {}",
+        scene.proxy.log_text()
+    );
 }
 
 #[tokio::test]
@@ -223,7 +247,9 @@ async fn manifests_that_contradict_themselves() {
     let entry = json!({"mediaType": OCI_MANIFEST, "digest": sha256(b"{}"), "size": 2});
     let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]});
     let both = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry], "config": config, "layers": []});
-    let twice = format!(r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[],"manifests":[{entry}]}}"#);
+    let twice = format!(
+        r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[],"manifests":[{entry}]}}"#
+    );
     let negative = index.to_string().replace("\"size\":2", "\"size\":-2");
     for (case, header, body) in [
         ("an index and an image", OCI_INDEX, both.to_string()),
@@ -235,21 +261,37 @@ async fn manifests_that_contradict_themselves() {
         ("a digest of no algorithm", OCI_INDEX, index.to_string().replace("sha256:", "md5:")),
         ("a digest in capitals", OCI_INDEX, index.to_string().replace("sha256:4", "sha256:A")),
         ("a digest that is a path", OCI_INDEX, index.to_string().replace("sha256:4", "sha256:../")),
-        ("schema 1", "application/vnd.docker.distribution.manifest.v1+prettyjws", r#"{"schemaVersion":1}"#.to_owned()),
+        (
+            "schema 1",
+            "application/vnd.docker.distribution.manifest.v1+prettyjws",
+            r#"{"schemaVersion":1}"#.to_owned(),
+        ),
         ("no manifest", "text/html", "<html>".to_owned()),
         ("nothing", OCI_INDEX, String::new()),
     ] {
         let liar = saying(whole(header, body));
         let ran = step(&liar.host()).run().await.fails(5);
-        assert!(liar.requests().iter().all(|request| request.method != "PUT"), "{case}: {}", ran.stdout);
-        assert_eq!(liar.requests().iter().filter(|request| request.method == "GET").count(), 1, "{case}: not asked again");
+        assert!(
+            liar.requests().iter().all(|request| request.method != "PUT"),
+            "{case}: {}",
+            ran.stdout
+        );
+        assert_eq!(
+            liar.requests().iter().filter(|request| request.method == "GET").count(),
+            1,
+            "{case}: not asked again"
+        );
     }
 }
 
 #[tokio::test]
 async fn bytes_of_another_digest() {
     let scene = Pair::open().await;
-    let spoil = || Fault::AlterBody(|body| body.iter().map(|byte| if *byte == b'6' { b'7' } else { *byte }).collect());
+    let spoil = || {
+        Fault::AlterBody(|body| {
+            body.iter().map(|byte| if *byte == b'6' { b'7' } else { *byte }).collect()
+        })
+    };
     let config = sha256(&amd64().config());
     let pinned = format!("{}/{REPO}@{}", scene.proxy.host(), amd64().digest());
     for (case, path, sources) in [
@@ -259,8 +301,16 @@ async fn bytes_of_another_digest() {
         scene.proxy.rule(Rule::on("GET", &path).then(spoil()));
         let before = scene.proxy.count("GET", &path);
         let ran = scene.step().input("sources", &sources).run().await.fails(5);
-        assert!(ran.stdout.contains("the bytes received are not those of"), "{case}: {}", ran.stdout);
-        assert_eq!(scene.proxy.count("GET", &path) - before, 2, "{case}: once more, in case it was an accident");
+        assert!(
+            ran.stdout.contains("the bytes received are not those of"),
+            "{case}: {}",
+            ran.stdout
+        );
+        assert_eq!(
+            scene.proxy.count("GET", &path) - before,
+            2,
+            "{case}: once more, in case it was an accident"
+        );
     }
     assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
 }
@@ -269,7 +319,11 @@ async fn bytes_of_another_digest() {
 async fn bytes_that_were_spoilt_once() {
     let scene = Pair::open().await;
     let config = format!("/v2/{REPO}/blobs/{}", sha256(&amd64().config()));
-    scene.proxy.rule(Rule::on("GET", &config).nth(1).then(Fault::AlterBody(|body| body.iter().map(|byte| byte ^ 1).collect())));
+    scene.proxy.rule(
+        Rule::on("GET", &config)
+            .nth(1)
+            .then(Fault::AlterBody(|body| body.iter().map(|byte| byte ^ 1).collect())),
+    );
     scene.step().run().await.ok();
 }
 
@@ -288,10 +342,17 @@ async fn a_wrong_digest_in_a_header_changes_nothing() {
 #[tokio::test]
 async fn a_registry_that_stores_something_else_is_caught() {
     let scene = Pair::open().await;
-    scene.proxy.rule(Rule::on("PUT", &manifest("1")).then(Fault::SetHeader("Docker-Content-Digest", sha256(b"else"))));
+    scene.proxy.rule(
+        Rule::on("PUT", &manifest("1"))
+            .then(Fault::SetHeader("Docker-Content-Digest", sha256(b"else"))),
+    );
     let ran = scene.step().run().await;
     assert!(matches!(ran.status, 5 | 8), "{}", ran.everything());
-    assert!(ran.stdout.contains(&format!("the registry stored {}", sha256(b"else"))), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains(&format!("the registry stored {}", sha256(b"else"))),
+        "{}",
+        ran.stdout
+    );
     assert_eq!(ran.raw_output_file().unwrap(), "");
 }
 
@@ -302,17 +363,29 @@ fn is_small(case: &str, ran: &Ran) {
 
 #[tokio::test]
 async fn answers_without_end() {
-    let head = |more: &str| format!("HTTP/1.1 200 OK\r\nContent-Type: {OCI_INDEX}\r\n{more}\r\n\r\n").into_bytes();
+    let head = |more: &str| {
+        format!("HTTP/1.1 200 OK\r\nContent-Type: {OCI_INDEX}\r\n{more}\r\n\r\n").into_bytes()
+    };
     let chunked = || head("Transfer-Encoding: chunked");
     let chunk = |byte: u8| [b"10000\r\n".to_vec(), vec![byte; 0x10000], b"\r\n".to_vec()].concat();
     for (case, lie) in [
         ("chunks", Lie::Endless(chunked(), chunk(b'['))),
-        ("a body to the end of the connection", Lie::Endless(head("Connection: close"), vec![b' '; 0x10000])),
+        (
+            "a body to the end of the connection",
+            Lie::Endless(head("Connection: close"), vec![b' '; 0x10000]),
+        ),
         ("a huge length", Lie::Endless(head("Content-Length: 10000000000"), vec![b' '; 0x10000])),
-        ("a length beyond all numbers", Lie::Bytes(head("Content-Length: 99999999999999999999999"))),
+        (
+            "a length beyond all numbers",
+            Lie::Bytes(head("Content-Length: 99999999999999999999999")),
+        ),
     ] {
         let liar = saying(lie);
-        let running = step(&liar.host()).input("insecure-registries", &liar.host()).input("log-level", "debug").spawn().await;
+        let running = step(&liar.host())
+            .input("insecure-registries", &liar.host())
+            .input("log-level", "debug")
+            .spawn()
+            .await;
         // Broken HTTP is tried again, what is only too large is not.
         let ran = if case.ends_with("numbers") {
             running.wait_for_line("again in").await;
@@ -342,7 +415,10 @@ async fn token_answers_without_end() {
     let chunk = [b"10000\r\n".to_vec(), vec![b'x'; 0x10000], b"\r\n".to_vec()].concat();
     let liar = Liar::http(move |request, _| -> Lie {
         match request.path() {
-            "/token" => Lie::Endless(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec(), chunk.clone()),
+            "/token" => Lie::Endless(
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec(),
+                chunk.clone(),
+            ),
             _ => answer(401, &[("WWW-Authenticate", "Bearer realm=\"/token\"")], "").into(),
         }
     });
@@ -361,7 +437,9 @@ async fn a_config_of_another_size() {
         image["config"]["size"] = json!(size);
         let bytes = serde_json::to_vec(&image).unwrap();
         let liar_about = Fault::alter(move |_| bytes.clone());
-        scene.proxy.rule(Rule::on("GET", &manifest("amd64")).nth(1).then(liar_about).then(unsaid()));
+        scene
+            .proxy
+            .rule(Rule::on("GET", &manifest("amd64")).nth(1).then(liar_about).then(unsaid()));
         let ran = scene.step().run().await.fails(5);
         is_small(&size.to_string(), &ran);
     }
@@ -371,9 +449,17 @@ async fn a_config_of_another_size() {
 #[tokio::test]
 async fn answers_that_are_compressed_unasked() {
     for encoding in ["gzip", "br", "zstd", "deflate, gzip"] {
-        let liar = saying(answer(200, &[("Content-Encoding", encoding), ("Content-Type", OCI_INDEX)], "x"));
+        let liar = saying(answer(
+            200,
+            &[("Content-Encoding", encoding), ("Content-Type", OCI_INDEX)],
+            "x",
+        ));
         let ran = step(&liar.host()).run().await.fails(5);
-        assert!(ran.stdout.contains("the answer is compressed though nobody asked for that"), "{encoding}: {}", ran.stdout);
+        assert!(
+            ran.stdout.contains("the answer is compressed though nobody asked for that"),
+            "{encoding}: {}",
+            ran.stdout
+        );
         assert!(liar.requests().iter().all(|request| request.header("accept-encoding").is_none()));
     }
 }
@@ -381,7 +467,9 @@ async fn answers_that_are_compressed_unasked() {
 #[tokio::test]
 async fn deep_and_huge_documents() {
     const LARGEST: usize = 4 << 20;
-    let index = |rest: &str| format!(r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[]{rest}}}"#);
+    let index = |rest: &str| {
+        format!(r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[]{rest}}}"#)
+    };
     let fill = |one: &dyn Fn(usize) -> String| {
         let mut text = String::new();
         for at in 0.. {
@@ -401,7 +489,10 @@ async fn deep_and_huge_documents() {
         ("200 levels", index(&format!(",\"x\":{}{}", "[".repeat(200), "]".repeat(200)))),
         ("as many annotations as fit", index(&format!(",\"annotations\":{{{annotations}}}"))),
         ("as many numbers as fit", index(&format!(",\"x\":[{}]", fill(&|_| "0".to_owned())))),
-        ("as many entries as fit", index("").replace("[]", &format!("[{}]", fill(&|_| nested.clone())))),
+        (
+            "as many entries as fit",
+            index("").replace("[]", &format!("[{}]", fill(&|_| nested.clone()))),
+        ),
         ("more than fits", " ".repeat(LARGEST + 1)),
     ] {
         assert!(body.len() < LARGEST + 2);
@@ -414,10 +505,13 @@ async fn deep_and_huge_documents() {
 
 /// A registry with this index at the tag, and these by digest.
 fn indexes(root: Vec<u8>, more: Vec<Vec<u8>>) -> Liar {
-    let more: HashMap<String, Vec<u8>> = more.into_iter().map(|bytes| (manifest(&sha256(&bytes)), bytes)).collect();
+    let more: HashMap<String, Vec<u8>> =
+        more.into_iter().map(|bytes| (manifest(&sha256(&bytes)), bytes)).collect();
     Liar::http(move |request, _| match more.get(request.path()) {
         Some(bytes) => whole(OCI_INDEX, bytes.clone()),
-        None if request.method == "GET" && request.path() == manifest("amd64") => whole(OCI_INDEX, root.clone()),
+        None if request.method == "GET" && request.path() == manifest("amd64") => {
+            whole(OCI_INDEX, root.clone())
+        }
         None => answer(404, &[], ""),
     })
 }
@@ -427,7 +521,9 @@ fn index_of(inner: &[Vec<u8>], seed: usize) -> Vec<u8> {
 }
 
 fn index_of_digests(inner: impl Iterator<Item = String>, seed: usize) -> Vec<u8> {
-    let entries: Vec<Value> = inner.map(|digest| json!({"mediaType": OCI_INDEX, "digest": digest, "size": 200})).collect();
+    let entries: Vec<Value> = inner
+        .map(|digest| json!({"mediaType": OCI_INDEX, "digest": digest, "size": 200}))
+        .collect();
     serde_json::to_vec(
         &json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries, "annotations": {"seed": seed.to_string()}}),
     )
@@ -454,18 +550,24 @@ async fn indexes_in_indexes_end() {
 
     // Wide at every level: 40 indexes of 200 indexes each.
     let leaves: Vec<String> = (0..200).map(|seed: usize| sha256(&seed.to_le_bytes())).collect();
-    let middle: Vec<Vec<u8>> = (0..40).map(|seed| index_of_digests(leaves.iter().cloned(), seed)).collect();
+    let middle: Vec<Vec<u8>> =
+        (0..40).map(|seed| index_of_digests(leaves.iter().cloned(), seed)).collect();
     let liar = indexes(index_of(&middle, 5000), middle);
     let ran = step(&liar.host()).run().await.fails(5);
     assert!(ran.stdout.contains("more than 256 entries"), "{}", ran.stdout);
-    assert!(liar.requests().len() <= 10, "it stops as soon as there are too many: {}", liar.requests().len());
+    assert!(
+        liar.requests().len() <= 10,
+        "it stops as soon as there are too many: {}",
+        liar.requests().len()
+    );
     is_small("wide indexes", &ran);
 
     // Wide at once.
     let entries: Vec<Value> = (0..1000)
         .map(|at| json!({"mediaType": OCI_MANIFEST, "digest": sha256(format!("{at}").as_bytes()), "size": 2, "platform": {"os": "linux", "architecture": "amd64"}}))
         .collect();
-    let wide = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).to_string();
+    let wide =
+        json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).to_string();
     let liar = indexes(wide.into_bytes(), Vec::new());
     let ran = step(&liar.host()).run().await.fails(5);
     assert!(liar.requests().len() <= 3, "no child is looked up: {}", liar.requests().len());
@@ -478,7 +580,8 @@ async fn a_proxy_never_sees_loopback() {
     let scene = Pair::open().await;
     let address = format!("http://user:proxy-canary@{}", thief.host());
     let mut step = scene.step().input("log-level", "trace");
-    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"]
+    {
         step = step.env(name, &address);
     }
     let ran = step.run().await.ok();
@@ -489,9 +592,15 @@ async fn a_proxy_never_sees_loopback() {
 #[tokio::test]
 async fn a_proxys_password_is_not_told() {
     // A name that only the proxy would know.
-    for (proxy, insecure, status, exit) in [("HTTP_PROXY", "registry.test", 403, 6), ("HTTP_PROXY", "registry.test", 407, 7)] {
+    for (proxy, insecure, status, exit) in
+        [("HTTP_PROXY", "registry.test", 403, 6), ("HTTP_PROXY", "registry.test", 407, 7)]
+    {
         let through = Liar::http(move |request, _| {
-            answer(status, &[("Proxy-Authenticate", "Basic realm=\"proxy-canary\"")], format!("{:?}", request.headers))
+            answer(
+                status,
+                &[("Proxy-Authenticate", "Basic realm=\"proxy-canary\"")],
+                format!("{:?}", request.headers),
+            )
         });
         let ran = step("registry.test")
             .input("insecure-registries", insecure)
@@ -501,10 +610,17 @@ async fn a_proxys_password_is_not_told() {
             .await
             .fails(exit);
         assert!(
-            through.requests().iter().all(|request| request.target.starts_with("http://registry.test/")),
+            through
+                .requests()
+                .iter()
+                .all(|request| request.target.starts_with("http://registry.test/")),
             "through the proxy"
         );
-        assert!(through.requests()[0].header("proxy-authorization").is_some(), "{:?}", through.requests());
+        assert!(
+            through.requests()[0].header("proxy-authorization").is_some(),
+            "{:?}",
+            through.requests()
+        );
         ran.never_says("proxy-canary").never_says("dXNlcjpwcm94eS1jYW5hcnk");
     }
 }

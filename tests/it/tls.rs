@@ -32,7 +32,12 @@ fn step(host: &str) -> Step {
 async fn a_tag_is_published_over_tls() {
     let tls = tls(Auth::Open).await;
     for host in [tls.registry.host(), tls.registry.host().replace("127.0.0.1", "localhost")] {
-        let ran = step(&host).file("ca.pem", tls.registry.ca_pem()).input("ca-file", "ca.pem").run().await.ok();
+        let ran = step(&host)
+            .file("ca.pem", tls.registry.ca_pem())
+            .input("ca-file", "ca.pem")
+            .run()
+            .await
+            .ok();
         let published = tls.client.get_manifest(REPO, "1").await.unwrap();
         assert_eq!(ran.output("digest"), Some(published.digest));
     }
@@ -49,7 +54,10 @@ async fn a_login_goes_over_tls() {
         .run()
         .await
         .ok();
-    assert_eq!(ran.output("digest"), tls.client.get_manifest(REPO, "1").await.map(|published| published.digest));
+    assert_eq!(
+        ran.output("digest"),
+        tls.client.get_manifest(REPO, "1").await.map(|published| published.digest)
+    );
 }
 
 #[tokio::test]
@@ -64,14 +72,18 @@ async fn an_unknown_authority_is_named_and_not_tried_again() {
         assert!(ran.stdout.contains("no trusted connection"), "{case}: {}", ran.stdout);
         let advice = format!("`insecure-registries`: {}", tls.registry.host());
         assert!(
-            ran.stdout.contains("give a private certificate authority by `ca-file`") && ran.stdout.contains(&advice),
+            ran.stdout.contains("give a private certificate authority by `ca-file`")
+                && ran.stdout.contains(&advice),
             "{case}: {}",
             ran.stdout
         );
         assert!(ran.elapsed < Duration::from_secs(2), "{case}: {:?}", ran.elapsed);
     }
     let handshakes = tls.registry.log().matches("TLS handshake error").count() - known;
-    assert!((1..=6).contains(&handshakes), "one for each of three requests at most, in two runs: {handshakes}");
+    assert!(
+        (1..=6).contains(&handshakes),
+        "one for each of three requests at most, in two runs: {handshakes}"
+    );
     assert_eq!(tls.client.tags(REPO).await, ["amd64", "arm64"]);
 }
 
@@ -93,11 +105,23 @@ async fn a_file_of_no_certificates_is_refused_before_any_request() {
     let tls = tls(Auth::Open).await;
     let before = tls.registry.log().len();
     let key = Authority::new("x").server(&["localhost"]).key;
-    for (name, content) in
-        [("ca.pem", "no certificate".to_owned()), ("ca.pem", key), ("ca.pem", String::new()), ("other", String::new())]
-    {
-        let ran = step(&tls.registry.host()).file(name, &content).input("ca-file", "ca.pem").run().await.fails(2);
-        assert!(ran.stdout.contains("ca-file: ") && !ran.stdout.contains("BEGIN"), "{}", ran.stdout);
+    for (name, content) in [
+        ("ca.pem", "no certificate".to_owned()),
+        ("ca.pem", key),
+        ("ca.pem", String::new()),
+        ("other", String::new()),
+    ] {
+        let ran = step(&tls.registry.host())
+            .file(name, &content)
+            .input("ca-file", "ca.pem")
+            .run()
+            .await
+            .fails(2);
+        assert!(
+            ran.stdout.contains("ca-file: ") && !ran.stdout.contains("BEGIN"),
+            "{}",
+            ran.stdout
+        );
     }
     assert_eq!(tls.registry.log().len(), before, "nothing was contacted");
 }

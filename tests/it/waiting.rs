@@ -24,7 +24,11 @@ async fn a_late_image_is_found_within_one_pause_of_its_arrival() {
         let gap = looks[last].at - looks[last - 1].at;
         assert!(gap < Duration::from_millis(pause + 250), "{gap:?}");
         assert_eq!(ran.output("digest"), scene.digest("1").await);
-        assert!(ran.summary().contains("after"), "the summary says that it was late:\n{}", ran.summary());
+        assert!(
+            ran.summary().contains("after"),
+            "the summary says that it was late:\n{}",
+            ran.summary()
+        );
     }
 }
 
@@ -36,14 +40,33 @@ async fn the_first_look_is_a_get_and_later_ones_are_heads() {
     looks.wait_for_answers(3).await;
     scene.push_arm64().await;
     running.wait().await.ok();
-    let methods: Vec<String> = scene.proxy.entries("*", &manifest("arm64")).into_iter().map(|entry| entry.method).collect();
+    let methods: Vec<String> = scene
+        .proxy
+        .entries("*", &manifest("arm64"))
+        .into_iter()
+        .map(|entry| entry.method)
+        .collect();
     let (first, rest) = methods.split_first().unwrap();
-    // Found, it is read once; when all waiting is over, one more look tells whether the tag was moved since.
+    // Found, it is read once; when all waiting is over, one more look tells whether the tag was
+    // moved since.
     let [looks @ .., last, again] = rest else { panic!("{methods:?}") };
-    assert_eq!((first.as_str(), last.as_str(), again.as_str()), ("GET", "GET", "HEAD"), "{methods:?}");
+    assert_eq!(
+        (first.as_str(), last.as_str(), again.as_str()),
+        ("GET", "GET", "HEAD"),
+        "{methods:?}"
+    );
     assert!(looks.iter().all(|method| method == "HEAD") && looks.len() >= 3, "{methods:?}");
-    let there: Vec<String> = scene.proxy.entries("*", &manifest("amd64")).into_iter().map(|entry| entry.method).collect();
-    assert_eq!(there, ["GET", "HEAD"], "what is there is not looked at while others are waited for");
+    let there: Vec<String> = scene
+        .proxy
+        .entries("*", &manifest("amd64"))
+        .into_iter()
+        .map(|entry| entry.method)
+        .collect();
+    assert_eq!(
+        there,
+        ["GET", "HEAD"],
+        "what is there is not looked at while others are waited for"
+    );
 }
 
 #[tokio::test]
@@ -52,11 +75,16 @@ async fn a_missing_image_is_named_and_nothing_moves() {
     let ran = scene.step().input("wait", "1s").input("wait-interval", "200ms").run().await.fails(3);
     assert!(ran.stdout.contains("1 of 2 sources did not arrive within 1 s"), "{}", ran.stdout);
     assert!(ran.stdout.contains(&format!("missing: {}", scene.name("arm64"))), "{}", ran.stdout);
-    assert!(ran.elapsed >= Duration::from_secs(1) && ran.elapsed < Duration::from_millis(2500), "{:?}", ran.elapsed);
+    assert!(
+        ran.elapsed >= Duration::from_secs(1) && ran.elapsed < Duration::from_millis(2500),
+        "{:?}",
+        ran.elapsed
+    );
     assert_eq!(ran.raw_output_file().as_deref(), Some(""), "no output at all");
     let summary = ran.summary();
     let error = "### ❌ Not published: images did not arrive\n\n```text\n1 of 2 sources did not arrive within 1 s\n  missing: ";
-    for part in [error, "\n    app amd64 :done, 0, 1\n", "\n    app arm64 (missing) :crit, 0, 1\n"] {
+    for part in [error, "\n    app amd64 :done, 0, 1\n", "\n    app arm64 (missing) :crit, 0, 1\n"]
+    {
         assert!(summary.contains(part), "no {part}: {summary}");
     }
     assert!(!summary.contains("| Tag |"), "no tag has a story: {summary}");
@@ -83,7 +111,12 @@ async fn what_a_source_names_is_waited_for_too() {
     let config = crate::support::client::sha256(&arm64().config());
     let (child, blob) = (arm64().digest(), format!("/v2/{REPO}/blobs/{config}"));
     for (case, method, path, why) in [
-        ("a child", "HEAD", manifest(&child), format!("its entry for linux/arm64 is not in the registry: {child}")),
+        (
+            "a child",
+            "HEAD",
+            manifest(&child),
+            format!("its entry for linux/arm64 is not in the registry: {child}"),
+        ),
         ("the config of an image", "GET", blob.clone(), format!("GET {blob} is not there")),
     ] {
         let scene = Pair::waiting().await;
@@ -95,7 +128,12 @@ async fn what_a_source_names_is_waited_for_too() {
         let ran = scene.step().input("wait-interval", "100ms").run().await.ok();
         assert!(ran.stdout.contains(&format!("incomplete: {why}")), "{case}: {}", ran.stdout);
         // Only what was lacking is asked for again.
-        assert_eq!(scene.proxy.count("GET", &manifest("arm64")), 1, "{case}: {}", scene.proxy.log_text());
+        assert_eq!(
+            scene.proxy.count("GET", &manifest("arm64")),
+            1,
+            "{case}: {}",
+            scene.proxy.log_text()
+        );
         assert_eq!(scene.proxy.count(method, &path), 3, "{case}: {}", scene.proxy.log_text());
         assert!(ran.output("platforms").unwrap().contains("linux/arm64"), "{case}");
         scene.proxy.finish();
@@ -108,7 +146,8 @@ async fn an_index_that_stays_incomplete_is_never_published() {
     let index = BuiltIndex::new(vec![arm64()]);
     index.push(&scene.client, REPO, "arm64").await;
     scene.proxy.rule(Rule::on("HEAD", &manifest(&arm64().digest())).then(Fault::Status(404)));
-    let ran = scene.step().input("wait", "500ms").input("wait-interval", "100ms").run().await.fails(3);
+    let ran =
+        scene.step().input("wait", "500ms").input("wait-interval", "100ms").run().await.fails(3);
     assert!(ran.stdout.contains(&arm64().digest()), "the missing child is named: {}", ran.stdout);
     assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
 }
@@ -119,7 +158,8 @@ async fn a_source_by_digest_may_come_late() {
     let late = arm64().digest();
     let looks = scene.proxy.gate("HEAD", &manifest(&late));
     let sources = format!("{}\n{}/{REPO}@{late}", scene.name("amd64"), scene.proxy.host());
-    let running = scene.step().input("sources", &sources).input("wait-interval", "100ms").spawn().await;
+    let running =
+        scene.step().input("sources", &sources).input("wait-interval", "100ms").spawn().await;
     looks.wait_for_answers(1).await;
     arm64().push(&scene.client, REPO, "").await;
     let ran = running.wait().await.ok();
@@ -137,16 +177,23 @@ async fn what_was_accepted_stays_pinned_though_its_tag_moves_while_waiting() {
     scene.push_arm64().await;
     let ran = running.wait().await.ok();
     let warned = format!("it is {moved} now, published is {}", amd64().digest());
-    assert!(ran.commands().iter().any(|c| c.name == "warning" && c.data.contains(&warned)), "{}", ran.stdout);
+    assert!(
+        ran.commands().iter().any(|c| c.name == "warning" && c.data.contains(&warned)),
+        "{}",
+        ran.stdout
+    );
     let digests: serde_json::Value = serde_json::from_str(&ran.output("digests").unwrap()).unwrap();
     assert_eq!(digests["linux/amd64"], amd64().digest(), "the one that was checked");
 }
 
 /// Somebody else publishes the target while a step waits.
-async fn target_taken_while_waiting(overwrite: &str) -> (Pair, crate::support::running::Ran, String) {
+async fn target_taken_while_waiting(
+    overwrite: &str,
+) -> (Pair, crate::support::running::Ran, String) {
     let scene = Pair::waiting().await;
     let looks = scene.proxy.gate("HEAD", &manifest("arm64"));
-    let running = scene.step().input("wait-interval", "100ms").input("overwrite", overwrite).spawn().await;
+    let running =
+        scene.step().input("wait-interval", "100ms").input("overwrite", overwrite).spawn().await;
     looks.wait_for_answers(1).await;
     let other = Image::oci("linux/riscv64").push(&scene.client, REPO, "1").await;
     scene.push_arm64().await;
@@ -180,7 +227,11 @@ async fn a_registry_in_trouble_does_not_end_the_wait() {
     looks.wait_for_answers(9).await;
     scene.push_arm64().await;
     let ran = running.wait().await.ok();
-    assert!(ran.stdout.contains("tried 6 times"), "the story says what is going on: {}", ran.stdout);
+    assert!(
+        ran.stdout.contains("tried 6 times"),
+        "the story says what is going on: {}",
+        ran.stdout
+    );
     scene.proxy.finish();
 }
 
@@ -202,7 +253,11 @@ async fn a_registry_that_restarts_does_not_end_the_wait() {
 async fn denied_may_mean_not_there_yet() {
     for status in [401, 403] {
         let scene = Pair::open().await;
-        scene.proxy.rule(Rule::on("*", &manifest("arm64")).first(3).then(Fault::Status(status).error("DENIED", "no")));
+        scene.proxy.rule(
+            Rule::on("*", &manifest("arm64"))
+                .first(3)
+                .then(Fault::Status(status).error("DENIED", "no")),
+        );
         let ran = scene.step().input("wait-interval", "100ms").run().await.ok();
         assert!(ran.stdout.contains("denied: or not there yet"), "{status}: {}", ran.stdout);
         scene.proxy.finish();
@@ -213,9 +268,22 @@ async fn denied_may_mean_not_there_yet() {
 async fn denied_to_the_end_is_a_denial() {
     for status in [401, 403] {
         let scene = Pair::open().await;
-        scene.proxy.rule(Rule::on("*", &manifest("arm64")).then(Fault::Status(status).error("DENIED", "no such access")));
-        let ran = scene.step().input("wait", "500ms").input("wait-interval", "100ms").run().await.fails(6);
-        assert!(ran.stdout.contains("some registries answer so for an image that is not there yet"), "{}", ran.stdout);
+        scene.proxy.rule(
+            Rule::on("*", &manifest("arm64"))
+                .then(Fault::Status(status).error("DENIED", "no such access")),
+        );
+        let ran = scene
+            .step()
+            .input("wait", "500ms")
+            .input("wait-interval", "100ms")
+            .run()
+            .await
+            .fails(6);
+        assert!(
+            ran.stdout.contains("some registries answer so for an image that is not there yet"),
+            "{}",
+            ran.stdout
+        );
         assert!(ran.elapsed < Duration::from_secs(2), "{:?}", ran.elapsed);
         assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
         scene.proxy.finish();
@@ -230,9 +298,14 @@ async fn the_deadline_holds_though_the_registry_hangs() {
     ] {
         let scene = Pair::waiting().await;
         scene.proxy.rule(rule.then(Fault::Hang));
-        let ran = scene.step().input("wait", "1s").input("wait-interval", "200ms").run().await.fails(3);
+        let ran =
+            scene.step().input("wait", "1s").input("wait-interval", "200ms").run().await.fails(3);
         assert!(ran.elapsed < Duration::from_millis(2600), "{case}: {:?}", ran.elapsed);
-        assert!(ran.stdout.contains("the registry did not answer before waiting ended"), "{case}: {}", ran.stdout);
+        assert!(
+            ran.stdout.contains("the registry did not answer before waiting ended"),
+            "{case}: {}",
+            ran.stdout
+        );
         assert_eq!(scene.client.tags(REPO).await, ["amd64"], "{case}");
         scene.proxy.finish();
     }
@@ -266,10 +339,16 @@ async fn a_push_that_is_denied_is_known_before_the_first_pause_is_over() {
     let uploads = format!("/v2/{REPO}/blobs/uploads/");
     for status in [401, 403] {
         let scene = Pair::waiting().await;
-        scene.proxy.rule(Rule::on("POST", &uploads).then(Fault::Status(status).error("DENIED", "read only")));
+        scene.proxy.rule(
+            Rule::on("POST", &uploads).then(Fault::Status(status).error("DENIED", "read only")),
+        );
         let ran = scene.step().input("wait-interval", "30s").run().await.fails(6);
         assert!(ran.elapsed < Duration::from_secs(1), "{status}: {:?}", ran.elapsed);
-        assert!(ran.stdout.contains(&format!("cannot push to {}", scene.name("1"))), "{status}: {}", ran.stdout);
+        assert!(
+            ran.stdout.contains(&format!("cannot push to {}", scene.name("1"))),
+            "{status}: {}",
+            ran.stdout
+        );
         assert!(ran.stdout.contains("read only"), "{status}: {}", ran.stdout);
         assert_eq!(scene.client.tags(REPO).await, ["amd64"]);
     }
@@ -284,12 +363,18 @@ async fn a_test_of_pushing_that_tells_nothing_does_not_end_the_wait() {
         scene.proxy.rule(Rule::on("DELETE", "*").then(Fault::Status(405)).optional());
         let looks = scene.proxy.gate("HEAD", &manifest("arm64"));
         let tags = format!("{}\n{}", scene.name("1"), scene.name("1.2"));
-        let running = scene.step().input("tags", &tags).input("wait-interval", "100ms").spawn().await;
+        let running =
+            scene.step().input("tags", &tags).input("wait-interval", "100ms").spawn().await;
         looks.wait_for_answers(2).await;
         scene.push_arm64().await;
         running.wait().await.ok();
         if status < 500 {
-            assert_eq!(scene.proxy.count("POST", "*"), 1, "once for a repository: {}", scene.proxy.log_text());
+            assert_eq!(
+                scene.proxy.count("POST", "*"),
+                1,
+                "once for a repository: {}",
+                scene.proxy.log_text()
+            );
         }
     }
 }

@@ -1,5 +1,5 @@
-//! A wrong list is never published: random orders of arrival, labels, moves, platforms, failures of jobs and requests,
-//! other writers. A model of a dozen lines says what must come of it.
+//! A wrong list is never published: random orders of arrival, labels, moves, platforms, failures of
+//! jobs and requests, other writers. A model of a dozen lines says what must come of it.
 //!
 //! `SEED=n cargo nextest run wrong_lists` runs one case alone; a failure names its seed.
 
@@ -74,26 +74,41 @@ impl Case {
         random.shuffle(&mut events);
         let start = random.u64(0..=8);
         let count = events.len() as u64;
-        let events = events.into_iter().zip(0..).map(|(event, at)| (start + at * APART, event)).collect();
+        let events =
+            events.into_iter().zip(0..).map(|(event, at)| (start + at * APART, event)).collect();
         let wait = start + APART * random.u64(3..count + 2) - 1;
-        Self { wait, sources, skip, overwrite: random.f32() < 0.7, late_configs: random.usize(1..=2), events }
+        Self {
+            wait,
+            sources,
+            skip,
+            overwrite: random.f32() < 0.7,
+            late_configs: random.usize(1..=2),
+            events,
+        }
     }
 
     fn image(&self, at: usize) -> Image {
-        let Event::Push { source, fresh, right_platform } = &self.events[at].1 else { panic!("no push") };
+        let Event::Push { source, fresh, right_platform } = &self.events[at].1 else {
+            panic!("no push")
+        };
         let platform = if *right_platform { PLATFORMS[*source] } else { "linux/ppc64le" };
         // Every push is of other bytes.
         Image::oci(platform).label("commit", if *fresh { "new" } else { "old" }).seed(at as u64 + 1)
     }
 
-    /// What each source is accepted as, and when: the first fresh image that is there, and can be seen.
+    /// What each source is accepted as, and when: the first fresh image that is there, and can be
+    /// seen.
     fn accepted(&self) -> Vec<Option<(u64, usize)>> {
         let first = |source| {
             let mut pushes = self.events.iter().enumerate().filter(|(_, (at, event))| {
-                *at <= self.wait && matches!(event, Event::Push { source: of, fresh: true, .. } if *of == source)
+                *at <= self.wait
+                    && matches!(event, Event::Push { source: of, fresh: true, .. } if *of == source)
             });
             let in_trouble = self.in_trouble(source).unwrap_or(u64::MAX);
-            pushes.next().filter(|(_, (time, _))| *time < in_trouble).map(|(at, (time, _))| (*time, at))
+            pushes
+                .next()
+                .filter(|(_, (time, _))| *time < in_trouble)
+                .map(|(at, (time, _))| (*time, at))
         };
         (0..self.sources).map(first).collect()
     }
@@ -102,7 +117,8 @@ impl Case {
         self.events.iter().find(|(_, event)| is_wanted(event)).map(|(at, _)| *at)
     }
 
-    /// When the registry begins to fail whoever asks for this source, if that is before waiting ends.
+    /// When the registry begins to fail whoever asks for this source, if that is before waiting
+    /// ends.
     fn in_trouble(&self, source: usize) -> Option<u64> {
         self.at(|event| *event == Event::Trouble { source }).filter(|at| *at <= self.wait)
     }
@@ -111,21 +127,33 @@ impl Case {
     fn expected(&self) -> (Vec<Exit>, Vec<usize>) {
         let accepted = self.accepted();
         let images: Vec<usize> = accepted.iter().flatten().map(|(_, at)| *at).collect();
-        let all_there = accepted.iter().map(|accepted| accepted.map(|(time, _)| time)).collect::<Option<Vec<u64>>>();
+        let all_there = accepted
+            .iter()
+            .map(|accepted| accepted.map(|(time, _)| time))
+            .collect::<Option<Vec<u64>>>();
         let over = all_there.map_or(self.wait, |times| times.into_iter().max().unwrap_or_default());
-        let wrong = |at: &usize| !matches!(self.events[*at].1, Event::Push { right_platform: true, .. });
+        let wrong =
+            |at: &usize| !matches!(self.events[*at].1, Event::Push { right_platform: true, .. });
         let refused = images.iter().filter(|at| wrong(at)).map(|at| self.events[*at].0).min();
         let failed = self.at(|event| matches!(event, Event::JobFails(_))).filter(|at| *at < over);
-        let in_doubt = |source: usize| accepted[source].is_none() && self.in_trouble(source).is_some();
+        let in_doubt =
+            |source: usize| accepted[source].is_none() && self.in_trouble(source).is_some();
         let exits = match (refused, failed) {
             // Seen at the next poll of the API, which may come first or last.
-            (Some(refused), Some(failed)) if failed < refused => vec![Exit::JobFailed, Exit::Refused],
+            (Some(refused), Some(failed)) if failed < refused => {
+                vec![Exit::JobFailed, Exit::Refused]
+            }
             (Some(_), _) => vec![Exit::Refused],
             (None, Some(_)) => vec![Exit::JobFailed],
-            (None, None) if images.len() < self.sources && (!self.skip || images.is_empty()) => vec![Exit::NotArrived],
+            (None, None) if images.len() < self.sources && (!self.skip || images.is_empty()) => {
+                vec![Exit::NotArrived]
+            }
             // What may be there is not left out.
             (None, None) if (0..self.sources).any(in_doubt) => vec![Exit::Registry],
-            (None, None) if !self.overwrite && self.at(|event| *event == Event::Taken).is_some_and(|at| at <= over) => {
+            (None, None)
+                if !self.overwrite
+                    && self.at(|event| *event == Event::Taken).is_some_and(|at| at <= over) =>
+            {
                 vec![Exit::Refused]
             }
             (None, None) => vec![Exit::Done],
@@ -143,7 +171,8 @@ async fn check(registry: &Registry, seed: u64) {
     let clock = Paused::before(&[&proxy, &api_proxy]).await;
     proxy.rule(Rule::on("GET", "*/blobs/*").first(case.late_configs).then(Fault::Status(404)));
     let name = |tag: &str| format!("{}/{repo}:{tag}", proxy.host());
-    let sources: Vec<String> = (0..case.sources).map(|n| format!("{}={}", PLATFORMS[n], name(&format!("s{n}")))).collect();
+    let sources: Vec<String> =
+        (0..case.sources).map(|n| format!("{}={}", PLATFORMS[n], name(&format!("s{n}")))).collect();
     let inputs = [
         ("tags", name("1")),
         ("sources", sources.join("\n")),
@@ -164,19 +193,29 @@ async fn check(registry: &Registry, seed: u64) {
     .map(|(name, value)| (name.to_owned(), value))
     .into();
     let pairs = inputs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    let work = app::compose_lists(Invocation::create(pairs, Problems::default(), &environment), &environment, Path::new("."));
+    let work = app::compose_lists(
+        Invocation::create(pairs, Problems::default(), &environment),
+        &environment,
+        Path::new("."),
+    );
     let other = Image::oci("linux/mips64le");
     let mut next = case.events.iter().enumerate().peekable();
     let ended = clock
         .run(STEP, work, async |now| {
-            while let Some((at, (_, event))) = next.next_if(|(_, (time, _))| now >= Duration::from_secs(*time)) {
+            while let Some((at, (_, event))) =
+                next.next_if(|(_, (time, _))| now >= Duration::from_secs(*time))
+            {
                 match event {
                     Event::Push { source, .. } => {
                         case.image(at).push(&client, &repo, &format!("s{source}")).await;
                     }
                     Event::JobFails(how) => api.set(vec![job("build", how)]),
                     Event::Trouble { source } => {
-                        proxy.rule(Rule::on("*", &format!("*/manifests/s{source}")).then(Fault::Status(500)).optional());
+                        proxy.rule(
+                            Rule::on("*", &format!("*/manifests/s{source}"))
+                                .then(Fault::Status(500))
+                                .optional(),
+                        );
                     }
                     Event::Taken => {
                         other.push(&client, &repo, "1").await;
@@ -190,15 +229,28 @@ async fn check(registry: &Registry, seed: u64) {
     let (exits, images) = case.expected();
     let log = || {
         let asked = proxy.log().into_iter().filter(|entry| entry.path.starts_with("/v2/"));
-        asked.map(|entry| format!("{} {} {}", entry.status, entry.method, entry.path)).collect::<Vec<_>>().join("\n")
+        asked
+            .map(|entry| format!("{} {} {}", entry.status, entry.method, entry.path))
+            .collect::<Vec<_>>()
+            .join("\n")
     };
-    let context = || format!("SEED={seed}: {:?}, expected {exits:?} of {images:?}\n{case:#?}\n{}", ended.exit, log());
+    let context = || {
+        format!(
+            "SEED={seed}: {:?}, expected {exits:?} of {images:?}\n{case:#?}\n{}",
+            ended.exit,
+            log()
+        )
+    };
     assert!(exits.contains(&ended.exit), "{}", context());
     let tag = client.get_manifest(&repo, "1").await;
     if ended.exit == Exit::Done {
         let list = tag.unwrap_or_else(|| panic!("nothing is published: {}", context())).json();
-        let entries: Vec<&str> =
-            list["manifests"].as_array().unwrap().iter().map(|entry| entry["digest"].as_str().unwrap()).collect();
+        let entries: Vec<&str> = list["manifests"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["digest"].as_str().unwrap())
+            .collect();
         let expected: Vec<String> = images.iter().map(|at| case.image(*at).digest()).collect();
         assert_eq!(entries, expected, "{}", context());
         for digest in entries {
@@ -231,8 +283,16 @@ fn the_cases_are_worth_it() {
         let (exits, images) = Case::random(seed).expected();
         *counts.entry((format!("{exits:?}"), images.len())).or_insert(0) += 1;
     }
-    let with = |exit: &str| counts.iter().filter(|((exits, _), _)| exits.contains(exit)).map(|(_, count)| count).sum::<i32>();
-    for (exit, least) in [("Done", 3), ("NotArrived", 3), ("JobFailed", 3), ("Refused", 3), ("Registry", 1)] {
+    let with = |exit: &str| {
+        counts
+            .iter()
+            .filter(|((exits, _), _)| exits.contains(exit))
+            .map(|(_, count)| count)
+            .sum::<i32>()
+    };
+    for (exit, least) in
+        [("Done", 3), ("NotArrived", 3), ("JobFailed", 3), ("Refused", 3), ("Registry", 1)]
+    {
         assert!(with(exit) >= least, "{exit}: {counts:#?}");
     }
 }

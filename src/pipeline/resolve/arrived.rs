@@ -17,8 +17,8 @@ pub struct Arrived {
 }
 
 impl Arrived {
-    /// When its images were built. Of several times the latest says most; RFC 3339 in UTC, as builders write it, sorts as
-    /// text.
+    /// When its images were built. Of several times the latest says most; RFC 3339 in UTC, as
+    /// builders write it, sorts as text.
     pub fn created(&self) -> Option<&str> {
         self.origins.iter().filter_map(|origin| origin.created.as_deref()).max()
     }

@@ -1,5 +1,5 @@
-//! Whether an image is the one that is waited for, as its labels say. Only with `expect-labels` this asks for more than
-//! is read anyway: of an index, the config of every image that is picked.
+//! Whether an image is the one that is waited for, as its labels say. Only with `expect-labels`
+//! this asks for more than is read anyway: of an index, the config of every image that is picked.
 
 use super::state::{NotYet, WrongLabel};
 use super::{Stop, Wait};
@@ -17,16 +17,26 @@ fn wrong(expected: &Labels, config: &ImageConfig, platform: Option<String>) -> O
 }
 
 /// Refuses for good, or for now, an image whose labels are wrong.
-pub(super) fn hold(wait: &Wait<'_>, source: &Source, config: &ImageConfig, platform: Option<String>) -> Result<(), Stop> {
+pub(super) fn hold(
+    wait: &Wait<'_>,
+    source: &Source,
+    config: &ImageConfig,
+    platform: Option<String>,
+) -> Result<(), Stop> {
     let Some(label) = wrong(&wait.plan.expect_labels, config, platform) else { return Ok(()) };
     if source.reference.digest.is_none() {
         return Err(Stop::NotYet(NotYet::Stale(label)));
     }
-    let error = Error::refused(format!("{} is not the image that `expect-labels` asks for: {}", source.name, label.text()));
+    let error = Error::refused(format!(
+        "{} is not the image that `expect-labels` asks for: {}",
+        source.name,
+        label.text()
+    ));
     Err(error.with_fix("what a digest names never changes: give the digest of the new image, or correct `expect-labels`").into())
 }
 
-/// Reads the configs of an index's images and holds them against what is expected; where they come from.
+/// Reads the configs of an index's images and holds them against what is expected; where they come
+/// from.
 pub(super) async fn of_entries(
     wait: &Wait<'_>,
     source: &Source,
@@ -54,7 +64,11 @@ async fn config(
     deadline: Option<Instant>,
 ) -> Result<Option<ImageConfig>, Stop> {
     let child = Reference::at(&source.reference.repository, &entry.digest);
-    let manifest = wait.registry.manifest(&child, deadline).await.map_err(|error| wait.sort(&error, source, true))?;
+    let manifest = wait
+        .registry
+        .manifest(&child, deadline)
+        .await
+        .map_err(|error| wait.sort(&error, source, true))?;
     match &manifest.content {
         Content::Image(image) if media_type::is_image_config(&image.config.media_type) => {
             wait.config(source, &image.config, deadline).await.map(Some)
@@ -69,9 +83,14 @@ mod tests {
 
     #[test]
     fn every_label_counts() {
-        let expected: Labels = [("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned())].into();
-        let config =
-            |labels: &str| ImageConfig::parse(format!(r#"{{"os":"linux","config":{{"Labels":{labels}}}}}"#).as_bytes()).unwrap();
+        let expected: Labels =
+            [("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned())].into();
+        let config = |labels: &str| {
+            ImageConfig::parse(
+                format!(r#"{{"os":"linux","config":{{"Labels":{labels}}}}}"#).as_bytes(),
+            )
+            .unwrap()
+        };
         for (labels, culprit) in [
             (r#"{"a":"1","b":"2","c":"3"}"#, None),
             (r#"{"a":"1","b":"3"}"#, Some(("b", Some("3")))),
@@ -80,7 +99,11 @@ mod tests {
             ("null", Some(("a", None))),
         ] {
             let found = wrong(&expected, &config(labels), None);
-            assert_eq!(found.as_ref().map(|found| (found.key.as_str(), found.found.as_deref())), culprit, "{labels}");
+            assert_eq!(
+                found.as_ref().map(|found| (found.key.as_str(), found.found.as_deref())),
+                culprit,
+                "{labels}"
+            );
         }
         assert_eq!(wrong(&Labels::new(), &ImageConfig::default(), None), None);
     }

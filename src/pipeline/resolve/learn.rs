@@ -1,11 +1,15 @@
-//! From a source's manifest to the entries that it brings: platforms learned, indexes flattened, children looked up.
+//! From a source's manifest to the entries that it brings: platforms learned, indexes flattened,
+//! children looked up.
 
 use super::labels;
 use super::state::NotYet;
 use super::{Stop, Wait};
 use crate::entries::{entry_of, parsed};
 use crate::error::Error;
-use crate::oci::{Content, Descriptor, ImageConfig, ImageManifest, Index, Manifest, Origin, Platform, Reference, media_type};
+use crate::oci::{
+    Content, Descriptor, ImageConfig, ImageManifest, Index, Manifest, Origin, Platform, Reference,
+    media_type,
+};
 use crate::pipeline::resolve::arrived::Arrived;
 use crate::plan::Source;
 use crate::together;
@@ -50,7 +54,8 @@ pub(super) async fn entries(
     Ok(Arrived { source: source.clone(), manifest, entries, origins })
 }
 
-/// The entry for a plain image, and where it comes from: its config is read, if it has one that tells a platform.
+/// The entry for a plain image, and where it comes from: its config is read, if it has one that
+/// tells a platform.
 async fn plain(
     wait: &Wait<'_>,
     source: &Source,
@@ -77,14 +82,20 @@ impl Wait<'_> {
         config: &Descriptor,
         deadline: Option<Instant>,
     ) -> Result<ImageConfig, Stop> {
-        let read = self.registry.shared_config(&source.reference.repository, config, deadline).await;
+        let read =
+            self.registry.shared_config(&source.reference.repository, config, deadline).await;
         let bytes = read.map_err(|error| self.sort(&error, source, true))?;
         Ok(parsed(&source.name, &bytes)?)
     }
 }
 
 /// All entries of an index, those of nested indexes in their places.
-async fn flatten(wait: &Wait<'_>, source: &Source, index: &Index, deadline: Option<Instant>) -> Result<Vec<Descriptor>, Stop> {
+async fn flatten(
+    wait: &Wait<'_>,
+    source: &Source,
+    index: &Index,
+    deadline: Option<Instant>,
+) -> Result<Vec<Descriptor>, Stop> {
     let refused = |why: String| Err(Stop::from(Error::refused(format!("{}: {why}", source.name))));
     let too_many = || format!("an index of more than {MOST_ENTRIES} entries");
     let mut seen = HashSet::new();
@@ -93,7 +104,9 @@ async fn flatten(wait: &Wait<'_>, source: &Source, index: &Index, deadline: Opti
         if flat.len() > MOST_ENTRIES {
             return refused(too_many());
         }
-        let Some(at) = flat.iter().position(|entry| media_type::is_index(&entry.media_type)) else { break };
+        let Some(at) = flat.iter().position(|entry| media_type::is_index(&entry.media_type)) else {
+            break;
+        };
         // Each round opens all indexes of one level, so the rounds count the depth.
         if depth == DEEPEST {
             return refused(format!("indexes inside indexes, more than {DEEPEST} deep"));
@@ -108,10 +121,16 @@ async fn flatten(wait: &Wait<'_>, source: &Source, index: &Index, deadline: Opti
                 return refused(format!("the index {} stands in it twice", entry.digest));
             }
             let inner = Reference::at(&source.reference.repository, &entry.digest);
-            let manifest = wait.registry.manifest(&inner, deadline).await.map_err(|error| wait.sort(&error, source, true))?;
+            let manifest = wait
+                .registry
+                .manifest(&inner, deadline)
+                .await
+                .map_err(|error| wait.sort(&error, source, true))?;
             match manifest.content {
                 Content::Index(inner) => opened.extend(inner.manifests),
-                Content::Image(_) => return refused(format!("{} is called an index and is none", entry.digest)),
+                Content::Image(_) => {
+                    return refused(format!("{} is called an index and is none", entry.digest));
+                }
             }
             if opened.len() > MOST_ENTRIES {
                 return refused(too_many());
@@ -123,42 +142,77 @@ async fn flatten(wait: &Wait<'_>, source: &Source, index: &Index, deadline: Opti
         return refused("an index without entries".to_owned());
     }
     if let Some(odd) = flat.iter().find(|entry| media_type::is_schema1(&entry.media_type)) {
-        return refused(format!("{} is a Docker schema 1 manifest, which no list can hold", odd.digest));
+        return refused(format!(
+            "{} is a Docker schema 1 manifest, which no list can hold",
+            odd.digest
+        ));
     }
     Ok(flat)
 }
 
 /// The one entry for a platform, and the attestations of it.
-fn pick(source: &Source, flat: &[Descriptor], platform: &Platform) -> Result<Vec<Descriptor>, Stop> {
-    let fits: Vec<&Descriptor> =
-        flat.iter().filter(|entry| entry.known_platform().is_some_and(|have| have.answers(platform))).collect();
+fn pick(
+    source: &Source,
+    flat: &[Descriptor],
+    platform: &Platform,
+) -> Result<Vec<Descriptor>, Stop> {
+    let fits: Vec<&Descriptor> = flat
+        .iter()
+        .filter(|entry| entry.known_platform().is_some_and(|have| have.answers(platform)))
+        .collect();
     let digest = match fits.as_slice() {
         [one] => one.digest.to_string(),
         [] => {
-            let entries =
-                flat.iter().filter(|entry| entry.attests().is_none()).map(|entry| format!("entry: {}", entry.title())).collect();
-            return Err(Stop::from(Error::refused(format!("{} has no entry for {platform}", source.name)).with_details(entries)));
+            let entries = flat
+                .iter()
+                .filter(|entry| entry.attests().is_none())
+                .map(|entry| format!("entry: {}", entry.title()))
+                .collect();
+            return Err(Stop::from(
+                Error::refused(format!("{} has no entry for {platform}", source.name))
+                    .with_details(entries),
+            ));
         }
         several => {
-            let entries = several.iter().map(|entry| format!("entry: {} {}", entry.title(), entry.digest)).collect();
-            let error =
-                Error::refused(format!("{} has {} entries for {platform}", source.name, several.len())).with_details(entries);
-            return Err(Stop::from(error.with_fix("write the platform with its OS version, or name the entry by REF@DIGEST")));
+            let entries = several
+                .iter()
+                .map(|entry| format!("entry: {} {}", entry.title(), entry.digest))
+                .collect();
+            let error = Error::refused(format!(
+                "{} has {} entries for {platform}",
+                source.name,
+                several.len()
+            ))
+            .with_details(entries);
+            return Err(Stop::from(error.with_fix(
+                "write the platform with its OS version, or name the entry by REF@DIGEST",
+            )));
         }
     };
-    let belongs = |entry: &&Descriptor| entry.attests().map_or_else(|| entry.digest.as_str() == digest, |of| of == digest);
+    let belongs = |entry: &&Descriptor| {
+        entry.attests().map_or_else(|| entry.digest.as_str() == digest, |of| of == digest)
+    };
     Ok(flat.iter().filter(belongs).cloned().collect())
 }
 
 /// Looks that every image of the index is really there: an index may be ahead of its children.
-async fn children(wait: &Wait<'_>, source: &Source, entries: &[Descriptor], deadline: Option<Instant>) -> Result<(), Stop> {
+async fn children(
+    wait: &Wait<'_>,
+    source: &Source,
+    entries: &[Descriptor],
+    deadline: Option<Instant>,
+) -> Result<(), Stop> {
     let images = entries.iter().filter(|entry| entry.attests().is_none());
     let looks = images.map(|entry| async move {
         let child = Reference::at(&source.reference.repository, &entry.digest);
         let look = wait.registry.shared_look(&child, deadline).await;
         look.map_err(|error| match wait.sort(&error, source, true) {
             Stop::NotYet(NotYet::Incomplete(_)) => {
-                let what = format!("its entry for {} is not in the registry: {}", entry.title(), entry.digest);
+                let what = format!(
+                    "its entry for {} is not in the registry: {}",
+                    entry.title(),
+                    entry.digest
+                );
                 Stop::NotYet(NotYet::Incomplete(what))
             }
             stop => stop,

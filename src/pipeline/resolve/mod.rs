@@ -1,7 +1,8 @@
 //! Waits for every source under one deadline, and learns what each one brings.
 //!
-//! The first look is a GET, because mostly all is there; later ones are HEADs, which registries do not count as pulls.
-//! "Not yet" is not "never": what may still come is waited for, what cannot get right ends the run at once.
+//! The first look is a GET, because mostly all is there; later ones are HEADs, which registries do
+//! not count as pulls. "Not yet" is not "never": what may still come is waited for, what cannot get
+//! right ends the run at once.
 
 pub mod arrived;
 mod end;
@@ -35,7 +36,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tracing::{info, warn};
 use watch::Watch;
 
-/// How long "denied" may still mean "not there yet": some registries answer so before the first push.
+/// How long "denied" may still mean "not there yet": some registries answer so before the first
+/// push.
 const DENIED_GRACE: Duration = Duration::from_secs(60);
 
 /// All sources, in the order of the plan, and whether anything had to be waited for.
@@ -95,7 +97,16 @@ pub async fn sources(
 ) -> Result<Resolved, Error> {
     let started = Instant::now();
     let (over, deadline, somebody_waits) = (Sender::new(None), started + plan.wait, Notify::new());
-    let wait = Wait { registry, plan, surroundings, progress, started, deadline, somebody_waits, over: &over };
+    let wait = Wait {
+        registry,
+        plan,
+        surroundings,
+        progress,
+        started,
+        deadline,
+        somebody_waits,
+        over: &over,
+    };
     let watched = jobs.filter(|_| !plan.watch_jobs.is_empty());
     let watch = watched.map(|jobs| Watch::new(jobs, plan, progress, &over, started));
     progress.expect(plan.sources.iter().map(|source| source.name.clone()));
@@ -116,7 +127,12 @@ pub async fn sources(
         watch.last_look(waited.then(Instant::now)).await?;
     }
     if !absent.is_empty() && (!plan.skip_missing || arrived.is_empty()) {
-        return Err(wait.gave_up(&absent, &arrived, &after, watch.as_ref().map(Watch::said).unwrap_or_default()));
+        return Err(wait.gave_up(
+            &absent,
+            &arrived,
+            &after,
+            watch.as_ref().map(Watch::said).unwrap_or_default(),
+        ));
     }
     if let Some(unknown) = absent.iter().find(|absent| !absent.why.is_known()) {
         return Err(wait.cannot_leave_out(unknown));
@@ -131,14 +147,21 @@ pub async fn sources(
         progress.left_out(*at, why.word());
     }
     let elapsed = started.elapsed();
-    Ok(Resolved { arrived, after, elapsed, skipped: absent.into_iter().map(Absent::skipped).collect() })
+    Ok(Resolved {
+        arrived,
+        after,
+        elapsed,
+        skipped: absent.into_iter().map(Absent::skipped).collect(),
+    })
 }
 
-/// After a wait: warns of source tags that were moved since they were accepted. The accepted images are published all
-/// the same, because they are what was checked.
+/// After a wait: warns of source tags that were moved since they were accepted. The accepted images
+/// are published all the same, because they are what was checked.
 pub async fn tell_what_moved(registry: &Registry, arrived: &[Arrived]) -> Result<(), Error> {
     let by_tag = arrived.iter().filter(|arrived| arrived.source.reference.digest.is_none());
-    let looks = by_tag.map(|arrived| async move { (arrived, registry.look(&arrived.source.reference, None).await) });
+    let looks = by_tag.map(|arrived| async move {
+        (arrived, registry.look(&arrived.source.reference, None).await)
+    });
     for (arrived, look) in join_all(looks).await {
         if let Ok(head) = look
             && head.digest != arrived.manifest.digest
@@ -170,12 +193,14 @@ type Outcome = Result<(Arrived, Option<Duration>), Absent>;
 impl Wait<'_> {
     /// All sources, until each is there or waiting ends; a watched job that fails ends the run.
     async fn outcomes(&self, watch: Option<&Watch<'_>>) -> Result<Vec<Outcome>, Error> {
-        let all = together::all(self.plan.sources.iter().enumerate().map(|(at, source)| self.source(at, source)));
+        let all = together::all(
+            self.plan.sources.iter().enumerate().map(|(at, source)| self.source(at, source)),
+        );
         let Some(watch) = watch else {
             return tokio::select! {
                 outcomes = all => outcomes,
                 error = self.refused() => Err(error),
-                () = self.tell() => Ok(Vec::new()),
+                never = self.tell() => never,
             };
         };
         let mut watching = pin!(watch.run());
@@ -183,7 +208,7 @@ impl Wait<'_> {
             outcomes = all => outcomes?,
             error = &mut watching => return Err(error),
             error = self.refused() => return Err(error),
-            () = self.tell() => Vec::new(),
+            never = self.tell() => never,
         };
         // The first look at the jobs may still be under way.
         tokio::select! {
@@ -204,7 +229,8 @@ impl Wait<'_> {
         loop {
             // Known before the look that may be the last one.
             let is_over = over.borrow_and_update().is_some();
-            // Boxed, so that all that a look needs is not held between two of them, by hundreds of sources.
+            // Boxed, so that all that a look needs is not held between two of them, by hundreds of
+            // sources.
             let why = match Box::pin(self.look(source, last.as_ref(), &mut seen)).await {
                 Ok(arrived) => return Ok(Ok(self.arrived(at, arrived, first))),
                 Err(Stop::Fatal(error)) => return Err(*error),
@@ -212,7 +238,8 @@ impl Wait<'_> {
             };
             let now = Instant::now();
             // Whether a source is there must be known to go on without it.
-            let is_last = now >= self.deadline || (is_over && (why.is_known() || matches!(why, NotYet::Denied(_))));
+            let is_last = now >= self.deadline
+                || (is_over && (why.is_known() || matches!(why, NotYet::Denied(_))));
             self.stop_early(source, &why, is_last, &mut denied_since)?;
             if is_last && !is_sure && !why.is_known() {
                 // The last look may have been cut off by the end of the wait alone.
@@ -231,7 +258,8 @@ impl Wait<'_> {
                 info!("{}", story::waiting(&source.name, &state, self.deadline - now));
             }
             (first, last) = (false, Some(why));
-            let again = denied_since.map_or(self.deadline, |since| self.deadline.min(since + DENIED_GRACE));
+            let again =
+                denied_since.map_or(self.deadline, |since| self.deadline.min(since + DENIED_GRACE));
             tokio::select! {
                 () = sleep_until((now + pauses.next(fastrand::f64())).min(again)) => {}
                 Ok(_) = over.wait_for(Option::is_some), if !is_over => {}
@@ -246,14 +274,19 @@ impl Wait<'_> {
         (arrived, after)
     }
 
-    /// One look: the manifest, and all that it names. `last`: how the look before ended; `seen`: the manifest that was read
-    /// last, which is not read again as long as the tag names it.
-    async fn look(&self, source: &Source, last: Option<&NotYet>, seen: &mut Option<Manifest>) -> Result<Arrived, Stop> {
+    /// One look: the manifest, and all that it names. `last`: how the look before ended; `seen`:
+    /// the manifest that was read last, which is not read again as long as the tag names it.
+    async fn look(
+        &self,
+        source: &Source,
+        last: Option<&NotYet>,
+        seen: &mut Option<Manifest>,
+    ) -> Result<Arrived, Stop> {
         if self.plan.wait.is_zero() {
             return self.read(source, None, None, seen).await;
         }
-        // A look that hangs must not outlive the deadline, be it the first; and at least a moment, for the last look
-        // happens at the deadline itself.
+        // A look that hangs must not outlive the deadline, be it the first; and at least a moment,
+        // for the last look happens at the deadline itself.
         let end = self.deadline.max(Instant::now() + Duration::from_secs(1));
         let look = self.read(source, Some(self.deadline), last, seen);
         timeout_at(end, look).await.unwrap_or(Err(Stop::NotYet(NotYet::Silent)))
@@ -287,8 +320,14 @@ impl Wait<'_> {
         entries
     }
 
-    async fn manifest(&self, reference: &Reference, source: &Source, deadline: Option<Instant>) -> Result<Manifest, Stop> {
-        // At the first look, lists of one run may share what they read; later ones want to know what is there now.
+    async fn manifest(
+        &self,
+        reference: &Reference,
+        source: &Source,
+        deadline: Option<Instant>,
+    ) -> Result<Manifest, Stop> {
+        // At the first look, lists of one run may share what they read; later ones want to know
+        // what is there now.
         let manifest = match deadline {
             None => self.registry.shared_manifest(reference).await,
             Some(_) => self.registry.manifest(reference, deadline).await,
@@ -296,15 +335,18 @@ impl Wait<'_> {
         manifest.map_err(|error| self.sort(&error, source, false))
     }
 
-    /// Whether an error may pass by waiting. `part`: it is about something that the source's manifest names.
+    /// Whether an error may pass by waiting. `part`: it is about something that the source's
+    /// manifest names.
     fn sort(&self, error: &registry::Error, source: &Source, part: bool) -> Stop {
         let known = self.registry.has_answered(&error.host);
         match &error.kind {
-            Kind::NotFound if part => Stop::NotYet(NotYet::Incomplete(format!("{} is not there", error.request))),
+            Kind::NotFound if part => {
+                Stop::NotYet(NotYet::Incomplete(format!("{} is not there", error.request)))
+            }
             Kind::NotFound => Stop::NotYet(NotYet::Missing),
             Kind::Denied => Stop::NotYet(NotYet::Denied(Box::new(error.clone()))),
-            // A registry that never answered is more likely misspelt than late; one that asks for a pause that is too
-            // long would be asked again in vain.
+            // A registry that never answered is more likely misspelt than late; one that asks for a
+            // pause that is too long would be asked again in vain.
             Kind::Server
             | Kind::Timeout
             | Kind::Unreachable(_)
@@ -320,7 +362,8 @@ impl Wait<'_> {
     }
 
     fn error(&self, error: &registry::Error, name: &str) -> Error {
-        let surroundings = Surroundings { helper: self.registry.helper(&error.host), ..*self.surroundings };
+        let surroundings =
+            Surroundings { helper: self.registry.helper(&error.host), ..*self.surroundings };
         Error::of_registry(error, &format!("read {name}"), Access::Pull, &surroundings)
     }
 
@@ -328,14 +371,24 @@ impl Wait<'_> {
     fn cannot_leave_out(&self, Absent { source, why, .. }: &Absent) -> Error {
         let error = match why {
             NotYet::Trouble(error) => self.error(error, &source.name),
-            _ => Error::new(Exit::Registry, format!("cannot tell whether {} is there: {}", source.name, why.state())),
+            _ => Error::new(
+                Exit::Registry,
+                format!("cannot tell whether {} is there: {}", source.name, why.state()),
+            ),
         };
-        let details = vec!["`missing: skip` leaves out only what is known not to be there".to_owned()];
+        let details =
+            vec!["`missing: skip` leaves out only what is known not to be there".to_owned()];
         error.with_details(details)
     }
 
     /// Ends the run where more waiting makes no sense.
-    fn stop_early(&self, source: &Source, why: &NotYet, is_over: bool, denied_since: &mut Option<Instant>) -> Result<(), Error> {
+    fn stop_early(
+        &self,
+        source: &Source,
+        why: &NotYet,
+        is_over: bool,
+        denied_since: &mut Option<Instant>,
+    ) -> Result<(), Error> {
         let NotYet::Denied(error) = why else {
             *denied_since = None;
             return Ok(());
@@ -346,11 +399,14 @@ impl Wait<'_> {
             return Ok(());
         }
         let mut error = self.error(error, &source.name);
-        error.details.push("some registries answer so for an image that is not there yet".to_owned());
+        error
+            .details
+            .push("some registries answer so for an image that is not there yet".to_owned());
         Err(error)
     }
 
-    /// Ends when something has to be waited for and there is no use in that, because the targets may not be pushed to.
+    /// Ends when something has to be waited for and there is no use in that, because the targets
+    /// may not be pushed to.
     async fn refused(&self) -> Error {
         self.somebody_waits.notified().await;
         match targets::preflight(self.registry, self.plan, self.surroundings).await {
@@ -360,13 +416,16 @@ impl Wait<'_> {
     }
 
     /// Tells once a minute what is waited for; never ends.
-    async fn tell(&self) {
+    async fn tell(&self) -> ! {
         loop {
             sleep(text::INTERVAL).await;
             let left = self.deadline.saturating_duration_since(Instant::now());
             // Of many lists, one line tells how far all of them are; the end speaks for itself.
             if self.progress.waits() > 0 && !left.is_zero() && !self.progress.among_others() {
-                info!("{}", story::still_waiting(&self.progress.sources(), self.started.elapsed(), left));
+                info!(
+                    "{}",
+                    story::still_waiting(&self.progress.sources(), self.started.elapsed(), left)
+                );
             }
         }
     }

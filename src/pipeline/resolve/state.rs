@@ -40,10 +40,13 @@ pub(super) struct WrongLabel {
 impl WrongLabel {
     /// For people.
     pub(super) fn text(&self) -> String {
-        let platform = self.platform.as_ref().map(|platform| format!("{platform}: ")).unwrap_or_default();
+        let platform =
+            self.platform.as_ref().map(|platform| format!("{platform}: ")).unwrap_or_default();
         let expected = brief(&self.expected);
         match &self.found {
-            Some(found) => format!("{platform}its label {} is {:?}, not {expected:?}", self.key, brief(found)),
+            Some(found) => {
+                format!("{platform}its label {} is {:?}, not {expected:?}", self.key, brief(found))
+            }
             None => format!("{platform}it has no label {}, which must be {expected:?}", self.key),
         }
     }
@@ -101,8 +104,14 @@ mod tests {
         };
         for (label, text) in [
             (label(None, Some("old")), r#"stale: its label k is "old", not "new""#),
-            (label(Some("linux/arm64"), None), r#"stale: linux/arm64: it has no label k, which must be "new""#),
-            (label(None, Some(&"x".repeat(100))), &format!(r#"stale: its label k is "{}…", not "new""#, "x".repeat(64))),
+            (
+                label(Some("linux/arm64"), None),
+                r#"stale: linux/arm64: it has no label k, which must be "new""#,
+            ),
+            (
+                label(None, Some(&"x".repeat(100))),
+                &format!(r#"stale: its label k is "{}…", not "new""#, "x".repeat(64)),
+            ),
         ] {
             assert_eq!(NotYet::Stale(label).state(), text);
         }

@@ -8,16 +8,28 @@ use std::time::Duration;
 
 /// A source arrived.
 pub(super) fn found(arrived: &Arrived, after: Option<Duration>) -> String {
-    let images: Vec<String> = arrived.entries.iter().filter(|entry| entry.attests().is_none()).map(Descriptor::title).collect();
+    let images: Vec<String> = arrived
+        .entries
+        .iter()
+        .filter(|entry| entry.attests().is_none())
+        .map(Descriptor::title)
+        .collect();
     let when = after.map(|after| format!("  after {}", duration(after))).unwrap_or_default();
     let origin = origin(arrived).map(|origin| format!("  {origin}")).unwrap_or_default();
-    format!("found    {}  {}{}{origin}{when}", arrived.source.name, images.join(", "), digest(arrived))
+    format!(
+        "found    {}  {}{}{origin}{when}",
+        arrived.source.name,
+        images.join(", "),
+        digest(arrived)
+    )
 }
 
-/// What was found, unless the name has said it: of an index from which one entry is picked, that entry.
+/// What was found, unless the name has said it: of an index from which one entry is picked, that
+/// entry.
 fn digest(arrived: &Arrived) -> String {
     let whole = &arrived.manifest.digest;
-    let images: Vec<&Descriptor> = arrived.entries.iter().filter(|entry| entry.attests().is_none()).collect();
+    let images: Vec<&Descriptor> =
+        arrived.entries.iter().filter(|entry| entry.attests().is_none()).collect();
     match images.as_slice() {
         [one] if arrived.source.platform.is_some() && one.digest != *whole => {
             format!("  {} of {}", one.digest.short(), whole.short())
@@ -36,7 +48,8 @@ pub(super) fn there(arrived: &Arrived, after: Option<Duration>) -> String {
 /// When its images were built, and from which commits, as far as that was read.
 fn origin(arrived: &Arrived) -> Option<String> {
     let created = arrived.created().map(|time| format!("built {}", brief(time)));
-    let revisions: Vec<String> = arrived.revisions().into_iter().map(|revision| short_revision(&brief(revision))).collect();
+    let revisions: Vec<String> =
+        arrived.revisions().into_iter().map(|revision| short_revision(&brief(revision))).collect();
     let from = (!revisions.is_empty()).then(|| format!("from {}", revisions.join(", ")));
     let parts: Vec<String> = created.into_iter().chain(from).collect();
     (!parts.is_empty()).then(|| parts.join(" "))
@@ -60,18 +73,28 @@ pub(super) fn waiting(source: &str, state: &str, left: Duration) -> String {
 }
 
 /// Nothing changed for a while.
-pub(super) fn still_waiting(sources: &[(String, SourceState)], elapsed: Duration, left: Duration) -> String {
+pub(super) fn still_waiting(
+    sources: &[(String, SourceState)],
+    elapsed: Duration,
+    left: Duration,
+) -> String {
     let waiting = sources.iter().filter_map(|(name, state)| match state {
         SourceState::Waiting(why) => Some(format!("{name} {why}")),
         _ => None,
     });
     let waiting: Vec<String> = waiting.collect();
     let (count, all) = (waiting.len(), sources.len());
-    format!("waiting  for {count} of {all} after {}, {} left: {}", duration(elapsed), duration(left), waiting.join(", "))
+    format!(
+        "waiting  for {count} of {all} after {}, {} left: {}",
+        duration(elapsed),
+        duration(left),
+        waiting.join(", ")
+    )
 }
 
 /// How a source stands, when the wait ends for another reason.
 pub(super) fn stands((name, state): &(String, SourceState)) -> String {
-    let words = if *state == SourceState::Looking { "not looked at".to_owned() } else { state.words() };
+    let words =
+        if *state == SourceState::Looking { "not looked at".to_owned() } else { state.words() };
     format!("{words}: {name}")
 }

@@ -3,7 +3,6 @@
 use crate::console::Console;
 use crate::pipeline::progress::{Progress, SourceState};
 use crate::text;
-use std::convert::Infallible;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tracing::{Level, enabled};
@@ -13,24 +12,33 @@ const MOST_ROWS: usize = 16;
 const TICK: Duration = Duration::from_millis(250);
 
 /// Does the work, and meanwhile shows how its sources stand. `wait`: how long it may wait in all.
-pub async fn shown<T>(console: Option<&Console>, progress: &Progress, wait: Duration, work: impl Future<Output = T>) -> T {
-    let Some(console) = console.filter(|console| console.is_moving() && enabled!(Level::INFO)) else { return work.await };
+pub async fn shown<T>(
+    console: Option<&Console>,
+    progress: &Progress,
+    wait: Duration,
+    work: impl Future<Output = T>,
+) -> T {
+    let Some(console) = console.filter(|console| console.is_moving() && enabled!(Level::INFO))
+    else {
+        return work.await;
+    };
     let done = tokio::select! {
         done = work => done,
-        never = draw(console, progress, wait) => match never {},
+        never = draw(console, progress, wait) => never,
     };
     console.bar("");
     done
 }
 
-async fn draw(console: &Console, progress: &Progress, wait: Duration) -> Infallible {
+async fn draw(console: &Console, progress: &Progress, wait: Duration) -> ! {
     let started = Instant::now();
     let mut drawn = String::new();
     loop {
         let elapsed = started.elapsed();
         let jobs = progress.jobs_line();
         // The cursor goes no further up than the screen.
-        let most = console.rows().map_or(MOST_ROWS, |rows| rows.saturating_sub(4).clamp(1, MOST_ROWS));
+        let most =
+            console.rows().map_or(MOST_ROWS, |rows| rows.saturating_sub(4).clamp(1, MOST_ROWS));
         let table = table(&progress.sources(), &jobs, elapsed, wait.saturating_sub(elapsed), most);
         if table != drawn {
             console.bar(&table);
@@ -40,9 +48,15 @@ async fn draw(console: &Console, progress: &Progress, wait: Duration) -> Infalli
     }
 }
 
-/// A row for each source, those that are waited for first when there are many, and a line below; nothing as long as
-/// nothing is waited for.
-fn table(sources: &[(String, SourceState)], jobs: &str, elapsed: Duration, left: Duration, most: usize) -> String {
+/// A row for each source, those that are waited for first when there are many, and a line below;
+/// nothing as long as nothing is waited for.
+fn table(
+    sources: &[(String, SourceState)],
+    jobs: &str,
+    elapsed: Duration,
+    left: Duration,
+    most: usize,
+) -> String {
     let waits = |state: SourceState| matches!(state, SourceState::Waiting(_));
     let waiting = sources.iter().filter(|(_, state)| waits(*state)).count();
     if waiting == 0 {
@@ -54,13 +68,19 @@ fn table(sources: &[(String, SourceState)], jobs: &str, elapsed: Duration, left:
     }
     let words: Vec<String> = rows.iter().take(most).map(|(_, state)| state.words()).collect();
     let width = words.iter().map(|words| words.chars().count()).max().unwrap_or_default();
-    let shown = rows.iter().zip(&words).map(|((name, _), words)| format!("  {words:width$}  {name}"));
+    let shown =
+        rows.iter().zip(&words).map(|((name, _), words)| format!("  {words:width$}  {name}"));
     let mut lines: Vec<String> = shown.collect();
     if sources.len() > most {
         lines.push(format!("  and {} more", sources.len() - most));
     }
     let whole = |span: Duration| text::duration(Duration::from_secs(span.as_secs()));
-    lines.push(format!("waiting  for {waiting} of {} after {}, {} left", sources.len(), whole(elapsed), whole(left)));
+    lines.push(format!(
+        "waiting  for {waiting} of {} after {}, {} left",
+        sources.len(),
+        whole(elapsed),
+        whole(left)
+    ));
     lines.extend((!jobs.is_empty()).then(|| jobs.to_owned()));
     lines.join("\n")
 }
@@ -84,9 +104,13 @@ mod tests {
         let expected = "  found after 42 s  r/app:amd64\n  stale             r/app:arm64\n  looking           r/app:arm\n\
                         waiting  for 1 of 3 after 1m, 9m left\njobs     1 watched";
         assert_eq!(table(&sources, "jobs     1 watched", elapsed, left, MOST_ROWS), expected);
-        sources.splice(0..0, (0..20).map(|n| source(&format!("r/app:{n}"), SourceState::Found(None))));
+        sources
+            .splice(0..0, (0..20).map(|n| source(&format!("r/app:{n}"), SourceState::Found(None))));
         let many = table(&sources, "", elapsed, left, MOST_ROWS);
-        assert!(many.starts_with("  stale  r/app:arm64\n") && many.contains("\n  and 7 more\n"), "{many}");
+        assert!(
+            many.starts_with("  stale  r/app:arm64\n") && many.contains("\n  and 7 more\n"),
+            "{many}"
+        );
         assert_eq!(table(&sources, "", elapsed, left, 4).lines().count(), 6, "a low terminal");
         assert_eq!(table(&sources[..20], "", elapsed, left, MOST_ROWS), "");
     }

@@ -49,10 +49,17 @@ struct Last {
 impl Last {
     /// One line for each name that no watched job has.
     fn unmet(&self, patterns: &[Pattern]) -> impl Iterator<Item = String> {
-        let unmet = patterns.iter().filter(|pattern| self.known && !self.watched.iter().any(|job| Known::is_for(pattern, job)));
+        let unmet = patterns.iter().filter(|pattern| {
+            self.known && !self.watched.iter().any(|job| Known::is_for(pattern, job))
+        });
         unmet.map(|pattern| {
-            let names: Vec<String> = self.names.iter().take(MOST_LISTED).map(|name| brief(name)).collect();
-            format!("none is called {:?}; the jobs of this run are {}", pattern.text(), names.join(", "))
+            let names: Vec<String> =
+                self.names.iter().take(MOST_LISTED).map(|name| brief(name)).collect();
+            format!(
+                "none is called {:?}; the jobs of this run are {}",
+                pattern.text(),
+                names.join(", ")
+            )
         })
     }
 }
@@ -72,10 +79,19 @@ impl<'a> Watch<'a> {
         over: &'a watch::Sender<Option<Over>>,
         started: Instant,
     ) -> Self {
-        Self { jobs, plan, progress, started, over, looked: watch::Sender::new(false), last: Mutex::default() }
+        Self {
+            jobs,
+            plan,
+            progress,
+            started,
+            over,
+            looked: watch::Sender::new(false),
+            last: Mutex::default(),
+        }
     }
 
-    /// Looks again and again; ends only with a failure. Where there is nothing to wait for any more, says so.
+    /// Looks again and again; ends only with a failure. Where there is nothing to wait for any
+    /// more, says so.
     pub(super) async fn run(&self) -> Error {
         let mut done_since: Option<Instant> = None;
         loop {
@@ -107,11 +123,13 @@ impl<'a> Watch<'a> {
         if self.progress.is_looking() || missing == 0 || self.over.borrow().is_some() {
             return None;
         }
-        // As many skipped jobs as sources: there is no image on its way any more, but for one that a registry shows late.
+        // As many skipped jobs as sources: there is no image on its way any more, but for one that
+        // a registry shows late.
         if skipped >= missing && since >= LAG {
             return Some(Over("as their jobs were skipped".to_owned()));
         }
-        (since >= GRACE).then(|| Over(format!("though all watched jobs were done {} ago", duration(since))))
+        (since >= GRACE)
+            .then(|| Over(format!("though all watched jobs were done {} ago", duration(since))))
     }
 
     /// Returns when a look is over, however it ended.
@@ -120,7 +138,8 @@ impl<'a> Watch<'a> {
         let _ = timeout(PATIENCE, self.looked.subscribe().wait_for(|looked| *looked)).await;
     }
 
-    /// When the wait is over: whether a job failed all the same. `since`: an older look does not count.
+    /// When the wait is over: whether a job failed all the same. `since`: an older look does not
+    /// count.
     pub(super) async fn last_look(&self, since: Option<Instant>) -> Result<(), Error> {
         let looks = async {
             for _ in 0..LOOKS_IN_TROUBLE {
@@ -141,15 +160,21 @@ impl<'a> Watch<'a> {
 
     /// Failures that a newer attempt may have made good, where nothing is waited for any more.
     pub(super) fn warn_of_earlier_attempts(&self) {
-        for job in self.lock().watched.iter().filter(|job| job.attempt < self.jobs.system().attempt()) {
+        for job in
+            self.lock().watched.iter().filter(|job| job.attempt < self.jobs.system().attempt())
+        {
             if verdict::is_bad(job.state, self.plan.skip_missing) {
                 let state = job.state.word();
-                warn!("the job {} {state} in an earlier attempt of this run; all images are there, so this goes on", job.name);
+                warn!(
+                    "the job {} {state} in an earlier attempt of this run; all images are there, so this goes on",
+                    job.name
+                );
             }
         }
     }
 
-    /// Names that no job of the run has, though all images are there: nobody was watched under them.
+    /// Names that no job of the run has, though all images are there: nobody was watched under
+    /// them.
     pub(super) fn warn_of_names_that_are_not_listed(&self) {
         let last = self.lock();
         for line in last.unmet(&self.plan.watch_jobs) {
@@ -180,7 +205,8 @@ impl<'a> Watch<'a> {
     /// One line for what there is to watch, then one for each change.
     fn tell(&self, watched: &[&Job], all: &[Job]) {
         let mut last = self.lock();
-        let is_told = |job: &Job| last.watched.iter().any(|old| (old.id, old.state) == (job.id, job.state));
+        let is_told =
+            |job: &Job| last.watched.iter().any(|old| (old.id, old.state) == (job.id, job.state));
         let changed: Vec<&&Job> = watched.iter().filter(|job| !is_told(job)).collect();
         if !self.progress.among_others() {
             if !last.known || changed.len() > MOST_LISTED {
@@ -202,7 +228,8 @@ impl<'a> Watch<'a> {
             [job] => format!("the job {} {}", brief(&job.name), job.state.word()),
             jobs => format!("{} watched jobs did not succeed", jobs.len()),
         };
-        let mut details: Vec<String> = failed.iter().take(MOST_LISTED).map(|job| said(job)).collect();
+        let mut details: Vec<String> =
+            failed.iter().take(MOST_LISTED).map(|job| said(job)).collect();
         if failed.len() > MOST_LISTED {
             details.push(format!("job: and {} more", failed.len() - MOST_LISTED));
         }
@@ -240,8 +267,13 @@ fn watching(jobs: &[&Job]) -> String {
             None => counts.push((job.state.word(), 1)),
         }
     }
-    let counts: Vec<String> = counts.iter().map(|(word, count)| format!("{count} {word}")).collect();
-    let rest = if counts.is_empty() { ", none is listed yet".to_owned() } else { format!(": {}", counts.join(", ")) };
+    let counts: Vec<String> =
+        counts.iter().map(|(word, count)| format!("{count} {word}")).collect();
+    let rest = if counts.is_empty() {
+        ", none is listed yet".to_owned()
+    } else {
+        format!(": {}", counts.join(", "))
+    };
     format!("jobs     {} watched{rest}", jobs.len())
 }
 

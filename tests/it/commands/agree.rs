@@ -20,8 +20,12 @@ async fn all_agree(stocked: &Stocked, list: &str) {
     let ours: Value = serde_json::from_str(&raw).expect("JSON");
     assert_eq!(entries(&foreign::docker_manifest(&name).await), entries(&ours), "docker, {list}");
     assert_eq!(entries(&foreign::podman_manifest(&name).await), entries(&ours), "podman, {list}");
-    let document: Value = serde_json::from_str(&stocked.run(&["inspect", "--json", list]).await.ok().stdout).expect("JSON");
-    let digests = |list: &Value| list.as_array().map(|all| all.iter().map(|one| one["digest"].clone()).collect::<Vec<_>>());
+    let document: Value =
+        serde_json::from_str(&stocked.run(&["inspect", "--json", list]).await.ok().stdout)
+            .expect("JSON");
+    let digests = |list: &Value| {
+        list.as_array().map(|all| all.iter().map(|one| one["digest"].clone()).collect::<Vec<_>>())
+    };
     assert_eq!(digests(&document["entries"]), digests(&ours["manifests"]));
 }
 
@@ -33,8 +37,14 @@ async fn others_read_what_create_wrote() {
     }
     Image::oci("linux/arm64/v8").push(&stocked.client, "acme/app", "oci1").await;
     for (list, sources) in [
-        ("{}/acme/app:new-docker", vec!["{}/acme/app:docker0", "{}/acme/app:docker1", "{}/acme/app:docker2"]),
-        ("{}/acme/app:new-oci", vec!["{}/acme/app:image", "{}/acme/app:oci1", "{}/acme/app:docker1"]),
+        (
+            "{}/acme/app:new-docker",
+            vec!["{}/acme/app:docker0", "{}/acme/app:docker1", "{}/acme/app:docker2"],
+        ),
+        (
+            "{}/acme/app:new-oci",
+            vec!["{}/acme/app:image", "{}/acme/app:oci1", "{}/acme/app:docker1"],
+        ),
         ("{}/acme/app:new-built", vec!["{}/acme/app:built"]),
     ] {
         stocked.run(&[&["create", list][..], &sources].concat()).await.ok();

@@ -17,7 +17,11 @@ async fn flags_stand_before_or_after_the_command() {
         ["inspect", "{}/acme/app:image", "--debug"],
     ] {
         let ran = stocked.run(&arguments).await.ok();
-        assert!(ran.stderr.contains("debug: {} GET /v2/acme/app/manifests/image → 200"), "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains("debug: {} GET /v2/acme/app/manifests/image → 200"),
+            "{}",
+            ran.stderr
+        );
     }
     for arguments in [["--json", "diff"], ["diff", "--json"]] {
         let both = ["{}/acme/app:image", "{}/acme/app:image"];
@@ -37,14 +41,27 @@ async fn wrong_arguments_are_reported_in_json_too() {
     for (arguments, what) in [
         (vec!["--json"], "these flags need a command"),
         (vec!["--json", "inspect"], "the following required arguments were not provided: <REF>"),
-        (vec!["inspect", "a", "--raw", "--json"], "the argument '--raw' cannot be used with '--json'"),
+        (
+            vec!["inspect", "a", "--raw", "--json"],
+            "the argument '--raw' cannot be used with '--json'",
+        ),
         (vec!["annotate", "--json", "r.example/a:1", "linux/amd64"], "nothing to change"),
-        (vec!["diff", "r.example/a", "R/ /x", "--json"], "the arguments are wrong; nothing was contacted"),
+        (
+            vec!["diff", "r.example/a", "R/ /x", "--json"],
+            "the arguments are wrong; nothing was contacted",
+        ),
     ] {
         let ran = Step::new().args(arguments).run().await.fails(2);
-        let document: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}: {}", ran.everything()));
-        assert_eq!((&document["version"], &document["status"], &document["exit"]), (&json!(1), &json!("failed"), &json!(2)));
-        assert!(document["error"]["what"].as_str().is_some_and(|text| text.starts_with(what)), "{document:#}");
+        let document: Value = serde_json::from_str(&ran.stdout)
+            .unwrap_or_else(|e| panic!("{e}: {}", ran.everything()));
+        assert_eq!(
+            (&document["version"], &document["status"], &document["exit"]),
+            (&json!(1), &json!("failed"), &json!(2))
+        );
+        assert!(
+            document["error"]["what"].as_str().is_some_and(|text| text.starts_with(what)),
+            "{document:#}"
+        );
         assert!(ran.stderr.contains("error: "), "{}", ran.stderr);
     }
 }
@@ -56,7 +73,10 @@ async fn what_other_tools_call_a_command_is_pointed_at_ours() {
             vec!["append", "r.example/a:1", "r.example/a:2"],
             "append is no command: use `manifest-action create LIST SOURCE… --append`",
         ),
-        (vec!["spec", "lists.yaml"], "spec is no command: use `manifest-action create --spec FILE`"),
+        (
+            vec!["spec", "lists.yaml"],
+            "spec is no command: use `manifest-action create --spec FILE`",
+        ),
         (vec!["inspekt"], "a similar subcommand exists: 'inspect'"),
     ] {
         let ran = Step::new().args(arguments).run().await.fails(2);
@@ -70,21 +90,42 @@ async fn create_with_tags_takes_every_reference_for_a_source() {
     let stocked = Stocked::start().await;
     built().images()[1].push(&stocked.client, "acme/app", "arm64").await;
     let before = stocked.client.get_manifest("acme/app", "image").await.expect("there").digest;
-    for names in [["-t", "{}/acme/app:new"], ["--tag", "{}/acme/app:new"], ["--tags", "{}/acme/app:new"]] {
-        let ran = stocked.run(&[&["create"], &names[..], &["{}/acme/app:image", "{}/acme/app:arm64"]].concat()).await.ok();
+    for names in
+        [["-t", "{}/acme/app:new"], ["--tag", "{}/acme/app:new"], ["--tags", "{}/acme/app:new"]]
+    {
+        let ran = stocked
+            .run(&[&["create"], &names[..], &["{}/acme/app:image", "{}/acme/app:arm64"]].concat())
+            .await
+            .ok();
         assert!(ran.stdout.starts_with("{}/acme/app:new@sha256:"), "{}", ran.stdout);
         let list = stocked.client.get_manifest("acme/app", "new").await.expect("there").json();
         assert_eq!(list["manifests"].as_array().map(Vec::len), Some(2), "{list}");
-        assert_eq!(stocked.client.get_manifest("acme/app", "image").await.expect("there").digest, before);
+        assert_eq!(
+            stocked.client.get_manifest("acme/app", "image").await.expect("there").digest,
+            before
+        );
     }
-    stocked.run(&["create", "--tags", "{}/acme/app:new", "--sources", "{}/acme/app:image"]).await.ok();
+    stocked
+        .run(&["create", "--tags", "{}/acme/app:new", "--sources", "{}/acme/app:image"])
+        .await
+        .ok();
 }
 
 #[tokio::test]
 async fn flags_are_trimmed_as_variables_are() {
     let stocked = Stocked::start().await;
     let ran = stocked
-        .run(&["create", " {}/acme/app:new ", "{}/acme/app:image", "--format", " oci ", "--wait", " 0 ", "--platforms", "  "])
+        .run(&[
+            "create",
+            " {}/acme/app:new ",
+            "{}/acme/app:image",
+            "--format",
+            " oci ",
+            "--wait",
+            " 0 ",
+            "--platforms",
+            "  ",
+        ])
         .await
         .ok();
     assert!(ran.stdout.starts_with("{}/acme/app:new@sha256:"), "{}", ran.everything());
@@ -98,7 +139,8 @@ async fn create_reports_a_failure_in_json_too() {
         ["create", "{}/acme/app:new", "{}/acme/app:nowhere", "--json"],
     ] {
         let ran = stocked.run(&arguments).await.fails(3);
-        let document: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}: {}", ran.everything()));
+        let document: Value = serde_json::from_str(&ran.stdout)
+            .unwrap_or_else(|e| panic!("{e}: {}", ran.everything()));
         assert_eq!((&document["version"], &document["exit"]), (&json!(1), &json!(3)));
         assert_eq!(document["error"]["details"][0], json!("missing: {}/acme/app:nowhere"));
     }
@@ -108,14 +150,16 @@ async fn create_reports_a_failure_in_json_too() {
 
 #[tokio::test]
 async fn logins_certificates_and_plain_http_are_for_every_command() {
-    let registry = Registry::launch(&Auth::Basic("ci".to_owned(), "s3cret-canary".to_owned()), true).await;
+    let registry =
+        Registry::launch(&Auth::Basic("ci".to_owned(), "s3cret-canary".to_owned()), true).await;
     let client = Client::new(&registry.host()).tls(registry.ca_pem()).basic("ci", "s3cret-canary");
     built().push(&client, "acme/app", "1").await;
     Image::oci("linux/s390x").push(&client, "acme/app", "s390x").await;
     let name = |tag: &str| format!("{}/acme/app:{tag}", registry.host());
     let (list, image) = (name("1"), name("s390x"));
     // `ci:s3cret-canary`
-    let login = json!({"auths": {registry.host(): {"auth": "Y2k6czNjcmV0LWNhbmFyeQ=="}}}).to_string();
+    let login =
+        json!({"auths": {registry.host(): {"auth": "Y2k6czNjcmV0LWNhbmFyeQ=="}}}).to_string();
     let step = || Step::new().file("ca.pem", registry.ca_pem()).file("login/config.json", &login);
     for command in [
         vec!["inspect", &list],
@@ -127,17 +171,24 @@ async fn logins_certificates_and_plain_http_are_for_every_command() {
     ] {
         let flags = ["--cfg", "login", "--ca-file", "ca.pem"];
         let ran = match command[0] {
-            "inspect" | "create" | "remove" => step().args([&flags[..], &command].concat()).run().await.ok(),
+            "inspect" | "create" | "remove" => {
+                step().args([&flags[..], &command].concat()).run().await.ok()
+            }
             _ => step().args([&command[..], &flags].concat()).run().await.ok(),
         };
         ran.never_says("s3cret-canary");
         step().args([&command[..], &["--ca-file", "ca.pem"]].concat()).run().await.fails(6);
-        let by_name = [&command[..], &["--ca-file=ca.pem", "--username=ci", "--password-stdin"]].concat();
+        let by_name =
+            [&command[..], &["--ca-file=ca.pem", "--username=ci", "--password-stdin"]].concat();
         let named = step().args(by_name).stdin("s3cret-canary\n").run().await;
         assert!(matches!(named.status, 0 | 5), "{}", named.everything());
         named.never_says("s3cret-canary");
         // Plain HTTP, as asked for, is not what this registry speaks.
-        let plain = step().args([&command[..], &["--cfg=login", "--insecure", &registry.host()]].concat()).run().await.fails(7);
+        let plain = step()
+            .args([&command[..], &["--cfg=login", "--insecure", &registry.host()]].concat())
+            .run()
+            .await
+            .fails(7);
         assert!(plain.stderr.contains("HTTPS"), "{}", plain.stderr);
     }
 }
@@ -156,7 +207,10 @@ async fn create_reads_flags_and_no_inputs_of_a_step() {
         .env("GITLAB_CI", "true");
     let ran = step.args(["create", &name, &stocked.name("image")]).run().await.ok();
     let list = stocked.client.get_manifest("acme/app", "new").await.expect("the tag is there");
-    assert_eq!((ran.stdout.as_str(), list.json().get("annotations")), (format!("{name}@{}\n", list.digest).as_str(), None));
+    assert_eq!(
+        (ran.stdout.as_str(), list.json().get("annotations")),
+        (format!("{name}@{}\n", list.digest).as_str(), None)
+    );
     assert_eq!((ran.raw_output_file().as_deref(), ran.file("manifest.env")), (Some(""), None));
     assert_eq!(stocked.client.tags("acme/app").await, ["built", "classic", "image", "new"]);
 }
@@ -166,10 +220,29 @@ async fn a_result_that_cannot_be_written_is_8_and_says_so() {
     let stocked = Stocked::start().await;
     let name = stocked.name("image");
     let script = format!("{} inspect {name} >/dev/full", env!("CARGO_BIN_EXE_manifest-action"));
-    let ran = Step::new().args(["-c", &script]).spawn_program(Path::new("/bin/bash")).await.wait().await.fails(8);
-    assert!(ran.stderr.starts_with("error: the result could not be written: No space left on device"), "{}", ran.stderr);
+    let ran = Step::new()
+        .args(["-c", &script])
+        .spawn_program(Path::new("/bin/bash"))
+        .await
+        .wait()
+        .await
+        .fails(8);
+    assert!(
+        ran.stderr.starts_with("error: the result could not be written: No space left on device"),
+        "{}",
+        ran.stderr
+    );
     // Who closes a pipe knows.
-    let script = format!("{} completions zsh | true; echo ${{PIPESTATUS[0]}}", env!("CARGO_BIN_EXE_manifest-action"));
-    let ran = Step::new().args(["-c", &script]).spawn_program(Path::new("/bin/bash")).await.wait().await.ok();
+    let script = format!(
+        "{} completions zsh | true; echo ${{PIPESTATUS[0]}}",
+        env!("CARGO_BIN_EXE_manifest-action")
+    );
+    let ran = Step::new()
+        .args(["-c", &script])
+        .spawn_program(Path::new("/bin/bash"))
+        .await
+        .wait()
+        .await
+        .ok();
     assert_eq!(ran.stderr, "");
 }

@@ -15,7 +15,9 @@ async fn the_same_is_0() {
     let compact = serde_json::to_vec(&built().json()).unwrap();
     stocked.client.put_manifest("acme/app", "compact", OCI_INDEX, &compact).await;
     let ran = stocked.run(&["diff", "{}/acme/app:built", "{}/acme/app:compact"]).await.ok();
-    assert!(ran.stdout.ends_with("\nthe same entries and annotations; only the bytes that write them down differ\n"));
+    assert!(ran.stdout.ends_with(
+        "\nthe same entries and annotations; only the bytes that write them down differ\n"
+    ));
     let ran = stocked.run(&["diff", "{}/acme/app:image", "{}/acme/app:image", "--json"]).await.ok();
     assert_eq!(serde_json::from_str::<Value>(&ran.stdout).unwrap()["same"], json!(true));
 }
@@ -23,14 +25,18 @@ async fn the_same_is_0() {
 #[tokio::test]
 async fn what_differs_is_1() {
     let stocked = Stocked::start().await;
-    let index =
-        BuiltIndex::new(vec![Image::oci("linux/amd64").seed(2), built().images()[1].clone(), Image::oci("linux/riscv64")])
-            .annotation("org.opencontainers.image.version", "1.3")
-            .annotation("new", "n");
+    let index = BuiltIndex::new(vec![
+        Image::oci("linux/amd64").seed(2),
+        built().images()[1].clone(),
+        Image::oci("linux/riscv64"),
+    ])
+    .annotation("org.opencontainers.image.version", "1.3")
+    .annotation("new", "n");
     index.push(&stocked.client, "acme/app", "next").await;
     let ran = stocked.run(&["diff", "{}/acme/app:built", "{}/acme/app:next"]).await.fails(1);
     let (old, attestations) = (built(), built().attestation_digests());
-    let removed: String = attestations.iter().map(|digest| format!("- attestation\n  - {digest}\n")).collect();
+    let removed: String =
+        attestations.iter().map(|digest| format!("- attestation\n  - {digest}\n")).collect();
     let expected = format!(
         "- {{}}/acme/app:built
   - {}
@@ -60,7 +66,8 @@ async fn what_differs_is_1() {
     assert_eq!(ran.stdout, expected);
     assert_eq!(ran.stderr, "");
     fits_80_columns(&ran.stdout);
-    let ran = stocked.run(&["diff", "{}/acme/app:built", "{}/acme/app:next", "--json"]).await.fails(1);
+    let ran =
+        stocked.run(&["diff", "{}/acme/app:built", "{}/acme/app:next", "--json"]).await.fails(1);
     let document: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!((&document["version"], &document["same"]), (&json!(1), &json!(false)));
     assert_eq!(document["fields"][1], json!({"name": "annotations.new", "old": null, "new": "n"}));
@@ -75,8 +82,10 @@ async fn type_order_and_what_is_said_of_an_entry_count() {
     let stocked = Stocked::start().await;
     let client = &stocked.client;
     let mut list = classic().bytes();
-    list =
-        String::from_utf8(list).unwrap().replace("docker.distribution.manifest.list.v2+json", "oci.image.index.v1+json").into();
+    list = String::from_utf8(list)
+        .unwrap()
+        .replace("docker.distribution.manifest.list.v2+json", "oci.image.index.v1+json")
+        .into();
     let digest = client.put_manifest("acme/app", "oci", OCI_INDEX, &list).await;
     let ran = stocked.run(&["diff", "{}/acme/app:classic", "{}/acme/app:oci"]).await.fails(1);
     let change = "\n~ mediaType\n  - application/vnd.docker.distribution.manifest.list.v2+json\n  + application/vnd.oci.image.index.v1+json\n";
@@ -84,13 +93,17 @@ async fn type_order_and_what_is_said_of_an_entry_count() {
     let mut value: Value = serde_json::from_slice(&list).unwrap();
     value["manifests"].as_array_mut().unwrap().reverse();
     client.put_manifest("acme/app", "turned", OCI_INDEX, &pretty(&value)).await;
-    let ran = stocked.run(&["diff", &format!("{{}}/acme/app@{digest}"), "{}/acme/app:turned"]).await.fails(1);
+    let ran = stocked
+        .run(&["diff", &format!("{{}}/acme/app@{digest}"), "{}/acme/app:turned"])
+        .await
+        .fails(1);
     assert!(ran.stdout.ends_with("\n~ the order of the entries\n"), "{}", ran.stdout);
     value["manifests"][0]["annotations"] = json!({"k": "v"});
     client.put_manifest("acme/app", "said", OCI_INDEX, &pretty(&value)).await;
     let ran = stocked.run(&["diff", "{}/acme/app:turned", "{}/acme/app:said"]).await.fails(1);
     let of = classic().images()[2].digest();
-    let change = format!("\n~ windows(10.0.20348.2700+win32k)/amd64\n  {of}\n  ~ annotations.k\n    + v\n");
+    let change =
+        format!("\n~ windows(10.0.20348.2700+win32k)/amd64\n  {of}\n  ~ annotations.k\n    + v\n");
     assert!(ran.stdout.ends_with(&change), "{}", ran.stdout);
     assert_ne!(sha256(&list), classic().digest());
 }

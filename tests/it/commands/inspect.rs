@@ -154,30 +154,52 @@ labels
     };
     let ran = stocked.run(&["inspect", "{}/acme/app:image"]).await.ok();
     assert_eq!(ran.stdout, lines("image", "", ""));
-    let ran = stocked.run(&["inspect", "{}/acme/app:built", "--platform", "linux/x86_64"]).await.ok();
+    let ran =
+        stocked.run(&["inspect", "{}/acme/app:built", "--platform", "linux/x86_64"]).await.ok();
     let more = format!("entry of OCI image index\n         {}\n", index.digest());
-    let tail = format!("\nattestation, {} bytes\n  {}\n", size_of(&index.json(), 3), index.attestation_digests()[0]);
+    let tail = format!(
+        "\nattestation, {} bytes\n  {}\n",
+        size_of(&index.json(), 3),
+        index.attestation_digests()[0]
+    );
     assert_eq!(ran.stdout, lines("built", &more, &tail));
     fits_80_columns(&ran.stdout);
-    let ran = stocked.run(&["inspect", "{}/acme/app:image", "--platform", "linux/arm64"]).await.fails(5);
-    assert_eq!(ran.stderr, "error: {}/acme/app:image is one image, for linux/amd64, not for linux/arm64\n");
+    let ran =
+        stocked.run(&["inspect", "{}/acme/app:image", "--platform", "linux/arm64"]).await.fails(5);
+    assert_eq!(
+        ran.stderr,
+        "error: {}/acme/app:image is one image, for linux/amd64, not for linux/arm64\n"
+    );
 }
 
 #[tokio::test]
 async fn platforms_narrow_by_meaning() {
     let stocked = Stocked::start().await;
     let digest = built().images()[1].digest();
-    let ran = stocked.run(&["inspect", "{}/acme/app:built", "--platform", "linux/arm64", "--raw"]).await.ok();
+    let ran = stocked
+        .run(&["inspect", "{}/acme/app:built", "--platform", "linux/arm64", "--raw"])
+        .await
+        .ok();
     assert_eq!(ran.stdout.as_bytes(), built().images()[1].manifest());
-    for (platform, expected) in [("linux/aarch64", &digest), ("windows(10.0.17763.6293)/amd64", &classic().images()[1].digest())]
-    {
-        let tag = if platform.starts_with("windows") { "{}/acme/app:classic" } else { "{}/acme/app:built" };
+    for (platform, expected) in [
+        ("linux/aarch64", &digest),
+        ("windows(10.0.17763.6293)/amd64", &classic().images()[1].digest()),
+    ] {
+        let tag = if platform.starts_with("windows") {
+            "{}/acme/app:classic"
+        } else {
+            "{}/acme/app:built"
+        };
         let ran = stocked.run(&["inspect", tag, "--platform", platform, "--json"]).await.ok();
         let document: Value = serde_json::from_str(&ran.stdout).unwrap();
         assert_eq!(document["digest"], json!(expected));
     }
-    let ran = stocked.run(&["inspect", "{}/acme/app:classic", "--platform", "windows/amd64"]).await.fails(5);
-    let [_, old, new] = classic().images().to_vec().try_into().unwrap_or_else(|_| panic!("three images"));
+    let ran = stocked
+        .run(&["inspect", "{}/acme/app:classic", "--platform", "windows/amd64"])
+        .await
+        .fails(5);
+    let [_, old, new] =
+        classic().images().to_vec().try_into().unwrap_or_else(|_| panic!("three images"));
     assert_eq!(
         ran.stderr,
         format!(
@@ -190,7 +212,8 @@ async fn platforms_narrow_by_meaning() {
             new.digest()
         )
     );
-    let ran = stocked.run(&["inspect", "{}/acme/app:built", "--platform", "linux/s390x"]).await.fails(5);
+    let ran =
+        stocked.run(&["inspect", "{}/acme/app:built", "--platform", "linux/s390x"]).await.fails(5);
     assert_eq!(
         ran.stderr,
         "error: {}/acme/app:built has no entry for linux/s390x\n  entry: linux/amd64\n  entry: linux/arm64\n  entry: linux/arm/v7\n"
@@ -200,7 +223,11 @@ async fn platforms_narrow_by_meaning() {
 #[tokio::test]
 async fn raw_is_byte_for_byte_what_others_read() {
     let stocked = Stocked::start().await;
-    for (tag, bytes) in [("classic", classic().bytes()), ("built", built().bytes()), ("image", built().images()[0].manifest())] {
+    for (tag, bytes) in [
+        ("classic", classic().bytes()),
+        ("built", built().bytes()),
+        ("image", built().images()[0].manifest()),
+    ] {
         let ran = stocked.run(&["inspect", "--raw", &format!("{{}}/acme/app:{tag}")]).await.ok();
         assert_eq!(ran.stdout.as_bytes(), bytes);
         assert_eq!(ran.stderr, "");
@@ -212,9 +239,17 @@ async fn raw_is_byte_for_byte_what_others_read() {
 async fn json_has_the_documented_shape() {
     let stocked = Stocked::start().await;
     let document = |ran: &str| serde_json::from_str::<Value>(ran).unwrap();
-    let index = document(&stocked.run(&["inspect", "{}/acme/app:built", "--json"]).await.ok().stdout);
-    let image = document(&stocked.run(&["inspect", "{}/acme/app:image", "--json"]).await.ok().stdout);
-    let one = document(&stocked.run(&["inspect", "{}/acme/app:built", "--platform=linux/amd64", "--json"]).await.ok().stdout);
+    let index =
+        document(&stocked.run(&["inspect", "{}/acme/app:built", "--json"]).await.ok().stdout);
+    let image =
+        document(&stocked.run(&["inspect", "{}/acme/app:image", "--json"]).await.ok().stdout);
+    let one = document(
+        &stocked
+            .run(&["inspect", "{}/acme/app:built", "--platform=linux/amd64", "--json"])
+            .await
+            .ok()
+            .stdout,
+    );
     let first = &built().images()[0].clone();
     assert_eq!(
         (&index["version"], &index["kind"], &image["kind"], &one["kind"]),
@@ -224,15 +259,33 @@ async fn json_has_the_documented_shape() {
     assert_eq!(index["annotations"], json!({"org.opencontainers.image.version": "1.2"}));
     let entry = &index["entries"][1];
     assert_eq!(
-        (&entry["platform"], &entry["os"], &entry["architecture"], &entry["variant"], &entry["osFeatures"]),
+        (
+            &entry["platform"],
+            &entry["os"],
+            &entry["architecture"],
+            &entry["variant"],
+            &entry["osFeatures"]
+        ),
         (&json!("linux/arm64"), &json!("linux"), &json!("arm64"), &json!("v8"), &json!([]))
     );
     assert_eq!(index["entries"][0]["downloadBytes"], json!(download(first)));
     assert_eq!(index["entries"][0]["attestations"], json!([built().attestation_digests()[0]]));
-    assert_eq!((&index["entries"][3]["kind"], &index["entries"][3]["attests"]), (&json!("attestation"), &json!(first.digest())));
-    assert_eq!(image["labels"], json!({"org.opencontainers.image.revision": "0123456789abcdef0123456789abcdef01234567"}));
-    assert_eq!((&image["downloadBytes"], image["layers"].as_array().map(Vec::len)), (&json!(download(first)), Some(1)));
-    assert_eq!((&one["index"]["digest"], &one["digest"]), (&json!(built().digest()), &json!(first.digest())));
+    assert_eq!(
+        (&index["entries"][3]["kind"], &index["entries"][3]["attests"]),
+        (&json!("attestation"), &json!(first.digest()))
+    );
+    assert_eq!(
+        image["labels"],
+        json!({"org.opencontainers.image.revision": "0123456789abcdef0123456789abcdef01234567"})
+    );
+    assert_eq!(
+        (&image["downloadBytes"], image["layers"].as_array().map(Vec::len)),
+        (&json!(download(first)), Some(1))
+    );
+    assert_eq!(
+        (&one["index"]["digest"], &one["digest"]),
+        (&json!(built().digest()), &json!(first.digest()))
+    );
     assert_eq!(one["attestations"], index["entries"][0]["attestations"]);
     // Every field is in the documentation, and the other way round.
     let documentation = include_str!("../../../docs/inspect-json.md");
@@ -241,9 +294,13 @@ async fn json_has_the_documented_shape() {
         fields.extend(object.as_object().unwrap().keys());
     }
     for field in &fields {
-        assert!(documentation.contains(&format!("| `{field}` |")), "docs/inspect-json.md lacks {field}");
+        assert!(
+            documentation.contains(&format!("| `{field}` |")),
+            "docs/inspect-json.md lacks {field}"
+        );
     }
-    for row in documentation.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()) {
+    for row in documentation.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+    {
         assert!(fields.iter().any(|field| *field == row), "{row} is documented, and nowhere");
     }
 }
@@ -279,7 +336,8 @@ annotations
             manifest.len()
         )
     );
-    // An index that is ahead of one of its images, with another index inside, and no platform anywhere.
+    // An index that is ahead of one of its images, with another index inside, and no platform
+    // anywhere.
     let gone = Image::oci("linux/riscv64").seed(7);
     let gone_digest = gone.push(client, "acme/app", "").await;
     let inner = built();
@@ -299,7 +357,10 @@ annotations
     ] {
         assert!(ran.stdout.contains(part), "{part:?}\n{}", ran.stdout);
     }
-    assert_eq!(ran.stderr, format!("warning: the entry {gone_digest} was not read: not in the registry\n"));
+    assert_eq!(
+        ran.stderr,
+        format!("warning: the entry {gone_digest} was not read: not in the registry\n")
+    );
 }
 
 #[tokio::test]
@@ -327,7 +388,7 @@ async fn no_escape_of_a_registry_reaches_the_terminal() {
         let ran = stocked.run(&arguments).await;
         assert!(ran.stdout.contains("owned"), "{arguments:?}: {}", ran.everything());
         let unsafe_character = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
-        assert!(!(ran.stdout + &ran.stderr).contains(unsafe_character), "{arguments:?}");
+        assert!(![ran.stdout, ran.stderr].concat().contains(unsafe_character), "{arguments:?}");
     }
 }
 
@@ -337,7 +398,11 @@ async fn failures_say_what_to_do() {
     let ran = stocked.run(&["inspect", "{}/acme/app:nowhere"]).await.fails(7);
     assert_eq!(ran.stdout, "");
     assert!(ran.stderr.starts_with("error: cannot read {}/acme/app:nowhere: not found\n  where: GET /v2/acme/app/manifests/nowhere → 404 MANIFEST_UNKNOWN"), "{}", ran.stderr);
-    assert!(ran.stderr.ends_with("  fix:   check the name; was it pushed, and to this registry?\n"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.ends_with("  fix:   check the name; was it pushed, and to this registry?\n"),
+        "{}",
+        ran.stderr
+    );
     let ran = stocked.run(&["inspect", "{}/acme/app:nowhere", "--json"]).await.fails(7);
     let document: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!((&document["status"], &document["exit"]), (&json!("failed"), &json!(7)));
@@ -346,9 +411,18 @@ async fn failures_say_what_to_do() {
     let closed = crate::support::registry::Registry::htpasswd("u", "right").await;
     let name = format!("{}/acme/app:1", closed.host());
     Step::new().args(["inspect", &name]).run().await.fails(6);
-    let wrong = Step::new().args(["inspect", &name, "--username=u", "--password-stdin"]).stdin("wrong").run().await.fails(6);
+    let wrong = Step::new()
+        .args(["inspect", &name, "--username=u", "--password-stdin"])
+        .stdin("wrong")
+        .run()
+        .await
+        .fails(6);
     wrong.never_says("wrong");
-    let warned = Step::new().args(["inspect", &name, "--username=u", "--password=right"]).run().await.fails(7);
+    let warned = Step::new()
+        .args(["inspect", &name, "--username=u", "--password=right"])
+        .run()
+        .await
+        .fails(7);
     assert!(warned.stderr.contains("--password-stdin is safer"), "{}", warned.stderr);
     warned.never_says("right");
 }

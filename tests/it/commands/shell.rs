@@ -16,8 +16,14 @@ async fn completions_know_commands_and_flags() {
         }
         let program = Path::new("/bin").join(shell);
         if shell == "bash" {
-            let checked =
-                Step::new().file("script", &script).args(["-n", "script"]).spawn_program(&program).await.wait().await.ok();
+            let checked = Step::new()
+                .file("script", &script)
+                .args(["-n", "script"])
+                .spawn_program(&program)
+                .await
+                .wait()
+                .await
+                .ok();
             assert_eq!(checked.stderr, "");
         }
     }
@@ -28,8 +34,14 @@ async fn completions_know_commands_and_flags() {
 async fn bash_completes_a_command() {
     let script = Step::new().args(["completions", "bash"]).run().await.ok().stdout;
     let test = "source ./script; COMP_WORDS=(manifest-action insp); COMP_CWORD=1; _manifest__action manifest-action insp manifest-action; printf '%s\\n' \"${COMPREPLY[@]}\"";
-    let ran =
-        Step::new().file("script", &script).args(["-c", test]).spawn_program(Path::new("/bin/bash")).await.wait().await.ok();
+    let ran = Step::new()
+        .file("script", &script)
+        .args(["-c", test])
+        .spawn_program(Path::new("/bin/bash"))
+        .await
+        .wait()
+        .await
+        .ok();
     assert_eq!(ran.stdout, "inspect\n");
 }
 
@@ -38,6 +50,9 @@ async fn manual_pages_are_roff() {
     let page = Step::new().args(["man"]).run().await.ok().stdout;
     assert!(page.contains(".TH manifest-action 1") && page.contains("inspect"), "{page}");
     let page = Step::new().args(["man", "inspect"]).run().await.ok().stdout;
-    assert!(page.contains(".TH manifest-action-inspect 1") && page.contains("\\-\\-platform"), "{page}");
+    assert!(
+        page.contains(".TH manifest-action-inspect 1") && page.contains("\\-\\-platform"),
+        "{page}"
+    );
     Step::new().args(["man", "nothing"]).run().await.fails(2);
 }

@@ -1,4 +1,5 @@
-//! On a terminal of 80 columns, made by `script` of Debian's essential bsdutils: colour there, and only there.
+//! On a terminal of 80 columns, made by `script` of Debian's essential bsdutils: colour there, and
+//! only there.
 
 use super::Stocked;
 use crate::support::step::Step;
@@ -11,7 +12,10 @@ async fn on_a_terminal(step: Step, arguments: &str) -> String {
 
 /// What the command writes to a terminal of so many columns.
 async fn seen(step: Step, columns: usize, arguments: &str) -> String {
-    let command = format!("stty cols {columns} rows 40; {} {arguments}", env!("CARGO_BIN_EXE_manifest-action"));
+    let command = format!(
+        "stty cols {columns} rows 40; {} {arguments}",
+        env!("CARGO_BIN_EXE_manifest-action")
+    );
     let ran = step.args(["--quiet", "--return", "--command", &command, "typescript"]);
     let ran = ran.spawn_program(Path::new("/usr/bin/script")).await.wait().await;
     assert!(matches!(ran.status, 0 | 1 | 3 | 7), "{}", ran.everything());
@@ -25,7 +29,8 @@ fn without_colour(text: &str) -> String {
         plain.push_str(before);
         rest = after.split_once('m').expect("an escape sequence for colour").1;
     }
-    plain + rest
+    plain.push_str(rest);
+    plain
 }
 
 #[tokio::test]
@@ -41,12 +46,17 @@ async fn colour_is_for_terminals_and_never_with_no_color() {
         let plain = stocked.run(&arguments).await;
         assert!(!plain.stdout.contains('\u{1b}'), "a pipe is no terminal");
         let line = arguments.join(" ").replace("{}", &host);
-        let seen = on_a_terminal(Step::new().env("TERM", "xterm"), &line).await.replace(&host, "{}");
+        let seen =
+            on_a_terminal(Step::new().env("TERM", "xterm"), &line).await.replace(&host, "{}");
         assert!(seen.contains("\u{1b}["), "{seen}");
         assert_eq!(without_colour(&seen), plain.stdout, "colour is all that differs");
         for (name, value) in [("NO_COLOR", "1"), ("TERM", "dumb")] {
             let step = Step::new().env("TERM", "xterm").env(name, value);
-            assert_eq!(on_a_terminal(step, &line).await.replace(&host, "{}"), plain.stdout, "{name}={value}");
+            assert_eq!(
+                on_a_terminal(step, &line).await.replace(&host, "{}"),
+                plain.stdout,
+                "{name}={value}"
+            );
         }
     }
 }
@@ -56,7 +66,8 @@ async fn the_classic_list_in_colour() {
     let stocked = Stocked::start().await;
     let name = stocked.name("classic");
     let seen = on_a_terminal(Step::new().env("TERM", "xterm"), &format!("inspect {name}")).await;
-    let start = format!("\u{1b}[1m{name}\u{1b}[0m\n\u{1b}[2mtype     \u{1b}[0mDocker manifest list\n");
+    let start =
+        format!("\u{1b}[1m{name}\u{1b}[0m\n\u{1b}[2mtype     \u{1b}[0mDocker manifest list\n");
     assert!(seen.starts_with(&start), "{seen:?}");
     assert!(seen.contains("\n\u{1b}[1mwindows(10.0.17763.6293)/amd64\u{1b}[0m    "), "{seen:?}");
     assert!(seen.contains("\n  \u{1b}[2mOS version  \u{1b}[0m10.0.17763.6293\n"), "{seen:?}");
@@ -67,7 +78,8 @@ async fn the_story_and_errors_are_broken_between_words() {
     let stocked = Stocked::start().await;
     let (host, name) = (stocked.registry.host(), stocked.name("nowhere"));
     let step = || Step::new().env("TERM", "xterm");
-    let lines = seen(step(), 80, &format!("inspect {name}")).await.replace(&host, "127.0.0.1:55555");
+    let lines =
+        seen(step(), 80, &format!("inspect {name}")).await.replace(&host, "127.0.0.1:55555");
     let expected = "error: cannot read 127.0.0.1:55555/acme/app:nowhere: not found
   where: GET /v2/acme/app/manifests/nowhere → 404 MANIFEST_UNKNOWN (the registry
          said: \"manifest unknown\")
@@ -84,5 +96,9 @@ async fn the_story_and_errors_are_broken_between_words() {
     );
     // A pipe is read by programs: a line is a line.
     let piped = step().args(["inspect", &name]).run().await.fails(7);
-    assert!(piped.stderr.contains("(the registry said: \"manifest unknown\")\n"), "{}", piped.stderr);
+    assert!(
+        piped.stderr.contains("(the registry said: \"manifest unknown\")\n"),
+        "{}",
+        piped.stderr
+    );
 }

@@ -12,9 +12,15 @@ async fn what_is_there_is_pinned() {
     let stocked = Stocked::start().await;
     let digest = built().images()[0].digest();
     let by_digest = format!("{{}}/acme/app@{digest}");
-    let ran = stocked.run(&["wait", "{}/acme/app:classic", "{}/acme/app:built", &by_digest, "{}/acme/app:built"]).await.ok();
-    let expected =
-        format!("{{}}/acme/app:classic@{}\n{{}}/acme/app:built@{}\n{by_digest}\n", classic().digest(), built().digest());
+    let ran = stocked
+        .run(&["wait", "{}/acme/app:classic", "{}/acme/app:built", &by_digest, "{}/acme/app:built"])
+        .await
+        .ok();
+    let expected = format!(
+        "{{}}/acme/app:classic@{}\n{{}}/acme/app:built@{}\n{by_digest}\n",
+        classic().digest(),
+        built().digest()
+    );
     assert_eq!(ran.stdout, expected);
     let ran = stocked.run(&["--quiet", "wait", "--json", "{}/acme/app:image"]).await.ok();
     assert_eq!(ran.stderr, "");
@@ -35,7 +41,10 @@ async fn a_late_one_is_waited_for() {
     let registry = Registry::start().await;
     let client = Client::new(&registry.host());
     let name = format!("{}/acme/app:late", registry.host());
-    let running = Step::new().args(["wait", &name, "--wait", "30s", "--wait-interval", "100ms"]).spawn().await;
+    let running = Step::new()
+        .args(["wait", &name, "--wait", "30s", "--wait-interval", "100ms"])
+        .spawn()
+        .await;
     running.wait_for_line("missing; looking").await;
     let digest = Image::oci("linux/amd64").push(&client, "acme/app", "late").await;
     let ran = running.wait().await.ok();
@@ -46,7 +55,10 @@ async fn a_late_one_is_waited_for() {
 #[tokio::test]
 async fn a_missing_one_is_3() {
     let stocked = Stocked::start().await;
-    let ran = stocked.run(&["wait", "{}/acme/app:image", "{}/acme/app:nowhere", "--wait", "0"]).await.fails(3);
+    let ran = stocked
+        .run(&["wait", "{}/acme/app:image", "{}/acme/app:nowhere", "--wait", "0"])
+        .await
+        .fails(3);
     assert_eq!(ran.stdout, "");
     assert!(
         ran.stderr
@@ -69,5 +81,9 @@ async fn a_signal_ends_it_and_says_so() {
     running.wait_for_line("missing; looking").await;
     running.signal("TERM").await;
     let ran = running.wait().await.fails(143);
-    assert!(ran.stderr.ends_with(&format!("error: stopped by SIGTERM: still waiting for {name}\n")), "{}", ran.stderr);
+    assert!(
+        ran.stderr.ends_with(&format!("error: stopped by SIGTERM: still waiting for {name}\n")),
+        "{}",
+        ran.stderr
+    );
 }

@@ -1,4 +1,5 @@
-//! What commands that write say, to the letter: the result on stdout, the story and failures on stderr.
+//! What commands that write say, to the letter: the result on stdout, the story and failures on
+//! stderr.
 
 use super::{Stocked, classic};
 use crate::support::running::Ran;
@@ -10,7 +11,10 @@ async fn digest(stocked: &Stocked, tag: &str) -> String {
 
 /// How long it took is another thing each time.
 fn without_time(story: &str) -> String {
-    let line = |line: &str| line.rsplit_once("  in ").map_or(line.to_owned(), |(before, _)| format!("{before}  in TIME")) + "\n";
+    let line = |line: &str| {
+        let before = line.rsplit_once("  in ").map(|(before, _)| format!("{before}  in TIME"));
+        format!("{}\n", before.unwrap_or_else(|| line.to_owned()))
+    };
     story.lines().map(line).collect()
 }
 
@@ -23,7 +27,17 @@ fn says(ran: &Ran, stdout: &str, stderr: &str) {
 async fn create() {
     let stocked = Stocked::start().await;
     let short = |digest: &str| digest[..19].to_owned();
-    let ran = stocked.run(&["create", "-t", "{}/acme/app:new", "--tag", "{}/acme/app:latest", "{}/acme/app:image"]).await.ok();
+    let ran = stocked
+        .run(&[
+            "create",
+            "-t",
+            "{}/acme/app:new",
+            "--tag",
+            "{}/acme/app:latest",
+            "{}/acme/app:image",
+        ])
+        .await
+        .ok();
     let (list, image) = (digest(&stocked, "new").await, digest(&stocked, "image").await);
     let story = format!(
         "manifest-action {version}
@@ -39,9 +53,13 @@ done     {{}}/acme/app@{list}  in TIME
         short = short(&list),
     );
     says(&ran, &format!("{{}}/acme/app:new@{list}\n"), &story);
-    let ran = stocked.run(&["create", "{}/acme/app:new", "{}/acme/app:image", "--quiet"]).await.ok();
+    let ran =
+        stocked.run(&["create", "{}/acme/app:new", "{}/acme/app:image", "--quiet"]).await.ok();
     says(&ran, &format!("{{}}/acme/app:new@{list}\n"), "");
-    let ran = stocked.run(&["create", "{}/acme/app:new", "linux/arm64={}/acme/app:image", "--quiet"]).await.fails(5);
+    let ran = stocked
+        .run(&["create", "{}/acme/app:new", "linux/arm64={}/acme/app:image", "--quiet"])
+        .await
+        .fails(5);
     says(
         &ran,
         "",
@@ -53,7 +71,10 @@ done     {{}}/acme/app@{list}  in TIME
 async fn annotate_and_remove() {
     let stocked = Stocked::start().await;
     let before = digest(&stocked, "classic").await;
-    let ran = stocked.run(&["annotate", "{}/acme/app:classic", "linux/amd64", "--variant", "v2"]).await.ok();
+    let ran = stocked
+        .run(&["annotate", "{}/acme/app:classic", "linux/amd64", "--variant", "v2"])
+        .await
+        .ok();
     let annotated = digest(&stocked, "classic").await;
     assert_ne!(annotated, before);
     let image = classic().images()[0].digest();
@@ -61,7 +82,10 @@ async fn annotate_and_remove() {
         "edit     + linux/amd64/v2  {image}\nedit     - linux/amd64  {image}\npush     {{}}/acme/app:classic\nverify   read back as pushed\n"
     );
     says(&ran, &format!("{{}}/acme/app:classic@{annotated}\n"), &story);
-    let ran = stocked.run(&["annotate", "{}/acme/app:classic", "linux/amd64/v2", "--variant", "v2", "--json"]).await.ok();
+    let ran = stocked
+        .run(&["annotate", "{}/acme/app:classic", "linux/amd64/v2", "--variant", "v2", "--json"])
+        .await
+        .ok();
     assert_eq!(ran.stderr, "keep     {}/acme/app:classic  holds this index already\n");
     assert_eq!(
         serde_json::from_str::<Value>(&ran.stdout).expect("JSON"),
@@ -77,7 +101,11 @@ async fn annotate_and_remove() {
     let entries: String = classic()
         .images()
         .iter()
-        .zip(["linux/amd64/v2", "windows(10.0.17763.6293)/amd64", "windows(10.0.20348.2700+win32k)/amd64"])
+        .zip([
+            "linux/amd64/v2",
+            "windows(10.0.17763.6293)/amd64",
+            "windows(10.0.20348.2700+win32k)/amd64",
+        ])
         .map(|(image, name)| format!("  entry: {name}  {}\n", image.digest()))
         .collect();
     for command in [
@@ -90,7 +118,19 @@ async fn annotate_and_remove() {
             &format!("error: {{}}/acme/app:classic has no entry linux/arm64\n{entries}"),
         );
     }
-    let ran = stocked.run(&["--quiet", "remove", "{}/acme/app:classic", "windows(10.0.17763.6293)/amd64"]).await.ok();
+    let ran = stocked
+        .run(&["--quiet", "remove", "{}/acme/app:classic", "windows(10.0.17763.6293)/amd64"])
+        .await
+        .ok();
     says(&ran, &format!("{{}}/acme/app:classic@{}\n", digest(&stocked, "classic").await), "");
-    assert_eq!(stocked.run(&["inspect", "{}/acme/app:classic"]).await.ok().stdout.matches("to download").count(), 2);
+    assert_eq!(
+        stocked
+            .run(&["inspect", "{}/acme/app:classic"])
+            .await
+            .ok()
+            .stdout
+            .matches("to download")
+            .count(),
+        2
+    );
 }

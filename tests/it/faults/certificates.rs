@@ -34,16 +34,30 @@ async fn a_certificate_that_is_expired_or_for_another_name_is_refused() {
         (authority.server(&["elsewhere.test"]), "not valid for name"),
     ] {
         let server = showing(&identity);
-        let ran = step(&server.host()).file("ca.pem", authority.pem()).input("ca-file", "ca.pem").run().await.fails(7);
-        assert!(ran.stdout.contains("no trusted connection") && ran.stdout.contains(why), "{why}: {}", ran.stdout);
-        assert!(!ran.stdout.contains("tried ") && ran.elapsed < Duration::from_secs(2), "{why}: {}", ran.everything());
+        let ran = step(&server.host())
+            .file("ca.pem", authority.pem())
+            .input("ca-file", "ca.pem")
+            .run()
+            .await
+            .fails(7);
+        assert!(
+            ran.stdout.contains("no trusted connection") && ran.stdout.contains(why),
+            "{why}: {}",
+            ran.stdout
+        );
+        assert!(
+            !ran.stdout.contains("tried ") && ran.elapsed < Duration::from_secs(2),
+            "{why}: {}",
+            ran.everything()
+        );
     }
 }
 
 #[tokio::test]
 async fn a_server_that_speaks_an_old_version_only_is_refused() {
     const CLIENT_HELLO: u8 = 0x16;
-    // RFC 4346: a handshake record with the hello of a server that chose TLS 1.1: version, random, no session, a cipher.
+    // RFC 4346: a handshake record with the hello of a server that chose TLS 1.1: version, random,
+    // no session, a cipher.
     let mut hello = vec![0x16, 3, 2, 0, 42, 2, 0, 0, 38, 3, 2];
     hello.extend([7; 32]);
     hello.extend([0, 0xc0, 0x13, 0]);
@@ -53,7 +67,9 @@ async fn a_server_that_speaks_an_old_version_only_is_refused() {
         let (hello, counted) = (hello.clone(), Arc::clone(&counted));
         async move {
             let mut buffer = [0; 4096];
-            if stream.read(&mut buffer).await.is_ok_and(|read| read > 0) && buffer[0] == CLIENT_HELLO {
+            if stream.read(&mut buffer).await.is_ok_and(|read| read > 0)
+                && buffer[0] == CLIENT_HELLO
+            {
                 counted.fetch_add(1, Ordering::Relaxed);
                 let _ = stream.write_all(&hello).await;
                 while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
@@ -63,7 +79,10 @@ async fn a_server_that_speaks_an_old_version_only_is_refused() {
     let ran = step(&server.host()).run().await.fails(7);
     assert!(ran.stdout.contains("no trusted connection"), "{}", ran.stdout);
     assert!(ran.elapsed < Duration::from_secs(2), "{:?}", ran.elapsed);
-    assert!((1..=2).contains(&hellos.load(Ordering::Relaxed)), "once for the source, once for the tag: {hellos:?}");
+    assert!(
+        (1..=2).contains(&hellos.load(Ordering::Relaxed)),
+        "once for the source, once for the tag: {hellos:?}"
+    );
 }
 
 #[tokio::test]
@@ -72,5 +91,8 @@ async fn the_systems_own_store_can_be_another_file() {
     let client = Client::new(&registry.host()).tls(registry.ca_pem());
     amd64().push(&client, REPO, "amd64").await;
     let ran = step(&registry.host()).env("SSL_CERT_FILE", registry.ca_file()).run().await.ok();
-    assert_eq!(ran.output("digest"), client.get_manifest(REPO, "1").await.map(|published| published.digest));
+    assert_eq!(
+        ran.output("digest"),
+        client.get_manifest(REPO, "1").await.map(|published| published.digest)
+    );
 }

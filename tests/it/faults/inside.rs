@@ -14,7 +14,9 @@ pub async fn run(inputs: Inputs) -> Ended {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut environment = Environment::default();
     environment.insert("HOME".to_owned(), folder.path().display().to_string());
-    environment.extend(inputs.into_iter().map(|(name, value)| (format!("INPUT_{}", name.to_uppercase()), value)));
+    environment.extend(
+        inputs.into_iter().map(|(name, value)| (format!("INPUT_{}", name.to_uppercase()), value)),
+    );
     compose_lists(Invocation::step(&environment), &environment, folder.path()).await
 }
 

@@ -26,24 +26,41 @@ async fn a_registry_that_never_shows_what_was_pushed_is_told_and_the_next_run_he
     // Nothing at `1`, another image at `2`: as things stood, they are shown for ever.
     let scene = Pair::open().await;
     Image::oci("linux/s390x").push(&scene.client, REPO, "2").await;
-    scene.proxy.follow(Some(Arc::new(|request, _, nth| match (request.method.as_str(), request.path().rsplit('/').next()) {
-        ("GET", Some("1")) => vec![Fault::Stale],
-        ("HEAD", Some("2")) if nth > 1 => vec![Fault::Stale],
-        _ => Vec::new(),
+    scene.proxy.follow(Some(Arc::new(|request, _, nth| {
+        match (request.method.as_str(), request.path().rsplit('/').next()) {
+            ("GET", Some("1")) => vec![Fault::Stale],
+            ("HEAD", Some("2")) if nth > 1 => vec![Fault::Stale],
+            _ => Vec::new(),
+        }
     })));
     let (ended, elapsed) = hasty(TIMES, inputs(&scene, &["1", "2"])).await;
     let said = failure(&ended, Exit::Partial);
     assert!(said.contains("published, but the registry does not show it after 60 s"), "{said}");
-    for words in ["GET /v2/acme/app/manifests/1 → 404".to_owned(), format!("{} shows sha256:", scene.name("2"))] {
+    for words in [
+        "GET /v2/acme/app/manifests/1 → 404".to_owned(),
+        format!("{} shows sha256:", scene.name("2")),
+    ] {
         assert!(said.contains(&words), "{words}: {said}");
     }
     assert!(LAG.contains(&elapsed), "{elapsed:?}");
-    assert_eq!(scene.proxy.count("PUT", "*"), 3, "the index and each tag once: {}", scene.proxy.log_text());
-    assert!(ended.run.lists[0].tags.iter().all(|(_, state)| *state == TagState::Moved), "{ended:?}");
+    assert_eq!(
+        scene.proxy.count("PUT", "*"),
+        3,
+        "the index and each tag once: {}",
+        scene.proxy.log_text()
+    );
+    assert!(
+        ended.run.lists[0].tags.iter().all(|(_, state)| *state == TagState::Moved),
+        "{ended:?}"
+    );
 
     scene.proxy.follow(None);
     let (ended, _) = hasty(TIMES, inputs(&scene, &["1", "2"])).await;
-    assert_eq!((ended.exit, scene.proxy.count("PUT", "*")), (Exit::Done, 3), "nothing is left to do");
+    assert_eq!(
+        (ended.exit, scene.proxy.count("PUT", "*")),
+        (Exit::Done, 3),
+        "nothing is left to do"
+    );
 }
 
 #[tokio::test]
@@ -59,7 +76,11 @@ async fn who_loses_a_tag_to_another_writer_says_so() {
     let said = failure(&ended, Exit::Partial);
     assert!(said.contains(&format!("{} shows {other}", scene.name("1"))), "{said}");
     assert!(said.contains("did another job push the same tag?"), "{said}");
-    assert_eq!((scene.digest("1").await, scene.proxy.count("PUT", "*")), (Some(other), 1), "the last writer wins");
+    assert_eq!(
+        (scene.digest("1").await, scene.proxy.count("PUT", "*")),
+        (Some(other), 1),
+        "the last writer wins"
+    );
 }
 
 #[tokio::test]
@@ -93,7 +114,8 @@ async fn a_child_that_vanishes_before_the_push_is_named() {
     assert_eq!(scene.client.tags(REPO).await, ["amd64"]);
 }
 
-/// The wait sees a source late, its image later still; then the index, then the tags, one after the other.
+/// The wait sees a source late, its image later still; then the index, then the tags, one after the
+/// other.
 #[tokio::test]
 async fn a_replica_that_lags_at_every_step_costs_time_and_nothing_else() {
     let scene = Pair::waiting().await;
@@ -115,8 +137,14 @@ async fn a_replica_that_lags_at_every_step_costs_time_and_nothing_else() {
 #[tokio::test]
 async fn a_tag_read_whose_bytes_are_spoilt_on_the_way_is_read_once_more() {
     let scene = Pair::open().await;
-    let other = pretty(&serde_json::json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}));
-    scene.proxy.rule(Rule::on("GET", &manifest("amd64")).nth(1).then(Fault::alter(move |_| other.clone())));
+    let other =
+        pretty(&serde_json::json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}));
+    scene.proxy.rule(
+        Rule::on("GET", &manifest("amd64")).nth(1).then(Fault::alter(move |_| other.clone())),
+    );
     let ran = scene.step().run().await.ok();
-    assert_eq!((scene.proxy.count("GET", &manifest("amd64")), ran.output("digest")), (2, scene.digest("1").await));
+    assert_eq!(
+        (scene.proxy.count("GET", &manifest("amd64")), ran.output("digest")),
+        (2, scene.digest("1").await)
+    );
 }

@@ -21,7 +21,8 @@ async fn sixty_four_children_get_through_a_limit_of_requests() {
     const IN_A_SECOND: usize = 20;
     let scene = Scene::new().await;
     let sources: Vec<String> = (0..CHILDREN).map(|at| format!("s{at}")).collect();
-    let images: Vec<Image> = (0..CHILDREN).map(|at| Image::oci(&format!("linux/amd64/v{}", at + 2))).collect();
+    let images: Vec<Image> =
+        (0..CHILDREN).map(|at| Image::oci(&format!("linux/amd64/v{}", at + 2))).collect();
     join_all(images.iter().zip(&sources).map(|(image, tag)| scene.push(image, tag))).await;
     let second = Mutex::new((Instant::now(), 0));
     scene.proxy.follow(Some(Arc::new(move |_, _, _| {
@@ -30,18 +31,28 @@ async fn sixty_four_children_get_through_a_limit_of_requests() {
             (*began, *count) = (Instant::now(), 0);
         }
         *count += 1;
-        let busy = Fault::Status(429).header("Retry-After", "1").error("TOOMANYREQUESTS", "slow down");
+        let busy =
+            Fault::Status(429).header("Retry-After", "1").error("TOOMANYREQUESTS", "slow down");
         if *count > IN_A_SECOND { vec![busy] } else { Vec::new() }
     })));
-    let inputs = vec![("tags", scene.reference("1")), ("sources", scene.references(&sources)), ("wait", "0".to_owned())];
+    let inputs = vec![
+        ("tags", scene.reference("1")),
+        ("sources", scene.references(&sources)),
+        ("wait", "0".to_owned()),
+    ];
     let (ended, _) = hasty(TIMES, inputs).await;
     assert_eq!(ended.exit, Exit::Done, "{:?}", ended.run.lists[0].ended.as_ref().err());
     let (asked, most) = (scene.proxy.requests(), NEEDED + NEEDED / 5 + 10);
-    assert!(asked <= most, "{asked} requests, {most} are a fifth and ten more than needed: {}", scene.proxy.log_text());
+    assert!(
+        asked <= most,
+        "{asked} requests, {most} are a fifth and ten more than needed: {}",
+        scene.proxy.log_text()
+    );
     assert_eq!(scene.entries("1").await.len(), CHILDREN);
 }
 
-/// Where nothing is answered, one asks for all; then the reason is told, and that it was given up for that.
+/// Where nothing is answered, one asks for all; then the reason is told, and that it was given up
+/// for that.
 #[tokio::test]
 async fn a_registry_that_fails_all_the_time_is_not_stormed() {
     let scene = Pair::open().await;
@@ -49,13 +60,17 @@ async fn a_registry_that_fails_all_the_time_is_not_stormed() {
     let host = scene.proxy.host();
     let sources: Vec<String> = (0..CHILDREN).map(|at| format!("{host}/{REPO}:s{at}")).collect();
     // Slow enough that one request after the other takes some of the run's time.
-    let (ended, elapsed) =
-        hasty(5, vec![("tags", scene.name("1")), ("sources", sources.join("\n")), ("wait", "0".to_owned())]).await;
+    let (ended, elapsed) = hasty(
+        5,
+        vec![("tags", scene.name("1")), ("sources", sources.join("\n")), ("wait", "0".to_owned())],
+    )
+    .await;
     let said = failure(&ended, Exit::Registry);
     // One request may have been tried for all others each time.
     let why = [format!("not again because {host} failed too often"), "tried 6 times".to_owned()];
     assert!(said.contains("→ 500") && why.iter().any(|why| said.contains(why)), "{said}");
-    // Those that were under way at first, then one at a time, and no more than one a second where an answer takes its time.
+    // Those that were under way at first, then one at a time, and no more than one a second where
+    // an answer takes its time.
     let (asked, seconds) = (scene.proxy.requests(), usize::try_from(elapsed.as_secs()).unwrap());
     assert!(asked <= 16 + 16 + seconds, "{asked} in {seconds} s: {}", scene.proxy.log_text());
 }
@@ -65,7 +80,11 @@ async fn too_many_without_a_time_is_a_growing_pause_for_all() {
     let scene = Pair::open().await;
     scene.proxy.rule(Rule::on("GET", &manifest("*")).first(6).then(Fault::Status(429)));
     let sources = format!("{}\n{}", scene.name("amd64"), scene.name("arm64"));
-    let (ended, _) = hasty(TIMES, vec![("tags", scene.name("1")), ("sources", sources), ("wait", "0".to_owned())]).await;
+    let (ended, _) = hasty(
+        TIMES,
+        vec![("tags", scene.name("1")), ("sources", sources), ("wait", "0".to_owned())],
+    )
+    .await;
     assert_eq!(ended.exit, Exit::Done, "{:?}", ended.run.lists[0].ended.as_ref().err());
     scene.proxy.finish();
 }

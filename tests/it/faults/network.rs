@@ -23,7 +23,8 @@ async fn only_v6(port: u16) -> (Registry, Client, FaultProxy) {
 
 async fn run(host: &str) -> Ran {
     let sources = format!("{host}/{REPO}:amd64\n{host}/{REPO}:arm64");
-    let step = Step::new().github().input("tags", &format!("{host}/{REPO}:1")).input("sources", &sources);
+    let step =
+        Step::new().github().input("tags", &format!("{host}/{REPO}:1")).input("sources", &sources);
     step.input("wait", "0").run().await.ok()
 }
 
@@ -36,24 +37,34 @@ async fn a_registry_is_named_by_its_address_of_the_sixth_version() {
     let digest = client.get_manifest(REPO, "1").await.map(|published| published.digest);
     assert_eq!(ran.output("digest"), digest);
     assert_eq!(ran.output("images"), digest.map(|digest| format!("{host}/{REPO}:1@{digest}")));
-    assert!(proxy.log().iter().all(|entry| entry.host.as_deref() == Some(&host)), "{:?}", proxy.log());
+    assert!(
+        proxy.log().iter().all(|entry| entry.host.as_deref() == Some(&host)),
+        "{:?}",
+        proxy.log()
+    );
 }
 
 #[tokio::test]
 async fn a_dead_address_does_not_keep_from_the_live_one() {
-    // `localhost` has two addresses, the one of the fourth version first: refused at once, or silent for ever.
+    // `localhost` has two addresses, the one of the fourth version first: refused at once, or
+    // silent for ever.
     for silent in [false, true] {
         let port = closed_port();
-        let _silence = if silent { Some(Silence::at(([127, 0, 0, 1], port).into()).await) } else { None };
+        let _silence =
+            if silent { Some(Silence::at(([127, 0, 0, 1], port).into()).await) } else { None };
         let (_registry, client, proxy) = only_v6(port).await;
         let ran = run(&format!("localhost:{port}")).await;
-        assert_eq!(ran.output("digest"), client.get_manifest(REPO, "1").await.map(|published| published.digest));
+        assert_eq!(
+            ran.output("digest"),
+            client.get_manifest(REPO, "1").await.map(|published| published.digest)
+        );
         assert!(proxy.connections() > 0);
         assert!(ran.elapsed < Duration::from_secs(5), "silent: {silent}: {:?}", ran.elapsed);
     }
 }
 
-/// An address where nobody answers: the queue of connections to be accepted is full, so the kernel drops what comes.
+/// An address where nobody answers: the queue of connections to be accepted is full, so the kernel
+/// drops what comes.
 struct Silence {
     _listener: TcpListener,
     _queue: Vec<TcpStream>,
@@ -66,7 +77,8 @@ impl Silence {
         let listener = socket.listen(1).unwrap();
         let mut queue = Vec::new();
         let filling = tokio::task::spawn_blocking(move || {
-            while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
+            while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(100))
+            {
                 queue.push(stream);
                 assert!(queue.len() < 100, "a queue of one place takes all who come");
             }

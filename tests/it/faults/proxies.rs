@@ -48,7 +48,11 @@ impl Tunnel {
     }
 }
 
-async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut client: S, place: Option<String>, seen: &Mutex<Vec<String>>) {
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    mut client: S,
+    place: Option<String>,
+    seen: &Mutex<Vec<String>>,
+) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         match client.read_u8().await {
@@ -77,7 +81,8 @@ async fn registry() -> (Registry, Client) {
 }
 
 fn step(host: &str) -> Step {
-    let step = Step::new().github().input("tags", &format!("{host}/{REPO}:1")).input("log-level", "trace");
+    let step =
+        Step::new().github().input("tags", &format!("{host}/{REPO}:1")).input("log-level", "trace");
     step.input("sources", &format!("{host}/{REPO}:amd64")).input("wait", "0")
 }
 
@@ -87,44 +92,82 @@ async fn a_registry_behind_a_proxy_is_reached_through_a_tunnel() {
     let authority = Authority::new("the proxy's");
     let both = format!("{}\n{}", registry.ca_pem(), authority.pem());
     let secured = authority.server(&["127.0.0.1"]);
-    for (variable, tls) in [("HTTPS_PROXY", false), ("https_proxy", false), ("ALL_PROXY", false), ("HTTPS_PROXY", true)] {
+    for (variable, tls) in [
+        ("HTTPS_PROXY", false),
+        ("https_proxy", false),
+        ("ALL_PROXY", false),
+        ("HTTPS_PROXY", true),
+    ] {
         let tunnel = Tunnel::to(Some(registry.host()), tls.then_some(&secured));
         let scheme = if tls { "https" } else { "http" };
         let address = format!("{scheme}://user:proxy-canary@{}", tunnel.background.host());
-        let step = step(TLS_NAME).file("ca.pem", &both).input("ca-file", "ca.pem").env(variable, &address);
+        let step =
+            step(TLS_NAME).file("ca.pem", &both).input("ca-file", "ca.pem").env(variable, &address);
         let ran = step.run().await.ok();
         let case = format!("{variable} {scheme}");
-        assert_eq!(ran.output("digest"), client.get_manifest(REPO, "1").await.map(|published| published.digest), "{case}");
+        assert_eq!(
+            ran.output("digest"),
+            client.get_manifest(REPO, "1").await.map(|published| published.digest),
+            "{case}"
+        );
         let heads = tunnel.heads();
         assert!(
-            !heads.is_empty() && heads.iter().all(|head| head.starts_with("CONNECT registry.test:443 ")),
+            !heads.is_empty()
+                && heads.iter().all(|head| head.starts_with("CONNECT registry.test:443 ")),
             "{case}: {heads:?}"
         );
-        assert!(heads[0].to_lowercase().contains("proxy-authorization: basic "), "{case}: {heads:?}");
+        assert!(
+            heads[0].to_lowercase().contains("proxy-authorization: basic "),
+            "{case}: {heads:?}"
+        );
         ran.never_says("proxy-canary").never_says("dXNlcjpwcm94eS1jYW5hcnk");
     }
-    assert!(!registry.log().contains("dXNlcjpwcm94eS1jYW5hcnk"), "the registry never sees the proxy's login");
+    assert!(
+        !registry.log().contains("dXNlcjpwcm94eS1jYW5hcnk"),
+        "the registry never sees the proxy's login"
+    );
 }
 
 #[tokio::test]
 async fn a_proxy_that_wants_a_login_ends_it_at_once() {
     let tunnel = Tunnel::to(None, None);
-    let plain = Liar::http(|_, _| answer(407, &[("Proxy-Authenticate", "Basic realm=\"here\"")], "who are you"));
-    let encrypted = step(TLS_NAME).env("HTTPS_PROXY", format!("http://user:proxy-canary@{}", tunnel.background.host()));
-    let open =
-        step("plain.test").input("insecure-registries", "plain.test").env("HTTP_PROXY", format!("http://{}", plain.host()));
+    let plain = Liar::http(|_, _| {
+        answer(407, &[("Proxy-Authenticate", "Basic realm=\"here\"")], "who are you")
+    });
+    let encrypted = step(TLS_NAME)
+        .env("HTTPS_PROXY", format!("http://user:proxy-canary@{}", tunnel.background.host()));
+    let open = step("plain.test")
+        .input("insecure-registries", "plain.test")
+        .env("HTTP_PROXY", format!("http://{}", plain.host()));
     for (case, step) in [("a tunnel", encrypted), ("plain HTTP", open)] {
         let ran = step.input("wait", "10m").run().await.fails(7);
-        assert!(ran.stdout.contains("the proxy on the way wants a login (407)"), "{case}: {}", ran.stdout);
-        assert!(ran.stdout.contains("fix:   put the login into the proxy's address"), "{case}: {}", ran.stdout);
-        assert!(!ran.stdout.contains("tried ") && ran.elapsed < Duration::from_secs(3), "{case}: {}", ran.everything());
+        assert!(
+            ran.stdout.contains("the proxy on the way wants a login (407)"),
+            "{case}: {}",
+            ran.stdout
+        );
+        assert!(
+            ran.stdout.contains("fix:   put the login into the proxy's address"),
+            "{case}: {}",
+            ran.stdout
+        );
+        assert!(
+            !ran.stdout.contains("tried ") && ran.elapsed < Duration::from_secs(3),
+            "{case}: {}",
+            ran.everything()
+        );
         ran.never_says("proxy-canary");
     }
-    assert!((1..=2).contains(&tunnel.heads().len()), "once for the source, once for the tag: {:?}", tunnel.heads());
+    assert!(
+        (1..=2).contains(&tunnel.heads().len()),
+        "once for the source, once for the tag: {:?}",
+        tunnel.heads()
+    );
     assert!((1..=2).contains(&plain.requests().len()), "{:?}", plain.requests());
 }
 
-/// curl's rules. Whatever goes past the proxy goes to names that do not exist, or to a port of this machine that is closed.
+/// curl's rules. Whatever goes past the proxy goes to names that do not exist, or to a port of this
+/// machine that is closed.
 #[tokio::test]
 async fn what_no_proxy_names_goes_past_the_proxy() {
     let cases = [
@@ -145,11 +188,19 @@ async fn what_no_proxy_names_goes_past_the_proxy() {
         let proxy = Liar::http(|_, _| answer(403, &[], "here is a proxy"));
         // Both spellings, the lower one in curl's manner: it counts for plain HTTP too.
         let name = if variable == "no_proxy" { "http_proxy" } else { "HTTP_PROXY" };
-        let step = step(host).input("insecure-registries", host).env(name, format!("http://{}", proxy.host()));
+        let step = step(host)
+            .input("insecure-registries", host)
+            .env(name, format!("http://{}", proxy.host()));
         // Not looking again and again at what does not exist.
-        let ran = step.env(variable, value).input("wait", "1s").input("log-level", "info").run().await;
+        let ran =
+            step.env(variable, value).input("wait", "1s").input("log-level", "info").run().await;
         assert_eq!(!proxy.requests().is_empty(), through, "{case}: {}", ran.everything());
-        assert_eq!(ran.status == 6, through, "the proxy's own answer; {case}: {}", ran.everything());
+        assert_eq!(
+            ran.status == 6,
+            through,
+            "the proxy's own answer; {case}: {}",
+            ran.everything()
+        );
     });
     join_all(runs).await;
 }

@@ -1,8 +1,9 @@
-//! Random faults: every request of a run may go wrong, as a seed says. Each run ends in time with the right list, or with an
-//! error and no tag moved, or it says truly which tags moved; and the next run, undisturbed, completes.
+//! Random faults: every request of a run may go wrong, as a seed says. Each run ends in time with
+//! the right list, or with an error and no tag moved, or it says truly which tags moved; and the
+//! next run, undisturbed, completes.
 //!
-//! A failing seed is named with the proxy's log. `FAULT_SEED=17` plays that one alone, with the log of the run;
-//! `FAULT_SEEDS=20000` plays so many.
+//! A failing seed is named with the proxy's log. `FAULT_SEED=17` plays that one alone, with the log
+//! of the run; `FAULT_SEEDS=20000` plays so many.
 
 use super::inside::{self, Inputs};
 use crate::support::background::until;
@@ -31,7 +32,8 @@ const SEEDS: u64 = 500;
 /// Runs at once: most of each is waiting.
 const AT_ONCE: usize = 12;
 const TIMES: u32 = 60;
-/// A minute for the sources, one for each of the registry's lags, and what hangs in between. By the run's clock.
+/// A minute for the sources, one for each of the registry's lags, and what hangs in between. By the
+/// run's clock.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 /// What faults are played on. A scene of another kind needs another of these and nothing else.
@@ -66,7 +68,8 @@ fn five_hundred_runs_in_which_anything_may_go_wrong() {
     play_all(1, SEEDS, |registries, seed| Box::pin(one_repository(&registries[0], seed)));
 }
 
-/// The same on the way into another repository of the registry, where blobs are mounted, and into another registry.
+/// The same on the way into another repository of the registry, where blobs are mounted, and into
+/// another registry.
 #[test]
 fn a_hundred_runs_that_copy_while_anything_may_go_wrong() {
     play_all(2, 100, |registries, seed| Box::pin(elsewhere(registries, seed)));
@@ -78,8 +81,9 @@ fn images() -> [Image; 2] {
     ["linux/amd64", "linux/arm64"].map(Image::oci)
 }
 
-/// Two images in one repository, one tag or three; some tags hold another list before. `latest` needs a repository of its
-/// own for each seed, which costs time; the others have their own tags in a common one.
+/// Two images in one repository, one tag or three; some tags hold another list before. `latest`
+/// needs a repository of its own for each seed, which costs time; the others have their own tags in
+/// a common one.
 async fn one_repository(registry: &Registry, seed: u64) -> Scene {
     let client = Client::new(&registry.host());
     let [amd64, arm64] = images();
@@ -88,7 +92,8 @@ async fn one_repository(registry: &Registry, seed: u64) -> Scene {
     if with_latest {
         for (image, tag) in [(&amd64, "a"), (&arm64, "b")] {
             for blob in [image.config(), image.layer_blob()] {
-                let target = format!("/v2/{repository}/blobs/uploads/?mount={}&from={BASE}", sha256(&blob));
+                let target =
+                    format!("/v2/{repository}/blobs/uploads/?mount={}&from={BASE}", sha256(&blob));
                 assert_eq!(client.request("POST", &target, &[], &[]).await.status, 201, "a mount");
             }
             client.put_manifest(&repository, tag, image.media_type(), &image.manifest()).await;
@@ -104,7 +109,8 @@ async fn one_repository(registry: &Registry, seed: u64) -> Scene {
     let mut targets = Vec::new();
     for (at, tag) in tags.iter().enumerate() {
         let holds = (seed / 5 + at as u64).is_multiple_of(3);
-        // Bytes of its own: while one request writes what another reads, distribution has no answer for that other one.
+        // Bytes of its own: while one request writes what another reads, distribution has no answer
+        // for that other one.
         let was = json!({"tag": tag, "seed": seed.to_string()});
         let children = [arm64.descriptor()];
         let old = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": children, "annotations": was});
@@ -113,7 +119,12 @@ async fn one_repository(registry: &Registry, seed: u64) -> Scene {
             client.put_manifest(&repository, tag, OCI_INDEX, &old).await;
         }
         let before = holds.then(|| sha256(&old));
-        targets.push(Target { client: client.clone(), repository: repository.clone(), tag: tag.clone(), before });
+        targets.push(Target {
+            client: client.clone(),
+            repository: repository.clone(),
+            tag: tag.clone(),
+            before,
+        });
     }
     let inputs = vec![
         ("tags", tags.iter().map(|tag| name(tag)).collect::<Vec<_>>().join("\n")),
@@ -126,13 +137,21 @@ async fn one_repository(registry: &Registry, seed: u64) -> Scene {
     Scene { inputs, proxies: vec![proxy], targets, children: vec![amd64.digest(), arm64.digest()] }
 }
 
-/// Two images, to be listed in two repositories that have neither, of which one is in another registry.
+/// Two images, to be listed in two repositories that have neither, of which one is in another
+/// registry.
 async fn elsewhere(registries: &[Registry], seed: u64) -> Scene {
     let (mut proxies, mut targets, mut tags) = (Vec::new(), Vec::new(), Vec::new());
-    for (registry, repository) in registries.iter().zip([format!("seeds/m{seed}"), format!("seeds/e{seed}")]) {
+    for (registry, repository) in
+        registries.iter().zip([format!("seeds/m{seed}"), format!("seeds/e{seed}")])
+    {
         let proxy = FaultProxy::before_addr(&registry.host()).await;
         tags.push(format!("{}/{repository}:1", proxy.host()));
-        targets.push(Target { client: Client::new(&registry.host()), repository, tag: "1".to_owned(), before: None });
+        targets.push(Target {
+            client: Client::new(&registry.host()),
+            repository,
+            tag: "1".to_owned(),
+            before: None,
+        });
         proxies.push(proxy);
     }
     let name = |tag: &str| format!("{}/{BASE}:{tag}", proxies[0].host());
@@ -160,7 +179,8 @@ fn play_all(registries: usize, seeds: u64, prepare: Prepare) {
         }
         all
     });
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    let number =
+        |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
     if let Some(seed) = number("FAULT_SEED") {
         let verdict = play(&registries, prepare, seed, "debug");
         println!("seed {seed}: {verdict:?}");
@@ -175,7 +195,9 @@ fn play_all(registries: usize, seeds: u64, prepare: Prepare) {
                 while let seed @ 0.. = next.fetch_add(1, Ordering::Relaxed)
                     && seed < seeds
                 {
-                    let verdict = catch_unwind(AssertUnwindSafe(|| play(&registries, prepare, seed, "error")));
+                    let verdict = catch_unwind(AssertUnwindSafe(|| {
+                        play(&registries, prepare, seed, "error")
+                    }));
                     match verdict.unwrap_or_else(|_| Err("it panicked, see above".to_owned())) {
                         Ok(exit) => ends.lock().expect("no panic while locked").push(exit),
                         Err(why) => failed.lock().expect("no panic while locked").push((seed, why)),
@@ -193,7 +215,8 @@ fn play_all(registries: usize, seeds: u64, prepare: Prepare) {
     // A schedule under which nothing, or everything, goes wrong would prove little.
     let ends = ends.into_inner().expect("no panic while locked");
     let count = |exit: Exit| ends.iter().filter(|end| **end == exit).count();
-    let counts = [Exit::Done, Exit::NotArrived, Exit::Registry, Exit::Partial].map(|exit| (exit, count(exit)));
+    let counts = [Exit::Done, Exit::NotArrived, Exit::Registry, Exit::Partial]
+        .map(|exit| (exit, count(exit)));
     println!("how they ended: {counts:?}");
     assert!(seeds < SEEDS || counts.iter().all(|(_, count)| *count > 0), "{counts:?}");
 }
@@ -203,7 +226,12 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// Plays one seed; how the disturbed run ended, or what is wrong with that.
-fn play(registries: &[Registry], prepare: Prepare, seed: u64, log_level: &str) -> Result<Exit, String> {
+fn play(
+    registries: &[Registry],
+    prepare: Prepare,
+    seed: u64,
+    log_level: &str,
+) -> Result<Exit, String> {
     let runtime = runtime();
     let mut scene = runtime.block_on(prepare(registries, seed));
     scene.inputs.push(("log-level", log_level.to_owned()));
@@ -213,22 +241,29 @@ fn play(registries: &[Registry], prepare: Prepare, seed: u64, log_level: &str) -
     // The pauses are as random as the faults.
     fastrand::seed(seed);
     let inputs = scene.inputs.clone();
-    let ended = hastened(TIMES, async { tokio::time::timeout(LONGEST, inside::run(inputs)).await.ok() });
+    let ended =
+        hastened(TIMES, async { tokio::time::timeout(LONGEST, inside::run(inputs)).await.ok() });
     scene.proxies.iter().for_each(|proxy| proxy.follow(None));
     let logs: String = scene.proxies.iter().map(FaultProxy::log_text).collect();
     let verdict = match &ended {
         Some(ended) => runtime.block_on(judge(&scene, ended)).map(|()| ended.exit),
         None => Err(format!("still running after {LONGEST:?}")),
     };
-    let said = ended.and_then(|ended| Some(ended.run.lists.first()?.ended.as_ref().err()?.to_string())).unwrap_or_default();
+    let said = ended
+        .and_then(|ended| Some(ended.run.lists.first()?.ended.as_ref().err()?.to_string()))
+        .unwrap_or_default();
     verdict.map_err(|why| format!("{why}\n{said}\n{logs}"))
 }
 
-/// Holds what the run said, and what stands in the registries, against what an undisturbed run makes of it.
+/// Holds what the run said, and what stands in the registries, against what an undisturbed run
+/// makes of it.
 async fn judge(scene: &Scene, ended: &Ended) -> Result<(), String> {
     // What the run has given up may still be under way between proxy and registry.
     for proxy in &scene.proxies {
-        until("all requests are over", || async { proxy.log().iter().all(|entry| entry.until.is_some()) }).await;
+        until("all requests are over", || async {
+            proxy.log().iter().all(|entry| entry.until.is_some())
+        })
+        .await;
     }
     let mut now = Vec::new();
     for target in &scene.targets {
@@ -240,11 +275,19 @@ async fn judge(scene: &Scene, ended: &Ended) -> Result<(), String> {
     }
     let right = again.run.reports().next().map(|report| report.composed.digest.to_string());
     for target in &scene.targets {
-        let found = target.client.get_manifest(&target.repository, &target.tag).await.ok_or("a tag is missing")?;
+        let found = target
+            .client
+            .get_manifest(&target.repository, &target.tag)
+            .await
+            .ok_or("a tag is missing")?;
         let json = found.json();
         let entries = json["manifests"].as_array().cloned().unwrap_or_default();
-        let children: Vec<&str> = entries.iter().filter_map(|entry| entry["digest"].as_str()).collect();
-        if Some(&found.digest) != right.as_ref() || children != scene.children || found.media_type != OCI_INDEX {
+        let children: Vec<&str> =
+            entries.iter().filter_map(|entry| entry["digest"].as_str()).collect();
+        if Some(&found.digest) != right.as_ref()
+            || children != scene.children
+            || found.media_type != OCI_INDEX
+        {
             return Err(format!("{} of the next run is not the right list: {json}", target.tag));
         }
         for image in images() {
@@ -254,8 +297,14 @@ async fn judge(scene: &Scene, ended: &Ended) -> Result<(), String> {
         }
     }
     let states = &ended.run.lists[0].tags;
-    let told = states.iter().map(|(tag, state)| format!("{tag} {}", state.name())).collect::<Vec<_>>().join(", ");
-    let wrong = |target: &Target, what: &str| Err(format!("{:?}: {} {what}; told: {told}", ended.exit, target.tag));
+    let told = states
+        .iter()
+        .map(|(tag, state)| format!("{tag} {}", state.name()))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let wrong = |target: &Target, what: &str| {
+        Err(format!("{:?}: {} {what}; told: {told}", ended.exit, target.tag))
+    };
     let mut moved = 0;
     for ((target, now), (_, state)) in scene.targets.iter().zip(&now).zip(states) {
         let (is_new, is_old) = (*now == right, *now == target.before);
@@ -267,12 +316,16 @@ async fn judge(scene: &Scene, ended: &Ended) -> Result<(), String> {
             return wrong(target, "moved though not all others had");
         }
         match (ended.exit, state) {
-            (Exit::Done, TagState::Moved | TagState::Unchanged) | (Exit::Partial, TagState::Moved | TagState::Unchanged) => {
+            (Exit::Done, TagState::Moved | TagState::Unchanged)
+            | (Exit::Partial, TagState::Moved | TagState::Unchanged) => {
                 if !is_new {
                     return wrong(target, "has not moved");
                 }
             }
-            (Exit::Partial | Exit::Registry | Exit::NotArrived, TagState::Failed | TagState::Untouched) => {
+            (
+                Exit::Partial | Exit::Registry | Exit::NotArrived,
+                TagState::Failed | TagState::Untouched,
+            ) => {
                 if !is_old {
                     return wrong(target, "has moved");
                 }
@@ -281,14 +334,16 @@ async fn judge(scene: &Scene, ended: &Ended) -> Result<(), String> {
             _ => return wrong(target, "is told so under this exit status"),
         }
     }
-    if ended.exit == Exit::Partial && states.iter().all(|(_, state)| matches!(state, TagState::Failed | TagState::Untouched)) {
+    if ended.exit == Exit::Partial
+        && states.iter().all(|(_, state)| matches!(state, TagState::Failed | TagState::Untouched))
+    {
         return Err(format!("published in part, and nothing was: {told}"));
     }
     Ok(())
 }
 
-/// What goes wrong with each request: a matter of the seed, the proxy, the request and how often it came, and of nothing
-/// that depends on the order in which things happen to be done.
+/// What goes wrong with each request: a matter of the seed, the proxy, the request and how often it
+/// came, and of nothing that depends on the order in which things happen to be done.
 fn schedule(seed: u64, proxy: usize) -> Schedule {
     let mut temper = Rng::with_seed(seed);
     // From a bad day to a very bad one.
@@ -302,11 +357,16 @@ fn schedule(seed: u64, proxy: usize) -> Schedule {
         _ => None,
     };
     Arc::new(move |request: &Request, subject: &str, nth: usize| {
-        let always = never.is_some_and(|(method, end)| request.method == method && request.path().ends_with(end));
+        let always = never
+            .is_some_and(|(method, end)| request.method == method && request.path().ends_with(end));
         let mut hasher = DefaultHasher::new();
         (seed, proxy, subject, nth).hash(&mut hasher);
         let mut rng = Rng::with_seed(hasher.finish());
-        if always || (nth <= often && rng.f64() < chance) { vec![fault(request, &mut rng, always)] } else { Vec::new() }
+        if always || (nth <= often && rng.f64() < chance) {
+            vec![fault(request, &mut rng, always)]
+        } else {
+            Vec::new()
+        }
     })
 }
 

@@ -1,5 +1,6 @@
-//! A registry, or our own process, that is killed in the middle of a publication: at every write, before and after it.
-//! After each of these no tag names a list that is not complete, and the next run completes.
+//! A registry, or our own process, that is killed in the middle of a publication: at every write,
+//! before and after it. After each of these no tag names a list that is not complete, and the next
+//! run completes.
 
 use super::inside::{failure, hasty};
 use crate::support::background::until;
@@ -28,7 +29,8 @@ fn step(scene: &Scene) -> Step {
     scene.step_of(&["a", "b"]).input("tags", &scene.references(&TAGS))
 }
 
-/// Every tag names nothing, what it named before, or a list all of whose images are there; the digests of those lists.
+/// Every tag names nothing, what it named before, or a list all of whose images are there; the
+/// digests of those lists.
 async fn whole_lists(client: &Client) -> Vec<String> {
     let mut lists = Vec::new();
     for tag in TAGS {
@@ -40,7 +42,10 @@ async fn whole_lists(client: &Client) -> Vec<String> {
         }
         for child in &children {
             let digest = child["digest"].as_str().unwrap_or_default();
-            assert!(client.get_manifest(REPO, digest).await.is_some(), "{tag} names {digest}, which is not there");
+            assert!(
+                client.get_manifest(REPO, digest).await.is_some(),
+                "{tag} names {digest}, which is not there"
+            );
         }
         lists.push(found.digest);
     }
@@ -56,25 +61,38 @@ async fn completes(scene: &Scene, case: &str) {
     assert_eq!(whole_lists(&scene.client).await, vec![digest.clone(); TAGS.len()], "{case}");
     let children: Vec<Value> = scene.entries("latest").await;
     let expected = ["linux/amd64", "linux/arm64"].map(|platform| Image::oci(platform).digest());
-    assert_eq!(children.iter().map(|child| child["digest"].as_str().unwrap()).collect::<Vec<_>>(), expected, "{case}");
+    assert_eq!(
+        children.iter().map(|child| child["digest"].as_str().unwrap()).collect::<Vec<_>>(),
+        expected,
+        "{case}"
+    );
 }
 
 /// How many writes the registry has done.
 fn written(scene: &Scene) -> usize {
-    scene.registry.log().lines().filter(|line| line.contains("\"PUT ") && line.contains("\" 201 ")).count()
+    scene
+        .registry
+        .log()
+        .lines()
+        .filter(|line| line.contains("\"PUT ") && line.contains("\" 201 "))
+        .count()
 }
 
 #[tokio::test]
 async fn our_process_killed_at_any_write_leaves_no_tag_on_half_a_list() {
     for nth in 1..=WRITES {
         for done in [false, true] {
-            let case = format!("at write {nth}, {}", if done { "when the registry has done it" } else { "before it gets there" });
+            let case = format!(
+                "at write {nth}, {}",
+                if done { "when the registry has done it" } else { "before it gets there" }
+            );
             let scene = scene().await;
             let before = written(&scene);
             let fault = if done { Fault::HangAfterForward } else { Fault::Hang };
             scene.proxy.rule(Rule::on("PUT", "*").nth(nth).then(fault));
             let writes = scene.proxy.gate("PUT", "*");
-            // Several tags are under way at once: those after the one that is cut off must not come through either.
+            // Several tags are under way at once: those after the one that is cut off must not come
+            // through either.
             writes.hold_from(nth + 1);
             let running = step(&scene).spawn().await;
             writes.wait_for_hits(nth).await;
@@ -83,7 +101,11 @@ async fn our_process_killed_at_any_write_leaves_no_tag_on_half_a_list() {
             running.signal("KILL").await;
             assert_eq!(running.wait().await.status, -9, "{case}");
             writes.release();
-            assert_eq!(scene.client.tags(REPO).await.contains(&"latest".to_owned()), nth == WRITES && done, "{case}");
+            assert_eq!(
+                scene.client.tags(REPO).await.contains(&"latest".to_owned()),
+                nth == WRITES && done,
+                "{case}"
+            );
             completes(&scene, &case).await;
         }
     }
@@ -105,7 +127,11 @@ async fn a_registry_that_restarts_at_any_write_costs_a_moment() {
         answers.wait_for_answers(1).await;
         scene.registry.restart().await;
         let ran = running.wait().await.ok();
-        assert_eq!(whole_lists(&scene.client).await, vec![ran.output("digest").unwrap(); TAGS.len()], "{case}");
+        assert_eq!(
+            whole_lists(&scene.client).await,
+            vec![ran.output("digest").unwrap(); TAGS.len()],
+            "{case}"
+        );
         completes(&scene, &case).await;
     }
 }
@@ -116,7 +142,8 @@ async fn a_registry_that_stays_down_is_reported_truly_and_the_next_run_completes
     let latest = scene.proxy.gate("PUT", "*/latest");
     latest.hold();
     let sources = scene.references(&["a", "b"]);
-    let inputs = vec![("tags", scene.references(&TAGS)), ("sources", sources), ("wait", "0".to_owned())];
+    let inputs =
+        vec![("tags", scene.references(&TAGS)), ("sources", sources), ("wait", "0".to_owned())];
     let running = tokio::spawn(hasty(20, inputs));
     latest.wait_for_hits(1).await;
     scene.registry.stop().await;

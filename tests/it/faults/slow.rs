@@ -1,5 +1,6 @@
-//! Answers that are slow, cut off, badly framed, or never come. The limits are half a minute between two bytes, a minute for
-//! a whole request, ten seconds for a connection: the clock of these runs goes fifty times faster.
+//! Answers that are slow, cut off, badly framed, or never come. The limits are half a minute
+//! between two bytes, a minute for a whole request, ten seconds for a connection: the clock of
+//! these runs goes fifty times faster.
 
 use super::inside::{Inputs, failure, hasty};
 use crate::support::background::Background;
@@ -24,20 +25,29 @@ fn inputs(scene: &Pair) -> Inputs {
 
 #[track_caller]
 fn took(case: &str, elapsed: Duration, seconds: RangeInclusive<u64>) {
-    assert!(seconds.contains(&elapsed.as_secs()), "{case}: {elapsed:?} is not within {seconds:?} s");
+    assert!(
+        seconds.contains(&elapsed.as_secs()),
+        "{case}: {elapsed:?} is not within {seconds:?} s"
+    );
 }
 
 #[tokio::test]
 async fn an_answer_that_does_not_come_in_time_is_asked_for_again() {
     // A byte every ten seconds is never idle for long, and yet it must end.
     let drip = Fault::Drip(Duration::from_secs(10) / TIMES);
-    for (case, fault, seconds) in
-        [("silence", Fault::Hang, 29..=45), ("a stall", Fault::Stall(20), 29..=45), ("a slow loris", drip, 59..=75)]
-    {
+    for (case, fault, seconds) in [
+        ("silence", Fault::Hang, 29..=45),
+        ("a stall", Fault::Stall(20), 29..=45),
+        ("a slow loris", drip, 59..=75),
+    ] {
         let scene = Pair::open().await;
         scene.proxy.rule(Rule::on("GET", &manifest("amd64")).nth(1).then(fault));
         let (ended, elapsed) = hasty(TIMES, inputs(&scene)).await;
-        assert_eq!((ended.exit, scene.proxy.count("GET", &manifest("amd64"))), (Exit::Done, 2), "{case}");
+        assert_eq!(
+            (ended.exit, scene.proxy.count("GET", &manifest("amd64"))),
+            (Exit::Done, 2),
+            "{case}"
+        );
         took(case, elapsed, seconds);
         assert!(scene.digest("1").await.is_some(), "{case}");
     }
@@ -59,7 +69,9 @@ async fn a_registry_that_never_answers_in_time_is_named() {
 async fn a_blob_that_trickles_is_given_up() {
     let (scene, other) = (Pair::open().await, Pair::open().await);
     // The first two are the configs that are checked.
-    scene.proxy.rule(Rule::on("GET", "*/blobs/*").from(3).then(Fault::Drip(Duration::from_secs(10) / TIMES)));
+    scene.proxy.rule(
+        Rule::on("GET", "*/blobs/*").from(3).then(Fault::Drip(Duration::from_secs(10) / TIMES)),
+    );
     let mut inputs = inputs(&scene);
     inputs[0] = ("tags", format!("{}/other/name:1", other.proxy.host()));
     let (ended, elapsed) = hasty(TIMES, inputs).await;
@@ -99,7 +111,9 @@ async fn a_stored_blob_whose_answer_is_lost_costs_a_minute() {
 #[tokio::test]
 async fn a_slow_answer_does_not_outlast_the_wait() {
     let scene = Pair::open().await;
-    scene.proxy.rule(Rule::on("GET", &manifest("amd64")).then(Fault::Drip(Duration::from_millis(100))));
+    scene
+        .proxy
+        .rule(Rule::on("GET", &manifest("amd64")).then(Fault::Drip(Duration::from_millis(100))));
     let ran = scene.step().input("wait", "1s").run().await.fails(3);
     assert!(ran.elapsed < Duration::from_millis(2600), "{:?}", ran.elapsed);
     assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
@@ -115,7 +129,9 @@ async fn a_handshake_that_stalls_is_given_up_after_ten_seconds() {
         let counted = Arc::clone(&counted);
         async move {
             let mut buffer = [0; 4096];
-            if stream.read(&mut buffer).await.is_ok_and(|read| read > 0) && buffer[0] == CLIENT_HELLO {
+            if stream.read(&mut buffer).await.is_ok_and(|read| read > 0)
+                && buffer[0] == CLIENT_HELLO
+            {
                 counted.fetch_add(1, Ordering::Relaxed);
                 while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
             }
@@ -123,13 +139,21 @@ async fn a_handshake_that_stalls_is_given_up_after_ten_seconds() {
     });
     let host = server.host();
     let source = ("sources", format!("{host}/acme/app:amd64"));
-    let (ended, elapsed) = hasty(TIMES, vec![("tags", format!("{host}/acme/app:1")), source, ("wait", "0".to_owned())]).await;
+    let (ended, elapsed) = hasty(
+        TIMES,
+        vec![("tags", format!("{host}/acme/app:1")), source, ("wait", "0".to_owned())],
+    )
+    .await;
     failure(&ended, Exit::Registry);
     took("six times ten seconds, and the pauses", elapsed, 59..=95);
-    assert!((6..=12).contains(&stalled.load(Ordering::Relaxed)), "tried again, for the source and the tag: {stalled:?}");
+    assert!(
+        (6..=12).contains(&stalled.load(Ordering::Relaxed)),
+        "tried again, for the source and the tag: {stalled:?}"
+    );
 }
 
-/// Several requests share a connection of HTTP/2. When that is dead without being closed, the next try needs another one.
+/// Several requests share a connection of HTTP/2. When that is dead without being closed, the next
+/// try needs another one.
 #[tokio::test]
 async fn a_dead_connection_does_not_swallow_all_tries() {
     // RFC 9113 section 6.5: no settings to speak of.
@@ -180,7 +204,10 @@ async fn an_answer_that_is_cut_off_is_asked_for_again_and_then_called_truncated(
         scene.proxy.rule(Rule::on("GET", &path).then(fault));
         let (ended, _) = hasty(TIMES, inputs(&scene)).await;
         let said = failure(&ended, Exit::Registry);
-        assert!(said.contains("the answer was truncated") && said.contains("tried 6 times"), "{case}: {said}");
+        assert!(
+            said.contains("the answer was truncated") && said.contains("tried 6 times"),
+            "{case}: {said}"
+        );
         assert_eq!(scene.proxy.count("GET", &path) - before, 6, "{case}");
     }
 }

@@ -1,5 +1,5 @@
-//! The fault table: what may go wrong with registries and the way to them, what is to come of it, and which tests show it.
-//! A row without a test, and a test that does not exist, fail here.
+//! The fault table: what may go wrong with registries and the way to them, what is to come of it,
+//! and which tests show it. A row without a test, and a test that does not exist, fail here.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -31,7 +31,11 @@ const TABLE: [Row; 21] = [
     (
         "500,502,503,504 then 200; six in a row",
         "success on the later try; fail with the last status and try count",
-        &["faults::what_may_pass_is_tried_again", "faults::six_tries_are_all", "faults::what_will_not_pass_is_not_tried_again"],
+        &[
+            "faults::what_may_pass_is_tried_again",
+            "faults::six_tries_are_all",
+            "faults::what_will_not_pass_is_not_tried_again",
+        ],
     ),
     (
         "Slow loris (1 B/10 s), silent server, stalled TLS",
@@ -174,7 +178,10 @@ const TABLE: [Row; 21] = [
     (
         "Two runs push the same tag with equal / different content",
         "both succeed, one digest; last writer wins and loser reports `moved`",
-        &["faults::lag::two_runs_that_publish_the_same_agree", "faults::lag::who_loses_a_tag_to_another_writer_says_so"],
+        &[
+            "faults::lag::two_runs_that_publish_the_same_agree",
+            "faults::lag::who_loses_a_tag_to_another_writer_says_so",
+        ],
     ),
     (
         "Immutable tag: same digest / other digest",
@@ -197,7 +204,10 @@ const TABLE: [Row; 21] = [
     (
         "HEAD unsupported (405), HEAD without digest, 304",
         "GET fallback; GET fallback; \"unchanged\"",
-        &["faults::a_registry_without_heads_is_read_instead", "publishing::a_head_that_tells_nothing_is_followed_by_a_get"],
+        &[
+            "faults::a_registry_without_heads_is_read_instead",
+            "publishing::a_head_that_tells_nothing_is_followed_by_a_get",
+        ],
     ),
     (
         "System clock jumps",
@@ -235,9 +245,13 @@ System clock jumps";
 
 #[test]
 fn every_row_has_tests_and_every_test_exists() {
-    let listed = Command::new(std::env::current_exe().unwrap()).args(["--list", "--format", "terse"]).output().unwrap();
+    let listed = Command::new(std::env::current_exe().unwrap())
+        .args(["--list", "--format", "terse"])
+        .output()
+        .unwrap();
     let listed = String::from_utf8(listed.stdout).unwrap();
-    let tests: BTreeSet<&str> = listed.lines().filter_map(|line| line.strip_suffix(": test")).collect();
+    let tests: BTreeSet<&str> =
+        listed.lines().filter_map(|line| line.strip_suffix(": test")).collect();
     assert!(tests.contains("faults::table::every_row_has_tests_and_every_test_exists"), "{listed}");
     let rows: Vec<&str> = TABLE.iter().map(|(row, ..)| *row).collect();
     assert_eq!(rows, ROWS.lines().collect::<Vec<_>>());
@@ -249,8 +263,8 @@ fn every_row_has_tests_and_every_test_exists() {
     }
 }
 
-/// A clock that is set, or that jumps, moves no deadline, for nothing but a date in `Retry-After` is held against it, and
-/// by the job API also the time at which its rate limit ends.
+/// A clock that is set, or that jumps, moves no deadline, for nothing but a date in `Retry-After`
+/// is held against it, and by the job API also the time at which its rate limit ends.
 #[test]
 fn the_wall_clock_is_read_in_one_place_only() {
     let mut readers = Vec::new();
@@ -265,7 +279,8 @@ fn the_wall_clock_is_read_in_one_place_only() {
             }
         }
     }
-    let mut names: Vec<&str> = readers.iter().filter_map(|path| path.file_name()?.to_str()).collect();
+    let mut names: Vec<&str> =
+        readers.iter().filter_map(|path| path.file_name()?.to_str()).collect();
     names.sort_unstable();
     assert_eq!(names, ["ask.rs", "attempts.rs"]);
 }

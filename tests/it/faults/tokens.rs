@@ -16,7 +16,8 @@ fn an_hour_off(ahead: bool) -> String {
     // `Sun, 06 Nov 1994 08:49:37 GMT`
     let date = httpdate::fmt_http_date(time);
     let words: Vec<&str> = date.split(' ').collect();
-    let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let months =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let month = months.iter().position(|month| *month == words[2]).unwrap() + 1;
     format!("{}-{month:02}-{}T{}Z", words[3], words[1], words[4])
 }
@@ -24,11 +25,13 @@ fn an_hour_off(ahead: bool) -> String {
 #[tokio::test]
 async fn a_token_server_whose_clock_is_wrong_changes_nothing() {
     for ahead in [false, true] {
-        let tokens = TokenServer::new().user("ci", "s3cret-canary").anonymous_pull(false).start().await;
+        let tokens =
+            TokenServer::new().user("ci", "s3cret-canary").anonymous_pull(false).start().await;
         let before_tokens = FaultProxy::before_addr(&tokens.host()).await;
         let realm = format!("http://{}/token", before_tokens.host());
         let registry = Registry::launch(&tokens.auth(&realm), false).await;
-        let client = Client::new(&registry.host()).bearer(&tokens.mint("repository:acme/app:pull,push"));
+        let client =
+            Client::new(&registry.host()).bearer(&tokens.mint("repository:acme/app:pull,push"));
         let scene = Pair::of(registry, client).await;
         let issued = an_hour_off(ahead);
         let dated = Fault::alter(move |body| {
@@ -44,8 +47,13 @@ async fn a_token_server_whose_clock_is_wrong_changes_nothing() {
         scene.push_arm64().await;
         running.wait().await.ok();
         assert_eq!(tokens.requests().len(), 1, "one token for all that time, ahead: {ahead}");
-        let refused = scene.proxy.log().into_iter().filter(|entry| entry.status == 401 && entry.authorization.is_some());
-        // To cancel the upload that tests the permission is another right, which this registry does not count as a push.
+        let refused = scene
+            .proxy
+            .log()
+            .into_iter()
+            .filter(|entry| entry.status == 401 && entry.authorization.is_some());
+        // To cancel the upload that tests the permission is another right, which this registry does
+        // not count as a push.
         let refused = refused.filter(|entry| entry.method != "DELETE");
         assert_eq!(refused.count(), 0, "{}", scene.proxy.log_text());
     }

@@ -1,5 +1,5 @@
-//! A small TCP server on its own thread, so that a test which blocks, or pauses tokio's clock, does not stop it.
-//! Used by the proxy, the token server and the liar. It dies when it is dropped.
+//! A small TCP server on its own thread, so that a test which blocks, or pauses tokio's clock, does
+//! not stop it. Used by the proxy, the token server and the liar. It dies when it is dropped.
 
 use std::future::Future;
 use std::io;
@@ -55,7 +55,8 @@ impl Background {
     {
         assert!(self.accepting.is_none(), "this server listens already");
         let runtime = self.runtime.as_ref().expect("the runtime lives as long as the server");
-        let listener = StdListener::bind(self.address).unwrap_or_else(|e| panic!("cannot listen on {}: {e}", self.address));
+        let listener = StdListener::bind(self.address)
+            .unwrap_or_else(|e| panic!("cannot listen on {}: {e}", self.address));
         self.address = listener.local_addr().expect("a bound socket has an address");
         listener.set_nonblocking(true).expect("a socket can be non-blocking");
         self.accepting = Some(runtime.spawn(async move {
@@ -79,9 +80,13 @@ impl Background {
             accepting.abort();
             let _ = accepting.await;
         }
-        // Aborted connections are closed by the runtime a moment later; the listener is gone already.
+        // Aborted connections are closed by the runtime a moment later; the listener is gone
+        // already.
         let address = self.address;
-        until("a stopped server refuses connections", || async move { TcpStream::connect(address).await.is_err() }).await;
+        until("a stopped server refuses connections", || async move {
+            TcpStream::connect(address).await.is_err()
+        })
+        .await;
     }
 
     /// Whether it is listening.
@@ -103,7 +108,8 @@ impl Drop for Background {
     }
 }
 
-/// Looks at a condition every few milliseconds until it holds; panics with `what` after [`PATIENCE`].
+/// Looks at a condition every few milliseconds until it holds; panics with `what` after
+/// [`PATIENCE`].
 pub async fn until<F, T>(what: &str, mut holds: F)
 where
     F: FnMut() -> T,

@@ -1,6 +1,8 @@
 //! Certificates made for one test: an authority, and what it signs for 127.0.0.1 and localhost.
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
+};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::sync::Arc;
@@ -22,14 +24,17 @@ pub struct Identity {
 impl Identity {
     /// What a server needs to show it.
     pub fn tls(&self) -> rustls::ServerConfig {
-        let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes()).expect("a PEM certificate");
+        let certificate =
+            CertificateDer::from_pem_slice(self.certificate.as_bytes()).expect("a PEM certificate");
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("a PEM key");
-        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("ring speaks the default versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate], key)
-            .expect("a certificate with its key")
+        rustls::ServerConfig::builder_with_provider(Arc::new(
+            rustls::crypto::ring::default_provider(),
+        ))
+        .with_safe_default_protocol_versions()
+        .expect("ring speaks the default versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .expect("a certificate with its key")
     }
 }
 
@@ -39,7 +44,11 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+        params.key_usages = vec![
+            KeyUsagePurpose::KeyCertSign,
+            KeyUsagePurpose::CrlSign,
+            KeyUsagePurpose::DigitalSignature,
+        ];
         let key = KeyPair::generate().expect("a P-256 key");
         Self { issuer: CertifiedIssuer::self_signed(params, key).expect("a self-signed authority") }
     }
@@ -74,7 +83,8 @@ impl Authority {
         let key = KeyPair::generate().expect("a P-256 key");
         let mut params = CertificateParams::new(names).expect("names that a certificate can have");
         change(&mut params);
-        let certificate = params.signed_by(&key, &self.issuer).expect("a signed server certificate");
+        let certificate =
+            params.signed_by(&key, &self.issuer).expect("a signed server certificate");
         Identity { certificate: certificate.pem(), key: key.serialize_pem() }
     }
 }

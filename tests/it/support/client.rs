@@ -1,5 +1,6 @@
-//! A tiny, independent registry client for tests that prepare a registry or look at it. One connection a request,
-//! no retries; anything unexpected panics with what the registry said. Not the product's code, on purpose.
+//! A tiny, independent registry client for tests that prepare a registry or look at it. One
+//! connection a request, no retries; anything unexpected panics with what the registry said. Not
+//! the product's code, on purpose.
 
 use super::http1::{Request, Response, Wire};
 use super::images::Image;
@@ -61,7 +62,8 @@ impl Client {
 
     /// The same with a Basic login.
     pub fn basic(mut self, user: &str, password: &str) -> Self {
-        self.authorization = Some(format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))));
+        self.authorization =
+            Some(format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))));
         self
     }
 
@@ -78,16 +80,34 @@ impl Client {
     }
 
     /// One request, whatever the answer.
-    pub async fn request(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
-        let target = target.split_once("://").map_or(target, |(_, rest)| &rest[rest.find('/').unwrap_or(rest.len())..]);
-        let mut all = vec![("Host".to_owned(), self.host.clone()), ("Connection".to_owned(), "close".to_owned())];
+    pub async fn request(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Response {
+        let target = target
+            .split_once("://")
+            .map_or(target, |(_, rest)| &rest[rest.find('/').unwrap_or(rest.len())..]);
+        let mut all = vec![
+            ("Host".to_owned(), self.host.clone()),
+            ("Connection".to_owned(), "close".to_owned()),
+        ];
         all.extend(self.authorization.iter().map(|a| ("Authorization".to_owned(), a.clone())));
         all.extend(headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())));
         if !body.is_empty() || matches!(method, "PUT" | "POST" | "PATCH") {
             all.push(("Content-Length".to_owned(), body.len().to_string()));
         }
-        let request = Request { method: method.to_owned(), target: target.to_owned(), headers: all, body: body.to_vec() };
-        let stream = TcpStream::connect(&self.host).await.unwrap_or_else(|e| panic!("cannot reach {}: {e}", self.host));
+        let request = Request {
+            method: method.to_owned(),
+            target: target.to_owned(),
+            headers: all,
+            body: body.to_vec(),
+        };
+        let stream = TcpStream::connect(&self.host)
+            .await
+            .unwrap_or_else(|e| panic!("cannot reach {}: {e}", self.host));
         let answer = match &self.ca {
             None => exchange(stream, &request).await,
             Some(ca) => exchange(secure(stream, ca).await, &request).await,
@@ -103,13 +123,21 @@ impl Client {
         let location = opened.header("location").expect("an upload has a Location");
         let glue = if location.contains('?') { '&' } else { '?' };
         let target = format!("{location}{glue}digest={digest}");
-        let done = self.request("PUT", &target, &[("Content-Type", "application/octet-stream")], bytes).await;
+        let done = self
+            .request("PUT", &target, &[("Content-Type", "application/octet-stream")], bytes)
+            .await;
         expect(&done, 201, "upload a blob");
         digest
     }
 
     /// Puts a manifest at a tag or digest, or by its digest when `reference` is empty; its digest.
-    pub async fn put_manifest(&self, repo: &str, reference: &str, media_type: &str, bytes: &[u8]) -> String {
+    pub async fn put_manifest(
+        &self,
+        repo: &str,
+        reference: &str,
+        media_type: &str,
+        bytes: &[u8],
+    ) -> String {
         let digest = sha256(bytes);
         let reference = if reference.is_empty() { &digest } else { reference };
         let target = format!("/v2/{repo}/manifests/{reference}");
@@ -118,7 +146,8 @@ impl Client {
         digest
     }
 
-    /// The manifest at a tag or digest, in whichever of the four formats it is; `None` when there is none.
+    /// The manifest at a tag or digest, in whichever of the four formats it is; `None` when there
+    /// is none.
     pub async fn get_manifest(&self, repo: &str, reference: &str) -> Option<Fetched> {
         let accept = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST].join(", ");
         let target = format!("/v2/{repo}/manifests/{reference}");
@@ -136,7 +165,11 @@ impl Client {
         }
         expect(&got, 200, &format!("get {target}"));
         let digest = sha256(&got.body);
-        assert_eq!(got.header("docker-content-digest"), Some(digest.as_str()), "the registry's digest of {target}");
+        assert_eq!(
+            got.header("docker-content-digest"),
+            Some(digest.as_str()),
+            "the registry's digest of {target}"
+        );
         let media_type = got.header("content-type").unwrap_or_default().to_owned();
         Some(Fetched { media_type, digest, bytes: got.body })
     }
@@ -168,27 +201,40 @@ impl Client {
             return Vec::new();
         }
         expect(&got, 200, "list tags");
-        let list: serde_json::Value = serde_json::from_slice(&got.body).expect("a tag list is JSON");
+        let list: serde_json::Value =
+            serde_json::from_slice(&got.body).expect("a tag list is JSON");
         let tags = list["tags"].as_array().cloned().unwrap_or_default();
-        let mut tags: Vec<String> = tags.iter().filter_map(|t| t.as_str().map(str::to_owned)).collect();
+        let mut tags: Vec<String> =
+            tags.iter().filter_map(|t| t.as_str().map(str::to_owned)).collect();
         tags.sort();
         tags
     }
 
     /// Deletes a manifest by digest, with every tag on it.
     pub async fn delete_manifest(&self, repo: &str, digest: &str) {
-        let done = self.request("DELETE", &format!("/v2/{repo}/manifests/{digest}"), &[], &[]).await;
+        let done =
+            self.request("DELETE", &format!("/v2/{repo}/manifests/{digest}"), &[], &[]).await;
         expect(&done, 202, &format!("delete {digest}"));
     }
 }
 
 fn expect(answer: &Response, status: u16, what: &str) {
-    assert_eq!(answer.status, status, "{what}: the registry said {} {}", answer.status, answer.text());
+    assert_eq!(
+        answer.status,
+        status,
+        "{what}: the registry said {} {}",
+        answer.status,
+        answer.text()
+    );
 }
 
-async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(stream: S, request: &Request) -> std::io::Result<Response> {
+async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    request: &Request,
+) -> std::io::Result<Response> {
     let mut wire = Wire::new(stream);
-    // A server may answer and close before it has read everything: what it said counts, not the broken pipe.
+    // A server may answer and close before it has read everything: what it said counts, not the
+    // broken pipe.
     let sent = wire.send(&request.encode()).await;
     match wire.response(&request.method).await {
         Ok(Some(answer)) => Ok(answer),
@@ -199,12 +245,19 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(stream: S, request: &Reques
 
 async fn secure(stream: TcpStream, ca_pem: &str) -> tokio_rustls::client::TlsStream<TcpStream> {
     let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).expect("a PEM certificate")).expect("a usable root");
-    let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("ring speaks the default versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    roots
+        .add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).expect("a PEM certificate"))
+        .expect("a usable root");
+    let config = rustls::ClientConfig::builder_with_provider(Arc::new(
+        rustls::crypto::ring::default_provider(),
+    ))
+    .with_safe_default_protocol_versions()
+    .expect("ring speaks the default versions")
+    .with_root_certificates(roots)
+    .with_no_client_auth();
     let name = ServerName::try_from("127.0.0.1").expect("an address is a server name");
-    tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("a TLS handshake with the registry")
+    tokio_rustls::TlsConnector::from(Arc::new(config))
+        .connect(name, stream)
+        .await
+        .expect("a TLS handshake with the registry")
 }

@@ -1,9 +1,11 @@
-//! The proxy's book: every request with what became of it, and a logical clock that counts round trips.
+//! The proxy's book: every request with what became of it, and a logical clock that counts round
+//! trips.
 //!
-//! A connection costs 2 after the newest answer known when it was accepted; a request costs 1 after its connection and
-//! after the newest answer known when it arrived. The clock's highest value is the number of round trips that a client far
-//! away would have waited for. With a *distance*, answers leave in waves: when every request under way has its answer and
-//! nothing new has arrived for that long. So requests that do not wait for each other share a wave, on a slow machine too.
+//! A connection costs 2 after the newest answer known when it was accepted; a request costs 1 after
+//! its connection and after the newest answer known when it arrived. The clock's highest value is
+//! the number of round trips that a client far away would have waited for. With a *distance*,
+//! answers leave in waves: when every request under way has its answer and nothing new has arrived
+//! for that long. So requests that do not wait for each other share a wave, on a slow machine too.
 
 use super::http1::Request;
 use std::fmt::Write as _;
@@ -39,7 +41,8 @@ pub struct Entry {
     pub depth: usize,
     /// What rules did to it.
     pub faults: Vec<String>,
-    /// When it arrived, counted from the start of the first proxy: so those of several can be compared.
+    /// When it arrived, counted from the start of the first proxy: so those of several can be
+    /// compared.
     pub at: Duration,
     /// When it was over.
     pub until: Option<Duration>,
@@ -162,9 +165,15 @@ impl Clock {
     pub fn text(&self) -> String {
         let mut text = String::from("  ms  conn depth status request\n");
         for e in self.entries() {
-            let (ms, faults) = (e.at.as_millis(), if e.faults.is_empty() { String::new() } else { format!("  {:?}", e.faults) });
-            let _ =
-                writeln!(text, "{ms:>5} {:>4} {:>5} {:>6} {} {}{faults}", e.connection, e.depth, e.status, e.method, e.target);
+            let (ms, faults) = (
+                e.at.as_millis(),
+                if e.faults.is_empty() { String::new() } else { format!("  {:?}", e.faults) },
+            );
+            let _ = writeln!(
+                text,
+                "{ms:>5} {:>4} {:>5} {:>6} {} {}{faults}",
+                e.connection, e.depth, e.status, e.method, e.target
+            );
         }
         text
     }
@@ -218,7 +227,8 @@ impl Pending {
                 }
                 book.distance.saturating_sub(quiet)
             };
-            tokio::time::sleep(wait.clamp(Duration::from_millis(1), Duration::from_millis(5))).await;
+            tokio::time::sleep(wait.clamp(Duration::from_millis(1), Duration::from_millis(5)))
+                .await;
         }
     }
 

@@ -1,5 +1,5 @@
-//! More foreign readers: what Docker's and podman's own commands say of a list in a registry. Neither needs a daemon.
-//! Without the program the test fails and names the package.
+//! More foreign readers: what Docker's and podman's own commands say of a list in a registry.
+//! Neither needs a daemon. Without the program the test fails and names the package.
 
 use serde_json::Value;
 use std::path::Path;
@@ -23,7 +23,8 @@ async fn read(name: &str, package: &str, reference: &str, arguments: &[&str]) ->
     let home = tempfile::tempdir().expect("a temporary folder");
     let host = reference.split('/').next().unwrap_or_default();
     let registries = home.path().join("registries.conf");
-    std::fs::write(&registries, format!("[[registry]]\nlocation = {host:?}\ninsecure = true\n")).expect("a configuration");
+    std::fs::write(&registries, format!("[[registry]]\nlocation = {host:?}\ninsecure = true\n"))
+        .expect("a configuration");
     let done = Command::new(program)
         .args(arguments)
         .arg(reference)
@@ -37,6 +38,10 @@ async fn read(name: &str, package: &str, reference: &str, arguments: &[&str]) ->
         .output()
         .await
         .expect("the program starts");
-    assert!(done.status.success(), "{name} {arguments:?} {reference}: {}", String::from_utf8_lossy(&done.stderr));
+    assert!(
+        done.status.success(),
+        "{name} {arguments:?} {reference}: {}",
+        String::from_utf8_lossy(&done.stderr)
+    );
     serde_json::from_slice(&done.stdout).unwrap_or_else(|e| panic!("{name} prints JSON: {e}"))
 }

@@ -1,4 +1,5 @@
-//! A condition instead of a sleep: a test waits until certain requests have happened, or holds them until it is ready.
+//! A condition instead of a sleep: a test waits until certain requests have happened, or holds them
+//! until it is ready.
 
 use super::background::PATIENCE;
 use super::clock::{Clock, Pending};
@@ -15,7 +16,8 @@ struct State {
     hold_from: Option<usize>,
 }
 
-/// Watches the requests that match; see [`super::proxy::FaultProxy::gate`]. Clones are the same gate.
+/// Watches the requests that match; see [`super::proxy::FaultProxy::gate`]. Clones are the same
+/// gate.
 #[derive(Debug, Clone)]
 pub struct Gate {
     method: String,
@@ -27,7 +29,12 @@ pub struct Gate {
 impl Gate {
     /// An open one.
     pub fn new(method: &str, pattern: &str, clock: Arc<Clock>) -> Self {
-        Self { method: method.to_owned(), pattern: pattern.to_owned(), state: watch::Sender::default(), clock }
+        Self {
+            method: method.to_owned(),
+            pattern: pattern.to_owned(),
+            state: watch::Sender::default(),
+            clock,
+        }
     }
 
     /// Requests that have arrived.
@@ -69,7 +76,10 @@ impl Gate {
         let mut watching = self.state.subscribe();
         if tokio::time::timeout(PATIENCE, watching.wait_for(holds)).await.is_err() {
             let (method, pattern, log) = (&self.method, &self.pattern, self.clock.text());
-            panic!("waited {PATIENCE:?} in vain for {what} of {method} {pattern}; there were {}:\n{log}", self.hits());
+            panic!(
+                "waited {PATIENCE:?} in vain for {what} of {method} {pattern}; there were {}:\n{log}",
+                self.hits()
+            );
         }
     }
 
@@ -78,7 +88,8 @@ impl Gate {
         matches(&self.method, &self.pattern, request)
     }
 
-    /// Counts a request in, and keeps it while the gate is held; `false` when the client went away meanwhile.
+    /// Counts a request in, and keeps it while the gate is held; `false` when the client went away
+    /// meanwhile.
     pub async fn pass(&self, pending: &mut Pending, client: &mut Wire<TcpStream>) -> bool {
         let mut nth = 0;
         self.state.send_modify(|state| {

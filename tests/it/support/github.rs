@@ -1,10 +1,12 @@
-//! What a GitHub runner makes of a step's output: the parser of `GITHUB_OUTPUT` and that of workflow commands on stdout,
-//! written after the runner's `FileCommandManager` and `ActionCommand`, so that tests see what really gets through.
+//! What a GitHub runner makes of a step's output: the parser of `GITHUB_OUTPUT` and that of
+//! workflow commands on stdout, written after the runner's `FileCommandManager` and
+//! `ActionCommand`, so that tests see what really gets through.
 
-/// Parses a file command file as the runner does on Linux: `KEY=VALUE` lines and `KEY<<DELIMITER` blocks, in order.
-/// An error is what would fail the step.
+/// Parses a file command file as the runner does on Linux: `KEY=VALUE` lines and `KEY<<DELIMITER`
+/// blocks, in order. An error is what would fail the step.
 pub fn parse_file(text: &str) -> Result<Vec<(String, String)>, String> {
-    // Only LF ends a line; a CR stays in the value. The text after the last LF is a line only if it is not empty.
+    // Only LF ends a line; a CR stays in the value. The text after the last LF is a line only if it
+    // is not empty.
     let mut lines: Vec<&str> = text.split('\n').collect();
     if lines.last() == Some(&"") {
         lines.pop();
@@ -20,7 +22,9 @@ pub fn parse_file(text: &str) -> Result<Vec<(String, String)>, String> {
             (equals, Some(block)) if equals.is_none_or(|equals| block < equals) => {
                 let (key, delimiter) = (&line[..block], &line[block + 2..]);
                 if key.is_empty() || delimiter.is_empty() {
-                    return Err(format!("invalid format {line:?}: neither name nor delimiter may be empty"));
+                    return Err(format!(
+                        "invalid format {line:?}: neither name nor delimiter may be empty"
+                    ));
                 }
                 let mut value = Vec::new();
                 loop {
@@ -28,14 +32,18 @@ pub fn parse_file(text: &str) -> Result<Vec<(String, String)>, String> {
                         Some(line) if line == delimiter => break,
                         Some(line) => value.push(line),
                         None => {
-                            return Err(format!("{key:?}: the delimiter {delimiter:?} never comes"));
+                            return Err(format!(
+                                "{key:?}: the delimiter {delimiter:?} never comes"
+                            ));
                         }
                     }
                 }
                 pairs.push((key.to_owned(), value.join("\n")));
             }
             (Some(0), _) => return Err(format!("invalid format {line:?}: the name is empty")),
-            (Some(equals), _) => pairs.push((line[..equals].to_owned(), line[equals + 1..].to_owned())),
+            (Some(equals), _) => {
+                pairs.push((line[..equals].to_owned(), line[equals + 1..].to_owned()));
+            }
             (None, _) => return Err(format!("invalid format {line:?}")),
         }
     }
@@ -81,8 +89,8 @@ const KNOWN: [&str; 16] = [
     "stop-commands",
 ];
 
-/// All commands that the runner would obey, in order. Its lines end at LF, CR or both; between `::stop-commands::TOKEN`
-/// and `::TOKEN::` nothing is obeyed.
+/// All commands that the runner would obey, in order. Its lines end at LF, CR or both; between
+/// `::stop-commands::TOKEN` and `::TOKEN::` nothing is obeyed.
 pub fn commands(stdout: &str) -> Vec<Command> {
     let mut found = Vec::new();
     let mut stopped: Option<String> = None;
@@ -106,7 +114,10 @@ pub fn commands(stdout: &str) -> Vec<Command> {
 
 /// Whatever Azure Pipelines would take for a command: `##vso[` anywhere in a line, as it stands.
 pub fn azure_commands(stdout: &str) -> Vec<String> {
-    stdout.split(['\n', '\r']).filter_map(|line| line.find("##vso[").map(|at| line[at..].to_owned())).collect()
+    stdout
+        .split(['\n', '\r'])
+        .filter_map(|line| line.find("##vso[").map(|at| line[at..].to_owned()))
+        .collect()
 }
 
 /// `::name k=v,k=v::data` at the start of a line, spaces aside.
@@ -116,7 +127,12 @@ fn named(line: &str) -> Option<Command> {
     let (name, properties) = info.split_once(' ').unwrap_or((info, ""));
     let data = unescape(data, &[("%0D", "\r"), ("%0A", "\n"), ("%25", "%")]);
     let escapes = [("%0D", "\r"), ("%0A", "\n"), ("%3A", ":"), ("%2C", ","), ("%25", "%")];
-    Some(Command { name: name.to_lowercase(), properties: split(properties, ',', &escapes), data, legacy: false })
+    Some(Command {
+        name: name.to_lowercase(),
+        properties: split(properties, ',', &escapes),
+        data,
+        legacy: false,
+    })
 }
 
 /// `##[name k=v;k=v]data` anywhere in a line.
@@ -126,7 +142,12 @@ fn legacy(line: &str) -> Option<Command> {
     let (name, properties) = info.split_once(' ').unwrap_or((info, ""));
     let escapes = [("%3B", ";"), ("%0D", "\r"), ("%0A", "\n"), ("%5D", "]")];
     let data = unescape(data, &escapes);
-    Some(Command { name: name.to_lowercase(), properties: split(properties, ';', &escapes), data, legacy: true })
+    Some(Command {
+        name: name.to_lowercase(),
+        properties: split(properties, ';', &escapes),
+        data,
+        legacy: true,
+    })
 }
 
 fn split(properties: &str, by: char, escapes: &[(&str, &str)]) -> Vec<(String, String)> {

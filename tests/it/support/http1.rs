@@ -1,5 +1,6 @@
-//! As much of HTTP/1.1 as the test support needs: heads, bodies by length or in chunks, kept connections.
-//! Bodies are kept as they stood on the wire too, so that a proxy can pass on the very bytes.
+//! As much of HTTP/1.1 as the test support needs: heads, bodies by length or in chunks, kept
+//! connections. Bodies are kept as they stood on the wire too, so that a proxy can pass on the very
+//! bytes.
 
 use super::background::gone;
 use std::io;
@@ -64,7 +65,8 @@ impl Response {
     /// An answer with a `Content-Length`.
     pub fn new(status: u16, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Self {
         let body = body.into();
-        let mut headers: Vec<(String, String)> = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        let mut headers: Vec<(String, String)> =
+            headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         headers.push(("Content-Length".to_owned(), body.len().to_string()));
         Self { status, reason: reason(status).to_owned(), headers, wire: body.clone(), body }
     }
@@ -76,7 +78,10 @@ impl Response {
 
     /// Replaces the body; `Content-Length` follows.
     pub fn set_body(&mut self, body: Vec<u8>) {
-        self.headers.retain(|(n, _)| !n.eq_ignore_ascii_case("content-length") && !n.eq_ignore_ascii_case("transfer-encoding"));
+        self.headers.retain(|(n, _)| {
+            !n.eq_ignore_ascii_case("content-length")
+                && !n.eq_ignore_ascii_case("transfer-encoding")
+        });
         self.headers.push(("Content-Length".to_owned(), body.len().to_string()));
         self.wire = body.clone();
         self.body = body;
@@ -151,7 +156,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.stream.flush().await
     }
 
-    /// Reads more; `false` at the end of the stream. May be dropped at any point without losing a byte.
+    /// Reads more; `false` at the end of the stream. May be dropped at any point without losing a
+    /// byte.
     pub async fn more(&mut self) -> io::Result<bool> {
         self.ahead.reserve(16 * 1024);
         Ok(self.stream.read_buf(&mut self.ahead).await? > 0)
@@ -167,7 +173,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         loop {
             if let Some(at) = self.ahead[looked..].iter().position(|b| *b == b'\n') {
                 let line: Vec<u8> = self.ahead.drain(..=looked + at).collect();
-                return Ok(Some(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned()));
+                return Ok(Some(
+                    String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned(),
+                ));
             }
             looked = self.ahead.len();
             if !self.more().await? {
@@ -201,7 +209,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 
     /// The body that the headers announce: without framing, and as it stood on the wire.
-    async fn body(&mut self, headers: &[(String, String)], to_the_end: bool) -> io::Result<(Vec<u8>, Vec<u8>)> {
+    async fn body(
+        &mut self,
+        headers: &[(String, String)],
+        to_the_end: bool,
+    ) -> io::Result<(Vec<u8>, Vec<u8>)> {
         if header(headers, "transfer-encoding").is_some_and(|v| v.eq_ignore_ascii_case("chunked")) {
             return self.chunks().await;
         }
@@ -225,7 +237,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             let line = self.line().await?.ok_or_else(gone)?;
             wire.extend_from_slice(format!("{line}\r\n").as_bytes());
             let size = line.split(';').next().unwrap_or_default().trim();
-            let size = usize::from_str_radix(size, 16).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+            let size = usize::from_str_radix(size, 16)
+                .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
             if size == 0 {
                 break;
             }
@@ -242,17 +255,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// The next request's head, its body still to be read; `None` when the peer closed between requests.
+    /// The next request's head, its body still to be read; `None` when the peer closed between
+    /// requests.
     pub async fn request_head(&mut self) -> io::Result<Option<Request>> {
         let Some((start, headers)) = self.head().await? else {
             return Ok(None);
         };
         let mut words = start.split(' ');
-        let (method, target) = (words.next().unwrap_or_default().to_owned(), words.next().unwrap_or_default().to_owned());
+        let (method, target) = (
+            words.next().unwrap_or_default().to_owned(),
+            words.next().unwrap_or_default().to_owned(),
+        );
         Ok(Some(Request { method, target, headers, body: Vec::new() }))
     }
 
-    /// Reads the body of a request whose head was read; a chunked one gets a `Content-Length` instead.
+    /// Reads the body of a request whose head was read; a chunked one gets a `Content-Length`
+    /// instead.
     pub async fn request_body(&mut self, request: &mut Request) -> io::Result<()> {
         request.body = self.body(&request.headers, false).await?.0;
         if request.header("transfer-encoding").is_some() {
@@ -269,14 +287,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 return Ok(None);
             };
             let mut words = start.splitn(3, ' ').skip(1);
-            let status =
-                words.next().and_then(|s| s.parse().ok()).ok_or_else(|| io::Error::other(format!("no status in {start:?}")))?;
+            let status = words
+                .next()
+                .and_then(|s| s.parse().ok())
+                .ok_or_else(|| io::Error::other(format!("no status in {start:?}")))?;
             let reason = words.next().unwrap_or_default().to_owned();
             if (100..200).contains(&status) {
                 continue;
             }
             let bodiless = method == "HEAD" || status == 204 || status == 304;
-            let (body, wire) = if bodiless { Default::default() } else { self.body(&headers, true).await? };
+            let (body, wire) =
+                if bodiless { Default::default() } else { self.body(&headers, true).await? };
             return Ok(Some(Response { status, reason, headers, body, wire }));
         }
     }

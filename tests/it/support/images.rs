@@ -1,7 +1,8 @@
-//! Tiny real images: a config, one layer, a manifest, in the OCI or the Docker format. Any registry client can read them.
+//! Tiny real images: a config, one layer, a manifest, in the OCI or the Docker format. Any registry
+//! client can read them.
 //!
-//! The platform is written `os(version)/arch/variant`, and goes into the config exactly as written: `linux/arm` has no
-//! variant, `linux/arm64/v8` has `v8`. `""` makes a config without any platform.
+//! The platform is written `os(version)/arch/variant`, and goes into the config exactly as written:
+//! `linux/arm` has no variant, `linux/arm64/v8` has `v8`. `""` makes a config without any platform.
 
 use super::client::{Client, DOCKER_MANIFEST, OCI_MANIFEST, sha256};
 use super::layer::{Layer, layer};
@@ -9,8 +10,16 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// As many platforms as anybody builds for.
-pub const PLATFORMS: [&str; 8] =
-    ["linux/amd64", "linux/arm64", "linux/arm/v7", "linux/arm/v6", "linux/386", "linux/ppc64le", "linux/s390x", "linux/riscv64"];
+pub const PLATFORMS: [&str; 8] = [
+    "linux/amd64",
+    "linux/arm64",
+    "linux/arm/v7",
+    "linux/arm/v6",
+    "linux/386",
+    "linux/ppc64le",
+    "linux/s390x",
+    "linux/riscv64",
+];
 
 /// The config of an OCI image.
 pub const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
@@ -37,7 +46,7 @@ struct More {
     media_type: String,
     /// Where to get it; empty for a layer in the registry.
     url: String,
-    bytes: Arc<Vec<u8>>,
+    bytes: Arc<[u8]>,
 }
 
 /// What the platform text says, taken apart.
@@ -135,13 +144,21 @@ impl Image {
     /// Adds a layer with these bytes, above the others.
     pub fn more_layer(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         let media_type = if self.docker { DOCKER_LAYER } else { OCI_LAYER }.to_owned();
-        self.more_layers.push(More { media_type, url: String::new(), bytes: Arc::new(bytes.into()) });
+        self.more_layers.push(More {
+            media_type,
+            url: String::new(),
+            bytes: Arc::from(bytes.into()),
+        });
         self
     }
 
     /// Adds a layer that is got from elsewhere, and is in no registry.
     pub fn foreign_layer(mut self, media_type: &str, url: &str, bytes: &[u8]) -> Self {
-        self.more_layers.push(More { media_type: media_type.to_owned(), url: url.to_owned(), bytes: Arc::new(bytes.to_vec()) });
+        self.more_layers.push(More {
+            media_type: media_type.to_owned(),
+            url: url.to_owned(),
+            bytes: Arc::from(bytes),
+        });
         self
     }
 
@@ -180,7 +197,8 @@ impl Image {
             config.insert("os".to_owned(), json!(self.platform.os));
         }
         self.platform.rest(&self.os_features, &mut config);
-        let labels: Map<String, Value> = self.labels.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
+        let labels: Map<String, Value> =
+            self.labels.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
         let mut run = json!({"Env": ["PATH=/bin"], "Cmd": ["/hello"]});
         if !labels.is_empty() {
             run["Labels"] = Value::Object(labels);
@@ -188,18 +206,27 @@ impl Image {
         let created = "2026-01-01T00:00:00Z";
         config.insert("created".to_owned(), json!(created));
         config.insert("config".to_owned(), run);
-        config.insert("rootfs".to_owned(), json!({"type": "layers", "diff_ids": [sha256(&self.layer().tar)]}));
-        config.insert("history".to_owned(), json!([{"created": created, "created_by": format!("seed {}", self.seed)}]));
+        config.insert(
+            "rootfs".to_owned(),
+            json!({"type": "layers", "diff_ids": [sha256(&self.layer().tar)]}),
+        );
+        config.insert(
+            "history".to_owned(),
+            json!([{"created": created, "created_by": format!("seed {}", self.seed)}]),
+        );
         Value::Object(config).to_string().into_bytes()
     }
 
     /// The manifest's bytes.
     pub fn manifest(&self) -> Vec<u8> {
         let (config, layer) = (self.config(), self.layer_blob());
-        let (config_type, layer_type) = if self.docker { (DOCKER_CONFIG, DOCKER_LAYER) } else { (OCI_CONFIG, OCI_LAYER) };
-        let mut layers = vec![json!({"mediaType": layer_type, "digest": sha256(&layer), "size": layer.len()})];
+        let (config_type, layer_type) =
+            if self.docker { (DOCKER_CONFIG, DOCKER_LAYER) } else { (OCI_CONFIG, OCI_LAYER) };
+        let mut layers =
+            vec![json!({"mediaType": layer_type, "digest": sha256(&layer), "size": layer.len()})];
         for More { media_type, url, bytes } in &self.more_layers {
-            let mut layer = json!({"mediaType": media_type, "digest": sha256(bytes), "size": bytes.len()});
+            let mut layer =
+                json!({"mediaType": media_type, "digest": sha256(bytes), "size": bytes.len()});
             if !url.is_empty() {
                 layer["urls"] = json!([url]);
             }
@@ -233,7 +260,8 @@ impl Image {
         })
     }
 
-    /// Uploads config and layer, then the manifest at a tag, or by digest alone when `reference` is empty; its digest.
+    /// Uploads config and layer, then the manifest at a tag, or by digest alone when `reference` is
+    /// empty; its digest.
     pub async fn push(&self, client: &Client, repo: &str, reference: &str) -> String {
         client.put_blob(repo, &self.layer_blob()).await;
         client.put_blob(repo, &self.config()).await;
@@ -244,7 +272,7 @@ impl Image {
     }
 }
 
-/// JSON as BuildKit writes it: two spaces, keys in the order given, no final newline.
+/// JSON as `BuildKit` writes it: two spaces, keys in the order given, no final newline.
 pub fn pretty(value: &Value) -> Vec<u8> {
     serde_json::to_vec_pretty(value).expect("a JSON value can be written")
 }

@@ -1,4 +1,5 @@
-//! Lists of images as others push them: BuildKit's OCI index with provenance entries, and Docker's manifest list.
+//! Lists of images as others push them: `BuildKit`'s OCI index with provenance entries, and
+//! Docker's manifest list.
 
 use super::client::{Client, DOCKER_LIST, OCI_INDEX, OCI_MANIFEST, sha256};
 use super::images::{Image, OCI_CONFIG, pretty};
@@ -6,7 +7,8 @@ use serde_json::{Value, json};
 
 const PREDICATE: &str = "https://slsa.dev/provenance/v0.2";
 
-/// An OCI index in BuildKit's form: all images in order, then their attestations in the same order.
+/// An OCI index in `BuildKit`'s form: all images in order, then their attestations in the same
+/// order.
 #[derive(Debug, Clone)]
 pub struct BuiltIndex {
     images: Vec<Image>,
@@ -22,7 +24,8 @@ struct Attestation {
 }
 
 impl BuiltIndex {
-    /// An index of these images, without attestations; platforms are written as the images have them.
+    /// An index of these images, without attestations; platforms are written as the images have
+    /// them.
     pub fn new(images: Vec<Image>) -> Self {
         Self { images, attested: false, annotations: Vec::new() }
     }
@@ -40,7 +43,11 @@ impl BuiltIndex {
     }
 
     fn attested(&self) -> Vec<Attestation> {
-        if self.attested { self.images.iter().map(|image| attest(&image.digest())).collect() } else { Vec::new() }
+        if self.attested {
+            self.images.iter().map(|image| attest(&image.digest())).collect()
+        } else {
+            Vec::new()
+        }
     }
 
     /// The index as JSON.
@@ -85,7 +92,8 @@ impl BuiltIndex {
         &self.images
     }
 
-    /// Pushes the images and attestations by digest, then the index at a tag, or by digest when `reference` is empty.
+    /// Pushes the images and attestations by digest, then the index at a tag, or by digest when
+    /// `reference` is empty.
     pub async fn push(&self, client: &Client, repo: &str, reference: &str) -> String {
         for image in &self.images {
             image.push(client, repo, "").await;
@@ -140,7 +148,10 @@ pub struct DockerList {
 impl DockerList {
     /// A list of Docker images. Panics on an OCI image: Docker would never list one.
     pub fn new(images: Vec<Image>) -> Self {
-        assert!(images.iter().all(Image::is_docker), "a Docker manifest list holds Docker images only");
+        assert!(
+            images.iter().all(Image::is_docker),
+            "a Docker manifest list holds Docker images only"
+        );
         Self { images }
     }
 
@@ -156,7 +167,8 @@ impl DockerList {
             })
         };
         let entries: Vec<Value> = self.images.iter().map(entry).collect();
-        let list = pretty(&json!({"schemaVersion": 2, "mediaType": DOCKER_LIST, "manifests": entries}));
+        let list =
+            pretty(&json!({"schemaVersion": 2, "mediaType": DOCKER_LIST, "manifests": entries}));
         let text = String::from_utf8(list).expect("JSON is UTF-8");
         let indented = text.lines().map(|line| {
             let depth = line.len() - line.trim_start().len();

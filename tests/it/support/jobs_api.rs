@@ -1,5 +1,5 @@
-//! The APIs that list the jobs of a run, GitHub's and GitLab's, of their documented shape: pages with `Link`, ETags and
-//! 304, attempts, rate limits, and a token without which nobody is let in.
+//! The APIs that list the jobs of a run, GitHub's and GitLab's, of their documented shape: pages
+//! with `Link`, `ETags` and 304, attempts, rate limits, and a token without which nobody is let in.
 //!
 //! GitHub: docs.github.com/en/rest/actions/workflow-jobs · GitLab: docs.gitlab.com/api/jobs
 
@@ -23,7 +23,8 @@ pub struct FakeJob {
     runner: String,
 }
 
-/// A job of the first attempt: `queued`, `in_progress`, or a conclusion (GitHub); a status (GitLab).
+/// A job of the first attempt: `queued`, `in_progress`, or a conclusion (GitHub); a status
+/// (GitLab).
 pub fn job(name: &str, state: &str) -> FakeJob {
     FakeJob { name: name.to_owned(), state: state.to_owned(), attempt: 1, runner: String::new() }
 }
@@ -104,7 +105,9 @@ impl JobsApi {
     fn new(jobs: Vec<FakeJob>, gitlab: bool) -> Self {
         let state = Arc::new(Mutex::new(State { jobs, page: 100, faults: VecDeque::new() }));
         let served = Arc::clone(&state);
-        let liar = Liar::http(move |request, _| answer(&mut served.lock().expect("no panic while locked"), request, gitlab));
+        let liar = Liar::http(move |request, _| {
+            answer(&mut served.lock().expect("no panic while locked"), request, gitlab)
+        });
         Self { liar, state, gitlab }
     }
 
@@ -158,9 +161,14 @@ fn answer(state: &mut State, request: &Request, gitlab: bool) -> Response {
     if let Some(fault) = state.faults.pop_front() {
         return fault;
     }
-    let path = if gitlab { "/api/projects/12/pipelines/34/jobs" } else { "/api/repos/acme/app/actions/runs/1001/jobs" };
+    let path = if gitlab {
+        "/api/projects/12/pipelines/34/jobs"
+    } else {
+        "/api/repos/acme/app/actions/runs/1001/jobs"
+    };
     let let_in = if gitlab {
-        request.header("job-token") == Some(TOKEN) || request.header("private-token") == Some("canary-own-token")
+        request.header("job-token") == Some(TOKEN)
+            || request.header("private-token") == Some("canary-own-token")
     } else {
         request.header("authorization") == Some(&format!("Bearer {TOKEN}"))
     };
@@ -170,12 +178,16 @@ fn answer(state: &mut State, request: &Request, gitlab: bool) -> Response {
     if request.path() != path {
         return Response::new(404, &[], r#"{"message":"404 Not Found"}"#);
     }
-    let query = |name: &str| request.query().split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    let query = |name: &str| {
+        request.query().split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+    };
     // GitHub lists only the newest attempt unless it is asked for all.
     let newest = state.jobs.iter().map(|job| job.attempt).max().unwrap_or(1);
     let all = gitlab || query("filter") == Some("all");
     let number: usize = query("page").map_or(1, |page| page.parse().expect("a page is a number"));
-    let per_page = query("per_page").map_or(30, |size| size.parse().expect("a size is a number")).min(state.page);
+    let per_page = query("per_page")
+        .map_or(30, |size| size.parse().expect("a size is a number"))
+        .min(state.page);
     let jobs: Vec<Value> = state
         .jobs
         .iter()
@@ -183,13 +195,19 @@ fn answer(state: &mut State, request: &Request, gitlab: bool) -> Response {
         .filter(|(job, _)| all || job.attempt == newest)
         .map(|(job, id)| if gitlab { job.gitlab(id) } else { job.github(id) })
         .collect();
-    let shown: Vec<Value> = jobs.iter().skip((number - 1) * per_page).take(per_page).cloned().collect();
-    let body = if gitlab { json!(shown) } else { json!({"total_count": jobs.len(), "jobs": shown}) }.to_string();
+    let shown: Vec<Value> =
+        jobs.iter().skip((number - 1) * per_page).take(per_page).cloned().collect();
+    let body =
+        if gitlab { json!(shown) } else { json!({"total_count": jobs.len(), "jobs": shown}) }
+            .to_string();
     let etag = format!("W/\"{}\"", &sha256(body.as_bytes())[7..39]);
     // As GitHub spells it: another path than the one that was asked for, and no address to trust.
-    let next =
-        format!("<https://api.invalid/repositories/1/jobs?filter=all&per_page={per_page}&page={}>; rel=\"next\"", number + 1);
-    let mut headers = vec![("ETag", etag.as_str()), ("x-ratelimit-remaining", "990"), ("x-ratelimit-reset", "1")];
+    let next = format!(
+        "<https://api.invalid/repositories/1/jobs?filter=all&per_page={per_page}&page={}>; rel=\"next\"",
+        number + 1
+    );
+    let mut headers =
+        vec![("ETag", etag.as_str()), ("x-ratelimit-remaining", "990"), ("x-ratelimit-reset", "1")];
     if number * per_page < jobs.len() {
         headers.push(("Link", &next));
     }

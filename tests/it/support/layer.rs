@@ -1,5 +1,5 @@
-//! A real layer: a tar archive with one file, in gzip. Written by hand (stored, not compressed) so that the bytes never
-//! change with a library's version.
+//! A real layer: a tar archive with one file, in gzip. Written by hand (stored, not compressed) so
+//! that the bytes never change with a library's version.
 
 /// A layer and the digest input of its uncompressed form.
 #[derive(Debug, Clone)]
@@ -19,8 +19,9 @@ pub fn layer(name: &str, content: &[u8]) -> Layer {
 
 /// POSIX ustar: one header, the content, two empty blocks.
 fn tar(name: &str, content: &[u8]) -> Vec<u8> {
-    let mut head = [0u8; 512];
-    let mut put = |at: usize, text: &str| head[at..at + text.len()].copy_from_slice(text.as_bytes());
+    let mut head = [0_u8; 512];
+    let mut put =
+        |at: usize, text: &str| head[at..at + text.len()].copy_from_slice(text.as_bytes());
     put(0, name);
     put(100, "0000644\0");
     put(108, "0000000\0");
@@ -53,7 +54,8 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn crc32(bytes: &[u8]) -> u32 {
-    let table: Vec<u32> =
-        (0..256u32).map(|n| (0..8).fold(n, |c, _| if c & 1 == 1 { 0xedb8_8320 ^ (c >> 1) } else { c >> 1 })).collect();
-    !bytes.iter().fold(!0u32, |crc, b| table[((crc ^ u32::from(*b)) & 0xff) as usize] ^ (crc >> 8))
+    let table: Vec<u32> = (0..256_u32)
+        .map(|n| (0..8).fold(n, |c, _| if c & 1 == 1 { 0xedb8_8320 ^ (c >> 1) } else { c >> 1 }))
+        .collect();
+    !bytes.iter().fold(!0_u32, |crc, b| table[((crc ^ u32::from(*b)) & 0xff) as usize] ^ (crc >> 8))
 }

@@ -1,5 +1,5 @@
-//! A server that says whatever a test wants, for what no real registry and no proxy would say. It keeps what it was sent,
-//! so that a test can prove that a secret never came.
+//! A server that says whatever a test wants, for what no real registry and no proxy would say. It
+//! keeps what it was sent, so that a test can prove that a secret never came.
 
 use super::background::Background;
 pub use super::http1::Request;
@@ -57,7 +57,8 @@ impl Liar {
         let requests: Arc<Mutex<Vec<Request>>> = Arc::default();
         let connections: Arc<Mutex<usize>> = Arc::default();
         let poured: Arc<Mutex<usize>> = Arc::default();
-        let (seen, counted, spilt) = (Arc::clone(&requests), Arc::clone(&connections), Arc::clone(&poured));
+        let (seen, counted, spilt) =
+            (Arc::clone(&requests), Arc::clone(&connections), Arc::clone(&poured));
         let background = Background::serve(move |stream, nth| {
             *counted.lock().expect("no panic while locked") = nth;
             serve(tale.clone(), Arc::clone(&seen), Arc::clone(&spilt), stream)
@@ -95,7 +96,12 @@ impl Liar {
     }
 }
 
-async fn serve(tale: Tale, seen: Arc<Mutex<Vec<Request>>>, poured: Arc<Mutex<usize>>, stream: TcpStream) {
+async fn serve(
+    tale: Tale,
+    seen: Arc<Mutex<Vec<Request>>>,
+    poured: Arc<Mutex<usize>>,
+    stream: TcpStream,
+) {
     let mut wire = Wire::new(stream);
     while let Ok(Some(mut request)) = wire.request_head().await {
         if wire.request_body(&mut request).await.is_err() {
@@ -139,7 +145,8 @@ async fn whole(bytes: &[u8], method: &str) -> bool {
     let Ok(Some(answer)) = wire.response(method).await else {
         return false;
     };
-    let framed = answer.header("content-length").is_some() || answer.header("transfer-encoding").is_some();
+    let framed =
+        answer.header("content-length").is_some() || answer.header("transfer-encoding").is_some();
     let bodiless = method == "HEAD" || matches!(answer.status, 204 | 304);
     let closes = answer.header("connection").is_some_and(|v| v.eq_ignore_ascii_case("close"));
     (framed || bodiless) && !closes && matches!(wire.more().await, Ok(false))

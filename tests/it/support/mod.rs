@@ -1,5 +1,6 @@
-//! What every test leans on: real registries, a proxy that breaks things on request, tiny real images, and our
-//! binary in a scrubbed environment. Nothing here uses the product's own code, so a defect there cannot hide here.
+//! What every test leans on: real registries, a proxy that breaks things on request, tiny real
+//! images, and our binary in a scrubbed environment. Nothing here uses the product's own code, so a
+//! defect there cannot hide here.
 //!
 //! | module | gives |
 //! |---|---|

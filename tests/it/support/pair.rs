@@ -1,5 +1,5 @@
-//! The usual scene: a registry with an image for amd64 and one for arm64 in `acme/app`, a proxy before it, and a step
-//! that lists both under the tag `1`.
+//! The usual scene: a registry with an image for amd64 and one for arm64 in `acme/app`, a proxy
+//! before it, and a step that lists both under the tag `1`.
 
 use super::client::Client;
 use super::images::Image;

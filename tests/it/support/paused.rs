@@ -1,5 +1,6 @@
-//! Minutes that pass in a moment: the program's future under tokio's paused clock, which goes on only when no request is
-//! under way. By itself that clock runs ahead whenever tasks wait for the network too; a blocking task keeps it from that.
+//! Minutes that pass in a moment: the program's future under tokio's paused clock, which goes on
+//! only when no request is under way. By itself that clock runs ahead whenever tasks wait for the
+//! network too; a blocking task keeps it from that.
 
 use super::gate::Gate;
 use super::http1::{Request, Wire};
@@ -43,8 +44,14 @@ impl Paused {
         self.start.elapsed()
     }
 
-    /// Runs it to its end, the clock going on by `step` at a time. `event` is called between steps with the time.
-    pub async fn run<T>(&self, step: Duration, work: impl Future<Output = T>, mut event: impl AsyncFnMut(Duration)) -> T {
+    /// Runs it to its end, the clock going on by `step` at a time. `event` is called between steps
+    /// with the time.
+    pub async fn run<T>(
+        &self,
+        step: Duration,
+        work: impl Future<Output = T>,
+        mut event: impl AsyncFnMut(Duration),
+    ) -> T {
         let passing = async {
             loop {
                 self.quiet().await;
@@ -58,10 +65,12 @@ impl Paused {
         }
     }
 
-    /// Returns when nothing is under way: what the program had to send was sent before our own request, and that was
-    /// answered.
+    /// Returns when nothing is under way: what the program had to send was sent before our own
+    /// request, and that was answered.
     async fn quiet(&self) {
-        let ping = Request { method: "GET".to_owned(), target: PING.to_owned(), ..Request::default() }.encode();
+        let ping =
+            Request { method: "GET".to_owned(), target: PING.to_owned(), ..Request::default() }
+                .encode();
         loop {
             let hits = || self.servers.iter().map(|(requests, _)| requests.hits()).sum::<usize>();
             let before = hits();
@@ -71,7 +80,11 @@ impl Paused {
             for (_, wire) in &self.servers {
                 let mut wire = wire.lock().await;
                 wire.send(&ping).await.expect("the proxy takes a ping");
-                let answer = wire.response("GET").await.expect("the proxy answers").expect("the proxy answers");
+                let answer = wire
+                    .response("GET")
+                    .await
+                    .expect("the proxy answers")
+                    .expect("the proxy answers");
                 assert_eq!(answer.status, 200);
             }
             let answers: usize = self.servers.iter().map(|(requests, _)| requests.answers()).sum();

@@ -1,5 +1,6 @@
-//! A forwarding proxy before a registry, on 127.0.0.1 and a free port: it counts what passes, breaks what it is told to
-//! break, and holds what it is told to hold. Host headers pass as they are, so the registry's `Location`s lead back here.
+//! A forwarding proxy before a registry, on 127.0.0.1 and a free port: it counts what passes,
+//! breaks what it is told to break, and holds what it is told to hold. Host headers pass as they
+//! are, so the registry's `Location`s lead back here.
 
 use super::background::Background;
 use super::clock::{Clock, Entry};
@@ -86,7 +87,8 @@ impl FaultProxy {
         self.shared.rules.follow(schedule);
     }
 
-    /// Watches requests with this method (`*`: any) and path pattern (`*`: any characters) from now on. It is open.
+    /// Watches requests with this method (`*`: any) and path pattern (`*`: any characters) from now
+    /// on. It is open.
     pub fn gate(&self, method: &str, pattern: &str) -> Gate {
         let gate = Gate::new(method, pattern, self.shared.clock.clone());
         self.shared.gates.lock().expect("no panic while locked").push(gate.clone());
@@ -101,7 +103,11 @@ impl FaultProxy {
     /// Those with this method (`*`: any) and path pattern.
     pub fn entries(&self, method: &str, pattern: &str) -> Vec<Entry> {
         let like = |e: &Entry| {
-            let request = Request { method: e.method.clone(), target: e.target.clone(), ..Request::default() };
+            let request = Request {
+                method: e.method.clone(),
+                target: e.target.clone(),
+                ..Request::default()
+            };
             matches(method, pattern, &request)
         };
         self.log().into_iter().filter(like).collect()

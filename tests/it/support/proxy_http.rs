@@ -1,4 +1,5 @@
-//! One connection through the proxy: read a request, do what the rules say, forward it, send the answer on.
+//! One connection through the proxy: read a request, do what the rules say, forward it, send the
+//! answer on.
 
 use super::client::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
 use super::clock::Pending;
@@ -75,12 +76,16 @@ async fn exchange(
             }
             Fault::Status(status) => answer = Some(Response::new(*status, &[], "")),
             Fault::Answer(fixed) => answer = Some(fixed.clone()),
-            Fault::Redirect(location) => answer = Some(Response::new(307, &[("Location", location)], "")),
+            Fault::Redirect(location) => {
+                answer = Some(Response::new(307, &[("Location", location)], ""));
+            }
             Fault::CutUpload(bytes) => {
                 cut(&shared.upstream, &request, *bytes).await?;
                 return Ok(Then::Reset);
             }
-            Fault::DropRequestHeader(name) => request.headers.retain(|(n, _)| !n.eq_ignore_ascii_case(name)),
+            Fault::DropRequestHeader(name) => {
+                request.headers.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
+            }
             Fault::Stale => answer = rewind(shared, &mut request),
             _ => {}
         }
@@ -102,7 +107,9 @@ async fn exchange(
     }
     let mut sent = answer.wire.len();
     let mut stall = false;
-    let drip = faults.iter().find_map(|fault| if let Fault::Drip(pause) = fault { Some(*pause) } else { None });
+    let drip = faults
+        .iter()
+        .find_map(|fault| if let Fault::Drip(pause) = fault { Some(*pause) } else { None });
     for fault in &faults {
         match fault {
             Fault::ResetAfterForward => {
@@ -128,7 +135,9 @@ async fn exchange(
                 answer.headers.push(("Connection".to_owned(), "close".to_owned()));
                 answer.wire = b"these are no chunks\r\n".to_vec();
             }
-            Fault::DropHeader(name) => answer.headers.retain(|(n, _)| !n.eq_ignore_ascii_case(name)),
+            Fault::DropHeader(name) => {
+                answer.headers.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
+            }
             Fault::SetHeader(name, value) => {
                 answer.headers.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
                 answer.headers.push(((*name).to_owned(), value.clone()));
@@ -147,7 +156,8 @@ async fn exchange(
     let closing = [request.header("connection"), answer.header("connection")];
     let cut = sent < answer.wire.len();
     let bytes = [answer.head().as_slice(), &answer.wire[..sent]].concat();
-    // Booked before it is sent: what the client does on seeing it comes after it, however the tasks are scheduled.
+    // Booked before it is sent: what the client does on seeing it comes after it, however the tasks
+    // are scheduled.
     pending.answered(answer.status, sent);
     if let Some(pause) = drip {
         client.send(&answer.head()).await?;
@@ -165,8 +175,13 @@ async fn exchange(
     Ok(if close { Then::Close } else { Then::Keep })
 }
 
-/// Sends a request on and reads the answer, over the kept connection or, when that one is dead, over a fresh one.
-async fn forward(host: &str, upstream: &mut Option<Wire<TcpStream>>, request: &Request) -> io::Result<Response> {
+/// Sends a request on and reads the answer, over the kept connection or, when that one is dead,
+/// over a fresh one.
+async fn forward(
+    host: &str,
+    upstream: &mut Option<Wire<TcpStream>>,
+    request: &Request,
+) -> io::Result<Response> {
     let bytes = request.encode();
     if let Some(mut kept) = upstream.take()
         && kept.send(&bytes).await.is_ok()
@@ -209,18 +224,27 @@ async fn remember(shared: &Shared, upstream: &mut Option<Wire<TcpStream>>, put: 
         return;
     }
     let accept = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST].join(", ");
-    let mut headers = vec![("Host".to_owned(), shared.upstream.clone()), ("Accept".to_owned(), accept)];
+    let mut headers =
+        vec![("Host".to_owned(), shared.upstream.clone()), ("Accept".to_owned(), accept)];
     headers.extend(put.header("authorization").map(|a| ("Authorization".to_owned(), a.to_owned())));
-    let look = Request { method: "HEAD".to_owned(), target: put.path().to_owned(), headers, body: Vec::new() };
+    let look = Request {
+        method: "HEAD".to_owned(),
+        target: put.path().to_owned(),
+        headers,
+        body: Vec::new(),
+    };
     if let Ok(answer) = forward(&shared.upstream, upstream, &look).await {
-        let digest = (answer.status == 200).then(|| answer.header("docker-content-digest").map(str::to_owned)).flatten();
+        let digest = (answer.status == 200)
+            .then(|| answer.header("docker-content-digest").map(str::to_owned))
+            .flatten();
         shared.past.lock().expect("no panic while locked").insert(put.path().to_owned(), digest);
     }
 }
 
 /// Points a request for a manifest at what stood there before, or answers that there was nothing.
 fn rewind(shared: &Shared, request: &mut Request) -> Option<Response> {
-    let past = shared.past.lock().expect("no panic while locked").get(request.path()).cloned().flatten();
+    let past =
+        shared.past.lock().expect("no panic while locked").get(request.path()).cloned().flatten();
     match past {
         Some(digest) => {
             let base = request.path().rsplit_once('/').map_or("", |(base, _)| base);

@@ -1,5 +1,6 @@
-//! A real registry: Debian's `docker-registry` (distribution 2.8) on 127.0.0.1, port 0, storage in a temporary folder.
-//! The process ends with the value. Without the program the test fails and names the package.
+//! A real registry: Debian's `docker-registry` (distribution 2.8) on 127.0.0.1, port 0, storage in
+//! a temporary folder. The process ends with the value. Without the program the test fails and
+//! names the package.
 
 use super::background::{PATIENCE, until};
 use super::certs::Authority;
@@ -11,8 +12,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 const PROGRAM: &str = "/usr/bin/docker-registry";
-/// A name that no name server knows and that a TLS registry's certificate is for, beside those of loopback: for what a
-/// proxy is asked to reach.
+/// A name that no name server knows and that a TLS registry's certificate is for, beside those of
+/// loopback: for what a proxy is asked to reach.
 pub const TLS_NAME: &str = "registry.test";
 /// Ends the registry even when the test itself is killed. Part of Debian's essential `util-linux`.
 const LEASH: &str = "/usr/bin/setpriv";
@@ -64,13 +65,14 @@ impl Registry {
         Self::launch(&tokens.auth(&tokens.realm()), false).await
     }
 
-    /// HTTPS by a certificate for 127.0.0.1 and localhost of an authority that only this test knows; anonymous.
+    /// HTTPS by a certificate for 127.0.0.1 and localhost of an authority that only this test
+    /// knows; anonymous.
     pub async fn tls() -> Self {
         Self::launch(&Auth::Open, true).await
     }
 
-    /// Anonymous, plain HTTP, its storage in memory where there is such a place: for thousands of small writes, each of
-    /// which it would wait for.
+    /// Anonymous, plain HTTP, its storage in memory where there is such a place: for thousands of
+    /// small writes, each of which it would wait for.
     pub async fn in_memory() -> Self {
         let memory = Path::new("/dev/shm");
         let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
@@ -83,7 +85,10 @@ impl Registry {
     }
 
     async fn launch_in(place: &Path, auth: &Auth, tls: bool) -> Self {
-        let folder = tempfile::Builder::new().prefix("registry-").tempdir_in(place).expect("a temporary folder");
+        let folder = tempfile::Builder::new()
+            .prefix("registry-")
+            .tempdir_in(place)
+            .expect("a temporary folder");
         let path = |name: &str| folder.path().join(name);
         let mut extra = String::new();
         let mut ca_pem = None;
@@ -102,7 +107,11 @@ impl Registry {
             Auth::Basic(user, password) => {
                 let hash = bcrypt::hash(password, 4).expect("bcrypt of a test password");
                 write(&path("htpasswd"), &format!("{user}:{hash}\n"));
-                let _ = writeln!(extra, "auth: {{htpasswd: {{realm: test, path: {:?}}}}}", path("htpasswd"));
+                let _ = writeln!(
+                    extra,
+                    "auth: {{htpasswd: {{realm: test, path: {:?}}}}}",
+                    path("htpasswd")
+                );
             }
             Auth::Token { realm, service, issuer, certificate } => {
                 write(&path("token.pem"), certificate);
@@ -119,7 +128,10 @@ impl Registry {
     }
 
     async fn run(&mut self) {
-        assert!(Path::new(PROGRAM).exists(), "{PROGRAM} is missing: apt-get install docker-registry");
+        assert!(
+            Path::new(PROGRAM).exists(),
+            "{PROGRAM} is missing: apt-get install docker-registry"
+        );
         let storage = self.storage();
         fs::create_dir_all(&storage).expect("a storage folder");
         let config = self.folder.path().join("config.yml");
@@ -141,17 +153,29 @@ impl Registry {
             command.args(["--pdeathsig", "KILL", "--", PROGRAM]);
         }
         // Small and short-lived: it need not collect its garbage often.
-        command.arg("serve").arg(&config).env_clear().env("GOGC", "800").stdin(Stdio::null()).stdout(open()).stderr(open());
+        command
+            .arg("serve")
+            .arg(&config)
+            .env_clear()
+            .env("GOGC", "800")
+            .stdin(Stdio::null())
+            .stdout(open())
+            .stderr(open());
         self.process = Some(command.spawn().expect("docker-registry starts"));
         let start = Instant::now();
         loop {
             let log = self.log();
-            if let Some(port) = log[old..].split("listening on 127.0.0.1:").nth(1).and_then(leading_number) {
+            if let Some(port) =
+                log[old..].split("listening on 127.0.0.1:").nth(1).and_then(leading_number)
+            {
                 self.port = port;
                 return;
             }
             let over = self.process.as_mut().and_then(|p| p.try_wait().ok()).flatten();
-            assert!(over.is_none() && start.elapsed() < PATIENCE, "docker-registry did not start ({over:?}):\n{log}");
+            assert!(
+                over.is_none() && start.elapsed() < PATIENCE,
+                "docker-registry did not start ({over:?}):\n{log}"
+            );
             tokio::time::sleep(std::time::Duration::from_millis(3)).await;
         }
     }
@@ -191,7 +215,8 @@ impl Registry {
         self.folder.path().join("ca.pem")
     }
 
-    /// Kills it; port and storage stay reserved for [`Registry::restart`]. Does nothing when it is down.
+    /// Kills it; port and storage stay reserved for [`Registry::restart`]. Does nothing when it is
+    /// down.
     pub async fn stop(&mut self) {
         self.kill();
         let host = self.host();

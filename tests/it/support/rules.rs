@@ -1,4 +1,5 @@
-//! What goes wrong, and when: "method + path + which hit → faults". A rule that never applied fails the test.
+//! What goes wrong, and when: "method + path + which hit → faults". A rule that never applied fails
+//! the test.
 
 use super::http1::{Request, Response};
 use std::collections::HashMap;
@@ -6,7 +7,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// Something that the proxy does to an exchange. The first group keeps the request from the registry.
+/// Something that the proxy does to an exchange. The first group keeps the request from the
+/// registry.
 #[derive(Clone)]
 pub enum Fault {
     /// Answers with this status; refine it with [`Fault::header`] and [`Fault::body`].
@@ -19,7 +21,8 @@ pub enum Fault {
     Reset,
     /// Never answers, until the client goes away.
     Hang,
-    /// Answers as things stood before the last `PUT` to this path through the proxy: the old manifest, or 404.
+    /// Answers as things stood before the last `PUT` to this path through the proxy: the old
+    /// manifest, or 404.
     Stale,
     /// Sends this many bytes of the request's body on, then resets both connections.
     CutUpload(usize),
@@ -33,13 +36,15 @@ pub enum Fault {
     HangAfterForward,
     /// Sends the answer's head and this many bytes of its body, then closes.
     Truncate(usize),
-    /// Sends the answer's head and this many bytes of its body, then nothing more until the client goes away.
+    /// Sends the answer's head and this many bytes of its body, then nothing more until the client
+    /// goes away.
     Stall(usize),
     /// Sends the answer's head, then its body byte by byte with this pause before each.
     Drip(Duration),
     /// Sends the answer's body in chunks whose framing makes no sense, then closes.
     BadChunks,
-    /// Changes the answer's body; `Content-Length` follows. See [`Fault::alter`] for closures that capture.
+    /// Changes the answer's body; `Content-Length` follows. See [`Fault::alter`] for closures that
+    /// capture.
     AlterBody(fn(Vec<u8>) -> Vec<u8>),
     /// The same with a closure that captures.
     AlterWith(Alter),
@@ -133,11 +138,20 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// For this method (`*`: any) and path, in which `*` stands for any characters, slashes too. The query counts
-    /// only when the pattern has a `?`. Every hit counts unless [`Rule::nth`] or [`Rule::first`] says otherwise.
+    /// For this method (`*`: any) and path, in which `*` stands for any characters, slashes too.
+    /// The query counts only when the pattern has a `?`. Every hit counts unless [`Rule::nth`] or
+    /// [`Rule::first`] says otherwise.
     pub fn on(method: &str, pattern: &str) -> Self {
         let (method, pattern) = (method.to_owned(), pattern.to_owned());
-        Self { method, pattern, hits: Hits::Always, faults: Vec::new(), optional: false, seen: 0, applied: 0 }
+        Self {
+            method,
+            pattern,
+            hits: Hits::Always,
+            faults: Vec::new(),
+            optional: false,
+            seen: 0,
+            applied: 0,
+        }
     }
 
     /// Only the n-th hit, from 1.
@@ -192,7 +206,8 @@ impl Rule {
     }
 }
 
-/// What goes wrong with the n-th request (from 1) of a subject: its method and path, see [`Subjects::of`].
+/// What goes wrong with the n-th request (from 1) of a subject: its method and path, see
+/// [`Subjects::of`].
 pub type Schedule = Arc<dyn Fn(&Request, &str, usize) -> Vec<Fault> + Send + Sync>;
 
 /// What requests were about, and how many there were of each.
@@ -203,8 +218,8 @@ struct Subjects {
 }
 
 impl Subjects {
-    /// A name that is the same whenever the run is played: the registry names uploads at random, we by the order in which
-    /// they came.
+    /// A name that is the same whenever the run is played: the registry names uploads at random, we
+    /// by the order in which they came.
     fn of(&mut self, request: &Request) -> String {
         let path = match request.path().split_once("/blobs/uploads/") {
             Some((_, "")) => request.target.clone(),
@@ -249,12 +264,18 @@ impl Rules {
         self.rules.lock().expect("no panic while locked").push(rule);
     }
 
-    /// Counts this request and gives what goes wrong with it: of all rules that apply, in their order.
+    /// Counts this request and gives what goes wrong with it: of all rules that apply, in their
+    /// order.
     pub fn faults_for(&self, request: &Request) -> Vec<Fault> {
         let mut rules = self.rules.lock().expect("no panic while locked");
-        let mut faults: Vec<Fault> =
-            rules.iter_mut().filter_map(|rule| rule.applies(request).then(|| rule.faults.clone())).flatten().collect();
-        if let Some((schedule, subjects)) = &mut *self.schedule.lock().expect("no panic while locked") {
+        let mut faults: Vec<Fault> = rules
+            .iter_mut()
+            .filter_map(|rule| rule.applies(request).then(|| rule.faults.clone()))
+            .flatten()
+            .collect();
+        if let Some((schedule, subjects)) =
+            &mut *self.schedule.lock().expect("no panic while locked")
+        {
             let (subject, nth) = subjects.count(request);
             faults.extend(schedule(request, &subject, nth));
         }
@@ -263,21 +284,31 @@ impl Rules {
 
     /// Whatever this says goes wrong, beside the rules; `None` ends it.
     pub fn follow(&self, schedule: Option<Schedule>) {
-        *self.schedule.lock().expect("no panic while locked") = schedule.map(|schedule| (schedule, Subjects::default()));
+        *self.schedule.lock().expect("no panic while locked") =
+            schedule.map(|schedule| (schedule, Subjects::default()));
     }
 
     /// Whether any rule needs to know how things stood before a `PUT`.
     pub fn want_the_past(&self) -> bool {
         let rules = self.rules.lock().expect("no panic while locked");
         let scheduled = self.schedule.lock().expect("no panic while locked").is_some();
-        scheduled || rules.iter().any(|rule| rule.faults.iter().any(|fault| matches!(fault, Fault::Stale)))
+        scheduled
+            || rules
+                .iter()
+                .any(|rule| rule.faults.iter().any(|fault| matches!(fault, Fault::Stale)))
     }
 
     /// The rules that had to apply and never did.
     pub fn never_hit(&self) -> Vec<String> {
         let rules = self.rules.lock().expect("no panic while locked");
         let idle = rules.iter().filter(|rule| rule.applied == 0 && !rule.optional);
-        idle.map(|r| format!("{} {} {:?} → {:?} (matched {} times)", r.method, r.pattern, r.hits, r.faults, r.seen)).collect()
+        idle.map(|r| {
+            format!(
+                "{} {} {:?} → {:?} (matched {} times)",
+                r.method, r.pattern, r.hits, r.faults, r.seen
+            )
+        })
+        .collect()
     }
 }
 
@@ -290,7 +321,9 @@ pub fn matches(method: &str, pattern: &str, request: &Request) -> bool {
 fn glob(pattern: &[u8], text: &[u8]) -> bool {
     match (pattern.split_first(), text.split_first()) {
         (None, None) => true,
-        (Some((b'*', rest)), _) => glob(rest, text) || text.split_first().is_some_and(|(_, later)| glob(pattern, later)),
+        (Some((b'*', rest)), _) => {
+            glob(rest, text) || text.split_first().is_some_and(|(_, later)| glob(pattern, later))
+        }
         (Some((wanted, rest)), Some((found, later))) => wanted == found && glob(rest, later),
         _ => false,
     }

@@ -86,24 +86,37 @@ impl Running {
     /// Sends several, one right after the other.
     pub async fn signals(&self, names: &[&str]) {
         // The shell's own `kill`, which needs no package.
-        let kills: Vec<String> = names.iter().map(|name| format!("kill -{name} {}", self.pid)).collect();
+        let kills: Vec<String> =
+            names.iter().map(|name| format!("kill -{name} {}", self.pid)).collect();
         let script = kills.join(" && ");
-        let done = tokio::process::Command::new("/bin/sh").args(["-c", &script]).status().await.expect("a shell");
+        let done = tokio::process::Command::new("/bin/sh")
+            .args(["-c", &script])
+            .status()
+            .await
+            .expect("a shell");
         assert!(done.success(), "{script} failed: the process is gone?\n{}", self.so_far());
     }
 
     /// All that it has said up to now.
     pub fn so_far(&self) -> String {
         let said = self.said.borrow();
-        format!("--- stdout\n{}\n--- stderr\n{}", String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr))
+        format!(
+            "--- stdout\n{}\n--- stderr\n{}",
+            String::from_utf8_lossy(&said.stdout),
+            String::from_utf8_lossy(&said.stderr)
+        )
     }
 
-    /// Returns the first line on stdout or stderr with this part in it, as soon as there is one; panics after 20 s, or
-    /// when the process has closed both without it.
+    /// Returns the first line on stdout or stderr with this part in it, as soon as there is one;
+    /// panics after 20 s, or when the process has closed both without it.
     pub async fn wait_for_line(&self, part: &str) -> String {
         let mut watching = self.said.subscribe();
         let over = watching.wait_for(|said| said.line(part).is_some() || said.closed == 2);
-        let found = tokio::time::timeout(PATIENCE, over).await.ok().and_then(Result::ok).and_then(|said| said.line(part));
+        let found = tokio::time::timeout(PATIENCE, over)
+            .await
+            .ok()
+            .and_then(Result::ok)
+            .and_then(|said| said.line(part));
         found.unwrap_or_else(|| panic!("no line with {part:?} came:\n{}", self.so_far()))
     }
 
@@ -116,8 +129,14 @@ impl Running {
         let elapsed = self.start.elapsed();
         let mut watching = self.said.subscribe();
         // A grandchild that kept a pipe open would keep this waiting: bounded.
-        let closed = tokio::time::timeout(PATIENCE, watching.wait_for(|said| said.closed == 2)).await.is_ok();
-        assert!(closed, "the process ended, but something still holds its stdout or stderr:\n{}", self.so_far());
+        let closed = tokio::time::timeout(PATIENCE, watching.wait_for(|said| said.closed == 2))
+            .await
+            .is_ok();
+        assert!(
+            closed,
+            "the process ended, but something still holds its stdout or stderr:\n{}",
+            self.so_far()
+        );
         for task in &self.tasks {
             task.abort();
         }
@@ -132,10 +151,15 @@ impl Running {
 }
 
 fn text(what: &str, bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap_or_else(|e| panic!("{what} is not UTF-8: {e}\n{}", String::from_utf8_lossy(bytes)))
+    String::from_utf8(bytes.to_vec())
+        .unwrap_or_else(|e| panic!("{what} is not UTF-8: {e}\n{}", String::from_utf8_lossy(bytes)))
 }
 
-async fn collect(mut from: impl AsyncRead + Unpin, to: watch::Sender<Said>, field: fn(&mut Said) -> &mut Vec<u8>) {
+async fn collect(
+    mut from: impl AsyncRead + Unpin,
+    to: watch::Sender<Said>,
+    field: fn(&mut Said) -> &mut Vec<u8>,
+) {
     let mut buffer = vec![0; 16 * 1024];
     while let Ok(n @ 1..) = from.read(&mut buffer).await {
         to.send_modify(|said| field(said).extend_from_slice(&buffer[..n]));
@@ -143,11 +167,14 @@ async fn collect(mut from: impl AsyncRead + Unpin, to: watch::Sender<Said>, fiel
     to.send_modify(|said| said.closed += 1);
 }
 
-/// The kernel keeps the high-water mark; it is only looked at, often enough to see it shortly before the end.
+/// The kernel keeps the high-water mark; it is only looked at, often enough to see it shortly
+/// before the end.
 async fn measure(pid: u32, peak: watch::Sender<u64>) {
     while let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) {
         let mark = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        if let Some(kib) = mark.and_then(|rest| rest.split_whitespace().next()).and_then(|n| n.parse().ok()) {
+        if let Some(kib) =
+            mark.and_then(|rest| rest.split_whitespace().next()).and_then(|n| n.parse().ok())
+        {
             peak.send_replace(kib);
         }
         tokio::time::sleep(Duration::from_millis(3)).await;
@@ -157,7 +184,8 @@ async fn measure(pid: u32, peak: watch::Sender<u64>) {
 /// What a finished run left.
 #[derive(Debug)]
 pub struct Ran {
-    /// The exit code; minus the signal's number when a signal killed it (so 143 is an answer to SIGTERM, -15 is not).
+    /// The exit code; minus the signal's number when a signal killed it (so 143 is an answer to
+    /// SIGTERM, -15 is not).
     pub status: i32,
     /// All of stdout.
     pub stdout: String,
@@ -165,9 +193,11 @@ pub struct Ran {
     pub stderr: String,
     /// From start to end.
     pub elapsed: Duration,
-    /// The peak of resident memory, KiB, as looked at every 10 ms; 0 when it ended before the first look.
+    /// The peak of resident memory, KiB, as looked at every 10 ms; 0 when it ended before the first
+    /// look.
     pub max_rss_kib: u64,
-    left: Left,
+    /// What it left behind.
+    pub left: Left,
 }
 
 impl Ran {
@@ -188,7 +218,10 @@ impl Ran {
     pub fn everything(&self) -> String {
         let (stdout, stderr, elapsed) = (&self.stdout, &self.stderr, self.elapsed);
         let outputs = self.raw_output_file().unwrap_or_default();
-        format!("--- stdout\n{stdout}\n--- stderr\n{stderr}\n--- outputs\n{outputs}\n--- {elapsed:?}, {} KiB", self.max_rss_kib)
+        format!(
+            "--- stdout\n{stdout}\n--- stderr\n{stderr}\n--- outputs\n{outputs}\n--- {elapsed:?}, {} KiB",
+            self.max_rss_kib
+        )
     }
 
     /// One output, as the runner would hand it on. Panics on a file that the runner would refuse.
@@ -196,7 +229,8 @@ impl Ran {
         self.outputs().remove(name)
     }
 
-    /// All outputs, as the runner would hand them on (of two with one name the later). Panics on a file that it would refuse.
+    /// All outputs, as the runner would hand them on (of two with one name the later). Panics on a
+    /// file that it would refuse.
     pub fn outputs(&self) -> BTreeMap<String, String> {
         let file = self.raw_output_file().unwrap_or_default();
         github::parse_file(&file)
@@ -207,12 +241,20 @@ impl Ran {
 
     /// `GITHUB_OUTPUT` as it stands; `None` without such a file.
     pub fn raw_output_file(&self) -> Option<String> {
-        self.left.output.as_ref().and_then(|path| std::fs::read(path).ok()).map(|bytes| text("GITHUB_OUTPUT", &bytes))
+        self.left
+            .output
+            .as_ref()
+            .and_then(|path| std::fs::read(path).ok())
+            .map(|bytes| text("GITHUB_OUTPUT", &bytes))
     }
 
     /// `GITHUB_STEP_SUMMARY` as it stands; empty without such a file.
     pub fn summary(&self) -> String {
-        self.left.summary.as_ref().and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default()
+        self.left
+            .summary
+            .as_ref()
+            .and_then(|path| std::fs::read_to_string(path).ok())
+            .unwrap_or_default()
     }
 
     /// The workflow commands on stdout that a runner would obey.
@@ -230,12 +272,15 @@ impl Ran {
         std::fs::read_to_string(self.workdir().join(path)).ok()
     }
 
-    /// Asserts that a secret is nowhere: stdout, stderr, outputs, summary, any file that the run could write. Lines with
-    /// `::add-mask::` are the runner's to swallow and do not count, nor do files that the test wrote itself.
+    /// Asserts that a secret is nowhere: stdout, stderr, outputs, summary, any file that the run
+    /// could write. Lines with `::add-mask::` are the runner's to swallow and do not count, nor do
+    /// files that the test wrote itself.
     #[track_caller]
     pub fn never_says(&self, secret: &str) -> &Self {
         assert!(!secret.is_empty(), "an empty secret is everywhere");
-        let unmasked = |text: &str| text.lines().filter(|l| !l.starts_with("::add-mask::")).any(|l| l.contains(secret));
+        let unmasked = |text: &str| {
+            text.lines().filter(|l| !l.starts_with("::add-mask::")).any(|l| l.contains(secret))
+        };
         assert!(!unmasked(&self.stdout), "{secret:?} is on stdout:\n{}", self.stdout);
         assert!(!unmasked(&self.stderr), "{secret:?} is on stderr:\n{}", self.stderr);
         let mut folders = vec![self.left.folder.path().to_owned()];
@@ -247,7 +292,11 @@ impl Ran {
                     folders.push(path);
                 } else if kind.is_file() && !self.left.written.contains(&path) {
                     let bytes = std::fs::read(&path).expect("a file can be read");
-                    assert!(!String::from_utf8_lossy(&bytes).contains(secret), "{secret:?} is in {}", path.display());
+                    assert!(
+                        !String::from_utf8_lossy(&bytes).contains(secret),
+                        "{secret:?} is in {}",
+                        path.display()
+                    );
                 }
             }
         }

@@ -1,5 +1,6 @@
-//! The scene of most tests: a real registry with a repository, and a proxy before it through which our binary goes.
-//! Preparing and looking happen behind the proxy's back, so that all it counts is ours.
+//! The scene of most tests: a real registry with a repository, and a proxy before it through which
+//! our binary goes. Preparing and looking happen behind the proxy's back, so that all it counts is
+//! ours.
 
 use super::client::{Client, Fetched, sha256};
 use super::images::Image;
@@ -52,9 +53,11 @@ impl Scene {
         self.client.put_manifest(REPO, tag, media_type, bytes).await
     }
 
-    /// `HOST/acme/app:TAG`, or `HOST/acme/app@DIGEST`, as our binary sees it; `PLATFORM=` in front stays in front.
+    /// `HOST/acme/app:TAG`, or `HOST/acme/app@DIGEST`, as our binary sees it; `PLATFORM=` in front
+    /// stays in front.
     pub fn reference(&self, source: &str) -> String {
-        let (platform, name) = source.split_once('=').map_or(("", source), |(platform, name)| (platform, name));
+        let (platform, name) =
+            source.split_once('=').map_or(("", source), |(platform, name)| (platform, name));
         let glue = if name.starts_with("sha256:") { '@' } else { ':' };
         let equals = if platform.is_empty() { "" } else { "=" };
         format!("{platform}{equals}{}/{REPO}{glue}{name}", self.proxy.host())

@@ -1,4 +1,5 @@
-//! A foreign reader: skopeo looks at, or copies, what stands in a registry. Without it the test fails and names the package.
+//! A foreign reader: skopeo looks at, or copies, what stands in a registry. Without it the test
+//! fails and names the package.
 
 use std::path::Path;
 use tokio::process::Command;
@@ -18,11 +19,16 @@ pub async fn skopeo(arguments: &[&str]) -> String {
         .output()
         .await
         .expect("skopeo starts");
-    assert!(done.status.success(), "skopeo {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+    assert!(
+        done.status.success(),
+        "skopeo {arguments:?}: {}",
+        String::from_utf8_lossy(&done.stderr)
+    );
     String::from_utf8_lossy(&done.stdout).into_owned()
 }
 
-/// Copies `docker://REFERENCE` with everything in it into `dir:FOLDER`, byte for byte, and so reads every manifest and blob.
+/// Copies `docker://REFERENCE` with everything in it into `dir:FOLDER`, byte for byte, and so reads
+/// every manifest and blob.
 pub async fn copy_all(reference: &str, folder: &Path) {
     let (from, to) = (format!("docker://{reference}"), format!("dir:{}", folder.display()));
     skopeo(&["copy", "--all", "--preserve-digests", "--src-tls-verify=false", &from, &to]).await;
@@ -34,7 +40,12 @@ pub async fn inspect_raw(reference: &str) -> String {
 }
 
 /// What skopeo says about the image for one platform behind `docker://REFERENCE`.
-pub async fn inspect_as(reference: &str, os: &str, architecture: &str, variant: &str) -> serde_json::Value {
+pub async fn inspect_as(
+    reference: &str,
+    os: &str,
+    architecture: &str,
+    variant: &str,
+) -> serde_json::Value {
     let reference = format!("docker://{reference}");
     let mut arguments = vec!["--override-os", os, "--override-arch", architecture];
     if !variant.is_empty() {

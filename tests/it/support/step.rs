@@ -1,4 +1,5 @@
-//! Our binary as a CI system runs it: a scrubbed environment, a temporary home and work folder, inputs as variables.
+//! Our binary as a CI system runs it: a scrubbed environment, a temporary home and work folder,
+//! inputs as variables.
 
 use super::running::{Left, Ran, Running};
 use std::collections::BTreeMap;
@@ -22,10 +23,11 @@ pub struct Step {
 impl Step {
     /// Nothing in the environment but `PATH` and a fresh `HOME`; an empty folder to work in.
     pub fn new() -> Self {
-        let folder = tempfile::Builder::new().prefix("step-").tempdir().expect("a temporary folder");
+        let folder =
+            tempfile::Builder::new().prefix("step-").tempdir().expect("a temporary folder");
         let home = folder.path().join("home");
         for name in ["home", "work", "runner", "temp"] {
-            std::fs::create_dir(folder.path().join(name)).expect("a folder");
+            std::fs::create_dir_all(folder.path().join(name)).expect("a folder");
         }
         let environment = BTreeMap::from([
             ("PATH".to_owned(), OsString::from("/usr/local/bin:/usr/bin:/bin")),
@@ -59,8 +61,9 @@ impl Step {
         self
     }
 
-    /// What a GitHub runner sets, with fresh files for outputs and the summary. The API's address is a dead port of this
-    /// machine until [`Step::env`] says better: a test must not reach the real one.
+    /// What a GitHub runner sets, with fresh files for outputs and the summary. The API's address
+    /// is a dead port of this machine until [`Step::env`] says better: a test must not reach the
+    /// real one.
     pub fn github(self) -> Self {
         let runner = self.folder.path().join("runner");
         let file = |name: &str| {
@@ -68,7 +71,8 @@ impl Step {
             std::fs::write(&path, "").expect("a fresh file");
             path
         };
-        let (output, summary, temp) = (file("output"), file("summary.md"), self.folder.path().join("temp"));
+        let (output, summary, temp) =
+            (file("output"), file("summary.md"), self.folder.path().join("temp"));
         let work = self.workdir();
         self.env("GITHUB_ACTIONS", "true")
             .env("CI", "true")
@@ -151,7 +155,8 @@ impl Step {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        let child = command.spawn().unwrap_or_else(|e| panic!("cannot start {}: {e}", program.display()));
+        let child =
+            command.spawn().unwrap_or_else(|e| panic!("cannot start {}: {e}", program.display()));
         let file = |name: &str| self.environment.get(name).map(PathBuf::from);
         let left = Left {
             output: file("GITHUB_OUTPUT"),
@@ -165,6 +170,7 @@ impl Step {
 
 fn write(path: &Path, content: &[u8]) -> PathBuf {
     std::fs::create_dir_all(path.parent().expect("a file is in a folder")).expect("a folder");
-    std::fs::write(path, content).unwrap_or_else(|e| panic!("cannot write {}: {e}", path.display()));
+    std::fs::write(path, content)
+        .unwrap_or_else(|e| panic!("cannot write {}: {e}", path.display()));
     path.to_owned()
 }

@@ -1,6 +1,8 @@
-//! A token server of the distribution's token authentication: GET with Basic, POST with a form, really signed tokens.
+//! A token server of the distribution's token authentication: GET with Basic, POST with a form,
+//! really signed tokens.
 //!
-//! It grants what is asked to who may have it, counts every request, and can be told to be difficult.
+//! It grants what is asked to who may have it, counts every request, and can be told to be
+//! difficult.
 
 use super::background::Background;
 use super::http1::{Request, Response, Wire};
@@ -145,7 +147,11 @@ impl Builder {
 
     /// Starts it.
     pub async fn start(self) -> TokenServer {
-        let shared = Arc::new(Shared { settings: Mutex::new(self.0), requests: Mutex::default(), signer: Signer::default() });
+        let shared = Arc::new(Shared {
+            settings: Mutex::new(self.0),
+            requests: Mutex::default(),
+            signer: Signer::default(),
+        });
         let serving = shared.clone();
         let background = Background::serve(move |stream, _| serve(serving.clone(), stream));
         TokenServer { background, shared }
@@ -185,7 +191,8 @@ impl TokenServer {
         SERVICE
     }
 
-    /// What a registry needs to trust this server, with another realm if need be (a proxy before the server).
+    /// What a registry needs to trust this server, with another realm if need be (a proxy before
+    /// the server).
     pub fn auth(&self, realm: &str) -> Auth {
         Auth::Token {
             realm: realm.to_owned(),
@@ -195,7 +202,8 @@ impl TokenServer {
         }
     }
 
-    /// A token for these scopes (separated by spaces) without a request; for the tests' own [`super::client::Client`].
+    /// A token for these scopes (separated by spaces) without a request; for the tests' own
+    /// [`super::client::Client`].
     pub fn mint(&self, scopes: &str) -> String {
         let access: Vec<Access> = scopes.split_whitespace().filter_map(Access::parse).collect();
         self.shared.signer.sign(ISSUER, SERVICE, "test", &access, 300)
@@ -248,13 +256,28 @@ fn refuse(status: u16, code: &str, message: &str) -> Response {
     Response::new(status, &[("Content-Type", "application/json")], body)
 }
 
-fn decide(settings: &Settings, signer: &Signer, request: &Request, seen: &mut TokenRequest) -> Response {
+fn decide(
+    settings: &Settings,
+    signer: &Signer,
+    request: &Request,
+    seen: &mut TokenRequest,
+) -> Response {
     let form = request.method == "POST";
     let body = String::from_utf8_lossy(&request.body).into_owned();
-    let pairs: Vec<(String, String)> =
-        url::form_urlencoded::parse(if form { body.as_bytes() } else { request.query().as_bytes() }).into_owned().collect();
+    let pairs: Vec<(String, String)> = url::form_urlencoded::parse(if form {
+        body.as_bytes()
+    } else {
+        request.query().as_bytes()
+    })
+    .into_owned()
+    .collect();
     let get = |name: &str| pairs.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
-    seen.scopes = pairs.iter().filter(|(n, _)| n == "scope").flat_map(|(_, v)| v.split_whitespace()).map(str::to_owned).collect();
+    seen.scopes = pairs
+        .iter()
+        .filter(|(n, _)| n == "scope")
+        .flat_map(|(_, v)| v.split_whitespace())
+        .map(str::to_owned)
+        .collect();
     (seen.account, seen.service) = (get("account"), get("service"));
     (seen.grant_type, seen.client_id) = (get("grant_type"), get("client_id"));
     seen.authorization = request.header("authorization").map(str::to_owned);
@@ -270,7 +293,9 @@ fn decide(settings: &Settings, signer: &Signer, request: &Request, seen: &mut To
         (request.header("authorization").and_then(basic), None)
     };
     let who = match login {
-        (_, Some(identity)) => settings.identity_tokens.contains(&identity).then(|| "identity".to_owned()).ok_or(()),
+        (_, Some(identity)) => {
+            settings.identity_tokens.contains(&identity).then(|| "identity".to_owned()).ok_or(())
+        }
         (Some(login), _) => {
             seen.user = Some(login.0.clone());
             if settings.users.contains(&login) { Ok(login.0) } else { Err(()) }

@@ -1,6 +1,7 @@
 //! Signed tokens as the distribution registry wants them: ES256, the certificate in `x5c`.
 //!
-//! Registry 2.8 forgives clocks 60 s (its `Leeway`): a token that must really die is given an `exp` that much earlier.
+//! Registry 2.8 forgives clocks 60 s (its `Leeway`): a token that must really die is given an `exp`
+//! that much earlier.
 
 use super::certs::Authority;
 use base64::Engine as _;
@@ -44,8 +45,12 @@ impl Default for Signer {
     fn default() -> Self {
         let authority = Authority::new("test token signer");
         let random = SystemRandom::new();
-        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &authority.key_der(), &random)
-            .expect("rcgen's key is a P-256 key");
+        let key = EcdsaKeyPair::from_pkcs8(
+            &ECDSA_P256_SHA256_FIXED_SIGNING,
+            &authority.key_der(),
+            &random,
+        )
+        .expect("rcgen's key is a P-256 key");
         Self { authority, key, random }
     }
 }
@@ -57,11 +62,23 @@ impl Signer {
     }
 
     /// A token that the registry refuses `lifetime` seconds from now (0 or less: at once).
-    pub fn sign(&self, issuer: &str, service: &str, subject: &str, access: &[Access], lifetime: i64) -> String {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs();
+    pub fn sign(
+        &self,
+        issuer: &str,
+        service: &str,
+        subject: &str,
+        access: &[Access],
+        lifetime: i64,
+    ) -> String {
+        let now =
+            SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs();
         let now = i64::try_from(now).expect("a clock before the end of time");
-        let access: Vec<Value> = access.iter().map(|a| json!({"type": a.kind, "name": a.name, "actions": a.actions})).collect();
-        let head = json!({"typ": "JWT", "alg": "ES256", "x5c": [STANDARD.encode(self.authority.der())]});
+        let access: Vec<Value> = access
+            .iter()
+            .map(|a| json!({"type": a.kind, "name": a.name, "actions": a.actions}))
+            .collect();
+        let head =
+            json!({"typ": "JWT", "alg": "ES256", "x5c": [STANDARD.encode(self.authority.der())]});
         let claims = json!({
             "iss": issuer, "sub": subject, "aud": service, "exp": now + lifetime - REGISTRY_LEEWAY, "nbf": now - 5, "iat": now,
             "jti": format!("{:016x}", fastrand::u64(..)), "access": access,

@@ -36,8 +36,16 @@ impl Setting {
     /// One GET on a fresh connection, with every error as it comes.
     async fn look(&self, target: &str) -> io::Result<Option<Response>> {
         let mut wire = Wire::new(TcpStream::connect(self.proxy.host()).await?);
-        let headers = vec![("Host".to_owned(), self.proxy.host()), ("Accept".to_owned(), self.image.media_type().to_owned())];
-        let request = Request { method: "GET".to_owned(), target: target.to_owned(), headers, body: Vec::new() };
+        let headers = vec![
+            ("Host".to_owned(), self.proxy.host()),
+            ("Accept".to_owned(), self.image.media_type().to_owned()),
+        ];
+        let request = Request {
+            method: "GET".to_owned(),
+            target: target.to_owned(),
+            headers,
+            body: Vec::new(),
+        };
         wire.send(&request.encode()).await?;
         wire.response("GET").await
     }
@@ -50,8 +58,16 @@ impl Setting {
 #[tokio::test]
 async fn statuses_come_with_headers_and_bodies_on_the_hits_that_were_named() {
     let s = setting().await;
-    s.proxy.rule(Rule::on("GET", TAG).nth(2).then(Fault::Status(503).header("Retry-After", "2").body("busy")));
-    s.proxy.rule(Rule::on("GET", "/v2/*/manifests/1").from(4).then(Fault::Status(429).error("TOOMANYREQUESTS", "slow down")));
+    s.proxy.rule(
+        Rule::on("GET", TAG)
+            .nth(2)
+            .then(Fault::Status(503).header("Retry-After", "2").body("busy")),
+    );
+    s.proxy.rule(
+        Rule::on("GET", "/v2/*/manifests/1")
+            .from(4)
+            .then(Fault::Status(429).error("TOOMANYREQUESTS", "slow down")),
+    );
     let mut seen = Vec::new();
     for _ in 0..5 {
         seen.push(s.answer().await);
@@ -59,7 +75,11 @@ async fn statuses_come_with_headers_and_bodies_on_the_hits_that_were_named() {
     assert_eq!(seen.iter().map(|a| a.status).collect::<Vec<_>>(), [200, 503, 200, 429, 429]);
     assert_eq!((seen[1].header("retry-after"), seen[1].text().as_str()), (Some("2"), "busy"));
     assert!(seen[4].text().contains("TOOMANYREQUESTS"));
-    assert_eq!(s.registry.log().matches("GET /v2/acme/app/manifests/1").count(), 2, "faults keep requests from the registry");
+    assert_eq!(
+        s.registry.log().matches("GET /v2/acme/app/manifests/1").count(),
+        2,
+        "faults keep requests from the registry"
+    );
     assert_eq!(s.proxy.entries("GET", TAG)[1].faults, ["Status(503)"]);
     s.proxy.finish();
 }
@@ -70,8 +90,16 @@ async fn a_head_is_answered_without_a_body() {
     s.proxy.rule(Rule::on("HEAD", TAG).nth(1).then(Fault::Status(500).body("never sent")));
     let mut wire = Wire::new(TcpStream::connect(s.proxy.host()).await.unwrap());
     for status in [500, 200] {
-        let headers = vec![("Host".to_owned(), s.proxy.host()), ("Accept".to_owned(), s.image.media_type().to_owned())];
-        let request = Request { method: "HEAD".to_owned(), target: TAG.to_owned(), headers, body: Vec::new() };
+        let headers = vec![
+            ("Host".to_owned(), s.proxy.host()),
+            ("Accept".to_owned(), s.image.media_type().to_owned()),
+        ];
+        let request = Request {
+            method: "HEAD".to_owned(),
+            target: TAG.to_owned(),
+            headers,
+            body: Vec::new(),
+        };
         wire.send(&request.encode()).await.unwrap();
         assert_eq!(wire.response("HEAD").await.unwrap().unwrap().status, status);
     }
@@ -92,8 +120,12 @@ async fn connections_are_reset_before_and_after_the_registry() {
         ("Content-Length", s.image.manifest().len().to_string()),
     ];
     let headers = headers.map(|(n, v)| (n.to_owned(), v)).to_vec();
-    let request =
-        Request { method: "PUT".to_owned(), target: "/v2/acme/app/manifests/2".to_owned(), headers, body: s.image.manifest() };
+    let request = Request {
+        method: "PUT".to_owned(),
+        target: "/v2/acme/app/manifests/2".to_owned(),
+        headers,
+        body: s.image.manifest(),
+    };
     wire.send(&request.encode()).await.unwrap();
     assert_eq!(wire.response("PUT").await.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     assert_eq!(s.client().tags("acme/app").await, ["1", "2"], "the work was done");
@@ -116,7 +148,9 @@ async fn bodies_are_cut_altered_and_stalled() {
     assert_eq!(altered.body.len(), s.image.manifest().len());
     assert_ne!(sha256(&altered.body), s.image.digest());
     let longer = vec![b' '; 9];
-    s.proxy.rule(Rule::on("GET", TAG).nth(1).then(Fault::alter(move |body| [longer.clone(), body].concat())));
+    s.proxy.rule(
+        Rule::on("GET", TAG).nth(1).then(Fault::alter(move |body| [longer.clone(), body].concat())),
+    );
     assert_eq!(s.answer().await.body.len(), s.image.manifest().len() + 9);
 
     s.proxy.rule(Rule::on("GET", TAG).nth(1).then(Fault::Stall(10)));
@@ -135,7 +169,10 @@ async fn headers_are_dropped_and_set() {
             .then(Fault::SetHeader("content-type", "text/html".to_owned())),
     );
     let answer = s.answer().await;
-    assert_eq!((answer.header("docker-content-digest"), answer.header("Content-Type")), (None, Some("text/html")));
+    assert_eq!(
+        (answer.header("docker-content-digest"), answer.header("Content-Type")),
+        (None, Some("text/html"))
+    );
     assert_eq!(answer.body, s.image.manifest());
 }
 
@@ -149,7 +186,10 @@ async fn answers_are_late_or_never_come() {
 
     s.proxy.rule(Rule::on("GET", TAG).nth(1).then(Fault::Hang));
     assert!(tokio::time::timeout(Duration::from_millis(80), s.look(TAG)).await.is_err());
-    until("the proxy sees that the client is gone", || async { s.proxy.log().last().is_some_and(|e| e.until.is_some()) }).await;
+    until("the proxy sees that the client is gone", || async {
+        s.proxy.log().last().is_some_and(|e| e.until.is_some())
+    })
+    .await;
     assert_eq!(s.answer().await.status, 200);
     s.proxy.finish();
 }
@@ -157,7 +197,10 @@ async fn answers_are_late_or_never_come() {
 #[tokio::test]
 async fn redirects_and_the_past() {
     let s = setting().await;
-    s.proxy.rule(Rule::on("GET", "/v2/acme/app/blobs/*").then(Fault::Redirect("http://127.0.0.1:1/x".to_owned())));
+    s.proxy.rule(
+        Rule::on("GET", "/v2/acme/app/blobs/*")
+            .then(Fault::Redirect("http://127.0.0.1:1/x".to_owned())),
+    );
     let redirect = s.look("/v2/acme/app/blobs/sha256:0").await.unwrap().unwrap();
     assert_eq!((redirect.status, redirect.header("location")), (307, Some("http://127.0.0.1:1/x")));
 
@@ -166,7 +209,11 @@ async fn redirects_and_the_past() {
     newer.push(&s.client(), "acme/app", "1").await;
     newer.push(&s.client(), "acme/app", "new").await;
     assert_eq!(s.answer().await.body, s.image.manifest(), "what the tag held before");
-    assert_eq!(s.look("/v2/acme/app/manifests/new").await.unwrap().unwrap().status, 404, "it held nothing before");
+    assert_eq!(
+        s.look("/v2/acme/app/manifests/new").await.unwrap().unwrap().status,
+        404,
+        "it held nothing before"
+    );
     assert_eq!(s.answer().await.body, newer.manifest());
     s.proxy.finish();
 }
@@ -193,10 +240,17 @@ async fn gates_tell_and_hold() {
     let (held, ()) = tokio::join!(s.look(TAG), async {
         gate.wait_for_hits(2).await;
         assert_eq!((gate.hits(), gate.answers()), (2, 1));
-        Image::oci("linux/amd64").seed(9).push(&Client::new(&s.registry.host()), "acme/app", "1").await;
+        Image::oci("linux/amd64")
+            .seed(9)
+            .push(&Client::new(&s.registry.host()), "acme/app", "1")
+            .await;
         gate.release();
     });
-    assert_eq!(held.unwrap().unwrap().body, Image::oci("linux/amd64").seed(9).manifest(), "held before the registry was asked");
+    assert_eq!(
+        held.unwrap().unwrap().body,
+        Image::oci("linux/amd64").seed(9).manifest(),
+        "held before the registry was asked"
+    );
     gate.hold();
     let gone = tokio::time::timeout(Duration::from_millis(50), s.look(TAG)).await;
     assert!(gone.is_err());
@@ -215,7 +269,10 @@ async fn a_rule_that_is_never_hit_fails_the_test() {
     s.proxy.rule(Rule::on("GET", TAG).nth(2).then(Fault::Reset));
     s.answer().await;
     let message = panics(|| s.proxy.finish()).expect("finish fails");
-    assert!(message.contains("GET /v2/acme/app/manifests/1 Only(2)") && !message.contains("/v2/never"), "{message}");
+    assert!(
+        message.contains("GET /v2/acme/app/manifests/1 Only(2)") && !message.contains("/v2/never"),
+        "{message}"
+    );
 
     let s = setting().await;
     s.proxy.rule(Rule::on("PUT", "*").then(Fault::Reset));

@@ -17,7 +17,10 @@ async fn an_anonymous_registry_takes_and_gives() {
     let fetched = client.get_manifest("acme/app", "1").await.expect("the tag is there");
     assert_eq!((fetched.media_type.as_str(), fetched.bytes), (OCI_MANIFEST, image.manifest()));
     let manifest: Value = serde_json::from_slice(&image.manifest()).unwrap();
-    let config = client.get_blob("acme/app", manifest["config"]["digest"].as_str().unwrap()).await.expect("the config");
+    let config = client
+        .get_blob("acme/app", manifest["config"]["digest"].as_str().unwrap())
+        .await
+        .expect("the config");
     let config: Value = serde_json::from_slice(&config).unwrap();
     assert_eq!(
         (&config["architecture"], &config["variant"], &config["config"]["Labels"]["k"]),
@@ -47,7 +50,10 @@ async fn a_basic_login_is_asked_for() {
     let refused = plain.request("GET", "/v2/", &[], &[]).await;
     assert_eq!(refused.status, 401);
     assert!(refused.header("www-authenticate").unwrap().starts_with("Basic realm="));
-    assert_eq!(plain.clone().basic("ci", "wrong").request("GET", "/v2/", &[], &[]).await.status, 401);
+    assert_eq!(
+        plain.clone().basic("ci", "wrong").request("GET", "/v2/", &[], &[]).await.status,
+        401
+    );
     let client = plain.basic("ci", "s3cret");
     Image::docker("linux/amd64").push(&client, "acme/app", "1").await;
     assert_eq!(client.tags("acme/app").await, ["1"]);
@@ -91,7 +97,11 @@ async fn a_registry_believes_really_signed_tokens_alone() {
     let open = Client::new(&registry.host());
     let challenge = open.request("GET", "/v2/acme/app/manifests/1", &[], &[]).await;
     assert_eq!(challenge.status, 401);
-    let wanted = format!(r#"Bearer realm="{}",service="{}",scope="repository:acme/app:pull""#, tokens.realm(), tokens.service());
+    let wanted = format!(
+        r#"Bearer realm="{}",service="{}",scope="repository:acme/app:pull""#,
+        tokens.realm(),
+        tokens.service()
+    );
     assert_eq!(challenge.header("www-authenticate"), Some(wanted.as_str()));
 
     let query = format!("service={}&scope={SCOPE}&account=ci&client_id=test", tokens.service());
@@ -103,14 +113,27 @@ async fn a_registry_believes_really_signed_tokens_alone() {
     let elsewhere = client.request("POST", "/v2/acme/other/blobs/uploads/", &[], &[]).await;
     assert_eq!(elsewhere.status, 401, "the token is for one repository");
     let forged = format!("{}AAAA", &token[..token.len() - 4]);
-    assert_eq!(open.clone().bearer(&forged).request("GET", "/v2/acme/app/tags/list", &[], &[]).await.status, 401);
+    assert_eq!(
+        open.clone()
+            .bearer(&forged)
+            .request("GET", "/v2/acme/app/tags/list", &[], &[])
+            .await
+            .status,
+        401
+    );
 
     let (_, anonymous) = ask(&tokens, &format!("scope={SCOPE}"), None).await;
     let reader = open.clone().bearer(&anonymous);
     assert_eq!(reader.tags("acme/app").await, ["1"], "pull needs no login");
-    assert_eq!(reader.request("POST", "/v2/acme/app/blobs/uploads/", &[], &[]).await.status, 401, "push does");
+    assert_eq!(
+        reader.request("POST", "/v2/acme/app/blobs/uploads/", &[], &[]).await.status,
+        401,
+        "push does"
+    );
 
-    let form = format!("grant_type=refresh_token&refresh_token=id-1&scope={SCOPE}%20repository:acme/base:pull");
+    let form = format!(
+        "grant_type=refresh_token&refresh_token=id-1&scope={SCOPE}%20repository:acme/base:pull"
+    );
     let (status, by_identity) = post(&tokens, &form).await;
     assert_eq!(status, 200);
     assert_eq!(open.clone().bearer(&by_identity).tags("acme/app").await, ["1"]);
@@ -122,7 +145,10 @@ async fn a_registry_believes_really_signed_tokens_alone() {
     Image::oci("linux/arm64").push(&minted, "acme/app", "2").await;
 
     let seen = tokens.requests();
-    let told: Vec<_> = seen.iter().map(|r| (r.method.as_str(), r.user.as_deref(), r.grant_type.as_deref(), r.status)).collect();
+    let told: Vec<_> = seen
+        .iter()
+        .map(|r| (r.method.as_str(), r.user.as_deref(), r.grant_type.as_deref(), r.status))
+        .collect();
     assert_eq!(
         told,
         [
@@ -151,7 +177,11 @@ async fn a_token_server_can_be_difficult() {
     let registry = Registry::token(&tokens).await;
     let login = Some(("ci", "s3cret"));
     let scope = format!("scope={SCOPE}");
-    assert_eq!(ask(&tokens, "scope=repository:acme/app:pull", None).await.0, 401, "no anonymous pull");
+    assert_eq!(
+        ask(&tokens, "scope=repository:acme/app:pull", None).await.0,
+        401,
+        "no anonymous pull"
+    );
     assert_eq!(ask(&tokens, &scope, login).await.0, 403);
     assert_eq!(post(&tokens, "grant_type=password").await.0, 405);
     tokens.change(|settings| settings.push = Push::Denied401);
@@ -162,12 +192,24 @@ async fn a_token_server_can_be_difficult() {
         async move { client.request("POST", "/v2/acme/app/blobs/uploads/", &[], &[]).await.status }
     };
     tokens.change(|settings| settings.push = Push::Reduced);
-    assert_eq!(upload(ask(&tokens, &scope, login).await.1).await, 401, "a token, but for pull alone");
+    assert_eq!(
+        upload(ask(&tokens, &scope, login).await.1).await,
+        401,
+        "a token, but for pull alone"
+    );
     tokens.change(|settings| settings.push = Push::Granted);
     assert_eq!(upload(ask(&tokens, &scope, login).await.1).await, 202);
-    assert_eq!(upload(ask(&tokens, &scope, Some(("bot", "pw"))).await.1).await, 401, "a reader may not push");
+    assert_eq!(
+        upload(ask(&tokens, &scope, Some(("bot", "pw"))).await.1).await,
+        401,
+        "a reader may not push"
+    );
     tokens.change(|settings| settings.lifetime = 0);
-    assert_eq!(upload(ask(&tokens, &scope, login).await.1).await, 401, "a token that is over, the registry's leeway included");
+    assert_eq!(
+        upload(ask(&tokens, &scope, login).await.1).await,
+        401,
+        "a token that is over, the registry's leeway included"
+    );
 
     let host = tokens.host();
     tokens.stop().await;

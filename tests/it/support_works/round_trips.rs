@@ -11,8 +11,10 @@ use tokio::net::TcpStream;
 const DISTANCE: Duration = Duration::from_millis(60);
 
 fn get(host: &str, target: &str) -> Vec<u8> {
-    let headers = vec![("Host".to_owned(), host.to_owned()), ("User-Agent".to_owned(), "test/1".to_owned())];
-    Request { method: "GET".to_owned(), target: target.to_owned(), headers, body: Vec::new() }.encode()
+    let headers =
+        vec![("Host".to_owned(), host.to_owned()), ("User-Agent".to_owned(), "test/1".to_owned())];
+    Request { method: "GET".to_owned(), target: target.to_owned(), headers, body: Vec::new() }
+        .encode()
 }
 
 async fn far(registry: &Registry) -> FaultProxy {
@@ -28,10 +30,19 @@ async fn one_kept_connection_costs_two_and_one_for_each_request() {
         wire.send(&get(&proxy.host(), "/v2/")).await.unwrap();
         assert_eq!(wire.response("GET").await.unwrap().unwrap().status, 200);
     }
-    assert_eq!((proxy.requests(), proxy.connections(), proxy.max_in_flight(), proxy.round_trips()), (3, 1, 1, 5));
+    assert_eq!(
+        (proxy.requests(), proxy.connections(), proxy.max_in_flight(), proxy.round_trips()),
+        (3, 1, 1, 5)
+    );
     let entry = &proxy.log()[0];
-    assert_eq!((entry.method.as_str(), entry.path.as_str(), entry.status, entry.connection), ("GET", "/v2/", 200, 1));
-    assert_eq!((entry.response_bytes, entry.user_agent.as_deref(), entry.depth), (2, Some("test/1"), 3));
+    assert_eq!(
+        (entry.method.as_str(), entry.path.as_str(), entry.status, entry.connection),
+        ("GET", "/v2/", 200, 1)
+    );
+    assert_eq!(
+        (entry.response_bytes, entry.user_agent.as_deref(), entry.depth),
+        (2, Some("test/1"), 3)
+    );
     proxy.finish();
 }
 
@@ -49,8 +60,18 @@ async fn requests_that_do_not_wait_for_each_other_share_a_round_trip() {
             }
         }
     };
-    tokio::join!(one("/v2/"), one("/v2/a/manifests/1"), one("/v2/b/manifests/1"), one("/v2/c/tags/list"));
-    assert_eq!((proxy.requests(), proxy.connections(), proxy.max_in_flight()), (8, 4, 4), "{}", proxy.log_text());
+    tokio::join!(
+        one("/v2/"),
+        one("/v2/a/manifests/1"),
+        one("/v2/b/manifests/1"),
+        one("/v2/c/tags/list")
+    );
+    assert_eq!(
+        (proxy.requests(), proxy.connections(), proxy.max_in_flight()),
+        (8, 4, 4),
+        "{}",
+        proxy.log_text()
+    );
     assert_eq!(proxy.round_trips(), 4, "{}", proxy.log_text());
     assert_eq!(proxy.log().iter().map(|e| e.in_flight_at_arrival).max(), Some(4));
 }
@@ -76,9 +97,18 @@ async fn a_push_goes_through_and_is_counted() {
     assert!(client.get_manifest("acme/app", "1").await.is_some());
     assert_eq!(proxy.count("POST", "/v2/acme/app/blobs/uploads/"), 2);
     assert_eq!(proxy.count("PUT", "/v2/acme/app/*"), 3);
-    assert_eq!(proxy.count("PUT", "/v2/acme/app/blobs/uploads/*?*digest=*"), 2, "uploads came back through the proxy");
+    assert_eq!(
+        proxy.count("PUT", "/v2/acme/app/blobs/uploads/*?*digest=*"),
+        2,
+        "uploads came back through the proxy"
+    );
     assert_eq!(proxy.count("*", "*"), proxy.requests());
     let uploads = proxy.entries("PUT", "/v2/acme/app/blobs/uploads/*");
     assert!(uploads[0].request_bytes > 3_000_000 && uploads[0].target.contains("digest=sha256:"));
-    assert!(proxy.log().iter().all(|e| { e.authorization.as_deref().is_some_and(|a| a.starts_with("Basic ")) }));
+    assert!(
+        proxy
+            .log()
+            .iter()
+            .all(|e| { e.authorization.as_deref().is_some_and(|a| a.starts_with("Basic ")) })
+    );
 }

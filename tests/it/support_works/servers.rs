@@ -8,25 +8,35 @@ use tokio::net::TcpStream;
 
 fn get(target: &str) -> Vec<u8> {
     let headers = vec![("Host".to_owned(), "x".to_owned())];
-    Request { method: "GET".to_owned(), target: target.to_owned(), headers, body: Vec::new() }.encode()
+    Request { method: "GET".to_owned(), target: target.to_owned(), headers, body: Vec::new() }
+        .encode()
 }
 
 #[tokio::test]
 async fn a_liar_tells_its_tale_and_keeps_what_it_got() {
-    let liar = Liar::http(|request, nth| answer(200, &[("X-Nth", &nth.to_string())], request.target.clone()));
+    let liar = Liar::http(|request, nth| {
+        answer(200, &[("X-Nth", &nth.to_string())], request.target.clone())
+    });
     let client = Client::new(&liar.host()).basic("ci", "s3cret");
     client.request("GET", "/one", &[], &[]).await;
     let two = client.request("POST", "/two", &[("X-Mine", "1")], b"body").await;
     assert_eq!((two.text().as_str(), two.header("x-nth")), ("/two", Some("2")));
     let seen = liar.requests();
-    assert_eq!((seen.len(), seen[1].method.as_str(), seen[1].body.as_slice()), (2, "POST", b"body".as_slice()));
+    assert_eq!(
+        (seen.len(), seen[1].method.as_str(), seen[1].body.as_slice()),
+        (2, "POST", b"body".as_slice())
+    );
     assert_eq!(seen[1].header("x-mine"), Some("1"));
     assert!(seen[0].header("authorization").unwrap().starts_with("Basic "));
 }
 
 #[tokio::test]
 async fn a_script_is_followed_to_its_end_on_kept_and_closed_connections() {
-    let script = vec![answer(204, &[], ""), answer(200, &[], "ok"), b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf".to_vec()];
+    let script = vec![
+        answer(204, &[], ""),
+        answer(200, &[], "ok"),
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf".to_vec(),
+    ];
     let liar = Liar::script(script);
     let mut wire = Wire::new(TcpStream::connect(liar.host()).await.unwrap());
     for status in [204, 200] {
@@ -43,8 +53,12 @@ async fn a_script_is_followed_to_its_end_on_kept_and_closed_connections() {
 #[tokio::test]
 async fn a_liar_can_pour_stall_reset_and_be_silent() {
     let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
-    let liar =
-        Liar::script(vec![Lie::Endless(head.clone(), b"4\r\nabcd\r\n".repeat(1000)), Lie::Reset, Lie::Silence, Lie::Stall(head)]);
+    let liar = Liar::script(vec![
+        Lie::Endless(head.clone(), b"4\r\nabcd\r\n".repeat(1000)),
+        Lie::Reset,
+        Lie::Silence,
+        Lie::Stall(head),
+    ]);
     let look = || async {
         let mut wire = Wire::new(TcpStream::connect(liar.host()).await.unwrap());
         wire.send(&get("/")).await.unwrap();

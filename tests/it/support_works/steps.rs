@@ -1,4 +1,5 @@
-//! A step is run in clean surroundings, and its output is read as a runner would. A shell stands in for our binary.
+//! A step is run in clean surroundings, and its output is read as a runner would. A shell stands in
+//! for our binary.
 
 use crate::support::github::{azure_commands, commands, parse_file};
 use crate::support::running::Ran;
@@ -13,7 +14,8 @@ async fn shell(step: Step, script: &str) -> Ran {
 #[tokio::test]
 async fn nothing_of_the_surroundings_leaks_in() {
     // Not through a shell: dash drops variables with a hyphen in their names.
-    let step = Step::new().input("ca-file", "x y").input("some name", "1").env("A", "b").without("HOME");
+    let step =
+        Step::new().input("ca-file", "x y").input("some name", "1").env("A", "b").without("HOME");
     let ran = step.spawn_program(Path::new("/usr/bin/env")).await.wait().await.ok();
     let path = "PATH=/usr/local/bin:/usr/bin:/bin";
     let mut lines: Vec<&str> = ran.stdout.lines().collect();
@@ -25,12 +27,24 @@ async fn nothing_of_the_surroundings_leaks_in() {
 
 #[tokio::test]
 async fn files_stdin_arguments_and_statuses_pass() {
-    let step = Step::new().file("a/b.txt", "from a file\n").home_file(".docker/config.json", "{}").stdin("from stdin\n");
-    let ran = shell(step, "cat a/b.txt -; cat $HOME/.docker/config.json >&2; echo new > made; exit 3").await.fails(3);
+    let step = Step::new()
+        .file("a/b.txt", "from a file\n")
+        .home_file(".docker/config.json", "{}")
+        .stdin("from stdin\n");
+    let ran =
+        shell(step, "cat a/b.txt -; cat $HOME/.docker/config.json >&2; echo new > made; exit 3")
+            .await
+            .fails(3);
     assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("from a file\nfrom stdin\n", "{}"));
     assert_eq!(ran.file("made").as_deref(), Some("new\n"));
-    assert_eq!((ran.file("none"), ran.raw_output_file(), ran.summary()), (None, None, String::new()));
-    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| ran.ok())).is_err(), "status 3 is not ok");
+    assert_eq!(
+        (ran.file("none"), ran.raw_output_file(), ran.summary()),
+        (None, None, String::new())
+    );
+    assert!(
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| ran.ok())).is_err(),
+        "status 3 is not ok"
+    );
 }
 
 #[tokio::test]
@@ -53,9 +67,21 @@ echo '## hello' >> "$GITHUB_STEP_SUMMARY""#;
     assert_eq!(ran.summary(), "## hello\n");
     assert_eq!(ran.raw_output_file().unwrap().lines().next(), Some("plain=a=b<<c"));
 
-    assert_eq!(parse_file("a=b<<c").unwrap(), [("a".to_owned(), "b<<c".to_owned())], "whichever comes first");
+    assert_eq!(
+        parse_file("a=b<<c").unwrap(),
+        [("a".to_owned(), "b<<c".to_owned())],
+        "whichever comes first"
+    );
     assert_eq!(parse_file("a<<b=c\nx=y\nb=c\n").unwrap(), [("a".to_owned(), "x=y".to_owned())]);
-    for broken in ["no sign", "=value", "<<E\nx\nE\n", "a<<\nx\n", "a<<E\nx\n", "a<<E\nx\nE \n", "a<<E\r\nx\nE\n"] {
+    for broken in [
+        "no sign",
+        "=value",
+        "<<E\nx\nE\n",
+        "a<<\nx\n",
+        "a<<E\nx\n",
+        "a<<E\nx\nE \n",
+        "a<<E\r\nx\nE\n",
+    ] {
         assert!(parse_file(broken).is_err(), "{broken:?}");
     }
     let torn = shell(Step::new().github(), r#"printf 'a<<E\nx\n' >> "$GITHUB_OUTPUT""#).await;
@@ -64,7 +90,10 @@ echo '## hello' >> "$GITHUB_STEP_SUMMARY""#;
 
 #[tokio::test]
 async fn a_run_can_be_watched_signalled_and_measured() {
-    let step = Step::new().args(["-c", "trap 'echo bye; exit 143' TERM; echo ready >&2; while :; do sleep 0.01; done"]);
+    let step = Step::new().args([
+        "-c",
+        "trap 'echo bye; exit 143' TERM; echo ready >&2; while :; do sleep 0.01; done",
+    ]);
     let running = step.spawn_program(Path::new("/bin/sh")).await;
     assert_eq!(running.wait_for_line("ready").await, "ready");
     running.signal("TERM").await;
@@ -84,15 +113,24 @@ async fn a_run_that_does_not_end_fails_the_test() {
     let pid = running.pid();
     let failed = tokio::spawn(running.wait()).await.expect_err("it panics").into_panic();
     assert!(failed.downcast_ref::<String>().unwrap().contains("still running"));
-    let gone = || async { std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z ")) };
+    let gone = || async {
+        std::fs::read_to_string(format!("/proc/{pid}/stat"))
+            .map_or(true, |stat| stat.contains(") Z "))
+    };
     crate::support::background::until("the process is killed", gone).await;
 }
 
 #[tokio::test]
 async fn a_secret_is_found_wherever_it_is() {
-    let leaks = |ran: Ran| std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| ran.never_says("s3cret").status)).is_err();
+    let leaks = |ran: Ran| {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| ran.never_says("s3cret").status))
+            .is_err()
+    };
     let step = || Step::new().github().home_file("config.json", "s3cret");
-    assert!(!leaks(shell(step(), "echo ::add-mask::s3cret; echo fine").await), "masked, and in the test's own file");
+    assert!(
+        !leaks(shell(step(), "echo ::add-mask::s3cret; echo fine").await),
+        "masked, and in the test's own file"
+    );
     for script in [
         "echo s3cret",
         "echo x s3cret y >&2",
@@ -110,12 +148,19 @@ fn workflow_commands_are_found_where_the_runner_finds_them() {
         "text ::error::no\n  ::Error title=a%3Ab,file=f::one%0Atwo%25\r::unknown::x\nlog ##[warning]legacy\n::set-output name=a::b",
     );
     let told: Vec<_> = found.iter().map(|c| (c.name.as_str(), c.data.as_str(), c.legacy)).collect();
-    assert_eq!(told, [("error", "one\ntwo%", false), ("warning", "legacy", true), ("set-output", "b", false)]);
+    assert_eq!(
+        told,
+        [("error", "one\ntwo%", false), ("warning", "legacy", true), ("set-output", "b", false)]
+    );
     assert_eq!(
         (found[0].property("title"), found[0].property("file"), found[0].property("line")),
         (Some("a:b"), Some("f"), None)
     );
-    let found = commands("::stop-commands::tok\n::error::hidden\n##[error]hidden\n::tok::\n::notice::seen");
-    assert_eq!(found.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), ["stop-commands", "notice"]);
+    let found =
+        commands("::stop-commands::tok\n::error::hidden\n##[error]hidden\n::tok::\n::notice::seen");
+    assert_eq!(
+        found.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(),
+        ["stop-commands", "notice"]
+    );
     assert_eq!(azure_commands("a ##vso[task.x]y\n##[vso]"), ["##vso[task.x]y"]);
 }

@@ -1,5 +1,5 @@
-//! Our process killed at every write on the way into another registry: no tag before all is there, and the next run
-//! completes it.
+//! Our process killed at every write on the way into another registry: no tag before all is there,
+//! and the next run completes it.
 
 use super::{Place, step};
 use crate::support::background::until;
@@ -7,7 +7,8 @@ use crate::support::images::Image;
 use crate::support::proxy::FaultProxy;
 use crate::support::rules::{Fault, Rule};
 
-/// The writes that bring an image of two blobs under a tag: method, path below the repository, how many.
+/// The writes that bring an image of two blobs under a tag: method, path below the repository, how
+/// many.
 const WRITES: [(&str, &str, usize); 4] = [
     ("POST", "/blobs/uploads/", 2),
     ("PATCH", "/blobs/uploads/*", 2),
@@ -32,11 +33,14 @@ async fn a_kill_at_any_write_leaves_no_tag_and_the_next_run_completes() {
             let writes = proxy.gate(method, &pattern);
             let tag = format!("{}/{repository}:1", proxy.host());
             // One after the other, so that what is cut off is the last that was done.
-            let running = step(&tag, &from.name("acme/app:a")).input("concurrency", "1").spawn().await;
+            let running =
+                step(&tag, &from.name("acme/app:a")).input("concurrency", "1").spawn().await;
             writes.wait_for_hits(nth).await;
             let expected = nth - usize::from(!done);
             let line = format!("\"{method} /v2/{repository}{}", path.trim_end_matches('*'));
-            let count = |log: &str| log.lines().filter(|said| said.contains(&line) && said.contains("\" 20")).count();
+            let count = |log: &str| {
+                log.lines().filter(|said| said.contains(&line) && said.contains("\" 20")).count()
+            };
             until(&case, || async { count(&to.registry.log()) >= expected }).await;
             running.signal("KILL").await;
             assert_eq!(running.wait().await.status, -9, "{case}");

@@ -22,7 +22,8 @@ async fn a_tag_that_is_taken_during_a_transfer_is_not_overwritten_unseen() {
         let (from, to) = two().await;
         let uploads = to.proxy.gate("PATCH", "*");
         uploads.hold();
-        let step = step(&to.name("acme/app:1"), &from.name("acme/app:a")).input("overwrite", overwrite);
+        let step =
+            step(&to.name("acme/app:1"), &from.name("acme/app:a")).input("overwrite", overwrite);
         let running = step.spawn().await;
         uploads.wait_for_hits(1).await;
         let other = Image::oci("linux/riscv64").push(&to.client, "acme/app", "1").await;
@@ -49,10 +50,16 @@ async fn append_merges_with_what_came_during_a_transfer() {
     append(to.name("acme/app:s390x")).run().await.ok();
     uploads.release();
     let ran = running.wait().await.ok();
-    assert_eq!(ran.output("platforms").as_deref(), Some("linux/arm64,linux/s390x,linux/amd64"), "{}", ran.stdout);
+    assert_eq!(
+        ran.output("platforms").as_deref(),
+        Some("linux/arm64,linux/s390x,linux/amd64"),
+        "{}",
+        ran.stdout
+    );
 }
 
-/// With few places a copy has all of them when its token has to be renewed, and others stand in line for the same token.
+/// With few places a copy has all of them when its token has to be renewed, and others stand in
+/// line for the same token.
 #[tokio::test]
 async fn tokens_are_renewed_however_few_requests_may_be_under_way() {
     for concurrency in ["1", "2"] {
@@ -95,9 +102,16 @@ async fn a_redirect_may_say_more_than_the_blob_that_it_leads_to() {
         let path = format!("/v2/acme/app/blobs/{blob}");
         let elsewhere = format!("http://{}{path}", storage.host());
         let words = format!("<a href=\"{elsewhere}\">Temporary Redirect</a>.{}", " ".repeat(2000));
-        from.proxy.rule(Rule::on("GET", &path).then(Fault::Status(307).header("Location", &elsewhere).body(words)));
+        from.proxy.rule(
+            Rule::on("GET", &path)
+                .then(Fault::Status(307).header("Location", &elsewhere).body(words)),
+        );
     }
     step(&to.name("acme/app:1"), &from.name("acme/app:a")).run().await.ok();
     assert!(to.holds("acme/app", &Image::oci("linux/amd64")).await);
-    assert_eq!(storage.count("GET", "*/blobs/*"), 3, "the config when it is read, and both blobs when they are copied");
+    assert_eq!(
+        storage.count("GET", "*/blobs/*"),
+        3,
+        "the config when it is read, and both blobs when they are copied"
+    );
 }

@@ -1,4 +1,5 @@
-//! A registry that restarts while many requests are on their way to it: all of them fail together, and that is one failure.
+//! A registry that restarts while many requests are on their way to it: all of them fail together,
+//! and that is one failure.
 
 use super::{Place, step};
 use crate::support::background::until;
@@ -9,7 +10,8 @@ use std::time::{Duration, Instant};
 
 /// Eight images of three blobs, and the inputs that name them.
 async fn eight(place: &Place) -> (Vec<Image>, String) {
-    let images: Vec<Image> = PLATFORMS.iter().map(|platform| Image::oci(platform).more_layer(*platform)).collect();
+    let images: Vec<Image> =
+        PLATFORMS.iter().map(|platform| Image::oci(platform).more_layer(*platform)).collect();
     for (at, image) in images.iter().enumerate() {
         image.push(&place.client, "acme/build", &format!("s{at}")).await;
     }
@@ -19,7 +21,12 @@ async fn eight(place: &Place) -> (Vec<Image>, String) {
 
 #[tokio::test]
 async fn a_registry_that_restarts_while_blobs_are_mounted_or_streamed_costs_a_moment() {
-    for (case, method, nth) in [("mounts", "POST", 1), ("mounts", "POST", 20), ("uploads", "POST", 3), ("uploads", "PATCH", 4)] {
+    for (case, method, nth) in [
+        ("mounts", "POST", 1),
+        ("mounts", "POST", 20),
+        ("uploads", "POST", 3),
+        ("uploads", "PATCH", 4),
+    ] {
         let from = Place::new().await;
         let (images, sources) = eight(&from).await;
         let other = Place::new().await;
@@ -37,7 +44,11 @@ async fn a_registry_that_restarts_while_blobs_are_mounted_or_streamed_costs_a_mo
         for image in &images {
             assert!(to.holds("acme/app", image).await, "{case} {method} {nth}");
         }
-        assert_eq!(to.client.get_manifest("acme/app", "1").await.map(|list| list.digest), ran.output("digest"), "{case}");
+        assert_eq!(
+            to.client.get_manifest("acme/app", "1").await.map(|list| list.digest),
+            ran.output("digest"),
+            "{case}"
+        );
     }
 }
 

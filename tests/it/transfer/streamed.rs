@@ -58,16 +58,28 @@ async fn a_download_that_breaks_goes_on_where_it_was() {
         let (from, to, image) = two().await;
         from.proxy.rule(Rule::on("GET", &layer(&image)).nth(1).then(fault));
         if !ranges {
-            from.proxy.rule(Rule::on("GET", &layer(&image)).nth(2).then(Fault::DropRequestHeader("Range")));
+            from.proxy.rule(
+                Rule::on("GET", &layer(&image)).nth(2).then(Fault::DropRequestHeader("Range")),
+            );
         }
         step(&to.name("acme/app:1"), &from.name("acme/app:a")).run().await.ok();
         assert!(to.holds("acme/app", &image).await, "{case}");
         let gets = from.proxy.entries("GET", &layer(&image));
         assert_eq!(gets.len(), 2, "{case}: {}", from.proxy.log_text());
         if case == "cut" {
-            assert_eq!((gets[1].status, gets[1].response_bytes < SIZE), (206, true), "{case}: {}", from.proxy.log_text());
+            assert_eq!(
+                (gets[1].status, gets[1].response_bytes < SIZE),
+                (206, true),
+                "{case}: {}",
+                from.proxy.log_text()
+            );
         }
-        assert_eq!(to.proxy.count("PATCH", "*"), 2, "{case}: the uploads never heard of it: {}", to.proxy.log_text());
+        assert_eq!(
+            to.proxy.count("PATCH", "*"),
+            2,
+            "{case}: the uploads never heard of it: {}",
+            to.proxy.log_text()
+        );
     }
 }
 
@@ -84,7 +96,11 @@ async fn an_upload_that_breaks_goes_on_where_the_registry_stands() {
         to.proxy.rule(Rule::on("PATCH", "*").first(2).then(fault));
         step(&to.name("acme/app:1"), &from.name("acme/app:a")).run().await.ok();
         assert!(to.holds("acme/app", &image).await, "{case}");
-        assert!(to.proxy.count("GET", "*/blobs/uploads/*") >= 2, "{case}: it asked where it stands: {}", to.proxy.log_text());
+        assert!(
+            to.proxy.count("GET", "*/blobs/uploads/*") >= 2,
+            "{case}: it asked where it stands: {}",
+            to.proxy.log_text()
+        );
     }
 }
 
@@ -98,24 +114,40 @@ async fn an_upload_goes_on_where_the_registry_keeps_its_parts() {
             ("HEAD", path) if !path.contains("/uploads/") => answer(404, &[], ""),
             ("POST", _) => answer(202, &go_on, ""),
             // Neither the first blob nor the second comes through in one piece.
-            ("PATCH", _) if request.header("content-range").is_none() => answer(503, &[("Retry-After", "0")], ""),
+            ("PATCH", _) if request.header("content-range").is_none() => {
+                answer(503, &[("Retry-After", "0")], "")
+            }
             ("PATCH", _) => answer(202, &go_on, ""),
-            ("GET", _) => answer(204, &[("Range", "0-99"), ("Location", "/v2/acme/app/blobs/uploads/one?part=2")], ""),
+            ("GET", _) => answer(
+                204,
+                &[("Range", "0-99"), ("Location", "/v2/acme/app/blobs/uploads/one?part=2")],
+                "",
+            ),
             // The list itself is not what this is about.
             ("PUT", path) if path.contains("/manifests/") => answer(403, &[], ""),
             ("PUT", _) => answer(201, &[], ""),
             other => panic!("{other:?} at request {nth}"),
         }
     });
-    let ran = step(&format!("{}/acme/app:1", keeper.host()), &from.name("acme/app:a")).run().await.fails(6);
-    let patches: Vec<_> = keeper.requests().into_iter().filter(|request| request.method == "PATCH").collect();
-    let rest: Vec<_> = patches.iter().filter_map(|patch| Some((patch.header("content-range")?.to_owned(), patch))).collect();
+    let ran = step(&format!("{}/acme/app:1", keeper.host()), &from.name("acme/app:a"))
+        .run()
+        .await
+        .fails(6);
+    let patches: Vec<_> =
+        keeper.requests().into_iter().filter(|request| request.method == "PATCH").collect();
+    let rest: Vec<_> = patches
+        .iter()
+        .filter_map(|patch| Some((patch.header("content-range")?.to_owned(), patch)))
+        .collect();
     assert_eq!((patches.len(), rest.len()), (4, 2), "{}", ran.everything());
     for (range, patch) in rest {
         let end: usize = range.strip_prefix("100-").unwrap().parse().unwrap();
         assert_eq!(patch.body.len(), end - 99, "only what was lacking went again");
         assert!(patch.target.ends_with("?part=2"), "where it was told to go on");
-        let whole = [image.config(), image.layer_blob()].into_iter().find(|blob| blob.len() == end + 1).unwrap();
+        let whole = [image.config(), image.layer_blob()]
+            .into_iter()
+            .find(|blob| blob.len() == end + 1)
+            .unwrap();
         assert_eq!(patch.body, whole[100..]);
     }
 }
@@ -137,14 +169,23 @@ async fn an_upload_of_which_the_registry_does_not_say_how_far_it_came_starts_ane
         to.proxy.rule(Rule::on("GET", "*/blobs/uploads/*").then(Fault::Status(status)));
         step(&to.name("acme/app:1"), &from.name("acme/app:a")).run().await.ok();
         assert!(to.holds("acme/app", &image).await, "{status}");
-        assert_eq!(to.proxy.count("POST", "*/blobs/uploads/"), 3, "{status}: {}", to.proxy.log_text());
+        assert_eq!(
+            to.proxy.count("POST", "*/blobs/uploads/"),
+            3,
+            "{status}: {}",
+            to.proxy.log_text()
+        );
     }
 }
 
 #[tokio::test]
 async fn an_upload_whose_session_is_lost_starts_anew() {
     let (from, to, image) = two().await;
-    to.proxy.rule(Rule::on("PUT", "*/blobs/uploads/*").nth(1).then(Fault::Status(404).error("BLOB_UPLOAD_UNKNOWN", "gone")));
+    to.proxy.rule(
+        Rule::on("PUT", "*/blobs/uploads/*")
+            .nth(1)
+            .then(Fault::Status(404).error("BLOB_UPLOAD_UNKNOWN", "gone")),
+    );
     let ran = step(&to.name("acme/app:1"), &from.name("acme/app:a")).run().await.ok();
     assert!(to.holds("acme/app", &image).await);
     assert_eq!(to.proxy.count("POST", "*/blobs/uploads/"), 3, "{}", to.proxy.log_text());
@@ -180,9 +221,13 @@ async fn a_blob_larger_than_its_descriptor_is_cut_off() {
         let size = image.layer_blob().len();
         let twice = format!("the blob has {} bytes, its descriptor says {size}", 2 * size);
         let why = if length { twice } else { format!("has more than the {size} bytes") };
-        from.proxy.rule(Rule::on("GET", &layer(&image)).then(Fault::AlterBody(|body| [body.clone(), body].concat())));
+        from.proxy.rule(
+            Rule::on("GET", &layer(&image))
+                .then(Fault::AlterBody(|body| [body.clone(), body].concat())),
+        );
         if !length {
-            from.proxy.rule(Rule::on("GET", &layer(&image)).then(Fault::DropHeader("Content-Length")));
+            from.proxy
+                .rule(Rule::on("GET", &layer(&image)).then(Fault::DropHeader("Content-Length")));
         }
         let ran = step(&to.name("acme/app:1"), &from.name("acme/app:a")).run().await.fails(5);
         assert!(ran.stdout.contains(&why), "{}", ran.stdout);
@@ -195,9 +240,13 @@ async fn a_blob_larger_than_its_descriptor_is_cut_off() {
 async fn an_upload_sent_elsewhere_carries_no_login() {
     let (from, to, _) = two().await;
     // Storage likes to quote the signed address that it was asked for.
-    let elsewhere = Liar::http(|_, _| answer(401, &[("WWW-Authenticate", "Basic realm=\"give\"")], "not /steal?state=signed"));
+    let elsewhere = Liar::http(|_, _| {
+        answer(401, &[("WWW-Authenticate", "Basic realm=\"give\"")], "not /steal?state=signed")
+    });
     let location = format!("http://{}/steal?state=signed", elsewhere.host());
-    to.proxy.rule(Rule::on("POST", "*/blobs/uploads/").then(Fault::Status(202).header("Location", &location)));
+    to.proxy.rule(
+        Rule::on("POST", "*/blobs/uploads/").then(Fault::Status(202).header("Location", &location)),
+    );
     let ran = Step::new()
         .input("tags", &to.name("acme/app:1"))
         .input("sources", &from.name("acme/app:a"))
@@ -210,7 +259,11 @@ async fn an_upload_sent_elsewhere_carries_no_login() {
         .fails(7);
     assert!(!elsewhere.requests().is_empty());
     assert!(elsewhere.requests().iter().all(|request| request.header("authorization").is_none()));
-    assert!(!ran.everything().contains("canary-password") && !ran.everything().contains("state=signed"), "{}", ran.everything());
+    assert!(
+        !ran.everything().contains("canary-password") && !ran.everything().contains("state=signed"),
+        "{}",
+        ran.everything()
+    );
 }
 
 /// Manifests may be as large as 4 MiB: not all of a list's are held at once.
@@ -225,12 +278,19 @@ async fn many_children_with_large_manifests_need_little_memory() {
         manifest["annotations"] = json!({"large": "x".repeat(3 << 20), "at": at.to_string()});
         let bytes = serde_json::to_vec(&manifest).unwrap();
         let digest = from.client.put_manifest("acme/app", "", OCI_MANIFEST, &bytes).await;
-        let platform = json!({"architecture": "amd64", "os": "linux", "variant": format!("v{}", at + 2)});
+        let platform =
+            json!({"architecture": "amd64", "os": "linux", "variant": format!("v{}", at + 2)});
         entries.push(json!({"mediaType": OCI_MANIFEST, "size": bytes.len(), "digest": digest, "platform": platform}));
     }
     let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries});
-    let digest = from.client.put_manifest("acme/app", "list", OCI_INDEX, &serde_json::to_vec(&index).unwrap()).await;
-    let (source, tag) = (format!("{}/acme/app:list", from.registry.host()), format!("{}/acme/app:1", to.registry.host()));
+    let digest = from
+        .client
+        .put_manifest("acme/app", "list", OCI_INDEX, &serde_json::to_vec(&index).unwrap())
+        .await;
+    let (source, tag) = (
+        format!("{}/acme/app:list", from.registry.host()),
+        format!("{}/acme/app:1", to.registry.host()),
+    );
     let ran = step(&tag, &source).limit(Duration::from_secs(60)).run().await.ok();
     assert_eq!(to.client.get_manifest("acme/app", "1").await.map(|list| list.digest), Some(digest));
     println!("{} KiB", ran.max_rss_kib);
@@ -242,8 +302,9 @@ async fn eight_platforms_of_three_large_layers_arrive_in_little_memory() {
     let (from, to) = (Place::new().await, Place::new().await);
     let mut sources = Vec::new();
     for (at, platform) in PLATFORMS.iter().enumerate() {
-        let image = (0..3)
-            .fold(Image::oci(platform), |image, layer| image.more_layer(vec![u8::try_from(at * 3 + layer).unwrap(); 16 << 20]));
+        let image = (0..3).fold(Image::oci(platform), |image, layer| {
+            image.more_layer(vec![u8::try_from(at * 3 + layer).unwrap(); 16 << 20])
+        });
         image.push(&from.client, "acme/app", &format!("s{at}")).await;
         sources.push(format!("{}/acme/app:s{at}", from.registry.host()));
     }

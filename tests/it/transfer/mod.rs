@@ -1,4 +1,5 @@
-//! Children from anywhere: mounted within a registry, streamed between registries, complete before any tag moves.
+//! Children from anywhere: mounted within a registry, streamed between registries, complete before
+//! any tag moves.
 
 mod killed;
 mod meanwhile;
@@ -42,7 +43,12 @@ impl Place {
 }
 
 fn step(tags: &str, sources: &str) -> Step {
-    Step::new().github().input("tags", tags).input("sources", sources).input("wait", "0").input("json-file", "report.json")
+    Step::new()
+        .github()
+        .input("tags", tags)
+        .input("sources", sources)
+        .input("wait", "0")
+        .input("json-file", "report.json")
 }
 
 fn report(ran: &Ran) -> Value {

@@ -1,4 +1,5 @@
-//! The commands on what is in a registry, as people see them: plain, on a terminal, in JSON, and when they fail.
+//! The commands on what is in a registry, as people see them: plain, on a terminal, in JSON, and
+//! when they fail.
 
 mod agree;
 mod arguments;
@@ -31,10 +32,11 @@ fn classic() -> DockerList {
     ])
 }
 
-/// As BuildKit pushes it.
+/// As `BuildKit` pushes it.
 fn built() -> BuiltIndex {
     BuiltIndex::new(vec![
-        Image::oci("linux/amd64").label("org.opencontainers.image.revision", "0123456789abcdef0123456789abcdef01234567"),
+        Image::oci("linux/amd64")
+            .label("org.opencontainers.image.revision", "0123456789abcdef0123456789abcdef01234567"),
         Image::oci("linux/arm64/v8"),
         Image::oci("linux/arm/v7"),
     ])
@@ -56,10 +58,14 @@ impl Stocked {
         format!("{}/acme/app:{tag}", self.registry.host())
     }
 
-    /// Runs a command, `{}` in an argument standing for the registry's host; its output has `{}` again.
+    /// Runs a command, `{}` in an argument standing for the registry's host; its output has `{}`
+    /// again.
     async fn run(&self, arguments: &[&str]) -> Ran {
         let host = self.registry.host();
-        let mut ran = Step::new().args(arguments.iter().map(|argument| argument.replace("{}", &host))).run().await;
+        let mut ran = Step::new()
+            .args(arguments.iter().map(|argument| argument.replace("{}", &host)))
+            .run()
+            .await;
         ran.stdout = ran.stdout.replace(&host, "{}");
         ran.stderr = ran.stderr.replace(&host, "{}");
         ran

@@ -1,4 +1,5 @@
-//! Registries and networks that fail: what is tried again, how often, and how it ends when that does not help.
+//! Registries and networks that fail: what is tried again, how often, and how it ends when that
+//! does not help.
 
 mod certificates;
 mod inside;
@@ -43,9 +44,13 @@ async fn the_pause_that_a_registry_asks_for_is_kept() {
         pause_after(503, "Sun, 06 Nov 1994 08:49:37 GMT"),
         pause_after(503, "soon"),
     );
-    for (pause, least, most) in
-        [(busy.0, 2000, 4500), (many.0, 2000, 4500), (at.0, 1000, 6000), (past.0, 0, 1500), (junk.0, 0, 2000)]
-    {
+    for (pause, least, most) in [
+        (busy.0, 2000, 4500),
+        (many.0, 2000, 4500),
+        (at.0, 1000, 6000),
+        (past.0, 0, 1500),
+        (junk.0, 0, 2000),
+    ] {
         let range = Duration::from_millis(least)..Duration::from_millis(most);
         assert!(range.contains(&pause), "{pause:?} is not in {range:?}");
     }
@@ -54,10 +59,20 @@ async fn the_pause_that_a_registry_asks_for_is_kept() {
 #[tokio::test]
 async fn a_pause_that_is_too_long_ends_it_at_once() {
     let scene = Pair::open().await;
-    for (status, asked, wait) in [(429, "99999", "10m"), (503, "99999", "10m"), (503, "99999", "0"), (503, "60", "10s")] {
-        scene.proxy.rule(Rule::on("GET", &manifest("amd64")).nth(1).then(Fault::Status(status).header("Retry-After", asked)));
+    for (status, asked, wait) in
+        [(429, "99999", "10m"), (503, "99999", "10m"), (503, "99999", "0"), (503, "60", "10s")]
+    {
+        scene.proxy.rule(
+            Rule::on("GET", &manifest("amd64"))
+                .nth(1)
+                .then(Fault::Status(status).header("Retry-After", asked)),
+        );
         let ran = scene.step().input("wait", wait).run().await.fails(7);
-        assert!(ran.stdout.contains(&format!("to be tried again in {asked} s")), "{status} {asked}: {}", ran.stdout);
+        assert!(
+            ran.stdout.contains(&format!("to be tried again in {asked} s")),
+            "{status} {asked}: {}",
+            ran.stdout
+        );
         assert!(ran.elapsed < Duration::from_secs(2), "{status} {asked}: {:?}", ran.elapsed);
     }
     assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
@@ -89,7 +104,12 @@ async fn what_may_pass_is_tried_again() {
         scene.proxy.rule(Rule::on(method, &path).nth(1).then(fault));
         let before = scene.proxy.count(method, &path);
         let ran = scene.step_for(&tag).run().await.ok();
-        assert_eq!(scene.proxy.count(method, &path) - before, 2, "{what}: {}", scene.proxy.log_text());
+        assert_eq!(
+            scene.proxy.count(method, &path) - before,
+            2,
+            "{what}: {}",
+            scene.proxy.log_text()
+        );
         assert_eq!(ran.output("digest"), scene.digest(&tag).await, "{what}");
     }
 }
@@ -112,7 +132,11 @@ async fn six_tries_are_all() {
     let ran = scene.step().input("wait", "0").run().await.fails(7);
     let place = format!("GET {} → 503 UNAVAILABLE", manifest("amd64"));
     assert!(ran.stdout.contains(&place), "{place}: {}", ran.stdout);
-    assert!(ran.stdout.contains("\"maintenance\"") && ran.stdout.contains("tried 6 times"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("\"maintenance\"") && ran.stdout.contains("tried 6 times"),
+        "{}",
+        ran.stdout
+    );
     assert_eq!(scene.proxy.count("GET", &manifest("amd64")), 6);
     assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
 }
@@ -124,7 +148,12 @@ async fn what_will_not_pass_is_not_tried_again() {
         scene.proxy.rule(Rule::on("PUT", &manifest("1")).nth(1).then(Fault::Status(status)));
         let before = scene.proxy.count("PUT", "*");
         let ran = scene.step().run().await.fails(exit);
-        assert_eq!(scene.proxy.count("PUT", "*") - before, 1, "{status}: {}", scene.proxy.log_text());
+        assert_eq!(
+            scene.proxy.count("PUT", "*") - before,
+            1,
+            "{status}: {}",
+            scene.proxy.log_text()
+        );
         assert!(ran.stdout.contains(&format!("→ {status}")), "{status}: {}", ran.stdout);
     }
     assert_eq!(scene.digest("1").await, None);
@@ -133,27 +162,41 @@ async fn what_will_not_pass_is_not_tried_again() {
 #[tokio::test]
 async fn a_registry_without_heads_is_read_instead() {
     let unknown_not_modified = Fault::Status(304).header("Etag", "\"whatever\"");
-    for fault in [Fault::Status(405), Fault::DropHeader("Docker-Content-Digest"), unknown_not_modified] {
+    for fault in
+        [Fault::Status(405), Fault::DropHeader("Docker-Content-Digest"), unknown_not_modified]
+    {
         let scene = Pair::open().await;
         scene.step().run().await.ok();
         let what = format!("{fault:?}");
         scene.proxy.rule(Rule::on("HEAD", "*/manifests/*").then(fault));
         let ran = scene.step().run().await.ok();
-        assert_eq!(ran.output("changed").as_deref(), Some("false"), "{what}: it sees what the tag holds");
+        assert_eq!(
+            ran.output("changed").as_deref(),
+            Some("false"),
+            "{what}: it sees what the tag holds"
+        );
         scene.proxy.finish();
     }
 }
 
-/// Nothing is known about these hosts, so a mistake in the name is likelier than a delay: nobody waits ten minutes.
+/// Nothing is known about these hosts, so a mistake in the name is likelier than a delay: nobody
+/// waits ten minutes.
 #[tokio::test]
 async fn a_registry_that_never_answers_is_named() {
     let at = |host: &str| {
         let (tags, sources) = (format!("{host}/acme/app:1"), format!("{host}/acme/app:amd64"));
-        Step::new().github().input("tags", &tags).input("sources", &sources).limit(Duration::from_secs(40))
+        Step::new()
+            .github()
+            .input("tags", &tags)
+            .input("sources", &sources)
+            .limit(Duration::from_secs(40))
     };
     let closed = format!("127.0.0.1:{}", closed_port());
     let (closed_run, unknown_run) = tokio::join!(at(&closed).run(), at("nowhere.invalid").run());
-    for (host, ran, why) in [(closed.as_str(), closed_run, "no connection"), ("nowhere.invalid", unknown_run, "no such host")] {
+    for (host, ran, why) in [
+        (closed.as_str(), closed_run, "no connection"),
+        ("nowhere.invalid", unknown_run, "no such host"),
+    ] {
         let ran = ran.fails(7);
         assert!(
             ran.stdout.contains(&format!("cannot read {host}/acme/app:amd64"))
