@@ -4,22 +4,24 @@ use crate::console::{Console, Reader, Stream, log};
 use crate::error::advice::{Place, Surroundings};
 use crate::error::{Error, Exit};
 use crate::inputs::env::{self, Read};
-use crate::inputs::{Environment, Problems};
+use crate::inputs::{Context, Problems};
 use crate::jobs::Jobs;
 use crate::lists::Lists;
 use crate::pipeline;
 use crate::pipeline::outcome::{Listed, Report, Run, all_done, done};
 use crate::plan::{self, Planned};
 use crate::registry::Registry;
+use crate::report::Ending;
 use crate::report::files::Destinations;
 use crate::signals;
-use std::path::Path;
 use std::sync::Arc;
 use tracing::{info, warn};
 
 /// Who asks, and how the answer is given.
 #[derive(Debug)]
-pub struct Invocation {
+pub struct Invocation<'a> {
+    /// What the process hands over.
+    pub context: Context<'a>,
     /// The inputs, and warnings about how they were given.
     pub read: Read,
     /// Problems that were met while reading them.
@@ -30,25 +32,27 @@ pub struct Invocation {
     pub console: Arc<Console>,
 }
 
-impl Invocation {
+impl<'a> Invocation<'a> {
     /// A CI step: everything comes from the environment.
-    pub fn step(environment: &Environment) -> Self {
+    pub fn step(context: Context<'a>) -> Self {
         let mut problems = Problems::default();
-        let read = env::read(environment, &mut problems);
-        Self { read, problems, step: true, console: Console::of_run(environment, Stream::Stdout) }
+        let read = env::read(context.environment, &mut problems);
+        let console = Console::of_run(&context, Stream::Stdout);
+        Self { context, read, problems, step: true, console }
     }
 
     /// The command `create`: flags only.
     pub fn create(
         pairs: Vec<(String, String)>,
         mut problems: Problems,
-        environment: &Environment,
+        context: Context<'a>,
     ) -> Self {
         let read = Read {
             inputs: env::from_pairs(pairs.into_iter(), &mut problems),
             warnings: Vec::new(),
         };
-        Self { read, problems, step: false, console: Console::of_run(environment, Stream::Stderr) }
+        let console = Console::of_run(&context, Stream::Stderr);
+        Self { context, read, problems, step: false, console }
     }
 }
 
@@ -62,14 +66,10 @@ pub struct Ended {
 }
 
 /// Composes and publishes all lists, from inputs to outputs.
-pub async fn compose_lists(
-    invocation: Invocation,
-    environment: &Environment,
-    folder: &Path,
-) -> Ended {
-    let Invocation { read, problems, step, console } = invocation;
-    let opened = prepare(&read, problems, environment, folder, &console).and_then(|planned| {
-        let destinations = Destinations::open(&read.inputs, environment, folder, step)?;
+pub async fn compose_lists(invocation: Invocation<'_>) -> Ended {
+    let Invocation { context, read, problems, step, console } = invocation;
+    let opened = prepare(&read, problems, &context, &console).and_then(|planned| {
+        let destinations = Destinations::open(&read.inputs, &context, step)?;
         for warning in &planned.warnings {
             warn!("{warning}");
         }
@@ -89,8 +89,8 @@ pub async fn compose_lists(
             console.failure(&error);
             let exit = error.exit;
             let run = Run::that_never_began(error);
-            if let Ok(destinations) = Destinations::open(&read.inputs, environment, folder, step) {
-                destinations.write_failure(&run, exit, &console.warnings());
+            if let Ok(destinations) = Destinations::open(&read.inputs, &context, step) {
+                destinations.write_failure(&ending(&run, exit, &console.warnings(), &console));
             }
             return Ended { exit, run };
         }
@@ -131,13 +131,13 @@ fn finish(
     let mut exit = stopped.as_ref().map_or(run.exit(), |stopped| stopped.exit);
     console.end_group();
     if exit == Exit::Done {
-        if let Err(error) = destinations.write(&run, &console.warnings()) {
+        if let Err(error) = destinations.write(&ending(&run, exit, &console.warnings(), console)) {
             console.failure(&error);
             exit = error.exit;
         }
     } else if let Some(error) = &stopped {
         console.failure(error);
-        destinations.write_failure(&run, exit, &console.warnings());
+        destinations.write_failure(&ending(&run, exit, &console.warnings(), console));
     } else {
         for list in &run.lists {
             if let Err(error) = &list.ended {
@@ -149,7 +149,7 @@ fn finish(
                 console.failure(&Error { what, ..error.clone() });
             }
         }
-        destinations.write_failure(&run, exit, &console.warnings());
+        destinations.write_failure(&ending(&run, exit, &console.warnings(), console));
     }
     match run.lists.as_slice() {
         [Listed { ended: Ok(report), .. }] if exit == Exit::Done => {
@@ -161,6 +161,15 @@ fn finish(
         _ => info!("{}", all_done(&run)),
     }
     Ended { exit, run }
+}
+
+fn ending<'a>(
+    run: &'a Run,
+    exit: Exit,
+    warnings: &'a [String],
+    console: &'a Console,
+) -> Ending<'a> {
+    Ending { run, exit, late: None, warnings, secrets: console.secrets() }
 }
 
 /// Of one list among others, at once; all about a failure comes at the end.
@@ -175,17 +184,16 @@ fn tell_how_it_ended(ended: &Result<Report, Error>) {
 fn prepare(
     read: &Read,
     mut problems: Problems,
-    environment: &Environment,
-    folder: &Path,
+    context: &Context<'_>,
     console: &Arc<Console>,
 ) -> Result<Planned, Error> {
-    let level = plan::log_level(&read.inputs, environment, &mut problems);
+    let level = plan::log_level(&read.inputs, context.environment, &mut problems);
     log::init(Arc::clone(console), level);
     info!("manifest-action {}", env!("CARGO_PKG_VERSION"));
     for warning in &read.warnings {
         warn!("{warning}");
     }
-    match plan::all(&read.inputs, environment, folder) {
+    match plan::all(&read.inputs, context) {
         Ok(planned) if problems.0.is_empty() => return Ok(planned),
         Ok(_) => {}
         Err(more) => problems.extend(more),

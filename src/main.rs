@@ -2,7 +2,8 @@
 
 use manifest_action::cli;
 use manifest_action::error::Exit;
-use manifest_action::inputs::Environment;
+use manifest_action::inputs::{Context, Environment};
+use manifest_action::secret::Secrets;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -13,9 +14,11 @@ fn main() -> ExitCode {
         })
         .collect();
     let folder = std::env::current_dir().unwrap_or_else(|_| ".".into());
+    let secrets = Secrets::default();
+    let context = Context { environment: &environment, folder: &folder, secrets: &secrets };
     let exit = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {
-            let exit = runtime.block_on(cli::run(std::env::args_os(), &environment, &folder));
+            let exit = runtime.block_on(cli::run(std::env::args_os(), &context));
             // A look-up of a name may hang in a thread of its own; nothing is lost by not waiting
             // for it.
             runtime.shutdown_background();

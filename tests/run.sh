@@ -19,6 +19,9 @@ if [ $# -eq 0 ]; then
   cargo nextest run --locked --no-run >/dev/null 2>&1 &
   section 'Packaging, on a Docker engine of its own'
   tests/ci/run.sh
+  # Once as whoever opens the project would: nextest gives each test a process of its own, and that can hide what they share.
+  section 'The library, by cargo test'
+  cargo test --locked --quiet --lib
   section 'Documentation tests'
   cargo test --locked --quiet --doc
 fi

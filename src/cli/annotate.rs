@@ -6,14 +6,13 @@ use crate::entries::change::{self, Annotation};
 use crate::entries::{self, Named};
 use crate::error::advice::Surroundings;
 use crate::error::{Error, Exit};
-use crate::inputs::{Environment, lists};
+use crate::inputs::{Context, lists};
 use crate::inspect::{self, Inside, Inspected};
 use crate::oci::{Platform, Reference, media_type};
 use crate::pipeline::edit::Moved;
 use crate::pipeline::targets::{self, Base};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::cell::RefCell;
-use std::path::Path;
 use tracing::warn;
 
 /// The command and its flags.
@@ -37,14 +36,13 @@ pub(super) fn command() -> Command {
 }
 
 /// Changes the entry.
-pub(super) async fn run(flags: &ArgMatches, environment: &Environment, folder: &Path) -> Exit {
+pub(super) async fn run(flags: &ArgMatches, context: &Context<'_>) -> Exit {
     let text = |name: &str| flags.get_one::<String>(name).cloned();
     let list = text(LIST).unwrap_or_default();
-    let (session, references) =
-        match Session::open(flags, environment, folder, &[(LIST, &list)], true) {
-            Ok(opened) => opened,
-            Err(exit) => return exit,
-        };
+    let (session, references) = match Session::open(flags, context, &[(LIST, &list)], true) {
+        Ok(opened) => opened,
+        Err(exit) => return exit,
+    };
     let Some(list) = references.first() else { return Exit::Inputs };
     let asked = match asked(flags) {
         Ok(asked) => asked,

@@ -4,13 +4,13 @@
 
 use super::{GLOBAL, output};
 use crate::app::{self, Ended, Invocation};
+use crate::console::Console;
 use crate::error::{Error, Exit};
 use crate::inputs::spec::{INPUTS, Input, Kind};
-use crate::inputs::{Environment, Problems};
+use crate::inputs::{Context, Problems};
 use crate::report::files::NOT_WRITTEN;
-use crate::report::json;
+use crate::report::{Ending, json};
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use std::path::Path;
 
 /// The command and its flags.
 pub(super) fn command() -> Command {
@@ -28,13 +28,13 @@ pub(super) fn command() -> Command {
 }
 
 /// Composes the list and prints its name.
-pub(super) async fn run(flags: &ArgMatches, environment: &Environment, folder: &Path) -> Exit {
+pub(super) async fn run(flags: &ArgMatches, context: &Context<'_>) -> Exit {
     let (pairs, problems) = pairs(flags);
-    let mut invocation = Invocation::create(pairs, problems, environment);
+    let mut invocation = Invocation::create(pairs, problems, *context);
     invocation.read.warnings.extend(super::password_warning(flags));
     let console = invocation.console.clone();
-    let ended = app::compose_lists(invocation, environment, folder).await;
-    print(&ended, flags.get_flag("json"), &console.warnings())
+    let ended = app::compose_lists(invocation).await;
+    print(&ended, flags.get_flag("json"), &console)
 }
 
 /// The flag of an input: switches need no value, lists may be given more than once.
@@ -110,13 +110,15 @@ fn pairs(flags: &ArgMatches) -> (Vec<(String, String)>, Problems) {
 }
 
 /// The result, alone on stdout: of several lists, those that were published.
-fn print(ended: &Ended, as_json: bool, warnings: &[String]) -> Exit {
+fn print(ended: &Ended, as_json: bool, console: &Console) -> Exit {
     let Ended { exit, run } = ended;
     if as_json {
         // What went wrong after the last list is told on stderr.
         let all_well = run.lists.iter().all(|list| list.ended.is_ok());
         let late = (all_well && *exit == Exit::Partial).then(|| Error::new(*exit, NOT_WRITTEN));
-        return output::json(&json::run(run, *exit, late.as_ref(), warnings), *exit);
+        let (warnings, secrets) = (&*console.warnings(), console.secrets());
+        let ending = Ending { run, exit: *exit, late: late.as_ref(), warnings, secrets };
+        return output::json(&json::run(&ending), *exit, secrets);
     }
     let published =
         run.reports().filter_map(|report| Some((&report.tags.first()?.0, &report.composed.digest)));

@@ -4,14 +4,13 @@ use super::output;
 use super::session::Session;
 use crate::entries::diff;
 use crate::error::{Error, Exit};
-use crate::inputs::Environment;
+use crate::inputs::Context;
 use crate::inspect;
 use crate::inspect::comparison::{Comparison, Side};
 use crate::oci::{Content, Platform, Reference};
 use crate::pipeline::progress::Progress;
 use crate::text::style::Style;
 use clap::{Arg, ArgMatches, Command};
-use std::path::Path;
 
 /// The command.
 pub(super) fn command() -> Command {
@@ -23,27 +22,23 @@ pub(super) fn command() -> Command {
 }
 
 /// Reads both and prints what differs.
-pub(super) async fn run(flags: &ArgMatches, environment: &Environment, folder: &Path) -> Exit {
-    compare(flags, environment, folder).await.unwrap_or_else(|exit| exit)
+pub(super) async fn run(flags: &ArgMatches, context: &Context<'_>) -> Exit {
+    compare(flags, context).await.unwrap_or_else(|exit| exit)
 }
 
-async fn compare(
-    flags: &ArgMatches,
-    environment: &Environment,
-    folder: &Path,
-) -> Result<Exit, Exit> {
+async fn compare(flags: &ArgMatches, context: &Context<'_>) -> Result<Exit, Exit> {
     let asked = |name: &str| flags.get_one::<String>(name).map(String::as_str).unwrap_or_default();
     let both = [("A", asked("A")), ("B", asked("B"))];
-    let (session, references) = Session::open(flags, environment, folder, &both, false)?;
+    let (session, references) = Session::open(flags, context, &both, false)?;
     let [old, new] = references.as_slice() else { return Err(Exit::Defect) };
     let read = async { tokio::try_join!(side(&session, old), side(&session, new)) };
     let (old, new) = session.finish(&Progress::default(), read).await?;
     let comparison = Comparison::of(old, new);
     let exit = if comparison.same() { Exit::Done } else { Exit::Different };
     if session.json {
-        return Ok(output::json(&comparison.json(), exit));
+        return Ok(session.print_json(&comparison.json(), exit));
     }
-    Ok(output::bytes(comparison.text(Style::of_stdout(environment)).as_bytes(), exit))
+    Ok(output::bytes(comparison.text(Style::of_stdout(context.environment)).as_bytes(), exit))
 }
 
 async fn side(session: &Session, reference: &Reference) -> Result<Side, Error> {

@@ -108,7 +108,7 @@ impl Session {
         let image = format!("{list}@{}", composed.digest);
         if self.json {
             let document = json!({"version": 1, "image": image, "digest": composed.digest, "mediaType": composed.media_type, "size": composed.bytes.len(), "changed": changed});
-            return output::json(&document, Exit::Done);
+            return self.print_json(&document, Exit::Done);
         }
         output::bytes(format!("{image}\n").as_bytes(), Exit::Done)
     }

@@ -3,7 +3,7 @@
 use super::output;
 use super::session::Session;
 use crate::error::Exit;
-use crate::inputs::Environment;
+use crate::inputs::Context;
 use crate::inspect::{self, Behind, Inside};
 use crate::inspect::{json, text};
 use crate::oci::{Content, Platform};
@@ -11,7 +11,6 @@ use crate::pipeline::progress::Progress;
 use crate::text::style::Style;
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use std::path::Path;
 use tracing::warn;
 
 /// The command and its flags.
@@ -33,14 +32,13 @@ pub(super) fn command() -> Command {
 }
 
 /// Reads it and prints what it is.
-pub(super) async fn run(flags: &ArgMatches, environment: &Environment, folder: &Path) -> Exit {
-    look(flags, environment, folder).await.unwrap_or_else(|exit| exit)
+pub(super) async fn run(flags: &ArgMatches, context: &Context<'_>) -> Exit {
+    look(flags, context).await.unwrap_or_else(|exit| exit)
 }
 
-async fn look(flags: &ArgMatches, environment: &Environment, folder: &Path) -> Result<Exit, Exit> {
+async fn look(flags: &ArgMatches, context: &Context<'_>) -> Result<Exit, Exit> {
     let asked = flags.get_one::<String>("REF").map(String::as_str).unwrap_or_default();
-    let (session, references) =
-        Session::open(flags, environment, folder, &[("REF", asked)], false)?;
+    let (session, references) = Session::open(flags, context, &[("REF", asked)], false)?;
     let Some(reference) = references.first() else { return Err(Exit::Defect) };
     let platform = flags.get_one::<Platform>("platform");
     let progress = Progress::default();
@@ -72,7 +70,10 @@ async fn look(flags: &ArgMatches, environment: &Environment, folder: &Path) -> R
         }
     }
     if session.json {
-        return Ok(output::json(&json::document(&inspected), Exit::Done));
+        return Ok(session.print_json(&json::document(&inspected), Exit::Done));
     }
-    Ok(output::bytes(text::text(&inspected, Style::of_stdout(environment)).as_bytes(), Exit::Done))
+    Ok(output::bytes(
+        text::text(&inspected, Style::of_stdout(context.environment)).as_bytes(),
+        Exit::Done,
+    ))
 }

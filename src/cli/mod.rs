@@ -4,9 +4,10 @@
 use crate::app::{self, Invocation};
 use crate::error::{Error, Exit};
 use crate::inputs::spec::INPUTS;
-use crate::inputs::{Environment, Problems};
+use crate::inputs::{Context, Problems};
 use crate::report::json;
 use crate::report::outputs::OUTPUTS;
+use crate::secret::Secrets;
 use crate::text::style::wrapped;
 use clap::builder::ValueParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -15,7 +16,6 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, Read as _, Write as _};
-use std::path::Path;
 
 mod annotate;
 mod create;
@@ -114,11 +114,7 @@ fn switch(name: &'static str, help: &'static str) -> Arg {
 }
 
 /// Parses arguments and runs. Help and mistakes are clap's to print.
-pub async fn run(
-    arguments: impl Iterator<Item = OsString>,
-    environment: &Environment,
-    folder: &Path,
-) -> Exit {
+pub async fn run(arguments: impl Iterator<Item = OsString>, context: &Context<'_>) -> Exit {
     let arguments: Vec<OsString> = arguments.collect();
     let as_json = arguments.iter().any(|argument| argument == "--json");
     let matches = match command().try_get_matches_from(arguments) {
@@ -126,12 +122,12 @@ pub async fn run(
         Err(error) => return told(&with_hint(error), as_json),
     };
     match matches.subcommand() {
-        Some(("inspect", flags)) => inspect::run(flags, environment, folder).await,
-        Some(("create", flags)) => create::run(flags, environment, folder).await,
-        Some(("annotate", flags)) => annotate::run(flags, environment, folder).await,
-        Some(("remove", flags)) => remove::run(flags, environment, folder).await,
-        Some(("diff", flags)) => diff::run(flags, environment, folder).await,
-        Some(("wait", flags)) => wait::run(flags, environment, folder).await,
+        Some(("inspect", flags)) => inspect::run(flags, context).await,
+        Some(("create", flags)) => create::run(flags, context).await,
+        Some(("annotate", flags)) => annotate::run(flags, context).await,
+        Some(("remove", flags)) => remove::run(flags, context).await,
+        Some(("diff", flags)) => diff::run(flags, context).await,
+        Some(("wait", flags)) => wait::run(flags, context).await,
         Some(("completions", flags)) => shell::complete(flags),
         Some(("man", flags)) => shell::manual(flags),
         _ if FLAGS
@@ -143,7 +139,7 @@ pub async fn run(
                 as_json,
             )
         }
-        _ => app::compose_lists(Invocation::step(environment), environment, folder).await.exit,
+        _ => app::compose_lists(Invocation::step(*context)).await.exit,
     }
 }
 
@@ -179,7 +175,9 @@ fn told(error: &clap::Error, as_json: bool) -> Exit {
     }
     let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
     let what = first.split_whitespace().collect::<Vec<_>>().join(" ");
-    output::json(&json::failure(&Error::new(Exit::Inputs, what), &[], &[]), Exit::Inputs)
+    // No input was read, so no secret is known.
+    let document = json::failure(&Error::new(Exit::Inputs, what), &[], &[]);
+    output::json(&document, Exit::Inputs, &Secrets::default())
 }
 
 /// A password among the arguments works, and can be seen.

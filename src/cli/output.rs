@@ -2,6 +2,7 @@
 
 use crate::error::Exit;
 use crate::report;
+use crate::secret::Secrets;
 use serde_json::Value;
 use std::io::{self, Write as _};
 
@@ -17,6 +18,6 @@ pub(super) fn bytes(bytes: &[u8], exit: Exit) -> Exit {
 }
 
 /// A document in JSON.
-pub(super) fn json(document: &Value, exit: Exit) -> Exit {
-    bytes(report::json::text(document).as_bytes(), exit)
+pub(super) fn json(document: &Value, exit: Exit, secrets: &Secrets) -> Exit {
+    bytes(report::json::text(document, secrets).as_bytes(), exit)
 }

@@ -4,12 +4,11 @@ use super::edit::named;
 use super::session::{LIST, Session};
 use crate::entries::{Named, change};
 use crate::error::Exit;
-use crate::inputs::Environment;
+use crate::inputs::Context;
 use crate::pipeline::edit::Moved;
 use crate::pipeline::targets::Base;
 use clap::{Arg, ArgMatches, Command};
 use std::cell::Cell;
-use std::path::Path;
 
 /// The command and its arguments.
 pub(super) fn command() -> Command {
@@ -21,9 +20,9 @@ pub(super) fn command() -> Command {
 }
 
 /// Removes the entries.
-pub(super) async fn run(flags: &ArgMatches, environment: &Environment, folder: &Path) -> Exit {
+pub(super) async fn run(flags: &ArgMatches, context: &Context<'_>) -> Exit {
     let text = |name: &str| flags.get_one::<String>(name).map_or("", String::as_str);
-    let opened = Session::open(flags, environment, folder, &[(LIST, text(LIST))], true);
+    let opened = Session::open(flags, context, &[(LIST, text(LIST))], true);
     let (session, references) = match opened {
         Ok(opened) => opened,
         Err(exit) => return exit,

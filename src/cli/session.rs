@@ -5,16 +5,16 @@ use super::output;
 use crate::console::Console;
 use crate::console::log;
 use crate::error::{Error, Exit};
-use crate::inputs::{Environment, Problems, env};
+use crate::inputs::{Context, Problems, env};
 use crate::oci::Reference;
 use crate::pipeline::progress::Progress;
 use crate::registry::Registry;
 use crate::report::json;
 use crate::{plan, signals};
 use clap::ArgMatches;
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::path::Path;
 use std::sync::Arc;
 use tracing::warn;
 
@@ -37,18 +37,17 @@ impl Session {
     /// registries; all that is wrong is told at once. `writes`: whether they will be pushed to.
     pub(super) fn open(
         flags: &ArgMatches,
-        environment: &Environment,
-        folder: &Path,
+        context: &Context<'_>,
         references: &[(&'static str, &str)],
         writes: bool,
     ) -> Result<(Self, Vec<Reference>), Exit> {
-        let console = Console::of_command(environment);
+        let console = Console::of_command(context);
         let json = flags.get_flag("json");
         let mut problems = Problems::default();
         let mut warnings: Vec<String> = super::password_warning(flags).into_iter().collect();
         let inputs =
             env::from_pairs(super::global_pairs(flags, &mut problems).into_iter(), &mut problems);
-        let level = plan::log_level(&inputs, environment, &mut problems);
+        let level = plan::log_level(&inputs, context.environment, &mut problems);
         let parsed: Vec<Reference> = references
             .iter()
             .filter_map(|(name, text)| problems.take(name, None, parse(name, text.trim())))
@@ -57,15 +56,8 @@ impl Session {
         let written = parsed.iter().filter(|_| writes);
         let writable =
             written.map(|reference| (reference.repository.clone(), BTreeSet::new())).collect();
-        let settings = plan::settings(
-            &inputs,
-            environment,
-            folder,
-            first_host,
-            writable,
-            &mut problems,
-            &mut warnings,
-        );
+        let settings =
+            plan::settings(&inputs, context, first_host, writable, &mut problems, &mut warnings);
         if !problems.0.is_empty() {
             let details = problems.0.iter().map(ToString::to_string).collect();
             let error = Error::new(Exit::Inputs, "the arguments are wrong; nothing was contacted")
@@ -95,6 +87,11 @@ impl Session {
         ended.map_err(|error| self.fail(&error))
     }
 
+    /// Prints the result as JSON.
+    pub(super) fn print_json(&self, document: &Value, exit: Exit) -> Exit {
+        output::json(document, exit, self.console.secrets())
+    }
+
     /// Tells a failure, with `--json` also on stdout; its exit status.
     pub(super) fn fail(&self, error: &Error) -> Exit {
         fail(&self.console, self.json, error)
@@ -118,7 +115,8 @@ fn parse(name: &str, text: &str) -> Result<Reference, String> {
 fn fail(console: &Console, as_json: bool, error: &Error) -> Exit {
     console.failure(error);
     if as_json {
-        return output::json(&json::failure(error, &[], &console.warnings()), error.exit);
+        let document = json::failure(error, &[], &console.warnings());
+        return output::json(&document, error.exit, console.secrets());
     }
     error.exit
 }

@@ -4,7 +4,7 @@ use super::output;
 use super::session::Session;
 use crate::error::advice::Surroundings;
 use crate::error::{Error, Exit};
-use crate::inputs::{Environment, lists, spec};
+use crate::inputs::{Context, lists, spec};
 use crate::oci::Reference;
 use crate::pipeline::progress::Progress;
 use crate::pipeline::resolve::arrived::Arrived;
@@ -14,7 +14,6 @@ use crate::plan::{self, Labels, Plan};
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::{Value, json};
-use std::path::Path;
 use std::time::Duration;
 
 /// The command and its flags.
@@ -53,18 +52,18 @@ fn label(text: &str) -> Result<(String, String), String> {
 }
 
 /// Waits and prints.
-pub(super) async fn run(flags: &ArgMatches, environment: &Environment, folder: &Path) -> Exit {
-    wait(flags, environment, folder).await.unwrap_or_else(|exit| exit)
+pub(super) async fn run(flags: &ArgMatches, context: &Context<'_>) -> Exit {
+    wait(flags, context).await.unwrap_or_else(|exit| exit)
 }
 
-async fn wait(flags: &ArgMatches, environment: &Environment, folder: &Path) -> Result<Exit, Exit> {
+async fn wait(flags: &ArgMatches, context: &Context<'_>) -> Result<Exit, Exit> {
     let asked: Vec<(&'static str, &str)> = flags
         .get_many::<String>("REF")
         .into_iter()
         .flatten()
         .map(|text| ("REF", text.as_str()))
         .collect();
-    let (session, references) = Session::open(flags, environment, folder, &asked, false)?;
+    let (session, references) = Session::open(flags, context, &asked, false)?;
     let span = |name: &str| flags.get_one::<Duration>(name).copied().unwrap_or_default();
     let mut labels = Labels::new();
     for (key, value) in flags.get_many::<(String, String)>("expect-labels").into_iter().flatten() {
@@ -83,7 +82,7 @@ async fn wait(flags: &ArgMatches, environment: &Environment, folder: &Path) -> R
     let work = table::shown(Some(&session.console), &progress, plan.wait, work);
     let resolved = session.finish(&progress, work).await?;
     if session.json {
-        return Ok(output::json(&document(&resolved), Exit::Done));
+        return Ok(session.print_json(&document(&resolved), Exit::Done));
     }
     let lines: String =
         resolved.arrived.iter().map(|arrived| format!("{}\n", pinned(arrived))).collect();

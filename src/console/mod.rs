@@ -4,8 +4,8 @@
 pub mod log;
 
 use crate::error::Error;
-use crate::inputs::Environment;
-use crate::secret;
+use crate::inputs::Context;
+use crate::secret::Secrets;
 use crate::text::{escape, style};
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
@@ -45,6 +45,7 @@ pub struct Console {
     reader: Reader,
     stream: Stream,
     moving: bool,
+    secrets: Secrets,
     state: Mutex<State>,
 }
 
@@ -63,36 +64,27 @@ struct State {
 
 impl Console {
     /// Of a CI step, or of the command that does the same.
-    pub fn of_run(environment: &Environment, stream: Stream) -> Arc<Self> {
-        let on_github = environment.get("GITHUB_ACTIONS").is_some_and(|value| value == "true");
-        Self::new(if on_github { Reader::GitHub } else { Reader::Plain }, stream)
-            .shared(environment)
+    pub fn of_run(context: &Context<'_>, stream: Stream) -> Arc<Self> {
+        let on_github =
+            context.environment.get("GITHUB_ACTIONS").is_some_and(|value| value == "true");
+        Self::new(if on_github { Reader::GitHub } else { Reader::Plain }, stream, context)
     }
 
     /// Of any other command.
-    pub fn of_command(environment: &Environment) -> Arc<Self> {
-        Self::new(Reader::Plain, Stream::Stderr).shared(environment)
+    pub fn of_command(context: &Context<'_>) -> Arc<Self> {
+        Self::new(Reader::Plain, Stream::Stderr, context)
     }
 
-    fn shared(self, environment: &Environment) -> Arc<Self> {
-        let still = environment.get("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || environment.get("TERM").is_none_or(|terminal| terminal == "dumb");
-        Arc::new(if still { self } else { self.with_bar() })
-    }
-
-    /// A console for one process.
-    pub fn new(reader: Reader, stream: Stream) -> Self {
-        Self { reader, stream, moving: false, state: Mutex::default() }
-    }
-
-    /// The same with a line that moves, if it is a terminal.
-    #[must_use]
-    pub fn with_bar(mut self) -> Self {
-        self.moving = match self.stream {
+    fn new(reader: Reader, stream: Stream, context: &Context<'_>) -> Arc<Self> {
+        let set = |name: &str| context.environment.get(name).map_or("", String::as_str);
+        let is_terminal = match stream {
             Stream::Stdout => io::stdout().is_terminal(),
             Stream::Stderr => io::stderr().is_terminal(),
         };
-        self
+        let moving =
+            is_terminal && set("NO_COLOR").is_empty() && !matches!(set("TERM"), "" | "dumb");
+        let secrets = context.secrets.clone();
+        Arc::new(Self { reader, stream, moving, secrets, state: Mutex::default() })
     }
 
     /// Whether it has a line that moves.
@@ -117,6 +109,11 @@ impl Console {
         self.reader
     }
 
+    /// What must not be seen.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
     /// One line.
     pub fn line(&self, text: &str) {
         self.write(|out| self.push_line(out, text));
@@ -131,7 +128,9 @@ impl Console {
         };
         let annotate = self.reader == Reader::GitHub && count <= MOST_ANNOTATIONS;
         if annotate {
-            self.write(|out| push_command(out, "warning", &[("title", "manifest-action")], text));
+            self.write(|out| {
+                self.push_command(out, "warning", &[("title", "manifest-action")], text);
+            });
         } else {
             self.line(&format!("warning: {text}"));
         }
@@ -146,7 +145,7 @@ impl Console {
     pub fn group(&self, title: &str) {
         self.end_group();
         if self.reader == Reader::GitHub {
-            self.write(|out| push_command(out, "group", &[], title));
+            self.write(|out| self.push_command(out, "group", &[], title));
             self.lock().in_group = true;
         }
     }
@@ -155,7 +154,7 @@ impl Console {
     pub fn end_group(&self) {
         let was_open = std::mem::take(&mut self.lock().in_group);
         if was_open {
-            self.write(|out| push_command(out, "endgroup", &[], ""));
+            self.write(|out| self.push_command(out, "endgroup", &[], ""));
         }
     }
 
@@ -173,7 +172,7 @@ impl Console {
                 self.push_line(out, line);
             }
             if self.reader == Reader::GitHub && count <= MOST_ANNOTATIONS {
-                push_command(
+                self.push_command(
                     out,
                     "error",
                     &[("title", &format!("manifest-action: {}", error.title()))],
@@ -185,7 +184,7 @@ impl Console {
 
     /// A line stays a line for programs; a terminal would break it in the middle of words.
     fn push_line(&self, out: &mut String, text: &str) {
-        let line = escape::log_line(&secret::redact(text));
+        let line = self.safe(text);
         match self.columns() {
             Some(columns) => out.push_str(&style::story_line(&line, columns)),
             None => {
@@ -213,22 +212,66 @@ impl Console {
         self.size().1.map(|(_, rows)| usize::from(rows.0))
     }
 
+    /// The text in place of the bar, and the bar below it.
+    fn above_the_bar(&self, text: &str) -> String {
+        let mut state = self.lock();
+        // Up to its first line, then all below away (ECMA-48: CUU, ED).
+        let clear = match state.above {
+            0 if !state.drawn => String::new(),
+            0 => CLEAR.to_owned(),
+            above => format!("\r\u{1b}[{above}A\u{1b}[J"),
+        };
+        state.drawn = !state.bar.is_empty();
+        state.above = state.bar.matches('\n').count();
+        let lines: Vec<String> = state.bar.lines().map(|line| self.safe(line)).collect();
+        let bar = if state.above == 0 {
+            lines.concat()
+        } else {
+            format!("{NO_WRAP}{}{WRAP}", lines.join("\n"))
+        };
+        format!("{clear}{text}{bar}")
+    }
+
+    /// A line without secrets and commands. Secrets are looked for before escaping could hide them.
+    fn safe(&self, line: &str) -> String {
+        escape::log_line(&self.secrets.redact(line))
+    }
+
+    fn push_command(
+        &self,
+        out: &mut String,
+        command: &str,
+        properties: &[(&str, &str)],
+        data: &str,
+    ) {
+        let properties: Vec<String> = properties
+            .iter()
+            .map(|(name, value)| format!("{name}={}", escape::command_property(value)))
+            .collect();
+        let space = if properties.is_empty() { "" } else { " " };
+        // Each line of the data is shown by itself, and could then be taken for a command of
+        // another system.
+        let data: Vec<String> = data.lines().map(|line| self.safe(line)).collect();
+        let data = escape::command_data(&data.join("\n"));
+        let _ = writeln!(out, "::{command}{space}{}::{data}", properties.join(","));
+    }
+
     /// All writing goes through here: masks first, secrets never. They were looked for before any
     /// escaping, which could hide them, and are once more now.
     fn write(&self, fill: impl FnOnce(&mut String)) {
         let mut text = String::new();
         fill(&mut text);
-        let text = secret::redact(&text);
+        let text = self.secrets.redact(&text);
         let mut masks = String::new();
         if self.reader == Reader::GitHub {
             let mut state = self.lock();
-            let new = secret::known_after(state.masked);
+            let new = self.secrets.known_after(state.masked);
             state.masked += new.len();
             for value in new {
                 push_mask(&mut masks, &value);
             }
         }
-        let text = if self.moving { self.lock().above_the_bar(&text) } else { text.into_owned() };
+        let text = if self.moving { self.above_the_bar(&text) } else { text.into_owned() };
         // Nobody reads a closed pipe; the exit status still tells.
         let _ = match self.stream {
             Stream::Stdout => write_to(&mut io::stdout().lock(), &masks, &text),
@@ -237,50 +280,10 @@ impl Console {
     }
 }
 
-impl State {
-    /// The text in place of the bar, and the bar below it.
-    fn above_the_bar(&mut self, text: &str) -> String {
-        // Up to its first line, then all below away (ECMA-48: CUU, ED).
-        let clear = match self.above {
-            0 if !self.drawn => String::new(),
-            0 => CLEAR.to_owned(),
-            above => format!("\r\u{1b}[{above}A\u{1b}[J"),
-        };
-        self.drawn = !self.bar.is_empty();
-        self.above = self.bar.matches('\n').count();
-        let lines: Vec<String> =
-            self.bar.lines().map(|line| escape::log_line(&secret::redact(line))).collect();
-        let bar = if self.above == 0 {
-            lines.concat()
-        } else {
-            format!("{NO_WRAP}{}{WRAP}", lines.join("\n"))
-        };
-        format!("{clear}{text}{bar}")
-    }
-}
-
 fn write_to(out: &mut impl io::Write, masks: &str, text: &str) -> io::Result<()> {
     out.write_all(masks.as_bytes())?;
     out.write_all(text.as_bytes())?;
     out.flush()
-}
-
-fn push_command(out: &mut String, command: &str, properties: &[(&str, &str)], data: &str) {
-    let properties: Vec<String> = properties
-        .iter()
-        .map(|(name, value)| format!("{name}={}", escape::command_property(value)))
-        .collect();
-    let space = if properties.is_empty() { "" } else { " " };
-    // Each line of the data is shown by itself, and could then be taken for a command of another
-    // system.
-    let data: Vec<String> =
-        data.lines().map(|line| escape::log_line(&secret::redact(line))).collect();
-    let _ = writeln!(
-        out,
-        "::{command}{space}{}::{}",
-        properties.join(","),
-        escape::command_data(&data.join("\n"))
-    );
 }
 
 /// The runner takes the line out of the log and hides the value from then on.

@@ -8,11 +8,24 @@ pub mod lists;
 pub mod spec;
 pub mod yaml;
 
+use crate::secret::Secrets;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 
 /// The process's environment, as a map so that tests need no process.
 pub type Environment = BTreeMap<String, String>;
+
+/// What a run is handed by its process.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// All variables.
+    pub environment: &'a Environment,
+    /// Where relative paths start.
+    pub folder: &'a Path,
+    /// What must not be seen.
+    pub secrets: &'a Secrets,
+}
 
 /// One thing that is wrong with the inputs.
 #[derive(Debug, Clone, PartialEq, Eq)]

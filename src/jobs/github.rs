@@ -5,8 +5,7 @@
 //! only the jobs of a re-run where others of the run had succeeded before.
 
 use super::{Job, State, System, address, needed, secret_header};
-use crate::inputs::Environment;
-use crate::secret::Secret;
+use crate::inputs::Context;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
 use serde::Deserialize;
 use url::Url;
@@ -23,7 +22,8 @@ pub struct GitHub {
 
 impl GitHub {
     /// The run that the environment names.
-    pub fn new(environment: &Environment, token: Option<&str>) -> Result<Self, String> {
+    pub fn new(context: &Context<'_>, token: Option<&str>) -> Result<Self, String> {
+        let Context { environment, secrets, .. } = *context;
         let repository = needed(environment, "GITHUB_REPOSITORY")?;
         let (owner, name) = match repository.split_once('/') {
             Some((owner, name)) if !owner.is_empty() && !name.is_empty() && !name.contains('/') => {
@@ -47,7 +47,7 @@ impl GitHub {
             secret_header(
                 &mut headers,
                 AUTHORIZATION,
-                &format!("Bearer {}", Secret::new(token).expose()),
+                &format!("Bearer {}", secrets.keep(token).expose()),
             )?;
         }
         let set = |name: &str| environment.get(name).cloned().unwrap_or_default();
@@ -161,6 +161,8 @@ fn state(status: &str, conclusion: Option<&str>) -> State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secrets;
+    use std::path::Path;
 
     fn github(runner: &str, job_id: &str) -> GitHub {
         let environment = [
@@ -172,8 +174,9 @@ mod tests {
             ("GITHUB_JOB", job_id),
         ];
         let environment =
-            environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        GitHub::new(&environment, None).unwrap()
+            &environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let (folder, secrets) = (Path::new("."), &Secrets::default());
+        GitHub::new(&Context { environment, folder, secrets }, None).unwrap()
     }
 
     #[test]

@@ -4,8 +4,7 @@
 //! token may read it since GitLab 18.3.
 
 use super::{Job, State, System, address, needed, secret_header};
-use crate::inputs::Environment;
-use crate::secret::Secret;
+use crate::inputs::Context;
 use reqwest::header::{HeaderMap, HeaderName};
 use serde::Deserialize;
 use url::Url;
@@ -20,7 +19,8 @@ pub struct GitLab {
 
 impl GitLab {
     /// The pipeline that the environment names.
-    pub fn new(environment: &Environment, token: Option<&str>) -> Result<Self, String> {
+    pub fn new(context: &Context<'_>, token: Option<&str>) -> Result<Self, String> {
+        let Context { environment, secrets, .. } = *context;
         let path = [
             "projects",
             needed(environment, "CI_PROJECT_ID")?,
@@ -39,7 +39,7 @@ impl GitLab {
             secret_header(
                 &mut headers,
                 HeaderName::from_static(name),
-                Secret::new(token).expose(),
+                secrets.keep(token).expose(),
             )?;
         }
         Ok(Self {
@@ -122,6 +122,8 @@ fn state(status: &str) -> State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secrets;
+    use std::path::Path;
 
     #[test]
     fn a_page_and_the_own_job() {
@@ -131,11 +133,10 @@ mod tests {
             ("CI_PIPELINE_ID", "2"),
             ("CI_JOB_ID", "4"),
         ];
-        let gitlab = GitLab::new(
-            &environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
-            None,
-        )
-        .unwrap();
+        let environment =
+            &environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let (folder, secrets) = (Path::new("."), &Secrets::default());
+        let gitlab = GitLab::new(&Context { environment, folder, secrets }, None).unwrap();
         let page = br#"[{"id":4,"name":"manifest","status":"running","stage":"deploy","web_url":"https://x/4"},
             {"id":3,"name":"build: [arm64]","status":"failed","allow_failure":true,"web_url":"https://x/3"}]"#;
         let jobs = gitlab.read(page).unwrap();

@@ -10,7 +10,7 @@ mod link;
 pub mod pattern;
 pub mod verdict;
 
-use crate::inputs::Environment;
+use crate::inputs::{Context, Environment};
 use crate::registry::{address, sensitive};
 pub use ask::{Jobs, Listing, Look};
 use reqwest::header::{HeaderMap, HeaderName};
@@ -90,13 +90,14 @@ pub trait System: fmt::Debug {
 }
 
 /// The CI system that this process runs in; `token`: the input. An error says why there is none.
-pub fn find(environment: &Environment, token: Option<&str>) -> Result<Box<dyn System>, String> {
+pub fn find(context: &Context<'_>, token: Option<&str>) -> Result<Box<dyn System>, String> {
+    let environment = context.environment;
     let is = |name: &str| environment.get(name).is_some_and(|value| value == "true");
     if is("GITHUB_ACTIONS") || environment.contains_key("GITHUB_RUN_ID") {
-        return Ok(Box::new(github::GitHub::new(environment, token)?));
+        return Ok(Box::new(github::GitHub::new(context, token)?));
     }
     if is("GITLAB_CI") || environment.contains_key("CI_PIPELINE_ID") {
-        return Ok(Box::new(gitlab::GitLab::new(environment, token)?));
+        return Ok(Box::new(gitlab::GitLab::new(context, token)?));
     }
     Err("jobs can be watched in GitHub Actions and GitLab CI/CD; this is neither, for neither GITHUB_RUN_ID nor \
          CI_PIPELINE_ID is set: leave watch-jobs out, and let `wait` say how long a build may take"
@@ -142,6 +143,13 @@ fn secret_header(headers: &mut HeaderMap, name: HeaderName, value: &str) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secrets;
+    use std::path::Path;
+
+    fn found_by(environment: &Environment, token: Option<&str>) -> Result<Box<dyn System>, String> {
+        let (folder, secrets) = (Path::new("."), &Secrets::default());
+        find(&Context { environment, folder, secrets }, token)
+    }
 
     fn environment(pairs: &[(&str, &str)]) -> Environment {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -155,7 +163,7 @@ mod tests {
             ("GITHUB_REPOSITORY", "acme/app"),
             ("GITHUB_RUN_ID", "7"),
         ];
-        let found = find(&environment(&github), Some("canary-jobs-token")).unwrap();
+        let found = found_by(&environment(&github), Some("canary-jobs-token")).unwrap();
         assert_eq!(
             found.jobs().as_str(),
             "https://ghe.example/api/v3/repos/acme/app/actions/runs/7/jobs?filter=all&per_page=100"
@@ -169,13 +177,13 @@ mod tests {
             ("CI_JOB_ID", "56"),
             ("CI_JOB_TOKEN", "canary-job-token"),
         ];
-        let found = find(&environment(&gitlab), None).unwrap();
+        let found = found_by(&environment(&gitlab), None).unwrap();
         assert_eq!(
             found.jobs().as_str(),
             "https://gitlab.example:8443/base/api/v4/projects/12/pipelines/34/jobs?per_page=100"
         );
         assert_eq!(found.headers()["job-token"], "canary-job-token");
-        let found = find(&environment(&gitlab), Some("canary-own-token")).unwrap();
+        let found = found_by(&environment(&gitlab), Some("canary-own-token")).unwrap();
         assert_eq!(
             (found.headers().get("job-token"), &found.headers()["private-token"]),
             (None, &"canary-own-token".parse().unwrap())
@@ -198,7 +206,7 @@ mod tests {
             ([&github[..], &[("GITHUB_REPOSITORY", "app")]].concat(), None, "OWNER/NAME"),
             (github.to_vec(), Some("two\nlines"), "token"),
         ] {
-            let error = find(&environment(&set), token).map(|_| ()).unwrap_err();
+            let error = found_by(&environment(&set), token).map(|_| ()).unwrap_err();
             assert!(error.contains(why) && !error.contains("hidden"), "{set:?}: {error}");
         }
     }

@@ -1,11 +1,11 @@
 //! Logins from inputs, auth files and what the CI system provides.
 
 use crate::inputs::spec::RawInputs;
-use crate::inputs::{Environment, Problems, lists};
+use crate::inputs::{Context, Problems, lists};
 use crate::oci::json;
 use crate::oci::reference::parse_host;
-use crate::registry::credentials::{AuthFile, Login, Logins, canonical_host};
-use crate::secret::Secret;
+use crate::registry::credentials::{AuthFile, Credential, Login, Logins, canonical_host};
+use crate::secret::Secrets;
 use serde::Deserialize;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,26 +15,34 @@ use url::Url;
 /// be read. `first_host`: the first tag's registry, for a login without `registry`.
 pub(super) fn read(
     inputs: &RawInputs,
-    environment: &Environment,
+    context: &Context<'_>,
     first_host: Option<&str>,
     problems: &mut Problems,
 ) -> (Logins, Vec<String>) {
     let given = inputs.credentials.iter();
     let mut warnings: Vec<String> =
         given.flat_map(|value| lists::crowded("credentials", value, parts_logins)).collect();
-    let mut logins = Logins { stated: stated(inputs, first_host, problems), ..Logins::default() };
+    let mut logins = Logins {
+        stated: stated(inputs, first_host, context.secrets, problems),
+        ..Logins::default()
+    };
     if let Some(value) = &inputs.docker_config {
-        logins.files.extend(problems.take("docker-config", None, stated_file(value)));
+        logins.files.extend(problems.take(
+            "docker-config",
+            None,
+            stated_file(value, context.secrets),
+        ));
     }
-    logins.files.extend(found_files(environment, &mut warnings));
-    logins.provided = provided(inputs, environment);
-    know_proxy_passwords(environment);
+    logins.files.extend(found_files(context, &mut warnings));
+    logins.provided = provided(inputs, context);
+    know_proxy_passwords(context);
     (logins, warnings)
 }
 
 fn stated(
     inputs: &RawInputs,
     first_host: Option<&str>,
+    secrets: &Secrets,
     problems: &mut Problems,
 ) -> Vec<(String, Login)> {
     let mut stated = Vec::new();
@@ -44,12 +52,8 @@ fn stated(
                 Some(text) => problems.take("registry", None, parse_host(&canonical_host(text))),
                 None => first_host.map(str::to_owned),
             };
-            let login = Login::password(
-                username,
-                Secret::new(password.clone()),
-                "inputs username and password",
-                false,
-            );
+            let credential = Credential::password(secrets, username, password);
+            let login = Login::stated(credential, "inputs username and password");
             stated.extend(host.map(|host| (host, login)));
         }
         (Some(_), None) => problems.add("password", "is missing: username is set"),
@@ -60,7 +64,7 @@ fn stated(
         (None, None) => {}
     }
     if let Some(value) = &inputs.credentials {
-        stated.extend(credentials(value, problems));
+        stated.extend(credentials(value, secrets, problems));
     }
     stated
 }
@@ -72,7 +76,7 @@ struct Pair {
 }
 
 /// Messages name lines and never quote them: they are made of secrets.
-fn credentials(value: &str, problems: &mut Problems) -> Vec<(String, Login)> {
+fn credentials(value: &str, secrets: &Secrets, problems: &mut Problems) -> Vec<(String, Login)> {
     const INPUT: &str = "credentials";
     let mut found: Vec<(usize, String, Pair)> = Vec::new();
     if lists::is_object(value) {
@@ -110,8 +114,8 @@ fn credentials(value: &str, problems: &mut Problems) -> Vec<(String, Login)> {
     }
     let mut logins: Vec<(usize, String, Login)> = Vec::new();
     for (line, host, pair) in found {
-        let login =
-            Login::password(&pair.username, Secret::new(pair.password), "input credentials", false);
+        let credential = Credential::password(secrets, &pair.username, &pair.password);
+        let login = Login::stated(credential, "input credentials");
         let Ok(host) = parse_host(&canonical_host(&host)) else {
             problems.add_at(INPUT, line, "the part before = is no registry host");
             continue;
@@ -139,16 +143,16 @@ fn parts_logins(_: &str, after: &str) -> bool {
 }
 
 /// The input `docker-config`: a folder, a path or the JSON itself.
-fn stated_file(value: &str) -> Result<AuthFile, String> {
+fn stated_file(value: &str, secrets: &Secrets) -> Result<AuthFile, String> {
     if lists::is_object(value) {
-        return whole(AuthFile::parse(value, "input docker-config")?);
+        return whole(AuthFile::parse(value, "input docker-config", secrets)?);
     }
     let path = Path::new(value);
     let file = if path.is_dir() { path.join("config.json") } else { path.to_owned() };
     // Not quoted: what is no file may be the content of one, encoded or torn.
     let text = fs::read_to_string(&file)
         .map_err(|error| format!("cannot read the file that it names: {error}"))?;
-    AuthFile::parse(&text, &file.display().to_string())
+    AuthFile::parse(&text, &file.display().to_string(), secrets)
         .and_then(whole)
         .map_err(|why| format!("{}: {why}", file.display()))
 }
@@ -159,12 +163,13 @@ fn whole(file: AuthFile) -> Result<AuthFile, String> {
 }
 
 /// Auth files where Docker and the containers tools keep them; what is not there is no problem.
-fn found_files(environment: &Environment, warnings: &mut Vec<String>) -> Vec<AuthFile> {
+fn found_files(context: &Context<'_>, warnings: &mut Vec<String>) -> Vec<AuthFile> {
+    let Context { environment, secrets, .. } = *context;
     let set = |name: &str| environment.get(name).filter(|value| !value.is_empty());
     let home = |rest: &str| set("HOME").map(|home| Path::new(home).join(rest));
     let mut files = Vec::new();
     if let Some(text) = set("DOCKER_AUTH_CONFIG") {
-        match AuthFile::parse(text, "DOCKER_AUTH_CONFIG") {
+        match AuthFile::parse(text, "DOCKER_AUTH_CONFIG", secrets) {
             Ok(file) => files.push(file),
             Err(why) => warnings.push(format!("DOCKER_AUTH_CONFIG is ignored: {why}")),
         }
@@ -185,7 +190,7 @@ fn found_files(environment: &Environment, warnings: &mut Vec<String>) -> Vec<Aut
     ];
     for path in paths.into_iter().flatten().filter(|path| path.is_file()) {
         let text = fs::read_to_string(&path).map_err(|error| error.to_string());
-        match text.and_then(|text| AuthFile::parse(&text, &path.display().to_string())) {
+        match text.and_then(|text| AuthFile::parse(&text, &path.display().to_string(), secrets)) {
             Ok(file) => files.push(file),
             Err(why) => warnings.push(format!("{} is ignored: {why}", path.display())),
         }
@@ -199,38 +204,32 @@ fn found_files(environment: &Environment, warnings: &mut Vec<String>) -> Vec<Aut
 }
 
 /// GitLab's registry login, and the token for GitHub's registry on github.com.
-fn provided(inputs: &RawInputs, environment: &Environment) -> Vec<(String, Login)> {
+fn provided(inputs: &RawInputs, context: &Context<'_>) -> Vec<(String, Login)> {
+    let Context { environment, secrets, .. } = *context;
     let set = |name: &str| environment.get(name).filter(|value| !value.is_empty());
     let mut provided = Vec::new();
     if let (Some(host), Some(user), Some(password)) =
         (set("CI_REGISTRY"), set("CI_REGISTRY_USER"), set("CI_REGISTRY_PASSWORD"))
     {
-        provided.push((
-            canonical_host(host),
-            Login::password(
-                user,
-                Secret::new(password.clone()),
-                "CI_REGISTRY_USER and CI_REGISTRY_PASSWORD",
-                true,
-            ),
-        ));
+        let credential = Credential::password(secrets, user, password);
+        let login = Login::provided(credential, "CI_REGISTRY_USER and CI_REGISTRY_PASSWORD");
+        provided.push((canonical_host(host), login));
     }
     // The token of a GitHub Enterprise server is nothing that ghcr.io should ever see.
     if let (Some(token), Some("https://github.com")) =
         (&inputs.token, set("GITHUB_SERVER_URL").map(|url| url.trim_end_matches('/')))
     {
         let user = set("GITHUB_ACTOR").map_or("x-access-token", String::as_str);
-        provided.push((
-            "ghcr.io".to_owned(),
-            Login::password(user, Secret::new(token.clone()), "input token", true),
-        ));
+        let login = Login::provided(Credential::password(secrets, user, token), "input token");
+        provided.push(("ghcr.io".to_owned(), login));
     }
     provided
 }
 
 /// The HTTP library reads these variables itself; that their passwords are secret is for us to
 /// know.
-fn know_proxy_passwords(environment: &Environment) {
+fn know_proxy_passwords(context: &Context<'_>) {
+    let Context { environment, secrets, .. } = *context;
     const VARIABLES: [&str; 3] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
     for (name, value) in environment {
         if !VARIABLES.iter().any(|variable| name.eq_ignore_ascii_case(variable)) {
@@ -238,7 +237,7 @@ fn know_proxy_passwords(environment: &Environment) {
         }
         let Ok(url) = value.parse::<Url>() else { continue };
         let Some(password) = url.password() else { continue };
-        Secret::new(password);
+        secrets.keep(password);
         // In a login `+` and `&` stand for themselves, unlike in a form.
         let form = |text: &str| text.replace('+', "%2B").replace('&', "%26");
         let decoded = |text: &str| {
@@ -246,16 +245,25 @@ fn know_proxy_passwords(environment: &Environment) {
                 .map(|(text, _)| text.into_owned())
                 .collect::<String>()
         };
-        let login =
-            Login::password(&decoded(url.username()), Secret::new(decoded(password)), name, true);
-        login.basic();
+        Credential::password(secrets, &decoded(url.username()), &decoded(password));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inputs::Environment;
     use tempfile::TempDir;
+
+    fn read(
+        inputs: &RawInputs,
+        environment: &Environment,
+        first_host: Option<&str>,
+        problems: &mut Problems,
+    ) -> (Logins, Vec<String>) {
+        let (folder, secrets) = (Path::new("."), &Secrets::default());
+        super::read(inputs, &Context { environment, folder, secrets }, first_host, problems)
+    }
 
     fn environment(pairs: &[(&str, &str)]) -> Environment {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()

@@ -2,12 +2,11 @@
 
 use super::{Plan, one, settings};
 use crate::inputs::spec::RawInputs;
-use crate::inputs::{Environment, Problems, indexes};
+use crate::inputs::{Context, Problems, indexes};
 use crate::jobs::{self, System};
 use crate::oci::Reference;
 use crate::registry::{Settings, Writable};
 use std::collections::HashMap;
-use std::path::Path;
 
 /// What to do, and the way to do it.
 #[derive(Debug)]
@@ -23,27 +22,20 @@ pub struct Planned {
 }
 
 /// Makes all plans from inputs; `folder` is where relative paths start.
-pub fn all(
-    inputs: &RawInputs,
-    environment: &Environment,
-    folder: &Path,
-) -> Result<Planned, Problems> {
+pub fn all(inputs: &RawInputs, context: &Context<'_>) -> Result<Planned, Problems> {
     let mut problems = Problems::default();
     let mut warnings = Vec::new();
     let plans = match inputs.spec.as_deref() {
-        None => vec![one(inputs, environment, folder, &mut problems, &mut warnings)],
-        Some(path) => of_file(path, inputs, environment, folder, &mut problems, &mut warnings),
+        None => vec![one(inputs, context, &mut problems, &mut warnings)],
+        Some(path) => of_file(path, inputs, context, &mut problems, &mut warnings),
     };
     let writable = writable(&plans);
     let first_host =
         plans.iter().flat_map(|plan| &plan.targets).map(|target| target.repository.host()).next();
-    let settings =
-        settings(inputs, environment, folder, first_host, writable, &mut problems, &mut warnings);
+    let settings = settings(inputs, context, first_host, writable, &mut problems, &mut warnings);
     let watches = plans.iter().any(|plan| !plan.watch_jobs.is_empty());
     let jobs = watches
-        .then(|| {
-            problems.take("watch-jobs", None, jobs::find(environment, inputs.token.as_deref()))
-        })
+        .then(|| problems.take("watch-jobs", None, jobs::find(context, inputs.token.as_deref())))
         .flatten();
     if problems.0.is_empty() {
         Ok(Planned { plans, jobs, settings, warnings })
@@ -76,20 +68,20 @@ fn writable(plans: &[Plan]) -> Writable {
 fn of_file(
     path: &str,
     inputs: &RawInputs,
-    environment: &Environment,
-    folder: &Path,
+    context: &Context<'_>,
     problems: &mut Problems,
     warnings: &mut Vec<String>,
 ) -> Vec<Plan> {
     // It stands for one list's tags; here each list has its own.
-    let mut environment = environment.clone();
+    let mut environment = context.environment.clone();
     environment.remove("DOCKER_METADATA_OUTPUT_TAGS");
-    let entries = indexes::read(path, folder, inputs, problems);
+    let entries = indexes::read(path, context.folder, inputs, problems);
     let mut heard: Vec<(String, Vec<String>)> = Vec::new();
     let mut plans = Vec::new();
+    let context = &Context { environment: &environment, ..*context };
     for entry in &entries {
         let (mut found, mut warned) = (Problems::default(), Vec::new());
-        plans.push(one(entry.inputs(), &environment, folder, &mut found, &mut warned));
+        plans.push(one(entry.inputs(), context, &mut found, &mut warned));
         entry.keep(found, problems);
         for warning in warned {
             match heard.iter_mut().find(|(other, _)| *other == warning) {

@@ -13,7 +13,7 @@ mod sources;
 mod template;
 
 use crate::inputs::spec::{self, RawInputs};
-use crate::inputs::{Environment, Problems, lists};
+use crate::inputs::{Context, Environment, Problems, lists};
 use crate::jobs::pattern::Pattern;
 use crate::oci::{Platform, Reference};
 use crate::registry::{Settings, Writable, transport};
@@ -136,18 +136,18 @@ impl Plan {
     }
 }
 
-/// Makes the plan of one list from inputs; `folder` is where relative paths start.
+/// Makes the plan of one list from inputs.
 fn one(
     inputs: &RawInputs,
-    environment: &Environment,
-    folder: &Path,
+    context: &Context<'_>,
     problems: &mut Problems,
     warnings: &mut Vec<String>,
 ) -> Plan {
-    let targets = targets(inputs, environment, problems);
+    let targets = targets(inputs, context.environment, problems);
     let platforms = platforms(inputs, problems, warnings);
     let first = targets.first().map(|target| target.repository.clone());
-    let sources = sources::read(inputs, &platforms, folder, first.as_ref(), problems, warnings);
+    let sources =
+        sources::read(inputs, &platforms, context.folder, first.as_ref(), problems, warnings);
     let annotations = annotations::read(inputs.annotations.as_deref(), problems, warnings);
     let format = choice(
         inputs,
@@ -272,14 +272,13 @@ fn platforms(
 /// `writable`: what will be pushed to.
 pub fn settings(
     inputs: &RawInputs,
-    environment: &Environment,
-    folder: &Path,
+    context: &Context<'_>,
     first_host: Option<&str>,
     writable: Writable,
     problems: &mut Problems,
     warnings: &mut Vec<String>,
 ) -> Settings {
-    let (logins, heard) = logins::read(inputs, environment, first_host, problems);
+    let (logins, heard) = logins::read(inputs, context, first_host, problems);
     warnings.extend(heard);
     let mut plain_http = HashSet::new();
     let hosts =
@@ -294,7 +293,7 @@ pub fn settings(
     let certificates = inputs
         .ca_file
         .as_deref()
-        .and_then(|path| problems.take("ca-file", None, certificates(&folder.join(path))));
+        .and_then(|path| problems.take("ca-file", None, certificates(&context.folder.join(path))));
     let concurrency = |text: &str| match text.parse::<usize>() {
         Ok(number @ 1..=256) => Ok(number),
         _ => Err(format!("{text:?} is no number from 1 to 256")),
@@ -304,6 +303,7 @@ pub fn settings(
         writable,
         plain_http,
         certificates,
+        secrets: context.secrets.clone(),
         concurrency: value(inputs, "concurrency", concurrency, problems),
     }
 }
@@ -370,6 +370,7 @@ fn value<T: Default>(
 mod tests {
     use super::*;
     use crate::inputs::env;
+    use crate::secret::Secrets;
 
     fn inputs(pairs: &[(&str, &str)]) -> RawInputs {
         let mut problems = Problems::default();
@@ -379,8 +380,13 @@ mod tests {
         inputs
     }
 
+    fn planned(pairs: &[(&str, &str)], environment: &Environment) -> Result<Planned, Problems> {
+        let (folder, secrets) = (Path::new("."), &Secrets::default());
+        all(&inputs(pairs), &Context { environment, folder, secrets })
+    }
+
     fn made(pairs: &[(&str, &str)]) -> Result<Planned, Vec<String>> {
-        all(&inputs(pairs), &Environment::new(), Path::new("."))
+        planned(pairs, &Environment::new())
             .map_err(|problems| problems.0.iter().map(ToString::to_string).collect())
     }
 
@@ -413,8 +419,7 @@ mod tests {
             "r.example/app:1\nr.example/app:1\nr.example/app:latest".to_owned(),
         )]
         .into();
-        let planned =
-            all(&inputs(&[("sources", "r.example/app:a")]), &environment, Path::new(".")).unwrap();
+        let planned = planned(&[("sources", "r.example/app:a")], &environment).unwrap();
         assert_eq!(planned.plans[0].targets.len(), 2);
     }
 

@@ -5,6 +5,7 @@ use super::pace::Pace;
 use super::retry::{self, Decision, Outcome};
 use super::transport::{Answer, Broken};
 use crate::oci::Digest;
+use crate::secret::Secrets;
 use futures_util::future::LocalBoxFuture;
 use std::time::{Duration, SystemTime};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -15,21 +16,17 @@ use tracing::debug;
 #[derive(Debug, Clone)]
 pub(super) struct Errand {
     /// Registry host, as people write it.
-    pub host: String,
+    pub(super) host: String,
     /// Method and path, for people.
-    pub request: String,
+    pub(super) request: String,
     /// Where the login comes from.
-    pub login: Option<String>,
+    pub(super) login: Option<String>,
     /// How often it was tried.
-    pub tries: u32,
+    pub(super) tries: u32,
+    pub(super) secrets: Secrets,
 }
 
 impl Errand {
-    /// Not tried yet.
-    pub(super) fn new(host: &str, request: String, login: Option<String>) -> Self {
-        Self { host: host.to_owned(), request, login, tries: 0 }
-    }
-
     /// Its error, when there is no answer or the answer does not tell why.
     pub(super) fn error(&self, kind: Kind) -> Error {
         Error {
@@ -50,7 +47,7 @@ impl Errand {
         let status = refusal.map(|answer| answer.status);
         Error {
             status,
-            said: refusal.and_then(|answer| Said::parse(&answer.body)),
+            said: refusal.and_then(|answer| Said::parse(&answer.body, &self.secrets)),
             ..self.error(kind)
         }
     }
@@ -79,6 +76,7 @@ pub(super) struct Attempts {
     under_way: Semaphore,
     copies: Semaphore,
     places_of_copy: u32,
+    secrets: Secrets,
 }
 
 /// Blobs that are copied at once: more would only hold more in memory.
@@ -89,14 +87,20 @@ pub(super) type Landed<'a> = &'a dyn Fn() -> LocalBoxFuture<'a, bool>;
 
 impl Attempts {
     /// At most `concurrency` requests are under way at once.
-    pub(super) fn new(concurrency: usize) -> Self {
+    pub(super) fn new(concurrency: usize, secrets: Secrets) -> Self {
         let concurrency = concurrency.max(1);
         Self {
             pace: Pace::default(),
             under_way: Semaphore::new(concurrency),
             copies: Semaphore::new(MOST_COPIES),
             places_of_copy: if concurrency == 1 { 1 } else { 2 },
+            secrets,
         }
+    }
+
+    /// A request that was not tried yet.
+    pub(super) fn errand(&self, host: &str, request: String, login: Option<String>) -> Errand {
+        Errand { host: host.to_owned(), request, login, tries: 0, secrets: self.secrets.clone() }
     }
 
     /// Whether the host ever answered in this run.

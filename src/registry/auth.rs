@@ -7,7 +7,7 @@ use super::Writable;
 use super::address;
 use super::attempts::Errand;
 use super::challenge::{self, Challenge};
-use super::credentials::{Login, Logins, Proof};
+use super::credentials::{Credential, Login, Logins};
 use super::error::{Error, Kind};
 use super::token::{Token, TokenServer, Wire, sensitive};
 use super::transport::Answer;
@@ -97,15 +97,14 @@ impl Auth {
         let scheme = lock(&self.schemes).get(repository.host()).cloned();
         match (scheme, login) {
             (None, _) => Ok(Permit::default()),
-            (Some(_), Some(Login { proof: Proof::Bearer(token), .. })) => Ok(Permit {
+            (Some(_), Some(Login { credential: Credential::Bearer(token), .. })) => Ok(Permit {
                 header: sensitive(&format!("Bearer {}", token.expose())),
                 login: source,
                 generation: 0,
             }),
             (Some(Scheme::Basic), login) => {
                 self.announce(repository, login);
-                let header =
-                    login.and_then(Login::basic).and_then(|basic| sensitive(basic.expose()));
+                let header = login.and_then(Login::basic).and_then(|basic| sensitive(&basic));
                 Ok(Permit { header, login: source, generation: 0 })
             }
             (Some(Scheme::Bearer { realm, service }), _) => {
@@ -182,7 +181,7 @@ impl Auth {
                     )));
                 }
                 if used.header.is_some()
-                    && matches!(login.map(|login| &login.proof), Some(Proof::Bearer(_)))
+                    && matches!(login.map(|login| &login.credential), Some(Credential::Bearer(_)))
                 {
                     return refused(Kind::BadCredentials);
                 }

@@ -5,16 +5,16 @@
 
 use crate::oci::reference::parse_host;
 use crate::oci::{Repository, json};
-use crate::secret::Secret;
+use crate::secret::{Secret, Secrets};
 use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// What is sent for a login.
+/// What proves who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Proof {
+pub enum Credential {
     /// User name and password.
     Password(String, Secret),
     /// User name and identity token, which a token server changes for a token (`OAuth2` refresh
@@ -24,11 +24,24 @@ pub enum Proof {
     Bearer(Secret),
 }
 
+impl Credential {
+    /// User name and password.
+    pub fn password(secrets: &Secrets, username: &str, password: &str) -> Self {
+        keep_basic(secrets, username, password);
+        Self::Password(username.to_owned(), secrets.keep(password))
+    }
+
+    fn identity(secrets: &Secrets, username: String, token: String) -> Self {
+        keep_basic(secrets, &username, &token);
+        Self::Identity(username, secrets.keep(token))
+    }
+}
+
 /// A login and its origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {
     /// What is sent.
-    pub proof: Proof,
+    pub credential: Credential,
     /// Where it was found, for people.
     pub source: String,
     /// Whether nobody asked for it: then a read that it cannot do is tried without.
@@ -36,31 +49,32 @@ pub struct Login {
 }
 
 impl Login {
-    /// A login by user name and password.
-    pub fn password(username: &str, password: Secret, source: &str, implicit: bool) -> Self {
-        Self {
-            proof: Proof::Password(username.to_owned(), password),
-            source: source.to_owned(),
-            implicit,
-        }
+    /// A login that was asked for.
+    pub fn stated(credential: Credential, source: &str) -> Self {
+        Self { credential, source: source.to_owned(), implicit: false }
+    }
+
+    /// A login that the CI system provides.
+    pub fn provided(credential: Credential, source: &str) -> Self {
+        Self { implicit: true, ..Self::stated(credential, source) }
     }
 
     /// The value of a Basic `Authorization` header, for a password or for a token server that only
     /// knows those.
-    pub fn basic(&self) -> Option<Secret> {
-        let (Proof::Password(username, secret) | Proof::Identity(username, secret)) = &self.proof
+    pub fn basic(&self) -> Option<String> {
+        let (Credential::Password(username, secret) | Credential::Identity(username, secret)) =
+            &self.credential
         else {
             return None;
         };
-        let encoded = Secret::new(STANDARD.encode(format!("{username}:{}", secret.expose())));
-        Some(Secret::new(format!("Basic {}", encoded.expose())))
+        Some(basic(username, secret.expose()))
     }
 
     /// The user's name, if there is one.
     pub fn username(&self) -> Option<&str> {
-        match &self.proof {
-            Proof::Password(username, _) | Proof::Identity(username, _) => Some(username),
-            Proof::Bearer(_) => None,
+        match &self.credential {
+            Credential::Password(username, _) | Credential::Identity(username, _) => Some(username),
+            Credential::Bearer(_) => None,
         }
     }
 }
@@ -132,18 +146,15 @@ struct Entry {
 
 impl AuthFile {
     /// Reads a file's text. The error never quotes it: it is made of secrets.
-    pub fn parse(text: &str, label: &str) -> Result<Self, String> {
+    pub fn parse(text: &str, label: &str, secrets: &Secrets) -> Result<Self, String> {
         let document: Document = serde_json::from_str(text).map_err(|error| {
             format!("it is no Docker auth file (JSON error at {})", json::place(&error))
         })?;
         let mut file = Self { label: label.to_owned(), ..Self::default() };
         for (key, entry) in document.auths.unwrap_or_default() {
-            match entry.unwrap_or_default().proof() {
-                Ok(Some(proof)) => {
-                    file.auths.insert(
-                        canonical_key(&key),
-                        Login { proof, source: label.to_owned(), implicit: false },
-                    );
+            match entry.unwrap_or_default().credential(secrets) {
+                Ok(Some(credential)) => {
+                    file.auths.insert(canonical_key(&key), Login::stated(credential, label));
                 }
                 Ok(None) => {}
                 Err(why) => file.skipped.push(format!("the entry for {key}: {why}")),
@@ -181,30 +192,43 @@ impl AuthFile {
 }
 
 impl Entry {
-    fn proof(self) -> Result<Option<Proof>, String> {
+    fn credential(self, secrets: &Secrets) -> Result<Option<Credential>, String> {
         let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
         if let Some(token) = filled(self.registrytoken) {
-            return Ok(Some(Proof::Bearer(Secret::new(token))));
+            return Ok(Some(Credential::Bearer(secrets.keep(token))));
         }
         let (mut username, mut password) = (filled(self.username), filled(self.password));
         if let Some(encoded) = filled(self.auth) {
             let pair =
                 decode(&encoded).ok_or("an `auth` value is not base64 of USERNAME:PASSWORD")?;
-            Secret::new(encoded);
+            secrets.keep(encoded);
             let (user, secret) =
                 pair.split_once(':').ok_or("an `auth` value is not base64 of USERNAME:PASSWORD")?;
             username = Some(user.to_owned());
             password = filled(Some(secret.trim_end_matches('\0').to_owned()));
         }
         if let Some(token) = filled(self.identitytoken) {
-            return Ok(Some(Proof::Identity(username.unwrap_or_default(), Secret::new(token))));
+            let username = username.unwrap_or_default();
+            return Ok(Some(Credential::identity(secrets, username, token)));
         }
         // `{}` is Docker's marker for "the helper has it", no login.
         Ok(username
             .filter(|name| !name.is_empty())
             .zip(password)
-            .map(|(username, password)| Proof::Password(username, Secret::new(password))))
+            .map(|(username, password)| Credential::password(secrets, &username, &password)))
     }
+}
+
+/// The value of a Basic header (RFC 7617).
+fn basic(username: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{username}:{password}")))
+}
+
+/// Registries quote the whole header or what follows the scheme.
+fn keep_basic(secrets: &Secrets, username: &str, password: &str) {
+    let header = basic(username, password);
+    secrets.keep(header.trim_start_matches("Basic "));
+    secrets.keep(header);
 }
 
 fn decode(text: &str) -> Option<String> {
@@ -244,7 +268,7 @@ mod tests {
     }
 
     fn file(text: &str) -> AuthFile {
-        AuthFile::parse(text, "test").unwrap()
+        AuthFile::parse(text, "test", &Secrets::default()).unwrap()
     }
 
     fn user<'a>(logins: &'a Logins, name: &str) -> Option<&'a str> {
@@ -277,7 +301,9 @@ mod tests {
 
     #[test]
     fn inputs_before_files_before_the_ci_system() {
-        let login = |name: &str| Login::password(name, Secret::new("password"), "test", false);
+        let secrets = Secrets::default();
+        let login =
+            |name: &str| Login::stated(Credential::password(&secrets, name, "password"), "test");
         let mut logins = Logins {
             stated: vec![("a.example".into(), login("stated"))],
             files: vec![file(
@@ -299,19 +325,20 @@ mod tests {
 
     #[test]
     fn odd_entries() {
+        let secrets = Secrets::default();
         let nul = file(r#"{"auths": {"r.example": {"auth": "YTpwYXNzd29yZAAAAA=="}}}"#);
         assert_eq!(
-            nul.auths["r.example"].proof,
-            Proof::Password("a".into(), Secret::new("password"))
+            nul.auths["r.example"].credential,
+            Credential::password(&secrets, "a", "password")
         );
         let identity = file(
             r#"{"auths": {"r.example": {"auth": "MDAwMDo=", "identitytoken": "identity-token"}}}"#,
         );
         assert_eq!(
-            identity.auths["r.example"].proof,
-            Proof::Identity("0000".into(), Secret::new("identity-token"))
+            identity.auths["r.example"].credential,
+            Credential::identity(&secrets, "0000".into(), "identity-token".into())
         );
-        let error = AuthFile::parse("canary", "test").unwrap_err();
+        let error = AuthFile::parse("canary", "test", &Secrets::default()).unwrap_err();
         assert!(error.contains("line 1") && !error.contains("canary"), "{error}");
         for bad in ["canary!", "Y2FuYXJ5"] {
             let text = format!(

@@ -3,7 +3,7 @@
 use super::retry;
 use super::transport::Broken;
 use crate::oci::Invalid;
-use crate::secret;
+use crate::secret::Secrets;
 use serde_json::Value;
 use std::fmt;
 
@@ -220,11 +220,11 @@ impl From<Invalid> for Kind {
 impl Said {
     /// Reads the body of a failed answer, whatever it is: the error document, other JSON, HTML,
     /// nothing.
-    pub fn parse(body: &[u8]) -> Option<Self> {
+    pub fn parse(body: &[u8], secrets: &Secrets) -> Option<Self> {
         // Before it is cut and quoted: half a secret, or one in another spelling, would not be
         // known again.
         let cut =
-            |text: &str| secret::redact(text).chars().take(LONGEST_EXCERPT).collect::<String>();
+            |text: &str| secrets.redact(text).chars().take(LONGEST_EXCERPT).collect::<String>();
         let text = String::from_utf8_lossy(body);
         if text.trim().is_empty() {
             return None;
@@ -257,7 +257,9 @@ mod tests {
 
     #[test]
     fn reads_whatever_a_registry_says() {
-        let said = |body: &str| Said::parse(body.as_bytes()).map(|said| (said.code, said.message));
+        let said = |body: &str| {
+            Said::parse(body.as_bytes(), &Secrets::default()).map(|said| (said.code, said.message))
+        };
         let pair = |code: &str, message: &str| Some((code.to_owned(), message.to_owned()));
         assert_eq!(
             said(r#"{"errors":[{"code":"DENIED","message":"no","detail":null}]}"#),

@@ -21,6 +21,7 @@ pub mod transport;
 
 use crate::oci::manifest::LARGEST_MANIFEST;
 use crate::oci::{Descriptor, Digest, Manifest, Reference, Repository, media_type};
+use crate::secret::Secrets;
 pub(crate) use attempts::leaves_it_open;
 use attempts::{Attempts, Errand, Landed, Terms};
 use auth::{Auth, Permit};
@@ -62,6 +63,8 @@ pub struct Settings {
     pub certificates: Option<Vec<u8>>,
     /// Requests under way at once.
     pub concurrency: usize,
+    /// What must not be seen, of logins and of what registries say.
+    pub secrets: Secrets,
 }
 
 /// Registries, and all that was learned about them in this run.
@@ -134,7 +137,7 @@ impl Registry {
     pub fn new(settings: Settings) -> anyhow::Result<Self> {
         Ok(Self {
             transport: Transport::new(settings.certificates.as_deref(), settings.plain_http)?,
-            attempts: Attempts::new(settings.concurrency),
+            attempts: Attempts::new(settings.concurrency, settings.secrets),
             auth: Auth::new(settings.logins, settings.writable),
             shelf: shared::Shelf::default(),
         })
@@ -348,7 +351,7 @@ impl Registry {
             None => format!("{} /v2/{}/{}", call.method, call.repository.path(), call.rest),
         };
         let first = permit().await?;
-        let mut errand = Errand::new(host, request, first.login.clone());
+        let mut errand = self.attempts.errand(host, request, first.login.clone());
         let (used, no_permit) = (RefCell::new(first), RefCell::new(None));
         let send = async || {
             let root =

@@ -85,7 +85,7 @@ impl<'a> Source<'a> {
             skip: 0,
             hashing,
             hashed: 0,
-            errand: Errand::new(repository.host(), request, None),
+            errand: registry.attempts.errand(repository.host(), request, None),
             progress_from: 0,
             speed: Speed::default(),
         }

@@ -3,11 +3,11 @@
 
 use super::address;
 use super::attempts::{Attempts, Errand, Terms};
-use super::credentials::{Login, Proof};
+use super::credentials::{Credential, Login};
 use super::error::{Error, Kind};
 use super::transport::{Answer, Exchange, Transport};
 use crate::oci::Repository;
-use crate::secret::Secret;
+use crate::secret::Secrets;
 use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::HeaderValue;
@@ -69,7 +69,9 @@ impl TokenServer<'_> {
         // The scope that is needed most goes first: some servers read only that one.
         let own = format!("repository:{}:{actions}", repository.path());
         let scopes: Vec<String> = [own].into_iter().chain(extra.iter().cloned()).collect();
-        if let Some(login) = login.filter(|login| matches!(login.proof, Proof::Identity(..))) {
+        if let Some(login) =
+            login.filter(|login| matches!(login.credential, Credential::Identity(..)))
+        {
             let body = Some(form(login, service, &scopes));
             let exchange = Exchange {
                 body,
@@ -82,8 +84,7 @@ impl TokenServer<'_> {
             }
         }
         let url = query(realm, service, &scopes, login);
-        let authorization =
-            login.and_then(Login::basic).and_then(|basic| sensitive(basic.expose()));
+        let authorization = login.and_then(Login::basic).and_then(|basic| sensitive(&basic));
         let exchange =
             Exchange { authorization, ..Exchange::new(Method::GET, url, LARGEST_TOKEN_ANSWER) };
         let (answer, errand) = self.ask(exchange, login).await?;
@@ -98,7 +99,7 @@ impl TokenServer<'_> {
         let Wire { transport, attempts, deadline } = self.wire;
         let host = self.repository.host();
         let request = format!("{} {}", exchange.method, address::safe(&exchange.url));
-        let mut errand = Errand::new(host, request, login.map(|login| login.source.clone()));
+        let mut errand = attempts.errand(host, request, login.map(|login| login.source.clone()));
         let defect = |errand: &Errand, what: &str| errand.error(Kind::Defect(what.to_owned()));
         let root = transport.root(host).map_err(|_| defect(&errand, "no URL for the registry"))?;
         // Whoever waits for a token may have taken the last place: to stand in line behind that one
@@ -115,7 +116,8 @@ fn read(answer: &Answer, errand: &Errand) -> Result<Token, Error> {
         200..=299 => {
             let malformed =
                 || Kind::Malformed("the token server's answer holds no token".to_owned());
-            return parse_token(&answer.body).ok_or_else(|| errand.error(malformed()));
+            return parse_token(&answer.body, &errand.secrets)
+                .ok_or_else(|| errand.error(malformed()));
         }
         // OAuth2 says 400 `invalid_grant` for a refresh token that does not hold.
         400 | 401 if errand.login.is_some() => Kind::BadCredentials,
@@ -135,9 +137,9 @@ struct TokenAnswer {
 }
 
 /// Tokens are opaque; `issued_at` is not read, because the server's clock may differ from ours.
-fn parse_token(body: &Bytes) -> Option<Token> {
+fn parse_token(body: &Bytes, secrets: &Secrets) -> Option<Token> {
     let answer: TokenAnswer = serde_json::from_slice(body).ok()?;
-    let token = Secret::new(
+    let token = secrets.keep(
         answer
             .token
             .filter(|token| !token.is_empty())
@@ -174,7 +176,7 @@ fn query(realm: &Url, service: Option<&str>, scopes: &[String], login: Option<&L
 
 fn form(login: &Login, service: Option<&str>, scopes: &[String]) -> (String, Bytes) {
     let mut form = Serializer::new(String::new());
-    if let Proof::Identity(_, token) = &login.proof {
+    if let Credential::Identity(_, token) = &login.credential {
         form.append_pair("grant_type", "refresh_token")
             .append_pair("refresh_token", token.expose());
     }

@@ -5,11 +5,10 @@
 //! link or a half written file is never what a later step reads. The CI system's own files are
 //! appended to.
 
-use super::{github, gitlab, json, outputs, summary};
+use super::{Ending, github, gitlab, json, outputs, summary};
 use crate::error::{Error, Exit};
-use crate::inputs::Environment;
 use crate::inputs::spec::RawInputs;
-use crate::pipeline::outcome::Run;
+use crate::inputs::{Context, Environment};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -40,12 +39,8 @@ struct Own {
 impl Destinations {
     /// Opens what inputs and environment name; relative paths start at `folder`. `step`: whether
     /// the CI system's own files are ours to write.
-    pub fn open(
-        inputs: &RawInputs,
-        environment: &Environment,
-        folder: &Path,
-        step: bool,
-    ) -> Result<Self, Error> {
+    pub fn open(inputs: &RawInputs, context: &Context<'_>, step: bool) -> Result<Self, Error> {
+        let Context { environment, folder, .. } = *context;
         let on_gitlab = step && environment.get("GITLAB_CI").is_some_and(|value| value == "true");
         let dotenv = inputs.dotenv_file.as_deref().or(on_gitlab.then_some("manifest.env"));
         let own = |input: &str, path: &str| {
@@ -70,33 +65,30 @@ impl Destinations {
 
     /// Writes what a successful run has to say. Nothing is in its place before all of it is
     /// written.
-    pub fn write(&mut self, run: &Run, warnings: &[String]) -> Result<(), Error> {
-        let values = outputs::values(run);
+    pub fn write(&mut self, ending: &Ending<'_>) -> Result<(), Error> {
+        let values = outputs::values(ending.run);
         let dotenv = gitlab::dotenv(&values)?;
         let github = github::output_file(&values).map_err(Error::defect)?;
-        let document = json::text(&json::run(run, Exit::Done, None, warnings));
         let report = self.report.as_ref().map(|own| own.place.clone());
-        if let Err(error) = self.write_all(&values, &dotenv, &github, &document) {
-            let shown = values
-                .iter()
-                .filter(|(name, _)| *name != "manifest")
-                .map(|(name, value)| format!("{name}: {value}"));
-            let error = Error::new(Exit::Partial, format!("{NOT_WRITTEN}: {error}"))
-                .with_details(shown.collect());
+        if let Err(error) = self.write_all(&values, &dotenv, &github, &document(ending)) {
+            let shown = values.iter().filter(|(name, _)| *name != "manifest");
+            let shown = shown.map(|(name, value)| format!("{name}: {value}")).collect();
+            let error = Error::new(Exit::Partial, format!("{NOT_WRITTEN}: {error}"));
+            let error = error.with_details(shown);
+            let ending = Ending { exit: error.exit, late: Some(&error), ..*ending };
             if let Some(Ok(own)) = report.map(|place| Own::open(&place)) {
-                own.hold(&json::text(&json::run(run, error.exit, Some(&error), warnings)));
+                own.hold(&document(&ending));
             }
-            self.write_summary(run, Some(&error), warnings);
+            self.write_summary(&ending);
             return Err(error);
         }
-        self.write_summary(run, None, warnings);
+        self.write_summary(ending);
         Ok(())
     }
 
-    /// `late`: what failed after all lists were published.
-    fn write_summary(&mut self, run: &Run, late: Option<&Error>, warnings: &[String]) {
+    fn write_summary(&mut self, ending: &Ending<'_>) {
         if let Some(file) = &mut self.summary
-            && let Err(error) = file.write_all(summary::markdown(run, late, warnings).as_bytes())
+            && let Err(error) = file.write_all(summary::markdown(ending).as_bytes())
         {
             warn!("the job summary could not be written: {error}");
         }
@@ -133,12 +125,16 @@ impl Destinations {
     }
 
     /// Writes the report and the summary of a failed run; nothing else.
-    pub fn write_failure(mut self, run: &Run, exit: Exit, warnings: &[String]) {
-        self.write_summary(run, None, warnings);
+    pub fn write_failure(mut self, ending: &Ending<'_>) {
+        self.write_summary(ending);
         if let Some(own) = self.report {
-            own.hold(&json::text(&json::run(run, exit, None, warnings)));
+            own.hold(&document(ending));
         }
     }
+}
+
+fn document(ending: &Ending<'_>) -> String {
+    json::text(&json::run(ending), ending.secrets)
 }
 
 impl Own {

@@ -6,18 +6,19 @@ use crate::oci::Reference;
 use crate::pipeline::outcome::{Listed, Report, Run};
 use crate::pipeline::progress::TagState;
 use crate::pipeline::record::{Copied, Deed, Write};
-use crate::secret;
+use crate::report::Ending;
+use crate::secret::Secrets;
 use crate::text::escape;
 use serde_json::{Map, Value, json};
 
 /// A document as it is written: no secret is in it, and no character that can command a terminal.
-pub fn text(document: &Value) -> String {
-    escape::json(&secret::redact(&format!("{document:#}\n")))
+pub fn text(document: &Value, secrets: &Secrets) -> String {
+    escape::json(&secrets.redact(&format!("{document:#}\n")))
 }
 
 /// Of a run: of one list its report; of several how all of them ended, and the report of each.
-/// `exit`: how the run as a whole ended; `late`: what failed after all lists were published.
-pub fn run(run: &Run, exit: Exit, late: Option<&Error>, warnings: &[String]) -> Value {
+pub fn run(ending: &Ending<'_>) -> Value {
+    let Ending { run, exit, late, warnings, .. } = *ending;
     let mut document = match run.lists.as_slice() {
         [list] => of_list(list, warnings),
         _ => several(run, exit, warnings),

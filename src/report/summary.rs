@@ -3,11 +3,11 @@
 use crate::entries::diff::Change;
 use crate::error::{Error, Exit};
 use crate::oci::Reference;
-use crate::pipeline::outcome::{DryRun, Listed, Report, Run};
+use crate::pipeline::outcome::{DryRun, Listed, Report};
 use crate::pipeline::progress::{SourceState, TagState};
 use crate::pipeline::record;
 use crate::pipeline::resolve::arrived::Skipped;
-use crate::secret;
+use crate::report::Ending;
 use crate::text::{self, count, escape};
 use bytesize::ByteSize;
 use std::fmt::Write as _;
@@ -21,177 +21,227 @@ const SHORT: Duration = Duration::from_secs(20);
 const MOST_BARS: usize = 40;
 
 /// The text to append to `GITHUB_STEP_SUMMARY`: all about one list, or a row for each of several.
-/// `late`: what failed after all of them were published.
-pub fn markdown(run: &Run, late: Option<&Error>, warnings: &[String]) -> String {
-    let mut text = late.map(|error| failure("Outputs not written", error)).unwrap_or_default();
-    match run.lists.as_slice() {
-        [Listed { ended: Ok(report), .. }] => text.push_str(&one(report, warnings)),
-        [list @ Listed { ended: Err(error), .. }] => {
-            text.push_str(&failed(list, error, warnings, run.elapsed));
-        }
-        _ => text.push_str(&several(run, warnings)),
+pub fn markdown(ending: &Ending<'_>) -> String {
+    let mut text =
+        ending.late.map(|error| ending.failure("Outputs not written", error)).unwrap_or_default();
+    match ending.run.lists.as_slice() {
+        [Listed { ended: Ok(report), .. }] => text.push_str(&ending.one(report)),
+        [list @ Listed { ended: Err(error), .. }] => text.push_str(&ending.failed(list, error)),
+        _ => text.push_str(&ending.several()),
     }
-    let text = secret::redact(&text);
+    let text = ending.secrets.redact(&text);
     cut(&text, LONGEST).map_or_else(|| text.to_string(), |cut| format!("{cut}\n\n… and more\n"))
+}
+
+impl Ending<'_> {
+    /// The error first, then what has come about all the same.
+    fn failed(&self, list: &Listed, error: &Error) -> String {
+        let moved =
+            list.tags.iter().any(|(_, state)| matches!(state, TagState::Moved | TagState::Unknown));
+        let heading = if moved || error.exit == Exit::Partial {
+            "Published in part".to_owned()
+        } else {
+            format!("Not published: {}", error.title())
+        };
+        let mut text = self.failure(&heading, error);
+        text.push_str(&self.warned());
+        if list
+            .tags
+            .iter()
+            .any(|(_, state)| !matches!(state, TagState::Untouched | TagState::Unchanged))
+        {
+            text.push_str(&tags(&list.tags, false));
+        }
+        let looked_at = list.sources.iter().filter(|(_, state)| *state != SourceState::Looking);
+        let bars = looked_at.map(|(name, state)| Bar::of(short(name), *state, self.run.elapsed));
+        text.push_str(&timeline(bars.collect()));
+        text
+    }
+
+    fn failure(&self, heading: &str, error: &Error) -> String {
+        format!("### ❌ {heading}\n\n{}", self.block("text", &error.to_string()))
+    }
+
+    /// Others' text, line by line, between fences that none of it can end.
+    fn block(&self, language: &str, text: &str) -> String {
+        let redacted = self.secrets.redact(text);
+        let lines = redacted.lines().map(escape::visible).collect::<Vec<_>>().join("\n");
+        let shown = cut(&lines, LONGEST / 2)
+            .map_or_else(|| lines.clone(), |cut| format!("{cut}\n… and more"));
+        let longest =
+            shown.split(|character| character != '`').map(str::len).max().unwrap_or_default();
+        let fence = "`".repeat(3.max(longest + 1));
+        format!("{fence}{language}\n{shown}\n{fence}\n\n")
+    }
+
+    fn one(&self, report: &Report) -> String {
+        let mut text = self.heading(report);
+        text.push_str(&self.warned());
+        let _ = write!(text, "```text\n{}\n```\n\n", report.image());
+        text.push_str(&self.platforms(report));
+        text.push_str(&tags(&report.tags, report.dry_run.is_some()));
+        text.push_str(&copied(report));
+        text.push_str(
+            &report.dry_run.as_ref().map(|dry_run| self.left_undone(dry_run)).unwrap_or_default(),
+        );
+        text.push_str(&timeline(bars(report)));
+        text
+    }
+
+    /// Failures first: the text may be cut at its end.
+    fn several(&self) -> String {
+        let run = self.run;
+        let (all, well) = (run.lists.len(), run.reports().count());
+        let sign = if well == all { "✅" } else { "❌" };
+        let mut text = format!("### {sign} {well} of {all} lists\n\n{}", self.warned());
+        text.push_str("| List | | Digest | Platforms |\n|:--|:--|:--|:--|\n");
+        for list in &run.lists {
+            if let Err(error) = &list.ended {
+                let _ = writeln!(
+                    text,
+                    "| {} | ❌ {} | | |",
+                    self.shown(&list.name),
+                    self.shown(&error.what)
+                );
+            }
+        }
+        for report in run.reports() {
+            let state = match (report.dry_run.is_some(), report.changed) {
+                (true, true) => "would be published",
+                (_, false) => "unchanged",
+                (false, true) => "published",
+            };
+            let tags: Vec<String> =
+                report.tags.iter().map(|(tag, _)| escape::markdown(&tag.to_string())).collect();
+            let platforms: Vec<String> =
+                report.platforms().iter().map(|(platform, _)| escape::markdown(platform)).collect();
+            let mut platforms = platforms.join(", ");
+            if !report.skipped.is_empty() {
+                platforms += &format!("<br>⚠️ without {}", self.left_out(report));
+            }
+            let _ = writeln!(
+                text,
+                "| {} | {state} | `{}` | {platforms} |",
+                tags.join("<br>"),
+                report.composed.digest
+            );
+        }
+        text.push('\n');
+        text
+    }
+
+    /// What is not in the list: platforms, or names where these are not known.
+    fn left_out(&self, report: &Report) -> String {
+        let what = |skipped: &Skipped| {
+            skipped.platform.as_ref().map_or_else(|| short(&skipped.name), ToString::to_string)
+        };
+        report
+            .skipped
+            .iter()
+            .map(|skipped| self.shown(&what(skipped)))
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+
+    fn heading(&self, report: &Report) -> String {
+        let (sign, without) = if report.skipped.is_empty() {
+            ("✅", String::new())
+        } else {
+            ("⚠️", format!(" without {}", self.left_out(report)))
+        };
+        let state = match (report.dry_run.is_some(), report.changed) {
+            (true, true) => format!("🧪 Would be published{without} (dry run)"),
+            (_, false) => format!("{sign} Published already{without}, nothing to change"),
+            (false, true) => format!("{sign} Published{without}"),
+        };
+        format!("### {state}\n\n")
+    }
+
+    /// A box; nothing without warnings.
+    fn warned(&self) -> String {
+        const MOST_SHOWN: usize = 10;
+        let warnings = self.warnings;
+        if warnings.is_empty() {
+            return String::new();
+        }
+        let mut text = "> [!WARNING]\n".to_owned();
+        for warning in warnings.iter().take(MOST_SHOWN) {
+            let _ = writeln!(text, "> - {}", self.shown(warning));
+        }
+        if warnings.len() > MOST_SHOWN {
+            let _ = writeln!(text, "> - and {} more, in the log", warnings.len() - MOST_SHOWN);
+        }
+        text.push('\n');
+        text
+    }
+
+    fn platforms(&self, report: &Report) -> String {
+        let mut text = "| Platform | Digest | Download | Arrived |\n|:--|:--|--:|--:|\n".to_owned();
+        for (platform, digest) in report.platforms() {
+            let size = report.download(&digest).map_or_else(
+                || "–".to_owned(),
+                |bytes| ByteSize::b(bytes).display().si().to_string(),
+            );
+            let source = report
+                .sources
+                .iter()
+                .find(|source| source.platforms.iter().any(|other| other.to_string() == platform));
+            let after = source.and_then(|source| source.after).map_or_else(
+                || "at once".to_owned(),
+                |after| format!("after {}", text::duration(after)),
+            );
+            // A narrow column would break them in two.
+            let (size, after) = (size.replace(' ', "&nbsp;"), after.replace(' ', "&nbsp;"));
+            let _ =
+                writeln!(text, "| **{}** | `{digest}` | {size} | {after} |", self.shown(&platform));
+        }
+        let attestations =
+            report.composed.entries.iter().filter(|entry| entry.attests().is_some()).count();
+        if attestations > 0 {
+            let _ =
+                writeln!(text, "\nWith {} (provenance, SBOM).", count(attestations, "attestation"));
+        }
+        text.push('\n');
+        text
+    }
+
+    /// Of a dry run; tags that would change alike are shown together.
+    fn left_undone(&self, dry_run: &DryRun) -> String {
+        let mut text = String::new();
+        for (repository, images) in &dry_run.copies {
+            let _ = writeln!(
+                text,
+                "Would copy {} into `{repository}`, where not there already.\n",
+                count(*images, "image")
+            );
+        }
+        for alike in dry_run.changes.chunk_by(|(_, one), (_, other)| one == other) {
+            let tags: Vec<String> = alike.iter().map(|(tag, _)| format!("`{tag}`")).collect();
+            let lines: Vec<String> =
+                alike.iter().take(1).flat_map(|(_, changes)| changes).map(Change::line).collect();
+            if !lines.is_empty() {
+                let _ = write!(
+                    text,
+                    "Changes to {}:\n\n{}",
+                    tags.join(", "),
+                    self.block("diff", &lines.join("\n"))
+                );
+            }
+        }
+        text
+    }
+
+    /// Text that is not ours, for a table or a paragraph. Secrets are looked for before escaping could
+    /// hide them.
+    fn shown(&self, text: &str) -> String {
+        escape::markdown(&self.secrets.redact(text))
+    }
 }
 
 /// As many whole lines as fit, if not all do.
 fn cut(text: &str, longest: usize) -> Option<&str> {
     let fits = &text[..text.floor_char_boundary(longest)];
     (fits.len() < text.len()).then(|| &fits[..fits.rfind('\n').unwrap_or_default()])
-}
-
-/// The error first, then what has come about all the same.
-fn failed(list: &Listed, error: &Error, warnings: &[String], elapsed: Duration) -> String {
-    let moved =
-        list.tags.iter().any(|(_, state)| matches!(state, TagState::Moved | TagState::Unknown));
-    let heading = if moved || error.exit == Exit::Partial {
-        "Published in part".to_owned()
-    } else {
-        format!("Not published: {}", error.title())
-    };
-    let mut text = failure(&heading, error);
-    text.push_str(&warned(warnings));
-    if list
-        .tags
-        .iter()
-        .any(|(_, state)| !matches!(state, TagState::Untouched | TagState::Unchanged))
-    {
-        text.push_str(&tags(&list.tags, false));
-    }
-    let looked_at = list.sources.iter().filter(|(_, state)| *state != SourceState::Looking);
-    let bars = looked_at.map(|(name, state)| Bar::of(short(name), *state, elapsed));
-    text.push_str(&timeline(bars.collect()));
-    text
-}
-
-fn failure(heading: &str, error: &Error) -> String {
-    format!("### ❌ {heading}\n\n{}", block("text", &error.to_string()))
-}
-
-/// Others' text, line by line, between fences that none of it can end.
-fn block(language: &str, text: &str) -> String {
-    let redacted = secret::redact(text);
-    let lines = redacted.lines().map(escape::visible).collect::<Vec<_>>().join("\n");
-    let shown =
-        cut(&lines, LONGEST / 2).map_or_else(|| lines.clone(), |cut| format!("{cut}\n… and more"));
-    let longest = shown.split(|character| character != '`').map(str::len).max().unwrap_or_default();
-    let fence = "`".repeat(3.max(longest + 1));
-    format!("{fence}{language}\n{shown}\n{fence}\n\n")
-}
-
-fn one(report: &Report, warnings: &[String]) -> String {
-    let mut text = heading(report);
-    text.push_str(&warned(warnings));
-    let _ = write!(text, "```text\n{}\n```\n\n", report.image());
-    text.push_str(&platforms(report));
-    text.push_str(&tags(&report.tags, report.dry_run.is_some()));
-    text.push_str(&copied(report));
-    text.push_str(&report.dry_run.as_ref().map(left_undone).unwrap_or_default());
-    text.push_str(&timeline(bars(report)));
-    text
-}
-
-/// Failures first: the text may be cut at its end.
-fn several(run: &Run, warnings: &[String]) -> String {
-    let (all, well) = (run.lists.len(), run.reports().count());
-    let sign = if well == all { "✅" } else { "❌" };
-    let mut text = format!("### {sign} {well} of {all} lists\n\n{}", warned(warnings));
-    text.push_str("| List | | Digest | Platforms |\n|:--|:--|:--|:--|\n");
-    for list in &run.lists {
-        if let Err(error) = &list.ended {
-            let _ = writeln!(text, "| {} | ❌ {} | | |", shown(&list.name), shown(&error.what));
-        }
-    }
-    for report in run.reports() {
-        let state = match (report.dry_run.is_some(), report.changed) {
-            (true, true) => "would be published",
-            (_, false) => "unchanged",
-            (false, true) => "published",
-        };
-        let tags: Vec<String> =
-            report.tags.iter().map(|(tag, _)| escape::markdown(&tag.to_string())).collect();
-        let platforms: Vec<String> =
-            report.platforms().iter().map(|(platform, _)| escape::markdown(platform)).collect();
-        let mut platforms = platforms.join(", ");
-        if !report.skipped.is_empty() {
-            platforms += &format!("<br>⚠️ without {}", left_out(report));
-        }
-        let _ = writeln!(
-            text,
-            "| {} | {state} | `{}` | {platforms} |",
-            tags.join("<br>"),
-            report.composed.digest
-        );
-    }
-    text.push('\n');
-    text
-}
-
-/// What is not in the list: platforms, or names where these are not known.
-fn left_out(report: &Report) -> String {
-    let what = |skipped: &Skipped| {
-        skipped.platform.as_ref().map_or_else(|| short(&skipped.name), ToString::to_string)
-    };
-    report.skipped.iter().map(|skipped| shown(&what(skipped))).collect::<Vec<_>>().join(", ")
-}
-
-fn heading(report: &Report) -> String {
-    let (sign, without) = if report.skipped.is_empty() {
-        ("✅", String::new())
-    } else {
-        ("⚠️", format!(" without {}", left_out(report)))
-    };
-    let state = match (report.dry_run.is_some(), report.changed) {
-        (true, true) => format!("🧪 Would be published{without} (dry run)"),
-        (_, false) => format!("{sign} Published already{without}, nothing to change"),
-        (false, true) => format!("{sign} Published{without}"),
-    };
-    format!("### {state}\n\n")
-}
-
-/// A box; nothing without warnings.
-fn warned(warnings: &[String]) -> String {
-    const MOST_SHOWN: usize = 10;
-    if warnings.is_empty() {
-        return String::new();
-    }
-    let mut text = "> [!WARNING]\n".to_owned();
-    for warning in warnings.iter().take(MOST_SHOWN) {
-        let _ = writeln!(text, "> - {}", shown(warning));
-    }
-    if warnings.len() > MOST_SHOWN {
-        let _ = writeln!(text, "> - and {} more, in the log", warnings.len() - MOST_SHOWN);
-    }
-    text.push('\n');
-    text
-}
-
-fn platforms(report: &Report) -> String {
-    let mut text = "| Platform | Digest | Download | Arrived |\n|:--|:--|--:|--:|\n".to_owned();
-    for (platform, digest) in report.platforms() {
-        let size = report
-            .download(&digest)
-            .map_or_else(|| "–".to_owned(), |bytes| ByteSize::b(bytes).display().si().to_string());
-        let source = report
-            .sources
-            .iter()
-            .find(|source| source.platforms.iter().any(|other| other.to_string() == platform));
-        let after = source.and_then(|source| source.after).map_or_else(
-            || "at once".to_owned(),
-            |after| format!("after {}", text::duration(after)),
-        );
-        // A narrow column would break them in two.
-        let (size, after) = (size.replace(' ', "&nbsp;"), after.replace(' ', "&nbsp;"));
-        let _ = writeln!(text, "| **{}** | `{digest}` | {size} | {after} |", shown(&platform));
-    }
-    let attestations =
-        report.composed.entries.iter().filter(|entry| entry.attests().is_some()).count();
-    if attestations > 0 {
-        let _ = writeln!(text, "\nWith {} (provenance, SBOM).", count(attestations, "attestation"));
-    }
-    text.push('\n');
-    text
 }
 
 fn tags(tags: &[(Reference, TagState)], dry_run: bool) -> String {
@@ -202,32 +252,6 @@ fn tags(tags: &[(Reference, TagState)], dry_run: bool) -> String {
         let _ = writeln!(text, "| `{tag}` | {state} |");
     }
     text.push('\n');
-    text
-}
-
-/// Of a dry run; tags that would change alike are shown together.
-fn left_undone(dry_run: &DryRun) -> String {
-    let mut text = String::new();
-    for (repository, images) in &dry_run.copies {
-        let _ = writeln!(
-            text,
-            "Would copy {} into `{repository}`, where not there already.\n",
-            count(*images, "image")
-        );
-    }
-    for alike in dry_run.changes.chunk_by(|(_, one), (_, other)| one == other) {
-        let tags: Vec<String> = alike.iter().map(|(tag, _)| format!("`{tag}`")).collect();
-        let lines: Vec<String> =
-            alike.iter().take(1).flat_map(|(_, changes)| changes).map(Change::line).collect();
-        if !lines.is_empty() {
-            let _ = write!(
-                text,
-                "Changes to {}:\n\n{}",
-                tags.join(", "),
-                block("diff", &lines.join("\n"))
-            );
-        }
-    }
     text
 }
 
@@ -331,10 +355,4 @@ fn mermaid(text: &str) -> String {
             }
         })
         .collect()
-}
-
-/// Text that is not ours, for a table or a paragraph. Secrets are looked for before escaping could
-/// hide them.
-fn shown(text: &str) -> String {
-    escape::markdown(&secret::redact(text))
 }

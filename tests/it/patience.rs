@@ -7,7 +7,8 @@ use crate::support::proxy::FaultProxy;
 use crate::support::rules::{Fault, Rule};
 use manifest_action::app::{self, Invocation};
 use manifest_action::error::{Error, Exit};
-use manifest_action::inputs::{Environment, Problems};
+use manifest_action::inputs::{Context, Environment, Problems};
+use manifest_action::secret::Secrets;
 use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -50,10 +51,10 @@ async fn run(
         .chain([&level])
         .map(|(name, value)| ((*name).to_owned(), value.clone()))
         .collect();
-    let invocation = Invocation::create(pairs, Problems::default(), environment);
+    let context = Context { environment, folder: Path::new("."), secrets: &Secrets::default() };
+    let invocation = Invocation::create(pairs, Problems::default(), context);
     let before = clock.elapsed();
-    let ended =
-        clock.run(STEP, app::compose_lists(invocation, environment, Path::new(".")), event).await;
+    let ended = clock.run(STEP, app::compose_lists(invocation), event).await;
     let error = ended.run.lists.into_iter().next().and_then(|list| list.ended.err());
     Ended { exit: ended.exit, error, after: clock.elapsed() - before }
 }

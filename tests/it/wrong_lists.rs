@@ -12,7 +12,8 @@ use crate::support::registry::Registry;
 use crate::support::rules::{Fault, Rule};
 use manifest_action::app::{self, Invocation};
 use manifest_action::error::Exit;
-use manifest_action::inputs::{Environment, Problems};
+use manifest_action::inputs::{Context, Environment, Problems};
+use manifest_action::secret::Secrets;
 use std::path::Path;
 use std::time::Duration;
 
@@ -193,11 +194,9 @@ async fn check(registry: &Registry, seed: u64) {
     .map(|(name, value)| (name.to_owned(), value))
     .into();
     let pairs = inputs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    let work = app::compose_lists(
-        Invocation::create(pairs, Problems::default(), &environment),
-        &environment,
-        Path::new("."),
-    );
+    let (environment, secrets) = (&environment, &Secrets::default());
+    let context = Context { environment, folder: Path::new("."), secrets };
+    let work = app::compose_lists(Invocation::create(pairs, Problems::default(), context));
     let other = Image::oci("linux/mips64le");
     let mut next = case.events.iter().enumerate().peekable();
     let ended = clock

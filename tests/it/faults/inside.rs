@@ -3,7 +3,8 @@
 use crate::support::haste::hastened;
 use manifest_action::app::{Ended, Invocation, compose_lists};
 use manifest_action::error::Exit;
-use manifest_action::inputs::Environment;
+use manifest_action::inputs::{Context, Environment};
+use manifest_action::secret::Secrets;
 use std::time::Duration;
 
 /// Names and values of inputs.
@@ -17,7 +18,8 @@ pub async fn run(inputs: Inputs) -> Ended {
     environment.extend(
         inputs.into_iter().map(|(name, value)| (format!("INPUT_{}", name.to_uppercase()), value)),
     );
-    compose_lists(Invocation::step(&environment), &environment, folder.path()).await
+    let (environment, secrets) = (&environment, &Secrets::default());
+    compose_lists(Invocation::step(Context { environment, folder: folder.path(), secrets })).await
 }
 
 /// The same on a thread whose clock goes so many times faster; how long it took by that clock.
