@@ -100,7 +100,7 @@ pub async fn compose_lists(invocation: Invocation<'_>) -> Ended {
         (true, Reader::Plain) => Place::OtherSystem,
         (false, Reader::Plain) => Place::CommandLine,
     };
-    let surroundings = &Surroundings { place, helper: None };
+    let surroundings = &Surroundings { place };
     let alone = (!lists.are_several()).then_some(&*console);
     if lists.are_several() {
         console.group("Lists");

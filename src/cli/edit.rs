@@ -39,10 +39,7 @@ pub(super) async fn named(session: &Session, list: &Reference, text: &str) -> Re
     if let Some(digest) = reference.digest {
         return Ok(Named::Digest(digest.to_string()));
     }
-    let surroundings = Surroundings {
-        helper: session.registry.helper(reference.repository.host()),
-        ..Surroundings::default()
-    };
+    let surroundings = Surroundings::default();
     let head = session.registry.look(&reference, None).await;
     head.map(|head| Named::Digest(head.digest.to_string())).map_err(|error| {
         Error::of_registry(&error, &format!("read {reference}"), Access::Pull, &surroundings)

@@ -1,7 +1,7 @@
 //! What to do about a registry's error: one table of kind, host, status and code. Never decided by
 //! a part of a text.
 
-use crate::registry::{Error, Kind};
+use crate::registry::{Error, Helper, Kind};
 
 /// What was attempted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,23 +26,17 @@ pub enum Place {
 
 /// Where we run, as far as advice depends on it.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Surroundings<'a> {
+pub struct Surroundings {
     /// Who reads it.
     pub place: Place,
-    /// The credential helper that an auth file names for the host, and the file.
-    pub helper: Option<(&'a str, &'a str)>,
 }
 
 /// The advice, if there is any better than the error itself.
-pub fn for_registry(
-    error: &Error,
-    access: Access,
-    surroundings: &Surroundings<'_>,
-) -> Option<String> {
+pub fn for_registry(error: &Error, access: Access, surroundings: &Surroundings) -> Option<String> {
     let host = error.host.as_str();
     let login = error.login.as_deref();
     let text = match (&error.kind, access) {
-        (Kind::Denied | Kind::NoLogin, _) if login.is_none() => no_login(host, surroundings),
+        (Kind::Denied | Kind::NoLogin, _) if login.is_none() => no_login(error, surroundings),
         (Kind::Denied, Access::Push) if host == "ghcr.io" && surroundings.place == Place::GitHub => {
             "give the job `permissions: packages: write`".to_owned()
         }
@@ -60,7 +54,7 @@ pub fn for_registry(
         (Kind::BadCredentials, _) => {
             format!("check user name and password from {}: expired, mistyped, or for another registry than {host}", login.unwrap_or_default())
         }
-        (Kind::NoLogin, _) => no_login(host, surroundings),
+        (Kind::NoLogin, _) => no_login(error, surroundings),
         (Kind::NotFound, Access::Push) => "create the repository first, and check its name".to_owned(),
         (Kind::NotFound, Access::Pull) => "check the name; was it pushed, and to this registry?".to_owned(),
         // 503 with a time is not about how often anybody asks.
@@ -94,16 +88,17 @@ pub fn for_registry(
     Some(text)
 }
 
-fn no_login(host: &str, surroundings: &Surroundings<'_>) -> String {
+fn no_login(error: &Error, surroundings: &Surroundings) -> String {
+    let host = error.host.as_str();
     let typed = surroundings.place == Place::CommandLine;
-    if let Some((helper, file)) = surroundings.helper {
+    if let Some(Helper { name, file }) = error.helper.as_deref() {
         let ways = if typed {
             "give --username and --password-stdin"
         } else {
             "set `username` and `password`, or `credentials`"
         };
         return format!(
-            "{file} leaves {host} to the credential helper {helper}, which cannot run here: {ways}"
+            "{file} leaves {host} to the credential helper {name}, which cannot run here: {ways}"
         );
     }
     if is_ecr(host) {
@@ -146,14 +141,14 @@ mod tests {
             tries: 1,
             spent: false,
             login: login.then(|| "input credentials".into()),
+            helper: None,
         }
     }
 
     #[test]
     fn every_kind_has_advice_or_speaks_for_itself() {
-        let github = Surroundings { place: Place::GitHub, helper: None };
-        let step = Surroundings { place: Place::OtherSystem, helper: None };
-        let helper = Surroundings { helper: Some(("ecr-login", "config.json")), ..step };
+        let github = Surroundings { place: Place::GitHub };
+        let step = Surroundings { place: Place::OtherSystem };
         let none = Surroundings::default();
         for (kind, host, status, login, access, surroundings, expected) in [
             (
@@ -195,15 +190,6 @@ mod tests {
                 Access::Pull,
                 step,
                 "set `username` and `password`",
-            ),
-            (
-                Kind::NoLogin,
-                "r.example",
-                Some(401),
-                false,
-                Access::Pull,
-                helper,
-                "credential helper ecr-login",
             ),
             (
                 Kind::NoLogin,
@@ -324,6 +310,11 @@ mod tests {
                     .unwrap_or_default();
             assert!(advice.contains(expected), "{kind:?} {host}: {advice}");
         }
+        let helper = Helper { name: "ecr-login".into(), file: "config.json".into() };
+        let denied = error(Kind::NoLogin, "r.example", Some(401), false);
+        let denied = Error { helper: Some(Box::new(helper)), ..denied };
+        let advice = for_registry(&denied, Access::Pull, &step).unwrap_or_default();
+        assert!(advice.contains("config.json leaves r.example to the credential helper ecr-login"));
         assert_eq!(
             for_registry(
                 &error(Kind::Malformed(String::new()), "r.example", None, true),

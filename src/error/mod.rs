@@ -80,7 +80,7 @@ impl Error {
         error: &registry::Error,
         what: &str,
         access: advice::Access,
-        surroundings: &advice::Surroundings<'_>,
+        surroundings: &advice::Surroundings,
     ) -> Self {
         Self {
             exit: exit_of(&error.kind),

@@ -162,7 +162,7 @@ pub async fn manifest(registry: &Registry, reference: &Reference) -> Result<Mani
     registry
         .manifest(reference, None)
         .await
-        .map_err(|error| cannot_read(registry, &error, &reference.to_string()))
+        .map_err(|error| cannot_read(&error, &reference.to_string()))
 }
 
 /// The one entry for a platform, what attests it, and its manifest.
@@ -206,9 +206,8 @@ pub async fn image(
     let is_image = media_type::is_image_config(&manifest.config.media_type);
     let config = if is_image {
         let read = registry.config(&reference.repository, &manifest.config, None).await;
-        let bytes = read.map_err(|error| {
-            cannot_read(registry, &error, &format!("the config of {reference}"))
-        })?;
+        let bytes =
+            read.map_err(|error| cannot_read(&error, &format!("the config of {reference}")))?;
         ImageConfig::parse(&bytes).map_err(|why| {
             Error::refused(format!("cannot read the config of {reference}: {why}"))
         })?
@@ -270,7 +269,7 @@ async fn behind(
             Ok(Behind::Unread("not in the registry".to_owned()))
         }
         Err(registry::Error { kind: Kind::Malformed(why), .. }) => Ok(Behind::Unread(why)),
-        Err(error) => Err(cannot_read(registry, &error, &child.to_string())),
+        Err(error) => Err(cannot_read(&error, &child.to_string())),
     }
 }
 
@@ -327,8 +326,7 @@ fn pick(
     }
 }
 
-fn cannot_read(registry: &Registry, error: &registry::Error, what: &str) -> Error {
-    let surroundings =
-        Surroundings { helper: registry.helper(&error.host), ..Surroundings::default() };
+fn cannot_read(error: &registry::Error, what: &str) -> Error {
+    let surroundings = Surroundings::default();
     Error::of_registry(error, &format!("read {what}"), Access::Pull, &surroundings)
 }

@@ -51,7 +51,7 @@ pub async fn run(
     plan: &Plan,
     registry: &Registry,
     jobs: Option<&Jobs>,
-    surroundings: &Surroundings<'_>,
+    surroundings: &Surroundings,
     alone: Option<&Console>,
     progress: &Progress,
 ) -> Result<Report, Error> {
@@ -138,7 +138,7 @@ fn tell_composed(composed: &Composed) {
 async fn first_look_at_targets(
     registry: &Registry,
     plan: &Plan,
-    surroundings: &Surroundings<'_>,
+    surroundings: &Surroundings,
 ) -> Result<Option<Vec<Held>>, Error> {
     match targets::look_at_targets(registry, plan, surroundings).await {
         Err(error) if error.exit == Exit::Registry && !plan.wait.is_zero() => {
@@ -154,7 +154,7 @@ async fn first_look_at_targets(
 async fn look_again(
     registry: &Registry,
     plan: &Plan,
-    surroundings: &Surroundings<'_>,
+    surroundings: &Surroundings,
     before: Option<&[Held]>,
     arrived: &[Arrived],
 ) -> Result<Vec<Held>, Error> {

@@ -42,14 +42,14 @@ impl Base {
 pub async fn read(
     registry: &Registry,
     tag: &Reference,
-    surroundings: &Surroundings<'_>,
+    surroundings: &Surroundings,
 ) -> Result<Base, Error> {
     let manifest = match registry.manifest(tag, None).await {
         Ok(manifest) => manifest,
         Err(error) if error.may_be_missing() => {
             return Ok(Base { manifest: None, entries: Vec::new() });
         }
-        Err(error) => return Err(cannot_read(registry, &error, tag, surroundings)),
+        Err(error) => return Err(cannot_read(&error, tag, surroundings)),
     };
     let entries = match &manifest.content {
         Content::Index(index) => index.manifests.clone(),
@@ -57,8 +57,7 @@ pub async fn read(
             let mut config = None;
             if media_type::is_image_config(&image.config.media_type) {
                 let read = registry.config(&tag.repository, &image.config, None).await;
-                config =
-                    Some(read.map_err(|error| cannot_read(registry, &error, tag, surroundings))?);
+                config = Some(read.map_err(|error| cannot_read(&error, tag, surroundings))?);
             }
             vec![entries::plain_entry(&tag.to_string(), &manifest, image, config.as_deref(), None)?]
         }
@@ -70,7 +69,7 @@ pub async fn read(
 pub async fn look_at_targets(
     registry: &Registry,
     plan: &Plan,
-    surroundings: &Surroundings<'_>,
+    surroundings: &Surroundings,
 ) -> Result<Vec<Held>, Error> {
     let looks = plan.targets.iter().map(|target| async move {
         match registry.look(target, None).await {
@@ -79,13 +78,9 @@ pub async fn look_at_targets(
             // Some registries deny what does not exist. The push itself will tell, unless a tag
             // must not be moved.
             Err(error) if matches!(error.kind, Kind::Denied) && plan.overwrite => Ok(None),
-            Err(error) => Err(failure(
-                registry,
-                &error,
-                &format!("look at {target}"),
-                Access::Pull,
-                surroundings,
-            )),
+            Err(error) => {
+                Err(failure(&error, &format!("look at {target}"), Access::Pull, surroundings))
+            }
         }
     });
     together::all(looks).await
@@ -116,17 +111,11 @@ pub fn refuse_overwriting(plan: &Plan, digest: &Digest, held: &[Held]) -> Result
 pub(super) fn refuse_without_permission<'t>(
     registry: &Registry,
     targets: impl IntoIterator<Item = &'t Reference>,
-    surroundings: &Surroundings<'_>,
+    surroundings: &Surroundings,
 ) -> Result<(), Error> {
     for target in targets {
         if let Some(denial) = registry.push_denial(&target.repository) {
-            return Err(failure(
-                registry,
-                &denial,
-                &format!("push to {target}"),
-                Access::Push,
-                surroundings,
-            ));
+            return Err(failure(&denial, &format!("push to {target}"), Access::Push, surroundings));
         }
     }
     Ok(())
@@ -138,7 +127,7 @@ pub(super) fn refuse_without_permission<'t>(
 pub async fn preflight(
     registry: &Registry,
     plan: &Plan,
-    surroundings: &Surroundings<'_>,
+    surroundings: &Surroundings,
 ) -> Result<(), Error> {
     refuse_without_permission(registry, &plan.targets, surroundings)?;
     if plan.dry_run {
@@ -148,13 +137,9 @@ pub async fn preflight(
         plan.targets.iter().rev().map(|tag| (&tag.repository, tag)).collect();
     let tests = homes.into_iter().map(|(repository, tag)| async move {
         match registry.may_push(repository).await {
-            Err(error) if error.is_denial() => Err(failure(
-                registry,
-                &error,
-                &format!("push to {tag}"),
-                Access::Push,
-                surroundings,
-            )),
+            Err(error) if error.is_denial() => {
+                Err(failure(&error, &format!("push to {tag}"), Access::Push, surroundings))
+            }
             Err(error) => {
                 debug!("whether {repository} may be pushed to is not known: {error}");
                 Ok(())

@@ -28,7 +28,7 @@ pub struct Work<'a> {
     /// What is to be done.
     pub plan: &'a Plan,
     /// Where we run.
-    pub surroundings: &'a Surroundings<'a>,
+    pub surroundings: &'a Surroundings,
     /// How far it has come.
     pub progress: &'a Progress,
 }
@@ -36,7 +36,7 @@ pub struct Work<'a> {
 impl Work<'_> {
     /// The error of a request to a registry.
     pub fn failed(&self, error: &registry::Error, what: &str, access: Access) -> Error {
-        failure(self.registry, error, what, access, self.surroundings)
+        failure(error, what, access, self.surroundings)
     }
 
     /// Pushes, with patience for a registry that does not see yet what it showed us a moment ago:
@@ -70,21 +70,18 @@ impl Work<'_> {
 
 /// The error of a target that could not be read.
 pub fn cannot_read(
-    registry: &Registry,
     error: &registry::Error,
     target: &Reference,
-    surroundings: &Surroundings<'_>,
+    surroundings: &Surroundings,
 ) -> Error {
-    failure(registry, error, &format!("read {target}"), Access::Pull, surroundings)
+    failure(error, &format!("read {target}"), Access::Pull, surroundings)
 }
 
 pub(super) fn failure(
-    registry: &Registry,
     error: &registry::Error,
     what: &str,
     access: Access,
-    surroundings: &Surroundings<'_>,
+    surroundings: &Surroundings,
 ) -> Error {
-    let surroundings = Surroundings { helper: registry.helper(&error.host), ..*surroundings };
-    Error::of_registry(error, what, access, &surroundings)
+    Error::of_registry(error, what, access, surroundings)
 }

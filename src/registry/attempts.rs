@@ -38,6 +38,7 @@ impl Errand {
             tries: self.tries,
             spent: false,
             login: self.login.clone(),
+            helper: None,
         }
     }
 

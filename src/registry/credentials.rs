@@ -3,6 +3,7 @@
 //! Hosts are compared whole, never by a part of their name. A longer `host/path` key of an auth
 //! file goes before the host alone (containers-auth.json(5)).
 
+use super::error::Helper;
 use crate::oci::reference::parse_host;
 use crate::oci::{Repository, json};
 use crate::secret::{Secret, Secrets};
@@ -107,8 +108,11 @@ impl Logins {
 
     /// The credential helper that an auth file names for the host, with the file's label: we cannot
     /// run it, and the user should hear so when a login is missing.
-    pub fn helper(&self, host: &str) -> Option<(&str, &str)> {
-        self.files.iter().find_map(|file| Some((file.helper(host)?, file.label.as_str())))
+    pub fn helper(&self, host: &str) -> Option<Helper> {
+        let helper = |file: &AuthFile| {
+            Some(Helper { name: file.helper(host)?.to_owned(), file: file.label.clone() })
+        };
+        self.files.iter().find_map(helper)
     }
 }
 
@@ -319,7 +323,8 @@ mod tests {
         assert_eq!(user(&logins, "c.example/x"), Some("provided"));
         assert_eq!(user(&logins, "d.example/x"), None);
         logins.files[0].helpers.insert("e.example".into(), "ecr-login".into());
-        assert_eq!(logins.helper("e.example"), Some(("ecr-login", "test")));
+        let helper = Helper { name: "ecr-login".into(), file: "test".into() };
+        assert_eq!(logins.helper("e.example"), Some(helper));
         assert_eq!(logins.helper("d.example"), None);
     }
 

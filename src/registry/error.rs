@@ -29,6 +29,17 @@ pub struct Error {
     pub spent: bool,
     /// Where the login that was used comes from, if one was.
     pub login: Option<String>,
+    /// What an auth file names in place of a login for the host.
+    pub helper: Option<Box<Helper>>,
+}
+
+/// A credential helper (`docker-credential-NAME`): helpers are not run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Helper {
+    /// NAME.
+    pub name: String,
+    /// The auth file that names it.
+    pub file: String,
 }
 
 /// The first error of a registry's error document (distribution spec, "Error Codes").

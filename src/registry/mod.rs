@@ -27,7 +27,7 @@ use attempts::{Attempts, Errand, Landed, Terms};
 use auth::{Auth, Permit};
 use bytes::Bytes;
 use credentials::Logins;
-pub use error::{Error, Kind};
+pub use error::{Error, Helper, Kind};
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use reqwest::Method;
@@ -150,13 +150,11 @@ impl Registry {
 
     /// Why pushing to the repository was refused when a token was asked for, if it was.
     pub fn push_denial(&self, repository: &Repository) -> Option<Error> {
-        self.auth.push_denial(repository)
+        self.auth.push_denial(repository).map(|denial| self.with_helper(denial))
     }
 
-    /// The credential helper that an auth file names for the host, and that file: helpers are not
-    /// run.
-    pub fn helper(&self, host: &str) -> Option<(&str, &str)> {
-        self.auth.logins().helper(host)
+    fn with_helper(&self, error: Error) -> Error {
+        Error { helper: self.auth.logins().helper(&error.host).map(Box::new), ..error }
     }
 
     /// Reads a manifest, by digest if the reference has one.
@@ -264,6 +262,10 @@ impl Registry {
 
     /// Sends a call with the right login until it is settled; answers below 300 are good.
     async fn call(&self, call: Call<'_>) -> Result<(Answer, Errand), Error> {
+        self.call_with_any_login(call).await.map_err(|error| self.with_helper(error))
+    }
+
+    async fn call_with_any_login(&self, call: Call<'_>) -> Result<(Answer, Errand), Error> {
         let wire = self.wire(&call);
         let refused = match self.converse(&call, wire, None).await {
             // Only reads: what may be written is for the login that was meant for it.

@@ -92,7 +92,7 @@ pub async fn sources(
     registry: &Registry,
     plan: &Plan,
     jobs: Option<&Jobs>,
-    surroundings: &Surroundings<'_>,
+    surroundings: &Surroundings,
     progress: &Progress,
 ) -> Result<Resolved, Error> {
     let started = Instant::now();
@@ -179,7 +179,7 @@ pub async fn tell_what_moved(registry: &Registry, arrived: &[Arrived]) -> Result
 struct Wait<'a> {
     registry: &'a Registry,
     plan: &'a Plan,
-    surroundings: &'a Surroundings<'a>,
+    surroundings: &'a Surroundings,
     progress: &'a Progress,
     started: Instant,
     deadline: Instant,
@@ -362,9 +362,7 @@ impl Wait<'_> {
     }
 
     fn error(&self, error: &registry::Error, name: &str) -> Error {
-        let surroundings =
-            Surroundings { helper: self.registry.helper(&error.host), ..*self.surroundings };
-        Error::of_registry(error, &format!("read {name}"), Access::Pull, &surroundings)
+        Error::of_registry(error, &format!("read {name}"), Access::Pull, self.surroundings)
     }
 
     /// With `missing: skip` too: what may be there is not left out.
