@@ -1,7 +1,6 @@
 //! A run of the program: from inputs to the lists, and to the outputs that they leave.
 
-use crate::console::{Console, Reader, Stream, log};
-use crate::error::advice::{Place, Surroundings};
+use crate::console::{Console, Stream, log};
 use crate::error::{Error, Exit};
 use crate::inputs::env::{self, Read};
 use crate::inputs::{Context, Problems};
@@ -9,11 +8,13 @@ use crate::jobs::Jobs;
 use crate::lists::Lists;
 use crate::pipeline;
 use crate::pipeline::outcome::{Listed, Report, Run, all_done, done};
+use crate::pipeline::work::Work;
 use crate::plan::{self, Planned};
 use crate::registry::Registry;
 use crate::report::Ending;
 use crate::report::files::Destinations;
 use crate::signals;
+use crate::text;
 use std::sync::Arc;
 use tracing::{info, warn};
 
@@ -95,19 +96,14 @@ pub async fn compose_lists(invocation: Invocation<'_>) -> Ended {
             return Ended { exit, run };
         }
     };
-    let place = match (step, console.reader()) {
-        (_, Reader::GitHub) => Place::GitHub,
-        (true, Reader::Plain) => Place::OtherSystem,
-        (false, Reader::Plain) => Place::CommandLine,
-    };
-    let surroundings = &Surroundings { place };
     let alone = (!lists.are_several()).then_some(&*console);
     if lists.are_several() {
-        console.group("Lists");
+        console.group("Indexes");
     }
     let stopped = tokio::select! {
         () = lists.carry_out(concurrency, &console, async |plan, progress| {
-            let ended = pipeline::run(plan, &registry, jobs.as_ref(), surroundings, alone, progress).await;
+            let work = Work { registry: &registry, plan, progress, console: alone };
+            let ended = pipeline::run(&work, jobs.as_ref()).await;
             if alone.is_none() {
                 tell_how_it_ended(&ended);
             }
@@ -126,7 +122,7 @@ fn finish(
     mut destinations: Destinations,
     console: &Console,
 ) -> Ended {
-    let unfinished = stopped.clone().unwrap_or_else(|| Error::defect("a list did not end"));
+    let unfinished = stopped.clone().unwrap_or_else(|| Error::defect("an index did not end"));
     let run = Run { lists: lists.ended(&unfinished), elapsed: lists.elapsed() };
     let mut exit = stopped.as_ref().map_or(run.exit(), |stopped| stopped.exit);
     console.end_group();
@@ -169,7 +165,14 @@ fn ending<'a>(
     warnings: &'a [String],
     console: &'a Console,
 ) -> Ending<'a> {
-    Ending { run, exit, late: None, warnings, secrets: console.secrets() }
+    Ending {
+        run,
+        exit,
+        late: None,
+        warnings,
+        secrets: console.secrets(),
+        audience: console.audience(),
+    }
 }
 
 /// Of one list among others, at once; all about a failure comes at the end.
@@ -198,12 +201,8 @@ fn prepare(
         Ok(_) => {}
         Err(more) => problems.extend(more),
     }
-    let count = problems.0.len();
-    let what = if count == 1 {
-        "an input is wrong; nothing was contacted".to_owned()
-    } else {
-        format!("{count} inputs are wrong; nothing was contacted")
-    };
+    let count = text::count(problems.0.len(), "problem");
+    let what = format!("{count} with the inputs; nothing was sent to a registry");
     let details = problems.0.iter().map(ToString::to_string).collect();
     Err(Error::new(Exit::Inputs, what).with_details(details))
 }

@@ -4,13 +4,12 @@ use super::edit::named;
 use super::session::{LIST, Session};
 use crate::entries::change::{self, Annotation};
 use crate::entries::{self, Named};
-use crate::error::advice::Surroundings;
 use crate::error::{Error, Exit};
 use crate::inputs::{Context, lists};
 use crate::inspect::{self, Inside, Inspected};
 use crate::oci::{Platform, Reference, media_type};
 use crate::pipeline::edit::Moved;
-use crate::pipeline::targets::{self, Base};
+use crate::pipeline::targets::Base;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::cell::RefCell;
 use tracing::warn;
@@ -62,9 +61,9 @@ pub(super) async fn run(flags: &ArgMatches, context: &Context<'_>) -> Exit {
             .is_some_and(|manifest| manifest.media_type == media_type::DOCKER_LIST);
         if is_docker && !asked.annotations.is_empty() {
             return Err(Error::refused(format!(
-                "{name} is a Docker manifest list, which has no place for annotations"
+                "{name} is a Docker manifest list, which cannot have annotations"
             ))
-            .with_fix("create it anew with `--format oci`"));
+            .with_fix("create it again with --format oci"));
         }
         let at = entries::find(&name, &base.entries, &entry.borrow())?;
         // From the first round on the entry is its digest: the change may be of the platform that
@@ -88,7 +87,7 @@ async fn warn_of_contradictions(
         return;
     }
     // What cannot be read here, the change itself will tell of.
-    let Ok(base) = targets::read(&session.registry, list, &Surroundings::default()).await else {
+    let Ok(base) = Base::read(&session.registry, list).await else {
         return;
     };
     let Some(entry) = entries::find(&list.to_string(), &base.entries, named)
@@ -99,7 +98,7 @@ async fn warn_of_contradictions(
     };
     let listed = change.platform_of(entry);
     if !listed.is_usual() {
-        warn!("{listed} is no platform that Go knows: no client will choose it by itself");
+        warn!("{listed} is a platform that Go does not know: no client will choose it by itself");
     }
     let child = Reference::at(&list.repository, &entry.digest);
     if let Ok(Inspected { inside: Inside::Image(image), .. }) =
@@ -107,9 +106,7 @@ async fn warn_of_contradictions(
         && let Some(built) = image.platform
         && !built.runs_as(&listed)
     {
-        warn!(
-            "the image's own config says {built}; a client that asks for {listed} gets it all the same"
-        );
+        warn!("the image was built for {built}; clients that ask for {listed} will get it anyway");
     }
 }
 

@@ -117,7 +117,14 @@ fn print(ended: &Ended, as_json: bool, console: &Console) -> Exit {
         let all_well = run.lists.iter().all(|list| list.ended.is_ok());
         let late = (all_well && *exit == Exit::Partial).then(|| Error::new(*exit, NOT_WRITTEN));
         let (warnings, secrets) = (&*console.warnings(), console.secrets());
-        let ending = Ending { run, exit: *exit, late: late.as_ref(), warnings, secrets };
+        let ending = Ending {
+            run,
+            exit: *exit,
+            late: late.as_ref(),
+            warnings,
+            secrets,
+            audience: console.audience(),
+        };
         return output::json(&json::run(&ending), *exit, secrets);
     }
     let published =

@@ -4,11 +4,10 @@
 use super::output;
 use super::session::Session;
 use crate::entries::{Named, diff};
-use crate::error::advice::{Access, Surroundings};
-use crate::error::{Error, Exit};
+use crate::error::{Access, Error, Exit};
 use crate::oci::{Descriptor, Digest, Platform, Reference};
 use crate::pipeline::compose::{self, Composed};
-use crate::pipeline::edit::{self, Edited, Moved};
+use crate::pipeline::edit::{self, Change, Edited, Moved};
 use crate::pipeline::progress::Progress;
 use crate::pipeline::targets::{self, Base};
 use crate::pipeline::work::Work;
@@ -27,23 +26,22 @@ pub(super) async fn named(session: &Session, list: &Reference, text: &str) -> Re
     {
         return Ok(Named::Platform(platform));
     }
-    let wrong =
-        |why: String| Error::new(Exit::Inputs, format!("{text} names no entry of {list}: {why}"));
+    let wrong = |why: String| {
+        Error::new(Exit::Inputs, format!("{text} does not name an entry of {list}: {why}"))
+    };
     if let Some(why) = half_a_name(text) {
         return Err(wrong(why));
     }
     let reference = text
         .parse::<Reference>()
-        .map_err(|why| wrong(format!("it is no digest, no platform and no reference ({why})")))?
+        .map_err(|why| wrong(format!("it is not a digest, a platform or a reference ({why})")))?
         .or_latest();
     if let Some(digest) = reference.digest {
         return Ok(Named::Digest(digest.to_string()));
     }
-    let surroundings = Surroundings::default();
     let head = session.registry.look(&reference, None).await;
-    head.map(|head| Named::Digest(head.digest.to_string())).map_err(|error| {
-        Error::of_registry(&error, &format!("read {reference}"), Access::Pull, &surroundings)
-    })
+    head.map(|head| Named::Digest(head.digest.to_string()))
+        .map_err(|error| Error::of_registry(&error, &format!("read {reference}"), Access::Pull))
 }
 
 /// Why a text that could be an image of Docker Hub is more likely a slip.
@@ -62,35 +60,53 @@ fn half_a_name(text: &str) -> Option<String> {
     }
 }
 
+/// A change to the entries of an index that exists.
+struct OfEntries<'a, F> {
+    plan: &'a Plan,
+    list: &'a Reference,
+    moved: Moved,
+    change: F,
+}
+
+impl<F: Fn(&Base) -> Result<Vec<Descriptor>, Error>> Change for OfEntries<'_, F> {
+    fn when_moved(&self) -> Moved {
+        self.moved
+    }
+
+    fn onto(&self, base: &Base) -> Result<Composed, Error> {
+        let list = self.list;
+        match (&base.manifest, base.index()) {
+            (Some(_), Some(_)) => compose::onto(self.plan, base, (self.change)(base)?),
+            (None, _) => Err(Error::new(Exit::Registry, format!("{list} does not exist"))
+                .with_fix("check its name; `create` makes a new index")),
+            (Some(_), None) => {
+                Err(Error::refused(format!("{list} is a single image, not an index"))
+                    .with_fix("`create` makes an index of images"))
+            }
+        }
+    }
+
+    fn tell(&self, base: &Base, composed: &Composed) {
+        for change in diff::entries(&base.entries, &composed.entries) {
+            info!("edit     {}", change.line());
+        }
+    }
+}
+
 impl Session {
-    /// Changes the entries of the list that a tag holds, and prints what it holds then.
+    /// Changes the entries of the index that a tag points to, and prints what it points to then.
     pub(super) async fn edit(
         &self,
         list: &Reference,
         moved: Moved,
         change: impl Fn(&Base) -> Result<Vec<Descriptor>, Error>,
     ) -> Exit {
-        let plan = Plan::to_edit(list);
-        let progress = Progress::default();
+        let (plan, progress) = (Plan::to_edit(list), Progress::default());
         progress.start(&plan.targets);
-        let surroundings = Surroundings::default();
-        let compose = |base: &Base| match (&base.manifest, base.index()) {
-            (Some(_), Some(_)) => compose::onto(&plan, base, change(base)?),
-            (None, _) => Err(Error::new(Exit::Registry, format!("{list} is not there"))
-                .with_fix("check its name; `create` makes a new list")),
-            (Some(_), None) => Err(Error::refused(format!("{list} is one image, no list"))
-                .with_fix("`create` makes a list of images")),
-        };
-        let to = Work {
-            registry: &self.registry,
-            plan: &plan,
-            surroundings: &surroundings,
-            progress: &progress,
-        };
-        // Whatever becomes of its entries, they are where the list is.
         let work =
-            edit::until_settled(&to, moved, tell_changes, async |_, _, _| Ok(false), compose);
-        match self.finish(&progress, work).await {
+            Work { registry: &self.registry, plan: &plan, progress: &progress, console: None };
+        let change = OfEntries { plan: &plan, list, moved, change };
+        match self.finish(&progress, edit::until_settled(&work, &change)).await {
             Ok(Edited { composed, changed, .. }) => {
                 if !changed {
                     info!("{}", targets::unchanged(list));
@@ -108,12 +124,6 @@ impl Session {
             return self.print_json(&document, Exit::Done);
         }
         output::bytes(format!("{image}\n").as_bytes(), Exit::Done)
-    }
-}
-
-fn tell_changes(base: &Base, composed: &Composed) {
-    for change in diff::entries(&base.entries, &composed.entries) {
-        info!("edit     {}", change.line());
     }
 }
 

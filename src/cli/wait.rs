@@ -2,7 +2,6 @@
 
 use super::output;
 use super::session::Session;
-use crate::error::advice::Surroundings;
 use crate::error::{Error, Exit};
 use crate::inputs::{Context, lists, spec};
 use crate::oci::Reference;
@@ -10,6 +9,7 @@ use crate::pipeline::progress::Progress;
 use crate::pipeline::resolve::arrived::Arrived;
 use crate::pipeline::resolve::table;
 use crate::pipeline::resolve::{self, Resolved};
+use crate::pipeline::work::Work;
 use crate::plan::{self, Labels, Plan};
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -77,10 +77,10 @@ async fn wait(flags: &ArgMatches, context: &Context<'_>) -> Result<Exit, Exit> {
     }
     let plan = Plan::to_wait_for(&references, span("wait"), span("wait-interval"), labels);
     let progress = Progress::default();
-    let surroundings = Surroundings::default();
-    let work = resolve::sources(&session.registry, &plan, None, &surroundings, &progress);
-    let work = table::shown(Some(&session.console), &progress, plan.wait, work);
-    let resolved = session.finish(&progress, work).await?;
+    let console = Some(&*session.console);
+    let work = Work { registry: &session.registry, plan: &plan, progress: &progress, console };
+    let waiting = table::shown(console, &progress, plan.wait, resolve::sources(&work, None));
+    let resolved = session.finish(&progress, waiting).await?;
     if session.json {
         return Ok(session.print_json(&document(&resolved), Exit::Done));
     }
@@ -95,7 +95,7 @@ fn pinned(arrived: &Arrived) -> Reference {
 
 /// What arrived, in JSON, version 1.
 fn document(resolved: &Resolved) -> Value {
-    let images = resolved.arrived.iter().zip(&resolved.after).map(|(arrived, after)| {
+    let images = resolved.arrived.iter().map(|arrived| {
         let platforms: Vec<String> = arrived
             .entries
             .iter()
@@ -107,7 +107,7 @@ fn document(resolved: &Resolved) -> Value {
             "mediaType": arrived.manifest.media_type,
             "digest": arrived.manifest.digest,
             "platforms": platforms,
-            "arrivedAfterSeconds": after.map(|after| after.as_secs_f64()),
+            "arrivedAfterSeconds": arrived.after.map(|after| after.as_secs_f64()),
         })
     });
     json!({"version": 1, "images": images.collect::<Vec<_>>()})

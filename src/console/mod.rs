@@ -3,7 +3,8 @@
 
 pub mod log;
 
-use crate::error::Error;
+use crate::error::words::Words;
+use crate::error::{Audience, Error};
 use crate::inputs::Context;
 use crate::secret::Secrets;
 use crate::text::{escape, style};
@@ -45,6 +46,7 @@ pub struct Console {
     reader: Reader,
     stream: Stream,
     moving: bool,
+    audience: Audience,
     secrets: Secrets,
     state: Mutex<State>,
 }
@@ -65,9 +67,8 @@ struct State {
 impl Console {
     /// Of a CI step, or of the command that does the same.
     pub fn of_run(context: &Context<'_>, stream: Stream) -> Arc<Self> {
-        let on_github =
-            context.environment.get("GITHUB_ACTIONS").is_some_and(|value| value == "true");
-        Self::new(if on_github { Reader::GitHub } else { Reader::Plain }, stream, context)
+        let reader = if is_github(context) { Reader::GitHub } else { Reader::Plain };
+        Self::new(reader, stream, context)
     }
 
     /// Of any other command.
@@ -84,7 +85,12 @@ impl Console {
         let moving =
             is_terminal && set("NO_COLOR").is_empty() && !matches!(set("TERM"), "" | "dumb");
         let secrets = context.secrets.clone();
-        Arc::new(Self { reader, stream, moving, secrets, state: Mutex::default() })
+        let words = match stream {
+            Stream::Stdout => Words::Inputs,
+            Stream::Stderr => Words::Flags,
+        };
+        let audience = Audience { words, on_github: is_github(context) };
+        Arc::new(Self { reader, stream, moving, audience, secrets, state: Mutex::default() })
     }
 
     /// Whether it has a line that moves.
@@ -109,6 +115,11 @@ impl Console {
         self.reader
     }
 
+    /// Who reads it.
+    pub fn audience(&self) -> Audience {
+        self.audience
+    }
+
     /// What must not be seen.
     pub fn secrets(&self) -> &Secrets {
         &self.secrets
@@ -121,6 +132,7 @@ impl Console {
 
     /// A warning: one line, on GitHub an annotation.
     pub fn warning(&self, text: &str) {
+        let text = &*self.audience.words.fill(text);
         let count = {
             let mut state = self.lock();
             state.warnings.push(text.to_owned());
@@ -161,7 +173,7 @@ impl Console {
     /// A failure: its lines, and on GitHub one annotation.
     pub fn failure(&self, error: &Error) {
         self.end_group();
-        let text = error.to_string();
+        let text = error.told(self.audience).to_string();
         let count = {
             let mut state = self.lock();
             state.failures += 1;
@@ -184,7 +196,7 @@ impl Console {
 
     /// A line stays a line for programs; a terminal would break it in the middle of words.
     fn push_line(&self, out: &mut String, text: &str) {
-        let line = self.safe(text);
+        let line = self.safe(&self.audience.words.fill(text));
         match self.columns() {
             Some(columns) => out.push_str(&style::story_line(&line, columns)),
             None => {
@@ -284,6 +296,10 @@ fn write_to(out: &mut impl io::Write, masks: &str, text: &str) -> io::Result<()>
     out.write_all(masks.as_bytes())?;
     out.write_all(text.as_bytes())?;
     out.flush()
+}
+
+fn is_github(context: &Context<'_>) -> bool {
+    context.environment.get("GITHUB_ACTIONS").is_some_and(|value| value == "true")
 }
 
 /// The runner takes the line out of the log and hides the value from then on.

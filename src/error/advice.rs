@@ -1,96 +1,101 @@
 //! What to do about a registry's error: one table of kind, host, status and code. Never decided by
 //! a part of a text.
 
-use crate::registry::{Error, Helper, Kind};
-
-/// What was attempted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Reading.
-    Pull,
-    /// Writing.
-    Push,
-}
-
-/// Who reads the advice, and in which words it is given there.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Place {
-    /// Somebody on a command line: flags.
-    #[default]
-    CommandLine,
-    /// A step of GitHub Actions: inputs, permissions.
-    GitHub,
-    /// A step elsewhere: inputs.
-    OtherSystem,
-}
-
-/// Where we run, as far as advice depends on it.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Surroundings {
-    /// Who reads it.
-    pub place: Place,
-}
+use super::words::{Words, input, setting};
+use super::{Access, Audience, Cause};
+use crate::registry::{Error, Helper, Kind, address};
+use url::Url;
 
 /// The advice, if there is any better than the error itself.
-pub fn for_registry(error: &Error, access: Access, surroundings: &Surroundings) -> Option<String> {
+pub(super) fn for_cause(cause: &Cause, audience: Audience) -> Option<String> {
+    let Cause { error, access } = cause;
     let host = error.host.as_str();
-    let login = error.login.as_deref();
     let text = match (&error.kind, access) {
-        (Kind::Denied | Kind::NoLogin, _) if login.is_none() => no_login(error, surroundings),
-        (Kind::Denied, Access::Push) if host == "ghcr.io" && surroundings.place == Place::GitHub => {
-            "give the job `permissions: packages: write`".to_owned()
+        (Kind::NoLogin, _) => no_login(error, audience),
+        (Kind::Denied | Kind::BadCredentials, _) => match error.login.as_deref() {
+            Some(login) => denied(error, login, *access, audience),
+            None => no_login(error, audience),
+        },
+        (Kind::NotFound, Access::Push) => "create the repository first, and check its name".into(),
+        (Kind::NotFound, Access::Pull) => {
+            "check the name: was it pushed, and to this registry?".into()
         }
-        (Kind::Denied, Access::Push) if host == "ghcr.io" => {
-            format!("give the token from {} the scope write:packages", login.unwrap_or_default())
+        (Kind::Throttled { .. }, _) => throttled(error),
+        (Kind::Server, _) => {
+            "try again later; if it persists, tell the registry's operators".into()
         }
-        (Kind::Denied, Access::Push) if host == "docker.io" => {
-            format!("the access token from {} needs Read & Write, and the repository must exist or be creatable", login.unwrap_or_default())
+        (Kind::UnknownHost, _) => {
+            format!("check the spelling of {host}, and that this job can resolve it")
         }
-        (Kind::Denied, Access::Push) if is_ecr(host) => "allow ecr:PutImage and ecr:InitiateLayerUpload, and create the repository first".to_owned(),
-        (Kind::Denied, Access::Push) => format!("give the account from {} the right to push to this repository", login.unwrap_or_default()),
-        (Kind::Denied, Access::Pull) => {
-            format!("check that the image's name is right and that the account from {} may read it", login.unwrap_or_default())
+        (Kind::Unreachable(_) | Kind::Timeout, _) if is_local(host) => format!(
+            "is the registry running? In a container, {host} is the container itself: use the \
+             host network or the service's name"
+        ),
+        (Kind::Unreachable(_) | Kind::Timeout, _) => format!(
+            "check that this job can reach {host}: firewall, proxy (HTTPS_PROXY, NO_PROXY), port"
+        ),
+        (Kind::Truncated(_), _) => {
+            "a proxy or cache between this job and the registry truncates responses: check its \
+             limits"
+                .into()
         }
-        (Kind::BadCredentials, _) => {
-            format!("check user name and password from {}: expired, mistyped, or for another registry than {host}", login.unwrap_or_default())
+        (Kind::Proxy, _) => "put the login into the proxy's address, \
+             HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, or list the registry in NO_PROXY"
+            .into(),
+        (Kind::Tls(_), _) => format!(
+            "for a private certificate authority, use {}; if the registry speaks plain HTTP, use {}",
+            input("ca-file"),
+            setting("insecure-registries", host)
+        ),
+        (Kind::DigestMismatch(_), _) => {
+            "a proxy or cache between this job and the registry alters responses".into()
         }
-        (Kind::NoLogin, _) => no_login(error, surroundings),
-        (Kind::NotFound, Access::Push) => "create the repository first, and check its name".to_owned(),
-        (Kind::NotFound, Access::Pull) => "check the name; was it pushed, and to this registry?".to_owned(),
-        // 503 with a time is not about how often anybody asks.
-        (Kind::Throttled { .. }, _) if error.status == Some(503) => "run it again when that time is over".to_owned(),
-        (Kind::Throttled { .. }, _) if login.is_none() => format!("log in to {host}: anonymous users may ask less often"),
-        (Kind::Throttled { .. }, _) => "run it again later, or with a smaller `concurrency`".to_owned(),
-        (Kind::Server, _) => "run it again later; if it stays, the registry's operators need to hear of it".to_owned(),
-        (Kind::UnknownHost, _) => format!("check the spelling of {host}, and that this job can resolve it"),
-        (Kind::Unreachable(_) | Kind::Timeout, _) if is_local(host) => {
-            format!("is the registry running? In a container, {host} is the container itself: use the host network or the service's name")
+        (Kind::Rejected, Access::Push) => return rejected(error),
+        (Kind::AddressRefused(_), _) => {
+            "check the registry's configuration; if it is yours, its own address must be the one \
+             that clients see"
+                .into()
         }
-        (Kind::Unreachable(_) | Kind::Timeout, _) => format!("check that this job can reach {host}: firewall, proxy (HTTPS_PROXY, NO_PROXY), port"),
-        (Kind::Truncated(_), _) => "something between the registry and this job cuts answers off: check proxies and limits".to_owned(),
-        (Kind::Proxy, _) => "put the login into the proxy's address, HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, or name the registry in NO_PROXY".to_owned(),
-        (Kind::Tls(_), _) if surroundings.place == Place::CommandLine => {
-            format!("give a private certificate authority by --ca-file; for a registry that speaks plain HTTP, --insecure {host}")
+        (Kind::Rejected | Kind::TooLarge(_) | Kind::Malformed(_) | Kind::Defect(_), _) => {
+            return None;
         }
-        (Kind::Tls(_), _) => {
-            format!("give a private certificate authority by `ca-file`; a registry that speaks plain HTTP belongs into `insecure-registries`: {host}")
-        }
-        (Kind::DigestMismatch(_), _) => "something between the registry and this job changes bytes: check proxies and caches".to_owned(),
-        (Kind::Rejected, Access::Push) if matches!(error.status, Some(409 | 412)) || error.code() == "TAG_INVALID" => {
-            "the tag is immutable in this registry: publish under another one".to_owned()
-        }
-        (Kind::Rejected, Access::Push) if error.code() == "MANIFEST_INVALID" => {
-            "this registry does not take this kind of index: try `format: oci` or `format: docker`, or build all sources in one format".to_owned()
-        }
-        (Kind::AddressRefused(_), _) => "check the registry's configuration; if it is yours, its own address must be what clients see".to_owned(),
-        (Kind::Rejected | Kind::TooLarge(_) | Kind::Malformed(_) | Kind::Defect(_), _) => return None,
     };
     Some(text)
 }
 
-fn no_login(error: &Error, surroundings: &Surroundings) -> String {
+/// Of a login that is wrong, or not enough.
+fn denied(error: &Error, login: &str, access: Access, audience: Audience) -> String {
     let host = error.host.as_str();
-    let typed = surroundings.place == Place::CommandLine;
+    match (&error.kind, access) {
+        (Kind::BadCredentials, _) => format!(
+            "check the login from {login}: is it expired, mistyped, or for another registry than \
+             {host}?"
+        ),
+        (_, Access::Push) if host == "ghcr.io" && audience.on_github => {
+            "give the job `permissions: packages: write`".into()
+        }
+        (_, Access::Push) if host == "ghcr.io" => {
+            format!("give the token from {login} the scope write:packages")
+        }
+        (_, Access::Push) if host == "docker.io" => format!(
+            "the access token from {login} needs Read & Write, and the repository must exist, or \
+             the account must be allowed to create it"
+        ),
+        (_, Access::Push) if is_ecr(host) => {
+            "allow ecr:PutImage and ecr:InitiateLayerUpload, and create the repository first".into()
+        }
+        (_, Access::Push) => {
+            format!("allow the account from {login} to push to this repository")
+        }
+        (_, Access::Pull) => {
+            format!("check the image's name, and that the account from {login} may read it")
+        }
+    }
+}
+
+fn no_login(error: &Error, audience: Audience) -> String {
+    let host = error.host.as_str();
+    let typed = audience.words == Words::Flags;
     if let Some(Helper { name, file }) = error.helper.as_deref() {
         let ways = if typed {
             "give --username and --password-stdin"
@@ -98,23 +103,49 @@ fn no_login(error: &Error, surroundings: &Surroundings) -> String {
             "set `username` and `password`, or `credentials`"
         };
         return format!(
-            "{file} leaves {host} to the credential helper {name}, which cannot run here: {ways}"
+            "{file} uses the credential helper {name} for {host}, which cannot be run here: {ways}"
         );
     }
     if is_ecr(host) {
         let way = if typed {
-            "give --username AWS --password-stdin what `aws ecr get-login-password` prints"
+            "give --username AWS, and --password-stdin what `aws ecr get-login-password` prints"
         } else {
-            "set `username: AWS` and `password` to what `aws ecr get-login-password` prints"
+            "set `username: AWS`, and `password` to what `aws ecr get-login-password` prints"
         };
-        return way.to_owned();
+        return way.into();
     }
     let ways = if typed {
         format!("run `docker login {host}`, or give --username and --password-stdin")
     } else {
-        "set `username` and `password`, `credentials`, or `docker-config`".to_owned()
+        "set `username` and `password`, `credentials`, or `docker-config`".into()
     };
-    format!("there is no login for {host}: {ways}; if it needs none, check the name")
+    format!("no login for {host} is configured: {ways}. If the image is public, check its name")
+}
+
+fn throttled(error: &Error) -> String {
+    // 503 with a time is not about how often anybody asks.
+    if error.status == Some(503) {
+        return "try again when that time is over".into();
+    }
+    match &error.login {
+        None => format!("log in to {}: anonymous requests are limited", error.host),
+        Some(_) => format!("try again later, or with a smaller {}", input("concurrency")),
+    }
+}
+
+/// Of a push.
+fn rejected(error: &Error) -> Option<String> {
+    if matches!(error.status, Some(409 | 412)) || error.code() == "TAG_INVALID" {
+        return Some("the tag is immutable in this registry: publish under another one".into());
+    }
+    (error.code() == "MANIFEST_INVALID").then(|| {
+        format!(
+            "this registry does not accept this kind of index: try {} or {}, or build all images \
+             in one format",
+            setting("format", "oci"),
+            setting("format", "docker")
+        )
+    })
 }
 
 fn is_ecr(host: &str) -> bool {
@@ -122,206 +153,93 @@ fn is_ecr(host: &str) -> bool {
 }
 
 fn is_local(host: &str) -> bool {
-    format!("http://{host}/")
-        .parse()
-        .is_ok_and(|url: url::Url| crate::registry::address::is_loopback(&url))
+    format!("http://{host}/").parse().is_ok_and(|url: Url| address::is_loopback(&url))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::Said;
 
-    fn error(kind: Kind, host: &str, status: Option<u16>, login: bool) -> Error {
+    const GITHUB: Audience = Audience { words: Words::Inputs, on_github: true };
+    const STEP: Audience = Audience { words: Words::Inputs, on_github: false };
+    const TYPED: Audience = Audience { words: Words::Flags, on_github: false };
+    const ECR: &str = "1.dkr.ecr.eu.amazonaws.com";
+
+    fn error(kind: Kind, host: &str, status: u16) -> Error {
         Error {
             kind,
             host: host.into(),
             request: "PUT /v2/acme/app/manifests/1".into(),
-            status,
+            status: Some(status).filter(|status| *status > 0),
             said: None,
             tries: 1,
             spent: false,
-            login: login.then(|| "input credentials".into()),
+            login: Some("credentials".into()),
             helper: None,
         }
     }
 
+    /// What is told of an error, in one line: what it is, and what to do.
+    fn told(error: Error, access: Access, audience: Audience) -> String {
+        let what = match access {
+            Access::Pull => "read r.example/acme/app:1",
+            Access::Push => "push to r.example/acme/app:1",
+        };
+        let told = crate::error::Error::of_registry(&error, what, access).told(audience);
+        format!("{}\n  {}\n", told.what, told.fix.unwrap_or_else(|| "-".into()))
+    }
+
     #[test]
     fn every_kind_has_advice_or_speaks_for_itself() {
-        let github = Surroundings { place: Place::GitHub };
-        let step = Surroundings { place: Place::OtherSystem };
-        let none = Surroundings::default();
-        for (kind, host, status, login, access, surroundings, expected) in [
-            (
-                Kind::Denied,
-                "ghcr.io",
-                Some(403),
-                true,
-                Access::Push,
-                github,
-                "permissions: packages: write",
+        use Access::{Pull, Push};
+        let anonymous = |error: Error| Error { login: None, ..error };
+        let said = |code: &str| Some(Said { code: code.into(), message: String::new() });
+        let helper =
+            Some(Box::new(Helper { name: "ecr-login".into(), file: "config.json".into() }));
+        let tls = || error(Kind::Tls("unknown issuer".into()), "r.example", 0);
+        let all = [
+            told(error(Kind::Denied, "ghcr.io", 403), Push, GITHUB),
+            told(error(Kind::Denied, "ghcr.io", 403), Push, STEP),
+            told(error(Kind::Denied, "docker.io", 401), Push, STEP),
+            told(error(Kind::Denied, ECR, 403), Push, STEP),
+            told(error(Kind::Denied, "r.example", 403), Push, STEP),
+            told(error(Kind::Denied, "r.example", 403), Pull, STEP),
+            told(error(Kind::BadCredentials, "r.example", 401), Pull, STEP),
+            told(anonymous(error(Kind::Denied, "r.example", 401)), Pull, TYPED),
+            told(anonymous(error(Kind::Denied, "r.example", 401)), Pull, STEP),
+            told(Error { helper, ..error(Kind::NoLogin, "r.example", 401) }, Pull, STEP),
+            told(error(Kind::NoLogin, ECR, 401), Pull, TYPED),
+            told(error(Kind::NotFound, "r.example", 404), Push, STEP),
+            told(error(Kind::NotFound, "r.example", 404), Pull, STEP),
+            told(error(Kind::Throttled { retry_after: Some(400) }, "docker.io", 503), Pull, STEP),
+            told(error(Kind::Throttled { retry_after: None }, "docker.io", 429), Pull, TYPED),
+            told(
+                anonymous(error(Kind::Throttled { retry_after: None }, "docker.io", 429)),
+                Pull,
+                STEP,
             ),
-            (Kind::Denied, "ghcr.io", Some(403), true, Access::Push, none, "write:packages"),
-            (Kind::Denied, "docker.io", Some(401), true, Access::Push, none, "Read & Write"),
-            (
-                Kind::Denied,
-                "1.dkr.ecr.eu.amazonaws.com",
-                Some(403),
-                true,
-                Access::Push,
-                none,
-                "ecr:PutImage",
+            told(error(Kind::Server, "r.example", 500), Pull, STEP),
+            told(error(Kind::UnknownHost, "r.exmaple", 0), Pull, STEP),
+            told(error(Kind::Unreachable("refused".into()), "localhost:5000", 0), Pull, STEP),
+            told(error(Kind::Timeout, "r.example", 0), Pull, STEP),
+            told(error(Kind::Truncated("eof".into()), "r.example", 0), Pull, STEP),
+            told(error(Kind::Proxy, "r.example", 0), Pull, STEP),
+            told(tls(), Pull, STEP),
+            told(tls(), Pull, TYPED),
+            told(error(Kind::DigestMismatch("other bytes".into()), "r.example", 0), Pull, STEP),
+            told(error(Kind::Rejected, "r.example", 409), Push, STEP),
+            told(
+                Error { said: said("MANIFEST_INVALID"), ..error(Kind::Rejected, "r.example", 400) },
+                Push,
+                TYPED,
             ),
-            (Kind::Denied, "r.example", Some(403), true, Access::Push, none, "right to push"),
-            (Kind::Denied, "r.example", Some(403), true, Access::Pull, none, "may read it"),
-            (
-                Kind::Denied,
-                "r.example",
-                Some(401),
-                false,
-                Access::Pull,
-                none,
-                "no login for r.example: run `docker login r.example`",
-            ),
-            (
-                Kind::Denied,
-                "r.example",
-                Some(401),
-                false,
-                Access::Pull,
-                step,
-                "set `username` and `password`",
-            ),
-            (
-                Kind::NoLogin,
-                "1.dkr.ecr.eu.amazonaws.com",
-                Some(401),
-                false,
-                Access::Pull,
-                none,
-                "get-login-password",
-            ),
-            (
-                Kind::BadCredentials,
-                "r.example",
-                Some(401),
-                true,
-                Access::Pull,
-                none,
-                "input credentials",
-            ),
-            (
-                Kind::NotFound,
-                "r.example",
-                Some(404),
-                true,
-                Access::Push,
-                none,
-                "create the repository",
-            ),
-            (Kind::NotFound, "r.example", Some(404), true, Access::Pull, none, "was it pushed"),
-            (
-                Kind::Throttled { retry_after: None },
-                "docker.io",
-                Some(429),
-                false,
-                Access::Pull,
-                none,
-                "log in",
-            ),
-            (
-                Kind::Throttled { retry_after: Some(400) },
-                "docker.io",
-                Some(503),
-                false,
-                Access::Pull,
-                none,
-                "when that time is over",
-            ),
-            (
-                Kind::Throttled { retry_after: None },
-                "docker.io",
-                Some(429),
-                true,
-                Access::Pull,
-                none,
-                "later",
-            ),
-            (Kind::Server, "r.example", Some(500), true, Access::Pull, none, "later"),
-            (Kind::UnknownHost, "r.exmaple", None, true, Access::Pull, none, "spelling"),
-            (
-                Kind::Unreachable("refused".into()),
-                "localhost:5000",
-                None,
-                true,
-                Access::Pull,
-                none,
-                "container itself",
-            ),
-            (Kind::Timeout, "r.example", None, true, Access::Pull, none, "firewall"),
-            (
-                Kind::Truncated("eof".into()),
-                "r.example",
-                None,
-                true,
-                Access::Pull,
-                none,
-                "cuts answers off",
-            ),
-            (
-                Kind::Proxy,
-                "r.example",
-                None,
-                true,
-                Access::Pull,
-                none,
-                "HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT",
-            ),
-            (
-                Kind::Tls("unknown issuer".into()),
-                "r.example",
-                None,
-                true,
-                Access::Pull,
-                none,
-                "ca-file",
-            ),
-            (
-                Kind::DigestMismatch(String::new()),
-                "r.example",
-                None,
-                true,
-                Access::Pull,
-                none,
-                "proxies",
-            ),
-            (Kind::Rejected, "r.example", Some(409), true, Access::Push, none, "immutable"),
-            (
-                Kind::AddressRefused(String::new()),
-                "r.example",
-                None,
-                true,
-                Access::Pull,
-                none,
-                "configuration",
-            ),
-        ] {
-            let advice =
-                for_registry(&error(kind.clone(), host, status, login), access, &surroundings)
-                    .unwrap_or_default();
-            assert!(advice.contains(expected), "{kind:?} {host}: {advice}");
-        }
-        let helper = Helper { name: "ecr-login".into(), file: "config.json".into() };
-        let denied = error(Kind::NoLogin, "r.example", Some(401), false);
-        let denied = Error { helper: Some(Box::new(helper)), ..denied };
-        let advice = for_registry(&denied, Access::Pull, &step).unwrap_or_default();
-        assert!(advice.contains("config.json leaves r.example to the credential helper ecr-login"));
-        assert_eq!(
-            for_registry(
-                &error(Kind::Malformed(String::new()), "r.example", None, true),
-                Access::Pull,
-                &none
-            ),
-            None
-        );
+            told(error(Kind::Rejected, "r.example", 418), Push, STEP),
+            told(error(Kind::AddressRefused("elsewhere".into()), "r.example", 0), Pull, STEP),
+            told(error(Kind::TooLarge("too much".into()), "r.example", 0), Pull, STEP),
+            told(error(Kind::Malformed("no manifest".into()), "r.example", 0), Pull, STEP),
+            told(error(Kind::Defect("no URL".into()), "r.example", 0), Pull, STEP),
+        ];
+        insta::assert_snapshot!(all.concat());
     }
 }

@@ -1,9 +1,11 @@
 //! The one error that a user sees: what failed, where, what to do; and the exit status.
 
-pub mod advice;
+mod advice;
+pub mod words;
 
-use crate::registry;
+use crate::registry::{self, Kind};
 use std::fmt;
+use words::Words;
 
 /// Exit statuses; README's section "Exit status".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,21 +15,21 @@ pub enum Exit {
     Done = 0,
     /// `diff` found differences.
     Different = 1,
-    /// Inputs are wrong, or an output file cannot be opened; nothing was contacted.
+    /// Inputs are wrong, or an output file cannot be opened; nothing was sent.
     Inputs = 2,
-    /// Sources did not arrive in time.
+    /// Images did not arrive in time.
     NotArrived = 3,
     /// A watched job failed.
     JobFailed = 4,
-    /// A check refused.
+    /// A check failed.
     Refused = 5,
-    /// The registry denied.
+    /// The registry denied access.
     Denied = 6,
     /// Registry or network.
     Registry = 7,
-    /// Published in part, not confirmed, or outputs could not be written.
+    /// Partly published, not verified, or outputs could not be written.
     Partial = 8,
-    /// A defect of ours.
+    /// A bug of ours.
     Defect = 70,
     /// SIGINT.
     Interrupted = 130,
@@ -35,11 +37,53 @@ pub enum Exit {
     Terminated = 143,
 }
 
-/// A failure, for people.
+/// Who reads an error, as far as its advice depends on it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Audience {
+    /// How settings are named.
+    pub words: Words,
+    /// Whether this runs in GitHub Actions.
+    pub on_github: bool,
+}
+
+/// What was attempted at a registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Reading.
+    Pull,
+    /// Writing.
+    Push,
+}
+
+/// A failure, as data. [`Error::told`] gives its words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
     /// How the process ends.
     pub exit: Exit,
+    /// What failed, one line.
+    pub what: String,
+    /// More lines, one for each thing that is wrong.
+    pub details: Vec<String>,
+    /// The request that failed.
+    pub cause: Option<Box<Cause>>,
+    /// What to do, if the cause does not tell.
+    pub fix: Option<String>,
+    /// What to do after that.
+    pub then: Option<&'static str>,
+}
+
+/// A request to a registry that failed for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    /// The request and its answer.
+    pub error: registry::Error,
+    /// What it was for.
+    pub access: Access,
+}
+
+/// A failure in its reader's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
     /// What failed, one line.
     pub what: String,
     /// More lines, one for each thing that is wrong.
@@ -51,12 +95,12 @@ pub struct Error {
 }
 
 impl Error {
-    /// A failure without a place.
+    /// A failure without a cause.
     pub fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self { exit, what: what.into(), details: Vec::new(), place: None, fix: None }
+        Self { exit, what: what.into(), details: Vec::new(), cause: None, fix: None, then: None }
     }
 
-    /// A check refused.
+    /// A check failed.
     pub fn refused(what: impl Into<String>) -> Self {
         Self::new(Exit::Refused, what)
     }
@@ -76,25 +120,35 @@ impl Error {
     }
 
     /// A request that failed for good, while doing `what` ("read ghcr.io/acme/app:1").
-    pub fn of_registry(
-        error: &registry::Error,
-        what: &str,
-        access: advice::Access,
-        surroundings: &advice::Surroundings,
-    ) -> Self {
-        Self {
-            exit: exit_of(&error.kind),
-            what: format!("cannot {what}: {}", error.reason()),
-            details: Vec::new(),
-            place: Some(error.place()),
-            fix: advice::for_registry(error, access, surroundings),
-        }
+    pub fn of_registry(error: &registry::Error, what: &str, access: Access) -> Self {
+        let cause = Box::new(Cause { error: error.clone(), access });
+        let what = format!("cannot {what}: {}", error.reason());
+        Self { cause: Some(cause), ..Self::new(exit_of(&error.kind), what) }
     }
 
-    /// A defect of ours.
+    /// A bug of ours.
     pub fn defect(what: impl fmt::Display) -> Self {
-        Self::new(Exit::Defect, format!("a defect of manifest-action: {what}"))
-            .with_fix("please report it with this log; trying again may help")
+        Self::new(Exit::Defect, format!("bug in manifest-action: {what}"))
+            .with_fix("please report it with this log")
+    }
+
+    /// The words for who reads them.
+    pub fn told(&self, audience: Audience) -> Told {
+        let fill = |text: &String| audience.words.fill(text).into_owned();
+        let cause = self.cause.as_deref();
+        let fix = self.fix.clone().or_else(|| advice::for_cause(cause?, audience));
+        let fix = match self.then {
+            Some(then) => {
+                Some(format!("{}; then {then}", fix.as_deref().unwrap_or("fix the cause")))
+            }
+            None => fix,
+        };
+        Told {
+            what: fill(&self.what),
+            details: self.details.iter().map(fill).collect(),
+            place: cause.map(|cause| cause.error.place()),
+            fix: fix.as_ref().map(fill),
+        }
     }
 
     /// Title for a CI system's annotation.
@@ -105,18 +159,17 @@ impl Error {
             Exit::Inputs => "wrong inputs",
             Exit::NotArrived => "images did not arrive",
             Exit::JobFailed => "a job failed",
-            Exit::Refused => "refused",
+            Exit::Refused => "a check failed",
             Exit::Denied => "access denied",
             Exit::Registry => "registry error",
             Exit::Partial => "not completely published",
-            Exit::Defect => "defect",
+            Exit::Defect => "bug in manifest-action",
             Exit::Interrupted | Exit::Terminated => "interrupted",
         }
     }
 }
 
-fn exit_of(kind: &registry::Kind) -> Exit {
-    use registry::Kind;
+fn exit_of(kind: &Kind) -> Exit {
     match kind {
         Kind::Denied | Kind::BadCredentials | Kind::NoLogin => Exit::Denied,
         Kind::DigestMismatch(_) | Kind::TooLarge(_) | Kind::Malformed(_) => Exit::Refused,
@@ -136,7 +189,7 @@ fn exit_of(kind: &registry::Kind) -> Exit {
 }
 
 /// What failed, where, and what to do, each on lines of its own, without the leading `error: `.
-impl fmt::Display for Error {
+impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)?;
         for detail in &self.details {
@@ -149,6 +202,13 @@ impl fmt::Display for Error {
             write!(f, "\n  fix:   {fix}")?;
         }
         Ok(())
+    }
+}
+
+/// In the words of a step.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.told(Audience::default()).fmt(f)
     }
 }
 

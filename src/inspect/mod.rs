@@ -6,8 +6,7 @@ pub mod comparison;
 pub mod json;
 pub mod text;
 
-use crate::error::Error;
-use crate::error::advice::{Access, Surroundings};
+use crate::error::{Access, Error};
 use crate::oci::{
     Annotations, Content, Descriptor, ImageConfig, ImageManifest, Index, Manifest, Platform,
     Reference,
@@ -327,6 +326,5 @@ fn pick(
 }
 
 fn cannot_read(error: &registry::Error, what: &str) -> Error {
-    let surroundings = Surroundings::default();
-    Error::of_registry(error, &format!("read {what}"), Access::Pull, &surroundings)
+    Error::of_registry(error, &format!("read {what}"), Access::Pull)
 }

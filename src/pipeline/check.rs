@@ -1,6 +1,7 @@
 //! The guards between what arrived and what is composed: nothing that they refuse can be published.
 
 use crate::error::Error;
+use crate::error::words::input;
 use crate::oci::manifest::Content;
 use crate::oci::{Descriptor, Manifest, Platform};
 use crate::pipeline::resolve::arrived::{Arrived, Skipped};
@@ -41,7 +42,7 @@ pub fn sources(plan: &Plan, arrived: &[Arrived], skipped: &[Skipped]) -> Result<
     for member in &kept {
         if member.entry.known_platform().is_some_and(|platform| !platform.is_usual()) {
             warnings.push(format!(
-                "{} is for {}, no platform that Go knows",
+                "{} is for {}, a platform that Go does not know",
                 member.from.source.name,
                 member.entry.title()
             ));
@@ -50,7 +51,7 @@ pub fn sources(plan: &Plan, arrived: &[Arrived], skipped: &[Skipped]) -> Result<
     warnings.extend(one_revision(arrived));
     let entries: Vec<Descriptor> = kept.into_iter().map(|member| member.entry.clone()).collect();
     if !entries.iter().any(|entry| entry.attests().is_none()) {
-        return Err(Error::refused("the sources hold no image"));
+        return Err(Error::refused("there is no image to put in"));
     }
     let unchanged = match arrived {
         [Arrived { manifest: Manifest { content: Content::Index(index), .. }, .. }]
@@ -71,7 +72,7 @@ fn printable_platform(member: &Member<'_>) -> Result<(), Error> {
         .chain(&platform.os_features);
     match words.into_iter().find(|word| !Platform::is_word(word)) {
         Some(odd) => Err(Error::refused(format!(
-            "{}: its platform holds {odd:?}, which no platform can",
+            "{}: its platform contains {odd:?}, which is not allowed",
             member.from.source.name
         ))),
         None => Ok(()),
@@ -87,13 +88,17 @@ fn without_repetitions(all: Vec<Member<'_>>) -> Result<Vec<Member<'_>>, Error> {
         let twin = distinct.iter().find(|other| other.entry.digest == member.entry.digest);
         match twin {
             Some(twin) if plain(twin) && plain(&member) => {
-                return Err(Error::refused("two sources are the same image, so one architecture has got lost")
-                    .with_details(vec![
-                        format!("image: {} ({})", member.entry.digest, member.entry.title()),
-                        format!("from:  {}", twin.from.source.name),
-                        format!("and:   {}", member.from.source.name),
-                    ])
-                    .with_fix("check that every build job pushes under its own tag and hands on its own digest"));
+                return Err(Error::refused(
+                    "two sources are the same image, so one architecture is missing",
+                )
+                .with_details(vec![
+                    format!("image: {} ({})", member.entry.digest, member.entry.title()),
+                    format!("from:  {}", twin.from.source.name),
+                    format!("and:   {}", member.from.source.name),
+                ])
+                .with_fix(
+                    "check that every build job pushes its own tag and passes on its own digest",
+                ));
             }
             Some(twin) if same_platform(twin.entry, member.entry) => {}
             _ => distinct.push(member),
@@ -126,7 +131,7 @@ fn attestations<'a>(
         Some(of) if alone || digests.iter().any(|digest| digest == of) => true,
         Some(of) => {
             warnings.push(format!(
-                "{}: an attestation is left out, the image {of} that it describes is not in the list",
+                "{}: an attestation is left out: the image {of} that it describes is not in the index",
                 member.from.source.name
             ));
             false
@@ -145,7 +150,7 @@ fn one_image_a_platform(members: &[Member<'_>]) -> Result<(), Error> {
         if let Some(twin) = twin {
             return Err(Error::refused(format!("two images for {platform}"))
                 .with_details(vec![describe(twin), describe(member)])
-                .with_fix("remove one of them; a client would only ever see the first"));
+                .with_fix("remove one of them: clients only ever see the first"));
         }
     }
     Ok(())
@@ -181,15 +186,16 @@ fn exact_platforms(
     if open.len() <= unnamed && extra.is_empty() {
         return Ok(());
     }
-    let missing = open.iter().map(|platform| format!("missing:  {platform}"));
-    let too_many = extra.iter().map(|member| format!("too many: {}", describe(member)));
+    let missing = open.iter().map(|platform| format!("missing:    {platform}"));
+    let too_many = extra.iter().map(|member| format!("unexpected: {}", describe(member)));
     let there = images
         .iter()
         .filter(|member| !extra.iter().any(|other| std::ptr::eq(**member, *other)))
-        .map(|member| format!("right:    {}", describe(member)));
-    Err(Error::refused("the sources are not what `platforms` asks for")
+        .map(|member| format!("ok:         {}", describe(member)));
+    let platforms = input("platforms");
+    Err(Error::refused(format!("the images do not match {platforms}"))
         .with_details(missing.chain(too_many).chain(there).collect())
-        .with_fix("check that each build job built the platform that its name says, or correct `platforms`"))
+        .with_fix(format!("check that each build job built the platform that its name says, or correct {platforms}")))
 }
 
 fn describe(member: &Member<'_>) -> String {
@@ -219,7 +225,8 @@ fn one_revision(arrived: &[Arrived]) -> Option<String> {
         .map(|(revision, name)| format!("{name} from {}", brief(revision)))
         .collect();
     Some(format!(
-        "the images were not built from one commit: {}; `expect-labels` can refuse that",
-        each.join(", ")
+        "the images were built from different commits: {}; {} can prevent that",
+        each.join(", "),
+        input("expect-labels")
     ))
 }

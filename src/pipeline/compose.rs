@@ -3,12 +3,14 @@
 
 use super::targets::Base;
 use crate::error::Error;
+use crate::error::words::setting;
 use crate::oci::manifest::LARGEST_MANIFEST;
 use crate::oci::{Descriptor, Digest, Index, Manifest, Platform, json, media_type};
 use crate::pipeline::check::Checked;
 use crate::plan::{Format, Plan};
 use crate::text::count;
 use bytes::Bytes;
+use tracing::{info, warn};
 
 /// An index that may be published.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,7 +80,7 @@ fn new(plan: &Plan, mut entries: Vec<Descriptor>, old: Option<&Index>) -> Result
     let docker = entries.iter().filter(|entry| media_type::is_docker(&entry.media_type)).count();
     if docker > 0 && docker < entries.len() {
         warnings.push(
-            "Docker and OCI images in one index: some registries (Quay) and old clients refuse that; build all in one format"
+            "Docker and OCI images in one index: some registries (Quay) and old clients reject that; build all in one format"
                 .to_owned(),
         );
     }
@@ -91,7 +93,7 @@ fn new(plan: &Plan, mut entries: Vec<Descriptor>, old: Option<&Index>) -> Result
     let bytes = Bytes::from(json::pretty(&index).map_err(Error::defect)?);
     if bytes.len() > LARGEST_MANIFEST {
         return Err(Error::refused(format!(
-            "the index would have {} bytes, registries take {LARGEST_MANIFEST}",
+            "the index would have {} bytes; registries accept at most {LARGEST_MANIFEST}",
             bytes.len()
         ))
         .with_details(vec![format!("entries: {}", index.manifests.len())]));
@@ -132,7 +134,7 @@ fn annotate(plan: &Plan, entries: &mut [Descriptor]) -> Result<(), Error> {
             .filter_map(|entry| entry.known_platform())
             .map(ToString::to_string)
             .collect();
-        return Err(Error::refused("annotations name entries that are not there")
+        return Err(Error::refused("annotations name entries that do not exist")
             .with_details(absent)
             .with_fix(format!("the entries are {}", there.join(", "))));
     }
@@ -154,20 +156,25 @@ fn format(plan: &Plan, index: &Index) -> Result<&'static str, Error> {
         Format::Oci => Ok(media_type::OCI_INDEX),
         Format::Auto if !reasons.is_empty() => Ok(media_type::OCI_INDEX),
         Format::Auto | Format::Docker if reasons.is_empty() => Ok(media_type::DOCKER_LIST),
-        _ => Err(Error::refused(
-            "`format: docker` was asked for, and a Docker manifest list cannot hold all of this",
-        )
-        .with_details(reasons)
-        .with_fix("use `format: auto`; or build Docker images, with `attestations: drop`")),
+        _ => Err(docker_refused().with_details(reasons)),
     }
+}
+
+fn docker_refused() -> Error {
+    let (docker, auto) = (setting("format", "docker"), setting("format", "auto"));
+    let drop = setting("attestations", "drop");
+    Error::refused(format!(
+        "{docker} is not possible: a Docker manifest list cannot contain all of this"
+    ))
+    .with_fix(format!("use {auto}; or build Docker images, and use {drop}"))
 }
 
 /// What a Docker manifest list has no place for (image spec, media-types.md, compatibility matrix).
 fn only_in_oci(index: &Index) -> Vec<String> {
     let of_the_index = [
-        (!index.annotations.is_empty(), "its annotations"),
-        (index.subject.is_some(), "its subject"),
-        (!index.artifact_type.is_empty(), "its artifact type"),
+        (!index.annotations.is_empty(), "annotations"),
+        (index.subject.is_some(), "a subject"),
+        (!index.artifact_type.is_empty(), "an artifact type"),
     ];
     let of_the_index = of_the_index
         .into_iter()
@@ -176,7 +183,9 @@ fn only_in_oci(index: &Index) -> Vec<String> {
     let of_entries = index.manifests.iter().filter(|entry| entry.needs_oci()).map(|entry| {
         let why = match media_type::is_docker(&entry.media_type) {
             false => media_type::name(&entry.media_type),
-            true if entry.annotations.is_empty() => "it holds more than a Docker entry",
+            true if entry.annotations.is_empty() => {
+                "it has fields that a Docker entry does not have"
+            }
             true => "it has annotations",
         };
         format!("{} {}: {why}", entry.title(), entry.digest.short())
@@ -184,8 +193,15 @@ fn only_in_oci(index: &Index) -> Vec<String> {
     of_the_index.chain(of_entries).collect()
 }
 
-/// The index is composed.
-pub fn composed(composed: &Composed) -> String {
+/// Tells what is composed.
+pub(super) fn tell(composed: &Composed) {
+    for warning in &composed.warnings {
+        warn!("{warning}");
+    }
+    info!("{}", line(composed));
+}
+
+fn line(composed: &Composed) -> String {
     let images: Vec<String> = composed
         .entries
         .iter()

@@ -1,16 +1,18 @@
-//! Changes to a list that is in a registry: read, change, write, until the tag holds what the
+//! Changes to an index that is in a registry: read, change, write, until the tag points to what the
 //! change gives.
 //!
 //! Registries have no compare-and-swap, so two writers can meet. The tag is read again right before
-//! it is written, and once more after a pause: what another writer did meanwhile is merged into, or
-//! refused, never lost silently. What remains possible: a writer whose push takes longer than the
-//! other's pause, between its last look and its arrival.
+//! it is written, and once more after a pause: what another writer did in the meantime is merged
+//! into, or refused, never lost silently. What remains possible: a writer whose push takes longer
+//! than the other's pause, between its last check and its arrival.
 
 use super::compose::Composed;
-use super::publish;
-use super::targets::{self, Base, Held};
+use super::targets::{Base, Targets};
+use super::transfer::Origins;
 use super::work::Work;
+use super::write;
 use crate::error::{Error, Exit};
+use crate::oci::Reference;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
@@ -32,70 +34,77 @@ pub enum Moved {
     Refuse,
 }
 
+/// A change to what the first target points to.
+pub trait Change {
+    /// What to do when another writer was there first.
+    fn when_moved(&self) -> Moved;
+
+    /// The index that the change makes of it.
+    fn onto(&self, base: &Base) -> Result<Composed, Error>;
+
+    /// Where what the index names comes from; nowhere else than from where it is.
+    fn origins(&self, _: &Base) -> Origins {
+        Origins::default()
+    }
+
+    /// Tells what the change makes of it.
+    fn tell(&self, base: &Base, composed: &Composed);
+}
+
 /// How an edit ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Edited {
-    /// What the tags hold now; in a dry run, what they would hold.
+    /// What the tags point to now; in a dry run, what they would point to.
     pub composed: Composed,
-    /// What the targets held at the last look, in the order of the plan.
-    pub held: Vec<Held>,
+    /// What the targets pointed to at the last check.
+    pub targets: Targets,
     /// Whether anything was written.
     pub changed: bool,
 }
 
-/// Reads what the first target holds, changes it, writes it to all targets; again, until there is
-/// nothing to change. `tell` hears of each list that the change gives; `transfer` brings there what
-/// it names, and says whether that took time.
-pub async fn until_settled(
-    to: &Work<'_>,
-    moved: Moved,
-    tell: impl Fn(&Base, &Composed),
-    transfer: impl AsyncFn(&Base, &Composed, &[Held]) -> Result<bool, Error>,
-    change: impl Fn(&Base) -> Result<Composed, Error>,
-) -> Result<Edited, Error> {
-    let Work { registry, plan, surroundings, .. } = *to;
+/// Reads what the first target points to, changes it, writes it to all targets; again, until there
+/// is nothing to change.
+pub async fn until_settled(work: &Work<'_>, change: &impl Change) -> Result<Edited, Error> {
+    let Work { registry, plan, .. } = *work;
     let Some(first) = plan.targets.first() else {
         return Err(Error::defect("an edit without a target"));
     };
     let (mut changed, mut told) = (false, None);
     for round in 0..MOST_ROUNDS {
         let began = Instant::now();
-        let base = targets::read(registry, first, surroundings).await?;
-        let composed = change(&base)?;
+        let base = Base::read(registry, first).await?;
+        let composed = change.onto(&base)?;
         if told.as_ref() != Some(&composed.digest) {
-            tell(&base, &composed);
+            change.tell(&base, &composed);
             told = Some(composed.digest.clone());
         }
-        let mut held = targets::look_at_targets(registry, plan, surroundings).await?;
-        let mut moved_meanwhile = held.first() != Some(&base.held());
-        let settled = held.iter().all(|held| held.as_ref() == Some(&composed.digest));
-        if !settled && !moved_meanwhile {
-            targets::refuse_overwriting(plan, &composed.digest, &held)?;
-            if !plan.dry_run && transfer(&base, &composed, &held).await? {
-                held = targets::look_at_targets(registry, plan, surroundings).await?;
-                moved_meanwhile = held.first() != Some(&base.held());
-            }
-        }
-        if settled || (plan.dry_run && !moved_meanwhile) {
+        let check = async || Targets::check(registry, plan).await;
+        let is_as_read = |targets: &Targets| {
+            targets.first().and_then(|first| first.held.as_ref()) == base.held()
+        };
+        let targets = check().await?;
+        let mut is_moved = !is_as_read(&targets);
+        if targets.all_hold(&composed.digest) || (plan.dry_run && !is_moved) {
+            targets.refuse_overwriting(plan, &composed.digest)?;
             if changed {
                 info!("verify   read back as pushed");
             }
-            return Ok(Edited { composed, held, changed });
+            return Ok(Edited { composed, targets, changed });
         }
-        if moved_meanwhile {
-            if moved == Moved::Refuse && !changed {
-                return Err(Error::refused(format!(
-                    "{first} was moved by somebody else while it was being changed"
-                ))
-                .with_fix("look at it again, and run this again if the change still makes sense"));
-            }
+        if !is_moved {
+            let look_again = async |_: &Targets| Ok(Some(check().await?).filter(is_as_read));
+            let origins = change.origins(&base);
+            let written = write::to_targets(work, &composed, &origins, targets, look_again).await?;
+            (is_moved, changed) = (written.is_none(), changed || written.is_some());
+        }
+        if is_moved && !changed && change.when_moved() == Moved::Refuse {
+            return Err(refused(first));
+        }
+        if is_moved {
             info!(
-                "edit     {first} was moved by somebody else meanwhile; the change is made to what it holds now"
+                "edit     {first} was moved by somebody else in the meantime; the change is made \
+                 to what it points to now"
             );
-        } else {
-            targets::refuse_overwriting(plan, &composed.digest, &held)?;
-            publish::tags(to, &composed, &held).await?;
-            changed = true;
         }
         // Where all is slow, the other writer is slow as well.
         sleep(pause(round, fastrand::f64()).max(SLOWER_WRITER * began.elapsed())).await;
@@ -103,11 +112,15 @@ pub async fn until_settled(
     if changed {
         warn!("{first}: what was written last may have been overwritten by another writer");
     }
-    Err(Error::new(
-        Exit::Partial,
-        format!("{first} does not come to rest: others keep writing it, or the registry shows old content"),
-    )
-    .with_fix("let one job after the other change a tag (a concurrency group), then run this again"))
+    Err(Error::new(Exit::Partial, format!("{first} keeps changing: others are writing it"))
+        .with_fix(
+            "let one job after the other change a tag (a concurrency group), then run this again",
+        ))
+}
+
+fn refused(tag: &Reference) -> Error {
+    Error::refused(format!("{tag} was moved by somebody else while it was being changed"))
+        .with_fix("check it, and run this again if the change still makes sense")
 }
 
 /// Jittered upwards, so that two writers that met once do not meet for ever.

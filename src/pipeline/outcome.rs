@@ -3,10 +3,10 @@
 use super::compose::Composed;
 use super::progress::{SourceState, TagState};
 use super::record::{Copied, Write};
-use super::resolve::arrived::Skipped;
+use super::resolve::arrived::{Arrived, Skipped};
 use crate::entries::diff::Change;
 use crate::error::{Error, Exit};
-use crate::oci::{Platform, Reference, Repository};
+use crate::oci::{Content, Platform, Reference, Repository};
 use crate::text::{duration, some};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -146,6 +146,24 @@ pub struct SourceReport {
     pub after: Option<Duration>,
 }
 
+impl From<Arrived> for SourceReport {
+    fn from(arrived: Arrived) -> Self {
+        let platforms = arrived.entries.iter().filter_map(|entry| entry.known_platform().cloned());
+        Self {
+            created: arrived.created().map(str::to_owned),
+            revisions: arrived.revisions().into_iter().map(str::to_owned).collect(),
+            digest: arrived.manifest.digest.to_string(),
+            platforms: platforms.collect(),
+            download: match &arrived.manifest.content {
+                Content::Image(image) => Some(image.download()),
+                Content::Index(_) => None,
+            },
+            after: arrived.after,
+            name: arrived.source.name,
+        }
+    }
+}
+
 /// The end.
 pub fn done(report: &Report) -> String {
     let what = match (report.dry_run.is_some(), report.changed) {
@@ -162,7 +180,7 @@ pub fn all_done(run: &Run) -> String {
         run.lists.iter().filter(|list| list.ended.is_err()).map(|list| list.name.clone()).collect();
     let (all, elapsed) = (run.lists.len(), duration(run.elapsed));
     if failed.is_empty() {
-        return format!("done     {all} of {all} lists  in {elapsed}");
+        return format!("done     {all} of {all} indexes  in {elapsed}");
     }
-    format!("failed   {} of {all} lists  in {elapsed}: {}", failed.len(), some(&failed))
+    format!("failed   {} of {all} indexes  in {elapsed}: {}", failed.len(), some(&failed))
 }

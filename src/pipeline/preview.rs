@@ -1,50 +1,50 @@
-//! A dry run: looks and tells what a real one would do.
+//! A dry run: checks and tells what a real one would do.
 
 use super::compose::Composed;
 use super::outcome::DryRun;
 use super::progress::TagState;
 use super::record;
-use super::targets::{self, Held};
+use super::targets::{self, Target, Targets};
 use super::transfer::{self, Origins};
 use super::work::Work;
 use crate::entries::diff;
-use crate::error::Error;
-use crate::error::advice::Access;
+use crate::error::{Access, Error};
 use tracing::info;
 
-/// Of a dry run: looks and tells what a real one would do.
+/// Tells what a real run would do to these targets.
 pub(super) async fn left_undone(
-    to: &Work<'_>,
+    work: &Work<'_>,
     composed: &Composed,
-    held: &[Held],
+    targets: &Targets,
     origins: &Origins,
 ) -> Result<DryRun, Error> {
-    let copies = transfer::would_be_copied(to.plan, composed, held, origins);
+    let copies = transfer::would_be_copied(composed, targets, origins);
     for (repository, images) in &copies {
         info!("{}", record::would_copy(repository, *images));
     }
     let mut changes = Vec::new();
-    for (target, held) in to.plan.targets.iter().zip(held) {
+    for target in targets.iter() {
+        let Target { tag, held } = target;
         if held.as_ref() == Some(&composed.digest) {
-            to.progress.tag(target, TagState::Unchanged);
-            info!("{}", targets::unchanged(target));
+            work.progress.tag(tag, TagState::Unchanged);
+            info!("{}", targets::unchanged(tag));
             continue;
         }
         info!("{}", targets::would_move(target));
         let old = match held {
             None => Vec::new(),
             Some(_) => {
-                let read = to.registry.manifest(target, None).await;
-                let manifest = read
-                    .map_err(|error| to.failed(&error, &format!("read {target}"), Access::Pull))?;
-                diff::entries_of(&manifest)
+                let read = work.registry.manifest(tag, None).await.map_err(|error| {
+                    Error::of_registry(&error, &format!("read {tag}"), Access::Pull)
+                });
+                diff::entries_of(&read?)
             }
         };
         let changed = diff::entries(&old, &composed.entries);
         for change in &changed {
             info!("         {}", change.line());
         }
-        changes.push((target.clone(), changed));
+        changes.push((tag.clone(), changed));
     }
     Ok(DryRun { copies, changes })
 }

@@ -1,13 +1,12 @@
-//! Moves tags: the index by digest first where there are several, `latest` last; keeps book of what
-//! landed.
+//! Moves tags: the index by digest first where there are several, `latest` last; keeps the record of
+//! what was written.
 
 use super::compose::Composed;
 use super::progress::TagState;
-use super::record::{Deed, Write};
-use super::targets::{self, Held, refuse_without_permission};
-use super::work::{DOUBT, FIRST_LAG_PAUSE, LONGEST_LAG_PAUSE, Work};
-use crate::error::advice::Access;
-use crate::error::{Error, Exit};
+use super::record::{Action, Write};
+use super::targets::{self, Target, Targets, refuse_without_permission};
+use super::work::{DOUBT, Document, FIRST_LAG_PAUSE, LONGEST_LAG_PAUSE, Work};
+use crate::error::{Access, Error, Exit};
 use crate::oci::{Reference, Repository};
 use crate::pauses::Pauses;
 use crate::registry::{self, Kind};
@@ -15,40 +14,29 @@ use crate::together;
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
-use std::collections::BTreeSet;
 use tokio::time::{Instant, sleep};
 use tracing::info;
 
-/// Moves all tags that do not hold the index yet; all repositories must hold its children.
-pub async fn tags(to: &Work<'_>, composed: &Composed, held: &[Held]) -> Result<(), Error> {
-    let publication = Publication { to, composed };
-    let mut moving = Vec::new();
-    for (target, held) in to.plan.targets.iter().zip(held) {
-        if held.as_ref() == Some(&composed.digest) {
-            to.progress.tag(target, TagState::Unchanged);
-            info!("{}", targets::unchanged(target));
-        } else {
-            moving.push(target);
-        }
+/// Moves all tags that do not point to the index yet; all repositories must have its children.
+pub(super) async fn tags(
+    work: &Work<'_>,
+    composed: &Composed,
+    targets: &Targets,
+) -> Result<(), Error> {
+    let publication = Publication { work, composed };
+    let moving: Vec<&Target> = targets.moving(&composed.digest).collect();
+    for Target { tag, .. } in targets.iter().filter(|target| !moving.contains(target)) {
+        work.progress.tag(tag, TagState::Unchanged);
+        info!("{}", targets::unchanged(tag));
     }
-    refuse_without_permission(to.registry, moving.iter().copied(), to.surroundings)?;
-    if to.plan.targets.len() > 1 {
-        let has_it = |repository: &Repository| {
-            let mut held = to
-                .plan
-                .targets
-                .iter()
-                .zip(held)
-                .filter(|(target, _)| target.repository == *repository);
-            held.any(|(_, held)| held.as_ref() == Some(&composed.digest))
-        };
-        let lacking: BTreeSet<&Repository> =
-            moving.iter().map(|tag| &tag.repository).filter(|home| !has_it(home)).collect();
-        together::all(lacking.into_iter().map(|repository| publication.by_digest(repository)))
-            .await?;
+    refuse_without_permission(work.registry, moving.iter().map(|target| &target.tag))?;
+    if work.plan.targets.len() > 1 {
+        let lacking = targets.lacking(&composed.digest);
+        let pushes = lacking.into_iter().map(|(repository, _)| publication.by_digest(repository));
+        together::all(pushes).await?;
     }
-    let (latest, others): (Vec<&Reference>, Vec<&Reference>) =
-        moving.into_iter().partition(|tag| tag.tag.as_deref() == Some("latest"));
+    let (latest, others): (Vec<&Target>, Vec<&Target>) =
+        moving.into_iter().partition(|target| target.tag.tag.as_deref() == Some("latest"));
     for wave in [others, latest] {
         publication.wave(&wave).await?;
     }
@@ -56,7 +44,7 @@ pub async fn tags(to: &Work<'_>, composed: &Composed, held: &[Held]) -> Result<(
 }
 
 struct Publication<'a> {
-    to: &'a Work<'a>,
+    work: &'a Work<'a>,
     composed: &'a Composed,
 }
 
@@ -68,19 +56,19 @@ impl Publication<'_> {
         if let Err(error) = self.put(&place).await {
             return Err(self.error(&error, &place).await);
         }
-        self.wrote(&place, Deed::Index, "it must be in every repository before a tag moves");
+        self.wrote(&place, Action::Index, "it must be in every repository before a tag moves");
         Ok(())
     }
 
     async fn put(&self, place: &Reference) -> Result<(), registry::Error> {
         let Composed { media_type, bytes, digest, .. } = self.composed;
-        self.to.put("images", place, media_type, bytes, digest).await
+        self.work.put("images", place, Document { media_type, bytes, digest }).await
     }
 
-    fn wrote(&self, place: &Reference, deed: Deed, why: &str) {
+    fn wrote(&self, place: &Reference, action: Action, why: &str) {
         let digest = self.composed.digest.clone();
-        self.to.progress.wrote(Write {
-            deed,
+        self.work.progress.wrote(Write {
+            action,
             place: place.to_string(),
             digest,
             why: why.to_owned(),
@@ -89,16 +77,17 @@ impl Publication<'_> {
 
     /// Tags that may move in any order. After the first one that fails for good, no other is
     /// started: those that are under way are followed to their end.
-    async fn wave(&self, tags: &[&Reference]) -> Result<(), Error> {
+    async fn wave(&self, targets: &[&Target]) -> Result<(), Error> {
         // Few at a time, so that "no other is started" means something.
         const AT_ONCE: usize = 4;
-        let mut waiting = tags.iter();
+        let mut waiting = targets.iter();
         let mut under_way = FuturesUnordered::new();
-        let mut failed: Option<(&Reference, registry::Error)> = None;
+        let mut failed: Option<(&Target, registry::Error)> = None;
         loop {
             while failed.is_none() && under_way.len() < AT_ONCE {
-                let Some(tag) = waiting.next() else { break };
-                under_way.push(async move { self.tag(tag).await.map_err(|error| (*tag, error)) });
+                let Some(target) = waiting.next() else { break };
+                under_way
+                    .push(async move { self.tag(target).await.map_err(|error| (*target, error)) });
             }
             match under_way.next().await {
                 Some(Ok(())) => {}
@@ -109,12 +98,13 @@ impl Publication<'_> {
         // Told only now that it is known what became of those that were under way.
         match failed {
             None => Ok(()),
-            Some((tag, error)) => Err(self.error(&error, tag).await),
+            Some((target, error)) => Err(self.error(&error, &target.tag).await),
         }
     }
 
-    async fn tag(&self, tag: &Reference) -> Result<(), registry::Error> {
-        self.to.progress.tag(tag, TagState::Unknown);
+    async fn tag(&self, target: &Target) -> Result<(), registry::Error> {
+        let tag = &target.tag;
+        self.work.progress.tag(tag, TagState::Unknown);
         let failed = self.put(tag).await.err();
         let (state, settled) = match failed {
             None => (TagState::Moved, Ok(())),
@@ -126,10 +116,10 @@ impl Publication<'_> {
                 (state, if landed { Ok(()) } else { Err(error) })
             }
         };
-        self.to.progress.tag(tag, state);
+        self.work.progress.tag(tag, state);
         if settled.is_ok() {
-            self.wrote(tag, Deed::Tag, "all that it names is complete");
-            info!("{}", targets::moved(tag));
+            self.wrote(tag, Action::Tag, "all that it names is complete");
+            info!("{}", targets::published(target));
         }
         settled
     }
@@ -146,7 +136,7 @@ impl Publication<'_> {
         let end = Instant::now() + DOUBT;
         let mut pauses = Pauses::between(FIRST_LAG_PAUSE, LONGEST_LAG_PAUSE);
         loop {
-            let state = match self.to.registry.look(tag, Some(end)).await {
+            let state = match self.work.registry.look(tag, Some(end)).await {
                 Ok(head) if head.digest == self.composed.digest => return TagState::Moved,
                 Ok(_) if !taken => TagState::Failed,
                 Err(error) if !taken && error.may_be_missing() => TagState::Failed,
@@ -165,36 +155,28 @@ impl Publication<'_> {
         let looks = self.composed.entries.iter().map(|entry| async move {
             let child = Reference::at(repository, &entry.digest);
             let absent = self
-                .to
+                .work
                 .registry
                 .look(&child, None)
                 .await
                 .is_err_and(|error| error.may_be_missing());
-            absent.then(|| {
-                format!("not in the registry any more: {} {}", entry.title(), entry.digest)
-            })
+            absent.then(|| format!("no longer in the registry: {} {}", entry.title(), entry.digest))
         });
         join_all(looks).await.into_iter().flatten().collect()
     }
 
     async fn error(&self, error: &registry::Error, reference: &Reference) -> Error {
-        let mut failed = self.to.failed(error, &format!("push to {reference}"), Access::Push);
+        let mut failed = Error::of_registry(error, &format!("push to {reference}"), Access::Push);
         if error.misses_content() {
             failed.details = self.absent_children(&reference.repository).await;
         }
-        if self.to.progress.has_moved() {
+        if self.work.progress.has_moved() {
+            let tags = self.work.progress.tags();
             failed.exit = Exit::Partial;
-            failed.details.extend(
-                self.to
-                    .progress
-                    .tags()
-                    .iter()
-                    .map(|(tag, state)| format!("{tag}: {}", state.name())),
-            );
-            failed.fix = Some(format!(
-                "{}; then run it again: what is published already is left as it is",
-                failed.fix.unwrap_or_else(|| "mend the cause".to_owned())
-            ));
+            failed
+                .details
+                .extend(tags.iter().map(|(tag, state)| format!("{tag}: {}", state.name())));
+            failed.then = Some("run it again: finished tags are left alone");
         }
         failed
     }

@@ -1,4 +1,4 @@
-//! The record of a list's writes: what was written where, in which order, and why. It proves that
+//! The record of what was written for an index: where, in which order, and why. It proves that
 //! no tag moved before all was complete. And the sums of what was copied.
 
 use crate::oci::{Descriptor, Digest, Repository};
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Write {
     /// What was done.
-    pub deed: Deed,
+    pub action: Action,
     /// Where: `REPOSITORY@DIGEST` or `REPOSITORY:TAG`.
     pub place: String,
     /// What is there now.
@@ -24,7 +24,7 @@ pub struct Write {
 
 /// Kinds of writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Deed {
+pub enum Action {
     /// A blob, taken from another repository of the registry.
     Mount {
         /// That repository.
@@ -45,7 +45,7 @@ pub enum Deed {
     Tag,
 }
 
-impl Deed {
+impl Action {
     /// As the report in JSON calls it.
     pub fn name(&self) -> &'static str {
         match self {
@@ -60,12 +60,12 @@ impl Deed {
 
 impl fmt::Display for Write {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.deed.name(), self.place)?;
-        match &self.deed {
-            Deed::Mount { from } => write!(f, " from {from}")?,
-            Deed::Upload { from, bytes } => write!(f, " from {from}, {bytes} bytes")?,
-            Deed::Tag => write!(f, " to {}", self.digest)?,
-            Deed::Manifest | Deed::Index => {}
+        write!(f, "{} {}", self.action.name(), self.place)?;
+        match &self.action {
+            Action::Mount { from } => write!(f, " from {from}")?,
+            Action::Upload { from, bytes } => write!(f, " from {from}, {bytes} bytes")?,
+            Action::Tag => write!(f, " to {}", self.digest)?,
+            Action::Manifest | Action::Index => {}
         }
         write!(f, ": {}", self.why)
     }
@@ -158,7 +158,7 @@ impl Copied {
     }
 }
 
-/// Images have to be copied before the list can be where it shall be.
+/// Images have to be copied before the index can be published.
 pub fn copying(copied: &Copied, images: usize) -> String {
     let from: Vec<String> = copied.from.iter().map(ToString::to_string).collect();
     format!(
@@ -172,7 +172,7 @@ pub fn copying(copied: &Copied, images: usize) -> String {
 /// Images would be copied, if they are not there.
 pub fn would_copy(repository: &Repository, images: usize) -> String {
     format!(
-        "dry run  would copy {} into {repository}, where not there already",
+        "dry run  would copy {} into {repository}, unless already there",
         count(images, "image")
     )
 }
@@ -233,7 +233,7 @@ pub fn copied(copied: &Copied) -> String {
 pub fn sums(copied: &Copied) -> String {
     let mut parts = vec![count(copied.images, "image")];
     if copied.images_there > 0 {
-        parts.push(format!("{} there already", count(copied.images_there, "image")));
+        parts.push(format!("{} already there", count(copied.images_there, "image")));
     }
     if copied.blobs_mounted > 0 {
         parts.push(format!("{} mounted", count(copied.blobs_mounted, "blob")));
@@ -244,14 +244,17 @@ pub fn sums(copied: &Copied) -> String {
         parts.push(format!("{} uploaded ({bytes})", count(copied.blobs_uploaded, "blob")));
     }
     if copied.blobs_there > 0 {
-        parts.push(format!("{} there already", count(copied.blobs_there, "blob")));
+        parts.push(format!("{} already there", count(copied.blobs_there, "blob")));
     }
     parts.join(", ")
 }
 
 /// What was not copied.
 pub fn referrers_stay(from: &[String]) -> String {
-    format!("note     signatures and other referrers of the images stay in {}", from.join(", "))
+    format!(
+        "note     signatures and other referrers are not copied; they remain in {}",
+        from.join(", ")
+    )
 }
 
 #[cfg(test)]
@@ -286,7 +289,7 @@ mod tests {
         copied.images = 2;
         assert_eq!(
             sums(&copied),
-            "2 images, 1 blob uploaded (2.0 MB in 2 s, 1.0 MB/s), 1 blob there already"
+            "2 images, 1 blob uploaded (2.0 MB in 2 s, 1.0 MB/s), 1 blob already there"
         );
         assert_eq!(copied.bytes_there, copied.bytes, "each blob counts once");
         let bar = copy_bar(&[copied.clone(), copied]);

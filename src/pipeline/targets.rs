@@ -1,19 +1,118 @@
-//! The tags to publish, before anything is written: what they hold, whether they may be moved,
+//! The tags to publish, before anything is written: what they point to, whether they may be moved,
 //! whether they may be pushed to.
 
-use super::work::{cannot_read, failure};
+use super::work::Work;
 use crate::entries;
-use crate::error::Error;
-use crate::error::advice::{Access, Surroundings};
+use crate::error::words::input;
+use crate::error::{Access, Error};
 use crate::oci::{Content, Descriptor, Digest, Index, Manifest, Reference, Repository, media_type};
 use crate::plan::Plan;
-use crate::registry::{Kind, Registry};
+use crate::registry::{self, Kind, Registry};
 use crate::together;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tracing::debug;
 
-/// What a tag held when it was looked at: nothing, or a digest.
-pub type Held = Option<Digest>;
+/// A tag to publish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The tag.
+    pub tag: Reference,
+    /// What it pointed to when it was checked.
+    pub held: Option<Digest>,
+}
+
+/// The tags of an index, in the order of the plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Targets(Vec<Target>);
+
+impl Target {
+    fn holds(&self, digest: &Digest) -> bool {
+        self.held.as_ref() == Some(digest)
+    }
+}
+
+impl Targets {
+    /// Checks what every tag points to now.
+    pub async fn check(registry: &Registry, plan: &Plan) -> Result<Self, Error> {
+        let looks = plan.targets.iter().map(|tag| async move {
+            let held = match registry.look(tag, None).await {
+                Ok(head) => Some(head.digest),
+                Err(error) if error.may_be_missing() => None,
+                // Some registries deny what does not exist. The push itself will tell, unless a tag
+                // must not be moved.
+                Err(error) if matches!(error.kind, Kind::Denied) && plan.overwrite => None,
+                Err(error) => {
+                    return Err(Error::of_registry(&error, &format!("check {tag}"), Access::Pull));
+                }
+            };
+            Ok(Target { tag: tag.clone(), held })
+        });
+        together::all(looks).await.map(Self)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Target> {
+        self.0.iter()
+    }
+
+    /// The first one, which names the index.
+    pub fn first(&self) -> Option<&Target> {
+        self.0.first()
+    }
+
+    /// Whether all of them point to this.
+    pub fn all_hold(&self, digest: &Digest) -> bool {
+        self.0.iter().all(|target| target.holds(digest))
+    }
+
+    /// Those that point to something else, or to nothing: what is to be moved.
+    pub fn moving<'t>(&'t self, digest: &'t Digest) -> impl Iterator<Item = &'t Target> {
+        self.0.iter().filter(move |target| !target.holds(digest))
+    }
+
+    /// The repositories in which no tag points to this, and whether any of their tags is in use.
+    pub fn lacking<'t>(&'t self, digest: &Digest) -> Vec<(&'t Repository, bool)> {
+        let complete: BTreeSet<&Repository> = self
+            .0
+            .iter()
+            .filter(|target| target.holds(digest))
+            .map(|target| &target.tag.repository)
+            .collect();
+        let mut lacking: Vec<(&Repository, bool)> = Vec::new();
+        for Target { tag, held } in &self.0 {
+            let repository = &tag.repository;
+            match lacking.iter_mut().find(|(other, _)| *other == repository) {
+                Some((_, in_use)) => *in_use |= held.is_some(),
+                None if complete.contains(repository) => {}
+                None => lacking.push((repository, held.is_some())),
+            }
+        }
+        lacking
+    }
+
+    /// Those that point to something else than they did `before`.
+    pub fn changed_since<'t>(&'t self, before: &'t Self) -> impl Iterator<Item = &'t Target> {
+        let both = self.0.iter().zip(&before.0);
+        both.filter(|(now, before)| now.held != before.held).map(|(now, _)| now)
+    }
+
+    /// Refuses to move a tag that points to another digest, where the plan says so.
+    pub fn refuse_overwriting(&self, plan: &Plan, digest: &Digest) -> Result<(), Error> {
+        let taken: Vec<String> = self
+            .moving(digest)
+            .filter_map(|Target { tag, held }| Some(format!("{tag} points to {}", held.as_ref()?)))
+            .collect();
+        if plan.overwrite || taken.is_empty() {
+            return Ok(());
+        }
+        let overwrite = input("overwrite");
+        Err(Error::refused(format!(
+            "{overwrite} is false, and a tag already points to another image"
+        ))
+        .with_details(taken)
+        .with_fix(format!("publish under a new tag; this run's image would be {digest}")))
+    }
+}
 
 /// What a tag held when it was read.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,7 +124,34 @@ pub struct Base {
 }
 
 impl Base {
-    /// The index, if the tag holds one.
+    /// Reads what a tag points to now.
+    pub async fn read(registry: &Registry, tag: &Reference) -> Result<Self, Error> {
+        let cannot_read = |error: &registry::Error| {
+            Error::of_registry(error, &format!("read {tag}"), Access::Pull)
+        };
+        let manifest = match registry.manifest(tag, None).await {
+            Ok(manifest) => manifest,
+            Err(error) if error.may_be_missing() => {
+                return Ok(Self { manifest: None, entries: Vec::new() });
+            }
+            Err(error) => return Err(cannot_read(&error)),
+        };
+        let entries = match &manifest.content {
+            Content::Index(index) => index.manifests.clone(),
+            Content::Image(image) => {
+                let mut config = None;
+                if media_type::is_image_config(&image.config.media_type) {
+                    let read = registry.config(&tag.repository, &image.config, None).await;
+                    config = Some(read.map_err(|error| cannot_read(&error))?);
+                }
+                let name = tag.to_string();
+                vec![entries::plain_entry(&name, &manifest, image, config.as_deref(), None)?]
+            }
+        };
+        Ok(Self { manifest: Some(manifest), entries })
+    }
+
+    /// The index, if the tag points to one.
     pub fn index(&self) -> Option<&Index> {
         match self.manifest.as_ref().map(|manifest| &manifest.content) {
             Some(Content::Index(index)) => Some(index),
@@ -33,89 +159,20 @@ impl Base {
         }
     }
 
-    pub(super) fn held(&self) -> Held {
-        self.manifest.as_ref().map(|manifest| manifest.digest.clone())
+    pub(super) fn held(&self) -> Option<&Digest> {
+        self.manifest.as_ref().map(|manifest| &manifest.digest)
     }
-}
-
-/// What a tag holds now.
-pub async fn read(
-    registry: &Registry,
-    tag: &Reference,
-    surroundings: &Surroundings,
-) -> Result<Base, Error> {
-    let manifest = match registry.manifest(tag, None).await {
-        Ok(manifest) => manifest,
-        Err(error) if error.may_be_missing() => {
-            return Ok(Base { manifest: None, entries: Vec::new() });
-        }
-        Err(error) => return Err(cannot_read(&error, tag, surroundings)),
-    };
-    let entries = match &manifest.content {
-        Content::Index(index) => index.manifests.clone(),
-        Content::Image(image) => {
-            let mut config = None;
-            if media_type::is_image_config(&image.config.media_type) {
-                let read = registry.config(&tag.repository, &image.config, None).await;
-                config = Some(read.map_err(|error| cannot_read(&error, tag, surroundings))?);
-            }
-            vec![entries::plain_entry(&tag.to_string(), &manifest, image, config.as_deref(), None)?]
-        }
-    };
-    Ok(Base { manifest: Some(manifest), entries })
-}
-
-/// What every target holds now, in the order of the plan.
-pub async fn look_at_targets(
-    registry: &Registry,
-    plan: &Plan,
-    surroundings: &Surroundings,
-) -> Result<Vec<Held>, Error> {
-    let looks = plan.targets.iter().map(|target| async move {
-        match registry.look(target, None).await {
-            Ok(head) => Ok(Some(head.digest)),
-            Err(error) if error.may_be_missing() => Ok(None),
-            // Some registries deny what does not exist. The push itself will tell, unless a tag
-            // must not be moved.
-            Err(error) if matches!(error.kind, Kind::Denied) && plan.overwrite => Ok(None),
-            Err(error) => {
-                Err(failure(&error, &format!("look at {target}"), Access::Pull, surroundings))
-            }
-        }
-    });
-    together::all(looks).await
-}
-
-/// Refuses to move a tag that holds another digest, where the plan says so.
-pub fn refuse_overwriting(plan: &Plan, digest: &Digest, held: &[Held]) -> Result<(), Error> {
-    let taken: Vec<String> = plan
-        .targets
-        .iter()
-        .zip(held)
-        .filter_map(|(target, held)| {
-            held.as_ref()
-                .filter(|held| *held != digest)
-                .map(|held| format!("{target} holds {held}"))
-        })
-        .collect();
-    if plan.overwrite || taken.is_empty() {
-        return Ok(());
-    }
-    Err(Error::refused("`overwrite: false` forbids to move tags that hold another image")
-        .with_details(taken)
-        .with_fix(format!("publish under a new tag; this run's image would be {digest}")))
 }
 
 /// Refuses when pushing was already denied as a token was asked for: then there is no use in
 /// waiting, or in trying.
 pub(super) fn refuse_without_permission<'t>(
     registry: &Registry,
-    targets: impl IntoIterator<Item = &'t Reference>,
-    surroundings: &Surroundings,
+    tags: impl IntoIterator<Item = &'t Reference>,
 ) -> Result<(), Error> {
-    for target in targets {
-        if let Some(denial) = registry.push_denial(&target.repository) {
-            return Err(failure(&denial, &format!("push to {target}"), Access::Push, surroundings));
+    for tag in tags {
+        if let Some(denial) = registry.push_denial(&tag.repository) {
+            return Err(Error::of_registry(&denial, &format!("push to {tag}"), Access::Push));
         }
     }
     Ok(())
@@ -124,12 +181,9 @@ pub(super) fn refuse_without_permission<'t>(
 /// Tests before a wait whether all targets may be pushed to, so that nobody waits half an hour to
 /// learn of a denial: an upload is opened, and cancelled. Other trouble than a denial may be over
 /// when the wait is.
-pub async fn preflight(
-    registry: &Registry,
-    plan: &Plan,
-    surroundings: &Surroundings,
-) -> Result<(), Error> {
-    refuse_without_permission(registry, &plan.targets, surroundings)?;
+pub(super) async fn preflight(work: &Work<'_>) -> Result<(), Error> {
+    let Work { registry, plan, .. } = *work;
+    refuse_without_permission(registry, &plan.targets)?;
     if plan.dry_run {
         return Ok(());
     }
@@ -138,7 +192,7 @@ pub async fn preflight(
     let tests = homes.into_iter().map(|(repository, tag)| async move {
         match registry.may_push(repository).await {
             Err(error) if error.is_denial() => {
-                Err(failure(&error, &format!("push to {tag}"), Access::Push, surroundings))
+                Err(Error::of_registry(&error, &format!("push to {tag}"), Access::Push))
             }
             Err(error) => {
                 debug!("whether {repository} may be pushed to is not known: {error}");
@@ -150,22 +204,85 @@ pub async fn preflight(
     together::all(tests).await.map(|_: Vec<()>| ())
 }
 
-/// A tag was moved.
-pub fn moved(tag: &Reference) -> String {
-    format!("push     {tag}")
+/// A tag points to the index now.
+pub(super) fn published(target: &Target) -> String {
+    let what = if target.held.is_some() { "moved" } else { "created" };
+    format!("tag      {}  {what}", target.tag)
 }
 
-/// There is nothing to start from.
-pub fn append_to_nothing(list: &Reference) -> String {
-    format!("append   {list} is not there yet: a new list begins")
-}
-
-/// A tag holds the index already.
+/// A tag points to the index already.
 pub fn unchanged(tag: &Reference) -> String {
-    format!("keep     {tag}  holds this index already")
+    format!("keep     {tag}  already up to date")
 }
 
 /// A tag would be moved.
-pub fn would_move(tag: &Reference) -> String {
-    format!("dry run  would push {tag}")
+pub(super) fn would_move(target: &Target) -> String {
+    let what = if target.held.is_some() { "move" } else { "create" };
+    format!("dry run  would {what} {}", target.tag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Exit;
+
+    fn digest(seed: &str) -> Digest {
+        Digest::of(seed.as_bytes())
+    }
+
+    /// Targets `HOST/app:TAG` and what each points to; empty is nothing.
+    fn targets(all: &[(&str, &str)]) -> Targets {
+        let target = |(tag, held): &(&str, &str)| Target {
+            tag: tag.parse().unwrap(),
+            held: (!held.is_empty()).then(|| digest(held)),
+        };
+        Targets(all.iter().map(target).collect())
+    }
+
+    fn names<'t>(targets: impl Iterator<Item = &'t Target>) -> String {
+        targets.map(|target| target.tag.to_string()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn what_is_moved_and_where_something_lacks() {
+        let all = targets(&[
+            ("r.example/a:1", "new"),
+            ("r.example/a:2", ""),
+            ("r.example/b:1", ""),
+            ("r.example/b:2", "old"),
+            ("r.example/c:1", ""),
+        ]);
+        let new = digest("new");
+        let moving = "r.example/a:2 r.example/b:1 r.example/b:2 r.example/c:1";
+        assert_eq!(names(all.moving(&new)), moving);
+        let lacking: Vec<(String, bool)> = all
+            .lacking(&new)
+            .into_iter()
+            .map(|(repository, in_use)| (repository.to_string(), in_use))
+            .collect();
+        let expected = [("r.example/b".to_owned(), true), ("r.example/c".to_owned(), false)];
+        assert_eq!(lacking, expected, "in a one tag points to it, so it is complete");
+        assert!(!all.all_hold(&new) && targets(&[("r.example/a:1", "new")]).all_hold(&new));
+    }
+
+    #[test]
+    fn what_others_changed() {
+        let tags = |first, second| targets(&[("r.example/a:1", first), ("r.example/a:2", second)]);
+        let before = tags("old", "");
+        assert_eq!(names(tags("old", "").changed_since(&before)), "");
+        assert_eq!(names(tags("", "x").changed_since(&before)), "r.example/a:1 r.example/a:2");
+        assert_eq!(names(tags("new", "").changed_since(&before)), "r.example/a:1");
+    }
+
+    #[test]
+    fn overwriting_is_refused_where_the_plan_says_so() {
+        let mut plan = Plan::to_edit(&"r.example/a:1".parse().unwrap());
+        let all = targets(&[("r.example/a:1", "old"), ("r.example/a:2", "")]);
+        assert_eq!(all.refuse_overwriting(&plan, &digest("new")), Ok(()));
+        plan.overwrite = false;
+        let error = all.refuse_overwriting(&plan, &digest("new")).unwrap_err();
+        let taken = format!("r.example/a:1 points to {}", digest("old"));
+        assert_eq!((error.exit, error.details), (Exit::Refused, vec![taken]));
+        assert_eq!(all.refuse_overwriting(&plan, &digest("old")), Ok(()), "the same again");
+    }
 }

@@ -4,18 +4,14 @@
 //! Does not: touch tags. A blob is mounted where the registry can, else streamed; foreign layers
 //! stay where they are (image spec, layer.md).
 
-use crate::console::Console;
-use crate::error::Error;
-use crate::error::advice::Access;
+use crate::error::{Access, Error};
 use crate::oci::{Content, Descriptor, Digest, Manifest, Reference, Repository, media_type};
 use crate::pipeline::compose::Composed;
-use crate::pipeline::progress::Progress;
 use crate::pipeline::record;
-use crate::pipeline::record::{Copied, Deed, Write};
+use crate::pipeline::record::{Action, Copied, Write};
 use crate::pipeline::resolve::arrived::Arrived;
-use crate::pipeline::targets::{Base, Held};
-use crate::pipeline::work::Work;
-use crate::plan::Plan;
+use crate::pipeline::targets::{Base, Targets};
+use crate::pipeline::work::{Document, Work};
 use crate::registry;
 use crate::registry::blobs::{Brought, CopyError};
 use crate::text;
@@ -80,98 +76,69 @@ impl Origins {
 
 /// What a dry run has to say: how many images would be copied where, as far as that is known
 /// without asking.
-pub fn would_be_copied(
-    plan: &Plan,
+pub(super) fn would_be_copied(
     composed: &Composed,
-    held: &[Held],
+    targets: &Targets,
     origins: &Origins,
 ) -> Vec<(Repository, usize)> {
-    let missing = |repository| {
+    let missing = |repository: &Repository| {
         composed.entries.iter().filter(|entry| origins.nearest(entry, repository).is_some()).count()
     };
-    let copies = repositories(plan, composed, held)
-        .into_iter()
-        .map(|(repository, _)| (repository.clone(), missing(repository)));
+    let lacking = targets.lacking(&composed.digest).into_iter();
+    let copies = lacking.map(|(repository, _)| (repository.clone(), missing(repository)));
     copies.filter(|(_, images)| *images > 0).collect()
 }
 
-/// Completes every repository whose tags will move. `held`: what the targets hold, in the order of
-/// the plan; `console`: where a line can move. Says whether any bytes had to go through this
+/// Completes every repository whose tags will move. Says whether any bytes had to go through this
 /// process, which takes its time: what was looked at before may be old news then.
-pub async fn children(
-    to: &Work<'_>,
+pub(super) async fn children(
+    work: &Work<'_>,
     composed: &Composed,
-    held: &[Held],
+    targets: &Targets,
     origins: &Origins,
-    console: Option<&Console>,
 ) -> Result<bool, Error> {
-    let before = to.progress.bytes_poured();
+    let before = work.progress.bytes_poured();
     let room = &Semaphore::new(MOST_BYTES_OF_MANIFESTS as usize);
-    let moves =
-        repositories(to.plan, composed, held).into_iter().map(|(repository, in_use)| async move {
-            let missing = composed
-                .entries
-                .iter()
-                .filter_map(|entry| Some((entry, origins.nearest(entry, repository)?)));
-            let missing: Vec<(&Descriptor, &Repository)> = missing.collect();
-            if missing.is_empty() {
-                return Ok(());
-            }
-            let from: BTreeSet<&Repository> = missing.iter().map(|(_, from)| *from).collect();
-            let copied = Copied::into(repository, from.into_iter().cloned().collect());
-            info!("{}", record::copying(&copied, missing.len()));
-            to.progress.copying(copied);
-            let transfer = Transfer { to, repository, in_use, origins, room };
-            together::all(missing.into_iter().map(|(child, from)| transfer.child(child, from)))
-                .await?;
-            to.progress.copy(repository, |copied| {
-                copied.end();
-                info!("{}", record::copied(copied));
-            });
-            Ok(())
+    let lacking = targets.lacking(&composed.digest).into_iter();
+    let moves = lacking.map(|(repository, in_use)| async move {
+        let missing = composed
+            .entries
+            .iter()
+            .filter_map(|entry| Some((entry, origins.nearest(entry, repository)?)));
+        let missing: Vec<(&Descriptor, &Repository)> = missing.collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let from: BTreeSet<&Repository> = missing.iter().map(|(_, from)| *from).collect();
+        let copied = Copied::into(repository, from.into_iter().cloned().collect());
+        info!("{}", record::copying(&copied, missing.len()));
+        work.progress.copying(copied);
+        let transfer = Transfer { work, repository, in_use, origins, room };
+        together::all(missing.into_iter().map(|(child, from)| transfer.child(child, from))).await?;
+        work.progress.copy(repository, |copied| {
+            copied.end();
+            info!("{}", record::copied(copied));
         });
+        Ok(())
+    });
     let moved = tokio::select! {
         moved = together::all(moves) => moved.map(|_| ()),
-        never = tell(to.progress, console) => never,
+        never = tell(work) => never,
     };
-    if let Some(console) = console {
+    if let Some(console) = work.console {
         console.bar("");
     }
-    moved.map(|()| to.progress.bytes_poured() > before)
-}
-
-/// The repositories that may lack a child, and whether any tag in it is in use. One in which a tag
-/// names this index is complete, as after a run that moved only some of its tags.
-fn repositories<'p>(
-    plan: &'p Plan,
-    composed: &Composed,
-    held: &[Held],
-) -> Vec<(&'p Repository, bool)> {
-    let mut repositories: Vec<(&Repository, bool)> = Vec::new();
-    for (tag, held) in plan.targets.iter().zip(held) {
-        match repositories.iter_mut().find(|(repository, _)| *repository == &tag.repository) {
-            Some((_, in_use)) => *in_use |= held.is_some(),
-            None => repositories.push((&tag.repository, held.is_some())),
-        }
-    }
-    let tags = || plan.targets.iter().zip(held);
-    let is_complete = |repository: &Repository| {
-        tags().any(|(tag, held)| {
-            tag.repository == *repository && held.as_ref() == Some(&composed.digest)
-        })
-    };
-    repositories.retain(|(repository, _)| !is_complete(repository));
-    repositories
+    moved.map(|()| work.progress.bytes_poured() > before)
 }
 
 /// Tells once a minute, or on a terminal all the time, how far it is; never ends.
-async fn tell(progress: &Progress, console: Option<&Console>) -> ! {
+async fn tell(work: &Work<'_>) -> ! {
     const FRAME: Duration = Duration::from_millis(200);
-    let moving = console.filter(|console| console.is_moving());
+    let moving = work.console.filter(|console| console.is_moving());
     loop {
         sleep(if moving.is_some() { FRAME } else { text::INTERVAL }).await;
         let under_way: Vec<Copied> =
-            progress.copied().into_iter().filter(|copied| copied.elapsed.is_none()).collect();
+            work.progress.copied().into_iter().filter(|copied| copied.elapsed.is_none()).collect();
         match moving {
             Some(console) => console.bar(&record::copy_bar(&under_way)),
             None => under_way.iter().for_each(|copied| info!("{}", record::still_copying(copied))),
@@ -181,7 +148,7 @@ async fn tell(progress: &Progress, console: Option<&Console>) -> ! {
 
 /// Into one repository.
 struct Transfer<'a> {
-    to: &'a Work<'a>,
+    work: &'a Work<'a>,
     repository: &'a Repository,
     /// Whether a tag in it holds something already, so that children may well be there.
     in_use: bool,
@@ -193,7 +160,7 @@ struct Transfer<'a> {
 impl Transfer<'_> {
     /// One image or attestation: its blobs, then its manifest, as the bytes that they are.
     async fn child(&self, child: &Descriptor, from: &Repository) -> Result<(), Error> {
-        let registry = self.to.registry;
+        let registry = self.work.registry;
         let place = Reference::at(self.repository, &child.digest);
         if self.in_use && registry.look(&place, None).await.is_ok() {
             self.count(|copied| copied.images_there += 1);
@@ -208,13 +175,13 @@ impl Transfer<'_> {
                 let origin = Reference::at(from, &child.digest);
                 let read = registry.shared_manifest(&origin).await;
                 read.map_err(|error| {
-                    self.to.failed(&error, &format!("read {origin}"), Access::Pull)
+                    Error::of_registry(&error, &format!("read {origin}"), Access::Pull)
                 })?
             }
         };
         let Content::Image(image) = &manifest.content else {
             return Err(Error::refused(format!(
-                "{place} is an index, and an index inside an index is not copied"
+                "{place} is an index inside an index, which is not copied"
             )));
         };
         let reason = child.title();
@@ -224,14 +191,12 @@ impl Transfer<'_> {
             .chain([&image.config])
             .filter(|blob| !media_type::is_foreign_layer(&blob.media_type));
         together::all(blobs.map(|blob| self.blob(blob, from, &reason))).await?;
-        let pushed = self
-            .to
-            .put("blobs", &place, &manifest.media_type, &manifest.bytes, &manifest.digest)
-            .await;
-        pushed.map_err(|error| self.to.failed(&error, &format!("push {place}"), Access::Push))?;
+        let pushed = self.work.put("blobs", &place, Document::from(&manifest)).await;
+        pushed
+            .map_err(|error| Error::of_registry(&error, &format!("push {place}"), Access::Push))?;
         self.count(|copied| copied.images += 1);
-        self.to.progress.wrote(Write {
-            deed: Deed::Manifest,
+        self.work.progress.wrote(Write {
+            action: Action::Manifest,
             place: place.to_string(),
             digest: manifest.digest,
             why: format!("the index names it, for {reason}"),
@@ -246,23 +211,20 @@ impl Transfer<'_> {
         let brought = |brought: &Brought| {
             self.count(|copied| copied.brought(*brought, blob));
             let from = from.clone();
-            let deed = match brought {
+            let action = match brought {
                 Brought::There => return,
-                Brought::Mounted => Deed::Mount { from },
-                Brought::Uploaded => Deed::Upload { from, bytes: blob.size },
+                Brought::Mounted => Action::Mount { from },
+                Brought::Uploaded => Action::Upload { from, bytes: blob.size },
             };
             let place = Reference::at(self.repository, &blob.digest).to_string();
             let why = format!("the image for {reason} names it");
-            self.to.progress.wrote(Write { deed, place, digest: blob.digest.clone(), why });
+            self.work.progress.wrote(Write { action, place, digest: blob.digest.clone(), why });
         };
         let copied =
-            self.to.registry.shared_copy(from, self.repository, blob, &poured, brought).await;
+            self.work.registry.shared_copy(from, self.repository, blob, &poured, brought).await;
         let failed = |error: &registry::Error, verb: &str, repository: &Repository, access| {
-            self.to.failed(
-                error,
-                &format!("{verb} {}", Reference::at(repository, &blob.digest)),
-                access,
-            )
+            let place = Reference::at(repository, &blob.digest);
+            Error::of_registry(error, &format!("{verb} {place}"), access)
         };
         match copied {
             Ok(_) => Ok(()),
@@ -274,6 +236,6 @@ impl Transfer<'_> {
     }
 
     fn count(&self, change: impl FnOnce(&mut Copied)) {
-        self.to.progress.copy(self.repository, change);
+        self.work.progress.copy(self.repository, change);
     }
 }

@@ -16,8 +16,8 @@ const LAG: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Holds every moved tag against the index: the first by its bytes, the others by their digest.
-pub async fn tags(
+/// Compares every moved tag with the index: the first by its bytes, the others by their digest.
+pub(super) async fn tags(
     registry: &Registry,
     composed: &Composed,
     progress: &Progress,
@@ -37,9 +37,14 @@ pub async fn tags(
         }
         return Ok(());
     }
-    Err(Error::new(Exit::Partial, format!("published, but the registry does not show it after {} s", LAG.as_secs()))
-        .with_details(doubts)
-        .with_fix("did another job push the same tag? If not, run it again: what is published already is left as it is"))
+    Err(Error::new(
+        Exit::Partial,
+        format!("pushed, but the registry still shows another digest after {} s", LAG.as_secs()),
+    )
+    .with_details(doubts)
+    .with_fix(
+        "did another job push the same tag? If not, run it again: finished tags are left alone",
+    ))
 }
 
 async fn until_it_agrees(
@@ -59,7 +64,7 @@ async fn until_it_agrees(
         };
         let remaining = end.saturating_duration_since(Instant::now());
         let Some(pause) = pauses.next_within(remaining, fastrand::f64()) else { return Err(doubt) };
-        info!("verify   {doubt}, looking again");
+        info!("verify   {doubt}, checking again");
         sleep(pause).await;
     }
 }

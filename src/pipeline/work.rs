@@ -1,10 +1,9 @@
-//! One list in the making: what is asked, the way to registries, how far it has come. Every stage
+//! One index in the making: what is asked, the way to registries, how far it has come. Every stage
 //! is handed this.
 
 use super::progress::Progress;
-use crate::error::Error;
-use crate::error::advice::{Access, Surroundings};
-use crate::oci::{Digest, Reference};
+use crate::console::Console;
+use crate::oci::{Digest, Manifest, Reference};
 use crate::pauses::Pauses;
 use crate::plan::Plan;
 use crate::registry::{self, Registry};
@@ -20,35 +19,54 @@ pub(super) const DOUBT: Duration = Duration::from_secs(10);
 pub(super) const FIRST_LAG_PAUSE: Duration = Duration::from_millis(250);
 pub(super) const LONGEST_LAG_PAUSE: Duration = Duration::from_secs(4);
 
-/// A list on its way into registries.
+/// An index on its way into registries.
 #[derive(Debug, Clone, Copy)]
 pub struct Work<'a> {
     /// The way there.
     pub registry: &'a Registry,
     /// What is to be done.
     pub plan: &'a Plan,
-    /// Where we run.
-    pub surroundings: &'a Surroundings,
     /// How far it has come.
     pub progress: &'a Progress,
+    /// Of the only index of a run: where its log is parted into groups, and where lines can move.
+    pub console: Option<&'a Console>,
+}
+
+/// A manifest as it is pushed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Document<'a> {
+    /// Its type.
+    pub(super) media_type: &'a str,
+    /// Its bytes.
+    pub(super) bytes: &'a Bytes,
+    /// SHA-256 of them.
+    pub(super) digest: &'a Digest,
+}
+
+impl<'a> From<&'a Manifest> for Document<'a> {
+    fn from(manifest: &'a Manifest) -> Self {
+        let Manifest { media_type, bytes, digest, .. } = manifest;
+        Self { media_type, bytes, digest }
+    }
 }
 
 impl Work<'_> {
-    /// The error of a request to a registry.
-    pub fn failed(&self, error: &registry::Error, what: &str, access: Access) -> Error {
-        failure(error, what, access, self.surroundings)
+    /// Starts a part of the log.
+    pub(super) fn group(&self, title: &str) {
+        if let Some(console) = self.console {
+            console.group(title);
+        }
     }
 
     /// Pushes, with patience for a registry that does not see yet what it showed us a moment ago:
     /// the `parts` that the manifest names.
-    pub async fn put(
+    pub(super) async fn put(
         &self,
         parts: &str,
         reference: &Reference,
-        media_type: &str,
-        bytes: &Bytes,
-        digest: &Digest,
+        document: Document<'_>,
     ) -> Result<(), registry::Error> {
+        let Document { media_type, bytes, digest } = document;
         let started = Instant::now();
         let mut pauses = Pauses::between(FIRST_LAG_PAUSE, LONGEST_LAG_PAUSE);
         loop {
@@ -66,22 +84,4 @@ impl Work<'_> {
             sleep(pause).await;
         }
     }
-}
-
-/// The error of a target that could not be read.
-pub fn cannot_read(
-    error: &registry::Error,
-    target: &Reference,
-    surroundings: &Surroundings,
-) -> Error {
-    failure(error, &format!("read {target}"), Access::Pull, surroundings)
-}
-
-pub(super) fn failure(
-    error: &registry::Error,
-    what: &str,
-    access: Access,
-    surroundings: &Surroundings,
-) -> Error {
-    Error::of_registry(error, what, access, surroundings)
 }

@@ -11,7 +11,7 @@ use std::fmt;
 const LONGEST_EXCERPT: usize = 500;
 
 /// One request that failed for good.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
     /// What went wrong.
     pub kind: Kind,

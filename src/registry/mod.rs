@@ -27,7 +27,7 @@ use attempts::{Attempts, Errand, Landed, Terms};
 use auth::{Auth, Permit};
 use bytes::Bytes;
 use credentials::Logins;
-pub use error::{Error, Helper, Kind};
+pub use error::{Error, Helper, Kind, Said};
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use reqwest::Method;

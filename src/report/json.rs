@@ -1,11 +1,11 @@
 //! The report in JSON, version 1: written on failure too. Fields may be added within a version,
 //! never changed.
 
-use crate::error::{Error, Exit};
+use crate::error::{Audience, Error, Exit};
 use crate::oci::Reference;
 use crate::pipeline::outcome::{Listed, Report, Run};
 use crate::pipeline::progress::TagState;
-use crate::pipeline::record::{Copied, Deed, Write};
+use crate::pipeline::record::{Action, Copied, Write};
 use crate::report::Ending;
 use crate::secret::Secrets;
 use crate::text::escape;
@@ -79,14 +79,14 @@ fn of_list(list: &Listed, warnings: &[String]) -> Value {
 fn writes(writes: &[Write]) -> Value {
     let shown = writes.iter().map(|write| {
         let mut shown =
-            json!({"deed": write.deed.name(), "where": write.place, "digest": write.digest});
-        match &write.deed {
-            Deed::Mount { from } => shown["from"] = Value::from(from.to_string()),
-            Deed::Upload { from, bytes } => {
+            json!({"action": write.action.name(), "where": write.place, "digest": write.digest});
+        match &write.action {
+            Action::Mount { from } => shown["from"] = Value::from(from.to_string()),
+            Action::Upload { from, bytes } => {
                 shown["from"] = Value::from(from.to_string());
                 shown["bytes"] = Value::from(*bytes);
             }
-            Deed::Manifest | Deed::Index | Deed::Tag => {}
+            Action::Manifest | Action::Index | Action::Tag => {}
         }
         shown["why"] = Value::from(write.why.as_str());
         shown
@@ -171,6 +171,7 @@ pub fn failure(error: &Error, state: &[(Reference, TagState)], warnings: &[Strin
 }
 
 fn shown(error: &Error) -> Value {
+    let error = error.told(Audience::default());
     json!({"what": error.what, "details": error.details, "where": error.place, "fix": error.fix})
 }
 

@@ -7,7 +7,7 @@ pub mod json;
 pub mod outputs;
 pub mod summary;
 
-use crate::error::{Error, Exit};
+use crate::error::{Audience, Error, Exit};
 use crate::pipeline::outcome::Run;
 use crate::secret::Secrets;
 
@@ -24,4 +24,6 @@ pub struct Ending<'a> {
     pub warnings: &'a [String],
     /// What must not be seen.
     pub secrets: &'a Secrets,
+    /// Who reads it.
+    pub audience: Audience,
 }

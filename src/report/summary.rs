@@ -59,7 +59,10 @@ impl Ending<'_> {
     }
 
     fn failure(&self, heading: &str, error: &Error) -> String {
-        format!("### ❌ {heading}\n\n{}", self.block("text", &error.to_string()))
+        format!(
+            "### ❌ {heading}\n\n{}",
+            self.block("text", &error.told(self.audience).to_string())
+        )
     }
 
     /// Others' text, line by line, between fences that none of it can end.
@@ -101,7 +104,7 @@ impl Ending<'_> {
                     text,
                     "| {} | ❌ {} | | |",
                     self.shown(&list.name),
-                    self.shown(&error.what)
+                    self.shown(&error.told(self.audience).what)
                 );
             }
         }

@@ -2,6 +2,7 @@
 
 use crate::oci::{Descriptor, Manifest, Origin, Platform};
 use crate::plan::Source;
+use std::time::Duration;
 
 /// A source that has arrived: its pinned manifest, and what it brings.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +15,8 @@ pub struct Arrived {
     pub entries: Vec<Descriptor>,
     /// Where its images come from, as far as their configs were read.
     pub origins: Vec<Origin>,
+    /// When it was there: `None` at the first check, else so long after the start.
+    pub after: Option<Duration>,
 }
 
 impl Arrived {

@@ -1,14 +1,14 @@
 //! Giving up: what was there, what was not, how long, what the jobs said, what to do.
 
-use super::state::NotYet;
-use super::state::Over;
+use super::arrived::Arrived;
+use super::look::cannot_read;
+use super::state::{NotYet, Over};
 use super::story;
 use super::{Absent, Wait};
-use crate::error::advice::Place;
+use crate::error::words::{input, setting};
 use crate::error::{Error, Exit};
-use crate::pipeline::resolve::arrived::Arrived;
-use crate::text::duration;
-use std::time::Duration;
+use crate::plan::Source;
+use crate::text::{count, duration};
 
 impl Wait<'_> {
     /// The error of a run whose sources did not all come. `jobs`: what the watched jobs said.
@@ -16,41 +16,58 @@ impl Wait<'_> {
         &self,
         absent: &[Absent],
         arrived: &[Arrived],
-        after: &[Option<Duration>],
         jobs: Vec<String>,
     ) -> Error {
-        let of = format!("{} of {} sources", absent.len(), self.plan.sources.len());
+        let plan = self.work.plan;
+        let of = format!("{} of {}", absent.len(), count(plan.sources.len(), "image"));
         let over = self.over.borrow().clone();
         let what = match &over {
             Some(Over(why)) => {
-                format!("{of} are not there after {}, {why}", duration(self.started.elapsed()))
+                format!("{of} not found after {}, {why}", duration(self.started.elapsed()))
             }
-            None if self.plan.wait.is_zero() => format!("{of} are not there"),
-            None => format!("{of} did not arrive within {}", duration(self.plan.wait)),
+            None if plan.wait.is_zero() => format!("{of} not found"),
+            None => format!("{of} did not arrive within {}", duration(plan.wait)),
         };
-        let mut details: Vec<String> = absent
-            .iter()
-            .map(|Absent { source, why, .. }| story::absent(&source.name, why.word(), why.reason()))
-            .collect();
-        details.extend(
-            arrived.iter().zip(after).map(|(arrived, after)| story::there(arrived, *after)),
-        );
+        let mut details: Vec<String> = absent.iter().map(story::absent).collect();
+        details.extend(arrived.iter().map(story::there));
         details.extend(jobs);
         let stale = absent.iter().any(|absent| matches!(absent.why, NotYet::Stale { .. }));
-        let longer = if self.surroundings.place == Place::CommandLine {
-            "give a longer --wait"
-        } else {
-            "raise `wait`"
-        };
         let fix = match over {
-            _ if stale => {
-                "a stale image is of another build: did its job run for this commit? Else correct `expect-labels`".to_owned()
-            }
-            Some(_) => "compare the names under which the jobs push their images with the sources above".to_owned(),
+            _ if stale => format!(
+                "the image is from another build: did its job run for this commit? If so, correct \
+                 {}",
+                input("expect-labels")
+            ),
+            Some(_) => "compare the names that the jobs push with the images above".to_owned(),
             None => format!(
-                "look at the jobs that build them: did they fail, or push under another name? If they only take longer, {longer}"
+                "look at the jobs that build them: did they fail or push under another name? If \
+                 they need more time, raise {}",
+                input("wait")
             ),
         };
         Error::new(Exit::NotArrived, what).with_details(details).with_fix(fix)
     }
+}
+
+/// The error of a source that is denied for good.
+pub(super) fn denied(why: &NotYet, source: &Source) -> Error {
+    let NotYet::Denied(error) = why else { return Error::defect("a denial that is none") };
+    cannot_read(error, source).with_details(vec![
+        "some registries answer like this for an image that does not exist yet".to_owned(),
+    ])
+}
+
+/// With `missing: skip` too: what may be there is not left out.
+pub(super) fn cannot_leave_out(Absent { source, why, .. }: &Absent) -> Error {
+    let error = match why {
+        NotYet::Trouble(error) => cannot_read(error, source),
+        _ => Error::new(
+            Exit::Registry,
+            format!("cannot tell whether {} exists: {}", source.name, why.state()),
+        ),
+    };
+    error.with_details(vec![format!(
+        "{} leaves out only what is known not to exist",
+        setting("missing", "skip")
+    )])
 }

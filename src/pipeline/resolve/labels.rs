@@ -1,13 +1,13 @@
-//! Whether an image is the one that is waited for, as its labels say. Only with `expect-labels`
-//! this asks for more than is read anyway: of an index, the config of every image that is picked.
+//! Whether an image is the one that is waited for, as its labels say. Only with `expect-labels` this
+//! asks for more than is read anyway: of an index, the config of every image that is picked.
 
-use super::state::{NotYet, WrongLabel};
-use super::{Stop, Wait};
+use super::look::Look;
+use super::state::{NotYet, Stop, WrongLabel};
 use crate::error::Error;
-use crate::oci::{Content, Descriptor, ImageConfig, Origin, Reference, media_type};
-use crate::plan::{Labels, Source};
+use crate::error::words::input;
+use crate::oci::{Content, Descriptor, ImageConfig, Origin, media_type};
+use crate::plan::Labels;
 use crate::together;
-use tokio::time::Instant;
 
 /// The first label that is not as it must be.
 fn wrong(expected: &Labels, config: &ImageConfig, platform: Option<String>) -> Option<WrongLabel> {
@@ -16,64 +16,54 @@ fn wrong(expected: &Labels, config: &ImageConfig, platform: Option<String>) -> O
     Some(WrongLabel { platform, key: key.clone(), expected: value.clone(), found })
 }
 
-/// Refuses for good, or for now, an image whose labels are wrong.
-pub(super) fn hold(
-    wait: &Wait<'_>,
-    source: &Source,
-    config: &ImageConfig,
-    platform: Option<String>,
-) -> Result<(), Stop> {
-    let Some(label) = wrong(&wait.plan.expect_labels, config, platform) else { return Ok(()) };
-    if source.reference.digest.is_none() {
-        return Err(Stop::NotYet(NotYet::Stale(label)));
+impl Look<'_> {
+    /// Rejects for good, or for now, an image whose labels are wrong.
+    pub(super) fn check_labels(
+        &self,
+        config: &ImageConfig,
+        platform: Option<String>,
+    ) -> Result<(), Stop> {
+        let expected = &self.wait.work.plan.expect_labels;
+        let Some(label) = wrong(expected, config, platform) else { return Ok(()) };
+        if self.source.reference.digest.is_none() {
+            return Err(Stop::NotYet(NotYet::Stale(label)));
+        }
+        let (name, labels) = (&self.source.name, input("expect-labels"));
+        let error = Error::refused(format!(
+            "{name} is not the image that {labels} asks for: {}",
+            label.text()
+        ));
+        Err(error
+            .with_fix(format!(
+                "what a digest names never changes: give the digest of the new image, or correct \
+                 {labels}"
+            ))
+            .into())
     }
-    let error = Error::refused(format!(
-        "{} is not the image that `expect-labels` asks for: {}",
-        source.name,
-        label.text()
-    ));
-    Err(error.with_fix("what a digest names never changes: give the digest of the new image, or correct `expect-labels`").into())
-}
 
-/// Reads the configs of an index's images and holds them against what is expected; where they come
-/// from.
-pub(super) async fn of_entries(
-    wait: &Wait<'_>,
-    source: &Source,
-    entries: &[Descriptor],
-    deadline: Option<Instant>,
-) -> Result<Vec<Origin>, Stop> {
-    let images = entries.iter().filter(|entry| entry.attests().is_none());
-    let read = images.map(|entry| async move {
-        let config = config(wait, source, entry, deadline).await?;
-        // An artifact without a platform runs nowhere, so it is of no commit either.
-        if config.is_none() && entry.known_platform().is_none() {
-            return Ok::<Option<Origin>, Stop>(None);
-        }
-        let config = config.unwrap_or_default();
-        hold(wait, source, &config, Some(entry.title()))?;
-        Ok(Some(config.origin()))
-    });
-    Ok(together::all(read).await?.into_iter().flatten().collect())
-}
+    /// Reads the configs of an index's images and checks their labels; where they come from.
+    pub(super) async fn origins_of(&self, entries: &[Descriptor]) -> Result<Vec<Origin>, Stop> {
+        let images = entries.iter().filter(|entry| entry.attests().is_none());
+        let read = images.map(|entry| async move {
+            let config = self.config_behind(entry).await?;
+            // An artifact without a platform runs nowhere, so it is of no commit either.
+            if config.is_none() && entry.known_platform().is_none() {
+                return Ok::<Option<Origin>, Stop>(None);
+            }
+            let config = config.unwrap_or_default();
+            self.check_labels(&config, Some(entry.title()))?;
+            Ok(Some(config.origin()))
+        });
+        Ok(together::all(read).await?.into_iter().flatten().collect())
+    }
 
-async fn config(
-    wait: &Wait<'_>,
-    source: &Source,
-    entry: &Descriptor,
-    deadline: Option<Instant>,
-) -> Result<Option<ImageConfig>, Stop> {
-    let child = Reference::at(&source.reference.repository, &entry.digest);
-    let manifest = wait
-        .registry
-        .manifest(&child, deadline)
-        .await
-        .map_err(|error| wait.sort(&error, source, true))?;
-    match &manifest.content {
-        Content::Image(image) if media_type::is_image_config(&image.config.media_type) => {
-            wait.config(source, &image.config, deadline).await.map(Some)
+    async fn config_behind(&self, entry: &Descriptor) -> Result<Option<ImageConfig>, Stop> {
+        match &self.entry(entry).await?.content {
+            Content::Image(image) if media_type::is_image_config(&image.config.media_type) => {
+                self.config(&image.config).await.map(Some)
+            }
+            _ => Ok(None),
         }
-        _ => Ok(None),
     }
 }
 

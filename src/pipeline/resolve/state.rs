@@ -1,11 +1,24 @@
 //! Why a source is not there yet, and how that is said.
 
+use crate::error::Error;
 use crate::registry;
 use crate::text::brief;
 
 /// Waiting has no sense any more, before its time is up; why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Over(pub(super) String);
+
+/// How a check ended when the source is not there.
+pub(super) enum Stop {
+    NotYet(NotYet),
+    Fatal(Box<Error>),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Fatal(Box::new(error))
+    }
+}
 
 /// Why a source is not complete yet.
 #[derive(Debug, Clone)]
@@ -45,9 +58,9 @@ impl WrongLabel {
         let expected = brief(&self.expected);
         match &self.found {
             Some(found) => {
-                format!("{platform}its label {} is {:?}, not {expected:?}", self.key, brief(found))
+                format!("{platform}label {} is {:?}, expected {expected:?}", self.key, brief(found))
             }
-            None => format!("{platform}it has no label {}, which must be {expected:?}", self.key),
+            None => format!("{platform}label {} is missing, expected {expected:?}", self.key),
         }
     }
 }
@@ -61,11 +74,11 @@ impl NotYet {
     /// In a word or two.
     pub(super) fn word(&self) -> &'static str {
         match self {
-            Self::Missing => "missing",
+            Self::Missing => "not found",
             Self::Incomplete(_) => "incomplete",
             Self::Stale(_) => "stale",
             Self::Denied(_) => "denied",
-            Self::Trouble(_) | Self::Silent => "in doubt",
+            Self::Trouble(_) | Self::Silent => "unknown",
         }
     }
 
@@ -75,17 +88,24 @@ impl NotYet {
             Self::Missing => None,
             Self::Incomplete(what) => Some(what.clone()),
             Self::Stale(label) => Some(label.text()),
-            Self::Denied(error) => Some(format!("or not there yet: {}", error.place())),
+            Self::Denied(error) => Some(format!("or not pushed yet: {}", error.place())),
             Self::Trouble(error) => Some(error.to_string()),
             Self::Silent => Some("the registry did not answer before waiting ended".to_owned()),
         }
     }
 
-    /// For people; the same text as long as nothing changes.
+    /// For people, when it is not waited for any more.
+    pub(super) fn left_out(&self) -> String {
+        if matches!(self, Self::Missing) { self.word().to_owned() } else { self.state() }
+    }
+
+    /// For people, while it is waited for; the same text as long as nothing changes.
     pub(super) fn state(&self) -> String {
-        match self.reason() {
-            None => self.word().to_owned(),
-            Some(reason) => format!("{}: {reason}", self.word()),
+        match (self, self.reason()) {
+            (Self::Missing, _) => "not found yet".to_owned(),
+            (Self::Denied(error), _) => format!("denied (or not pushed yet): {}", error.place()),
+            (_, None) => self.word().to_owned(),
+            (_, Some(reason)) => format!("{}: {reason}", self.word()),
         }
     }
 }
@@ -103,18 +123,18 @@ mod tests {
             found: found.map(str::to_owned),
         };
         for (label, text) in [
-            (label(None, Some("old")), r#"stale: its label k is "old", not "new""#),
+            (label(None, Some("old")), r#"stale: label k is "old", expected "new""#),
             (
                 label(Some("linux/arm64"), None),
-                r#"stale: linux/arm64: it has no label k, which must be "new""#,
+                r#"stale: linux/arm64: label k is missing, expected "new""#,
             ),
             (
                 label(None, Some(&"x".repeat(100))),
-                &format!(r#"stale: its label k is "{}…", not "new""#, "x".repeat(64)),
+                &format!(r#"stale: label k is "{}…", expected "new""#, "x".repeat(64)),
             ),
         ] {
             assert_eq!(NotYet::Stale(label).state(), text);
         }
-        assert_eq!(NotYet::Missing.state(), "missing");
+        assert_eq!(NotYet::Missing.state(), "not found yet");
     }
 }

@@ -1,5 +1,6 @@
 //! The lines that a wait writes into the log.
 
+use super::Absent;
 use super::arrived::Arrived;
 use crate::oci::Descriptor;
 use crate::pipeline::progress::SourceState;
@@ -7,14 +8,15 @@ use crate::text::{brief, duration};
 use std::time::Duration;
 
 /// A source arrived.
-pub(super) fn found(arrived: &Arrived, after: Option<Duration>) -> String {
+pub(super) fn found(arrived: &Arrived) -> String {
     let images: Vec<String> = arrived
         .entries
         .iter()
         .filter(|entry| entry.attests().is_none())
         .map(Descriptor::title)
         .collect();
-    let when = after.map(|after| format!("  after {}", duration(after))).unwrap_or_default();
+    let when =
+        arrived.after.map(|after| format!("  after {}", duration(after))).unwrap_or_default();
     let origin = origin(arrived).map(|origin| format!("  {origin}")).unwrap_or_default();
     format!(
         "found    {}  {}{}{origin}{when}",
@@ -40,8 +42,8 @@ fn digest(arrived: &Arrived) -> String {
 }
 
 /// A source that is there, when others did not come.
-pub(super) fn there(arrived: &Arrived, after: Option<Duration>) -> String {
-    let when = after.map(|after| format!(" after {}", duration(after))).unwrap_or_default();
+pub(super) fn there(arrived: &Arrived) -> String {
+    let when = arrived.after.map(|after| format!(" after {}", duration(after))).unwrap_or_default();
     format!("found{when}: {} {}", arrived.source.name, arrived.manifest.digest.short())
 }
 
@@ -62,14 +64,14 @@ fn short_revision(revision: &str) -> String {
 }
 
 /// A source that did not come.
-pub(super) fn absent(name: &str, word: &str, reason: Option<String>) -> String {
-    let reason = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
-    format!("{word}: {name}{reason}")
+pub(super) fn absent(Absent { source, why, .. }: &Absent) -> String {
+    let reason = why.reason().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    format!("{}: {}{reason}", why.word(), source.name)
 }
 
 /// A source is not there; `left`: until waiting ends.
 pub(super) fn waiting(source: &str, state: &str, left: Duration) -> String {
-    format!("wait     {source}  {state}; looking again for {}", duration(left))
+    format!("wait     {source}  {state}; checking for up to {}", duration(left))
 }
 
 /// Nothing changed for a while.
@@ -85,7 +87,7 @@ pub(super) fn still_waiting(
     let waiting: Vec<String> = waiting.collect();
     let (count, all) = (waiting.len(), sources.len());
     format!(
-        "waiting  for {count} of {all} after {}, {} left: {}",
+        "waiting  {count} of {all} missing after {}, {} left: {}",
         duration(elapsed),
         duration(left),
         waiting.join(", ")
@@ -95,6 +97,6 @@ pub(super) fn still_waiting(
 /// How a source stands, when the wait ends for another reason.
 pub(super) fn stands((name, state): &(String, SourceState)) -> String {
     let words =
-        if *state == SourceState::Looking { "not looked at".to_owned() } else { state.words() };
+        if *state == SourceState::Looking { "not checked".to_owned() } else { state.words() };
     format!("{words}: {name}")
 }

@@ -76,7 +76,7 @@ fn table(
     }
     let whole = |span: Duration| text::duration(Duration::from_secs(span.as_secs()));
     lines.push(format!(
-        "waiting  for {waiting} of {} after {}, {} left",
+        "waiting  {waiting} of {} missing after {}, {} left",
         sources.len(),
         whole(elapsed),
         whole(left)
@@ -102,7 +102,7 @@ mod tests {
         ];
         let (elapsed, left) = (Duration::from_millis(60_900), Duration::from_secs(540));
         let expected = "  found after 42 s  r/app:amd64\n  stale             r/app:arm64\n  looking           r/app:arm\n\
-                        waiting  for 1 of 3 after 1m, 9m left\njobs     1 watched";
+                        waiting  1 of 3 missing after 1m, 9m left\njobs     1 watched";
         assert_eq!(table(&sources, "jobs     1 watched", elapsed, left, MOST_ROWS), expected);
         sources
             .splice(0..0, (0..20).map(|n| source(&format!("r/app:{n}"), SourceState::Found(None))));

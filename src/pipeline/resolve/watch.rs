@@ -2,10 +2,11 @@
 
 use super::state::Over;
 use super::story;
+use crate::error::words::setting;
 use crate::error::{Error, Exit};
 use crate::jobs::pattern::Pattern;
 use crate::jobs::verdict::{self, GRACE, Known, Verdict};
-use crate::jobs::{Job, Jobs, Listing, Look};
+use crate::jobs::{Job, Jobs, Listing, Look, State};
 use crate::pipeline::progress::Progress;
 use crate::plan::Plan;
 use crate::text::brief;
@@ -56,7 +57,7 @@ impl Last {
             let names: Vec<String> =
                 self.names.iter().take(MOST_LISTED).map(|name| brief(name)).collect();
             format!(
-                "none is called {:?}; the jobs of this run are {}",
+                "no job is called {:?}; the jobs of this run are {}",
                 pattern.text(),
                 names.join(", ")
             )
@@ -166,7 +167,7 @@ impl<'a> Watch<'a> {
             if verdict::is_bad(job.state, self.plan.skip_missing) {
                 let state = job.state.word();
                 warn!(
-                    "the job {} {state} in an earlier attempt of this run; all images are there, so this goes on",
+                    "job {} {state} in an earlier attempt of this run; all images have arrived, so this run continues",
                     job.name
                 );
             }
@@ -225,7 +226,7 @@ impl<'a> Watch<'a> {
 
     fn failure(&self, failed: &[&Job]) -> Error {
         let what = match failed {
-            [job] => format!("the job {} {}", brief(&job.name), job.state.word()),
+            [job] => format!("job {} {}", brief(&job.name), job.state.word()),
             jobs => format!("{} watched jobs did not succeed", jobs.len()),
         };
         let mut details: Vec<String> =
@@ -234,12 +235,16 @@ impl<'a> Watch<'a> {
             details.push(format!("job: and {} more", failed.len() - MOST_LISTED));
         }
         details.extend(self.progress.sources().iter().map(story::stands));
-        let mend = if failed.iter().all(|job| job.state == crate::jobs::State::Skipped) {
-            "look why it was skipped; if its image is not needed in such a run, say `missing: skip`"
+        let fix = if failed.iter().all(|job| job.state == State::Skipped) {
+            format!(
+                "find out why it was skipped; if its image is not needed, use {}",
+                setting("missing", "skip")
+            )
         } else {
-            "open the job's log at the address above, and run the failed jobs again: this step waits for them anew"
+            "see its log (link above) and re-run the failed jobs; this step will wait for them again"
+                .to_owned()
         };
-        Error::new(Exit::JobFailed, what).with_details(details).with_fix(mend)
+        Error::new(Exit::JobFailed, what).with_details(details).with_fix(fix)
     }
 
     /// What the jobs said, for a run that gives up.

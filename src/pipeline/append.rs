@@ -1,0 +1,43 @@
+//! What `append` asks for: new entries onto what the first tag points to.
+
+use super::check::Checked;
+use super::compose::{self, Composed};
+use super::edit::{Change, Moved};
+use super::targets::Base;
+use super::transfer::Origins;
+use crate::entries::change;
+use crate::error::Error;
+use crate::plan::Plan;
+use tracing::info;
+
+/// Checked entries, and where they come from.
+pub(super) struct Append<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) checked: &'a Checked,
+    pub(super) origins: &'a Origins,
+}
+
+impl Change for Append<'_> {
+    fn when_moved(&self) -> Moved {
+        Moved::Merge
+    }
+
+    fn onto(&self, base: &Base) -> Result<Composed, Error> {
+        let entries = change::append(&base.entries, &self.checked.entries);
+        compose::onto(self.plan, base, entries)
+    }
+
+    fn origins(&self, base: &Base) -> Origins {
+        match self.plan.targets.first() {
+            Some(first) => self.origins.clone().and_base(first, base),
+            None => self.origins.clone(),
+        }
+    }
+
+    fn tell(&self, base: &Base, composed: &Composed) {
+        if let (None, Some(first)) = (&base.manifest, self.plan.targets.first()) {
+            info!("append   {first} does not exist yet; creating it");
+        }
+        compose::tell(composed);
+    }
+}

@@ -1,0 +1,142 @@
+//! One check of one source: its manifest, and all that it names.
+
+use super::Wait;
+use super::arrived::Arrived;
+use super::state::{NotYet, Stop};
+use crate::entries::parsed;
+use crate::error::{Access, Error};
+use crate::oci::{Descriptor, ImageConfig, Manifest, Reference};
+use crate::plan::Source;
+use crate::registry::{self, Kind};
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// One source, checked once.
+#[derive(Clone, Copy)]
+pub(super) struct Look<'a> {
+    pub(super) wait: &'a Wait<'a>,
+    pub(super) source: &'a Source,
+    /// When its requests give up; none where nothing is waited for.
+    deadline: Option<Instant>,
+}
+
+impl<'a> Look<'a> {
+    pub(super) fn new(wait: &'a Wait<'a>, source: &'a Source) -> Self {
+        let waits = !wait.work.plan.wait.is_zero();
+        Self { wait, source, deadline: waits.then_some(wait.deadline) }
+    }
+
+    /// Checks it. `last`: how the check before ended; `seen`: the manifest that was read last, which
+    /// is not read again as long as the tag names it.
+    pub(super) async fn now(
+        &self,
+        last: Option<&NotYet>,
+        seen: &mut Option<Manifest>,
+    ) -> Result<Arrived, Stop> {
+        let Some(deadline) = self.deadline else { return self.read(None, seen).await };
+        // A check that hangs must not outlive the deadline, be it the first; and at least a moment,
+        // for the last check happens at the deadline itself.
+        let end = deadline.max(Instant::now() + Duration::from_secs(1));
+        let silent = Err(Stop::NotYet(NotYet::Silent));
+        timeout_at(end, self.read(last, seen)).await.unwrap_or(silent)
+    }
+
+    async fn read(
+        &self,
+        last: Option<&NotYet>,
+        seen: &mut Option<Manifest>,
+    ) -> Result<Arrived, Stop> {
+        let registry = self.wait.work.registry;
+        if let Some(last) = last {
+            let head = registry.look(&self.source.reference, self.deadline).await;
+            let head = head.map_err(|error| self.sort(&error, false))?;
+            *seen = seen.take().filter(|seen| seen.digest == head.digest);
+            // The image that was stale a moment ago still is.
+            if seen.is_some() && matches!(last, NotYet::Stale { .. }) {
+                return Err(Stop::NotYet(last.clone()));
+            }
+        }
+        let manifest = match seen.clone() {
+            Some(manifest) => manifest,
+            None => {
+                let read = self.manifest(&self.source.reference).await;
+                read.map_err(|error| self.sort(&error, false))?
+            }
+        };
+        // From here on the source is its digest: a tag that moves later changes nothing.
+        let arrived = self.learn(manifest.clone()).await;
+        if matches!(arrived, Err(Stop::NotYet(_))) {
+            *seen = Some(manifest);
+        }
+        arrived
+    }
+
+    async fn manifest(&self, reference: &Reference) -> Result<Manifest, registry::Error> {
+        // At the only check, indexes of one run may share what they read; later ones want to know
+        // what is there now.
+        match self.deadline {
+            None => self.wait.work.registry.shared_manifest(reference).await,
+            deadline => self.wait.work.registry.manifest(reference, deadline).await,
+        }
+    }
+
+    /// Reads the manifest of an entry.
+    pub(super) async fn entry(&self, entry: &Descriptor) -> Result<Manifest, Stop> {
+        let place = Reference::at(&self.source.reference.repository, &entry.digest);
+        let read = self.wait.work.registry.manifest(&place, self.deadline).await;
+        read.map_err(|error| self.sort(&error, true))
+    }
+
+    /// Checks that an entry is really there: an index may be ahead of its children.
+    pub(super) async fn has_entry(&self, entry: &Descriptor) -> Result<(), Stop> {
+        let place = Reference::at(&self.source.reference.repository, &entry.digest);
+        let look = self.wait.work.registry.shared_look(&place, self.deadline).await;
+        look.map(|_| ()).map_err(|error| match self.sort(&error, true) {
+            Stop::NotYet(NotYet::Incomplete(_)) => Stop::NotYet(NotYet::Incomplete(format!(
+                "its entry for {} is not in the registry: {}",
+                entry.title(),
+                entry.digest
+            ))),
+            stop => stop,
+        })
+    }
+
+    /// Reads the config of an image.
+    pub(super) async fn config(&self, config: &Descriptor) -> Result<ImageConfig, Stop> {
+        let (registry, repository) = (self.wait.work.registry, &self.source.reference.repository);
+        let read = registry.shared_config(repository, config, self.deadline).await;
+        let bytes = read.map_err(|error| self.sort(&error, true))?;
+        Ok(parsed(&self.source.name, &bytes)?)
+    }
+
+    /// Whether an error may pass by waiting. `part`: it is about something that the source's
+    /// manifest names.
+    fn sort(&self, error: &registry::Error, part: bool) -> Stop {
+        let known = self.wait.work.registry.has_answered(&error.host);
+        match &error.kind {
+            Kind::NotFound if part => {
+                Stop::NotYet(NotYet::Incomplete(format!("{}: not found", error.request)))
+            }
+            Kind::NotFound => Stop::NotYet(NotYet::Missing),
+            Kind::Denied => Stop::NotYet(NotYet::Denied(Box::new(error.clone()))),
+            // A registry that never answered is more likely misspelt than late; one that asks for a
+            // pause that is too long would be asked again in vain.
+            Kind::Server
+            | Kind::Timeout
+            | Kind::Unreachable(_)
+            | Kind::Truncated(_)
+            | Kind::UnknownHost
+            | Kind::Throttled { retry_after: None }
+                if known && self.deadline.is_some() =>
+            {
+                Stop::NotYet(NotYet::Trouble(Box::new(error.clone())))
+            }
+            _ => cannot_read(error, self.source).into(),
+        }
+    }
+}
+
+/// The error of a source that cannot be read.
+pub(super) fn cannot_read(error: &registry::Error, source: &Source) -> Error {
+    Error::of_registry(error, &format!("read {}", source.name), Access::Pull)
+}
