@@ -32,6 +32,7 @@
 //! ```
 
 pub mod app;
+mod backoff;
 pub mod cli;
 pub mod console;
 pub mod entries;
@@ -41,7 +42,6 @@ pub mod inspect;
 pub mod jobs;
 pub mod lists;
 pub mod oci;
-mod pauses;
 pub mod pipeline;
 pub mod plan;
 pub mod registry;

@@ -2,7 +2,7 @@
 //! asked too much.
 
 use super::{Job, System, link};
-use crate::pauses::Pauses;
+use crate::backoff::Backoff;
 use crate::registry::Kind;
 use crate::registry::transport::{Answer, Transport};
 use reqwest::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LINK};
@@ -56,7 +56,7 @@ pub struct Look {
 struct Asked {
     listing: Listing,
     pages: HashMap<String, Page>,
-    pauses: Pauses,
+    backoff: Backoff,
     at: Option<Instant>,
     next: Option<Instant>,
     /// Whether the API itself asked for the pause.
@@ -84,7 +84,7 @@ impl Jobs {
         let asked = Asked {
             listing: Listing::Unknown,
             pages: HashMap::new(),
-            pauses: Pauses::new(LONGEST_PAUSE),
+            backoff: Backoff::new(LONGEST_PAUSE),
             at: None,
             next: None,
             held: false,
@@ -121,13 +121,13 @@ impl Jobs {
         let outcome = self.pages(&mut asked.pages).await;
         let is_fresh = outcome.is_ok();
         asked.at = Some(now);
-        let mut pause = asked.pauses.next(fastrand::f64());
+        let mut pause = asked.backoff.next(fastrand::f64());
         asked.held = false;
         match outcome {
             Ok((jobs, wish, pages)) => {
                 let pages = u32::try_from(pages).unwrap_or(u32::MAX);
                 asked
-                    .pauses
+                    .backoff
                     .grow_to(LONGEST_PAUSE.saturating_mul(pages).min(LONGEST_PAUSE_OF_PAGES));
                 pause = pause.max(wish.unwrap_or_default().saturating_mul(pages));
                 asked.in_trouble = false;

@@ -6,10 +6,10 @@ use super::progress::TagState;
 use super::record::{Deed, Write};
 use super::targets::{self, Held, refuse_without_permission};
 use super::work::{DOUBT, FIRST_LAG_PAUSE, LONGEST_LAG_PAUSE, Work};
+use crate::backoff::Backoff;
 use crate::error::advice::Access;
 use crate::error::{Error, Exit};
 use crate::oci::{Reference, Repository};
-use crate::pauses::Pauses;
 use crate::registry::{self, Kind};
 use crate::together;
 use futures_util::StreamExt as _;
@@ -144,7 +144,7 @@ impl Publication<'_> {
         }
         let taken = is_taken(error);
         let end = Instant::now() + DOUBT;
-        let mut pauses = Pauses::between(FIRST_LAG_PAUSE, LONGEST_LAG_PAUSE);
+        let mut backoff = Backoff::between(FIRST_LAG_PAUSE, LONGEST_LAG_PAUSE);
         loop {
             let state = match self.to.registry.look(tag, Some(end)).await {
                 Ok(head) if head.digest == self.composed.digest => return TagState::Moved,
@@ -153,7 +153,7 @@ impl Publication<'_> {
                 _ => TagState::Unknown,
             };
             let remaining = end.saturating_duration_since(Instant::now());
-            match pauses.next_within(remaining, fastrand::f64()) {
+            match backoff.next_within(remaining, fastrand::f64()) {
                 Some(pause) if !taken => sleep(pause).await,
                 _ => return state,
             }

@@ -3,6 +3,7 @@
 //! Source: RFC 9110 sections 10.2.3 (`Retry-After`) and 15.
 
 use super::transport::Broken;
+use crate::backoff::Backoff;
 use std::time::{Duration, SystemTime};
 
 /// Tries of one request in all.
@@ -91,9 +92,8 @@ pub(super) fn decide(
 
 /// The pause after so many failures, with full jitter.
 pub(super) fn pause(failures: u32, chance: f64) -> Duration {
-    let ceiling =
-        FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(10)).min(LONGEST_PAUSE);
-    ceiling.mul_f64(chance.clamp(0.0, 1.0))
+    let backoff = Backoff::between(FIRST_PAUSE, LONGEST_PAUSE).jittered(0.0, 1.0);
+    backoff.skip(failures.saturating_sub(1)).next(chance)
 }
 
 /// Whether an answer with this status tells of trouble that mostly passes, and not of what was

@@ -13,11 +13,11 @@ mod story;
 pub mod table;
 mod watch;
 
+use crate::backoff::Backoff;
 use crate::error::advice::{Access, Surroundings};
 use crate::error::{Error, Exit};
 use crate::jobs::Jobs;
 use crate::oci::{Manifest, Reference};
-use crate::pauses::Pauses;
 use crate::pipeline::progress::Progress;
 use crate::pipeline::targets;
 use crate::plan::{Plan, Source};
@@ -219,7 +219,7 @@ impl Wait<'_> {
 
     /// One source, until it is there or waiting ends. An error ends the run.
     async fn source(&self, at: usize, source: &Source) -> Result<Outcome, Error> {
-        let mut pauses = Pauses::new(self.plan.wait_interval);
+        let mut backoff = Backoff::new(self.plan.wait_interval);
         let mut denied_since: Option<Instant> = None;
         let mut last: Option<NotYet> = None;
         let mut seen: Option<Manifest> = None;
@@ -261,7 +261,7 @@ impl Wait<'_> {
             let again =
                 denied_since.map_or(self.deadline, |since| self.deadline.min(since + DENIED_GRACE));
             tokio::select! {
-                () = sleep_until((now + pauses.next(fastrand::f64())).min(again)) => {}
+                () = sleep_until((now + backoff.next(fastrand::f64())).min(again)) => {}
                 Ok(_) = over.wait_for(Option::is_some), if !is_over => {}
             }
         }
