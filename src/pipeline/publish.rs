@@ -9,9 +9,9 @@ use super::work::{DOUBT, FIRST_LAG_PAUSE, LONGEST_LAG_PAUSE, Work};
 use crate::backoff::Backoff;
 use crate::error::advice::Access;
 use crate::error::{Error, Exit};
+use crate::join;
 use crate::oci::{Reference, Repository};
 use crate::registry::{self, Kind};
-use crate::together;
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
@@ -44,8 +44,7 @@ pub async fn tags(to: &Work<'_>, composed: &Composed, held: &[Held]) -> Result<(
         };
         let lacking: BTreeSet<&Repository> =
             moving.iter().map(|tag| &tag.repository).filter(|home| !has_it(home)).collect();
-        together::all(lacking.into_iter().map(|repository| publication.by_digest(repository)))
-            .await?;
+        join::all(lacking.into_iter().map(|repository| publication.by_digest(repository))).await?;
     }
     let (latest, others): (Vec<&Reference>, Vec<&Reference>) =
         moving.into_iter().partition(|tag| tag.tag.as_deref() == Some("latest"));

@@ -5,10 +5,10 @@ use super::work::{cannot_read, failure};
 use crate::entries;
 use crate::error::Error;
 use crate::error::advice::{Access, Surroundings};
+use crate::join;
 use crate::oci::{Content, Descriptor, Digest, Index, Manifest, Reference, Repository, media_type};
 use crate::plan::Plan;
 use crate::registry::{Kind, Registry};
-use crate::together;
 use std::collections::BTreeMap;
 use tracing::debug;
 
@@ -83,7 +83,7 @@ pub async fn look_at_targets(
             }
         }
     });
-    together::all(looks).await
+    join::all(looks).await
 }
 
 /// Refuses to move a tag that holds another digest, where the plan says so.
@@ -147,7 +147,7 @@ pub async fn preflight(
             Ok(()) => Ok(()),
         }
     });
-    together::all(tests).await.map(|_: Vec<()>| ())
+    join::all(tests).await.map(|_: Vec<()>| ())
 }
 
 /// A tag was moved.

@@ -7,6 +7,7 @@
 use crate::console::Console;
 use crate::error::Error;
 use crate::error::advice::Access;
+use crate::join;
 use crate::oci::{Content, Descriptor, Digest, Manifest, Reference, Repository, media_type};
 use crate::pipeline::compose::Composed;
 use crate::pipeline::progress::Progress;
@@ -19,7 +20,6 @@ use crate::plan::Plan;
 use crate::registry;
 use crate::registry::blobs::{Brought, CopyError};
 use crate::text;
-use crate::together;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -122,8 +122,7 @@ pub async fn children(
             info!("{}", record::copying(&copied, missing.len()));
             to.progress.copying(copied);
             let transfer = Transfer { to, repository, in_use, origins, room };
-            together::all(missing.into_iter().map(|(child, from)| transfer.child(child, from)))
-                .await?;
+            join::all(missing.into_iter().map(|(child, from)| transfer.child(child, from))).await?;
             to.progress.copy(repository, |copied| {
                 copied.end();
                 info!("{}", record::copied(copied));
@@ -131,7 +130,7 @@ pub async fn children(
             Ok(())
         });
     let moved = tokio::select! {
-        moved = together::all(moves) => moved.map(|_| ()),
+        moved = join::all(moves) => moved.map(|_| ()),
         never = tell(to.progress, console) => never,
     };
     if let Some(console) = console {
@@ -223,7 +222,7 @@ impl Transfer<'_> {
             .iter()
             .chain([&image.config])
             .filter(|blob| !media_type::is_foreign_layer(&blob.media_type));
-        together::all(blobs.map(|blob| self.blob(blob, from, &reason))).await?;
+        join::all(blobs.map(|blob| self.blob(blob, from, &reason))).await?;
         let pushed = self
             .to
             .put("blobs", &place, &manifest.media_type, &manifest.bytes, &manifest.digest)

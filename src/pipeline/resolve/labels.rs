@@ -4,9 +4,9 @@
 use super::state::{NotYet, WrongLabel};
 use super::{Stop, Wait};
 use crate::error::Error;
+use crate::join;
 use crate::oci::{Content, Descriptor, ImageConfig, Origin, Reference, media_type};
 use crate::plan::{Labels, Source};
-use crate::together;
 use tokio::time::Instant;
 
 /// The first label that is not as it must be.
@@ -54,7 +54,7 @@ pub(super) async fn of_entries(
         hold(wait, source, &config, Some(entry.title()))?;
         Ok(Some(config.origin()))
     });
-    Ok(together::all(read).await?.into_iter().flatten().collect())
+    Ok(join::all(read).await?.into_iter().flatten().collect())
 }
 
 async fn config(

@@ -6,13 +6,13 @@ use super::state::NotYet;
 use super::{Stop, Wait};
 use crate::entries::{entry_of, parsed};
 use crate::error::Error;
+use crate::join;
 use crate::oci::{
     Content, Descriptor, ImageConfig, ImageManifest, Index, Manifest, Origin, Platform, Reference,
     media_type,
 };
 use crate::pipeline::resolve::arrived::Arrived;
 use crate::plan::Source;
-use crate::together;
 use std::collections::HashSet;
 use tokio::time::Instant;
 
@@ -218,5 +218,5 @@ async fn children(
             stop => stop,
         })
     });
-    together::all(looks).await.map(|_| ())
+    join::all(looks).await.map(|_| ())
 }

@@ -17,13 +17,13 @@ use crate::backoff::Backoff;
 use crate::error::advice::{Access, Surroundings};
 use crate::error::{Error, Exit};
 use crate::jobs::Jobs;
+use crate::join;
 use crate::oci::{Manifest, Reference};
 use crate::pipeline::progress::Progress;
 use crate::pipeline::targets;
 use crate::plan::{Plan, Source};
 use crate::registry::{self, Kind, Registry};
 use crate::text;
-use crate::together;
 use arrived::{Arrived, Skipped};
 use futures_util::future::join_all;
 use state::{NotYet, Over};
@@ -193,7 +193,7 @@ type Outcome = Result<(Arrived, Option<Duration>), Absent>;
 impl Wait<'_> {
     /// All sources, until each is there or waiting ends; a watched job that fails ends the run.
     async fn outcomes(&self, watch: Option<&Watch<'_>>) -> Result<Vec<Outcome>, Error> {
-        let all = together::all(
+        let all = join::all(
             self.plan.sources.iter().enumerate().map(|(at, source)| self.source(at, source)),
         );
         let Some(watch) = watch else {
