@@ -124,7 +124,7 @@ fn is_ecr(host: &str) -> bool {
 fn is_local(host: &str) -> bool {
     format!("http://{host}/")
         .parse()
-        .is_ok_and(|url: url::Url| crate::registry::address::is_loopback(&url))
+        .is_ok_and(|url: url::Url| crate::registry::http::address::is_loopback(&url))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use super::{Job, System, link};
 use crate::backoff::Backoff;
 use crate::registry::Kind;
-use crate::registry::transport::{Answer, Transport};
+use crate::registry::http::{Answer, Transport};
 use reqwest::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LINK};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

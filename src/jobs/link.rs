@@ -1,7 +1,6 @@
 //! What the headers of an API say of pages and of patience.
 
-use crate::registry::parse_retry_after;
-use crate::registry::transport::Answer;
+use crate::registry::http::{Answer, parse_retry_after};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use url::Url;
 

@@ -137,7 +137,8 @@ impl Publication<'_> {
     /// earlier try may have landed, seen late by a registry that lags; and a write that was taken
     /// and stored as something else has moved the tag somewhere.
     async fn state_after(&self, tag: &Reference, error: &registry::Error) -> TagState {
-        if error.tries == 1 && error.status.is_some_and(|status| !registry::leaves_it_open(status))
+        if error.tries == 1
+            && error.status.is_some_and(|status| !registry::http::leaves_it_open(status))
         {
             return TagState::Failed;
         }

@@ -2,7 +2,7 @@
 //! no tag moved before all was complete. And the sums of what was copied.
 
 use crate::oci::{Descriptor, Digest, Repository};
-use crate::registry::blobs::Brought;
+use crate::registry::Brought;
 use crate::text::{count, duration, gauge, size};
 use std::collections::HashSet;
 use std::fmt;

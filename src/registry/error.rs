@@ -1,7 +1,6 @@
 //! What a registry, or the way to it, answered when it did not do what was asked: as data.
 
-use super::retry;
-use super::transport::Broken;
+use super::http::{Broken, may_pass};
 use crate::oci::Invalid;
 use crate::secret::Secrets;
 use serde_json::Value;
@@ -161,7 +160,7 @@ impl Kind {
             300..=399 => {
                 Self::AddressRefused("the registry redirects where it should not".to_owned())
             }
-            _ if status >= 500 || retry::is_passing(status) => Self::Server,
+            _ if status >= 500 || may_pass(status) => Self::Server,
             _ => Self::Rejected,
         }
     }

@@ -2,9 +2,9 @@
 //! loopback port that turns out to speak TLS is asked again, over HTTPS.
 
 use super::address;
-pub use super::exchange::{Answer, Broken, Exchange};
 use super::exchange::{
-    BETWEEN_BYTES, WHOLE_REQUEST, broken, read, refuse_compression, sent, started, within,
+    Answer, BETWEEN_BYTES, Broken, Exchange, WHOLE_REQUEST, broken, read, refuse_compression, sent,
+    started, within,
 };
 use super::names::Names;
 use bytes::Bytes;
@@ -32,7 +32,7 @@ enum Speech {
 
 /// The ways out of this process.
 #[derive(Debug)]
-pub struct Transport {
+pub(crate) struct Transport {
     /// To hosts that the user named.
     direct: Client,
     /// To loopback: never through a proxy, as in every other tool of the field.
@@ -47,7 +47,7 @@ impl Transport {
     /// Sets up TLS. `extra_certificates` is PEM to trust beside the system's, or the bundled
     /// Mozilla roots where the system has none; `plain_http` lists the hosts that the user marked
     /// as speaking HTTP.
-    pub fn new(
+    pub(crate) fn new(
         extra_certificates: Option<&[u8]>,
         plain_http: HashSet<String>,
     ) -> anyhow::Result<Self> {
@@ -75,7 +75,7 @@ impl Transport {
     }
 
     /// The root of a registry's API: `https://ghcr.io/`.
-    pub fn root(&self, host: &str) -> Result<Url, url::ParseError> {
+    pub(crate) fn root(&self, host: &str) -> Result<Url, url::ParseError> {
         let scheme = if self.speech(host) == Speech::Https { "https" } else { "http" };
         // Docker Hub's API lives on another name than its references.
         let api_host = if host == "docker.io" { "registry-1.docker.io" } else { host };
@@ -83,7 +83,7 @@ impl Transport {
     }
 
     /// Sends one request to the registry `host` and reads the answer.
-    pub async fn send(&self, host: &str, exchange: Exchange) -> Result<Answer, Broken> {
+    pub(crate) async fn send(&self, host: &str, exchange: Exchange) -> Result<Answer, Broken> {
         if self.speech(host) != Speech::Unclear {
             return self.follow(exchange).await;
         }
@@ -113,7 +113,7 @@ impl Transport {
 
     /// Sends one request to where `registry` sent us: a token server, an upload's location.
     /// Redirects are not followed.
-    pub async fn send_where_told(
+    pub(crate) async fn send_where_told(
         &self,
         registry: &Url,
         exchange: Exchange,
@@ -126,7 +126,12 @@ impl Transport {
 
     /// Sends one request to an API that the CI system named in our environment; redirects are not
     /// followed.
-    pub async fn ask(&self, url: Url, headers: HeaderMap, limit: usize) -> Result<Answer, Broken> {
+    pub(crate) async fn ask(
+        &self,
+        url: Url,
+        headers: HeaderMap,
+        limit: usize,
+    ) -> Result<Answer, Broken> {
         let request = self.client_for(&url, &url).get(url.clone()).headers(headers);
         let exchange = Exchange::new(Method::GET, url, limit);
         within(WHOLE_REQUEST, async {
@@ -139,7 +144,7 @@ impl Transport {
     /// As [`Self::send_where_told`], with `length` bytes of body that come as they are taken. Their
     /// sender sees to it that they move: only the answer is waited for here, as long as the caller
     /// has patience.
-    pub async fn upload(
+    pub(crate) async fn upload(
         &self,
         registry: &Url,
         exchange: Exchange,
@@ -152,7 +157,10 @@ impl Transport {
     }
 
     /// Sends one request to a registry and leaves a good answer's body to be read.
-    pub async fn open(&self, exchange: Exchange) -> Result<(Answer, Option<Response>), Broken> {
+    pub(crate) async fn open(
+        &self,
+        exchange: Exchange,
+    ) -> Result<(Answer, Option<Response>), Broken> {
         let (exchange, answer) = within(WHOLE_REQUEST, self.reach(exchange)).await?;
         match answer {
             Reached::Read(answer) => Ok((answer, None)),
@@ -267,7 +275,7 @@ fn system_roots() -> &'static rustls::RootCertStore {
 }
 
 /// The certificates of a PEM file; an error when it is none or holds none that can be a trust root.
-pub fn parse_certificates(
+pub(crate) fn parse_certificates(
     pem: &[u8],
 ) -> anyhow::Result<Vec<rustls::pki_types::CertificateDer<'static>>> {
     use rustls::pki_types::pem::PemObject as _;

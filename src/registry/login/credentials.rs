@@ -3,9 +3,9 @@
 //! Hosts are compared whole, never by a part of their name. A longer `host/path` key of an auth
 //! file goes before the host alone (containers-auth.json(5)).
 
-use super::error::Helper;
 use crate::oci::reference::parse_host;
 use crate::oci::{Repository, json};
+use crate::registry::error::Helper;
 use crate::secret::{Secret, Secrets};
 use base64::Engine as _;
 use base64::engine::DecodePaddingMode;

@@ -1,12 +1,16 @@
 //! The one layer that repeats: every request to a registry or a token server goes through here.
 
-use super::error::{Error, Kind, Said};
-use super::pace::Pace;
-use super::retry::{self, Decision, Outcome};
-use super::transport::{Answer, Broken};
+mod pace;
+mod retry;
+
 use crate::oci::Digest;
+use crate::registry::error::{Error, Kind, Said};
+use crate::registry::http::{Answer, Broken, leaves_it_open};
 use crate::secret::Secrets;
 use futures_util::future::LocalBoxFuture;
+use pace::Pace;
+pub(crate) use retry::TRIES;
+use retry::{Decision, Outcome};
 use std::time::{Duration, SystemTime};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
@@ -14,21 +18,21 @@ use tracing::debug;
 
 /// Names a request, in the log and in errors.
 #[derive(Debug, Clone)]
-pub(super) struct Errand {
+pub(crate) struct Errand {
     /// Registry host, as people write it.
-    pub(super) host: String,
+    pub(crate) host: String,
     /// Method and path, for people.
-    pub(super) request: String,
+    pub(crate) request: String,
     /// Where the login comes from.
-    pub(super) login: Option<String>,
+    pub(crate) login: Option<String>,
     /// How often it was tried.
-    pub(super) tries: u32,
-    pub(super) secrets: Secrets,
+    pub(crate) tries: u32,
+    pub(crate) secrets: Secrets,
 }
 
 impl Errand {
     /// Its error, when there is no answer or the answer does not tell why.
-    pub(super) fn error(&self, kind: Kind) -> Error {
+    pub(crate) fn error(&self, kind: Kind) -> Error {
         Error {
             kind,
             host: self.host.clone(),
@@ -43,7 +47,7 @@ impl Errand {
     }
 
     /// Its error after an answer, which tells something unless it was a good one.
-    pub(super) fn error_of(&self, kind: Kind, answer: &Answer) -> Error {
+    pub(crate) fn error_of(&self, kind: Kind, answer: &Answer) -> Error {
         let refusal = Some(answer).filter(|answer| answer.status >= 300);
         let status = refusal.map(|answer| answer.status);
         Error {
@@ -56,15 +60,15 @@ impl Errand {
 
 /// On which terms a request is tried.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Terms<'a> {
+pub(crate) struct Terms<'a> {
     /// The digest that a good answer's body must have.
-    pub expect: Option<&'a Digest>,
+    pub(crate) expect: Option<&'a Digest>,
     /// When the caller loses interest.
-    pub deadline: Option<Instant>,
+    pub(crate) deadline: Option<Instant>,
     /// How to tell whether a write has landed.
-    pub landed: Option<Landed<'a>>,
+    pub(crate) landed: Option<Landed<'a>>,
     /// Whether it rides on the place that a copy of a blob has taken for all its requests.
-    pub has_place: bool,
+    pub(crate) has_place: bool,
 }
 
 /// What a try may take when the caller's time is up.
@@ -72,7 +76,7 @@ const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 /// Shared by all requests of a run.
 #[derive(Debug)]
-pub(super) struct Attempts {
+pub(crate) struct Attempts {
     pace: Pace,
     under_way: Semaphore,
     copies: Semaphore,
@@ -84,11 +88,11 @@ pub(super) struct Attempts {
 const MOST_COPIES: usize = 6;
 
 /// Asks whether a write whose outcome is unclear has landed after all.
-pub(super) type Landed<'a> = &'a dyn Fn() -> LocalBoxFuture<'a, bool>;
+pub(crate) type Landed<'a> = &'a dyn Fn() -> LocalBoxFuture<'a, bool>;
 
 impl Attempts {
     /// At most `concurrency` requests are under way at once.
-    pub(super) fn new(concurrency: usize, secrets: Secrets) -> Self {
+    pub(crate) fn new(concurrency: usize, secrets: Secrets) -> Self {
         let concurrency = concurrency.max(1);
         Self {
             pace: Pace::default(),
@@ -100,17 +104,17 @@ impl Attempts {
     }
 
     /// A request that was not tried yet.
-    pub(super) fn errand(&self, host: &str, request: String, login: Option<String>) -> Errand {
+    pub(crate) fn errand(&self, host: &str, request: String, login: Option<String>) -> Errand {
         Errand { host: host.to_owned(), request, login, tries: 0, secrets: self.secrets.clone() }
     }
 
     /// Whether the host ever answered in this run.
-    pub(super) fn has_answered(&self, host: &str) -> bool {
+    pub(crate) fn has_answered(&self, host: &str) -> bool {
         self.pace.has_answered(host)
     }
 
     /// A place for a copy of a blob, which has two requests under way most of the time.
-    pub(super) async fn place_for_copy(
+    pub(crate) async fn place_for_copy(
         &self,
     ) -> Option<(SemaphorePermit<'_>, SemaphorePermit<'_>)> {
         let copy = self.copies.acquire().await.ok()?;
@@ -120,7 +124,7 @@ impl Attempts {
 
     /// After a body that broke on its way, with little come since its tries are counted: waits as
     /// before any other repetition, or says why there is none.
-    pub(super) async fn pause_after(&self, errand: &Errand, broken: Broken) -> Result<(), Error> {
+    pub(crate) async fn pause_after(&self, errand: &Errand, broken: Broken) -> Result<(), Error> {
         let chance = fastrand::f64();
         let down = is_down(&broken).then_some(chance);
         match retry::decide(errand.tries, Outcome::Broken(&broken), chance, SystemTime::now(), None)
@@ -144,7 +148,7 @@ impl Attempts {
     /// Sends until an answer stands: any status that trying again does not change, 401 included.
     /// Returns the answer (`None`: `landed` says that an unclear write has been done); the errand
     /// counts the tries.
-    pub(super) async fn until_settled<F>(
+    pub(crate) async fn until_settled<F>(
         &self,
         errand: &mut Errand,
         terms: Terms<'_>,
@@ -293,12 +297,6 @@ impl Attempts {
 /// Whether the registry may have done what was asked though the answer does not say so.
 fn is_unclear(result: &Result<Answer, Broken>) -> bool {
     !matches!(result, Ok(answer) if !leaves_it_open(answer.status))
-}
-
-/// Whether a status leaves open what became of the request: 408 and nginx's 499 tell of one that
-/// was cut short somewhere.
-pub(crate) fn leaves_it_open(status: u16) -> bool {
-    status >= 500 || matches!(status, 408 | 499)
 }
 
 /// Whether others who ask the host now would hardly fare better. Silence may be about the one

@@ -2,12 +2,12 @@
 //!
 //! Source: RFC 9110 sections 10.2.3 (`Retry-After`) and 15.
 
-use super::transport::Broken;
 use crate::backoff::Backoff;
+use crate::registry::http::{Broken, may_pass, parse_retry_after};
 use std::time::{Duration, SystemTime};
 
 /// Tries of one request in all.
-pub(super) const TRIES: u32 = 6;
+pub(crate) const TRIES: u32 = 6;
 /// Tries when the host name does not exist, and when the bytes were not those of the digest.
 const TRIES_UNKNOWN_HOST: u32 = 3;
 const TRIES_ALTERED: u32 = 2;
@@ -59,7 +59,7 @@ pub(super) fn decide(
         Outcome::Status(status @ (429 | 503), retry_after) => {
             (TRIES, status == 429, retry_after.and_then(|value| parse_retry_after(value, now)))
         }
-        Outcome::Status(status, _) if is_passing(status) => (TRIES, false, None),
+        Outcome::Status(status, _) if may_pass(status) => (TRIES, false, None),
         Outcome::Status(..) => (0, false, None),
         Outcome::Broken(Broken::UnknownHost) => (TRIES_UNKNOWN_HOST, false, None),
         Outcome::Broken(broken) if broken.may_pass() => (TRIES, false, None),
@@ -96,25 +96,10 @@ pub(super) fn pause(failures: u32, chance: f64) -> Duration {
     backoff.skip(failures.saturating_sub(1)).next(chance)
 }
 
-/// Whether an answer with this status tells of trouble that mostly passes, and not of what was
-/// asked.
-pub(super) fn is_passing(status: u16) -> bool {
-    matches!(status, 408 | 425 | 499 | 500 | 502..=504 | 520..=524)
-}
-
-/// `Retry-After` as seconds or as a date; anything else counts as absent.
-pub(crate) fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
-    let value = value.trim();
-    if let Ok(seconds) = value.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    httpdate::parse_http_date(value).ok().map(|date| date.duration_since(now).unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::Kind;
     use super::*;
+    use crate::registry::error::Kind;
 
     #[test]
     fn what_is_tried_again_ends_as_trouble_of_the_registry() {

@@ -1,12 +1,13 @@
 //! A blob as it leaves a registry: its bytes in order, checked, and taken up again where they broke
 //! off.
 
-use super::attempts::Errand;
-use super::error::{Error, Kind};
-use super::exchange::{BETWEEN_BYTES, Broken, Exchange, chunk};
-use super::{Call, Registry};
 use crate::oci::digest::Hashing;
 use crate::oci::{Descriptor, Repository};
+use crate::registry::Registry;
+use crate::registry::attempts::Errand;
+use crate::registry::call::Call;
+use crate::registry::error::{Error, Kind};
+use crate::registry::http::{BETWEEN_BYTES, Broken, Exchange, chunk};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};

@@ -3,25 +3,26 @@
 //! Tokens themselves are fetched in `token`: one request at a time for one repository, shared by
 //! all who need it, renewed before it expires, for as long as a wait may take.
 
-use super::Writable;
-use super::address;
-use super::attempts::Errand;
 use super::challenge::{self, Challenge};
 use super::credentials::{Credential, Login, Logins};
-use super::error::{Error, Kind};
-use super::token::{Token, TokenServer, Wire, sensitive};
-use super::transport::Answer;
+use super::token::{Token, TokenServer, Wire};
 use crate::oci::Repository;
+use crate::registry::attempts::Errand;
+use crate::registry::error::{Error, Kind};
+use crate::registry::http::{Answer, address, sensitive};
 use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 use tracing::{debug, info};
 use url::Url;
 
+/// Repositories that will be pushed to, each with those from which its blobs may be mounted.
+pub type Writable = BTreeMap<Repository, BTreeSet<Repository>>;
+
 /// Knows how each host wants to be logged in to.
 #[derive(Debug)]
-pub(super) struct Auth {
+pub(crate) struct Auth {
     logins: Logins,
     /// What will be written to: its first token asks for that at once.
     writable: Writable,
@@ -53,17 +54,17 @@ struct Cell {
 
 /// What to send with a request.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Permit {
+pub(crate) struct Permit {
     /// The `Authorization` header.
-    pub(super) header: Option<HeaderValue>,
+    pub(crate) header: Option<HeaderValue>,
     /// Where the login comes from.
-    pub(super) login: Option<String>,
+    pub(crate) login: Option<String>,
     generation: u64,
 }
 
 impl Auth {
     /// `writable`: what will be pushed to.
-    pub(super) fn new(logins: Logins, writable: Writable) -> Self {
+    pub(crate) fn new(logins: Logins, writable: Writable) -> Self {
         Self {
             logins,
             writable,
@@ -76,18 +77,18 @@ impl Auth {
     }
 
     /// The logins, for advice.
-    pub(super) fn logins(&self) -> &Logins {
+    pub(crate) fn logins(&self) -> &Logins {
         &self.logins
     }
 
     /// Why the token server will not let us push to the repository, if it said so.
-    pub(super) fn push_denial(&self, repository: &Repository) -> Option<Error> {
+    pub(crate) fn push_denial(&self, repository: &Repository) -> Option<Error> {
         lock(&self.push_denials).get(repository).cloned()
     }
 
     /// What to send now. Before a host has asked for a login, nothing: the first request is
     /// anonymous.
-    pub(super) async fn permit(
+    pub(crate) async fn permit(
         &self,
         wire: Wire<'_>,
         repository: &Repository,
@@ -148,7 +149,7 @@ impl Auth {
     }
 
     /// Learns from a 401. `Ok`: asking again with a new permit makes sense.
-    pub(super) async fn challenged(
+    pub(crate) async fn challenged(
         &self,
         errand: &Errand,
         repository: &Repository,
@@ -206,7 +207,7 @@ impl Auth {
 
     /// What to send instead of the login that was refused; `None`: it was asked for, or there was
     /// none.
-    pub(super) async fn permit_without_login(
+    pub(crate) async fn permit_without_login(
         &self,
         wire: Wire<'_>,
         repository: &Repository,
@@ -226,7 +227,7 @@ impl Auth {
     }
 
     /// Gives up a login that nobody asked for: without it was better.
-    pub(super) async fn drop_implicit(&self, repository: &Repository) {
+    pub(crate) async fn drop_implicit(&self, repository: &Repository) {
         debug!("{}: the login found by itself was refused, going on without", repository.host());
         lock(&self.without_login).insert(repository.host().to_owned());
         let cell = lock(&self.tokens).get(repository).map(Arc::clone);

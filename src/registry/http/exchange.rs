@@ -11,14 +11,14 @@ use reqwest::{Body, Client, Method, Response};
 use std::error::Error as _;
 use std::future::Future;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::time::timeout;
 use url::Url;
 
 /// How long nothing may come or go.
-pub(super) const BETWEEN_BYTES: Duration = Duration::from_secs(30);
+pub(crate) const BETWEEN_BYTES: Duration = Duration::from_secs(30);
 /// How long an exchange may take that is read to its end.
-pub(super) const WHOLE_REQUEST: Duration = Duration::from_secs(60);
+pub(crate) const WHOLE_REQUEST: Duration = Duration::from_secs(60);
 /// An error answer is read to this length; what is shown of it is shorter still.
 const LARGEST_ERROR: usize = 64 << 10;
 const PROXY_AUTHENTICATION_REQUIRED: u16 = 407;
@@ -28,51 +28,51 @@ const TUNNEL_WITHOUT_LOGIN: &str = "tunnel error: proxy authorization required";
 
 /// A request to send.
 #[derive(Debug, Clone)]
-pub struct Exchange {
+pub(crate) struct Exchange {
     /// GET, HEAD, POST, PATCH, PUT or DELETE.
-    pub method: Method,
+    pub(crate) method: Method,
     /// Where to.
-    pub url: Url,
+    pub(crate) url: Url,
     /// `Accept`, if it matters.
-    pub accept: Option<&'static str>,
+    pub(crate) accept: Option<&'static str>,
     /// `Authorization`; sent to `url` only, never along a redirect.
-    pub authorization: Option<HeaderValue>,
+    pub(crate) authorization: Option<HeaderValue>,
     /// `Range` or `Content-Range`: where a body that broke goes on.
-    pub range: Option<(HeaderName, String)>,
+    pub(crate) range: Option<(HeaderName, String)>,
     /// Body and its type.
-    pub body: Option<(String, Bytes)>,
+    pub(crate) body: Option<(String, Bytes)>,
     /// Largest answer to read, in bytes.
-    pub limit: usize,
+    pub(crate) limit: usize,
 }
 
 impl Exchange {
     /// A request without a body, a login or anything else.
-    pub fn new(method: Method, url: Url, limit: usize) -> Self {
+    pub(crate) fn new(method: Method, url: Url, limit: usize) -> Self {
         Self { method, url, accept: None, authorization: None, range: None, body: None, limit }
     }
 }
 
 /// An answer, read to its end.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// HTTP status.
-    pub status: u16,
+    pub(crate) status: u16,
     /// Its headers.
-    pub headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
     /// Its body; empty for HEAD.
-    pub body: Bytes,
+    pub(crate) body: Bytes,
 }
 
 impl Answer {
     /// A header as text, empty when absent or no text.
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 }
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Broken {
+pub(crate) enum Broken {
     /// The name does not resolve, and trying soon again will hardly help.
     UnknownHost,
     /// It could not be connected to, or broke while answering.
@@ -95,9 +95,30 @@ pub enum Broken {
 
 impl Broken {
     /// Whether it may pass by itself.
-    pub fn may_pass(&self) -> bool {
+    pub(crate) fn may_pass(&self) -> bool {
         matches!(self, Self::UnknownHost | Self::Connection(_) | Self::Cut(_) | Self::Timeout)
     }
+}
+
+/// Whether an answer with this status tells of trouble that mostly passes, and not of what was
+/// asked.
+pub(crate) fn may_pass(status: u16) -> bool {
+    matches!(status, 408 | 425 | 499 | 500 | 502..=504 | 520..=524)
+}
+
+/// Whether a status leaves open what became of the request: 408 and nginx's 499 tell of one that
+/// was cut short somewhere.
+pub(crate) fn leaves_it_open(status: u16) -> bool {
+    status >= 500 || matches!(status, 408 | 499)
+}
+
+/// `Retry-After` as seconds or as a date; anything else counts as absent.
+pub(crate) fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    httpdate::parse_http_date(value).ok().map(|date| date.duration_since(now).unwrap_or_default())
 }
 
 pub(super) async fn within<T>(
@@ -140,7 +161,7 @@ pub(super) async fn sent(
 }
 
 /// The next bytes of a body, `None` at its end.
-pub(super) async fn chunk(response: &mut Response) -> Result<Option<Bytes>, Broken> {
+pub(crate) async fn chunk(response: &mut Response) -> Result<Option<Bytes>, Broken> {
     within(BETWEEN_BYTES, async { response.chunk().await.map_err(|error| broken(&error)) }).await
 }
 
@@ -237,4 +258,11 @@ fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rus
         .downcast_ref::<io::Error>()
         .and_then(io::Error::get_ref)
         .and_then(|inner| tls_error(inner))
+}
+
+/// A header that no log of the HTTP library shows.
+pub(crate) fn sensitive(value: &str) -> Option<HeaderValue> {
+    let mut header = HeaderValue::from_str(value).ok()?;
+    header.set_sensitive(true);
+    Some(header)
 }

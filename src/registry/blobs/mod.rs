@@ -5,20 +5,22 @@
 //! of all bytes, PUT with the digest (distribution spec, "Pushing blobs"). A PATCH that breaks goes
 //! on where the registry says it stands.
 
-use super::address;
-use super::attempts::Errand;
+mod stream;
+
+use super::Registry;
+use super::attempts::{Errand, TRIES};
+use super::call::{Call, LOOK_FOR_A_PUSH};
 use super::error::{Error, Kind};
-use super::exchange::{Answer, Broken, Exchange, WHOLE_REQUEST};
-use super::stream::{Poured, Source, pour};
-use super::{Call, LOOK_FOR_A_PUSH, Registry, retry};
+use super::http::{Answer, Broken, Exchange, WHOLE_REQUEST, address};
 use crate::oci::{Descriptor, Repository};
 use bytes::Bytes;
-use futures_util::{FutureExt as _, stream};
+use futures_util::FutureExt as _;
 use reqwest::header::{CONTENT_RANGE, LOCATION};
 use reqwest::{Body, Method};
 use std::cell::Cell;
 use std::pin::pin;
 use std::time::Duration;
+use stream::{Poured, Source, pour};
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::{Instant, timeout};
 use tracing::debug;
@@ -27,7 +29,7 @@ use url::Url;
 /// Uploads of one blob from its start: altered bytes are bad luck once; distribution forgets an
 /// upload that broke.
 const ALTERED_UPLOADS: u32 = 2;
-const LOST_UPLOADS: u32 = retry::TRIES;
+const LOST_UPLOADS: u32 = TRIES;
 /// Bytes per second that a registry moves at least, once it has a blob: some copy all of it to its
 /// place.
 const SLOWEST_STORE: u64 = 8 << 20;
@@ -321,7 +323,7 @@ impl Copying<'_> {
             exchange.range = Some((CONTENT_RANGE, format!("{at}-{}", size - 1)));
         }
         let (pipe, taken) = mpsc::channel(1);
-        let body = Body::wrap_stream(stream::unfold(taken, |mut taken| async move {
+        let body = Body::wrap_stream(futures_util::stream::unfold(taken, |mut taken| async move {
             let next = taken.recv().await?;
             Some((next, taken))
         }));

@@ -1,12 +1,11 @@
 //! Token servers: one request for one token (distribution's specification, spec/auth/token and
 //! spec/auth/oauth).
 
-use super::address;
-use super::attempts::{Attempts, Errand, Terms};
 use super::credentials::{Credential, Login};
-use super::error::{Error, Kind};
-use super::transport::{Answer, Exchange, Transport};
 use crate::oci::Repository;
+use crate::registry::attempts::{Attempts, Errand, Terms};
+use crate::registry::error::{Error, Kind};
+use crate::registry::http::{Answer, Exchange, Transport, address, sensitive};
 use crate::secret::Secrets;
 use bytes::Bytes;
 use reqwest::Method;
@@ -34,13 +33,13 @@ pub(super) struct Token {
 
 /// The parties to a token request.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wire<'a> {
+pub(crate) struct Wire<'a> {
     /// The way out.
-    pub transport: &'a Transport,
+    pub(crate) transport: &'a Transport,
     /// The retry layer.
-    pub attempts: &'a Attempts,
+    pub(crate) attempts: &'a Attempts,
     /// When the caller loses interest.
-    pub deadline: Option<Instant>,
+    pub(crate) deadline: Option<Instant>,
 }
 
 /// The token server of one repository, as its registry named it.
@@ -185,11 +184,4 @@ fn form(login: &Login, service: Option<&str>, scopes: &[String]) -> (String, Byt
     }
     form.append_pair("client_id", CLIENT_ID).append_pair("scope", &scopes.join(" "));
     ("application/x-www-form-urlencoded".to_owned(), Bytes::from(form.finish()))
-}
-
-/// A header that no log of the HTTP library shows.
-pub(crate) fn sensitive(value: &str) -> Option<HeaderValue> {
-    let mut header = HeaderValue::from_str(value).ok()?;
-    header.set_sensitive(true);
-    Some(header)
 }

@@ -1,0 +1,229 @@
+//! Calls to the API: what one is, and how it is sent with the right login until it is settled.
+
+use super::Registry;
+use super::attempts::{Errand, Landed, Terms};
+use super::error::{Error, Kind};
+use super::http::{Answer, Broken, Exchange, address};
+use super::login::{Permit, Wire};
+use crate::oci::manifest::LARGEST_MANIFEST;
+use crate::oci::{Digest, Repository, media_type};
+use bytes::Bytes;
+use futures_util::future::LocalBoxFuture;
+use reqwest::Method;
+use reqwest::header::{HeaderMap, HeaderName};
+use std::cell::RefCell;
+use std::time::Duration;
+use tokio::time::Instant;
+use url::Url;
+
+/// How long it is looked whether a push with an unclear outcome has landed, before it is repeated.
+pub(crate) const LOOK_FOR_A_PUSH: Duration = Duration::from_secs(30);
+
+/// One request in the API's terms.
+pub(crate) struct Call<'a> {
+    pub(crate) method: Method,
+    pub(crate) repository: &'a Repository,
+    /// What follows the repository: `manifests/…`, `blobs/…`.
+    pub(crate) rest: &'a str,
+    pub(crate) body: Option<(&'a str, Bytes)>,
+    pub(crate) limit: usize,
+    pub(crate) expect: Option<&'a Digest>,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) landed: Option<Landed<'a>>,
+    /// Where the registry sent us, in place of a path of its API.
+    pub(crate) location: Option<&'a Url>,
+    /// See [`Exchange::range`].
+    pub(crate) range: Option<(HeaderName, String)>,
+    /// How it is sent, when it is more than one exchange that is read to its end.
+    pub(crate) sender: Option<Sender<'a>>,
+    pub(crate) has_place: bool,
+}
+
+/// Sends an exchange to a registry with this root in a way of its own.
+pub(crate) type Sender<'a> =
+    &'a dyn Fn(Url, Exchange) -> LocalBoxFuture<'a, Result<Answer, Broken>>;
+
+impl<'a> Call<'a> {
+    pub(crate) fn new(method: Method, repository: &'a Repository, rest: &'a str) -> Self {
+        Self {
+            method,
+            repository,
+            rest,
+            body: None,
+            limit: LARGEST_MANIFEST,
+            expect: None,
+            deadline: None,
+            landed: None,
+            location: None,
+            range: None,
+            sender: None,
+            has_place: false,
+        }
+    }
+
+    /// Whether the registry with this root sent us to somebody else.
+    fn leads_away_from(&self, root: &Url) -> bool {
+        self.location.is_some_and(|location| location.origin() != root.origin())
+    }
+}
+
+impl Registry {
+    pub(crate) fn with_helper(&self, error: Error) -> Error {
+        Error { helper: self.auth.logins().helper(&error.host).map(Box::new), ..error }
+    }
+
+    /// Sends a call with the right login until it is settled; answers below 300 are good.
+    pub(crate) async fn call(&self, call: Call<'_>) -> Result<(Answer, Errand), Error> {
+        self.call_with_any_login(call).await.map_err(|error| self.with_helper(error))
+    }
+
+    async fn call_with_any_login(&self, call: Call<'_>) -> Result<(Answer, Errand), Error> {
+        let wire = self.wire(&call);
+        let refused = match self.converse(&call, wire, None).await {
+            // Only reads: what may be written is for the login that was meant for it.
+            Err(error)
+                if matches!(call.method, Method::GET | Method::HEAD) && error.is_denial() =>
+            {
+                error
+            }
+            settled => return settled,
+        };
+        // A login that nobody asked for may be worse than none. Only when none opens the door it is
+        // given up: a registry may deny what is not there yet, and want that login later.
+        let Some(Ok(permit)) =
+            self.auth.permit_without_login(wire, call.repository, &refused).await
+        else {
+            return Err(refused);
+        };
+        match self.converse(&call, wire, Some(permit)).await {
+            Ok(answered) => {
+                self.auth.drop_implicit(call.repository).await;
+                Ok(answered)
+            }
+            Err(error) if error.may_be_missing() => Err(error),
+            Err(_) => Err(refused),
+        }
+    }
+
+    pub(crate) fn wire(&self, call: &Call<'_>) -> Wire<'_> {
+        Wire { transport: &self.transport, attempts: &self.attempts, deadline: call.deadline }
+    }
+
+    /// Until there is an answer that logging in does not change. `fixed`: what to send, whatever is
+    /// asked for.
+    pub(crate) async fn converse(
+        &self,
+        call: &Call<'_>,
+        wire: Wire<'_>,
+        fixed: Option<Permit>,
+    ) -> Result<(Answer, Errand), Error> {
+        let mut challenged = if fixed.is_some() { 2 } else { 0 };
+        loop {
+            let (answer, errand, permit) = self.settle(call, wire, fixed.as_ref()).await?;
+            match answer.status {
+                200..=299 => return Ok((answer, errand)),
+                // Once to learn how to log in, once more for a token that the registry stopped
+                // taking.
+                401 if challenged < 2 => {
+                    challenged += 1;
+                    let root = self.transport.root(&errand.host);
+                    let root = root.map_err(|error| {
+                        errand.error_of(Kind::Defect(error.to_string()), &answer)
+                    })?;
+                    if call.leads_away_from(&root) {
+                        // Whoever answers there does not speak for the registry, and gets no login
+                        // of it.
+                        let why = "the registry sends us elsewhere, and a login is wanted there"
+                            .to_owned();
+                        return Err(errand.error_of(Kind::AddressRefused(why), &answer));
+                    }
+                    self.auth.challenged(&errand, call.repository, &root, &answer, &permit).await?;
+                    if challenged == 2 && permit.header.is_some() {
+                        return Err(errand.error_of(Kind::Denied, &answer));
+                    }
+                }
+                status => return Err(errand.error_of(Kind::of_status(status), &answer)),
+            }
+        }
+    }
+
+    /// Sends a call until an answer stands; with it, the call's name and what was sent along.
+    async fn settle(
+        &self,
+        call: &Call<'_>,
+        wire: Wire<'_>,
+        fixed: Option<&Permit>,
+    ) -> Result<(Answer, Errand, Permit), Error> {
+        let permit = async || match fixed {
+            Some(permit) => Ok(permit.clone()),
+            None => self.auth.permit(wire, call.repository).await,
+        };
+        let host = call.repository.host();
+        let is_elsewhere = self.transport.root(host).is_ok_and(|root| call.leads_away_from(&root));
+        let request = match call.location.filter(|_| is_elsewhere) {
+            Some(location) => format!("{} {}", call.method, address::safe(location)),
+            None => format!("{} /v2/{}/{}", call.method, call.repository.path(), call.rest),
+        };
+        let first = permit().await?;
+        let mut errand = self.attempts.errand(host, request, first.login.clone());
+        let (used, no_permit) = (RefCell::new(first), RefCell::new(None));
+        let send = async || {
+            let root =
+                self.transport.root(host).map_err(|error| Broken::Malformed(error.to_string()))?;
+            // It may have stood in line for long: a token that is old by now is renewed.
+            match permit().await {
+                Ok(fresh) => used.replace(fresh),
+                Err(error) => {
+                    no_permit.replace(Some(error));
+                    return Err(Broken::Malformed("no token".to_owned()));
+                }
+            };
+            let exchange = exchange(&root, call, &used.borrow())?;
+            let sent = match (call.sender, call.location) {
+                (Some(sender), _) => sender(root, exchange).await,
+                (None, Some(_)) => self.transport.send_where_told(&root, exchange).await,
+                (None, None) => self.transport.send(host, exchange).await,
+            };
+            // Not the registry's words; storage likes to quote the signed address that it was asked
+            // for.
+            sent.map(
+                |answer| {
+                    if is_elsewhere { Answer { body: Bytes::new(), ..answer } } else { answer }
+                },
+            )
+        };
+        let terms = Terms {
+            expect: call.expect,
+            deadline: call.deadline,
+            landed: call.landed,
+            has_place: call.has_place,
+        };
+        let settled = self.attempts.until_settled(&mut errand, terms, send).await;
+        if let Some(error) = no_permit.take() {
+            return Err(error);
+        }
+        let created = || Answer { status: 201, headers: HeaderMap::new(), body: Bytes::new() };
+        let (answer, used) = (settled?.unwrap_or_else(created), used.take());
+        errand.login.clone_from(&used.login);
+        Ok((answer, errand, used))
+    }
+}
+
+fn exchange(root: &Url, call: &Call<'_>, permit: &Permit) -> Result<Exchange, Broken> {
+    let url = match call.location {
+        Some(location) => location.clone(),
+        // Every part was checked by its parser: no part can leave its place in the path.
+        None => root
+            .join(&format!("v2/{}/{}", call.repository.path(), call.rest))
+            .map_err(|error| Broken::Malformed(error.to_string()))?,
+    };
+    // A login is for the registry, wherever it sends us.
+    let authorization = permit.header.clone().filter(|_| url.origin() == root.origin());
+    Ok(Exchange {
+        accept: call.rest.starts_with("manifests/").then_some(media_type::ACCEPT),
+        authorization,
+        range: call.range.clone(),
+        body: call.body.as_ref().map(|(media_type, body)| ((*media_type).to_owned(), body.clone())),
+        ..Exchange::new(call.method.clone(), url, call.limit)
+    })
+}
