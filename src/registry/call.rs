@@ -1,17 +1,17 @@
 //! Calls to the API: what one is, and how it is sent with the right login until it is settled.
 
 use super::Registry;
-use super::attempts::{Errand, Landed, Terms};
+use super::attempts::{Errand, Failed, Landed, Terms};
 use super::error::{Error, Kind};
-use super::http::{Answer, Broken, Exchange, address};
+use super::http::{Answer, Broken, Exchange, Transport, address};
 use super::login::{Permit, Wire};
 use crate::oci::manifest::LARGEST_MANIFEST;
 use crate::oci::{Digest, Repository, media_type};
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName};
-use std::cell::RefCell;
 use std::time::Duration;
 use tokio::time::Instant;
 use url::Url;
@@ -34,14 +34,8 @@ pub(crate) struct Call<'a> {
     pub(crate) location: Option<&'a Url>,
     /// See [`Exchange::range`].
     pub(crate) range: Option<(HeaderName, String)>,
-    /// How it is sent, when it is more than one exchange that is read to its end.
-    pub(crate) sender: Option<Sender<'a>>,
     pub(crate) has_place: bool,
 }
-
-/// Sends an exchange to a registry with this root in a way of its own.
-pub(crate) type Sender<'a> =
-    &'a dyn Fn(Url, Exchange) -> LocalBoxFuture<'a, Result<Answer, Broken>>;
 
 impl<'a> Call<'a> {
     pub(crate) fn new(method: Method, repository: &'a Repository, rest: &'a str) -> Self {
@@ -56,7 +50,6 @@ impl<'a> Call<'a> {
             landed: None,
             location: None,
             range: None,
-            sender: None,
             has_place: false,
         }
     }
@@ -67,6 +60,37 @@ impl<'a> Call<'a> {
     }
 }
 
+/// How the exchange of a call is sent.
+pub(crate) trait Sender {
+    /// Sends it to the registry with this root.
+    fn send(&mut self, root: Url, exchange: Exchange)
+    -> LocalBoxFuture<'_, Result<Answer, Failed>>;
+}
+
+/// As one exchange that is read to its end.
+struct Whole<'a> {
+    transport: &'a Transport,
+    host: &'a str,
+    is_where_told: bool,
+}
+
+impl Sender for Whole<'_> {
+    fn send(
+        &mut self,
+        root: Url,
+        exchange: Exchange,
+    ) -> LocalBoxFuture<'_, Result<Answer, Failed>> {
+        async move {
+            Ok(if self.is_where_told {
+                self.transport.send_where_told(&root, exchange).await?
+            } else {
+                self.transport.send(self.host, exchange).await?
+            })
+        }
+        .boxed_local()
+    }
+}
+
 impl Registry {
     pub(crate) fn with_helper(&self, error: Error) -> Error {
         Error { helper: self.auth.logins().helper(&error.host).map(Box::new), ..error }
@@ -74,12 +98,45 @@ impl Registry {
 
     /// Sends a call with the right login until it is settled; answers below 300 are good.
     pub(crate) async fn call(&self, call: Call<'_>) -> Result<(Answer, Errand), Error> {
-        self.call_with_any_login(call).await.map_err(|error| self.with_helper(error))
+        let mut whole = self.whole(&call);
+        self.call_through(&call, &mut whole).await
     }
 
-    async fn call_with_any_login(&self, call: Call<'_>) -> Result<(Answer, Errand), Error> {
-        let wire = self.wire(&call);
-        let refused = match self.converse(&call, wire, None).await {
+    /// As [`Self::call`], with exchanges that are sent in a way of their own.
+    pub(crate) async fn call_through(
+        &self,
+        call: &Call<'_>,
+        sender: &mut dyn Sender,
+    ) -> Result<(Answer, Errand), Error> {
+        let settled = self.call_with_any_login(call, sender).await;
+        settled.map_err(|error| self.with_helper(error))
+    }
+
+    /// As [`Self::call`], once with this permit, whatever is asked for.
+    pub(crate) async fn call_with(
+        &self,
+        call: Call<'_>,
+        permit: Permit,
+    ) -> Result<(Answer, Errand), Error> {
+        let mut whole = self.whole(&call);
+        self.converse(&call, &mut whole, Some(permit)).await
+    }
+
+    fn whole<'a>(&'a self, call: &'a Call<'_>) -> Whole<'a> {
+        Whole {
+            transport: &self.transport,
+            host: call.repository.host(),
+            is_where_told: call.location.is_some(),
+        }
+    }
+
+    async fn call_with_any_login(
+        &self,
+        call: &Call<'_>,
+        sender: &mut dyn Sender,
+    ) -> Result<(Answer, Errand), Error> {
+        let wire = self.wire(call);
+        let refused = match self.converse(call, sender, None).await {
             // Only reads: what may be written is for the login that was meant for it.
             Err(error)
                 if matches!(call.method, Method::GET | Method::HEAD) && error.is_denial() =>
@@ -95,7 +152,7 @@ impl Registry {
         else {
             return Err(refused);
         };
-        match self.converse(&call, wire, Some(permit)).await {
+        match self.converse(call, sender, Some(permit)).await {
             Ok(answered) => {
                 self.auth.drop_implicit(call.repository).await;
                 Ok(answered)
@@ -111,15 +168,15 @@ impl Registry {
 
     /// Until there is an answer that logging in does not change. `fixed`: what to send, whatever is
     /// asked for.
-    pub(crate) async fn converse(
+    async fn converse(
         &self,
         call: &Call<'_>,
-        wire: Wire<'_>,
+        sender: &mut dyn Sender,
         fixed: Option<Permit>,
     ) -> Result<(Answer, Errand), Error> {
         let mut challenged = if fixed.is_some() { 2 } else { 0 };
         loop {
-            let (answer, errand, permit) = self.settle(call, wire, fixed.as_ref()).await?;
+            let (answer, errand, permit) = self.settle(call, sender, fixed.as_ref()).await?;
             match answer.status {
                 200..=299 => return Ok((answer, errand)),
                 // Once to learn how to log in, once more for a token that the registry stopped
@@ -151,9 +208,10 @@ impl Registry {
     async fn settle(
         &self,
         call: &Call<'_>,
-        wire: Wire<'_>,
+        sender: &mut dyn Sender,
         fixed: Option<&Permit>,
     ) -> Result<(Answer, Errand, Permit), Error> {
+        let wire = self.wire(call);
         let permit = async || match fixed {
             Some(permit) => Ok(permit.clone()),
             None => self.auth.permit(wire, call.repository).await,
@@ -164,33 +222,18 @@ impl Registry {
             Some(location) => format!("{} {}", call.method, address::safe(location)),
             None => format!("{} /v2/{}/{}", call.method, call.repository.path(), call.rest),
         };
-        let first = permit().await?;
-        let mut errand = self.attempts.errand(host, request, first.login.clone());
-        let (used, no_permit) = (RefCell::new(first), RefCell::new(None));
+        let mut used = permit().await?;
+        let mut errand = self.attempts.errand(host, request, used.login.clone());
         let send = async || {
             let root =
                 self.transport.root(host).map_err(|error| Broken::Malformed(error.to_string()))?;
             // It may have stood in line for long: a token that is old by now is renewed.
-            match permit().await {
-                Ok(fresh) => used.replace(fresh),
-                Err(error) => {
-                    no_permit.replace(Some(error));
-                    return Err(Broken::Malformed("no token".to_owned()));
-                }
-            };
-            let exchange = exchange(&root, call, &used.borrow())?;
-            let sent = match (call.sender, call.location) {
-                (Some(sender), _) => sender(root, exchange).await,
-                (None, Some(_)) => self.transport.send_where_told(&root, exchange).await,
-                (None, None) => self.transport.send(host, exchange).await,
-            };
+            used = permit().await.map_err(Failed::Other)?;
+            let exchange = exchange(&root, call, &used)?;
+            let answer = sender.send(root, exchange).await?;
             // Not the registry's words; storage likes to quote the signed address that it was asked
             // for.
-            sent.map(
-                |answer| {
-                    if is_elsewhere { Answer { body: Bytes::new(), ..answer } } else { answer }
-                },
-            )
+            Ok(if is_elsewhere { Answer { body: Bytes::new(), ..answer } } else { answer })
         };
         let terms = Terms {
             expect: call.expect,
@@ -198,14 +241,10 @@ impl Registry {
             landed: call.landed,
             has_place: call.has_place,
         };
-        let settled = self.attempts.until_settled(&mut errand, terms, send).await;
-        if let Some(error) = no_permit.take() {
-            return Err(error);
-        }
+        let settled = self.attempts.until_settled(&mut errand, terms, send).await?;
         let created = || Answer { status: 201, headers: HeaderMap::new(), body: Bytes::new() };
-        let (answer, used) = (settled?.unwrap_or_else(created), used.take());
         errand.login.clone_from(&used.login);
-        Ok((answer, errand, used))
+        Ok((settled.unwrap_or_else(created), errand, used))
     }
 }
 

@@ -58,6 +58,22 @@ impl Errand {
     }
 }
 
+/// Why a try gave no answer.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    /// The request broke, which another try may mend.
+    Broken(Broken),
+    /// Something that the request needs failed for good, and this is its error: the token that it
+    /// is sent with, or the blob that is its body.
+    Other(Error),
+}
+
+impl From<Broken> for Failed {
+    fn from(broken: Broken) -> Self {
+        Self::Broken(broken)
+    }
+}
+
 /// On which terms a request is tried.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Terms<'a> {
@@ -152,16 +168,24 @@ impl Attempts {
         &self,
         errand: &mut Errand,
         terms: Terms<'_>,
-        send: F,
+        mut send: F,
     ) -> Result<Option<Answer>, Error>
     where
-        F: AsyncFn() -> Result<Answer, Broken>,
+        F: AsyncFnMut() -> Result<Answer, Failed>,
     {
         // Whether any try may have done what it should without our hearing of it.
         let mut unclear = false;
         loop {
-            let (result, elapsed) = self.once(errand, terms, &send).await;
+            let (tried, elapsed) = self.once(errand, terms, &mut send).await;
             errand.tries += 1;
+            let result = match tried {
+                Ok(answer) => Ok(answer),
+                Err(Failed::Broken(broken)) => Err(broken),
+                Err(Failed::Other(error)) => {
+                    debug!("{} {}: given up, {error}", errand.host, errand.request);
+                    return Err(error);
+                }
+            };
             log(errand, &result, elapsed);
             let this_is_unclear = is_unclear(&result);
             unclear |= this_is_unclear;
@@ -258,10 +282,10 @@ impl Attempts {
         &self,
         errand: &Errand,
         terms: Terms<'_>,
-        send: &F,
-    ) -> (Result<Answer, Broken>, Duration)
+        send: &mut F,
+    ) -> (Result<Answer, Failed>, Duration)
     where
-        F: AsyncFn() -> Result<Answer, Broken>,
+        F: AsyncFnMut() -> Result<Answer, Failed>,
     {
         let (_turn, _permit) = loop {
             if terms.has_place {
@@ -283,7 +307,8 @@ impl Attempts {
             // time itself says it better.
             Some(deadline) => {
                 let end = deadline.max(started) + LAST_MOMENT;
-                tokio::time::timeout_at(end, send()).await.unwrap_or(Err(Broken::Timeout))
+                let answer = tokio::time::timeout_at(end, send()).await;
+                answer.unwrap_or(Err(Failed::Broken(Broken::Timeout)))
             }
             None => send().await,
         };

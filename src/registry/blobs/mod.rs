@@ -1,39 +1,29 @@
 //! Blobs from one repository into another: there already, mounted, or streamed through without ever
 //! being held whole.
-//!
-//! An upload is what Docker's own push does, because every registry knows that one: POST, one PATCH
-//! of all bytes, PUT with the digest (distribution spec, "Pushing blobs"). A PATCH that breaks goes
-//! on where the registry says it stands.
 
 mod stream;
+mod upload;
 
 use super::Registry;
 use super::attempts::{Errand, TRIES};
-use super::call::{Call, LOOK_FOR_A_PUSH};
+use super::call::Call;
 use super::error::{Error, Kind};
-use super::http::{Answer, Broken, Exchange, WHOLE_REQUEST, address};
+use super::http::{Answer, address};
 use crate::oci::{Descriptor, Repository};
 use bytes::Bytes;
-use futures_util::FutureExt as _;
-use reqwest::header::{CONTENT_RANGE, LOCATION};
-use reqwest::{Body, Method};
+use reqwest::Method;
+use reqwest::header::LOCATION;
 use std::cell::Cell;
-use std::pin::pin;
-use std::time::Duration;
-use stream::{Poured, Source, pour};
-use tokio::sync::{Mutex, mpsc};
-use tokio::time::{Instant, timeout};
+use stream::Source;
+use tokio::time::Instant;
 use tracing::debug;
+use upload::{Upload, name_of};
 use url::Url;
 
 /// Uploads of one blob from its start: altered bytes are bad luck once; distribution forgets an
 /// upload that broke.
 const ALTERED_UPLOADS: u32 = 2;
 const LOST_UPLOADS: u32 = TRIES;
-/// Bytes per second that a registry moves at least, once it has a blob: some copy all of it to its
-/// place.
-const SLOWEST_STORE: u64 = 8 << 20;
-const LONGEST_COMMIT: Duration = Duration::from_secs(600);
 const EMPTY: (&str, Bytes) = ("application/octet-stream", Bytes::new());
 
 /// How a blob came into a repository.
@@ -102,22 +92,15 @@ impl Registry {
                 Some(location) => location,
                 None => self.open_upload(to, true).await.map_err(CopyError::Target)?,
             };
-            let state = Mutex::new(State {
-                location,
-                source: Source::new(self, from, blob),
-                tried: false,
-                is_lost: false,
-                failed: None,
-            });
-            let copy = Copying { registry: self, to, blob, poured: &first_time, state };
-            let error = match copy.carry_out().await {
+            let source = Source::new(self, from, blob);
+            let mut upload = Upload::new(self, to, source, location, &first_time);
+            let error = match upload.carry_out().await {
                 Ok(()) => return Ok(Brought::Uploaded),
                 Err(error) => error,
             };
-            let most =
-                if copy.state.lock().await.is_lost { LOST_UPLOADS } else { most_uploads(&error) };
+            let most = if upload.is_lost { LOST_UPLOADS } else { most_uploads(&error) };
             if uploads >= most {
-                self.cancel(to, &copy.state.lock().await.location).await;
+                self.cancel(to, &upload.location).await;
                 return Err(error);
             }
             debug!("{to}: the upload of {} starts anew: {error:?}", blob.digest);
@@ -220,9 +203,8 @@ impl Registry {
         // Once, and quickly: nothing depends on it.
         call.deadline = Some(Instant::now());
         call.has_place = true;
-        let wire = self.wire(&call);
-        let cancelled = match self.auth.permit(wire, repository).await {
-            Ok(permit) => self.converse(&call, wire, Some(permit)).await.map(|_| ()),
+        let cancelled = match self.auth.permit(self.wire(&call), repository).await {
+            Ok(permit) => self.call_with(call, permit).await.map(|_| ()),
             Err(error) => Err(error),
         };
         if let Err(error) = cancelled {
@@ -239,186 +221,5 @@ fn most_uploads(error: &CopyError) -> u32 {
         CopyError::Target(error) if matches!(error.status, Some(404 | 416)) => LOST_UPLOADS,
         CopyError::Target(error) if error.doubts_content() => ALTERED_UPLOADS,
         CopyError::Source(_) | CopyError::Target(_) => 1,
-    }
-}
-
-/// The path of an upload as it is shown: without its query, where registries keep their secrets.
-fn name_of(location: &Url) -> String {
-    let id = location.path_segments().and_then(Iterator::last).unwrap_or_default();
-    format!("blobs/uploads/{id}")
-}
-
-/// How long a registry may take to hash and store a blob of so many bytes. The answer to a small
-/// one that is lost must not cost what a large one needs.
-fn commit_time(size: u64) -> Duration {
-    (WHOLE_REQUEST + Duration::from_secs(size / SLOWEST_STORE)).min(LONGEST_COMMIT)
-}
-
-/// One upload of a blob.
-struct Copying<'a> {
-    registry: &'a Registry,
-    to: &'a Repository,
-    blob: &'a Descriptor,
-    poured: &'a dyn Fn(u64),
-    state: Mutex<State<'a>>,
-}
-
-struct State<'a> {
-    location: Url,
-    source: Source<'a>,
-    tried: bool,
-    /// The registry does not say how far it came.
-    is_lost: bool,
-    failed: Option<CopyError>,
-}
-
-impl Copying<'_> {
-    async fn carry_out(&self) -> Result<(), CopyError> {
-        let first = self.state.lock().await.location.clone();
-        let rest = name_of(&first);
-        let sender = |root: Url, exchange: Exchange| self.send(root, exchange).boxed_local();
-        let mut call = Call::new(Method::PATCH, self.to, &rest);
-        call.location = Some(&first);
-        call.sender = Some(&sender);
-        call.has_place = true;
-        let sent = self.registry.call(call).await;
-        let mut state = self.state.lock().await;
-        if let Some(failed) = state.failed.take() {
-            return Err(failed);
-        }
-        let (answer, errand) = sent.map_err(CopyError::Target)?;
-        state.source.check().map_err(CopyError::Source)?;
-        if !answer.header(LOCATION.as_str()).is_empty() {
-            state.location =
-                self.registry.location(self.to, &answer, &errand).map_err(CopyError::Target)?;
-        }
-        self.commit(&state.location).await.map_err(CopyError::Target)
-    }
-
-    /// One PATCH, from where the upload stands.
-    async fn send(&self, root: Url, mut exchange: Exchange) -> Result<Answer, Broken> {
-        let mut state = self.state.lock().await;
-        let state = &mut *state;
-        if state.tried {
-            match self.standing(&state.location).await {
-                Ok((at, location)) => {
-                    state.source.go_to(at);
-                    state.location = location;
-                }
-                Err(error) => {
-                    let makes_no_sense = matches!(error.kind, Kind::Malformed(_));
-                    state.is_lost = makes_no_sense
-                        || matches!(error.status, Some(400..=499)) && !error.is_denial();
-                    return give_up(&mut state.failed, CopyError::Target(error));
-                }
-            }
-        }
-        state.tried = true;
-        if state.location.origin() != root.origin() {
-            exchange.authorization = None;
-        }
-        exchange.url.clone_from(&state.location);
-        let (at, size) = (state.source.position(), self.blob.size);
-        if at > 0 && at < size {
-            exchange.range = Some((CONTENT_RANGE, format!("{at}-{}", size - 1)));
-        }
-        let (pipe, taken) = mpsc::channel(1);
-        let body = Body::wrap_stream(futures_util::stream::unfold(taken, |mut taken| async move {
-            let next = taken.recv().await?;
-            Some((next, taken))
-        }));
-        let mut sending = pin!(self.registry.transport.upload(&root, exchange, size - at, body));
-        let pouring = pour(&mut state.source, pipe, self.poured);
-        let poured = tokio::select! {
-            biased;
-            // It refused, or broke, before it had all; or it had all and the rest of pouring is
-            // nothing.
-            answer = &mut sending => return answer,
-            poured = pouring => poured,
-        };
-        match poured {
-            Poured::All | Poured::Unwanted => {
-                timeout(WHOLE_REQUEST, sending).await.unwrap_or(Err(Broken::Timeout))
-            }
-            Poured::Stalled => Err(Broken::Timeout),
-            Poured::Failed(error) => give_up(&mut state.failed, CopyError::Source(error)),
-        }
-    }
-
-    /// How many bytes the registry has, and where the upload goes on.
-    async fn standing(&self, location: &Url) -> Result<(u64, Url), Error> {
-        let rest = name_of(location);
-        let mut call = Call::new(Method::GET, self.to, &rest);
-        call.location = Some(location);
-        call.has_place = true;
-        let (answer, errand) = self.registry.call(call).await?;
-        // `0-0` is said of nothing, too; of one byte, the digest will tell.
-        let last = answer
-            .header("range")
-            .trim_start_matches("bytes=")
-            .rsplit('-')
-            .next()
-            .and_then(|last| last.parse().ok());
-        let at = match last {
-            None | Some(0) => 0,
-            Some(last) if last < self.blob.size => last + 1,
-            Some(last) => {
-                let what = format!("the registry has {last} bytes of a blob of {}", self.blob.size);
-                return Err(errand.error_of(Kind::Malformed(what), &answer));
-            }
-        };
-        debug!("{}: the upload of {} goes on at byte {at}", self.to, self.blob.digest);
-        let moved = !answer.header(LOCATION.as_str()).is_empty();
-        Ok((
-            at,
-            if moved {
-                self.registry.location(self.to, &answer, &errand)?
-            } else {
-                location.clone()
-            },
-        ))
-    }
-
-    async fn commit(&self, location: &Url) -> Result<(), Error> {
-        let mut location = location.clone();
-        location.query_pairs_mut().append_pair("digest", self.blob.digest.as_str());
-        let rest = name_of(&location);
-        let landed = || {
-            let deadline = Some(Instant::now() + LOOK_FOR_A_PUSH);
-            async move { self.registry.has_blob(self.to, self.blob, deadline).await.unwrap_or(false) }.boxed_local()
-        };
-        let sender = |root: Url, exchange: Exchange| {
-            async move {
-                let sent = self.registry.transport.upload(&root, exchange, 0, Body::default());
-                timeout(commit_time(self.blob.size), sent).await.unwrap_or(Err(Broken::Timeout))
-            }
-            .boxed_local()
-        };
-        let mut call = Call::new(Method::PUT, self.to, &rest);
-        call.location = Some(&location);
-        call.sender = Some(&sender);
-        call.landed = Some(&landed);
-        call.has_place = true;
-        self.registry.call(call).await.map(|_| ())
-    }
-}
-
-/// Ends all tries: the error is somebody else's than the request's.
-fn give_up(failed: &mut Option<CopyError>, error: CopyError) -> Result<Answer, Broken> {
-    *failed = Some(error);
-    Err(Broken::Malformed("given up".to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_large_blob_is_given_more_time_than_a_small_one() {
-        for (size, seconds) in
-            [(0, 60), (300_000, 60), (1 << 30, 188), (100 << 30, 600), (u64::MAX, 600)]
-        {
-            assert_eq!(commit_time(size).as_secs(), seconds, "{size}");
-        }
     }
 }

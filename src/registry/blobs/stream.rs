@@ -4,15 +4,15 @@
 use crate::oci::digest::Hashing;
 use crate::oci::{Descriptor, Repository};
 use crate::registry::Registry;
-use crate::registry::attempts::Errand;
-use crate::registry::call::Call;
+use crate::registry::attempts::{Errand, Failed};
+use crate::registry::call::{Call, Sender};
 use crate::registry::error::{Error, Kind};
-use crate::registry::http::{BETWEEN_BYTES, Broken, Exchange, chunk};
+use crate::registry::http::{Answer, BETWEEN_BYTES, Broken, Exchange, Transport, chunk};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
+use futures_util::future::LocalBoxFuture;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
 use reqwest::{Method, Response};
-use std::cell::RefCell;
 use std::io;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -44,7 +44,7 @@ impl Speed {
 pub(super) struct Source<'a> {
     registry: &'a Registry,
     repository: &'a Repository,
-    blob: &'a Descriptor,
+    pub(super) blob: &'a Descriptor,
     response: Option<Response>,
     position: u64,
     /// Bytes to drop from the answer: a registry without ranges starts anew.
@@ -57,9 +57,26 @@ pub(super) struct Source<'a> {
     speed: Speed,
 }
 
-/// How pouring ended.
-pub(super) enum Poured {
-    /// All bytes are poured.
+/// Leaves the body of a good answer to be read.
+struct Opening<'a> {
+    transport: &'a Transport,
+    response: Option<Response>,
+}
+
+impl Sender for Opening<'_> {
+    fn send(&mut self, _: Url, exchange: Exchange) -> LocalBoxFuture<'_, Result<Answer, Failed>> {
+        async move {
+            let (answer, response) = self.transport.open(exchange).await?;
+            self.response = response;
+            Ok(answer)
+        }
+        .boxed_local()
+    }
+}
+
+/// How streaming ended.
+pub(super) enum Streamed {
+    /// All bytes went.
     All,
     /// Nobody takes them any more.
     Unwanted,
@@ -173,21 +190,12 @@ impl<'a> Source<'a> {
     }
 
     async fn open(&mut self) -> Result<Response, Error> {
-        let opened = RefCell::new(None);
-        let sender = |_: Url, exchange: Exchange| {
-            async {
-                let (answer, response) = self.registry.transport.open(exchange).await?;
-                opened.replace(response);
-                Ok(answer)
-            }
-            .boxed_local()
-        };
         let rest = format!("blobs/{}", self.blob.digest);
         let mut call = Call::new(Method::GET, self.repository, &rest);
         call.range = (self.position > 0).then(|| (RANGE, format!("bytes={}-", self.position)));
-        call.sender = Some(&sender);
         call.has_place = true;
-        let (answer, errand) = self.registry.call(call).await?;
+        let mut opening = Opening { transport: &self.registry.transport, response: None };
+        let (answer, errand) = self.registry.call_through(&call, &mut opening).await?;
         let malformed = |what: &str| errand.error_of(Kind::Malformed(what.to_owned()), &answer);
         let whole = match answer.status {
             206 => answer.header(CONTENT_RANGE.as_str()).rsplit('/').next().unwrap_or_default(),
@@ -214,33 +222,33 @@ impl<'a> Source<'a> {
             }
             _ => self.position,
         };
-        opened.take().ok_or_else(|| malformed("an answer without a body"))
+        opening.response.ok_or_else(|| malformed("an answer without a body"))
     }
 }
 
-/// Pours a blob into a pipe, as fast as its end takes it; `poured` hears of new bytes.
-pub(super) async fn pour(
+/// Streams a blob into a pipe, as fast as its end takes it; `streamed` hears of new bytes.
+pub(super) async fn stream(
     source: &mut Source<'_>,
     pipe: mpsc::Sender<Result<Bytes, io::Error>>,
-    poured: &dyn Fn(u64),
-) -> Poured {
+    streamed: &dyn Fn(u64),
+) -> Streamed {
     let mut speed = Speed::default();
     loop {
         let (bytes, fresh) = match source.next().await {
             Ok(Some(next)) => next,
-            Ok(None) => return Poured::All,
+            Ok(None) => return Streamed::All,
             Err(error) => {
                 // What was sent so far must not be taken for all.
                 let _ = pipe.try_send(Err(io::Error::other("the source broke")));
-                return Poured::Failed(error);
+                return Streamed::Failed(error);
             }
         };
         let (began, length) = (Instant::now(), bytes.len() as u64);
         match timeout(BETWEEN_BYTES, pipe.send(Ok(bytes))).await {
-            Ok(Ok(())) if speed.is_too_slow(began.elapsed(), length) => return Poured::Stalled,
-            Ok(Ok(())) => poured(fresh),
-            Ok(Err(_)) => return Poured::Unwanted,
-            Err(_) => return Poured::Stalled,
+            Ok(Ok(())) if speed.is_too_slow(began.elapsed(), length) => return Streamed::Stalled,
+            Ok(Ok(())) => streamed(fresh),
+            Ok(Err(_)) => return Streamed::Unwanted,
+            Err(_) => return Streamed::Stalled,
         }
     }
 }

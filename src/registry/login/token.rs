@@ -104,7 +104,7 @@ impl TokenServer<'_> {
         // Whoever waits for a token may have taken the last place: to stand in line behind that one
         // would take for ever.
         let terms = Terms { deadline, has_place: true, ..Terms::default() };
-        let send = async || transport.send_where_told(&root, exchange.clone()).await;
+        let send = async || Ok(transport.send_where_told(&root, exchange.clone()).await?);
         let answer = attempts.until_settled(&mut errand, terms, send).await?;
         Ok((answer.ok_or_else(|| defect(&errand, "a token request without an answer"))?, errand))
     }
