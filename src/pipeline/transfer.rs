@@ -17,7 +17,7 @@ use crate::pipeline::resolve::arrived::Arrived;
 use crate::pipeline::targets::{Base, Held};
 use crate::pipeline::work::Work;
 use crate::plan::Plan;
-use crate::registry::{self, Brought, CopyError};
+use crate::registry::{self, BlobOutcome, CopyError};
 use crate::text;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -241,13 +241,13 @@ impl Transfer<'_> {
     async fn blob(&self, blob: &Descriptor, from: &Repository, reason: &str) -> Result<(), Error> {
         self.count(|copied| copied.knows(blob));
         let poured = |bytes| self.count(|copied| copied.poured(bytes));
-        let brought = |brought: &Brought| {
+        let brought = |brought: &BlobOutcome| {
             self.count(|copied| copied.brought(*brought, blob));
             let from = from.clone();
             let deed = match brought {
-                Brought::There => return,
-                Brought::Mounted => Deed::Mount { from },
-                Brought::Uploaded => Deed::Upload { from, bytes: blob.size },
+                BlobOutcome::There => return,
+                BlobOutcome::Mounted => Deed::Mount { from },
+                BlobOutcome::Uploaded => Deed::Upload { from, bytes: blob.size },
             };
             let place = Reference::at(self.repository, &blob.digest).to_string();
             let why = format!("the image for {reason} names it");

@@ -1,10 +1,10 @@
 //! Calls to the API: what one is, and how it is sent with the right login until it is settled.
 
 use super::Registry;
-use super::attempts::{Errand, Failed, Landed, Terms};
+use super::attempts::{Failed, Landed, RequestName, Terms};
 use super::error::{Error, Kind};
 use super::http::{Answer, Broken, Exchange, Transport, address};
-use super::login::{Permit, Wire};
+use super::login::{Authorization, Wire};
 use crate::oci::manifest::LARGEST_MANIFEST;
 use crate::oci::{Digest, Repository, media_type};
 use bytes::Bytes;
@@ -34,7 +34,7 @@ pub(crate) struct Call<'a> {
     pub(crate) location: Option<&'a Url>,
     /// See [`Exchange::range`].
     pub(crate) range: Option<(HeaderName, String)>,
-    pub(crate) has_place: bool,
+    pub(crate) has_permit: bool,
 }
 
 impl<'a> Call<'a> {
@@ -50,7 +50,7 @@ impl<'a> Call<'a> {
             landed: None,
             location: None,
             range: None,
-            has_place: false,
+            has_permit: false,
         }
     }
 
@@ -97,7 +97,7 @@ impl Registry {
     }
 
     /// Sends a call with the right login until it is settled; answers below 300 are good.
-    pub(crate) async fn call(&self, call: Call<'_>) -> Result<(Answer, Errand), Error> {
+    pub(crate) async fn call(&self, call: Call<'_>) -> Result<(Answer, RequestName), Error> {
         let mut whole = self.whole(&call);
         self.call_through(&call, &mut whole).await
     }
@@ -107,19 +107,19 @@ impl Registry {
         &self,
         call: &Call<'_>,
         sender: &mut dyn Sender,
-    ) -> Result<(Answer, Errand), Error> {
-        let settled = self.call_with_any_login(call, sender).await;
+    ) -> Result<(Answer, RequestName), Error> {
+        let settled = self.call_with_fallback(call, sender).await;
         settled.map_err(|error| self.with_helper(error))
     }
 
-    /// As [`Self::call`], once with this permit, whatever is asked for.
+    /// As [`Self::call`], once with this authorization, whatever is asked for.
     pub(crate) async fn call_with(
         &self,
         call: Call<'_>,
-        permit: Permit,
-    ) -> Result<(Answer, Errand), Error> {
+        authorization: Authorization,
+    ) -> Result<(Answer, RequestName), Error> {
         let mut whole = self.whole(&call);
-        self.converse(&call, &mut whole, Some(permit)).await
+        self.answer_challenges(&call, &mut whole, Some(authorization)).await
     }
 
     fn whole<'a>(&'a self, call: &'a Call<'_>) -> Whole<'a> {
@@ -130,13 +130,13 @@ impl Registry {
         }
     }
 
-    async fn call_with_any_login(
+    async fn call_with_fallback(
         &self,
         call: &Call<'_>,
         sender: &mut dyn Sender,
-    ) -> Result<(Answer, Errand), Error> {
+    ) -> Result<(Answer, RequestName), Error> {
         let wire = self.wire(call);
-        let refused = match self.converse(call, sender, None).await {
+        let refused = match self.answer_challenges(call, sender, None).await {
             // Only reads: what may be written is for the login that was meant for it.
             Err(error)
                 if matches!(call.method, Method::GET | Method::HEAD) && error.is_denial() =>
@@ -147,12 +147,12 @@ impl Registry {
         };
         // A login that nobody asked for may be worse than none. Only when none opens the door it is
         // given up: a registry may deny what is not there yet, and want that login later.
-        let Some(Ok(permit)) =
-            self.auth.permit_without_login(wire, call.repository, &refused).await
+        let Some(Ok(authorization)) =
+            self.auth.authorization_without_login(wire, call.repository, &refused).await
         else {
             return Err(refused);
         };
-        match self.converse(call, sender, Some(permit)).await {
+        match self.answer_challenges(call, sender, Some(authorization)).await {
             Ok(answered) => {
                 self.auth.drop_implicit(call.repository).await;
                 Ok(answered)
@@ -168,38 +168,41 @@ impl Registry {
 
     /// Until there is an answer that logging in does not change. `fixed`: what to send, whatever is
     /// asked for.
-    async fn converse(
+    async fn answer_challenges(
         &self,
         call: &Call<'_>,
         sender: &mut dyn Sender,
-        fixed: Option<Permit>,
-    ) -> Result<(Answer, Errand), Error> {
+        fixed: Option<Authorization>,
+    ) -> Result<(Answer, RequestName), Error> {
         let mut challenged = if fixed.is_some() { 2 } else { 0 };
         loop {
-            let (answer, errand, permit) = self.settle(call, sender, fixed.as_ref()).await?;
+            let (answer, request, authorization) =
+                self.settle(call, sender, fixed.as_ref()).await?;
             match answer.status {
-                200..=299 => return Ok((answer, errand)),
+                200..=299 => return Ok((answer, request)),
                 // Once to learn how to log in, once more for a token that the registry stopped
                 // taking.
                 401 if challenged < 2 => {
                     challenged += 1;
-                    let root = self.transport.root(&errand.host);
+                    let root = self.transport.root(&request.host);
                     let root = root.map_err(|error| {
-                        errand.error_of(Kind::Defect(error.to_string()), &answer)
+                        request.error_of(Kind::Defect(error.to_string()), &answer)
                     })?;
                     if call.leads_away_from(&root) {
                         // Whoever answers there does not speak for the registry, and gets no login
                         // of it.
                         let why = "the registry sends us elsewhere, and a login is wanted there"
                             .to_owned();
-                        return Err(errand.error_of(Kind::AddressRefused(why), &answer));
+                        return Err(request.error_of(Kind::AddressRefused(why), &answer));
                     }
-                    self.auth.challenged(&errand, call.repository, &root, &answer, &permit).await?;
-                    if challenged == 2 && permit.header.is_some() {
-                        return Err(errand.error_of(Kind::Denied, &answer));
+                    self.auth
+                        .on_challenge(&request, call.repository, &root, &answer, &authorization)
+                        .await?;
+                    if challenged == 2 && authorization.header.is_some() {
+                        return Err(request.error_of(Kind::Denied, &answer));
                     }
                 }
-                status => return Err(errand.error_of(Kind::of_status(status), &answer)),
+                status => return Err(request.error_of(Kind::of_status(status), &answer)),
             }
         }
     }
@@ -209,26 +212,26 @@ impl Registry {
         &self,
         call: &Call<'_>,
         sender: &mut dyn Sender,
-        fixed: Option<&Permit>,
-    ) -> Result<(Answer, Errand, Permit), Error> {
+        fixed: Option<&Authorization>,
+    ) -> Result<(Answer, RequestName, Authorization), Error> {
         let wire = self.wire(call);
-        let permit = async || match fixed {
-            Some(permit) => Ok(permit.clone()),
-            None => self.auth.permit(wire, call.repository).await,
+        let authorization = async || match fixed {
+            Some(authorization) => Ok(authorization.clone()),
+            None => self.auth.authorization(wire, call.repository).await,
         };
         let host = call.repository.host();
         let is_elsewhere = self.transport.root(host).is_ok_and(|root| call.leads_away_from(&root));
-        let request = match call.location.filter(|_| is_elsewhere) {
+        let line = match call.location.filter(|_| is_elsewhere) {
             Some(location) => format!("{} {}", call.method, address::safe(location)),
             None => format!("{} /v2/{}/{}", call.method, call.repository.path(), call.rest),
         };
-        let mut used = permit().await?;
-        let mut errand = self.attempts.errand(host, request, used.login.clone());
+        let mut used = authorization().await?;
+        let mut request = self.attempts.request(host, line, used.login.clone());
         let send = async || {
             let root =
                 self.transport.root(host).map_err(|error| Broken::Malformed(error.to_string()))?;
             // It may have stood in line for long: a token that is old by now is renewed.
-            used = permit().await.map_err(Failed::Other)?;
+            used = authorization().await.map_err(Failed::Other)?;
             let exchange = exchange(&root, call, &used)?;
             let answer = sender.send(root, exchange).await?;
             // Not the registry's words; storage likes to quote the signed address that it was asked
@@ -239,16 +242,20 @@ impl Registry {
             expect: call.expect,
             deadline: call.deadline,
             landed: call.landed,
-            has_place: call.has_place,
+            has_permit: call.has_permit,
         };
-        let settled = self.attempts.until_settled(&mut errand, terms, send).await?;
+        let settled = self.attempts.until_settled(&mut request, terms, send).await?;
         let created = || Answer { status: 201, headers: HeaderMap::new(), body: Bytes::new() };
-        errand.login.clone_from(&used.login);
-        Ok((settled.unwrap_or_else(created), errand, used))
+        request.login.clone_from(&used.login);
+        Ok((settled.unwrap_or_else(created), request, used))
     }
 }
 
-fn exchange(root: &Url, call: &Call<'_>, permit: &Permit) -> Result<Exchange, Broken> {
+fn exchange(
+    root: &Url,
+    call: &Call<'_>,
+    authorization: &Authorization,
+) -> Result<Exchange, Broken> {
     let url = match call.location {
         Some(location) => location.clone(),
         // Every part was checked by its parser: no part can leave its place in the path.
@@ -257,7 +264,7 @@ fn exchange(root: &Url, call: &Call<'_>, permit: &Permit) -> Result<Exchange, Br
             .map_err(|error| Broken::Malformed(error.to_string()))?,
     };
     // A login is for the registry, wherever it sends us.
-    let authorization = permit.header.clone().filter(|_| url.origin() == root.origin());
+    let authorization = authorization.header.clone().filter(|_| url.origin() == root.origin());
     Ok(Exchange {
         accept: call.rest.starts_with("manifests/").then_some(media_type::ACCEPT),
         authorization,

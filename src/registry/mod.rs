@@ -14,7 +14,7 @@ mod shared;
 use crate::oci::{Descriptor, Digest, Manifest, Reference, Repository, media_type};
 use crate::secret::Secrets;
 use attempts::Attempts;
-pub use blobs::{Brought, CopyError};
+pub use blobs::{BlobOutcome, CopyError};
 use bytes::Bytes;
 use call::{Call, LOOK_FOR_A_PUSH};
 pub use error::{Error, Helper, Kind, Said};
@@ -23,6 +23,7 @@ use http::Transport;
 use login::Auth;
 pub use login::{AuthFile, Credential, Login, Logins, Writable, canonical_host};
 use reqwest::Method;
+use shared::Cache;
 use std::collections::HashSet;
 use tokio::time::Instant;
 
@@ -52,7 +53,7 @@ pub struct Registry {
     transport: Transport,
     attempts: Attempts,
     auth: Auth,
-    shelf: shared::Shelf,
+    cache: Cache,
 }
 
 /// What a HEAD tells.
@@ -71,7 +72,7 @@ impl Registry {
             transport: Transport::new(settings.certificates.as_deref(), settings.plain_http)?,
             attempts: Attempts::new(settings.concurrency, settings.secrets),
             auth: Auth::new(settings.logins, settings.writable),
-            shelf: shared::Shelf::default(),
+            cache: Cache::default(),
         })
     }
 
@@ -95,10 +96,10 @@ impl Registry {
         let mut call = Call::new(Method::GET, &reference.repository, &rest);
         call.expect = reference.digest.as_ref();
         call.deadline = deadline;
-        let (answer, errand) = self.call(call).await?;
+        let (answer, request) = self.call(call).await?;
         let digest = reference.digest.clone().unwrap_or_else(|| Digest::of(&answer.body));
         Manifest::parse(answer.body.clone(), answer.header("content-type"), digest)
-            .map_err(|invalid| errand.error_of(invalid.into(), &answer))
+            .map_err(|invalid| request.error_of(invalid.into(), &answer))
     }
 
     /// Looks whether a manifest is there, which most registries do not count as a pull.
@@ -145,14 +146,14 @@ impl Registry {
         call.expect = Some(&descriptor.digest);
         call.deadline = deadline;
         let too_large = descriptor.size > LARGEST_CONFIG;
-        let (answer, errand) = self.call(call).await?;
+        let (answer, request) = self.call(call).await?;
         if too_large || answer.body.len() as u64 != descriptor.size {
             let what = format!(
                 "the config has {} bytes, its descriptor says {}",
                 answer.body.len(),
                 descriptor.size
             );
-            return Err(errand.error_of(Kind::TooLarge(what), &answer));
+            return Err(request.error_of(Kind::TooLarge(what), &answer));
         }
         Ok(answer.body)
     }
@@ -178,10 +179,10 @@ impl Registry {
         let mut call = Call::new(Method::PUT, &reference.repository, &rest);
         call.body = Some((media_type, bytes.clone()));
         call.landed = Some(&landed);
-        let (answer, errand) = self.call(call).await?;
+        let (answer, request) = self.call(call).await?;
         match answer.header("docker-content-digest") {
             stored if stored.is_empty() || stored == digest.as_str() => Ok(()),
-            stored => Err(errand.error_of(
+            stored => Err(request.error_of(
                 Kind::DigestMismatch(format!("the registry stored {stored} instead of {digest}")),
                 &answer,
             )),

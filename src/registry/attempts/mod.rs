@@ -1,6 +1,6 @@
 //! The one layer that repeats: every request to a registry or a token server goes through here.
 
-mod pace;
+mod limiter;
 mod retry;
 
 use crate::oci::Digest;
@@ -8,7 +8,7 @@ use crate::registry::error::{Error, Kind, Said};
 use crate::registry::http::{Answer, Broken, leaves_it_open};
 use crate::secret::Secrets;
 use futures_util::future::LocalBoxFuture;
-use pace::Pace;
+use limiter::Limiter;
 pub(crate) use retry::TRIES;
 use retry::{Decision, Outcome};
 use std::time::{Duration, SystemTime};
@@ -18,11 +18,11 @@ use tracing::debug;
 
 /// Names a request, in the log and in errors.
 #[derive(Debug, Clone)]
-pub(crate) struct Errand {
+pub(crate) struct RequestName {
     /// Registry host, as people write it.
     pub(crate) host: String,
     /// Method and path, for people.
-    pub(crate) request: String,
+    pub(crate) line: String,
     /// Where the login comes from.
     pub(crate) login: Option<String>,
     /// How often it was tried.
@@ -30,13 +30,13 @@ pub(crate) struct Errand {
     pub(crate) secrets: Secrets,
 }
 
-impl Errand {
+impl RequestName {
     /// Its error, when there is no answer or the answer does not tell why.
     pub(crate) fn error(&self, kind: Kind) -> Error {
         Error {
             kind,
             host: self.host.clone(),
-            request: self.request.clone(),
+            request: self.line.clone(),
             status: None,
             said: None,
             tries: self.tries,
@@ -84,7 +84,7 @@ pub(crate) struct Terms<'a> {
     /// How to tell whether a write has landed.
     pub(crate) landed: Option<Landed<'a>>,
     /// Whether it rides on the place that a copy of a blob has taken for all its requests.
-    pub(crate) has_place: bool,
+    pub(crate) has_permit: bool,
 }
 
 /// What a try may take when the caller's time is up.
@@ -93,10 +93,10 @@ const LAST_MOMENT: Duration = Duration::from_secs(1);
 /// Shared by all requests of a run.
 #[derive(Debug)]
 pub(crate) struct Attempts {
-    pace: Pace,
-    under_way: Semaphore,
+    limiter: Limiter,
+    in_flight: Semaphore,
     copies: Semaphore,
-    places_of_copy: u32,
+    permits_per_copy: u32,
     secrets: Secrets,
 }
 
@@ -111,62 +111,71 @@ impl Attempts {
     pub(crate) fn new(concurrency: usize, secrets: Secrets) -> Self {
         let concurrency = concurrency.max(1);
         Self {
-            pace: Pace::default(),
-            under_way: Semaphore::new(concurrency),
+            limiter: Limiter::default(),
+            in_flight: Semaphore::new(concurrency),
             copies: Semaphore::new(MOST_COPIES),
-            places_of_copy: if concurrency == 1 { 1 } else { 2 },
+            permits_per_copy: if concurrency == 1 { 1 } else { 2 },
             secrets,
         }
     }
 
     /// A request that was not tried yet.
-    pub(crate) fn errand(&self, host: &str, request: String, login: Option<String>) -> Errand {
-        Errand { host: host.to_owned(), request, login, tries: 0, secrets: self.secrets.clone() }
+    pub(crate) fn request(&self, host: &str, line: String, login: Option<String>) -> RequestName {
+        RequestName { host: host.to_owned(), line, login, tries: 0, secrets: self.secrets.clone() }
     }
 
     /// Whether the host ever answered in this run.
     pub(crate) fn has_answered(&self, host: &str) -> bool {
-        self.pace.has_answered(host)
+        self.limiter.has_answered(host)
     }
 
     /// A place for a copy of a blob, which has two requests under way most of the time.
-    pub(crate) async fn place_for_copy(
+    pub(crate) async fn permits_for_copy(
         &self,
     ) -> Option<(SemaphorePermit<'_>, SemaphorePermit<'_>)> {
         let copy = self.copies.acquire().await.ok()?;
-        let requests = self.under_way.acquire_many(self.places_of_copy).await.ok()?;
+        let requests = self.in_flight.acquire_many(self.permits_per_copy).await.ok()?;
         Some((copy, requests))
     }
 
     /// After a body that broke on its way, with little come since its tries are counted: waits as
     /// before any other repetition, or says why there is none.
-    pub(crate) async fn pause_after(&self, errand: &Errand, broken: Broken) -> Result<(), Error> {
+    pub(crate) async fn pause_after(
+        &self,
+        request: &RequestName,
+        broken: Broken,
+    ) -> Result<(), Error> {
         let chance = fastrand::f64();
         let down = is_down(&broken).then_some(chance);
-        match retry::decide(errand.tries, Outcome::Broken(&broken), chance, SystemTime::now(), None)
-        {
+        match retry::decide(
+            request.tries,
+            Outcome::Broken(&broken),
+            chance,
+            SystemTime::now(),
+            None,
+        ) {
             Decision::Again { after, .. }
-                if self.pace.may_repeat(&errand.host, Instant::now(), down) =>
+                if self.limiter.may_retry(&request.host, Instant::now(), down) =>
             {
                 debug!(
                     "{} {} → {broken:?}: goes on in {:.1} s",
-                    errand.host,
-                    errand.request,
+                    request.host,
+                    request.line,
                     after.as_secs_f64()
                 );
                 tokio::time::sleep(after).await;
                 Ok(())
             }
-            _ => Err(errand.error(broken.into())),
+            _ => Err(request.error(broken.into())),
         }
     }
 
     /// Sends until an answer stands: any status that trying again does not change, 401 included.
-    /// Returns the answer (`None`: `landed` says that an unclear write has been done); the errand
+    /// Returns the answer (`None`: `landed` says that an unclear write has been done); the request
     /// counts the tries.
     pub(crate) async fn until_settled<F>(
         &self,
-        errand: &mut Errand,
+        request: &mut RequestName,
         terms: Terms<'_>,
         mut send: F,
     ) -> Result<Option<Answer>, Error>
@@ -176,21 +185,21 @@ impl Attempts {
         // Whether any try may have done what it should without our hearing of it.
         let mut unclear = false;
         loop {
-            let (tried, elapsed) = self.once(errand, terms, &mut send).await;
-            errand.tries += 1;
+            let (tried, elapsed) = self.once(request, terms, &mut send).await;
+            request.tries += 1;
             let result = match tried {
                 Ok(answer) => Ok(answer),
                 Err(Failed::Broken(broken)) => Err(broken),
                 Err(Failed::Other(error)) => {
-                    debug!("{} {}: given up, {error}", errand.host, errand.request);
+                    debug!("{} {}: given up, {error}", request.host, request.line);
                     return Err(error);
                 }
             };
-            log(errand, &result, elapsed);
+            log(request, &result, elapsed);
             let this_is_unclear = is_unclear(&result);
             unclear |= this_is_unclear;
             let altered =
-                matches!(&result, Ok(answer) if is_altered(terms.expect, answer, errand.tries));
+                matches!(&result, Ok(answer) if is_altered(terms.expect, answer, request.tries));
             let outcome = match &result {
                 Ok(_) if altered => Outcome::Altered,
                 Ok(answer) => Outcome::Status(
@@ -203,7 +212,7 @@ impl Attempts {
                 terms.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let chance = fastrand::f64();
             let decision =
-                retry::decide(errand.tries, outcome, chance, SystemTime::now(), remaining);
+                retry::decide(request.tries, outcome, chance, SystemTime::now(), remaining);
             let spent = match decision {
                 Decision::Again { after, whole_host, asked_for } => {
                     // A host that names the pause sets the pace itself; the budget is for our own
@@ -214,37 +223,37 @@ impl Attempts {
                     };
                     let began = Instant::now().checked_sub(elapsed).unwrap_or_else(Instant::now);
                     let allowed = asked_for
-                        || self.pace.may_repeat(&errand.host, began, down.then_some(chance));
+                        || self.limiter.may_retry(&request.host, began, down.then_some(chance));
                     // After that, for what fails in a pause is not counted.
                     if whole_host {
-                        self.pace.pause(&errand.host, after);
+                        self.limiter.pause(&request.host, after);
                     }
                     if allowed {
                         debug!(
                             "{} {}: again in {:.1} s",
-                            errand.host,
-                            errand.request,
+                            request.host,
+                            request.line,
                             after.as_secs_f64()
                         );
                         if !whole_host {
                             tokio::time::sleep(after).await;
                         }
-                        if this_is_unclear && has_landed(errand, terms.landed).await {
+                        if this_is_unclear && has_landed(request, terms.landed).await {
                             return Ok(None);
                         }
                         continue;
                     }
                     debug!(
                         "{} {}: not again, {} failed too often",
-                        errand.host, errand.request, errand.host
+                        request.host, request.line, request.host
                     );
                     true
                 }
                 Decision::TooLongToWait(seconds) => {
                     let kind = Kind::Throttled { retry_after: Some(seconds) };
                     return Err(match &result {
-                        Ok(answer) => errand.error_of(kind, answer),
-                        Err(_) => errand.error(kind),
+                        Ok(answer) => request.error_of(kind, answer),
+                        Err(_) => request.error(kind),
                     });
                 }
                 Decision::GiveUp => false,
@@ -253,22 +262,22 @@ impl Attempts {
             // or moved on already.
             if unclear
                 && !matches!(&result, Ok(answer) if answer.status < 300)
-                && has_landed(errand, terms.landed).await
+                && has_landed(request, terms.landed).await
             {
                 return Ok(None);
             }
             let error = match result {
-                Err(broken) => errand.error(broken.into()),
+                Err(broken) => request.error(broken.into()),
                 Ok(answer) => match terms.expect.filter(|_| altered) {
                     Some(expected) => {
                         let actual = Digest::of(&answer.body);
                         let what = format!(
                             "the bytes received are not those of {expected} but of {actual}"
                         );
-                        errand.error(Kind::DigestMismatch(what))
+                        request.error(Kind::DigestMismatch(what))
                     }
                     None if spent && answer.status >= 300 => {
-                        errand.error_of(Kind::of_status(answer.status), &answer)
+                        request.error_of(Kind::of_status(answer.status), &answer)
                     }
                     None => return Ok(Some(answer)),
                 },
@@ -280,7 +289,7 @@ impl Attempts {
     /// One try, when the host may be asked, and not much longer than the caller is interested.
     async fn once<F>(
         &self,
-        errand: &Errand,
+        request: &RequestName,
         terms: Terms<'_>,
         send: &mut F,
     ) -> (Result<Answer, Failed>, Duration)
@@ -288,17 +297,17 @@ impl Attempts {
         F: AsyncFnMut() -> Result<Answer, Failed>,
     {
         let (_turn, _permit) = loop {
-            if terms.has_place {
+            if terms.has_permit {
                 // To stand in line behind oneself would take for ever.
-                self.pace.pass(&errand.host).await;
+                self.limiter.admit(&request.host).await;
                 break (None, None);
             }
             // A place is nothing to hold while a host makes a pause: others may be asked.
-            self.pace.ready(&errand.host).await;
+            self.limiter.ready(&request.host).await;
             // Never closed, so a permit always comes.
-            let permit = self.under_way.acquire().await.ok();
-            if let Some(turn) = self.pace.turn(&errand.host) {
-                break (Some(turn), permit);
+            let permit = self.in_flight.acquire().await.ok();
+            if let Some(slot) = self.limiter.try_acquire(&request.host) {
+                break (Some(slot), permit);
             }
         };
         let started = Instant::now();
@@ -313,7 +322,7 @@ impl Attempts {
             None => send().await,
         };
         if let Ok(answer) = &result {
-            self.pace.answered(&errand.host, !matches!(answer.status, 429 | 500..));
+            self.limiter.answered(&request.host, !matches!(answer.status, 429 | 500..));
         }
         (result, started.elapsed())
     }
@@ -330,11 +339,11 @@ fn is_down(broken: &Broken) -> bool {
     matches!(broken, Broken::Connection(_) | Broken::Cut(_))
 }
 
-async fn has_landed(errand: &Errand, landed: Option<Landed<'_>>) -> bool {
+async fn has_landed(request: &RequestName, landed: Option<Landed<'_>>) -> bool {
     let Some(landed) = landed else { return false };
     let landed = landed().await;
     if landed {
-        debug!("{} {}: it had landed", errand.host, errand.request);
+        debug!("{} {}: it had landed", request.host, request.line);
     }
     landed
 }
@@ -356,14 +365,14 @@ fn is_altered(expect: Option<&Digest>, answer: &Answer, tries: u32) -> bool {
     }
 }
 
-fn log(errand: &Errand, result: &Result<Answer, Broken>, elapsed: Duration) {
-    let (host, request, milliseconds) = (&errand.host, &errand.request, elapsed.as_millis());
+fn log(request: &RequestName, result: &Result<Answer, Broken>, elapsed: Duration) {
+    let (host, line, milliseconds) = (&request.host, &request.line, elapsed.as_millis());
     match result {
         Ok(answer) => debug!(
-            "{host} {request} → {} ({milliseconds} ms, {} bytes)",
+            "{host} {line} → {} ({milliseconds} ms, {} bytes)",
             answer.status,
             answer.body.len()
         ),
-        Err(broken) => debug!("{host} {request} → {broken:?} ({milliseconds} ms)"),
+        Err(broken) => debug!("{host} {line} → {broken:?} ({milliseconds} ms)"),
     }
 }

@@ -5,7 +5,7 @@ mod stream;
 mod upload;
 
 use super::Registry;
-use super::attempts::{Errand, TRIES};
+use super::attempts::{RequestName, TRIES};
 use super::call::Call;
 use super::error::{Error, Kind};
 use super::http::{Answer, address};
@@ -14,7 +14,7 @@ use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::LOCATION;
 use std::cell::Cell;
-use stream::Source;
+use stream::BlobReader;
 use tokio::time::Instant;
 use tracing::debug;
 use upload::{Upload, name_of};
@@ -28,7 +28,7 @@ const EMPTY: (&str, Bytes) = ("application/octet-stream", Bytes::new());
 
 /// How a blob came into a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Brought {
+pub enum BlobOutcome {
     /// It was there.
     There,
     /// The registry took it from another of its repositories.
@@ -55,47 +55,47 @@ enum Mount {
 }
 
 impl Registry {
-    /// Brings a blob into a repository. `poured` hears of bytes as they go through, each byte once.
+    /// Brings a blob into a repository. `streamed` hears of bytes as they go through, each byte once.
     pub async fn copy_blob(
         &self,
         from: &Repository,
         to: &Repository,
         blob: &Descriptor,
-        poured: &dyn Fn(u64),
-    ) -> Result<Brought, CopyError> {
+        streamed: &dyn Fn(u64),
+    ) -> Result<BlobOutcome, CopyError> {
         let mut opened = None;
         if from.host() == to.host() {
             match self.mount(from, to, blob).await.map_err(CopyError::Target)? {
-                Mount::Done => return Ok(Brought::Mounted),
+                Mount::Done => return Ok(BlobOutcome::Mounted),
                 Mount::Upload(location) => opened = Some(location),
                 Mount::Refused => {}
             }
         }
-        let _place = self.attempts.place_for_copy().await;
+        let _permits = self.attempts.permits_for_copy().await;
         if self.has_blob(to, blob, None).await.map_err(CopyError::Target)? {
             if let Some(location) = opened {
                 self.cancel(to, &location).await;
             }
-            return Ok(Brought::There);
+            return Ok(BlobOutcome::There);
         }
         let mut uploads = 0;
-        let (most_poured, poured_now) = (Cell::new(0_u64), Cell::new(0_u64));
+        let (most_streamed, streamed_now) = (Cell::new(0_u64), Cell::new(0_u64));
         let first_time = |bytes| {
-            poured_now.set(poured_now.get() + bytes);
-            poured(poured_now.get().saturating_sub(most_poured.get()));
-            most_poured.set(most_poured.get().max(poured_now.get()));
+            streamed_now.set(streamed_now.get() + bytes);
+            streamed(streamed_now.get().saturating_sub(most_streamed.get()));
+            most_streamed.set(most_streamed.get().max(streamed_now.get()));
         };
         loop {
             uploads += 1;
-            poured_now.set(0);
+            streamed_now.set(0);
             let location = match opened.take() {
                 Some(location) => location,
                 None => self.open_upload(to, true).await.map_err(CopyError::Target)?,
             };
-            let source = Source::new(self, from, blob);
-            let mut upload = Upload::new(self, to, source, location, &first_time);
+            let reader = BlobReader::new(self, from, blob);
+            let mut upload = Upload::new(self, to, reader, location, &first_time);
             let error = match upload.carry_out().await {
-                Ok(()) => return Ok(Brought::Uploaded),
+                Ok(()) => return Ok(BlobOutcome::Uploaded),
                 Err(error) => error,
             };
             let most = if upload.is_lost { LOST_UPLOADS } else { most_uploads(&error) };
@@ -131,8 +131,8 @@ impl Registry {
         call.body = Some(EMPTY);
         match self.call(call).await {
             Ok((answer, _)) if answer.status == 201 => Ok(Mount::Done),
-            Ok((answer, errand)) => {
-                Ok(self.location(to, &answer, &errand).map_or(Mount::Refused, Mount::Upload))
+            Ok((answer, request)) => {
+                Ok(self.location(to, &answer, &request).map_or(Mount::Refused, Mount::Upload))
             }
             // Not every registry mounts, nor for every login, and some break over it; what is
             // really wrong the upload will tell.
@@ -150,7 +150,7 @@ impl Registry {
         let rest = format!("blobs/{}", blob.digest);
         let mut call = Call::new(Method::HEAD, repository, &rest);
         call.deadline = deadline;
-        call.has_place = true;
+        call.has_permit = true;
         match self.call(call).await {
             Ok(_) => Ok(true),
             // ECR Public denies it to everybody; some know no HEAD.
@@ -159,12 +159,12 @@ impl Registry {
         }
     }
 
-    async fn open_upload(&self, repository: &Repository, has_place: bool) -> Result<Url, Error> {
+    async fn open_upload(&self, repository: &Repository, has_permit: bool) -> Result<Url, Error> {
         let mut call = Call::new(Method::POST, repository, "blobs/uploads/");
         call.body = Some(EMPTY);
-        call.has_place = has_place;
-        let (answer, errand) = self.call(call).await?;
-        self.location(repository, &answer, &errand)
+        call.has_permit = has_permit;
+        let (answer, request) = self.call(call).await?;
+        self.location(repository, &answer, &request)
     }
 
     /// Where an upload goes on, if we may go there: it may lie on another host.
@@ -172,9 +172,9 @@ impl Registry {
         &self,
         repository: &Repository,
         answer: &Answer,
-        errand: &Errand,
+        request: &RequestName,
     ) -> Result<Url, Error> {
-        let malformed = |what: &str| errand.error_of(Kind::Malformed(what.to_owned()), answer);
+        let malformed = |what: &str| request.error_of(Kind::Malformed(what.to_owned()), answer);
         let told = answer.header(LOCATION.as_str());
         let root = self
             .transport
@@ -186,7 +186,7 @@ impl Registry {
             _ => return Err(malformed("the registry opened an upload and did not say where")),
         };
         address::check(&root, &location).map_err(|why| {
-            errand.error_of(
+            request.error_of(
                 Kind::AddressRefused(format!("the upload's location is refused: {why}")),
                 answer,
             )
@@ -202,9 +202,9 @@ impl Registry {
         call.location = Some(location);
         // Once, and quickly: nothing depends on it.
         call.deadline = Some(Instant::now());
-        call.has_place = true;
-        let cancelled = match self.auth.permit(self.wire(&call), repository).await {
-            Ok(permit) => self.call_with(call, permit).await.map(|_| ()),
+        call.has_permit = true;
+        let cancelled = match self.auth.authorization(self.wire(&call), repository).await {
+            Ok(authorization) => self.call_with(call, authorization).await.map(|_| ()),
             Err(error) => Err(error),
         };
         if let Err(error) = cancelled {

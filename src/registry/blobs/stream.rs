@@ -4,7 +4,7 @@
 use crate::oci::digest::Hashing;
 use crate::oci::{Descriptor, Repository};
 use crate::registry::Registry;
-use crate::registry::attempts::{Errand, Failed};
+use crate::registry::attempts::{Failed, RequestName};
 use crate::registry::call::{Call, Sender};
 use crate::registry::error::{Error, Kind};
 use crate::registry::http::{Answer, BETWEEN_BYTES, Broken, Exchange, Transport, chunk};
@@ -41,7 +41,7 @@ impl Speed {
 }
 
 /// A blob that is being read.
-pub(super) struct Source<'a> {
+pub(super) struct BlobReader<'a> {
     registry: &'a Registry,
     repository: &'a Repository,
     pub(super) blob: &'a Descriptor,
@@ -52,7 +52,7 @@ pub(super) struct Source<'a> {
     hashing: Hashing,
     hashed: u64,
     /// Its tries are those since the blob made some progress, which began at this byte.
-    errand: Errand,
+    request: RequestName,
     progress_from: u64,
     speed: Speed,
 }
@@ -86,14 +86,14 @@ pub(super) enum Streamed {
     Failed(Error),
 }
 
-impl<'a> Source<'a> {
+impl<'a> BlobReader<'a> {
     pub(super) fn new(
         registry: &'a Registry,
         repository: &'a Repository,
         blob: &'a Descriptor,
     ) -> Self {
         let hashing = Hashing::for_digest(&blob.digest);
-        let request = format!("GET /v2/{}/blobs/{}", repository.path(), blob.digest);
+        let line = format!("GET /v2/{}/blobs/{}", repository.path(), blob.digest);
         Self {
             registry,
             repository,
@@ -103,7 +103,7 @@ impl<'a> Source<'a> {
             skip: 0,
             hashing,
             hashed: 0,
-            errand: registry.attempts.errand(repository.host(), request, None),
+            request: registry.attempts.request(repository.host(), line, None),
             progress_from: 0,
             speed: Speed::default(),
         }
@@ -115,7 +115,7 @@ impl<'a> Source<'a> {
     }
 
     /// Goes on at another byte.
-    pub(super) fn go_to(&mut self, position: u64) {
+    pub(super) fn seek(&mut self, position: u64) {
         if position != self.position {
             (self.response, self.position) = (None, position);
         }
@@ -128,7 +128,7 @@ impl<'a> Source<'a> {
             return Ok(());
         }
         let what = format!("the bytes received are not those of {}", self.blob.digest);
-        Err(self.errand.error(Kind::DigestMismatch(what)))
+        Err(self.request.error(Kind::DigestMismatch(what)))
     }
 
     /// The next bytes, `None` after the last, and how many of them are new.
@@ -151,7 +151,7 @@ impl<'a> Source<'a> {
                     if bytes.is_empty() {
                         continue;
                     }
-                    return self.took(bytes).map(Some);
+                    return self.accept(bytes).map(Some);
                 }
                 Ok(None) => Broken::Cut(format!(
                     "it broke off after {} of {} bytes",
@@ -159,27 +159,27 @@ impl<'a> Source<'a> {
                 )),
                 Err(broken) => broken,
             };
-            self.errand.tries = if self.position >= self.progress_from + SLOWEST {
+            self.request.tries = if self.position >= self.progress_from + SLOWEST {
                 1
             } else {
-                self.errand.tries + 1
+                self.request.tries + 1
             };
-            if self.errand.tries == 1 {
+            if self.request.tries == 1 {
                 self.progress_from = self.position;
             }
-            self.registry.attempts.pause_after(&self.errand, broken).await?;
+            self.registry.attempts.pause_after(&self.request, broken).await?;
         }
         Ok(None)
     }
 
-    fn took(&mut self, bytes: Bytes) -> Result<(Bytes, u64), Error> {
+    fn accept(&mut self, bytes: Bytes) -> Result<(Bytes, u64), Error> {
         let end = self.position + bytes.len() as u64;
         if end > self.blob.size {
             let what = format!(
                 "the blob has more than the {} bytes that its descriptor says",
                 self.blob.size
             );
-            return Err(self.errand.error(Kind::TooLarge(what)));
+            return Err(self.request.error(Kind::TooLarge(what)));
         }
         let fresh = end.saturating_sub(self.hashed.max(self.position));
         let known = bytes.len() - usize::try_from(fresh).unwrap_or(bytes.len());
@@ -193,10 +193,10 @@ impl<'a> Source<'a> {
         let rest = format!("blobs/{}", self.blob.digest);
         let mut call = Call::new(Method::GET, self.repository, &rest);
         call.range = (self.position > 0).then(|| (RANGE, format!("bytes={}-", self.position)));
-        call.has_place = true;
+        call.has_permit = true;
         let mut opening = Opening { transport: &self.registry.transport, response: None };
-        let (answer, errand) = self.registry.call_through(&call, &mut opening).await?;
-        let malformed = |what: &str| errand.error_of(Kind::Malformed(what.to_owned()), &answer);
+        let (answer, request) = self.registry.call_through(&call, &mut opening).await?;
+        let malformed = |what: &str| request.error_of(Kind::Malformed(what.to_owned()), &answer);
         let whole = match answer.status {
             206 => answer.header(CONTENT_RANGE.as_str()).rsplit('/').next().unwrap_or_default(),
             _ => answer.header(CONTENT_LENGTH.as_str()),
@@ -228,13 +228,13 @@ impl<'a> Source<'a> {
 
 /// Streams a blob into a pipe, as fast as its end takes it; `streamed` hears of new bytes.
 pub(super) async fn stream(
-    source: &mut Source<'_>,
+    reader: &mut BlobReader<'_>,
     pipe: mpsc::Sender<Result<Bytes, io::Error>>,
     streamed: &dyn Fn(u64),
 ) -> Streamed {
     let mut speed = Speed::default();
     loop {
-        let (bytes, fresh) = match source.next().await {
+        let (bytes, fresh) = match reader.next().await {
             Ok(Some(next)) => next,
             Ok(None) => return Streamed::All,
             Err(error) => {

@@ -3,7 +3,7 @@
 //! goes on where the registry says it stands.
 
 use super::CopyError;
-use super::stream::{Source, Streamed, stream};
+use super::stream::{BlobReader, Streamed, stream};
 use crate::oci::{Descriptor, Repository};
 use crate::registry::Registry;
 use crate::registry::attempts::Failed;
@@ -31,14 +31,14 @@ pub(super) struct Upload<'a> {
     registry: &'a Registry,
     to: &'a Repository,
     blob: &'a Descriptor,
-    source: Source<'a>,
+    reader: BlobReader<'a>,
     streamed: &'a dyn Fn(u64),
     /// Where it goes on.
     pub(super) location: Url,
     /// Whether the registry does not say how far it came.
     pub(super) is_lost: bool,
     tried: bool,
-    source_failed: bool,
+    reader_failed: bool,
 }
 
 impl<'a> Upload<'a> {
@@ -46,21 +46,21 @@ impl<'a> Upload<'a> {
     pub(super) fn new(
         registry: &'a Registry,
         to: &'a Repository,
-        source: Source<'a>,
+        reader: BlobReader<'a>,
         location: Url,
         streamed: &'a dyn Fn(u64),
     ) -> Self {
-        let blob = source.blob;
+        let blob = reader.blob;
         Self {
             registry,
             to,
             blob,
-            source,
+            reader,
             streamed,
             location,
             is_lost: false,
             tried: false,
-            source_failed: false,
+            reader_failed: false,
         }
     }
 
@@ -69,13 +69,13 @@ impl<'a> Upload<'a> {
         let rest = name_of(&first);
         let mut call = Call::new(Method::PATCH, to, &rest);
         call.location = Some(&first);
-        call.has_place = true;
+        call.has_permit = true;
         let sent = registry.call_through(&call, self).await;
-        let side = if self.source_failed { CopyError::Source } else { CopyError::Target };
-        let (answer, errand) = sent.map_err(side)?;
-        self.source.check().map_err(CopyError::Source)?;
+        let side = if self.reader_failed { CopyError::Source } else { CopyError::Target };
+        let (answer, request) = sent.map_err(side)?;
+        self.reader.check().map_err(CopyError::Source)?;
         if !answer.header(LOCATION.as_str()).is_empty() {
-            self.location = registry.location(to, &answer, &errand).map_err(CopyError::Target)?;
+            self.location = registry.location(to, &answer, &request).map_err(CopyError::Target)?;
         }
         self.commit().await.map_err(CopyError::Target)
     }
@@ -84,7 +84,7 @@ impl<'a> Upload<'a> {
     async fn resume(&mut self) -> Result<(), Error> {
         match self.standing().await {
             Ok((at, location)) => {
-                self.source.go_to(at);
+                self.reader.seek(at);
                 self.location = location;
                 Ok(())
             }
@@ -102,8 +102,8 @@ impl<'a> Upload<'a> {
         let rest = name_of(&self.location);
         let mut call = Call::new(Method::GET, self.to, &rest);
         call.location = Some(&self.location);
-        call.has_place = true;
-        let (answer, errand) = self.registry.call(call).await?;
+        call.has_permit = true;
+        let (answer, request) = self.registry.call(call).await?;
         // `0-0` is said of nothing, too; of one byte, the digest will tell.
         let last = answer
             .header("range")
@@ -116,14 +116,14 @@ impl<'a> Upload<'a> {
             Some(last) if last < self.blob.size => last + 1,
             Some(last) => {
                 let what = format!("the registry has {last} bytes of a blob of {}", self.blob.size);
-                return Err(errand.error_of(Kind::Malformed(what), &answer));
+                return Err(request.error_of(Kind::Malformed(what), &answer));
             }
         };
         debug!("{}: the upload of {} goes on at byte {at}", self.to, self.blob.digest);
         let location = if answer.header(LOCATION.as_str()).is_empty() {
             self.location.clone()
         } else {
-            self.registry.location(self.to, &answer, &errand)?
+            self.registry.location(self.to, &answer, &request)?
         };
         Ok((at, location))
     }
@@ -142,7 +142,7 @@ impl<'a> Upload<'a> {
         let mut call = Call::new(Method::PUT, self.to, &rest);
         call.location = Some(&location);
         call.landed = Some(&landed);
-        call.has_place = true;
+        call.has_permit = true;
         let mut commit = Commit { transport: &self.registry.transport, size: self.blob.size };
         self.registry.call_through(&call, &mut commit).await.map(|_| ())
     }
@@ -164,7 +164,7 @@ impl Sender for Upload<'_> {
                 exchange.authorization = None;
             }
             exchange.url.clone_from(&self.location);
-            let (at, size) = (self.source.position(), self.blob.size);
+            let (at, size) = (self.reader.position(), self.blob.size);
             if at > 0 && at < size {
                 exchange.range = Some((CONTENT_RANGE, format!("{at}-{}", size - 1)));
             }
@@ -181,7 +181,7 @@ impl Sender for Upload<'_> {
                 // It refused, or broke, before it had all; or it had all and the rest of streaming
                 // is nothing.
                 answer = &mut sending => return Ok(answer?),
-                streamed = stream(&mut self.source, pipe, self.streamed) => streamed,
+                streamed = stream(&mut self.reader, pipe, self.streamed) => streamed,
             };
             match streamed {
                 Streamed::All | Streamed::Unwanted => {
@@ -189,7 +189,7 @@ impl Sender for Upload<'_> {
                 }
                 Streamed::Stalled => Err(Broken::Timeout.into()),
                 Streamed::Failed(error) => {
-                    self.source_failed = true;
+                    self.reader_failed = true;
                     Err(Failed::Other(error))
                 }
             }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// A resolver for one of the transport's clients.
 #[derive(Debug, Clone)]
-pub(super) struct Names {
+pub(super) struct Resolver {
     guarded: bool,
     /// The system's, unless a test has its own.
     servers: Option<ResolverConfig>,
@@ -35,7 +35,7 @@ pub(super) enum NameError {
     Failed(String),
 }
 
-impl Names {
+impl Resolver {
     /// Any address will do: the user named the host.
     pub(super) fn any() -> Self {
         Self { guarded: false, servers: None, resolver: Arc::default() }
@@ -91,7 +91,7 @@ impl Names {
     }
 }
 
-impl Resolve for Names {
+impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let resolver = self.clone();
         Box::pin(async move {
@@ -122,11 +122,11 @@ mod tests {
 
     /// A resolver whose only name server says this to every question about IPv4, and that there is
     /// nothing for IPv6.
-    fn asking(says: Says, guarded: bool) -> Names {
+    fn asking(says: Says, guarded: bool) -> Resolver {
         asking_and_counting(says, guarded).0
     }
 
-    fn asking_and_counting(says: Says, guarded: bool) -> (Names, Arc<AtomicUsize>) {
+    fn asking_and_counting(says: Says, guarded: bool) -> (Resolver, Arc<AtomicUsize>) {
         let asked = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&asked);
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -168,7 +168,7 @@ mod tests {
         connection.port = address.port();
         let servers = NameServerConfig::new(address.ip(), true, vec![connection]);
         let servers = ResolverConfig::from_parts(None, Vec::new(), vec![servers]);
-        (Names { guarded, servers: Some(servers), resolver: Arc::default() }, asked)
+        (Resolver { guarded, servers: Some(servers), resolver: Arc::default() }, asked)
     }
 
     async fn look_up(says: Says, guarded: bool) -> Result<Vec<IpAddr>, NameError> {

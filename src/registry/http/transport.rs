@@ -6,7 +6,7 @@ use super::exchange::{
     Answer, BETWEEN_BYTES, Broken, Exchange, WHOLE_REQUEST, broken, read, refuse_compression, sent,
     started, within,
 };
-use super::names::Names;
+use super::names::Resolver;
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{Body, Certificate, Client, ClientBuilder, Method, Response, redirect};
@@ -23,7 +23,7 @@ const MOST_REDIRECTS: u32 = 5;
 
 /// How a host is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Speech {
+enum Protocol {
     Https,
     Http,
     /// A loopback port that has not answered yet: HTTP, unless it turns out to speak TLS.
@@ -40,7 +40,7 @@ pub(crate) struct Transport {
     /// To hosts that a server named: their resolved addresses obey the address rule too.
     guarded: Client,
     plain_http: HashSet<String>,
-    learned: Mutex<HashMap<String, Speech>>,
+    learned: Mutex<HashMap<String, Protocol>>,
 }
 
 impl Transport {
@@ -66,9 +66,9 @@ impl Transport {
                 .http2_keep_alive_timeout(BETWEEN_PINGS)
         };
         Ok(Self {
-            direct: base().dns_resolver(Names::any()).build()?,
-            loopback: base().dns_resolver(Names::any()).no_proxy().build()?,
-            guarded: base().dns_resolver(Names::guarded()).build()?,
+            direct: base().dns_resolver(Resolver::any()).build()?,
+            loopback: base().dns_resolver(Resolver::any()).no_proxy().build()?,
+            guarded: base().dns_resolver(Resolver::guarded()).build()?,
             plain_http,
             learned: Mutex::new(HashMap::new()),
         })
@@ -76,7 +76,7 @@ impl Transport {
 
     /// The root of a registry's API: `https://ghcr.io/`.
     pub(crate) fn root(&self, host: &str) -> Result<Url, url::ParseError> {
-        let scheme = if self.speech(host) == Speech::Https { "https" } else { "http" };
+        let scheme = if self.protocol(host) == Protocol::Https { "https" } else { "http" };
         // Docker Hub's API lives on another name than its references.
         let api_host = if host == "docker.io" { "registry-1.docker.io" } else { host };
         format!("{scheme}://{api_host}/").parse()
@@ -84,7 +84,7 @@ impl Transport {
 
     /// Sends one request to the registry `host` and reads the answer.
     pub(crate) async fn send(&self, host: &str, exchange: Exchange) -> Result<Answer, Broken> {
-        if self.speech(host) != Speech::Unclear {
+        if self.protocol(host) != Protocol::Unclear {
             return self.follow(exchange).await;
         }
         let first = self.follow(exchange.clone()).await;
@@ -95,18 +95,18 @@ impl Transport {
             Err(_) => false,
         };
         // Another request may have learned it meanwhile.
-        if suspicious && self.speech(host) == Speech::Unclear {
+        if suspicious && self.protocol(host) == Protocol::Unclear {
             let mut encrypted = exchange;
             if encrypted.url.set_scheme("https").is_ok() {
                 let second = self.follow(encrypted).await;
                 if matches!(&second, Ok(_) | Err(Broken::Tls(_))) && !speaks_no_tls(&second) {
-                    self.learn(host, Speech::Https);
+                    self.learn(host, Protocol::Https);
                     return second;
                 }
             }
         }
         if !matches!(first, Err(Broken::Connection(_) | Broken::Timeout | Broken::UnknownHost)) {
-            self.learn(host, Speech::Http);
+            self.learn(host, Protocol::Http);
         }
         first
     }
@@ -228,21 +228,24 @@ impl Transport {
         }
     }
 
-    fn speech(&self, host: &str) -> Speech {
+    fn protocol(&self, host: &str) -> Protocol {
         let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(speech) = learned.get(host) {
-            return *speech;
+        if let Some(protocol) = learned.get(host) {
+            return *protocol;
         }
         if self.plain_http.contains(host) {
-            return Speech::Http;
+            return Protocol::Http;
         }
         let loopback =
             format!("http://{host}/").parse().is_ok_and(|url: Url| address::is_loopback(&url));
-        if loopback { Speech::Unclear } else { Speech::Https }
+        if loopback { Protocol::Unclear } else { Protocol::Https }
     }
 
-    fn learn(&self, host: &str, speech: Speech) {
-        self.learned.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned(), speech);
+    fn learn(&self, host: &str, protocol: Protocol) {
+        self.learned
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(host.to_owned(), protocol);
     }
 }
 

@@ -7,7 +7,7 @@ use super::challenge::{self, Challenge};
 use super::credentials::{Credential, Login, Logins};
 use super::token::{Token, TokenServer, Wire};
 use crate::oci::Repository;
-use crate::registry::attempts::Errand;
+use crate::registry::attempts::RequestName;
 use crate::registry::error::{Error, Kind};
 use crate::registry::http::{Answer, address, sensitive};
 use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
@@ -27,7 +27,7 @@ pub(crate) struct Auth {
     /// What will be written to: its first token asks for that at once.
     writable: Writable,
     schemes: Mutex<HashMap<String, Scheme>>,
-    tokens: Mutex<HashMap<Repository, Arc<tokio::sync::Mutex<Cell>>>>,
+    tokens: Mutex<HashMap<Repository, Arc<tokio::sync::Mutex<TokenSlot>>>>,
     /// Hosts whose implicit login was refused.
     without_login: Mutex<HashSet<String>>,
     /// Repositories for which the token server refused a token to push.
@@ -42,7 +42,7 @@ enum Scheme {
 }
 
 #[derive(Debug, Default)]
-struct Cell {
+struct TokenSlot {
     token: Option<Token>,
     /// Counts tokens, so that a refused one is told from its successor.
     generation: u64,
@@ -54,7 +54,7 @@ struct Cell {
 
 /// What to send with a request.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Permit {
+pub(crate) struct Authorization {
     /// The `Authorization` header.
     pub(crate) header: Option<HeaderValue>,
     /// Where the login comes from.
@@ -88,35 +88,37 @@ impl Auth {
 
     /// What to send now. Before a host has asked for a login, nothing: the first request is
     /// anonymous.
-    pub(crate) async fn permit(
+    pub(crate) async fn authorization(
         &self,
         wire: Wire<'_>,
         repository: &Repository,
-    ) -> Result<Permit, Error> {
+    ) -> Result<Authorization, Error> {
         let login = self.login(repository);
         let source = login.map(|login| login.source.clone());
         let scheme = lock(&self.schemes).get(repository.host()).cloned();
         match (scheme, login) {
-            (None, _) => Ok(Permit::default()),
-            (Some(_), Some(Login { credential: Credential::Bearer(token), .. })) => Ok(Permit {
-                header: sensitive(&format!("Bearer {}", token.expose())),
-                login: source,
-                generation: 0,
-            }),
+            (None, _) => Ok(Authorization::default()),
+            (Some(_), Some(Login { credential: Credential::Bearer(token), .. })) => {
+                Ok(Authorization {
+                    header: sensitive(&format!("Bearer {}", token.expose())),
+                    login: source,
+                    generation: 0,
+                })
+            }
             (Some(Scheme::Basic), login) => {
                 self.announce(repository, login);
                 let header = login.and_then(Login::basic).and_then(|basic| sensitive(&basic));
-                Ok(Permit { header, login: source, generation: 0 })
+                Ok(Authorization { header, login: source, generation: 0 })
             }
             (Some(Scheme::Bearer { realm, service }), _) => {
-                let cell = Arc::clone(lock(&self.tokens).entry(repository.clone()).or_default());
+                let slot = Arc::clone(lock(&self.tokens).entry(repository.clone()).or_default());
                 // Held while a token is fetched: whoever comes meanwhile waits and shares it.
-                let mut cell = cell.lock().await;
-                if let Some(error) = &cell.bad_login {
+                let mut slot = slot.lock().await;
+                if let Some(error) = &slot.bad_login {
                     return Err(error.clone());
                 }
                 let fresh =
-                    cell.token.as_ref().filter(|token| Instant::now() < token.renew_at).cloned();
+                    slot.token.as_ref().filter(|token| Instant::now() < token.renew_at).cloned();
                 let token = match fresh {
                     Some(token) => token,
                     None => {
@@ -126,41 +128,41 @@ impl Auth {
                             realm: &realm,
                             service: service.as_deref(),
                         };
-                        let fetched = self.fetch(server, &cell.extra_scopes).await;
-                        cell.bad_login = fetched
+                        let fetched = self.fetch(server, &slot.extra_scopes).await;
+                        slot.bad_login = fetched
                             .as_ref()
                             .err()
                             .filter(|error| matches!(error.kind, Kind::BadCredentials))
                             .cloned();
                         let token = fetched?;
-                        cell.generation += 1;
-                        cell.token = Some(token.clone());
+                        slot.generation += 1;
+                        slot.token = Some(token.clone());
                         token
                     }
                 };
                 let source = self.login(repository).map(|login| login.source.clone());
-                Ok(Permit {
+                Ok(Authorization {
                     header: Some(token.header),
                     login: source,
-                    generation: cell.generation,
+                    generation: slot.generation,
                 })
             }
         }
     }
 
-    /// Learns from a 401. `Ok`: asking again with a new permit makes sense.
-    pub(crate) async fn challenged(
+    /// Learns from a 401. `Ok`: asking again with a new authorization makes sense.
+    pub(crate) async fn on_challenge(
         &self,
-        errand: &Errand,
+        request: &RequestName,
         repository: &Repository,
         root: &Url,
         answer: &Answer,
-        used: &Permit,
+        used: &Authorization,
     ) -> Result<(), Error> {
         let headers =
             answer.headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
         let login = self.login(repository);
-        let refused = |kind: Kind| Err(errand.error_of(kind, answer));
+        let refused = |kind: Kind| Err(request.error_of(kind, answer));
         match challenge::choose(headers) {
             Some(Challenge::Basic) => {
                 if login.is_none() {
@@ -171,7 +173,7 @@ impl Auth {
             }
             Some(Challenge::Bearer { realm, service, scope }) => {
                 let realm = root.join(&realm).map_err(|_| {
-                    errand.error_of(
+                    request.error_of(
                         Kind::Malformed("the token server's address is not valid".to_owned()),
                         answer,
                     )
@@ -188,16 +190,16 @@ impl Auth {
                 }
                 lock(&self.schemes)
                     .insert(repository.host().to_owned(), Scheme::Bearer { realm, service });
-                let cell = Arc::clone(lock(&self.tokens).entry(repository.clone()).or_default());
-                let mut cell = cell.lock().await;
-                if used.header.is_some() && cell.generation == used.generation {
-                    cell.token = None;
+                let slot = Arc::clone(lock(&self.tokens).entry(repository.clone()).or_default());
+                let mut slot = slot.lock().await;
+                if used.header.is_some() && slot.generation == used.generation {
+                    slot.token = None;
                 }
                 let ours = format!("repository:{}:", repository.path());
                 if let Some(scope) =
                     scope.filter(|scope| !scope.starts_with(&ours) || used.header.is_some())
                 {
-                    cell.extra_scopes.insert(scope);
+                    slot.extra_scopes.insert(scope);
                 }
                 Ok(())
             }
@@ -207,33 +209,38 @@ impl Auth {
 
     /// What to send instead of the login that was refused; `None`: it was asked for, or there was
     /// none.
-    pub(crate) async fn permit_without_login(
+    pub(crate) async fn authorization_without_login(
         &self,
         wire: Wire<'_>,
         repository: &Repository,
         refused: &Error,
-    ) -> Option<Result<Permit, Error>> {
+    ) -> Option<Result<Authorization, Error>> {
         // Not whether it still counts: another request may have given it up meanwhile.
         self.logins
             .find(repository)
             .filter(|login| login.implicit && refused.login.as_ref() == Some(&login.source))?;
         let scheme = lock(&self.schemes).get(repository.host()).cloned();
         let Some(Scheme::Bearer { realm, service }) = scheme else {
-            return Some(Ok(Permit::default()));
+            return Some(Ok(Authorization::default()));
         };
         let server = TokenServer { wire, repository, realm: &realm, service: service.as_deref() };
         let token = server.token("pull", &BTreeSet::new(), None).await;
-        Some(token.map(|token| Permit { header: Some(token.header), ..Permit::default() }))
+        Some(
+            token.map(|token| Authorization {
+                header: Some(token.header),
+                ..Authorization::default()
+            }),
+        )
     }
 
     /// Gives up a login that nobody asked for: without it was better.
     pub(crate) async fn drop_implicit(&self, repository: &Repository) {
         debug!("{}: the login found by itself was refused, going on without", repository.host());
         lock(&self.without_login).insert(repository.host().to_owned());
-        let cell = lock(&self.tokens).get(repository).map(Arc::clone);
-        if let Some(cell) = cell {
-            let mut cell = cell.lock().await;
-            (cell.token, cell.bad_login) = (None, None);
+        let slot = lock(&self.tokens).get(repository).map(Arc::clone);
+        if let Some(slot) = slot {
+            let mut slot = slot.lock().await;
+            (slot.token, slot.bad_login) = (None, None);
         }
     }
 

@@ -6,6 +6,6 @@ mod credentials;
 mod token;
 
 pub use auth::Writable;
-pub(crate) use auth::{Auth, Permit};
+pub(crate) use auth::{Auth, Authorization};
 pub use credentials::{AuthFile, Credential, Login, Logins, canonical_host};
 pub(crate) use token::Wire;

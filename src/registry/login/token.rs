@@ -3,7 +3,7 @@
 
 use super::credentials::{Credential, Login};
 use crate::oci::Repository;
-use crate::registry::attempts::{Attempts, Errand, Terms};
+use crate::registry::attempts::{Attempts, RequestName, Terms};
 use crate::registry::error::{Error, Kind};
 use crate::registry::http::{Answer, Exchange, Transport, address, sensitive};
 use crate::secret::Secrets;
@@ -76,56 +76,57 @@ impl TokenServer<'_> {
                 body,
                 ..Exchange::new(Method::POST, realm.clone(), LARGEST_TOKEN_ANSWER)
             };
-            let (answer, errand) = self.ask(exchange, Some(login)).await?;
+            let (answer, request) = self.ask(exchange, Some(login)).await?;
             // Gitea's token server, among others, has no POST.
             if !matches!(answer.status, 404 | 405) {
-                return read(&answer, &errand);
+                return read(&answer, &request);
             }
         }
         let url = query(realm, service, &scopes, login);
         let authorization = login.and_then(Login::basic).and_then(|basic| sensitive(&basic));
         let exchange =
             Exchange { authorization, ..Exchange::new(Method::GET, url, LARGEST_TOKEN_ANSWER) };
-        let (answer, errand) = self.ask(exchange, login).await?;
-        read(&answer, &errand)
+        let (answer, request) = self.ask(exchange, login).await?;
+        read(&answer, &request)
     }
 
     async fn ask(
         &self,
         exchange: Exchange,
         login: Option<&Login>,
-    ) -> Result<(Answer, Errand), Error> {
+    ) -> Result<(Answer, RequestName), Error> {
         let Wire { transport, attempts, deadline } = self.wire;
         let host = self.repository.host();
-        let request = format!("{} {}", exchange.method, address::safe(&exchange.url));
-        let mut errand = attempts.errand(host, request, login.map(|login| login.source.clone()));
-        let defect = |errand: &Errand, what: &str| errand.error(Kind::Defect(what.to_owned()));
-        let root = transport.root(host).map_err(|_| defect(&errand, "no URL for the registry"))?;
+        let line = format!("{} {}", exchange.method, address::safe(&exchange.url));
+        let mut request = attempts.request(host, line, login.map(|login| login.source.clone()));
+        let defect =
+            |request: &RequestName, what: &str| request.error(Kind::Defect(what.to_owned()));
+        let root = transport.root(host).map_err(|_| defect(&request, "no URL for the registry"))?;
         // Whoever waits for a token may have taken the last place: to stand in line behind that one
         // would take for ever.
-        let terms = Terms { deadline, has_place: true, ..Terms::default() };
+        let terms = Terms { deadline, has_permit: true, ..Terms::default() };
         let send = async || Ok(transport.send_where_told(&root, exchange.clone()).await?);
-        let answer = attempts.until_settled(&mut errand, terms, send).await?;
-        Ok((answer.ok_or_else(|| defect(&errand, "a token request without an answer"))?, errand))
+        let answer = attempts.until_settled(&mut request, terms, send).await?;
+        Ok((answer.ok_or_else(|| defect(&request, "a token request without an answer"))?, request))
     }
 }
 
-fn read(answer: &Answer, errand: &Errand) -> Result<Token, Error> {
+fn read(answer: &Answer, request: &RequestName) -> Result<Token, Error> {
     let kind = match answer.status {
         200..=299 => {
             let malformed =
                 || Kind::Malformed("the token server's answer holds no token".to_owned());
-            return parse_token(&answer.body, &errand.secrets)
-                .ok_or_else(|| errand.error(malformed()));
+            return parse_token(&answer.body, &request.secrets)
+                .ok_or_else(|| request.error(malformed()));
         }
         // OAuth2 says 400 `invalid_grant` for a refresh token that does not hold.
-        400 | 401 if errand.login.is_some() => Kind::BadCredentials,
+        400 | 401 if request.login.is_some() => Kind::BadCredentials,
         300..=399 => Kind::AddressRefused(
             "the token server redirects, and a login is not sent along".to_owned(),
         ),
         status => Kind::of_status(status),
     };
-    Err(errand.error_of(kind, answer))
+    Err(request.error_of(kind, answer))
 }
 
 #[derive(Deserialize)]
