@@ -1,62 +1,46 @@
-//! The one layer that repeats: every request to a registry or a token server goes through here.
+//! The one layer that retries: every request to a registry or a token server goes through here.
 
 mod limiter;
+mod request;
 mod retry;
+mod tried;
 
 use crate::oci::Digest;
-use crate::registry::error::{Error, Kind, Said};
-use crate::registry::http::{Answer, Broken, leaves_it_open};
+use crate::registry::error::{Error, Kind};
+use crate::registry::http::{Answer, Broken};
 use crate::secret::Secrets;
 use futures_util::future::LocalBoxFuture;
 use limiter::Limiter;
+pub(crate) use request::RequestName;
+use retry::Decision;
 pub(crate) use retry::TRIES;
-use retry::{Decision, Outcome};
 use std::time::{Duration, SystemTime};
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
+use tried::Tried;
 
-/// Names a request, in the log and in errors.
-#[derive(Debug, Clone)]
-pub(crate) struct RequestName {
-    /// Registry host, as people write it.
-    pub(crate) host: String,
-    /// Method and path, for people.
-    pub(crate) line: String,
-    /// Where the login comes from.
-    pub(crate) login: Option<String>,
-    /// How often it was tried.
-    pub(crate) tries: u32,
-    pub(crate) secrets: Secrets,
+/// What a try may take when the caller's time is up.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
+/// Blobs that are copied at once: more would only hold more in memory.
+const MOST_COPIES: usize = 6;
+
+/// On which terms a request is tried.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Terms<'a> {
+    /// The digest that a good answer's body must have.
+    pub(crate) expect: Option<&'a Digest>,
+    /// When the caller loses interest.
+    pub(crate) deadline: Option<Instant>,
+    /// How to tell whether a write has landed.
+    pub(crate) landed: Option<Landed<'a>>,
+    /// Whether the request rides on permits that the caller holds: a copy of a blob has taken some
+    /// for all its requests.
+    pub(crate) has_permit: bool,
 }
 
-impl RequestName {
-    /// Its error, when there is no answer or the answer does not tell why.
-    pub(crate) fn error(&self, kind: Kind) -> Error {
-        Error {
-            kind,
-            host: self.host.clone(),
-            request: self.line.clone(),
-            status: None,
-            said: None,
-            tries: self.tries,
-            spent: false,
-            login: self.login.clone(),
-            helper: None,
-        }
-    }
-
-    /// Its error after an answer, which tells something unless it was a good one.
-    pub(crate) fn error_of(&self, kind: Kind, answer: &Answer) -> Error {
-        let refusal = Some(answer).filter(|answer| answer.status >= 300);
-        let status = refusal.map(|answer| answer.status);
-        Error {
-            status,
-            said: refusal.and_then(|answer| Said::parse(&answer.body, &self.secrets)),
-            ..self.error(kind)
-        }
-    }
-}
+/// Asks whether a write whose outcome is unclear has landed after all.
+pub(crate) type Landed<'a> = &'a dyn Fn() -> LocalBoxFuture<'a, bool>;
 
 /// Why a try gave no answer.
 #[derive(Debug)]
@@ -74,21 +58,15 @@ impl From<Broken> for Failed {
     }
 }
 
-/// On which terms a request is tried.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Terms<'a> {
-    /// The digest that a good answer's body must have.
-    pub(crate) expect: Option<&'a Digest>,
-    /// When the caller loses interest.
-    pub(crate) deadline: Option<Instant>,
-    /// How to tell whether a write has landed.
-    pub(crate) landed: Option<Landed<'a>>,
-    /// Whether it rides on the place that a copy of a blob has taken for all its requests.
-    pub(crate) has_permit: bool,
+/// What comes after a try.
+enum Next {
+    /// Another try, after a pause of its own unless the whole host makes one.
+    Again(Option<Duration>),
+    /// The server asks for a pause that is too long; in seconds.
+    TooLongToWait(u64),
+    /// No other. `spent`: only because the host failed too often.
+    Stop { spent: bool },
 }
-
-/// What a try may take when the caller's time is up.
-const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 /// Shared by all requests of a run.
 #[derive(Debug)]
@@ -100,14 +78,8 @@ pub(crate) struct Attempts {
     secrets: Secrets,
 }
 
-/// Blobs that are copied at once: more would only hold more in memory.
-const MOST_COPIES: usize = 6;
-
-/// Asks whether a write whose outcome is unclear has landed after all.
-pub(crate) type Landed<'a> = &'a dyn Fn() -> LocalBoxFuture<'a, bool>;
-
 impl Attempts {
-    /// At most `concurrency` requests are under way at once.
+    /// At most `concurrency` requests are in flight at once.
     pub(crate) fn new(concurrency: usize, secrets: Secrets) -> Self {
         let concurrency = concurrency.max(1);
         Self {
@@ -129,7 +101,7 @@ impl Attempts {
         self.limiter.has_answered(host)
     }
 
-    /// A place for a copy of a blob, which has two requests under way most of the time.
+    /// Permits for a copy of a blob, which has two requests in flight most of the time.
     pub(crate) async fn permits_for_copy(
         &self,
     ) -> Option<(SemaphorePermit<'_>, SemaphorePermit<'_>)> {
@@ -139,7 +111,7 @@ impl Attempts {
     }
 
     /// After a body that broke on its way, with little come since its tries are counted: waits as
-    /// before any other repetition, or says why there is none.
+    /// before any other retry, or says why there is none.
     pub(crate) async fn pause_after(
         &self,
         request: &RequestName,
@@ -147,13 +119,8 @@ impl Attempts {
     ) -> Result<(), Error> {
         let chance = fastrand::f64();
         let down = is_down(&broken).then_some(chance);
-        match retry::decide(
-            request.tries,
-            Outcome::Broken(&broken),
-            chance,
-            SystemTime::now(),
-            None,
-        ) {
+        let outcome = retry::Outcome::Broken(&broken);
+        match retry::decide(request.tries, outcome, chance, SystemTime::now(), None) {
             Decision::Again { after, .. }
                 if self.limiter.may_retry(&request.host, Instant::now(), down) =>
             {
@@ -163,7 +130,7 @@ impl Attempts {
                     request.line,
                     after.as_secs_f64()
                 );
-                tokio::time::sleep(after).await;
+                sleep(after).await;
                 Ok(())
             }
             _ => Err(request.error(broken.into())),
@@ -172,7 +139,7 @@ impl Attempts {
 
     /// Sends until an answer stands: any status that trying again does not change, 401 included.
     /// Returns the answer (`None`: `landed` says that an unclear write has been done); the request
-    /// counts the tries.
+    /// counts its tries.
     pub(crate) async fn until_settled<F>(
         &self,
         request: &mut RequestName,
@@ -185,152 +152,122 @@ impl Attempts {
         // Whether any try may have done what it should without our hearing of it.
         let mut unclear = false;
         loop {
-            let (tried, elapsed) = self.once(request, terms, &mut send).await;
-            request.tries += 1;
-            let result = match tried {
-                Ok(answer) => Ok(answer),
-                Err(Failed::Broken(broken)) => Err(broken),
-                Err(Failed::Other(error)) => {
-                    debug!("{} {}: given up, {error}", request.host, request.line);
-                    return Err(error);
-                }
-            };
-            log(request, &result, elapsed);
-            let this_is_unclear = is_unclear(&result);
-            unclear |= this_is_unclear;
-            let altered =
-                matches!(&result, Ok(answer) if is_altered(terms.expect, answer, request.tries));
-            let outcome = match &result {
-                Ok(_) if altered => Outcome::Altered,
-                Ok(answer) => Outcome::Status(
-                    answer.status,
-                    Some(answer.header("retry-after")).filter(|value| !value.is_empty()),
-                ),
-                Err(broken) => Outcome::Broken(broken),
-            };
-            let remaining =
-                terms.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            let chance = fastrand::f64();
-            let decision =
-                retry::decide(request.tries, outcome, chance, SystemTime::now(), remaining);
-            let spent = match decision {
-                Decision::Again { after, whole_host, asked_for } => {
-                    // A host that names the pause sets the pace itself; the budget is for our own
-                    // guesses.
-                    let down = match &result {
-                        Ok(answer) => answer.status >= 500 && !whole_host,
-                        Err(broken) => is_down(broken),
-                    };
-                    let began = Instant::now().checked_sub(elapsed).unwrap_or_else(Instant::now);
-                    let allowed = asked_for
-                        || self.limiter.may_retry(&request.host, began, down.then_some(chance));
-                    // After that, for what fails in a pause is not counted.
-                    if whole_host {
-                        self.limiter.pause(&request.host, after);
+            let tried = self.once(request, terms, &mut send).await?;
+            unclear |= tried.is_unclear();
+            let spent = match self.after(request, &tried, terms.deadline) {
+                Next::Again(pause) => {
+                    if let Some(pause) = pause {
+                        sleep(pause).await;
                     }
-                    if allowed {
-                        debug!(
-                            "{} {}: again in {:.1} s",
-                            request.host,
-                            request.line,
-                            after.as_secs_f64()
-                        );
-                        if !whole_host {
-                            tokio::time::sleep(after).await;
-                        }
-                        if this_is_unclear && has_landed(request, terms.landed).await {
-                            return Ok(None);
-                        }
-                        continue;
+                    if tried.is_unclear() && has_landed(request, terms.landed).await {
+                        return Ok(None);
                     }
-                    debug!(
-                        "{} {}: not again, {} failed too often",
-                        request.host, request.line, request.host
-                    );
-                    true
+                    continue;
                 }
-                Decision::TooLongToWait(seconds) => {
+                Next::TooLongToWait(seconds) => {
                     let kind = Kind::Throttled { retry_after: Some(seconds) };
-                    return Err(match &result {
-                        Ok(answer) => request.error_of(kind, answer),
-                        Err(_) => request.error(kind),
-                    });
+                    return Err(tried.error(request, kind));
                 }
-                Decision::GiveUp => false,
+                Next::Stop { spent } => spent,
             };
             // A write that landed unseen may be refused when it is repeated: the tag is immutable,
             // or moved on already.
-            if unclear
-                && !matches!(&result, Ok(answer) if answer.status < 300)
-                && has_landed(request, terms.landed).await
-            {
+            if unclear && !tried.is_good() && has_landed(request, terms.landed).await {
                 return Ok(None);
             }
-            let error = match result {
-                Err(broken) => request.error(broken.into()),
-                Ok(answer) => match terms.expect.filter(|_| altered) {
-                    Some(expected) => {
-                        let actual = Digest::of(&answer.body);
-                        let what = format!(
-                            "the bytes received are not those of {expected} but of {actual}"
-                        );
-                        request.error(Kind::DigestMismatch(what))
-                    }
-                    None if spent && answer.status >= 300 => {
-                        request.error_of(Kind::of_status(answer.status), &answer)
-                    }
-                    None => return Ok(Some(answer)),
-                },
-            };
-            return Err(Error { spent, ..error });
+            return tried.settled(request, terms.expect, spent).map(Some);
         }
     }
 
     /// One try, when the host may be asked, and not much longer than the caller is interested.
     async fn once<F>(
         &self,
-        request: &RequestName,
+        request: &mut RequestName,
         terms: Terms<'_>,
         send: &mut F,
-    ) -> (Result<Answer, Failed>, Duration)
+    ) -> Result<Tried, Error>
     where
         F: AsyncFnMut() -> Result<Answer, Failed>,
     {
-        let (_turn, _permit) = loop {
-            if terms.has_permit {
-                // To stand in line behind oneself would take for ever.
-                self.limiter.admit(&request.host).await;
-                break (None, None);
-            }
-            // A place is nothing to hold while a host makes a pause: others may be asked.
-            self.limiter.ready(&request.host).await;
-            // Never closed, so a permit always comes.
-            let permit = self.in_flight.acquire().await.ok();
-            if let Some(slot) = self.limiter.try_acquire(&request.host) {
-                break (Some(slot), permit);
-            }
-        };
-        let started = Instant::now();
+        let _permits = self.permits(&request.host, terms.has_permit).await;
+        let began = Instant::now();
         let result = match terms.deadline {
             // A moment more: the last try is made when time is up, and a caller that watches the
             // time itself says it better.
-            Some(deadline) => {
-                let end = deadline.max(started) + LAST_MOMENT;
-                let answer = tokio::time::timeout_at(end, send()).await;
-                answer.unwrap_or(Err(Failed::Broken(Broken::Timeout)))
-            }
+            Some(deadline) => timeout_at(deadline.max(began) + LAST_MOMENT, send())
+                .await
+                .unwrap_or(Err(Failed::Broken(Broken::Timeout))),
             None => send().await,
         };
-        if let Ok(answer) = &result {
-            self.limiter.answered(&request.host, !matches!(answer.status, 429 | 500..));
-        }
-        (result, started.elapsed())
+        request.tries += 1;
+        let result = match result {
+            Ok(answer) => {
+                self.limiter.answered(&request.host, !matches!(answer.status, 429 | 500..));
+                Ok(answer)
+            }
+            Err(Failed::Broken(broken)) => Err(broken),
+            Err(Failed::Other(error)) => {
+                debug!("{} {}: given up, {error}", request.host, request.line);
+                return Err(error);
+            }
+        };
+        let tried = Tried::new(request, terms.expect, began, result);
+        tried.log(request);
+        Ok(tried)
     }
-}
 
-/// Whether the registry may have done what was asked though the answer does not say so.
-fn is_unclear(result: &Result<Answer, Broken>) -> bool {
-    !matches!(result, Ok(answer) if !leaves_it_open(answer.status))
+    /// What one request needs: a permit for its host, and one of the run.
+    async fn permits<'a>(
+        &'a self,
+        host: &'a str,
+        has_permit: bool,
+    ) -> Option<(limiter::Permit<'a>, Option<SemaphorePermit<'a>>)> {
+        if has_permit {
+            // To stand in line behind oneself would take for ever.
+            self.limiter.admit(host).await;
+            return None;
+        }
+        loop {
+            // The run's permit is nothing to hold while a host makes a pause: others may be asked.
+            self.limiter.ready(host).await;
+            // The semaphore is never closed, so a permit always comes.
+            let of_run = self.in_flight.acquire().await.ok();
+            if let Some(of_host) = self.limiter.try_acquire(host) {
+                return Some((of_host, of_run));
+            }
+        }
+    }
+
+    /// Decides what comes after a try, and lets the host's limiter know.
+    fn after(&self, request: &RequestName, tried: &Tried, deadline: Option<Instant>) -> Next {
+        let (host, line) = (&request.host, &request.line);
+        let remaining = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let chance = fastrand::f64();
+        let outcome = tried.outcome();
+        let decision = retry::decide(request.tries, outcome, chance, SystemTime::now(), remaining);
+        let (after, whole_host, asked_for) = match decision {
+            Decision::GiveUp => return Next::Stop { spent: false },
+            Decision::TooLongToWait(seconds) => return Next::TooLongToWait(seconds),
+            Decision::Again { after, whole_host, asked_for } => (after, whole_host, asked_for),
+        };
+        // A host that names the pause sets its limits itself; the budget is for our own guesses.
+        let down = match &tried.result {
+            Ok(answer) => answer.status >= 500 && !whole_host,
+            Err(broken) => is_down(broken),
+        };
+        let allowed =
+            asked_for || self.limiter.may_retry(host, tried.began, down.then_some(chance));
+        // After that, for what fails in a pause is not counted.
+        if whole_host {
+            self.limiter.pause(host, after);
+        }
+        if !allowed {
+            debug!("{host} {line}: not again, {host} failed too often");
+            return Next::Stop { spent: true };
+        }
+        debug!("{host} {line}: again in {:.1} s", after.as_secs_f64());
+        Next::Again((!whole_host).then_some(after))
+    }
 }
 
 /// Whether others who ask the host now would hardly fare better. Silence may be about the one
@@ -346,33 +283,4 @@ async fn has_landed(request: &RequestName, landed: Option<Landed<'_>>) -> bool {
         debug!("{} {}: it had landed", request.host, request.line);
     }
     landed
-}
-
-/// Whether the bytes are not those that they should be. Where only a header says which these are,
-/// it is believed once: it may be wrong itself, and then stays so.
-fn is_altered(expect: Option<&Digest>, answer: &Answer, tries: u32) -> bool {
-    if answer.status >= 300 {
-        return false;
-    }
-    match expect {
-        Some(expected) => !expected.matches(&answer.body),
-        None => {
-            let named = answer.header("docker-content-digest").parse::<Digest>();
-            tries == 1
-                && !answer.body.is_empty()
-                && named.is_ok_and(|named| !named.matches(&answer.body))
-        }
-    }
-}
-
-fn log(request: &RequestName, result: &Result<Answer, Broken>, elapsed: Duration) {
-    let (host, line, milliseconds) = (&request.host, &request.line, elapsed.as_millis());
-    match result {
-        Ok(answer) => debug!(
-            "{host} {line} → {} ({milliseconds} ms, {} bytes)",
-            answer.status,
-            answer.body.len()
-        ),
-        Err(broken) => debug!("{host} {line} → {broken:?} ({milliseconds} ms)"),
-    }
 }

@@ -71,13 +71,27 @@ impl Registry {
                 Mount::Refused => {}
             }
         }
-        let _permits = self.attempts.permits_for_copy().await;
+        let _held = self.attempts.permits_for_copy().await;
         if self.has_blob(to, blob, None).await.map_err(CopyError::Target)? {
             if let Some(location) = opened {
                 self.cancel(to, &location).await;
             }
             return Ok(BlobOutcome::There);
         }
+        self.upload_blob(from, to, blob, opened, streamed).await?;
+        Ok(BlobOutcome::Uploaded)
+    }
+
+    /// Uploads a blob, first into the upload that is open already; some failures are worth another
+    /// upload from its start.
+    async fn upload_blob(
+        &self,
+        from: &Repository,
+        to: &Repository,
+        blob: &Descriptor,
+        mut opened: Option<Url>,
+        streamed: &dyn Fn(u64),
+    ) -> Result<(), CopyError> {
         let mut uploads = 0;
         let (most_streamed, streamed_now) = (Cell::new(0_u64), Cell::new(0_u64));
         let first_time = |bytes| {
@@ -95,7 +109,7 @@ impl Registry {
             let reader = BlobReader::new(self, from, blob);
             let mut upload = Upload::new(self, to, reader, location, &first_time);
             let error = match upload.carry_out().await {
-                Ok(()) => return Ok(BlobOutcome::Uploaded),
+                Ok(()) => return Ok(()),
                 Err(error) => error,
             };
             let most = if upload.is_lost { LOST_UPLOADS } else { most_uploads(&error) };

@@ -95,15 +95,11 @@ impl Auth {
     ) -> Result<Authorization, Error> {
         let login = self.login(repository);
         let source = login.map(|login| login.source.clone());
-        let scheme = lock(&self.schemes).get(repository.host()).cloned();
-        match (scheme, login) {
+        match (self.scheme(repository), login) {
             (None, _) => Ok(Authorization::default()),
             (Some(_), Some(Login { credential: Credential::Bearer(token), .. })) => {
-                Ok(Authorization {
-                    header: sensitive(&format!("Bearer {}", token.expose())),
-                    login: source,
-                    generation: 0,
-                })
+                let header = sensitive(&format!("Bearer {}", token.expose()));
+                Ok(Authorization { header, login: source, generation: 0 })
             }
             (Some(Scheme::Basic), login) => {
                 self.announce(repository, login);
@@ -111,43 +107,42 @@ impl Auth {
                 Ok(Authorization { header, login: source, generation: 0 })
             }
             (Some(Scheme::Bearer { realm, service }), _) => {
-                let slot = Arc::clone(lock(&self.tokens).entry(repository.clone()).or_default());
-                // Held while a token is fetched: whoever comes meanwhile waits and shares it.
-                let mut slot = slot.lock().await;
-                if let Some(error) = &slot.bad_login {
-                    return Err(error.clone());
-                }
-                let fresh =
-                    slot.token.as_ref().filter(|token| Instant::now() < token.renew_at).cloned();
-                let token = match fresh {
-                    Some(token) => token,
-                    None => {
-                        let server = TokenServer {
-                            wire,
-                            repository,
-                            realm: &realm,
-                            service: service.as_deref(),
-                        };
-                        let fetched = self.fetch(server, &slot.extra_scopes).await;
-                        slot.bad_login = fetched
-                            .as_ref()
-                            .err()
-                            .filter(|error| matches!(error.kind, Kind::BadCredentials))
-                            .cloned();
-                        let token = fetched?;
-                        slot.generation += 1;
-                        slot.token = Some(token.clone());
-                        token
-                    }
-                };
-                let source = self.login(repository).map(|login| login.source.clone());
-                Ok(Authorization {
-                    header: Some(token.header),
-                    login: source,
-                    generation: slot.generation,
-                })
+                let service = service.as_deref();
+                self.with_token(TokenServer { wire, repository, realm: &realm, service }).await
             }
         }
+    }
+
+    /// The token of a repository, another one if it is used up.
+    async fn with_token(&self, server: TokenServer<'_>) -> Result<Authorization, Error> {
+        let repository = server.repository;
+        let slot = self.slot(repository);
+        // Held while a token is fetched: whoever comes meanwhile waits and shares it.
+        let mut slot = slot.lock().await;
+        if let Some(error) = &slot.bad_login {
+            return Err(error.clone());
+        }
+        let fresh = slot.token.as_ref().filter(|token| Instant::now() < token.renew_at).cloned();
+        let token = match fresh {
+            Some(token) => token,
+            None => {
+                let fetched = self.fetch(server, &slot.extra_scopes).await;
+                slot.bad_login = fetched
+                    .as_ref()
+                    .err()
+                    .filter(|error| matches!(error.kind, Kind::BadCredentials))
+                    .cloned();
+                let token = fetched?;
+                slot.generation += 1;
+                slot.token = Some(token.clone());
+                token
+            }
+        };
+        Ok(Authorization {
+            header: Some(token.header),
+            login: self.login(repository).map(|login| login.source.clone()),
+            generation: slot.generation,
+        })
     }
 
     /// Learns from a 401. `Ok`: asking again with a new authorization makes sense.
@@ -172,17 +167,8 @@ impl Auth {
                 if used.header.is_none() { Ok(()) } else { refused(Kind::BadCredentials) }
             }
             Some(Challenge::Bearer { realm, service, scope }) => {
-                let realm = root.join(&realm).map_err(|_| {
-                    request.error_of(
-                        Kind::Malformed("the token server's address is not valid".to_owned()),
-                        answer,
-                    )
-                })?;
-                if let Err(why) = address::check(root, &realm) {
-                    return refused(Kind::AddressRefused(format!(
-                        "the registry names a token server that is refused: {why}"
-                    )));
-                }
+                let realm =
+                    realm_at(root, &realm).map_err(|kind| request.error_of(kind, answer))?;
                 if used.header.is_some()
                     && matches!(login.map(|login| &login.credential), Some(Credential::Bearer(_)))
                 {
@@ -190,20 +176,31 @@ impl Auth {
                 }
                 lock(&self.schemes)
                     .insert(repository.host().to_owned(), Scheme::Bearer { realm, service });
-                let slot = Arc::clone(lock(&self.tokens).entry(repository.clone()).or_default());
-                let mut slot = slot.lock().await;
-                if used.header.is_some() && slot.generation == used.generation {
-                    slot.token = None;
-                }
-                let ours = format!("repository:{}:", repository.path());
-                if let Some(scope) =
-                    scope.filter(|scope| !scope.starts_with(&ours) || used.header.is_some())
-                {
-                    slot.extra_scopes.insert(scope);
-                }
+                self.on_token_challenge(repository, scope, used).await;
                 Ok(())
             }
             None => refused(Kind::Denied),
+        }
+    }
+
+    /// Gives up the token that was refused, and keeps the scope that the registry names if it is
+    /// not the one that is asked for anyway.
+    async fn on_token_challenge(
+        &self,
+        repository: &Repository,
+        scope: Option<String>,
+        used: &Authorization,
+    ) {
+        let slot = self.slot(repository);
+        let mut slot = slot.lock().await;
+        if used.header.is_some() && slot.generation == used.generation {
+            slot.token = None;
+        }
+        let ours = format!("repository:{}:", repository.path());
+        if let Some(scope) =
+            scope.filter(|scope| !scope.starts_with(&ours) || used.header.is_some())
+        {
+            slot.extra_scopes.insert(scope);
         }
     }
 
@@ -219,8 +216,7 @@ impl Auth {
         self.logins
             .find(repository)
             .filter(|login| login.implicit && refused.login.as_ref() == Some(&login.source))?;
-        let scheme = lock(&self.schemes).get(repository.host()).cloned();
-        let Some(Scheme::Bearer { realm, service }) = scheme else {
+        let Some(Scheme::Bearer { realm, service }) = self.scheme(repository) else {
             return Some(Ok(Authorization::default()));
         };
         let server = TokenServer { wire, repository, realm: &realm, service: service.as_deref() };
@@ -247,6 +243,14 @@ impl Auth {
     fn login(&self, repository: &Repository) -> Option<&Login> {
         let login = self.logins.find(repository)?;
         (!login.implicit || !lock(&self.without_login).contains(repository.host())).then_some(login)
+    }
+
+    fn scheme(&self, repository: &Repository) -> Option<Scheme> {
+        lock(&self.schemes).get(repository.host()).cloned()
+    }
+
+    fn slot(&self, repository: &Repository) -> Arc<tokio::sync::Mutex<TokenSlot>> {
+        Arc::clone(lock(&self.tokens).entry(repository.clone()).or_default())
     }
 
     fn announce(&self, repository: &Repository, login: Option<&Login>) {
@@ -293,6 +297,17 @@ impl Auth {
         }
         result
     }
+}
+
+/// The token server that the registry with this root names, if we may go there.
+fn realm_at(root: &Url, realm: &str) -> Result<Url, Kind> {
+    let realm = root
+        .join(realm)
+        .map_err(|_| Kind::Malformed("the token server's address is not valid".to_owned()))?;
+    address::check(root, &realm).map_err(|why| {
+        Kind::AddressRefused(format!("the registry names a token server that is refused: {why}"))
+    })?;
+    Ok(realm)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
