@@ -1,5 +1,5 @@
-//! Asks the API, gently: with `ETags`, fewer and fewer times, and never when it said that it is
-//! asked too much.
+//! Polls the API of the CI system: with `ETag`s, with back-off, and never in a pause that it asked
+//! for.
 
 use super::{Job, System, link};
 use crate::backoff::Backoff;
@@ -14,11 +14,11 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 use url::Url;
 
-/// A hundred jobs with all their steps are smaller.
+/// Bytes. A hundred jobs with all their steps are smaller.
 const LARGEST_PAGE: usize = 4 << 20;
 const MOST_PAGES: usize = 20;
-/// The longest pause between two looks at one page; at several it is as many times as long, up to
-/// the other.
+/// Longest pause between two looks at one page; for several pages it is as many times as long, up
+/// to `LONGEST_PAUSE_OF_PAGES`.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const LONGEST_PAUSE_OF_PAGES: Duration = Duration::from_secs(180);
 

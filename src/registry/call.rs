@@ -1,4 +1,5 @@
-//! Calls to the API: what one is, and how it is sent with the right login until it is settled.
+//! A call to the API, and how it is sent with the right login until it is settled. One call may be
+//! several requests: tries, challenges, a read without the login.
 
 use super::Registry;
 use super::attempts::{Failed, Landed, RequestName, Terms};
@@ -16,21 +17,21 @@ use std::time::Duration;
 use tokio::time::Instant;
 use url::Url;
 
-/// How long it is looked whether a push with an unclear outcome has landed, before it is repeated.
+/// Time to look whether a push with an unclear outcome has landed, before it is retried.
 pub(crate) const LOOK_FOR_A_PUSH: Duration = Duration::from_secs(30);
 
-/// One request in the API's terms.
+/// One call to the API.
 pub(crate) struct Call<'a> {
     pub(crate) method: Method,
     pub(crate) repository: &'a Repository,
-    /// What follows the repository: `manifests/…`, `blobs/…`.
+    /// Path after the repository: `manifests/…`, `blobs/…`.
     pub(crate) rest: &'a str,
     pub(crate) body: Option<(&'a str, Bytes)>,
     pub(crate) limit: usize,
     pub(crate) expect: Option<&'a Digest>,
     pub(crate) deadline: Option<Instant>,
     pub(crate) landed: Option<Landed<'a>>,
-    /// Where the registry sent us, in place of a path of its API.
+    /// Address that the registry gave, in place of a path of its API.
     pub(crate) location: Option<&'a Url>,
     /// See [`Exchange::range`].
     pub(crate) range: Option<(HeaderName, String)>,
@@ -54,20 +55,20 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Whether the registry with this root sent us to somebody else.
+    /// Whether the location is not the registry's that has this root.
     fn leads_away_from(&self, root: &Url) -> bool {
         self.location.is_some_and(|location| location.origin() != root.origin())
     }
 }
 
-/// How the exchange of a call is sent.
+/// A way to send the exchange of a call.
 pub(crate) trait Sender {
-    /// Sends it to the registry with this root.
+    /// Sends the exchange to the registry with this root.
     fn send(&mut self, root: Url, exchange: Exchange)
     -> LocalBoxFuture<'_, Result<Answer, Failed>>;
 }
 
-/// As one exchange that is read to its end.
+/// One exchange, read to its end.
 struct Whole<'a> {
     transport: &'a Transport,
     host: &'a str,
@@ -96,13 +97,13 @@ impl Registry {
         Error { helper: self.auth.logins().helper(&error.host).map(Box::new), ..error }
     }
 
-    /// Sends a call with the right login until it is settled; answers below 300 are good.
+    /// Sends a call with the right login until it is settled. Statuses below 300 are good answers.
     pub(crate) async fn call(&self, call: Call<'_>) -> Result<(Answer, RequestName), Error> {
         let mut whole = self.whole(&call);
         self.call_through(&call, &mut whole).await
     }
 
-    /// As [`Self::call`], with exchanges that are sent in a way of their own.
+    /// [`Self::call`] through a sender of the caller's.
     pub(crate) async fn call_through(
         &self,
         call: &Call<'_>,
@@ -112,7 +113,7 @@ impl Registry {
         settled.map_err(|error| self.with_helper(error))
     }
 
-    /// As [`Self::call`], once with this authorization, whatever is asked for.
+    /// [`Self::call`] with this authorization, whatever a challenge asks for.
     pub(crate) async fn call_with(
         &self,
         call: Call<'_>,
@@ -137,7 +138,8 @@ impl Registry {
     ) -> Result<(Answer, RequestName), Error> {
         let wire = self.wire(call);
         let refused = match self.answer_challenges(call, sender, None).await {
-            // Only reads: what may be written is for the login that was meant for it.
+            // Only reads are tried without a login: writes belong to the login that was meant for
+            // them.
             Err(error)
                 if matches!(call.method, Method::GET | Method::HEAD) && error.is_denial() =>
             {
@@ -145,8 +147,8 @@ impl Registry {
             }
             settled => return settled,
         };
-        // A login that nobody asked for may be worse than none. Only when none opens the door it is
-        // given up: a registry may deny what is not there yet, and want that login later.
+        // An implicit login may be worse than none. It is dropped only when none succeeds: a
+        // registry may deny what is not there yet, and want that login later.
         let Some(Ok(authorization)) =
             self.auth.authorization_without_login(wire, call.repository, &refused).await
         else {
@@ -166,8 +168,8 @@ impl Registry {
         Wire { transport: &self.transport, attempts: &self.attempts, deadline: call.deadline }
     }
 
-    /// Until there is an answer that logging in does not change. `fixed`: what to send, whatever is
-    /// asked for.
+    /// Sends a call until its answer is one that a login does not change. `fixed`: the
+    /// authorization to send, whatever a challenge asks for.
     async fn answer_challenges(
         &self,
         call: &Call<'_>,
@@ -180,8 +182,8 @@ impl Registry {
                 self.settle(call, sender, fixed.as_ref()).await?;
             match answer.status {
                 200..=299 => return Ok((answer, request)),
-                // Once to learn how to log in, once more for a token that the registry stopped
-                // taking.
+                // The first 401 tells how to log in; a second one is about a token that the
+                // registry no longer takes.
                 401 if challenged < 2 => {
                     challenged += 1;
                     let root = self.transport.root(&request.host);
@@ -189,8 +191,8 @@ impl Registry {
                         request.error_of(Kind::Defect(error.to_string()), &answer)
                     })?;
                     if call.leads_away_from(&root) {
-                        // Whoever answers there does not speak for the registry, and gets no login
-                        // of it.
+                        // The host that answers there does not speak for the registry, and gets no
+                        // login of it.
                         let why = "the registry sends us elsewhere, and a login is wanted there"
                             .to_owned();
                         return Err(request.error_of(Kind::AddressRefused(why), &answer));
@@ -207,7 +209,8 @@ impl Registry {
         }
     }
 
-    /// Sends a call until an answer stands; with it, the call's name and what was sent along.
+    /// Sends a call until its answer stands; returns with it the request's name and the
+    /// authorization that was sent.
     async fn settle(
         &self,
         call: &Call<'_>,
@@ -230,11 +233,11 @@ impl Registry {
         let send = async || {
             let root =
                 self.transport.root(host).map_err(|error| Broken::Malformed(error.to_string()))?;
-            // It may have stood in line for long: a token that is old by now is renewed.
+            // The request may have queued for long: a token that has expired meanwhile is renewed.
             used = authorization().await.map_err(Failed::Other)?;
             let exchange = exchange(&root, call, &used)?;
             let answer = sender.send(root, exchange).await?;
-            // Not the registry's words; storage likes to quote the signed address that it was asked
+            // The body is not the registry's; storage quotes the signed address that it was asked
             // for.
             Ok(if is_elsewhere { Answer { body: Bytes::new(), ..answer } } else { answer })
         };
@@ -258,12 +261,12 @@ fn exchange(
 ) -> Result<Exchange, Broken> {
     let url = match call.location {
         Some(location) => location.clone(),
-        // Every part was checked by its parser: no part can leave its place in the path.
+        // Every part was checked by its parser, so none can leave its place in the path.
         None => root
             .join(&format!("v2/{}/{}", call.repository.path(), call.rest))
             .map_err(|error| Broken::Malformed(error.to_string()))?,
     };
-    // A login is for the registry, wherever it sends us.
+    // A login is for the registry alone, wherever it sends us.
     let authorization = authorization.header.clone().filter(|_| url.origin() == root.origin());
     Ok(Exchange {
         accept: call.rest.starts_with("manifests/").then_some(media_type::ACCEPT),

@@ -1,7 +1,8 @@
-//! The distribution API: look at, get and put manifests, get blobs.
+//! The distribution API: its verbs. Rooms below have HTTP (`http`), retries and limits
+//! (`attempts`), logins and tokens (`login`), what a call is (`call`), blobs (`blobs`) and the read
+//! cache (`shared`).
 //!
-//! Does: the protocol, logins, retries, limits; every received byte is checked against its digest.
-//! Does not: know what a run is about.
+//! Every received byte is checked against its digest. Nothing here knows what a run is about.
 
 mod attempts;
 mod blobs;
@@ -27,27 +28,27 @@ use shared::Cache;
 use std::collections::HashSet;
 use tokio::time::Instant;
 
-/// Configs are small; one that is not is no image that we can judge.
+/// Bytes. Configs are small; a larger one belongs to no image that we can judge.
 const LARGEST_CONFIG: u64 = 4 << 20;
 
-/// How registries are reached, for a whole run.
+/// How registries are reached in a run.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    /// All logins.
+    /// Logins, in the order in which they count.
     pub logins: Logins,
-    /// What will be pushed to.
+    /// Repositories that will be pushed to: their first token asks for that at once.
     pub writable: Writable,
-    /// Hosts that speak plain HTTP, as people write them.
+    /// Hosts with plain HTTP, as people write them.
     pub plain_http: HashSet<String>,
-    /// PEM certificates to trust as well.
+    /// PEM certificates to trust beside the system's.
     pub certificates: Option<Vec<u8>>,
-    /// Requests under way at once.
+    /// Requests in flight at once.
     pub concurrency: usize,
-    /// What must not be seen, of logins and of what registries say.
+    /// Secrets of this run: logins, and what token servers give.
     pub secrets: Secrets,
 }
 
-/// Registries, and all that was learned about them in this run.
+/// Client of all registries, with what the run has learned about them.
 #[derive(Debug)]
 pub struct Registry {
     transport: Transport,
@@ -56,17 +57,17 @@ pub struct Registry {
     cache: Cache,
 }
 
-/// What a HEAD tells.
+/// Answer to a HEAD of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
     /// Digest of the manifest.
     pub digest: Digest,
-    /// Its type, without parameters; empty when the registry does not say.
+    /// Media type without parameters; empty when the registry does not say.
     pub media_type: String,
 }
 
 impl Registry {
-    /// Sets up connections; sends nothing.
+    /// Sets up TLS; sends nothing.
     pub fn new(settings: Settings) -> anyhow::Result<Self> {
         Ok(Self {
             transport: Transport::new(settings.certificates.as_deref(), settings.plain_http)?,
@@ -113,7 +114,7 @@ impl Registry {
         call.deadline = deadline;
         match self.call(call).await {
             Ok((answer, _)) => {
-                // ECR, among others, does not name it: then only the bytes tell.
+                // ECR, among others, does not name the digest: then only the bytes tell.
                 if let Ok(digest) = answer.header("docker-content-digest").parse::<Digest>() {
                     return Ok(Head {
                         digest,

@@ -1,5 +1,5 @@
-//! What several lists of a run read is read once: the same request made again finds the first one's
-//! answer, or waits for it. Only what was accepted is shared; a failure is everybody's own.
+//! Read cache of a run: a request that several lists make finds the first one's answer, or waits
+//! for it. Only accepted answers are shared; every caller has its own failure.
 
 use super::blobs::{BlobOutcome, CopyError};
 use super::{Error, Head, Registry};
@@ -10,12 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-/// What may be kept, in bytes as received; whatever comes later is read again each time.
+/// Bytes as received that the cache keeps at most; what comes later is read again each time.
 const MOST_BYTES: usize = 2 << 20;
-/// A small answer costs more than its bytes.
+/// Bytes that an answer counts at least: a small one costs more than its body.
 const LEAST_BYTES: usize = 512;
 
-/// Answers by what was asked for.
+/// Answers by request.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     manifests: Slots<Manifest>,
@@ -66,16 +66,15 @@ impl Cache {
 }
 
 impl Registry {
-    /// Reads a manifest as [`Registry::manifest`] does, once in this run: what a tag named at that
-    /// time is what it names for all who ask here.
+    /// Reads a manifest as [`Registry::manifest`] does, once in this run: every list sees a tag as
+    /// the first one did.
     pub async fn shared_manifest(&self, reference: &Reference) -> Result<Manifest, Error> {
         let size = |manifest: &Manifest| manifest.bytes.len();
         let read = async || self.manifest(reference, None).await;
         self.cache.get(&self.cache.manifests, reference.to_string(), size, read).await
     }
 
-    /// Looks at a child by its digest as [`Registry::look`] does; one that was there is not looked
-    /// for again.
+    /// Looks at a child by its digest as [`Registry::look`] does, once in this run if it is there.
     pub async fn shared_look(
         &self,
         child: &Reference,
@@ -97,8 +96,8 @@ impl Registry {
         self.cache.get(&self.cache.configs, key, Bytes::len, read).await
     }
 
-    /// Brings a blob into a repository as [`Registry::copy_blob`] does, once in this run; `copied`
-    /// hears of it if it was this call that did.
+    /// Copies a blob as [`Registry::copy_blob`] does, once in this run; `copied` is called only if
+    /// this call made the copy.
     pub async fn shared_copy(
         &self,
         from: &Repository,

@@ -1,9 +1,9 @@
-//! How hard a host is asked: pauses, its own and those after a failure, shared by all tasks; less
-//! at once after it said "too many"; one at a time after it failed, until it answers; and a budget
-//! of retries.
+//! Host limiter, shared by all tasks: pauses that the host asks for and those after a failure; an
+//! AIMD limit of requests in flight after a 429 (halved at once, one more after a round of good
+//! answers); half-open after a failure, one probe at a time until the host answers; a retry budget.
 //!
-//! What is under way together fails together, when a registry restarts: that is one failure,
-//! whatever it hit.
+//! Requests in flight together fail together when a registry restarts: that counts as one failure,
+//! however many it hit.
 
 use super::retry;
 use std::collections::HashMap;
@@ -12,16 +12,16 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 
-/// Retries that every host is granted in a minute, beside one for every five requests: enough
-/// for a bad minute, too few for a storm. By the minute, so that an outage during a long wait does
-/// not use up what the push needs.
+/// Retry budget of a host in a minute, beside one for every five requests: enough for a bad minute,
+/// too few for a storm. It is by the minute, so that an outage during a long wait does not use up
+/// what the push needs.
 const RETRIES_PER_MINUTE: u32 = 10;
 const REQUESTS_PER_RETRY: u32 = 5;
 const MINUTE: Duration = Duration::from_secs(60);
-/// How often a host that failed is asked though one who asks has no answer yet.
+/// Time after which a probe without an answer is joined by another.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The limits of every host that was asked.
+/// Limits by host.
 #[derive(Debug, Default)]
 pub(super) struct Limiter(Mutex<HashMap<String, Host>>);
 
@@ -34,10 +34,10 @@ struct Host {
     answered: bool,
     in_flight: usize,
     asked_at: Option<Instant>,
-    /// How many may be under way, once the host has said that there are too many.
+    /// AIMD limit of requests in flight, once the host has said that there are too many.
     limit: Option<usize>,
     successes: usize,
-    /// Failures in a row, each of all that was under way together.
+    /// Failures in a row, each one of all requests that were in flight together.
     failures: u32,
     failed_at: Option<Instant>,
     changed: Arc<Notify>,
@@ -48,7 +48,7 @@ impl Host {
         self.paused_until.filter(|until| *until > Instant::now())
     }
 
-    /// Whether one more may be under way.
+    /// Whether one more request may be in flight.
     fn is_free(&self) -> bool {
         let is_below_limit = self.limit.is_none_or(|limit| self.in_flight < limit);
         let is_probe = self.in_flight == 0
@@ -65,7 +65,7 @@ impl Host {
     }
 }
 
-/// The right to ask a host one thing, until it is dropped.
+/// The right to one request to a host, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Permit<'a> {
     limiter: &'a Limiter,
@@ -82,11 +82,11 @@ impl Drop for Permit<'_> {
 }
 
 impl Limiter {
-    /// Waits until the host may be asked, as far as is known before [`Limiter::try_acquire`].
+    /// Waits until [`Limiter::try_acquire`] may succeed.
     pub(super) async fn ready(&self, host: &str) {
         loop {
             let changed = self.with(host, |entry| Arc::clone(&entry.changed));
-            // Made before looking, so that no change in between is missed.
+            // Registered before the look, so that no change in between is missed.
             let changed = changed.notified();
             match self.with(host, |entry| (entry.pause(), entry.is_free())) {
                 (Some(until), _) => sleep_until(until).await,
@@ -96,7 +96,7 @@ impl Limiter {
         }
     }
 
-    /// Counts a request, if the host may be asked now.
+    /// A permit, if the host may be asked now; counts the request.
     pub(super) fn try_acquire<'a>(&'a self, host: &'a str) -> Option<Permit<'a>> {
         let free = self.with(host, |entry| {
             let free = entry.pause().is_none() && entry.is_free();
@@ -110,8 +110,7 @@ impl Limiter {
         free.then(|| Permit { limiter: self, host })
     }
 
-    /// Counts a request that rides along with one that has its permit, and waits until the host may
-    /// be asked.
+    /// Waits for the end of a pause and counts a request that rides on the permit of another.
     pub(super) async fn admit(&self, host: &str) {
         while let Some(until) = self.with(host, |entry| entry.pause()) {
             sleep_until(until).await;
@@ -119,12 +118,11 @@ impl Limiter {
         self.with(host, |entry| entry.in_this_minute().requests += 1);
     }
 
-    /// Lets nobody ask the host for so long, and half as many at once afterwards: it said that it
-    /// is asked too much.
+    /// Pauses the host, which said that it is asked too much, and halves its limit.
     pub(super) fn pause(&self, host: &str, after: Duration) {
         let until = Instant::now() + after;
         self.with(host, |entry| {
-            // Those that were under way together are told together: that counts once.
+            // Requests in flight together are told together: that counts once.
             if entry.pause().is_none() {
                 entry.limit =
                     Some((entry.limit.unwrap_or(entry.in_flight).min(entry.in_flight) / 2).max(1));
@@ -134,9 +132,9 @@ impl Limiter {
         });
     }
 
-    /// Whether a request that began then and failed may be made again. A failure that is not one
-    /// with the last is counted; `down`: it looks as if nobody else would fare better now, so all
-    /// make a pause, jittered by this random number from 0 to 1.
+    /// Whether a request that began then and failed may be retried. A failure that is not one with
+    /// the last is counted. `down`: the host seems to be down, so it is paused for all, jittered by
+    /// this random number from 0 to 1.
     pub(super) fn may_retry(&self, host: &str, began: Instant, down: Option<f64>) -> bool {
         self.with(host, |entry| {
             if entry.pause().is_some()
@@ -160,8 +158,7 @@ impl Limiter {
         })
     }
 
-    /// Notes that the host answered something, and whether it did so willingly: then it may be
-    /// asked a little more at once.
+    /// Notes an answer of the host; a willing one ends the half-open state and may raise the limit.
     pub(super) fn answered(&self, host: &str, willingly: bool) {
         self.with(host, |entry| {
             entry.answered = true;
@@ -222,7 +219,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn repetitions_are_bounded_by_the_minute() {
+    async fn retries_are_bounded_by_the_minute() {
         let limiter = Limiter::default();
         let granted = async || {
             let mut granted = 0;

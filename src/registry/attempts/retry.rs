@@ -1,4 +1,4 @@
-//! Whether a request is tried again, and when: a pure decision. Nothing here waits.
+//! Retry decision: whether a request is tried again, and when. Pure; nothing here waits.
 //!
 //! Source: RFC 9110 sections 10.2.3 (`Retry-After`) and 15.
 
@@ -6,7 +6,7 @@ use crate::backoff::Backoff;
 use crate::registry::http::{Broken, may_pass, parse_retry_after};
 use std::time::{Duration, SystemTime};
 
-/// Tries of one request in all.
+/// Tries of one request.
 pub(crate) const TRIES: u32 = 6;
 /// Tries when the host name does not exist, and when the bytes were not those of the digest.
 const TRIES_UNKNOWN_HOST: u32 = 3;
@@ -16,27 +16,22 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A longer `Retry-After` is not waited for.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
 
-/// How a try ended, as far as trying again depends on it.
+/// End of a try, as far as a retry depends on it.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Outcome<'a> {
-    /// An answer with this status and `Retry-After`.
+    /// Status and `Retry-After`.
     Status(u16, Option<&'a str>),
-    /// No answer.
     Broken(&'a Broken),
     /// An answer whose bytes have another digest.
     Altered,
 }
 
-/// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decision {
-    /// It stays as it is.
     GiveUp,
-    /// The server asks for a pause that is too long; in seconds.
+    /// Seconds of a pause that the server asks for and that is too long.
     TooLongToWait(u64),
-    /// Try again after a pause.
     Again {
-        /// How long.
         after: Duration,
         /// Whether the pause is for the whole host: it said that it is asked too much.
         whole_host: bool,
@@ -90,7 +85,7 @@ pub(super) fn decide(
     }
 }
 
-/// The pause after so many failures, with full jitter.
+/// Pause after so many failures, with full jitter.
 pub(super) fn pause(failures: u32, chance: f64) -> Duration {
     let backoff = Backoff::between(FIRST_PAUSE, LONGEST_PAUSE).jittered(0.0, 1.0);
     backoff.skip(failures.saturating_sub(1)).next(chance)

@@ -1,4 +1,4 @@
-//! Blobs from one repository into another: there already, mounted, or streamed through without ever
+//! Copies of blobs between repositories: found there, mounted, or streamed through without ever
 //! being held whole.
 
 mod stream;
@@ -20,42 +20,43 @@ use tracing::debug;
 use upload::{Upload, name_of};
 use url::Url;
 
-/// Uploads of one blob from its start: altered bytes are bad luck once; distribution forgets an
-/// upload that broke.
+/// Uploads of one blob from its start, when its bytes were altered: that is bad luck once.
 const ALTERED_UPLOADS: u32 = 2;
+/// The same when distribution forgot an upload that broke.
 const LOST_UPLOADS: u32 = TRIES;
 const EMPTY: (&str, Bytes) = ("application/octet-stream", Bytes::new());
 
-/// How a blob came into a repository.
+/// How a blob came to be in a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BlobOutcome {
-    /// It was there.
+    /// The repository had it.
     There,
-    /// The registry took it from another of its repositories.
+    /// The registry mounted it from another of its repositories.
     Mounted,
-    /// Its bytes went through this process.
+    /// Its bytes were streamed through this process.
     Uploaded,
 }
 
-/// Which side of a copy failed.
+/// Side of a copy that failed.
 #[derive(Debug, Clone)]
 pub enum CopyError {
-    /// Reading it.
+    /// The read.
     Source(Error),
-    /// Writing it.
+    /// The write.
     Target(Error),
 }
 
-/// What became of a request to mount.
+/// Outcome of a request to mount.
 enum Mount {
     Done,
-    /// An upload was opened instead.
+    /// The registry opened an upload instead.
     Upload(Url),
     Refused,
 }
 
 impl Registry {
-    /// Brings a blob into a repository. `streamed` hears of bytes as they go through, each byte once.
+    /// Copies a blob into a repository. `streamed` is called with the number of bytes that went
+    /// through, each byte once.
     pub async fn copy_blob(
         &self,
         from: &Repository,
@@ -82,8 +83,8 @@ impl Registry {
         Ok(BlobOutcome::Uploaded)
     }
 
-    /// Uploads a blob, first into the upload that is open already; some failures are worth another
-    /// upload from its start.
+    /// Uploads a blob, first into the upload that is open already. Some failures are worth another
+    /// upload from the start.
     async fn upload_blob(
         &self,
         from: &Repository,
@@ -121,14 +122,15 @@ impl Registry {
         }
     }
 
-    /// Whether pushing is allowed, as far as opening an upload tells; the upload is cancelled.
+    /// Tests whether a push is allowed, as far as opening an upload tells; the upload is cancelled.
     pub async fn may_push(&self, repository: &Repository) -> Result<(), Error> {
         match self.open_upload(repository, false).await {
             Ok(location) => {
                 self.cancel(repository, &location).await;
                 Ok(())
             }
-            // Nowhere to go and cancel it is not a question of permission.
+            // An upload without a location cannot be cancelled, which says nothing about
+            // permission.
             Err(Error { kind: Kind::Malformed(_), .. }) => Ok(()),
             Err(error) => Err(error),
         }
@@ -148,8 +150,8 @@ impl Registry {
             Ok((answer, request)) => {
                 Ok(self.location(to, &answer, &request).map_or(Mount::Refused, Mount::Upload))
             }
-            // Not every registry mounts, nor for every login, and some break over it; what is
-            // really wrong the upload will tell.
+            // Not every registry mounts, nor for every login, and some fail over it; the upload
+            // tells what is really wrong.
             Err(error) if matches!(error.status, Some(400..=599)) => Ok(Mount::Refused),
             Err(error) => Err(error),
         }
@@ -167,7 +169,7 @@ impl Registry {
         call.has_permit = true;
         match self.call(call).await {
             Ok(_) => Ok(true),
-            // ECR Public denies it to everybody; some know no HEAD.
+            // ECR Public denies this to everybody; some registries have no HEAD of blobs.
             Err(error) if matches!(error.status, Some(400..=499)) || error.is_denial() => Ok(false),
             Err(error) => Err(error),
         }
@@ -181,7 +183,7 @@ impl Registry {
         self.location(repository, &answer, &request)
     }
 
-    /// Where an upload goes on, if we may go there: it may lie on another host.
+    /// Location of an upload, held against the address rule: it may be on another host.
     fn location(
         &self,
         repository: &Repository,
@@ -208,13 +210,13 @@ impl Registry {
         Ok(location)
     }
 
-    /// As good as it goes: a registry forgets uploads by itself. Distribution wants a right to
-    /// delete for this, which is not worth a token.
+    /// Cancels an upload if that is easy: a registry forgets uploads by itself. Distribution wants
+    /// the right to delete for it, which is not worth a token.
     async fn cancel(&self, repository: &Repository, location: &Url) {
         let rest = name_of(location);
         let mut call = Call::new(Method::DELETE, repository, &rest);
         call.location = Some(location);
-        // Once, and quickly: nothing depends on it.
+        // One quick try: nothing depends on it.
         call.deadline = Some(Instant::now());
         call.has_permit = true;
         let cancelled = match self.auth.authorization(self.wire(&call), repository).await {
@@ -227,7 +229,7 @@ impl Registry {
     }
 }
 
-/// How often an upload that ended so may be made in all: bytes were altered on their way, or its
+/// Uploads in all that are worth making after this error: bytes were altered on their way, or the
 /// session is gone.
 fn most_uploads(error: &CopyError) -> u32 {
     match error {

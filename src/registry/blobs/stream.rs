@@ -1,5 +1,4 @@
-//! A blob as it leaves a registry: its bytes in order, checked, and taken up again where they broke
-//! off.
+//! A blob as it leaves a registry: its bytes in order, checked, and resumed where they broke off.
 
 use crate::oci::digest::Hashing;
 use crate::oci::{Descriptor, Repository};
@@ -19,12 +18,11 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use url::Url;
 
-/// Slower than this over a minute of waiting is as good as silent: bytes that trickle would take
-/// for ever.
+/// Bytes in a minute of waiting below which an end counts as silent: a trickle would take for ever.
 const SLOWEST: u64 = 60 << 10;
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// How fast one end of a copy is.
+/// Speed of one end of a copy.
 #[derive(Default)]
 struct Speed {
     waited: Duration,
@@ -32,7 +30,7 @@ struct Speed {
 }
 
 impl Speed {
-    /// Whether it is too slow, these bytes having been waited for so long.
+    /// Counts these bytes, which took so long, and says whether the end is too slow.
     fn is_too_slow(&mut self, waited: Duration, bytes: u64) -> bool {
         self.waited += waited;
         self.bytes += bytes;
@@ -47,17 +45,17 @@ pub(super) struct BlobReader<'a> {
     pub(super) blob: &'a Descriptor,
     response: Option<Response>,
     position: u64,
-    /// Bytes to drop from the answer: a registry without ranges starts anew.
+    /// Bytes to drop from the answer: a registry without ranges starts from the first byte.
     skip: u64,
     hashing: Hashing,
     hashed: u64,
-    /// Its tries are those since the blob made some progress, which began at this byte.
+    /// Its tries count from the last progress, which began at `progress_from`.
     request: RequestName,
     progress_from: u64,
     speed: Speed,
 }
 
-/// Leaves the body of a good answer to be read.
+/// Sends a GET and keeps the response open, so that its body can be streamed.
 struct Opening<'a> {
     transport: &'a Transport,
     response: Option<Response>,
@@ -74,15 +72,15 @@ impl Sender for Opening<'_> {
     }
 }
 
-/// How streaming ended.
+/// End of a stream.
 pub(super) enum Streamed {
-    /// All bytes went.
+    /// The reader took all bytes from the source.
     All,
-    /// Nobody takes them any more.
+    /// The pipe was closed.
     Unwanted,
-    /// Nobody took any for too long.
+    /// The pipe took nothing for too long, or too little.
     Stalled,
-    /// They could not be read.
+    /// The source failed.
     Failed(Error),
 }
 
@@ -109,20 +107,20 @@ impl<'a> BlobReader<'a> {
         }
     }
 
-    /// The byte that comes next.
+    /// Offset of the next byte.
     pub(super) fn position(&self) -> u64 {
         self.position
     }
 
-    /// Goes on at another byte.
+    /// Moves to another offset.
     pub(super) fn seek(&mut self, position: u64) {
         if position != self.position {
             (self.response, self.position) = (None, position);
         }
     }
 
-    /// Whether all bytes came, and are those of the digest. Bytes that came twice count as they
-    /// came first; what a registry stored of them it checks itself.
+    /// Checks that all bytes came and have the digest. Bytes that came twice count as they came
+    /// first; the target checks for itself what it stored.
     pub(super) fn check(&self) -> Result<(), Error> {
         if self.hashed == self.blob.size && self.hashing.matches(&self.blob.digest) {
             return Ok(());
@@ -226,7 +224,8 @@ impl<'a> BlobReader<'a> {
     }
 }
 
-/// Streams a blob into a pipe, as fast as its end takes it; `streamed` hears of new bytes.
+/// Streams a blob into a pipe, as fast as the pipe's end takes it; `streamed` is called with the
+/// number of new bytes.
 pub(super) async fn stream(
     reader: &mut BlobReader<'_>,
     pipe: mpsc::Sender<Result<Bytes, io::Error>>,
@@ -238,7 +237,7 @@ pub(super) async fn stream(
             Ok(Some(next)) => next,
             Ok(None) => return Streamed::All,
             Err(error) => {
-                // What was sent so far must not be taken for all.
+                // The end must not take what was sent so far for the whole blob.
                 let _ = pipe.try_send(Err(io::Error::other("the source broke")));
                 return Streamed::Failed(error);
             }

@@ -1,6 +1,6 @@
-//! One upload of a blob, as Docker's own push makes it, because every registry knows that one: one
-//! PATCH of all bytes, PUT with the digest (distribution spec, "Pushing blobs"). A PATCH that breaks
-//! goes on where the registry says it stands.
+//! One upload of a blob, as Docker's own push makes it, because every registry knows that one: a
+//! POST before, one PATCH of all bytes, PUT with the digest (distribution spec, "Pushing blobs"). A
+//! PATCH that breaks is resumed where the registry says it stands.
 
 use super::CopyError;
 use super::stream::{BlobReader, Streamed, stream};
@@ -33,16 +33,16 @@ pub(super) struct Upload<'a> {
     blob: &'a Descriptor,
     reader: BlobReader<'a>,
     streamed: &'a dyn Fn(u64),
-    /// Where it goes on.
+    /// Where the next request of the upload goes.
     pub(super) location: Url,
-    /// Whether the registry does not say how far it came.
+    /// Whether the registry does not say how many bytes it has.
     pub(super) is_lost: bool,
     tried: bool,
     reader_failed: bool,
 }
 
 impl<'a> Upload<'a> {
-    /// `streamed` hears of new bytes as they go through.
+    /// `streamed` is called with the number of new bytes.
     pub(super) fn new(
         registry: &'a Registry,
         to: &'a Repository,
@@ -80,7 +80,7 @@ impl<'a> Upload<'a> {
         self.commit().await.map_err(CopyError::Target)
     }
 
-    /// Goes to where the registry says that the upload stands.
+    /// Moves to the offset and location that the registry reports.
     async fn resume(&mut self) -> Result<(), Error> {
         match self.standing().await {
             Ok((at, location)) => {
@@ -97,14 +97,14 @@ impl<'a> Upload<'a> {
         }
     }
 
-    /// How many bytes the registry has, and where the upload goes on.
+    /// Asks how many bytes the registry has, and where the upload goes on.
     async fn standing(&self) -> Result<(u64, Url), Error> {
         let rest = name_of(&self.location);
         let mut call = Call::new(Method::GET, self.to, &rest);
         call.location = Some(&self.location);
         call.has_permit = true;
         let (answer, request) = self.registry.call(call).await?;
-        // `0-0` is said of nothing, too; of one byte, the digest will tell.
+        // `0-0` may mean nothing or one byte; the digest tells in the end.
         let last = answer
             .header("range")
             .trim_start_matches("bytes=")
@@ -148,7 +148,7 @@ impl<'a> Upload<'a> {
     }
 }
 
-/// One PATCH, from where the upload stands.
+/// The PATCH, from the byte where the upload stands.
 impl Sender for Upload<'_> {
     fn send(
         &mut self,
@@ -178,8 +178,8 @@ impl Sender for Upload<'_> {
                 pin!(self.registry.transport.upload(&root, exchange, size - at, body));
             let streamed = tokio::select! {
                 biased;
-                // It refused, or broke, before it had all; or it had all and the rest of streaming
-                // is nothing.
+                // An answer before the last byte is a refusal or a break; after it, nothing is left
+                // to stream.
                 answer = &mut sending => return Ok(answer?),
                 streamed = stream(&mut self.reader, pipe, self.streamed) => streamed,
             };
@@ -218,14 +218,14 @@ impl Sender for Commit<'_> {
     }
 }
 
-/// The path of an upload as it is shown: without its query, where registries keep their secrets.
+/// Path of an upload as it is shown: without the query, where registries keep their secrets.
 pub(super) fn name_of(location: &Url) -> String {
     let id = location.path_segments().and_then(Iterator::last).unwrap_or_default();
     format!("blobs/uploads/{id}")
 }
 
-/// How long a registry may take to hash and store a blob of so many bytes. The answer to a small
-/// one that is lost must not cost what a large one needs.
+/// Time for a registry to hash and store a blob of so many bytes. A lost answer to a small one must
+/// not cost what a large one needs.
 fn commit_time(size: u64) -> Duration {
     (WHOLE_REQUEST + Duration::from_secs(size / SLOWEST_STORE)).min(LONGEST_COMMIT)
 }

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn by_table() {
+    fn the_address_rule_by_table() {
         let registry = "https://r.example";
         for (url, allowed) in [
             ("https://r.example/token", true),

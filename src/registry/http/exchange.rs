@@ -1,5 +1,6 @@
-//! One exchange: a request sent, its answer read within limits of time and size, and errors sorted
-//! by what lies beneath.
+//! One exchange: a request is sent, its answer read within limits of time and size, errors sorted
+//! by their cause. Also the rules that statuses and headers follow (RFC 9110 sections 10.2.3 and
+//! 15).
 
 use super::names::NameError;
 use bytes::{Bytes, BytesMut};
@@ -15,56 +16,48 @@ use std::time::{Duration, SystemTime};
 use tokio::time::timeout;
 use url::Url;
 
-/// How long nothing may come or go.
+/// Time in which some byte has to move.
 pub(crate) const BETWEEN_BYTES: Duration = Duration::from_secs(30);
-/// How long an exchange may take that is read to its end.
+/// Time for an exchange that is read to its end.
 pub(crate) const WHOLE_REQUEST: Duration = Duration::from_secs(60);
-/// An error answer is read to this length; what is shown of it is shorter still.
+/// Bytes of an error answer that are read; fewer are shown.
 const LARGEST_ERROR: usize = 64 << 10;
 const PROXY_AUTHENTICATION_REQUIRED: u16 = 407;
-/// What the HTTP library says when a proxy answers CONNECT with 407. Its type is private, so only
-/// the whole text tells.
+/// The HTTP library's error when a proxy answers CONNECT with 407. Its type is private, so only the
+/// whole text tells.
 const TUNNEL_WITHOUT_LOGIN: &str = "tunnel error: proxy authorization required";
 
-/// A request to send.
 #[derive(Debug, Clone)]
 pub(crate) struct Exchange {
-    /// GET, HEAD, POST, PATCH, PUT or DELETE.
     pub(crate) method: Method,
-    /// Where to.
     pub(crate) url: Url,
-    /// `Accept`, if it matters.
     pub(crate) accept: Option<&'static str>,
-    /// `Authorization`; sent to `url` only, never along a redirect.
+    /// Sent to `url` only, never along a redirect.
     pub(crate) authorization: Option<HeaderValue>,
-    /// `Range` or `Content-Range`: where a body that broke goes on.
+    /// `Range` or `Content-Range`: where a body that broke is resumed.
     pub(crate) range: Option<(HeaderName, String)>,
-    /// Body and its type.
+    /// Media type and bytes.
     pub(crate) body: Option<(String, Bytes)>,
-    /// Largest answer to read, in bytes.
+    /// Bytes of the largest answer that is read.
     pub(crate) limit: usize,
 }
 
 impl Exchange {
-    /// A request without a body, a login or anything else.
     pub(crate) fn new(method: Method, url: Url, limit: usize) -> Self {
         Self { method, url, accept: None, authorization: None, range: None, body: None, limit }
     }
 }
 
-/// An answer, read to its end.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
-    /// HTTP status.
     pub(crate) status: u16,
-    /// Its headers.
     pub(crate) headers: HeaderMap,
-    /// Its body; empty for HEAD.
+    /// Empty for HEAD.
     pub(crate) body: Bytes,
 }
 
 impl Answer {
-    /// A header as text, empty when absent or no text.
+    /// A header as text, empty when it is absent or no text.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
@@ -75,7 +68,7 @@ impl Answer {
 pub(crate) enum Broken {
     /// The name does not resolve, and trying soon again will hardly help.
     UnknownHost,
-    /// It could not be connected to, or broke while answering.
+    /// No connection, or one that broke before the answer.
     Connection(String),
     /// The answer broke off, or was framed so that its end cannot be told.
     Cut(String),
@@ -85,7 +78,7 @@ pub(crate) enum Broken {
     Proxy,
     /// TLS failed: certificate or protocol.
     Tls(String),
-    /// The answer is larger than allowed.
+    /// The answer has more bytes than this.
     TooLarge(usize),
     /// The answer breaks HTTP or the specs.
     Malformed(String),
@@ -94,20 +87,19 @@ pub(crate) enum Broken {
 }
 
 impl Broken {
-    /// Whether it may pass by itself.
+    /// Whether another try may succeed.
     pub(crate) fn may_pass(&self) -> bool {
         matches!(self, Self::UnknownHost | Self::Connection(_) | Self::Cut(_) | Self::Timeout)
     }
 }
 
-/// Whether an answer with this status tells of trouble that mostly passes, and not of what was
-/// asked.
+/// Whether a status tells of trouble that mostly passes, and not of the request.
 pub(crate) fn may_pass(status: u16) -> bool {
     matches!(status, 408 | 425 | 499 | 500 | 502..=504 | 520..=524)
 }
 
-/// Whether a status leaves open what became of the request: 408 and nginx's 499 tell of one that
-/// was cut short somewhere.
+/// Whether a status leaves open if the request was carried out: 408 and nginx's 499 tell of one
+/// that was cut short somewhere.
 pub(crate) fn leaves_it_open(status: u16) -> bool {
     status >= 500 || matches!(status, 408 | 499)
 }
@@ -165,7 +157,7 @@ pub(crate) async fn chunk(response: &mut Response) -> Result<Option<Bytes>, Brok
     within(BETWEEN_BYTES, async { response.chunk().await.map_err(|error| broken(&error)) }).await
 }
 
-/// We never ask for a compressed answer: one that comes all the same is a mistake or a bomb.
+/// No request asks for compression: an answer that has it is a mistake or a bomb.
 pub(super) fn refuse_compression(response: &Response) -> Result<(), Broken> {
     match response.headers().get(CONTENT_ENCODING) {
         Some(encoding) if encoding != "identity" => Err(Broken::Malformed(

@@ -10,11 +10,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// A resolver for one of the transport's clients.
 #[derive(Debug, Clone)]
 pub(super) struct Resolver {
     guarded: bool,
-    /// The system's, unless a test has its own.
+    /// The system's when `None`; tests have their own.
     servers: Option<ResolverConfig>,
     // Built at the first look-up: most runs in tests and on loopback need none.
     resolver: Arc<OnceLock<TokioResolver>>,
@@ -23,25 +22,23 @@ pub(super) struct Resolver {
 /// Why a name gave no address.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NameError {
-    /// No such name.
     #[error("no such host")]
     Unknown,
-    /// It leads where a server may not send us; one such address is enough, so that rebinding
+    /// The name leads where a server may not send us; one such address is enough, so that rebinding
     /// cannot slip past.
     #[error("forbidden address {0}")]
     Forbidden(IpAddr),
-    /// The look-up itself failed.
     #[error("{0}")]
     Failed(String),
 }
 
 impl Resolver {
-    /// Any address will do: the user named the host.
+    /// Allows any address: the user named the host.
     pub(super) fn any() -> Self {
         Self { guarded: false, servers: None, resolver: Arc::default() }
     }
 
-    /// Addresses obey the address rule: a server named the host.
+    /// Holds addresses against the address rule: a server named the host.
     pub(super) fn guarded() -> Self {
         Self { guarded: true, servers: None, resolver: Arc::default() }
     }

@@ -1,5 +1,5 @@
-//! The ways out of this process: TLS, proxies, redirects, the address rule. Repeats nothing; only a
-//! loopback port that turns out to speak TLS is asked again, over HTTPS.
+//! HTTP clients: TLS, proxies, redirects, the address rule. No request is retried here; only a
+//! loopback port that turns out to have TLS is asked again, over HTTPS.
 
 use super::address;
 use super::exchange::{
@@ -21,23 +21,22 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const BETWEEN_PINGS: Duration = Duration::from_secs(10);
 const MOST_REDIRECTS: u32 = 5;
 
-/// How a host is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Protocol {
     Https,
     Http,
-    /// A loopback port that has not answered yet: HTTP, unless it turns out to speak TLS.
+    /// A loopback port that has not answered yet: HTTP, unless it turns out to have TLS.
     Unclear,
 }
 
-/// The ways out of this process.
+/// HTTP clients of this process.
 #[derive(Debug)]
 pub(crate) struct Transport {
-    /// To hosts that the user named.
+    /// For hosts that the user named.
     direct: Client,
-    /// To loopback: never through a proxy, as in every other tool of the field.
+    /// For loopback: never through a proxy, as in every other tool of the field.
     loopback: Client,
-    /// To hosts that a server named: their resolved addresses obey the address rule too.
+    /// For hosts that a server named: their resolved addresses obey the address rule too.
     guarded: Client,
     plain_http: HashSet<String>,
     learned: Mutex<HashMap<String, Protocol>>,
@@ -51,7 +50,7 @@ impl Transport {
         extra_certificates: Option<&[u8]>,
         plain_http: HashSet<String>,
     ) -> anyhow::Result<Self> {
-        // A second call finds the first one's provider in place, which is the same.
+        // A second call finds the same provider in place.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let tls = tls_config(extra_certificates)?;
         let base = || {
@@ -74,10 +73,10 @@ impl Transport {
         })
     }
 
-    /// The root of a registry's API: `https://ghcr.io/`.
+    /// Root of a registry's API: `https://ghcr.io/`.
     pub(crate) fn root(&self, host: &str) -> Result<Url, url::ParseError> {
         let scheme = if self.protocol(host) == Protocol::Https { "https" } else { "http" };
-        // Docker Hub's API lives on another name than its references.
+        // Docker Hub's API has another host name than its references.
         let api_host = if host == "docker.io" { "registry-1.docker.io" } else { host };
         format!("{scheme}://{api_host}/").parse()
     }
@@ -185,7 +184,7 @@ impl Transport {
         .await
     }
 
-    /// Follows redirects to their end; what was asked there, and what came.
+    /// Follows redirects to their end; returns the last exchange and its answer.
     async fn reach(&self, mut exchange: Exchange) -> Result<(Exchange, Reached), Broken> {
         let registry = exchange.url.clone();
         for _ in 0..=MOST_REDIRECTS {
@@ -196,15 +195,15 @@ impl Transport {
                 && matches!(exchange.method, Method::GET | Method::HEAD);
             if exchange.url != registry && status >= 400 {
                 let mut answer = read(&exchange, response).await?;
-                // These are not the registry's words, and storage likes to quote the signed address
-                // that it was asked for.
+                // The body is not the registry's; storage quotes the signed address that it was
+                // asked for.
                 answer.body = Bytes::new();
                 return Ok((exchange, Reached::Read(answer)));
             }
             if !redirects {
                 return Ok((exchange, Reached::Open(response)));
             }
-            // To its end, so that the connection can be used again.
+            // Read to its end, so that the connection can be used again.
             let answer = read(&exchange, response).await?;
             let location = answer.header(LOCATION.as_str());
             let next = exchange.url.join(location).map_err(|_| {
@@ -249,7 +248,6 @@ impl Transport {
     }
 }
 
-/// TLS as usual, with HTTP/2 offered.
 fn tls_config(extra_certificates: Option<&[u8]>) -> anyhow::Result<rustls::ClientConfig> {
     let mut roots = system_roots().clone();
     for certificate in parse_certificates(extra_certificates.unwrap_or_default())? {
@@ -277,7 +275,7 @@ fn system_roots() -> &'static rustls::RootCertStore {
     })
 }
 
-/// The certificates of a PEM file; an error when it is none or holds none that can be a trust root.
+/// Certificates of a PEM file; an error when it is broken or one cannot be a trust root.
 pub(crate) fn parse_certificates(
     pem: &[u8],
 ) -> anyhow::Result<Vec<rustls::pki_types::CertificateDer<'static>>> {
@@ -290,15 +288,14 @@ pub(crate) fn parse_certificates(
     Ok(certificates)
 }
 
-/// What came of a request.
 enum Reached {
-    /// An answer whose body is still to be read.
+    /// The body is still to be read.
     Open(Response),
-    /// An answer that was read.
+    /// The body was read.
     Read(Answer),
 }
 
-/// Whether an attempt at TLS met a port that speaks something else.
+/// Whether an attempt at TLS met a port that has something else.
 fn speaks_no_tls(attempt: &Result<Answer, Broken>) -> bool {
     let garbage =
         rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType).to_string();

@@ -1,7 +1,7 @@
-//! Logging in: what is sent with a request, and tokens from token servers.
+//! Authorization of requests: the scheme of each host, the token of each repository.
 //!
-//! Tokens themselves are fetched in `token`: one request at a time for one repository, shared by
-//! all who need it, renewed before it expires, for as long as a wait may take.
+//! A token is fetched (in `token`) by one request at a time for a repository, shared by all who
+//! need it, and renewed before it expires, for as long as a wait may take.
 
 use super::challenge::{self, Challenge};
 use super::credentials::{Credential, Login, Logins};
@@ -20,11 +20,10 @@ use url::Url;
 /// Repositories that will be pushed to, each with those from which its blobs may be mounted.
 pub type Writable = BTreeMap<Repository, BTreeSet<Repository>>;
 
-/// Knows how each host wants to be logged in to.
 #[derive(Debug)]
 pub(crate) struct Auth {
     logins: Logins,
-    /// What will be written to: its first token asks for that at once.
+    /// The first token of these asks for the right to push at once.
     writable: Writable,
     schemes: Mutex<HashMap<String, Scheme>>,
     tokens: Mutex<HashMap<Repository, Arc<tokio::sync::Mutex<TokenSlot>>>>,
@@ -44,26 +43,24 @@ enum Scheme {
 #[derive(Debug, Default)]
 struct TokenSlot {
     token: Option<Token>,
-    /// Counts tokens, so that a refused one is told from its successor.
+    /// Number of tokens so far: it tells a refused one from its successor.
     generation: u64,
-    /// Why the token server does not know the login: it is not shown to it again.
+    /// Why the token server refused the login, which is not sent to it again.
     bad_login: Option<Error>,
-    /// What the registry itself said is needed, beside what we know.
+    /// Scopes that the registry named beside ours.
     extra_scopes: BTreeSet<String>,
 }
 
-/// What to send with a request.
+/// What a request is sent with.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Authorization {
-    /// The `Authorization` header.
     pub(crate) header: Option<HeaderValue>,
-    /// Where the login comes from.
+    /// Source of the login, for people.
     pub(crate) login: Option<String>,
     generation: u64,
 }
 
 impl Auth {
-    /// `writable`: what will be pushed to.
     pub(crate) fn new(logins: Logins, writable: Writable) -> Self {
         Self {
             logins,
@@ -76,18 +73,17 @@ impl Auth {
         }
     }
 
-    /// The logins, for advice.
     pub(crate) fn logins(&self) -> &Logins {
         &self.logins
     }
 
-    /// Why the token server will not let us push to the repository, if it said so.
+    /// Why the token server refused a token to push, if it did.
     pub(crate) fn push_denial(&self, repository: &Repository) -> Option<Error> {
         lock(&self.push_denials).get(repository).cloned()
     }
 
-    /// What to send now. Before a host has asked for a login, nothing: the first request is
-    /// anonymous.
+    /// Authorization of the next request. The first one to a host is anonymous: nothing has asked
+    /// for a login yet.
     pub(crate) async fn authorization(
         &self,
         wire: Wire<'_>,
@@ -113,11 +109,11 @@ impl Auth {
         }
     }
 
-    /// The token of a repository, another one if it is used up.
+    /// Authorization by a repository's token, fetched anew when it is due.
     async fn with_token(&self, server: TokenServer<'_>) -> Result<Authorization, Error> {
         let repository = server.repository;
         let slot = self.slot(repository);
-        // Held while a token is fetched: whoever comes meanwhile waits and shares it.
+        // The lock is held while a token is fetched: whoever comes meanwhile waits and shares it.
         let mut slot = slot.lock().await;
         if let Some(error) = &slot.bad_login {
             return Err(error.clone());
@@ -145,7 +141,7 @@ impl Auth {
         })
     }
 
-    /// Learns from a 401. `Ok`: asking again with a new authorization makes sense.
+    /// Learns from a 401. `Ok`: another request with a new authorization makes sense.
     pub(crate) async fn on_challenge(
         &self,
         request: &RequestName,
@@ -183,8 +179,8 @@ impl Auth {
         }
     }
 
-    /// Gives up the token that was refused, and keeps the scope that the registry names if it is
-    /// not the one that is asked for anyway.
+    /// Drops the token that was refused, and keeps the scope that the registry names unless our own
+    /// covers it.
     async fn on_token_challenge(
         &self,
         repository: &Repository,
@@ -204,15 +200,16 @@ impl Auth {
         }
     }
 
-    /// What to send instead of the login that was refused; `None`: it was asked for, or there was
-    /// none.
+    /// Authorization in place of an implicit login that was refused; `None`: the user asked for the
+    /// login, or there was none.
     pub(crate) async fn authorization_without_login(
         &self,
         wire: Wire<'_>,
         repository: &Repository,
         refused: &Error,
     ) -> Option<Result<Authorization, Error>> {
-        // Not whether it still counts: another request may have given it up meanwhile.
+        // Whether the login still counts does not matter: another request may have dropped it
+        // meanwhile.
         self.logins
             .find(repository)
             .filter(|login| login.implicit && refused.login.as_ref() == Some(&login.source))?;
@@ -229,7 +226,7 @@ impl Auth {
         )
     }
 
-    /// Gives up a login that nobody asked for: without it was better.
+    /// Drops an implicit login without which a read succeeded.
     pub(crate) async fn drop_implicit(&self, repository: &Repository) {
         debug!("{}: the login found by itself was refused, going on without", repository.host());
         lock(&self.without_login).insert(repository.host().to_owned());
@@ -263,8 +260,8 @@ impl Auth {
         }
     }
 
-    /// A token for the repository: to pull and push where we will push; when that is refused, to
-    /// pull.
+    /// Fetches a token for the repository: to pull and push where we will push; when that is
+    /// refused, to pull.
     async fn fetch(
         &self,
         server: TokenServer<'_>,
@@ -280,8 +277,8 @@ impl Auth {
                 .extend(mounted_from.iter().map(|from| format!("repository:{}:pull", from.path())));
             let mut asked = server.token("pull,push", &scopes, login).await;
             if !scopes.is_empty() && asked.as_ref().is_err_and(Error::is_denial) {
-                // Some servers refuse all for one scope too many; what cannot be mounted can be
-                // uploaded.
+                // Some servers refuse everything for one scope too many; what cannot be mounted can
+                // be uploaded.
                 asked = server.token("pull,push", &BTreeSet::new(), login).await;
             }
             match asked {
@@ -291,7 +288,7 @@ impl Auth {
         }
         let result = server.token("pull", extra, login).await;
         if let (Ok(_), Some(mut denied)) = (&result, denied) {
-            // A login that is good enough to pull is not wrong: it only may not push.
+            // A login that may pull is not wrong: it only may not push.
             denied.kind = Kind::Denied;
             lock(&self.push_denials).insert(repository.clone(), denied);
         }
@@ -299,7 +296,7 @@ impl Auth {
     }
 }
 
-/// The token server that the registry with this root names, if we may go there.
+/// Token server that the registry with this root names, held against the address rule.
 fn realm_at(root: &Url, realm: &str) -> Result<Url, Kind> {
     let realm = root
         .join(realm)

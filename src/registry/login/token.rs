@@ -18,25 +18,21 @@ use url::Url;
 use url::form_urlencoded::Serializer;
 
 const CLIENT_ID: &str = "manifest-action";
-/// What a token lives when its server does not say (distribution's token specification).
+/// Lifetime of a token whose server does not say (distribution's token specification).
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
 const LARGEST_TOKEN_ANSWER: usize = 128 << 10;
 
-/// A token, ready to be sent.
 #[derive(Debug, Clone)]
 pub(super) struct Token {
-    /// The `Authorization` header.
     pub(super) header: HeaderValue,
-    /// When it is wise to have another one.
+    /// When another one is due.
     pub(super) renew_at: Instant,
 }
 
-/// The parties to a token request.
+/// How a token server is reached.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wire<'a> {
-    /// The way out.
     pub(crate) transport: &'a Transport,
-    /// The retry layer.
     pub(crate) attempts: &'a Attempts,
     /// When the caller loses interest.
     pub(crate) deadline: Option<Instant>,
@@ -45,19 +41,15 @@ pub(crate) struct Wire<'a> {
 /// The token server of one repository, as its registry named it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TokenServer<'a> {
-    /// How it is reached.
     pub(super) wire: Wire<'a>,
-    /// What tokens are for.
     pub(super) repository: &'a Repository,
-    /// Its address.
     pub(super) realm: &'a Url,
-    /// What it calls the registry.
+    /// Its name for the registry.
     pub(super) service: Option<&'a str>,
 }
 
 impl TokenServer<'_> {
-    /// A token for these actions (`pull`, `pull,push`) and the scopes that the registry named
-    /// itself.
+    /// Requests a token for these actions (`pull`, `pull,push`) and extra scopes.
     pub(super) async fn token(
         &self,
         actions: &str,
@@ -65,7 +57,7 @@ impl TokenServer<'_> {
         login: Option<&Login>,
     ) -> Result<Token, Error> {
         let Self { repository, realm, service, .. } = *self;
-        // The scope that is needed most goes first: some servers read only that one.
+        // Our own scope goes first: some servers read only that one.
         let own = format!("repository:{}:{actions}", repository.path());
         let scopes: Vec<String> = [own].into_iter().chain(extra.iter().cloned()).collect();
         if let Some(login) =
@@ -102,8 +94,8 @@ impl TokenServer<'_> {
         let defect =
             |request: &RequestName, what: &str| request.error(Kind::Defect(what.to_owned()));
         let root = transport.root(host).map_err(|_| defect(&request, "no URL for the registry"))?;
-        // Whoever waits for a token may have taken the last place: to stand in line behind that one
-        // would take for ever.
+        // The caller that waits for a token may hold the last permit: to queue behind it would take
+        // for ever.
         let terms = Terms { deadline, has_permit: true, ..Terms::default() };
         let send = async || Ok(transport.send_where_told(&root, exchange.clone()).await?);
         let answer = attempts.until_settled(&mut request, terms, send).await?;
@@ -119,7 +111,7 @@ fn read(answer: &Answer, request: &RequestName) -> Result<Token, Error> {
             return parse_token(&answer.body, &request.secrets)
                 .ok_or_else(|| request.error(malformed()));
         }
-        // OAuth2 says 400 `invalid_grant` for a refresh token that does not hold.
+        // OAuth2 says 400 `invalid_grant` for a refresh token that is not valid.
         400 | 401 if request.login.is_some() => Kind::BadCredentials,
         300..=399 => Kind::AddressRefused(
             "the token server redirects, and a login is not sent along".to_owned(),
