@@ -2,19 +2,18 @@
 //! several requests: tries, challenges, a read without the login.
 
 use super::Registry;
-use super::attempts::{Failed, Landed, RequestName, Terms};
+use super::attempts::{Failed, RequestName, Terms};
 use super::error::{Error, Kind};
 use super::http::{Answer, Broken, Exchange, Transport, address};
 use super::login::{Authorization, Wire};
 use crate::oci::manifest::LARGEST_MANIFEST;
-use crate::oci::{Digest, Repository, media_type};
+use crate::oci::{Repository, media_type};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName};
 use std::time::Duration;
-use tokio::time::Instant;
 use url::Url;
 
 /// Time to look whether a push with an unclear outcome has landed, before it is retried.
@@ -28,14 +27,11 @@ pub(crate) struct Call<'a> {
     pub(crate) rest: &'a str,
     pub(crate) body: Option<(&'a str, Bytes)>,
     pub(crate) limit: usize,
-    pub(crate) expect: Option<&'a Digest>,
-    pub(crate) deadline: Option<Instant>,
-    pub(crate) landed: Option<Landed<'a>>,
+    pub(crate) terms: Terms<'a>,
     /// Address that the registry gave, in place of a path of its API.
     pub(crate) location: Option<&'a Url>,
     /// See [`Exchange::range`].
     pub(crate) range: Option<(HeaderName, String)>,
-    pub(crate) has_permit: bool,
 }
 
 impl<'a> Call<'a> {
@@ -46,12 +42,9 @@ impl<'a> Call<'a> {
             rest,
             body: None,
             limit: LARGEST_MANIFEST,
-            expect: None,
-            deadline: None,
-            landed: None,
+            terms: Terms::default(),
             location: None,
             range: None,
-            has_permit: false,
         }
     }
 
@@ -165,7 +158,7 @@ impl Registry {
     }
 
     pub(crate) fn wire(&self, call: &Call<'_>) -> Wire<'_> {
-        Wire { transport: &self.transport, attempts: &self.attempts, deadline: call.deadline }
+        Wire { transport: &self.transport, attempts: &self.attempts, deadline: call.terms.deadline }
     }
 
     /// Sends a call until its answer is one that a login does not change. `fixed`: the
@@ -241,13 +234,7 @@ impl Registry {
             // for.
             Ok(if is_elsewhere { Answer { body: Bytes::new(), ..answer } } else { answer })
         };
-        let terms = Terms {
-            expect: call.expect,
-            deadline: call.deadline,
-            landed: call.landed,
-            has_permit: call.has_permit,
-        };
-        let settled = self.attempts.until_settled(&mut request, terms, send).await?;
+        let settled = self.attempts.until_settled(&mut request, call.terms, send).await?;
         let created = || Answer { status: 201, headers: HeaderMap::new(), body: Bytes::new() };
         request.login.clone_from(&used.login);
         Ok((settled.unwrap_or_else(created), request, used))

@@ -95,8 +95,8 @@ impl Registry {
     ) -> Result<Manifest, Error> {
         let rest = format!("manifests/{}", reference.selector());
         let mut call = Call::new(Method::GET, &reference.repository, &rest);
-        call.expect = reference.digest.as_ref();
-        call.deadline = deadline;
+        call.terms.expect = reference.digest.as_ref();
+        call.terms.deadline = deadline;
         let (answer, request) = self.call(call).await?;
         let digest = reference.digest.clone().unwrap_or_else(|| Digest::of(&answer.body));
         Manifest::parse(answer.body.clone(), answer.header("content-type"), digest)
@@ -111,7 +111,7 @@ impl Registry {
     ) -> Result<Head, Error> {
         let rest = format!("manifests/{}", reference.selector());
         let mut call = Call::new(Method::HEAD, &reference.repository, &rest);
-        call.deadline = deadline;
+        call.terms.deadline = deadline;
         match self.call(call).await {
             Ok((answer, _)) => {
                 // ECR, among others, does not name the digest: then only the bytes tell.
@@ -144,8 +144,8 @@ impl Registry {
         let rest = format!("blobs/{}", descriptor.digest);
         let mut call = Call::new(Method::GET, repository, &rest);
         call.limit = usize::try_from(descriptor.size.min(LARGEST_CONFIG)).unwrap_or(usize::MAX);
-        call.expect = Some(&descriptor.digest);
-        call.deadline = deadline;
+        call.terms.expect = Some(&descriptor.digest);
+        call.terms.deadline = deadline;
         let too_large = descriptor.size > LARGEST_CONFIG;
         let (answer, request) = self.call(call).await?;
         if too_large || answer.body.len() as u64 != descriptor.size {
@@ -179,7 +179,7 @@ impl Registry {
         };
         let mut call = Call::new(Method::PUT, &reference.repository, &rest);
         call.body = Some((media_type, bytes.clone()));
-        call.landed = Some(&landed);
+        call.terms.landed = Some(&landed);
         let (answer, request) = self.call(call).await?;
         match answer.header("docker-content-digest") {
             stored if stored.is_empty() || stored == digest.as_str() => Ok(()),

@@ -165,8 +165,8 @@ impl Registry {
     ) -> Result<bool, Error> {
         let rest = format!("blobs/{}", blob.digest);
         let mut call = Call::new(Method::HEAD, repository, &rest);
-        call.deadline = deadline;
-        call.has_permit = true;
+        call.terms.deadline = deadline;
+        call.terms.has_permit = true;
         match self.call(call).await {
             Ok(_) => Ok(true),
             // ECR Public denies this to everybody; some registries have no HEAD of blobs.
@@ -178,7 +178,7 @@ impl Registry {
     async fn open_upload(&self, repository: &Repository, has_permit: bool) -> Result<Url, Error> {
         let mut call = Call::new(Method::POST, repository, "blobs/uploads/");
         call.body = Some(EMPTY);
-        call.has_permit = has_permit;
+        call.terms.has_permit = has_permit;
         let (answer, request) = self.call(call).await?;
         self.location(repository, &answer, &request)
     }
@@ -217,8 +217,8 @@ impl Registry {
         let mut call = Call::new(Method::DELETE, repository, &rest);
         call.location = Some(location);
         // One quick try: nothing depends on it.
-        call.deadline = Some(Instant::now());
-        call.has_permit = true;
+        call.terms.deadline = Some(Instant::now());
+        call.terms.has_permit = true;
         let cancelled = match self.auth.authorization(self.wire(&call), repository).await {
             Ok(authorization) => self.call_with(call, authorization).await.map(|_| ()),
             Err(error) => Err(error),

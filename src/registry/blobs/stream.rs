@@ -191,7 +191,7 @@ impl<'a> BlobReader<'a> {
         let rest = format!("blobs/{}", self.blob.digest);
         let mut call = Call::new(Method::GET, self.repository, &rest);
         call.range = (self.position > 0).then(|| (RANGE, format!("bytes={}-", self.position)));
-        call.has_permit = true;
+        call.terms.has_permit = true;
         let mut opening = Opening { transport: &self.registry.transport, response: None };
         let (answer, request) = self.registry.call_through(&call, &mut opening).await?;
         let malformed = |what: &str| request.error_of(Kind::Malformed(what.to_owned()), &answer);

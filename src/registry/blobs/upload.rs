@@ -69,7 +69,7 @@ impl<'a> Upload<'a> {
         let rest = name_of(&first);
         let mut call = Call::new(Method::PATCH, to, &rest);
         call.location = Some(&first);
-        call.has_permit = true;
+        call.terms.has_permit = true;
         let sent = registry.call_through(&call, self).await;
         let side = if self.reader_failed { CopyError::Source } else { CopyError::Target };
         let (answer, request) = sent.map_err(side)?;
@@ -102,7 +102,7 @@ impl<'a> Upload<'a> {
         let rest = name_of(&self.location);
         let mut call = Call::new(Method::GET, self.to, &rest);
         call.location = Some(&self.location);
-        call.has_permit = true;
+        call.terms.has_permit = true;
         let (answer, request) = self.registry.call(call).await?;
         // `0-0` may mean nothing or one byte; the digest tells in the end.
         let last = answer
@@ -141,8 +141,8 @@ impl<'a> Upload<'a> {
         };
         let mut call = Call::new(Method::PUT, self.to, &rest);
         call.location = Some(&location);
-        call.landed = Some(&landed);
-        call.has_permit = true;
+        call.terms.landed = Some(&landed);
+        call.terms.has_permit = true;
         let mut commit = Commit { transport: &self.registry.transport, size: self.blob.size };
         self.registry.call_through(&call, &mut commit).await.map(|_| ())
     }
