@@ -32,6 +32,7 @@
 //! ```
 
 pub mod app;
+mod backoff;
 pub mod cli;
 pub mod console;
 pub mod entries;
@@ -39,9 +40,9 @@ pub mod error;
 pub mod inputs;
 pub mod inspect;
 pub mod jobs;
+mod join;
 pub mod lists;
 pub mod oci;
-mod pauses;
 pub mod pipeline;
 pub mod plan;
 pub mod registry;
@@ -49,4 +50,3 @@ pub mod report;
 pub mod secret;
 pub mod signals;
 pub mod text;
-mod together;

@@ -3,7 +3,8 @@
 
 use super::words::{Words, input, setting};
 use super::{Access, Audience, Cause};
-use crate::registry::{Error, Helper, Kind, address};
+use crate::registry::http::address;
+use crate::registry::{Error, Helper, Kind};
 use url::Url;
 
 /// The advice, if there is any better than the error itself.

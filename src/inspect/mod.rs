@@ -7,13 +7,13 @@ pub mod json;
 pub mod text;
 
 use crate::error::{Access, Error};
+use crate::join;
 use crate::oci::{
     Annotations, Content, Descriptor, ImageConfig, ImageManifest, Index, Manifest, Platform,
     Reference,
 };
 use crate::oci::{Repository, media_type};
 use crate::registry::{self, Kind, Registry};
-use crate::together;
 use serde_json::Value;
 
 /// The images of more entries than this are not looked at.
@@ -250,7 +250,7 @@ async fn entries(
         };
         Ok(Entry { descriptor: descriptor.clone(), behind })
     });
-    together::all(reads).await
+    join::all(reads).await
 }
 
 async fn behind(

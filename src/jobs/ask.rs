@@ -1,10 +1,10 @@
-//! Asks the API, gently: with `ETags`, fewer and fewer times, and never when it said that it is
-//! asked too much.
+//! Polls the API of the CI system: with `ETag`s, with back-off, and never in a pause that it asked
+//! for.
 
 use super::{Job, System, link};
-use crate::pauses::Pauses;
+use crate::backoff::Backoff;
 use crate::registry::Kind;
-use crate::registry::transport::{Answer, Transport};
+use crate::registry::http::{Answer, Transport};
 use reqwest::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LINK};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 use url::Url;
 
-/// A hundred jobs with all their steps are smaller.
+/// Bytes. A hundred jobs with all their steps are smaller.
 const LARGEST_PAGE: usize = 4 << 20;
 const MOST_PAGES: usize = 20;
-/// The longest pause between two looks at one page; at several it is as many times as long, up to
-/// the other.
+/// Longest pause between two looks at one page; for several pages it is as many times as long, up
+/// to `LONGEST_PAUSE_OF_PAGES`.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const LONGEST_PAUSE_OF_PAGES: Duration = Duration::from_secs(180);
 
@@ -56,7 +56,7 @@ pub struct Look {
 struct Asked {
     listing: Listing,
     pages: HashMap<String, Page>,
-    pauses: Pauses,
+    backoff: Backoff,
     at: Option<Instant>,
     next: Option<Instant>,
     /// Whether the API itself asked for the pause.
@@ -72,6 +72,13 @@ struct Page {
     next: Option<String>,
 }
 
+struct Listed {
+    jobs: Vec<Job>,
+    /// The pause between two requests that the allowance suggests.
+    wish: Option<Duration>,
+    pages: u32,
+}
+
 enum Unlisted {
     Closed(String),
     Held(Duration),
@@ -84,7 +91,7 @@ impl Jobs {
         let asked = Asked {
             listing: Listing::Unknown,
             pages: HashMap::new(),
-            pauses: Pauses::new(LONGEST_PAUSE),
+            backoff: Backoff::new(LONGEST_PAUSE),
             at: None,
             next: None,
             held: false,
@@ -121,33 +128,38 @@ impl Jobs {
         let outcome = self.pages(&mut asked.pages).await;
         let is_fresh = outcome.is_ok();
         asked.at = Some(now);
-        let mut pause = asked.pauses.next(fastrand::f64());
-        asked.held = false;
+        let pause = self.note(&mut asked, outcome);
+        let next = Instant::now() + pause;
+        asked.next = Some(next);
+        Look { listing: asked.listing.clone(), next, is_fresh }
+    }
+
+    /// Notes what a look gave, and says how long to stay away after it.
+    fn note(&self, asked: &mut Asked, outcome: Result<Listed, Unlisted>) -> Duration {
+        let pause = asked.backoff.next(fastrand::f64());
+        asked.held = matches!(outcome, Err(Unlisted::Held(_)));
         match outcome {
-            Ok((jobs, wish, pages)) => {
-                let pages = u32::try_from(pages).unwrap_or(u32::MAX);
-                asked
-                    .pauses
-                    .grow_to(LONGEST_PAUSE.saturating_mul(pages).min(LONGEST_PAUSE_OF_PAGES));
-                pause = pause.max(wish.unwrap_or_default().saturating_mul(pages));
+            Ok(Listed { jobs, wish, pages }) => {
+                let longest = LONGEST_PAUSE.saturating_mul(pages).min(LONGEST_PAUSE_OF_PAGES);
+                asked.backoff.grow_to(longest);
                 asked.in_trouble = false;
                 asked.listing = Listing::Jobs(jobs.into());
+                pause.max(wish.unwrap_or_default().saturating_mul(pages))
             }
             Err(Unlisted::Closed(what)) => {
                 let fix = self.system.permission();
                 warn!("cannot watch jobs: {what}; only the registry is watched ({fix})");
                 asked.listing = Listing::Closed;
                 // Nobody asks again: weeks are longer than any wait.
-                pause = Duration::from_secs(30 * 24 * 3600);
+                Duration::from_secs(30 * 24 * 3600)
             }
             Err(Unlisted::Held(wish)) => {
-                asked.held = true;
-                pause = wish;
                 let name = self.system.name();
                 info!(
                     "jobs     {name} asks for a pause of {} s; only the registry is watched until then",
                     wish.as_secs()
                 );
+                wish
             }
             Err(Unlisted::Trouble(what)) => {
                 let text = format!(
@@ -159,18 +171,13 @@ impl Jobs {
                 } else {
                     warn!("{text}");
                 }
+                pause
             }
         }
-        let next = Instant::now() + pause;
-        asked.next = Some(next);
-        Look { listing: asked.listing.clone(), next, is_fresh }
     }
 
-    /// All pages: their jobs, the pause that the allowance suggests, and how many they were.
-    async fn pages(
-        &self,
-        known: &mut HashMap<String, Page>,
-    ) -> Result<(Vec<Job>, Option<Duration>, usize), Unlisted> {
+    /// All pages, as far as they changed since they were `known`.
+    async fn pages(&self, known: &mut HashMap<String, Page>) -> Result<Listed, Unlisted> {
         let mut url = self.system.jobs().clone();
         let (mut jobs, mut wish, mut seen) = (Vec::new(), None, HashSet::new());
         loop {
@@ -190,7 +197,10 @@ impl Jobs {
             }
             match next {
                 Some(next) => url.set_query(Some(&next)),
-                None => return Ok((jobs, wish, seen.len())),
+                None => {
+                    let pages = u32::try_from(seen.len()).unwrap_or(u32::MAX);
+                    return Ok(Listed { jobs, wish, pages });
+                }
             }
         }
     }

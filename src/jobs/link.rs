@@ -1,7 +1,6 @@
-//! What the headers of an API say of pages and of patience.
+//! Headers of a CI system's API: pages and rate limits.
 
-use crate::registry::parse_retry_after;
-use crate::registry::transport::Answer;
+use crate::registry::http::{Answer, parse_retry_after};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use url::Url;
 
@@ -73,7 +72,7 @@ mod tests {
     use reqwest::header::{HeaderMap, HeaderName};
 
     #[test]
-    fn the_next_page() {
+    fn the_query_of_the_next_page() {
         let base: Url = "https://api.example/repos/a/b/jobs?per_page=100".parse().unwrap();
         for (header, expected) in [
             ("", None),
@@ -95,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn patience() {
+    fn pauses_by_table() {
         let now = UNIX_EPOCH + Duration::from_secs(784_111_777);
         let answer = |status: u16, headers: &[(&str, &str)]| {
             let pairs = headers

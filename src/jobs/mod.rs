@@ -11,7 +11,7 @@ pub mod pattern;
 pub mod verdict;
 
 use crate::inputs::{Context, Environment};
-use crate::registry::{address, sensitive};
+use crate::registry::http::{address, sensitive};
 pub use ask::{Jobs, Listing, Look};
 use reqwest::header::{HeaderMap, HeaderName};
 use std::fmt;

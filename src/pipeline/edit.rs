@@ -11,6 +11,7 @@ use super::targets::{Base, Targets};
 use super::transfer::Origins;
 use super::work::Work;
 use super::write;
+use crate::backoff::Backoff;
 use crate::error::{Error, Exit};
 use crate::oci::Reference;
 use std::time::Duration;
@@ -70,7 +71,9 @@ pub async fn until_settled(work: &Work<'_>, change: &impl Change) -> Result<Edit
         return Err(Error::defect("an edit without a target"));
     };
     let (mut changed, mut told) = (false, None);
-    for round in 0..MOST_ROUNDS {
+    // Jittered upwards, so that two writers that met once do not meet for ever.
+    let mut backoff = Backoff::between(FIRST_PAUSE, LONGEST_PAUSE).jittered(1.0, 2.0);
+    for _ in 0..MOST_ROUNDS {
         let began = Instant::now();
         let base = Base::read(registry, first).await?;
         let composed = change.onto(&base)?;
@@ -107,7 +110,7 @@ pub async fn until_settled(work: &Work<'_>, change: &impl Change) -> Result<Edit
             );
         }
         // Where all is slow, the other writer is slow as well.
-        sleep(pause(round, fastrand::f64()).max(SLOWER_WRITER * began.elapsed())).await;
+        sleep(backoff.next(fastrand::f64()).max(SLOWER_WRITER * began.elapsed())).await;
     }
     if changed {
         warn!("{first}: what was written last may have been overwritten by another writer");
@@ -121,9 +124,4 @@ pub async fn until_settled(work: &Work<'_>, change: &impl Change) -> Result<Edit
 fn refused(tag: &Reference) -> Error {
     Error::refused(format!("{tag} was moved by somebody else while it was being changed"))
         .with_fix("check it, and run this again if the change still makes sense")
-}
-
-/// Jittered upwards, so that two writers that met once do not meet for ever.
-fn pause(round: u32, chance: f64) -> Duration {
-    FIRST_PAUSE.saturating_mul(1 << round.min(10)).min(LONGEST_PAUSE).mul_f64(1.0 + chance)
 }

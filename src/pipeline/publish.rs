@@ -6,11 +6,11 @@ use super::progress::TagState;
 use super::record::{Action, Write};
 use super::targets::{self, Target, Targets, refuse_without_permission};
 use super::work::{DOUBT, Document, FIRST_LAG_PAUSE, LONGEST_LAG_PAUSE, Work};
+use crate::backoff::Backoff;
 use crate::error::{Access, Error, Exit};
+use crate::join;
 use crate::oci::{Reference, Repository};
-use crate::pauses::Pauses;
 use crate::registry::{self, Kind};
-use crate::together;
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
@@ -33,7 +33,7 @@ pub(super) async fn tags(
     if work.plan.targets.len() > 1 {
         let lacking = targets.lacking(&composed.digest);
         let pushes = lacking.into_iter().map(|(repository, _)| publication.by_digest(repository));
-        together::all(pushes).await?;
+        join::all(pushes).await?;
     }
     let (latest, others): (Vec<&Target>, Vec<&Target>) =
         moving.into_iter().partition(|target| target.tag.tag.as_deref() == Some("latest"));
@@ -128,13 +128,14 @@ impl Publication<'_> {
     /// earlier try may have landed, seen late by a registry that lags; and a write that was taken
     /// and stored as something else has moved the tag somewhere.
     async fn state_after(&self, tag: &Reference, error: &registry::Error) -> TagState {
-        if error.tries == 1 && error.status.is_some_and(|status| !registry::leaves_it_open(status))
+        if error.tries == 1
+            && error.status.is_some_and(|status| !registry::http::leaves_it_open(status))
         {
             return TagState::Failed;
         }
         let taken = is_taken(error);
         let end = Instant::now() + DOUBT;
-        let mut pauses = Pauses::between(FIRST_LAG_PAUSE, LONGEST_LAG_PAUSE);
+        let mut backoff = Backoff::between(FIRST_LAG_PAUSE, LONGEST_LAG_PAUSE);
         loop {
             let state = match self.work.registry.look(tag, Some(end)).await {
                 Ok(head) if head.digest == self.composed.digest => return TagState::Moved,
@@ -143,7 +144,7 @@ impl Publication<'_> {
                 _ => TagState::Unknown,
             };
             let remaining = end.saturating_duration_since(Instant::now());
-            match pauses.next_within(remaining, fastrand::f64()) {
+            match backoff.next_within(remaining, fastrand::f64()) {
                 Some(pause) if !taken => sleep(pause).await,
                 _ => return state,
             }

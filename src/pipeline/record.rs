@@ -2,7 +2,7 @@
 //! no tag moved before all was complete. And the sums of what was copied.
 
 use crate::oci::{Descriptor, Digest, Repository};
-use crate::registry::blobs::Brought;
+use crate::registry::BlobOutcome;
 use crate::text::{count, duration, gauge, size};
 use std::collections::HashSet;
 use std::fmt;
@@ -141,13 +141,13 @@ impl Copied {
     }
 
     /// Notes a blob that is there now.
-    pub fn brought(&mut self, brought: Brought, blob: &Descriptor) {
+    pub fn brought(&mut self, brought: BlobOutcome, blob: &Descriptor) {
         match brought {
-            Brought::There => self.blobs_there += 1,
-            Brought::Mounted => self.blobs_mounted += 1,
-            Brought::Uploaded => self.blobs_uploaded += 1,
+            BlobOutcome::There => self.blobs_there += 1,
+            BlobOutcome::Mounted => self.blobs_mounted += 1,
+            BlobOutcome::Uploaded => self.blobs_uploaded += 1,
         }
-        if brought != Brought::Uploaded {
+        if brought != BlobOutcome::Uploaded {
             self.bytes_there += blob.size;
         }
     }
@@ -284,8 +284,8 @@ mod tests {
             "copy [====                ] 500.0 kB of 2.0 MB, 250.0 kB/s"
         );
         copied.poured(1_500_000);
-        copied.brought(Brought::Uploaded, &blob("b", 2_000_000));
-        copied.brought(Brought::There, &blob("a", 1_000));
+        copied.brought(BlobOutcome::Uploaded, &blob("b", 2_000_000));
+        copied.brought(BlobOutcome::There, &blob("a", 1_000));
         copied.images = 2;
         assert_eq!(
             sums(&copied),

@@ -5,10 +5,10 @@ use super::work::Work;
 use crate::entries;
 use crate::error::words::input;
 use crate::error::{Access, Error};
+use crate::join;
 use crate::oci::{Content, Descriptor, Digest, Index, Manifest, Reference, Repository, media_type};
 use crate::plan::Plan;
 use crate::registry::{self, Kind, Registry};
-use crate::together;
 use std::collections::{BTreeMap, BTreeSet};
 use tracing::debug;
 
@@ -47,7 +47,7 @@ impl Targets {
             };
             Ok(Target { tag: tag.clone(), held })
         });
-        together::all(looks).await.map(Self)
+        join::all(looks).await.map(Self)
     }
 
     /// All of them.
@@ -201,7 +201,7 @@ pub(super) async fn preflight(work: &Work<'_>) -> Result<(), Error> {
             Ok(()) => Ok(()),
         }
     });
-    together::all(tests).await.map(|_: Vec<()>| ())
+    join::all(tests).await.map(|_: Vec<()>| ())
 }
 
 /// A tag points to the index now.

@@ -5,6 +5,7 @@
 //! stay where they are (image spec, layer.md).
 
 use crate::error::{Access, Error};
+use crate::join;
 use crate::oci::{Content, Descriptor, Digest, Manifest, Reference, Repository, media_type};
 use crate::pipeline::compose::Composed;
 use crate::pipeline::record;
@@ -13,9 +14,8 @@ use crate::pipeline::resolve::arrived::Arrived;
 use crate::pipeline::targets::{Base, Targets};
 use crate::pipeline::work::{Document, Work};
 use crate::registry;
-use crate::registry::blobs::{Brought, CopyError};
+use crate::registry::{BlobOutcome, CopyError};
 use crate::text;
-use crate::together;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -114,7 +114,7 @@ pub(super) async fn children(
         info!("{}", record::copying(&copied, missing.len()));
         work.progress.copying(copied);
         let transfer = Transfer { work, repository, in_use, origins, room };
-        together::all(missing.into_iter().map(|(child, from)| transfer.child(child, from))).await?;
+        join::all(missing.into_iter().map(|(child, from)| transfer.child(child, from))).await?;
         work.progress.copy(repository, |copied| {
             copied.end();
             info!("{}", record::copied(copied));
@@ -122,7 +122,7 @@ pub(super) async fn children(
         Ok(())
     });
     let moved = tokio::select! {
-        moved = together::all(moves) => moved.map(|_| ()),
+        moved = join::all(moves) => moved.map(|_| ()),
         never = tell(work) => never,
     };
     if let Some(console) = work.console {
@@ -190,7 +190,7 @@ impl Transfer<'_> {
             .iter()
             .chain([&image.config])
             .filter(|blob| !media_type::is_foreign_layer(&blob.media_type));
-        together::all(blobs.map(|blob| self.blob(blob, from, &reason))).await?;
+        join::all(blobs.map(|blob| self.blob(blob, from, &reason))).await?;
         let pushed = self.work.put("blobs", &place, Document::from(&manifest)).await;
         pushed
             .map_err(|error| Error::of_registry(&error, &format!("push {place}"), Access::Push))?;
@@ -208,13 +208,13 @@ impl Transfer<'_> {
     async fn blob(&self, blob: &Descriptor, from: &Repository, reason: &str) -> Result<(), Error> {
         self.count(|copied| copied.knows(blob));
         let poured = |bytes| self.count(|copied| copied.poured(bytes));
-        let brought = |brought: &Brought| {
+        let brought = |brought: &BlobOutcome| {
             self.count(|copied| copied.brought(*brought, blob));
             let from = from.clone();
             let action = match brought {
-                Brought::There => return,
-                Brought::Mounted => Action::Mount { from },
-                Brought::Uploaded => Action::Upload { from, bytes: blob.size },
+                BlobOutcome::There => return,
+                BlobOutcome::Mounted => Action::Mount { from },
+                BlobOutcome::Uploaded => Action::Upload { from, bytes: blob.size },
             };
             let place = Reference::at(self.repository, &blob.digest).to_string();
             let why = format!("the image for {reason} names it");

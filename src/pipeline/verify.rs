@@ -1,8 +1,8 @@
 //! Reads back what was published, until the registry agrees or time is up.
 
+use crate::backoff::Backoff;
 use crate::error::{Error, Exit};
 use crate::oci::{Digest, Reference};
-use crate::pauses::Pauses;
 use crate::pipeline::compose::Composed;
 use crate::pipeline::progress::{Progress, TagState};
 use crate::registry::{self, Registry};
@@ -54,7 +54,7 @@ async fn until_it_agrees(
     by_bytes: bool,
 ) -> Result<(), String> {
     let end = Instant::now() + LAG;
-    let mut pauses = Pauses::between(FIRST_PAUSE, LONGEST_PAUSE);
+    let mut backoff = Backoff::between(FIRST_PAUSE, LONGEST_PAUSE);
     loop {
         let shown = shown(registry, tag, by_bytes, end).await;
         let doubt = match &shown {
@@ -63,7 +63,9 @@ async fn until_it_agrees(
             Err(error) => format!("{tag}: {error}"),
         };
         let remaining = end.saturating_duration_since(Instant::now());
-        let Some(pause) = pauses.next_within(remaining, fastrand::f64()) else { return Err(doubt) };
+        let Some(pause) = backoff.next_within(remaining, fastrand::f64()) else {
+            return Err(doubt);
+        };
         info!("verify   {doubt}, checking again");
         sleep(pause).await;
     }

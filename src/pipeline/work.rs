@@ -2,9 +2,9 @@
 //! is handed this.
 
 use super::progress::Progress;
+use crate::backoff::Backoff;
 use crate::console::Console;
 use crate::oci::{Digest, Manifest, Reference};
-use crate::pauses::Pauses;
 use crate::plan::Plan;
 use crate::registry::{self, Registry};
 use bytes::Bytes;
@@ -68,7 +68,7 @@ impl Work<'_> {
     ) -> Result<(), registry::Error> {
         let Document { media_type, bytes, digest } = document;
         let started = Instant::now();
-        let mut pauses = Pauses::between(FIRST_LAG_PAUSE, LONGEST_LAG_PAUSE);
+        let mut backoff = Backoff::between(FIRST_LAG_PAUSE, LONGEST_LAG_PAUSE);
         loop {
             let settled = self.registry.put_manifest(reference, media_type, bytes, digest).await;
             let patience = match &settled {
@@ -77,7 +77,7 @@ impl Work<'_> {
                 _ => return settled,
             };
             let remaining = patience.saturating_sub(started.elapsed());
-            let Some(pause) = pauses.next_within(remaining, fastrand::f64()) else {
+            let Some(pause) = backoff.next_within(remaining, fastrand::f64()) else {
                 return settled;
             };
             info!("push     {reference}: the registry does not see all {parts} yet, trying again");

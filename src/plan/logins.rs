@@ -4,7 +4,7 @@ use crate::inputs::spec::RawInputs;
 use crate::inputs::{Context, Problems, lists};
 use crate::oci::json;
 use crate::oci::reference::parse_host;
-use crate::registry::credentials::{AuthFile, Credential, Login, Logins, canonical_host};
+use crate::registry::{AuthFile, Credential, Login, Logins, canonical_host};
 use crate::secret::Secrets;
 use serde::Deserialize;
 use std::fs;

@@ -16,7 +16,7 @@ use crate::inputs::spec::{self, RawInputs};
 use crate::inputs::{Context, Environment, Problems, lists};
 use crate::jobs::pattern::Pattern;
 use crate::oci::{Platform, Reference};
-use crate::registry::{Settings, Writable, transport};
+use crate::registry::{Settings, Writable, http};
 use annotations::Requested;
 pub use labels::Labels;
 pub use many::{Planned, all};
@@ -310,7 +310,7 @@ pub fn settings(
 
 fn certificates(path: &Path) -> Result<Vec<u8>, String> {
     let pem = fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    match transport::parse_certificates(&pem) {
+    match http::parse_certificates(&pem) {
         Ok(certificates) if certificates.is_empty() => {
             Err(format!("{} holds no certificate in PEM form", path.display()))
         }

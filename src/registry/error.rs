@@ -1,13 +1,12 @@
-//! What a registry, or the way to it, answered when it did not do what was asked: as data.
+//! Errors of requests to registries, as data.
 
-use super::retry;
-use super::transport::Broken;
+use super::http::{Broken, may_pass};
 use crate::oci::Invalid;
 use crate::secret::Secrets;
 use serde_json::Value;
 use std::fmt;
 
-/// Longest excerpt of a registry's own words that is shown, in characters.
+/// Characters of a registry's own words that are shown at most.
 const LONGEST_EXCERPT: usize = 500;
 
 /// One request that failed for good.
@@ -23,13 +22,13 @@ pub struct Error {
     pub status: Option<u16>,
     /// The registry's own words.
     pub said: Option<Said>,
-    /// How often it was tried.
+    /// Tries in all.
     pub tries: u32,
-    /// Whether it was not tried again because its host failed too often already.
+    /// Whether it was not retried because its host had failed too often.
     pub spent: bool,
-    /// Where the login that was used comes from, if one was.
+    /// Source of the login that was sent, if one was.
     pub login: Option<String>,
-    /// What an auth file names in place of a login for the host.
+    /// Credential helper that an auth file names for the host in place of a login.
     pub helper: Option<Box<Helper>>,
 }
 
@@ -51,7 +50,7 @@ pub struct Said {
     pub message: String,
 }
 
-/// The kinds of failures that callers tell apart.
+/// Kinds that callers tell apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     /// 404: no such manifest, blob or repository, or not yet.
@@ -96,17 +95,17 @@ pub enum Kind {
 }
 
 impl Error {
-    /// Whether it can also mean "not there yet", so that waiting makes sense.
+    /// Whether the content may only not be there yet, so that a wait makes sense.
     pub fn may_be_missing(&self) -> bool {
         matches!(self.kind, Kind::NotFound)
     }
 
-    /// Whether it is about who asks.
+    /// Whether the login, or its lack, is the cause.
     pub fn is_denial(&self) -> bool {
         matches!(self.kind, Kind::Denied | Kind::BadCredentials | Kind::NoLogin)
     }
 
-    /// The code that the registry gave, or nothing.
+    /// Code that the registry gave, or nothing.
     pub fn code(&self) -> &str {
         self.said.as_ref().map_or("", |said| &said.code)
     }
@@ -161,7 +160,7 @@ impl Kind {
             300..=399 => {
                 Self::AddressRefused("the registry redirects where it should not".to_owned())
             }
-            _ if status >= 500 || retry::is_passing(status) => Self::Server,
+            _ if status >= 500 || may_pass(status) => Self::Server,
             _ => Self::Rejected,
         }
     }

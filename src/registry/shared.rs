@@ -1,7 +1,7 @@
-//! What several lists of a run read is read once: the same request made again finds the first one's
-//! answer, or waits for it. Only what was accepted is shared; a failure is everybody's own.
+//! Read cache of a run: a request that several lists make finds the first one's answer, or waits
+//! for it. Only accepted answers are shared; every caller has its own failure.
 
-use super::blobs::{Brought, CopyError};
+use super::blobs::{BlobOutcome, CopyError};
 use super::{Error, Head, Registry};
 use crate::oci::{Descriptor, Manifest, Reference, Repository};
 use bytes::Bytes;
@@ -10,24 +10,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-/// What may be kept, in bytes as received; whatever comes later is read again each time.
+/// Bytes as received that the cache keeps at most; what comes later is read again each time.
 const MOST_BYTES: usize = 2 << 20;
-/// A small answer costs more than its bytes.
+/// Bytes that an answer counts at least: a small one costs more than its body.
 const LEAST_BYTES: usize = 512;
 
-/// Answers by what was asked for.
+/// Answers by request.
 #[derive(Debug, Default)]
-pub(super) struct Shelf {
+pub(super) struct Cache {
     manifests: Slots<Manifest>,
     heads: Slots<Head>,
     configs: Slots<Bytes>,
-    copies: Slots<Brought>,
+    copies: Slots<BlobOutcome>,
     kept: Mutex<usize>,
 }
 
 type Slots<T> = Mutex<HashMap<String, Arc<OnceCell<T>>>>;
 
-impl Shelf {
+impl Cache {
     async fn get<T: Clone, E>(
         &self,
         slots: &Slots<T>,
@@ -66,23 +66,22 @@ impl Shelf {
 }
 
 impl Registry {
-    /// Reads a manifest as [`Registry::manifest`] does, once in this run: what a tag named at that
-    /// time is what it names for all who ask here.
+    /// Reads a manifest as [`Registry::manifest`] does, once in this run: every list sees a tag as
+    /// the first one did.
     pub async fn shared_manifest(&self, reference: &Reference) -> Result<Manifest, Error> {
         let size = |manifest: &Manifest| manifest.bytes.len();
         let read = async || self.manifest(reference, None).await;
-        self.shelf.get(&self.shelf.manifests, reference.to_string(), size, read).await
+        self.cache.get(&self.cache.manifests, reference.to_string(), size, read).await
     }
 
-    /// Looks at a child by its digest as [`Registry::look`] does; one that was there is not looked
-    /// for again.
+    /// Looks at a child by its digest as [`Registry::look`] does, once in this run if it is there.
     pub async fn shared_look(
         &self,
         child: &Reference,
         deadline: Option<Instant>,
     ) -> Result<Head, Error> {
         let read = async || self.look(child, deadline).await;
-        self.shelf.get(&self.shelf.heads, child.to_string(), |_| 0, read).await
+        self.cache.get(&self.cache.heads, child.to_string(), |_| 0, read).await
     }
 
     /// Reads a config as [`Registry::config`] does, once in this run.
@@ -94,20 +93,20 @@ impl Registry {
     ) -> Result<Bytes, Error> {
         let key = format!("{repository}@{} {}", descriptor.digest, descriptor.size);
         let read = async || self.config(repository, descriptor, deadline).await;
-        self.shelf.get(&self.shelf.configs, key, Bytes::len, read).await
+        self.cache.get(&self.cache.configs, key, Bytes::len, read).await
     }
 
-    /// Brings a blob into a repository as [`Registry::copy_blob`] does, once in this run; `brought`
-    /// hears of it if it was this call that did.
+    /// Copies a blob as [`Registry::copy_blob`] does, once in this run; `copied` is called only if
+    /// this call made the copy.
     pub async fn shared_copy(
         &self,
         from: &Repository,
         to: &Repository,
         blob: &Descriptor,
-        poured: &dyn Fn(u64),
-        brought: impl FnOnce(&Brought),
-    ) -> Result<Brought, CopyError> {
-        let copy = async || self.copy_blob(from, to, blob, poured).await.inspect(brought);
-        self.shelf.get(&self.shelf.copies, format!("{to}@{}", blob.digest), |_| 0, copy).await
+        streamed: &dyn Fn(u64),
+        copied: impl FnOnce(&BlobOutcome),
+    ) -> Result<BlobOutcome, CopyError> {
+        let copy = async || self.copy_blob(from, to, blob, streamed).await.inspect(copied);
+        self.cache.get(&self.cache.copies, format!("{to}@{}", blob.digest), |_| 0, copy).await
     }
 }

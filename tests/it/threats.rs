@@ -2,13 +2,13 @@
 //!
 //! | threat | test |
 //! |---|---|
-//! | 1 a login follows a redirect | [`redirects_carry_nothing_along`]; https to http: `registry::address` |
+//! | 1 a login follows a redirect | [`redirects_carry_nothing_along`]; https to http: `registry::http::address` |
 //! | 2 a chain A, B, A | [`a_login_is_not_attached_again_on_the_way_back`] |
-//! | 3 a realm at metadata or loopback addresses | [`realms_that_are_refused`]; from other than loopback: `registry::address` |
-//! | 4 a realm beside a registry on the same network | every test with tokens; `registry::address` |
+//! | 3 a realm at metadata or loopback addresses | [`realms_that_are_refused`]; from other than loopback: `registry::http::address` |
+//! | 4 a realm beside a registry on the same network | every test with tokens; `registry::http::address` |
 //! | 5 a realm of an odd scheme | [`realms_that_are_refused`] |
 //! | 6 plain HTTP instead of TLS | `tls` |
-//! | 7 a login for another host | `login`; `registry::credentials` |
+//! | 7 a login for another host | `login`; `registry::login::credentials` |
 //! | 8 addresses of foreign layers | [`foreign_layers_are_never_fetched`] |
 //! | 9 type confusion | [`manifests_that_contradict_themselves`] |
 //! | 10 lies about digests | [`bytes_of_another_digest`], [`a_wrong_digest_in_a_header_changes_nothing`] |

@@ -5,9 +5,9 @@ use super::look::Look;
 use super::state::{NotYet, Stop, WrongLabel};
 use crate::error::Error;
 use crate::error::words::input;
+use crate::join;
 use crate::oci::{Content, Descriptor, ImageConfig, Origin, media_type};
 use crate::plan::Labels;
-use crate::together;
 
 /// The first label that is not as it must be.
 fn wrong(expected: &Labels, config: &ImageConfig, platform: Option<String>) -> Option<WrongLabel> {
@@ -54,7 +54,7 @@ impl Look<'_> {
             self.check_labels(&config, Some(entry.title()))?;
             Ok(Some(config.origin()))
         });
-        Ok(together::all(read).await?.into_iter().flatten().collect())
+        Ok(join::all(read).await?.into_iter().flatten().collect())
     }
 
     async fn config_behind(&self, entry: &Descriptor) -> Result<Option<ImageConfig>, Stop> {

@@ -6,11 +6,11 @@ use super::look::Look;
 use super::state::Stop;
 use crate::entries::entry_of;
 use crate::error::Error;
+use crate::join;
 use crate::oci::{
     Content, Descriptor, ImageConfig, ImageManifest, Index, Manifest, Origin, Platform, media_type,
 };
 use crate::plan::Source;
-use crate::together;
 use std::collections::HashSet;
 
 /// Indexes inside indexes are followed this deep.
@@ -36,7 +36,7 @@ impl Look<'_> {
                 if self.wait.work.plan.expect_labels.is_empty() {
                     let picked = picked?;
                     let images = picked.iter().filter(|entry| entry.attests().is_none());
-                    together::all(images.map(|entry| self.has_entry(entry))).await?;
+                    join::all(images.map(|entry| self.has_entry(entry))).await?;
                     (picked, Vec::new())
                 } else {
                     // What an index that is stale lacks, the one to come may have.

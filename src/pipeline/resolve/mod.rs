@@ -20,10 +20,10 @@ use super::work::Work;
 use crate::error::Error;
 use crate::error::words::setting;
 use crate::jobs::Jobs;
+use crate::join;
 use crate::plan::Source;
 use crate::registry::Registry;
 use crate::text;
-use crate::together;
 use arrived::{Arrived, Skipped};
 use futures_util::future::join_all;
 use look::Look;
@@ -145,7 +145,7 @@ impl Wait<'_> {
     /// All sources, until each is there or waiting ends; a watched job that fails ends the run.
     async fn outcomes(&self, watch: Option<&Watch<'_>>) -> Result<Vec<Outcome>, Error> {
         let sources = self.work.plan.sources.iter().enumerate();
-        let all = together::all(sources.map(|(at, source)| self.source(at, source)));
+        let all = join::all(sources.map(|(at, source)| self.source(at, source)));
         let Some(watch) = watch else {
             return tokio::select! {
                 outcomes = all => outcomes,

@@ -1,7 +1,7 @@
 //! The wait for one source: when to check it again. Pure.
 
 use super::state::NotYet;
-use crate::pauses::Pauses;
+use crate::backoff::Backoff;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -24,7 +24,7 @@ pub(super) enum Next {
 #[derive(Debug)]
 pub(super) struct Waiting {
     deadline: Instant,
-    pauses: Pauses,
+    backoff: Backoff,
     denied_since: Option<Instant>,
     /// Whether the last check counts even where it does not tell if the source is there.
     is_sure: bool,
@@ -34,8 +34,8 @@ impl Waiting {
     /// Until the deadline. `must_know`: whether the source may be left out, so that the last check
     /// has to tell whether it is there.
     pub(super) fn new(deadline: Instant, longest_pause: Duration, must_know: bool) -> Self {
-        let pauses = Pauses::new(longest_pause);
-        Self { deadline, pauses, denied_since: None, is_sure: !must_know }
+        let backoff = Backoff::new(longest_pause);
+        Self { deadline, backoff, denied_since: None, is_sure: !must_know }
     }
 
     /// What follows after a check that ended so at this time. `is_over`: whether it was known before
@@ -61,7 +61,7 @@ impl Waiting {
         if is_last {
             Next::Enough
         } else {
-            Next::Again((now + self.pauses.next(chance)).min(again))
+            Next::Again((now + self.backoff.next(chance)).min(again))
         }
     }
 }

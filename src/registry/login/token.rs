@@ -1,12 +1,11 @@
 //! Token servers: one request for one token (distribution's specification, spec/auth/token and
 //! spec/auth/oauth).
 
-use super::address;
-use super::attempts::{Attempts, Errand, Terms};
 use super::credentials::{Credential, Login};
-use super::error::{Error, Kind};
-use super::transport::{Answer, Exchange, Transport};
 use crate::oci::Repository;
+use crate::registry::attempts::{Attempts, RequestName, Terms};
+use crate::registry::error::{Error, Kind};
+use crate::registry::http::{Answer, Exchange, Transport, address, sensitive};
 use crate::secret::Secrets;
 use bytes::Bytes;
 use reqwest::Method;
@@ -19,46 +18,38 @@ use url::Url;
 use url::form_urlencoded::Serializer;
 
 const CLIENT_ID: &str = "manifest-action";
-/// What a token lives when its server does not say (distribution's token specification).
+/// Lifetime of a token whose server does not say (distribution's token specification).
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
 const LARGEST_TOKEN_ANSWER: usize = 128 << 10;
 
-/// A token, ready to be sent.
 #[derive(Debug, Clone)]
 pub(super) struct Token {
-    /// The `Authorization` header.
     pub(super) header: HeaderValue,
-    /// When it is wise to have another one.
+    /// When another one is due.
     pub(super) renew_at: Instant,
 }
 
-/// The parties to a token request.
+/// How a token server is reached.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wire<'a> {
-    /// The way out.
-    pub transport: &'a Transport,
-    /// The retry layer.
-    pub attempts: &'a Attempts,
+pub(crate) struct Wire<'a> {
+    pub(crate) transport: &'a Transport,
+    pub(crate) attempts: &'a Attempts,
     /// When the caller loses interest.
-    pub deadline: Option<Instant>,
+    pub(crate) deadline: Option<Instant>,
 }
 
 /// The token server of one repository, as its registry named it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TokenServer<'a> {
-    /// How it is reached.
     pub(super) wire: Wire<'a>,
-    /// What tokens are for.
     pub(super) repository: &'a Repository,
-    /// Its address.
     pub(super) realm: &'a Url,
-    /// What it calls the registry.
+    /// Its name for the registry.
     pub(super) service: Option<&'a str>,
 }
 
 impl TokenServer<'_> {
-    /// A token for these actions (`pull`, `pull,push`) and the scopes that the registry named
-    /// itself.
+    /// Requests a token for these actions (`pull`, `pull,push`) and extra scopes.
     pub(super) async fn token(
         &self,
         actions: &str,
@@ -66,7 +57,7 @@ impl TokenServer<'_> {
         login: Option<&Login>,
     ) -> Result<Token, Error> {
         let Self { repository, realm, service, .. } = *self;
-        // The scope that is needed most goes first: some servers read only that one.
+        // Our own scope goes first: some servers read only that one.
         let own = format!("repository:{}:{actions}", repository.path());
         let scopes: Vec<String> = [own].into_iter().chain(extra.iter().cloned()).collect();
         if let Some(login) =
@@ -77,56 +68,57 @@ impl TokenServer<'_> {
                 body,
                 ..Exchange::new(Method::POST, realm.clone(), LARGEST_TOKEN_ANSWER)
             };
-            let (answer, errand) = self.ask(exchange, Some(login)).await?;
+            let (answer, request) = self.ask(exchange, Some(login)).await?;
             // Gitea's token server, among others, has no POST.
             if !matches!(answer.status, 404 | 405) {
-                return read(&answer, &errand);
+                return read(&answer, &request);
             }
         }
         let url = query(realm, service, &scopes, login);
         let authorization = login.and_then(Login::basic).and_then(|basic| sensitive(&basic));
         let exchange =
             Exchange { authorization, ..Exchange::new(Method::GET, url, LARGEST_TOKEN_ANSWER) };
-        let (answer, errand) = self.ask(exchange, login).await?;
-        read(&answer, &errand)
+        let (answer, request) = self.ask(exchange, login).await?;
+        read(&answer, &request)
     }
 
     async fn ask(
         &self,
         exchange: Exchange,
         login: Option<&Login>,
-    ) -> Result<(Answer, Errand), Error> {
+    ) -> Result<(Answer, RequestName), Error> {
         let Wire { transport, attempts, deadline } = self.wire;
         let host = self.repository.host();
-        let request = format!("{} {}", exchange.method, address::safe(&exchange.url));
-        let mut errand = attempts.errand(host, request, login.map(|login| login.source.clone()));
-        let defect = |errand: &Errand, what: &str| errand.error(Kind::Defect(what.to_owned()));
-        let root = transport.root(host).map_err(|_| defect(&errand, "no URL for the registry"))?;
-        // Whoever waits for a token may have taken the last place: to stand in line behind that one
-        // would take for ever.
-        let terms = Terms { deadline, has_place: true, ..Terms::default() };
-        let send = async || transport.send_where_told(&root, exchange.clone()).await;
-        let answer = attempts.until_settled(&mut errand, terms, send).await?;
-        Ok((answer.ok_or_else(|| defect(&errand, "a token request without an answer"))?, errand))
+        let line = format!("{} {}", exchange.method, address::safe(&exchange.url));
+        let mut request = attempts.request(host, line, login.map(|login| login.source.clone()));
+        let defect =
+            |request: &RequestName, what: &str| request.error(Kind::Defect(what.to_owned()));
+        let root = transport.root(host).map_err(|_| defect(&request, "no URL for the registry"))?;
+        // The caller that waits for a token may hold the last permit: to queue behind it would take
+        // for ever.
+        let terms = Terms { deadline, has_permit: true, ..Terms::default() };
+        let send = async || Ok(transport.send_where_told(&root, exchange.clone()).await?);
+        let answer = attempts.until_settled(&mut request, terms, send).await?;
+        Ok((answer.ok_or_else(|| defect(&request, "a token request without an answer"))?, request))
     }
 }
 
-fn read(answer: &Answer, errand: &Errand) -> Result<Token, Error> {
+fn read(answer: &Answer, request: &RequestName) -> Result<Token, Error> {
     let kind = match answer.status {
         200..=299 => {
             let malformed =
                 || Kind::Malformed("the token server's answer holds no token".to_owned());
-            return parse_token(&answer.body, &errand.secrets)
-                .ok_or_else(|| errand.error(malformed()));
+            return parse_token(&answer.body, &request.secrets)
+                .ok_or_else(|| request.error(malformed()));
         }
-        // OAuth2 says 400 `invalid_grant` for a refresh token that does not hold.
-        400 | 401 if errand.login.is_some() => Kind::BadCredentials,
+        // OAuth2 says 400 `invalid_grant` for a refresh token that is not valid.
+        400 | 401 if request.login.is_some() => Kind::BadCredentials,
         300..=399 => Kind::AddressRefused(
             "the token server redirects, and a login is not sent along".to_owned(),
         ),
         status => Kind::of_status(status),
     };
-    Err(errand.error_of(kind, answer))
+    Err(request.error_of(kind, answer))
 }
 
 #[derive(Deserialize)]
@@ -185,11 +177,4 @@ fn form(login: &Login, service: Option<&str>, scopes: &[String]) -> (String, Byt
     }
     form.append_pair("client_id", CLIENT_ID).append_pair("scope", &scopes.join(" "));
     ("application/x-www-form-urlencoded".to_owned(), Bytes::from(form.finish()))
-}
-
-/// A header that no log of the HTTP library shows.
-pub(crate) fn sensitive(value: &str) -> Option<HeaderValue> {
-    let mut header = HeaderValue::from_str(value).ok()?;
-    header.set_sensitive(true);
-    Some(header)
 }

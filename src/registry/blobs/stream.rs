@@ -1,29 +1,28 @@
-//! A blob as it leaves a registry: its bytes in order, checked, and taken up again where they broke
-//! off.
+//! A blob as it leaves a registry: its bytes in order, checked, and resumed where they broke off.
 
-use super::attempts::Errand;
-use super::error::{Error, Kind};
-use super::exchange::{BETWEEN_BYTES, Broken, Exchange, chunk};
-use super::{Call, Registry};
 use crate::oci::digest::Hashing;
 use crate::oci::{Descriptor, Repository};
+use crate::registry::Registry;
+use crate::registry::attempts::{Failed, RequestName};
+use crate::registry::call::{Call, Sender};
+use crate::registry::error::{Error, Kind};
+use crate::registry::http::{Answer, BETWEEN_BYTES, Broken, Exchange, Transport, chunk};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
+use futures_util::future::LocalBoxFuture;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
 use reqwest::{Method, Response};
-use std::cell::RefCell;
 use std::io;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use url::Url;
 
-/// Slower than this over a minute of waiting is as good as silent: bytes that trickle would take
-/// for ever.
+/// Bytes in a minute of waiting below which an end counts as silent: a trickle would take for ever.
 const SLOWEST: u64 = 60 << 10;
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// How fast one end of a copy is.
+/// Speed of one end of a copy.
 #[derive(Default)]
 struct Speed {
     waited: Duration,
@@ -31,7 +30,7 @@ struct Speed {
 }
 
 impl Speed {
-    /// Whether it is too slow, these bytes having been waited for so long.
+    /// Counts these bytes, which took so long, and says whether the end is too slow.
     fn is_too_slow(&mut self, waited: Duration, bytes: u64) -> bool {
         self.waited += waited;
         self.bytes += bytes;
@@ -40,42 +39,59 @@ impl Speed {
 }
 
 /// A blob that is being read.
-pub(super) struct Source<'a> {
+pub(super) struct BlobReader<'a> {
     registry: &'a Registry,
     repository: &'a Repository,
-    blob: &'a Descriptor,
+    pub(super) blob: &'a Descriptor,
     response: Option<Response>,
     position: u64,
-    /// Bytes to drop from the answer: a registry without ranges starts anew.
+    /// Bytes to drop from the answer: a registry without ranges starts from the first byte.
     skip: u64,
     hashing: Hashing,
     hashed: u64,
-    /// Its tries are those since the blob made some progress, which began at this byte.
-    errand: Errand,
+    /// Its tries count from the last progress, which began at `progress_from`.
+    request: RequestName,
     progress_from: u64,
     speed: Speed,
 }
 
-/// How pouring ended.
-pub(super) enum Poured {
-    /// All bytes are poured.
+/// Sends a GET and keeps the response open, so that its body can be streamed.
+struct Opening<'a> {
+    transport: &'a Transport,
+    response: Option<Response>,
+}
+
+impl Sender for Opening<'_> {
+    fn send(&mut self, _: Url, exchange: Exchange) -> LocalBoxFuture<'_, Result<Answer, Failed>> {
+        async move {
+            let (answer, response) = self.transport.open(exchange).await?;
+            self.response = response;
+            Ok(answer)
+        }
+        .boxed_local()
+    }
+}
+
+/// End of a stream.
+pub(super) enum Streamed {
+    /// The reader took all bytes from the source.
     All,
-    /// Nobody takes them any more.
+    /// The pipe was closed.
     Unwanted,
-    /// Nobody took any for too long.
+    /// The pipe took nothing for too long, or too little.
     Stalled,
-    /// They could not be read.
+    /// The source failed.
     Failed(Error),
 }
 
-impl<'a> Source<'a> {
+impl<'a> BlobReader<'a> {
     pub(super) fn new(
         registry: &'a Registry,
         repository: &'a Repository,
         blob: &'a Descriptor,
     ) -> Self {
         let hashing = Hashing::for_digest(&blob.digest);
-        let request = format!("GET /v2/{}/blobs/{}", repository.path(), blob.digest);
+        let line = format!("GET /v2/{}/blobs/{}", repository.path(), blob.digest);
         Self {
             registry,
             repository,
@@ -85,32 +101,32 @@ impl<'a> Source<'a> {
             skip: 0,
             hashing,
             hashed: 0,
-            errand: registry.attempts.errand(repository.host(), request, None),
+            request: registry.attempts.request(repository.host(), line, None),
             progress_from: 0,
             speed: Speed::default(),
         }
     }
 
-    /// The byte that comes next.
+    /// Offset of the next byte.
     pub(super) fn position(&self) -> u64 {
         self.position
     }
 
-    /// Goes on at another byte.
-    pub(super) fn go_to(&mut self, position: u64) {
+    /// Moves to another offset.
+    pub(super) fn seek(&mut self, position: u64) {
         if position != self.position {
             (self.response, self.position) = (None, position);
         }
     }
 
-    /// Whether all bytes came, and are those of the digest. Bytes that came twice count as they
-    /// came first; what a registry stored of them it checks itself.
+    /// Checks that all bytes came and have the digest. Bytes that came twice count as they came
+    /// first; the target checks for itself what it stored.
     pub(super) fn check(&self) -> Result<(), Error> {
         if self.hashed == self.blob.size && self.hashing.matches(&self.blob.digest) {
             return Ok(());
         }
         let what = format!("the bytes received are not those of {}", self.blob.digest);
-        Err(self.errand.error(Kind::DigestMismatch(what)))
+        Err(self.request.error(Kind::DigestMismatch(what)))
     }
 
     /// The next bytes, `None` after the last, and how many of them are new.
@@ -133,7 +149,7 @@ impl<'a> Source<'a> {
                     if bytes.is_empty() {
                         continue;
                     }
-                    return self.took(bytes).map(Some);
+                    return self.accept(bytes).map(Some);
                 }
                 Ok(None) => Broken::Cut(format!(
                     "it broke off after {} of {} bytes",
@@ -141,27 +157,27 @@ impl<'a> Source<'a> {
                 )),
                 Err(broken) => broken,
             };
-            self.errand.tries = if self.position >= self.progress_from + SLOWEST {
+            self.request.tries = if self.position >= self.progress_from + SLOWEST {
                 1
             } else {
-                self.errand.tries + 1
+                self.request.tries + 1
             };
-            if self.errand.tries == 1 {
+            if self.request.tries == 1 {
                 self.progress_from = self.position;
             }
-            self.registry.attempts.pause_after(&self.errand, broken).await?;
+            self.registry.attempts.pause_after(&self.request, broken).await?;
         }
         Ok(None)
     }
 
-    fn took(&mut self, bytes: Bytes) -> Result<(Bytes, u64), Error> {
+    fn accept(&mut self, bytes: Bytes) -> Result<(Bytes, u64), Error> {
         let end = self.position + bytes.len() as u64;
         if end > self.blob.size {
             let what = format!(
                 "the blob has more than the {} bytes that its descriptor says",
                 self.blob.size
             );
-            return Err(self.errand.error(Kind::TooLarge(what)));
+            return Err(self.request.error(Kind::TooLarge(what)));
         }
         let fresh = end.saturating_sub(self.hashed.max(self.position));
         let known = bytes.len() - usize::try_from(fresh).unwrap_or(bytes.len());
@@ -172,22 +188,13 @@ impl<'a> Source<'a> {
     }
 
     async fn open(&mut self) -> Result<Response, Error> {
-        let opened = RefCell::new(None);
-        let sender = |_: Url, exchange: Exchange| {
-            async {
-                let (answer, response) = self.registry.transport.open(exchange).await?;
-                opened.replace(response);
-                Ok(answer)
-            }
-            .boxed_local()
-        };
         let rest = format!("blobs/{}", self.blob.digest);
         let mut call = Call::new(Method::GET, self.repository, &rest);
         call.range = (self.position > 0).then(|| (RANGE, format!("bytes={}-", self.position)));
-        call.sender = Some(&sender);
-        call.has_place = true;
-        let (answer, errand) = self.registry.call(call).await?;
-        let malformed = |what: &str| errand.error_of(Kind::Malformed(what.to_owned()), &answer);
+        call.terms.has_permit = true;
+        let mut opening = Opening { transport: &self.registry.transport, response: None };
+        let (answer, request) = self.registry.call_through(&call, &mut opening).await?;
+        let malformed = |what: &str| request.error_of(Kind::Malformed(what.to_owned()), &answer);
         let whole = match answer.status {
             206 => answer.header(CONTENT_RANGE.as_str()).rsplit('/').next().unwrap_or_default(),
             _ => answer.header(CONTENT_LENGTH.as_str()),
@@ -213,33 +220,34 @@ impl<'a> Source<'a> {
             }
             _ => self.position,
         };
-        opened.take().ok_or_else(|| malformed("an answer without a body"))
+        opening.response.ok_or_else(|| malformed("an answer without a body"))
     }
 }
 
-/// Pours a blob into a pipe, as fast as its end takes it; `poured` hears of new bytes.
-pub(super) async fn pour(
-    source: &mut Source<'_>,
+/// Streams a blob into a pipe, as fast as the pipe's end takes it; `streamed` is called with the
+/// number of new bytes.
+pub(super) async fn stream(
+    reader: &mut BlobReader<'_>,
     pipe: mpsc::Sender<Result<Bytes, io::Error>>,
-    poured: &dyn Fn(u64),
-) -> Poured {
+    streamed: &dyn Fn(u64),
+) -> Streamed {
     let mut speed = Speed::default();
     loop {
-        let (bytes, fresh) = match source.next().await {
+        let (bytes, fresh) = match reader.next().await {
             Ok(Some(next)) => next,
-            Ok(None) => return Poured::All,
+            Ok(None) => return Streamed::All,
             Err(error) => {
-                // What was sent so far must not be taken for all.
+                // The end must not take what was sent so far for the whole blob.
                 let _ = pipe.try_send(Err(io::Error::other("the source broke")));
-                return Poured::Failed(error);
+                return Streamed::Failed(error);
             }
         };
         let (began, length) = (Instant::now(), bytes.len() as u64);
         match timeout(BETWEEN_BYTES, pipe.send(Ok(bytes))).await {
-            Ok(Ok(())) if speed.is_too_slow(began.elapsed(), length) => return Poured::Stalled,
-            Ok(Ok(())) => poured(fresh),
-            Ok(Err(_)) => return Poured::Unwanted,
-            Err(_) => return Poured::Stalled,
+            Ok(Ok(())) if speed.is_too_slow(began.elapsed(), length) => return Streamed::Stalled,
+            Ok(Ok(())) => streamed(fresh),
+            Ok(Err(_)) => return Streamed::Unwanted,
+            Err(_) => return Streamed::Stalled,
         }
     }
 }

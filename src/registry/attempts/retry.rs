@@ -1,12 +1,13 @@
-//! Whether a request is tried again, and when: a pure decision. Nothing here waits.
+//! Retry decision: whether a request is tried again, and when. Pure; nothing here waits.
 //!
 //! Source: RFC 9110 sections 10.2.3 (`Retry-After`) and 15.
 
-use super::transport::Broken;
+use crate::backoff::Backoff;
+use crate::registry::http::{Broken, may_pass, parse_retry_after};
 use std::time::{Duration, SystemTime};
 
-/// Tries of one request in all.
-pub(super) const TRIES: u32 = 6;
+/// Tries of one request.
+pub(crate) const TRIES: u32 = 6;
 /// Tries when the host name does not exist, and when the bytes were not those of the digest.
 const TRIES_UNKNOWN_HOST: u32 = 3;
 const TRIES_ALTERED: u32 = 2;
@@ -15,27 +16,22 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A longer `Retry-After` is not waited for.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
 
-/// How a try ended, as far as trying again depends on it.
+/// End of a try, as far as a retry depends on it.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Outcome<'a> {
-    /// An answer with this status and `Retry-After`.
+    /// Status and `Retry-After`.
     Status(u16, Option<&'a str>),
-    /// No answer.
     Broken(&'a Broken),
     /// An answer whose bytes have another digest.
     Altered,
 }
 
-/// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decision {
-    /// It stays as it is.
     GiveUp,
-    /// The server asks for a pause that is too long; in seconds.
+    /// Seconds of a pause that the server asks for and that is too long.
     TooLongToWait(u64),
-    /// Try again after a pause.
     Again {
-        /// How long.
         after: Duration,
         /// Whether the pause is for the whole host: it said that it is asked too much.
         whole_host: bool,
@@ -58,7 +54,7 @@ pub(super) fn decide(
         Outcome::Status(status @ (429 | 503), retry_after) => {
             (TRIES, status == 429, retry_after.and_then(|value| parse_retry_after(value, now)))
         }
-        Outcome::Status(status, _) if is_passing(status) => (TRIES, false, None),
+        Outcome::Status(status, _) if may_pass(status) => (TRIES, false, None),
         Outcome::Status(..) => (0, false, None),
         Outcome::Broken(Broken::UnknownHost) => (TRIES_UNKNOWN_HOST, false, None),
         Outcome::Broken(broken) if broken.may_pass() => (TRIES, false, None),
@@ -89,32 +85,16 @@ pub(super) fn decide(
     }
 }
 
-/// The pause after so many failures, with full jitter.
+/// Pause after so many failures, with full jitter.
 pub(super) fn pause(failures: u32, chance: f64) -> Duration {
-    let ceiling =
-        FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(10)).min(LONGEST_PAUSE);
-    ceiling.mul_f64(chance.clamp(0.0, 1.0))
-}
-
-/// Whether an answer with this status tells of trouble that mostly passes, and not of what was
-/// asked.
-pub(super) fn is_passing(status: u16) -> bool {
-    matches!(status, 408 | 425 | 499 | 500 | 502..=504 | 520..=524)
-}
-
-/// `Retry-After` as seconds or as a date; anything else counts as absent.
-pub(crate) fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
-    let value = value.trim();
-    if let Ok(seconds) = value.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    httpdate::parse_http_date(value).ok().map(|date| date.duration_since(now).unwrap_or_default())
+    let backoff = Backoff::between(FIRST_PAUSE, LONGEST_PAUSE).jittered(0.0, 1.0);
+    backoff.skip(failures.saturating_sub(1)).next(chance)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Kind;
     use super::*;
+    use crate::registry::error::Kind;
 
     #[test]
     fn what_is_tried_again_ends_as_trouble_of_the_registry() {

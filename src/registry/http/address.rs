@@ -9,7 +9,7 @@ use url::{Host, Url};
 
 /// Whether `url`, named by the registry at `registry`, may be gone to. The error says why not.
 /// Names are checked again when they are resolved.
-pub fn check(registry: &Url, url: &Url) -> Result<(), String> {
+pub(crate) fn check(registry: &Url, url: &Url) -> Result<(), String> {
     if !matches!(url.scheme(), "http" | "https") {
         return Err(format!("{} is no web address", safe(url)));
     }
@@ -42,7 +42,7 @@ pub fn check(registry: &Url, url: &Url) -> Result<(), String> {
 }
 
 /// Whether a URL names this machine itself.
-pub fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
@@ -55,7 +55,7 @@ pub fn is_loopback(url: &Url) -> bool {
 }
 
 /// Whether an address is never gone to on a server's word.
-pub fn is_forbidden(address: IpAddr) -> bool {
+pub(crate) fn is_forbidden(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_forbidden_v4(v4),
         IpAddr::V6(v6) => {
@@ -81,7 +81,7 @@ fn is_forbidden_v4(address: Ipv4Addr) -> bool {
 }
 
 /// A URL fit to be shown: without query, where signatures and tokens are, and without a login.
-pub fn safe(url: &Url) -> String {
+pub(crate) fn safe(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
 }
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn by_table() {
+    fn the_address_rule_by_table() {
         let registry = "https://r.example";
         for (url, allowed) in [
             ("https://r.example/token", true),

@@ -1,12 +1,12 @@
-//! The ways out of this process: TLS, proxies, redirects, the address rule. Repeats nothing; only a
-//! loopback port that turns out to speak TLS is asked again, over HTTPS.
+//! HTTP clients: TLS, proxies, redirects, the address rule. No request is retried here; only a
+//! loopback port that turns out to have TLS is asked again, over HTTPS.
 
 use super::address;
-pub use super::exchange::{Answer, Broken, Exchange};
 use super::exchange::{
-    BETWEEN_BYTES, WHOLE_REQUEST, broken, read, refuse_compression, sent, started, within,
+    Answer, BETWEEN_BYTES, Broken, Exchange, WHOLE_REQUEST, broken, read, refuse_compression, sent,
+    started, within,
 };
-use super::names::Names;
+use super::names::Resolver;
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{Body, Certificate, Client, ClientBuilder, Method, Response, redirect};
@@ -21,37 +21,36 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const BETWEEN_PINGS: Duration = Duration::from_secs(10);
 const MOST_REDIRECTS: u32 = 5;
 
-/// How a host is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Speech {
+enum Protocol {
     Https,
     Http,
-    /// A loopback port that has not answered yet: HTTP, unless it turns out to speak TLS.
+    /// A loopback port that has not answered yet: HTTP, unless it turns out to have TLS.
     Unclear,
 }
 
-/// The ways out of this process.
+/// HTTP clients of this process.
 #[derive(Debug)]
-pub struct Transport {
-    /// To hosts that the user named.
+pub(crate) struct Transport {
+    /// For hosts that the user named.
     direct: Client,
-    /// To loopback: never through a proxy, as in every other tool of the field.
+    /// For loopback: never through a proxy, as in every other tool of the field.
     loopback: Client,
-    /// To hosts that a server named: their resolved addresses obey the address rule too.
+    /// For hosts that a server named: their resolved addresses obey the address rule too.
     guarded: Client,
     plain_http: HashSet<String>,
-    learned: Mutex<HashMap<String, Speech>>,
+    learned: Mutex<HashMap<String, Protocol>>,
 }
 
 impl Transport {
     /// Sets up TLS. `extra_certificates` is PEM to trust beside the system's, or the bundled
     /// Mozilla roots where the system has none; `plain_http` lists the hosts that the user marked
     /// as speaking HTTP.
-    pub fn new(
+    pub(crate) fn new(
         extra_certificates: Option<&[u8]>,
         plain_http: HashSet<String>,
     ) -> anyhow::Result<Self> {
-        // A second call finds the first one's provider in place, which is the same.
+        // A second call finds the same provider in place.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let tls = tls_config(extra_certificates)?;
         let base = || {
@@ -66,25 +65,25 @@ impl Transport {
                 .http2_keep_alive_timeout(BETWEEN_PINGS)
         };
         Ok(Self {
-            direct: base().dns_resolver(Names::any()).build()?,
-            loopback: base().dns_resolver(Names::any()).no_proxy().build()?,
-            guarded: base().dns_resolver(Names::guarded()).build()?,
+            direct: base().dns_resolver(Resolver::any()).build()?,
+            loopback: base().dns_resolver(Resolver::any()).no_proxy().build()?,
+            guarded: base().dns_resolver(Resolver::guarded()).build()?,
             plain_http,
             learned: Mutex::new(HashMap::new()),
         })
     }
 
-    /// The root of a registry's API: `https://ghcr.io/`.
-    pub fn root(&self, host: &str) -> Result<Url, url::ParseError> {
-        let scheme = if self.speech(host) == Speech::Https { "https" } else { "http" };
-        // Docker Hub's API lives on another name than its references.
+    /// Root of a registry's API: `https://ghcr.io/`.
+    pub(crate) fn root(&self, host: &str) -> Result<Url, url::ParseError> {
+        let scheme = if self.protocol(host) == Protocol::Https { "https" } else { "http" };
+        // Docker Hub's API has another host name than its references.
         let api_host = if host == "docker.io" { "registry-1.docker.io" } else { host };
         format!("{scheme}://{api_host}/").parse()
     }
 
     /// Sends one request to the registry `host` and reads the answer.
-    pub async fn send(&self, host: &str, exchange: Exchange) -> Result<Answer, Broken> {
-        if self.speech(host) != Speech::Unclear {
+    pub(crate) async fn send(&self, host: &str, exchange: Exchange) -> Result<Answer, Broken> {
+        if self.protocol(host) != Protocol::Unclear {
             return self.follow(exchange).await;
         }
         let first = self.follow(exchange.clone()).await;
@@ -95,25 +94,25 @@ impl Transport {
             Err(_) => false,
         };
         // Another request may have learned it meanwhile.
-        if suspicious && self.speech(host) == Speech::Unclear {
+        if suspicious && self.protocol(host) == Protocol::Unclear {
             let mut encrypted = exchange;
             if encrypted.url.set_scheme("https").is_ok() {
                 let second = self.follow(encrypted).await;
                 if matches!(&second, Ok(_) | Err(Broken::Tls(_))) && !speaks_no_tls(&second) {
-                    self.learn(host, Speech::Https);
+                    self.learn(host, Protocol::Https);
                     return second;
                 }
             }
         }
         if !matches!(first, Err(Broken::Connection(_) | Broken::Timeout | Broken::UnknownHost)) {
-            self.learn(host, Speech::Http);
+            self.learn(host, Protocol::Http);
         }
         first
     }
 
     /// Sends one request to where `registry` sent us: a token server, an upload's location.
     /// Redirects are not followed.
-    pub async fn send_where_told(
+    pub(crate) async fn send_where_told(
         &self,
         registry: &Url,
         exchange: Exchange,
@@ -126,7 +125,12 @@ impl Transport {
 
     /// Sends one request to an API that the CI system named in our environment; redirects are not
     /// followed.
-    pub async fn ask(&self, url: Url, headers: HeaderMap, limit: usize) -> Result<Answer, Broken> {
+    pub(crate) async fn ask(
+        &self,
+        url: Url,
+        headers: HeaderMap,
+        limit: usize,
+    ) -> Result<Answer, Broken> {
         let request = self.client_for(&url, &url).get(url.clone()).headers(headers);
         let exchange = Exchange::new(Method::GET, url, limit);
         within(WHOLE_REQUEST, async {
@@ -139,7 +143,7 @@ impl Transport {
     /// As [`Self::send_where_told`], with `length` bytes of body that come as they are taken. Their
     /// sender sees to it that they move: only the answer is waited for here, as long as the caller
     /// has patience.
-    pub async fn upload(
+    pub(crate) async fn upload(
         &self,
         registry: &Url,
         exchange: Exchange,
@@ -152,7 +156,10 @@ impl Transport {
     }
 
     /// Sends one request to a registry and leaves a good answer's body to be read.
-    pub async fn open(&self, exchange: Exchange) -> Result<(Answer, Option<Response>), Broken> {
+    pub(crate) async fn open(
+        &self,
+        exchange: Exchange,
+    ) -> Result<(Answer, Option<Response>), Broken> {
         let (exchange, answer) = within(WHOLE_REQUEST, self.reach(exchange)).await?;
         match answer {
             Reached::Read(answer) => Ok((answer, None)),
@@ -177,7 +184,7 @@ impl Transport {
         .await
     }
 
-    /// Follows redirects to their end; what was asked there, and what came.
+    /// Follows redirects to their end; returns the last exchange and its answer.
     async fn reach(&self, mut exchange: Exchange) -> Result<(Exchange, Reached), Broken> {
         let registry = exchange.url.clone();
         for _ in 0..=MOST_REDIRECTS {
@@ -188,15 +195,15 @@ impl Transport {
                 && matches!(exchange.method, Method::GET | Method::HEAD);
             if exchange.url != registry && status >= 400 {
                 let mut answer = read(&exchange, response).await?;
-                // These are not the registry's words, and storage likes to quote the signed address
-                // that it was asked for.
+                // The body is not the registry's; storage quotes the signed address that it was
+                // asked for.
                 answer.body = Bytes::new();
                 return Ok((exchange, Reached::Read(answer)));
             }
             if !redirects {
                 return Ok((exchange, Reached::Open(response)));
             }
-            // To its end, so that the connection can be used again.
+            // Read to its end, so that the connection can be used again.
             let answer = read(&exchange, response).await?;
             let location = answer.header(LOCATION.as_str());
             let next = exchange.url.join(location).map_err(|_| {
@@ -220,25 +227,27 @@ impl Transport {
         }
     }
 
-    fn speech(&self, host: &str) -> Speech {
+    fn protocol(&self, host: &str) -> Protocol {
         let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(speech) = learned.get(host) {
-            return *speech;
+        if let Some(protocol) = learned.get(host) {
+            return *protocol;
         }
         if self.plain_http.contains(host) {
-            return Speech::Http;
+            return Protocol::Http;
         }
         let loopback =
             format!("http://{host}/").parse().is_ok_and(|url: Url| address::is_loopback(&url));
-        if loopback { Speech::Unclear } else { Speech::Https }
+        if loopback { Protocol::Unclear } else { Protocol::Https }
     }
 
-    fn learn(&self, host: &str, speech: Speech) {
-        self.learned.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned(), speech);
+    fn learn(&self, host: &str, protocol: Protocol) {
+        self.learned
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(host.to_owned(), protocol);
     }
 }
 
-/// TLS as usual, with HTTP/2 offered.
 fn tls_config(extra_certificates: Option<&[u8]>) -> anyhow::Result<rustls::ClientConfig> {
     let mut roots = system_roots().clone();
     for certificate in parse_certificates(extra_certificates.unwrap_or_default())? {
@@ -266,8 +275,8 @@ fn system_roots() -> &'static rustls::RootCertStore {
     })
 }
 
-/// The certificates of a PEM file; an error when it is none or holds none that can be a trust root.
-pub fn parse_certificates(
+/// Certificates of a PEM file; an error when it is broken or one cannot be a trust root.
+pub(crate) fn parse_certificates(
     pem: &[u8],
 ) -> anyhow::Result<Vec<rustls::pki_types::CertificateDer<'static>>> {
     use rustls::pki_types::pem::PemObject as _;
@@ -279,15 +288,14 @@ pub fn parse_certificates(
     Ok(certificates)
 }
 
-/// What came of a request.
 enum Reached {
-    /// An answer whose body is still to be read.
+    /// The body is still to be read.
     Open(Response),
-    /// An answer that was read.
+    /// The body was read.
     Read(Answer),
 }
 
-/// Whether an attempt at TLS met a port that speaks something else.
+/// Whether an attempt at TLS met a port that has something else.
 fn speaks_no_tls(attempt: &Result<Answer, Broken>) -> bool {
     let garbage =
         rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType).to_string();

@@ -1,21 +1,18 @@
 //! `WWW-Authenticate`, as registries really write it (RFC 9110 section 11.6.1, read leniently).
 
-/// More is not read: a header is no place for a novel.
+/// Bytes of a header beyond which it is not read at all.
 const LONGEST_HEADER: usize = 8 << 10;
 const MOST_CHALLENGES: usize = 16;
 
 /// The challenges that we can answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Challenge {
-    /// User name and password with every request.
     Basic,
     /// A token from a token server (distribution's token authentication).
     Bearer {
-        /// Where tokens are had; may be relative to the request.
+        /// Address of the token server; may be relative to the request.
         realm: String,
-        /// What the token server calls this registry.
         service: Option<String>,
-        /// What the registry says is needed.
         scope: Option<String>,
     },
 }

@@ -1,5 +1,6 @@
-//! One exchange: a request sent, its answer read within limits of time and size, and errors sorted
-//! by what lies beneath.
+//! One exchange: a request is sent, its answer read within limits of time and size, errors sorted
+//! by their cause. Also the rules that statuses and headers follow (RFC 9110 sections 10.2.3 and
+//! 15).
 
 use super::names::NameError;
 use bytes::{Bytes, BytesMut};
@@ -11,71 +12,63 @@ use reqwest::{Body, Client, Method, Response};
 use std::error::Error as _;
 use std::future::Future;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::time::timeout;
 use url::Url;
 
-/// How long nothing may come or go.
-pub(super) const BETWEEN_BYTES: Duration = Duration::from_secs(30);
-/// How long an exchange may take that is read to its end.
-pub(super) const WHOLE_REQUEST: Duration = Duration::from_secs(60);
-/// An error answer is read to this length; what is shown of it is shorter still.
+/// Time in which some byte has to move.
+pub(crate) const BETWEEN_BYTES: Duration = Duration::from_secs(30);
+/// Time for an exchange that is read to its end.
+pub(crate) const WHOLE_REQUEST: Duration = Duration::from_secs(60);
+/// Bytes of an error answer that are read; fewer are shown.
 const LARGEST_ERROR: usize = 64 << 10;
 const PROXY_AUTHENTICATION_REQUIRED: u16 = 407;
-/// What the HTTP library says when a proxy answers CONNECT with 407. Its type is private, so only
-/// the whole text tells.
+/// The HTTP library's error when a proxy answers CONNECT with 407. Its type is private, so only the
+/// whole text tells.
 const TUNNEL_WITHOUT_LOGIN: &str = "tunnel error: proxy authorization required";
 
-/// A request to send.
 #[derive(Debug, Clone)]
-pub struct Exchange {
-    /// GET, HEAD, POST, PATCH, PUT or DELETE.
-    pub method: Method,
-    /// Where to.
-    pub url: Url,
-    /// `Accept`, if it matters.
-    pub accept: Option<&'static str>,
-    /// `Authorization`; sent to `url` only, never along a redirect.
-    pub authorization: Option<HeaderValue>,
-    /// `Range` or `Content-Range`: where a body that broke goes on.
-    pub range: Option<(HeaderName, String)>,
-    /// Body and its type.
-    pub body: Option<(String, Bytes)>,
-    /// Largest answer to read, in bytes.
-    pub limit: usize,
+pub(crate) struct Exchange {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) accept: Option<&'static str>,
+    /// Sent to `url` only, never along a redirect.
+    pub(crate) authorization: Option<HeaderValue>,
+    /// `Range` or `Content-Range`: where a body that broke is resumed.
+    pub(crate) range: Option<(HeaderName, String)>,
+    /// Media type and bytes.
+    pub(crate) body: Option<(String, Bytes)>,
+    /// Bytes of the largest answer that is read.
+    pub(crate) limit: usize,
 }
 
 impl Exchange {
-    /// A request without a body, a login or anything else.
-    pub fn new(method: Method, url: Url, limit: usize) -> Self {
+    pub(crate) fn new(method: Method, url: Url, limit: usize) -> Self {
         Self { method, url, accept: None, authorization: None, range: None, body: None, limit }
     }
 }
 
-/// An answer, read to its end.
 #[derive(Debug, Clone)]
-pub struct Answer {
-    /// HTTP status.
-    pub status: u16,
-    /// Its headers.
-    pub headers: HeaderMap,
-    /// Its body; empty for HEAD.
-    pub body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    /// Empty for HEAD.
+    pub(crate) body: Bytes,
 }
 
 impl Answer {
-    /// A header as text, empty when absent or no text.
-    pub fn header(&self, name: &str) -> &str {
+    /// A header as text, empty when it is absent or no text.
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 }
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Broken {
+pub(crate) enum Broken {
     /// The name does not resolve, and trying soon again will hardly help.
     UnknownHost,
-    /// It could not be connected to, or broke while answering.
+    /// No connection, or one that broke before the answer.
     Connection(String),
     /// The answer broke off, or was framed so that its end cannot be told.
     Cut(String),
@@ -85,7 +78,7 @@ pub enum Broken {
     Proxy,
     /// TLS failed: certificate or protocol.
     Tls(String),
-    /// The answer is larger than allowed.
+    /// The answer has more bytes than this.
     TooLarge(usize),
     /// The answer breaks HTTP or the specs.
     Malformed(String),
@@ -94,10 +87,30 @@ pub enum Broken {
 }
 
 impl Broken {
-    /// Whether it may pass by itself.
-    pub fn may_pass(&self) -> bool {
+    /// Whether another try may succeed.
+    pub(crate) fn may_pass(&self) -> bool {
         matches!(self, Self::UnknownHost | Self::Connection(_) | Self::Cut(_) | Self::Timeout)
     }
+}
+
+/// Whether a status tells of trouble that mostly passes, and not of the request.
+pub(crate) fn may_pass(status: u16) -> bool {
+    matches!(status, 408 | 425 | 499 | 500 | 502..=504 | 520..=524)
+}
+
+/// Whether a status leaves open if the request was carried out: 408 and nginx's 499 tell of one
+/// that was cut short somewhere.
+pub(crate) fn leaves_it_open(status: u16) -> bool {
+    status >= 500 || matches!(status, 408 | 499)
+}
+
+/// `Retry-After` as seconds or as a date; anything else counts as absent.
+pub(crate) fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    httpdate::parse_http_date(value).ok().map(|date| date.duration_since(now).unwrap_or_default())
 }
 
 pub(super) async fn within<T>(
@@ -140,11 +153,11 @@ pub(super) async fn sent(
 }
 
 /// The next bytes of a body, `None` at its end.
-pub(super) async fn chunk(response: &mut Response) -> Result<Option<Bytes>, Broken> {
+pub(crate) async fn chunk(response: &mut Response) -> Result<Option<Bytes>, Broken> {
     within(BETWEEN_BYTES, async { response.chunk().await.map_err(|error| broken(&error)) }).await
 }
 
-/// We never ask for a compressed answer: one that comes all the same is a mistake or a bomb.
+/// No request asks for compression: an answer that has it is a mistake or a bomb.
 pub(super) fn refuse_compression(response: &Response) -> Result<(), Broken> {
     match response.headers().get(CONTENT_ENCODING) {
         Some(encoding) if encoding != "identity" => Err(Broken::Malformed(
@@ -237,4 +250,11 @@ fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rus
         .downcast_ref::<io::Error>()
         .and_then(io::Error::get_ref)
         .and_then(|inner| tls_error(inner))
+}
+
+/// A header that no log of the HTTP library shows.
+pub(crate) fn sensitive(value: &str) -> Option<HeaderValue> {
+    let mut header = HeaderValue::from_str(value).ok()?;
+    header.set_sensitive(true);
+    Some(header)
 }

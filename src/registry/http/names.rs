@@ -10,11 +10,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// A resolver for one of the transport's clients.
 #[derive(Debug, Clone)]
-pub(super) struct Names {
+pub(super) struct Resolver {
     guarded: bool,
-    /// The system's, unless a test has its own.
+    /// The system's when `None`; tests have their own.
     servers: Option<ResolverConfig>,
     // Built at the first look-up: most runs in tests and on loopback need none.
     resolver: Arc<OnceLock<TokioResolver>>,
@@ -23,25 +22,23 @@ pub(super) struct Names {
 /// Why a name gave no address.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NameError {
-    /// No such name.
     #[error("no such host")]
     Unknown,
-    /// It leads where a server may not send us; one such address is enough, so that rebinding
+    /// The name leads where a server may not send us; one such address is enough, so that rebinding
     /// cannot slip past.
     #[error("forbidden address {0}")]
     Forbidden(IpAddr),
-    /// The look-up itself failed.
     #[error("{0}")]
     Failed(String),
 }
 
-impl Names {
-    /// Any address will do: the user named the host.
+impl Resolver {
+    /// Allows any address: the user named the host.
     pub(super) fn any() -> Self {
         Self { guarded: false, servers: None, resolver: Arc::default() }
     }
 
-    /// Addresses obey the address rule: a server named the host.
+    /// Holds addresses against the address rule: a server named the host.
     pub(super) fn guarded() -> Self {
         Self { guarded: true, servers: None, resolver: Arc::default() }
     }
@@ -91,7 +88,7 @@ impl Names {
     }
 }
 
-impl Resolve for Names {
+impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let resolver = self.clone();
         Box::pin(async move {
@@ -122,11 +119,11 @@ mod tests {
 
     /// A resolver whose only name server says this to every question about IPv4, and that there is
     /// nothing for IPv6.
-    fn asking(says: Says, guarded: bool) -> Names {
+    fn asking(says: Says, guarded: bool) -> Resolver {
         asking_and_counting(says, guarded).0
     }
 
-    fn asking_and_counting(says: Says, guarded: bool) -> (Names, Arc<AtomicUsize>) {
+    fn asking_and_counting(says: Says, guarded: bool) -> (Resolver, Arc<AtomicUsize>) {
         let asked = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&asked);
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -168,7 +165,7 @@ mod tests {
         connection.port = address.port();
         let servers = NameServerConfig::new(address.ip(), true, vec![connection]);
         let servers = ResolverConfig::from_parts(None, Vec::new(), vec![servers]);
-        (Names { guarded, servers: Some(servers), resolver: Arc::default() }, asked)
+        (Resolver { guarded, servers: Some(servers), resolver: Arc::default() }, asked)
     }
 
     async fn look_up(says: Says, guarded: bool) -> Result<Vec<IpAddr>, NameError> {

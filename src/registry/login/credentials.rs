@@ -3,9 +3,9 @@
 //! Hosts are compared whole, never by a part of their name. A longer `host/path` key of an auth
 //! file goes before the host alone (containers-auth.json(5)).
 
-use super::error::Helper;
 use crate::oci::reference::parse_host;
 use crate::oci::{Repository, json};
+use crate::registry::error::Helper;
 use crate::secret::{Secret, Secrets};
 use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
@@ -13,7 +13,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STAN
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// What proves who asks.
+/// What a login consists of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential {
     /// User name and password.
@@ -38,14 +38,14 @@ impl Credential {
     }
 }
 
-/// A login and its origin.
+/// A login and where it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {
-    /// What is sent.
+    /// What it consists of.
     pub credential: Credential,
     /// Where it was found, for people.
     pub source: String,
-    /// Whether nobody asked for it: then a read that it cannot do is tried without.
+    /// Whether nobody asked for it: a read that is refused with it is tried without.
     pub implicit: bool,
 }
 
@@ -124,7 +124,7 @@ pub struct AuthFile {
     auths: BTreeMap<String, Login>,
     helpers: BTreeMap<String, String>,
     store: Option<String>,
-    /// Entries that cannot be read, and why: the others still count.
+    /// Entries that cannot be read, and why; the others still count.
     skipped: Vec<String>,
 }
 
@@ -179,7 +179,7 @@ impl AuthFile {
         &self.label
     }
 
-    /// Entries that cannot be read, and why: the others still count.
+    /// Entries that cannot be read, and why; the others still count.
     pub fn skipped(&self) -> &[String] {
         &self.skipped
     }
@@ -243,7 +243,7 @@ fn decode(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// A key of an auth file as `host` or `host/path`: without scheme, Hub's old names made one.
+/// Key of an auth file as `host` or `host/path`: no scheme, one name for Docker Hub.
 fn canonical_key(key: &str) -> String {
     let bare =
         key.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
@@ -255,7 +255,7 @@ fn canonical_key(key: &str) -> String {
     }
 }
 
-/// A registry host as references have it: lower-case, Docker Hub's names made one.
+/// Registry host as references have it: lower-case, one name for Docker Hub.
 pub fn canonical_host(text: &str) -> String {
     let bare =
         text.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_entries() {
+    fn entries_that_tools_write_oddly() {
         let secrets = Secrets::default();
         let nul = file(r#"{"auths": {"r.example": {"auth": "YTpwYXNzd29yZAAAAA=="}}}"#);
         assert_eq!(

@@ -1,0 +1,297 @@
+//! Host limiter, shared by all tasks: pauses that the host asks for and those after a failure; an
+//! AIMD limit of requests in flight after a 429 (halved at once, one more after a round of good
+//! answers); half-open after a failure, one probe at a time until the host answers; a retry budget.
+//!
+//! Requests in flight together fail together when a registry restarts: that counts as one failure,
+//! however many it hit.
+
+use super::retry;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until, timeout};
+
+/// Retry budget of a host in a minute, beside one for every five requests: enough for a bad minute,
+/// too few for a storm. It is by the minute, so that an outage during a long wait does not use up
+/// what the push needs.
+const RETRIES_PER_MINUTE: u32 = 10;
+const REQUESTS_PER_RETRY: u32 = 5;
+const MINUTE: Duration = Duration::from_secs(60);
+/// Time after which a probe without an answer is joined by another.
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Limits by host.
+#[derive(Debug, Default)]
+pub(super) struct Limiter(Mutex<HashMap<String, Host>>);
+
+#[derive(Debug, Default)]
+struct Host {
+    requests: u32,
+    retries: u32,
+    minute_began: Option<Instant>,
+    paused_until: Option<Instant>,
+    answered: bool,
+    in_flight: usize,
+    asked_at: Option<Instant>,
+    /// AIMD limit of requests in flight, once the host has said that there are too many.
+    limit: Option<usize>,
+    successes: usize,
+    /// Failures in a row, each one of all requests that were in flight together.
+    failures: u32,
+    failed_at: Option<Instant>,
+    changed: Arc<Notify>,
+}
+
+impl Host {
+    fn pause(&self) -> Option<Instant> {
+        self.paused_until.filter(|until| *until > Instant::now())
+    }
+
+    /// Whether one more request may be in flight.
+    fn is_free(&self) -> bool {
+        let is_below_limit = self.limit.is_none_or(|limit| self.in_flight < limit);
+        let is_probe = self.in_flight == 0
+            || self.asked_at.is_none_or(|asked_at| asked_at.elapsed() >= PROBE_INTERVAL);
+        is_below_limit && (self.failures == 0 || is_probe)
+    }
+
+    fn in_this_minute(&mut self) -> &mut Self {
+        let now = Instant::now();
+        if self.minute_began.is_none_or(|began| now.duration_since(began) >= MINUTE) {
+            (self.minute_began, self.requests, self.retries) = (Some(now), 0, 0);
+        }
+        self
+    }
+}
+
+/// The right to one request to a host, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Permit<'a> {
+    limiter: &'a Limiter,
+    host: &'a str,
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        self.limiter.with(self.host, |host| {
+            host.in_flight -= 1;
+            host.changed.notify_waiters();
+        });
+    }
+}
+
+impl Limiter {
+    /// Waits until [`Limiter::try_acquire`] may succeed.
+    pub(super) async fn ready(&self, host: &str) {
+        loop {
+            let changed = self.with(host, |entry| Arc::clone(&entry.changed));
+            // Registered before the look, so that no change in between is missed.
+            let changed = changed.notified();
+            match self.with(host, |entry| (entry.pause(), entry.is_free())) {
+                (Some(until), _) => sleep_until(until).await,
+                (None, false) => drop(timeout(PROBE_INTERVAL, changed).await),
+                (None, true) => return,
+            }
+        }
+    }
+
+    /// A permit, if the host may be asked now; counts the request.
+    pub(super) fn try_acquire<'a>(&'a self, host: &'a str) -> Option<Permit<'a>> {
+        let free = self.with(host, |entry| {
+            let free = entry.pause().is_none() && entry.is_free();
+            if free {
+                entry.in_this_minute().requests += 1;
+                entry.in_flight += 1;
+                entry.asked_at = Some(Instant::now());
+            }
+            free
+        });
+        free.then(|| Permit { limiter: self, host })
+    }
+
+    /// Waits for the end of a pause and counts a request that rides on the permit of another.
+    pub(super) async fn admit(&self, host: &str) {
+        while let Some(until) = self.with(host, |entry| entry.pause()) {
+            sleep_until(until).await;
+        }
+        self.with(host, |entry| entry.in_this_minute().requests += 1);
+    }
+
+    /// Pauses the host, which said that it is asked too much, and halves its limit.
+    pub(super) fn pause(&self, host: &str, after: Duration) {
+        let until = Instant::now() + after;
+        self.with(host, |entry| {
+            // Requests in flight together are told together: that counts once.
+            if entry.pause().is_none() {
+                entry.limit =
+                    Some((entry.limit.unwrap_or(entry.in_flight).min(entry.in_flight) / 2).max(1));
+                entry.successes = 0;
+            }
+            entry.paused_until = Some(entry.paused_until.map_or(until, |old| old.max(until)));
+        });
+    }
+
+    /// Whether a request that began then and failed may be retried. A failure that is not one with
+    /// the last is counted. `down`: the host seems to be down, so it is paused for all, jittered by
+    /// this random number from 0 to 1.
+    pub(super) fn may_retry(&self, host: &str, began: Instant, down: Option<f64>) -> bool {
+        self.with(host, |entry| {
+            if entry.pause().is_some()
+                || entry.failed_at.is_some_and(|failed_at| began <= failed_at)
+            {
+                return true;
+            }
+            let now = Instant::now();
+            entry.failed_at = Some(now);
+            if let Some(chance) = down {
+                entry.failures += 1;
+                if entry.failures >= retry::TRIES {
+                    return false;
+                }
+                entry.paused_until = Some(now + retry::pause(entry.failures, chance));
+            }
+            let entry = entry.in_this_minute();
+            let within = entry.retries < RETRIES_PER_MINUTE + entry.requests / REQUESTS_PER_RETRY;
+            entry.retries += u32::from(within);
+            within
+        })
+    }
+
+    /// Notes an answer of the host; a willing one ends the half-open state and may raise the limit.
+    pub(super) fn answered(&self, host: &str, willingly: bool) {
+        self.with(host, |entry| {
+            entry.answered = true;
+            if willingly && entry.failures > 0 {
+                entry.failures = 0;
+                entry.changed.notify_waiters();
+            }
+            let Some(limit) = entry.limit.filter(|_| willingly) else { return };
+            entry.successes += 1;
+            if entry.successes > limit {
+                (entry.limit, entry.successes) = (Some(limit + 1), 0);
+            }
+        });
+    }
+
+    /// Whether the host ever answered.
+    pub(super) fn has_answered(&self, host: &str) -> bool {
+        self.lock().get(host).is_some_and(|entry| entry.answered)
+    }
+
+    fn with<T>(&self, host: &str, act: impl FnOnce(&mut Host) -> T) -> T {
+        act(self.lock().entry(host.to_owned()).or_default())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Host>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt as _;
+
+    const HOST: &str = "r.example";
+
+    async fn permit<'a>(limiter: &'a Limiter, host: &'a str) -> Permit<'a> {
+        loop {
+            limiter.ready(host).await;
+            if let Some(permit) = limiter.try_acquire(host) {
+                return permit;
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_is_shared_by_all_who_ask_the_host() {
+        let limiter = Limiter::default();
+        let start = Instant::now();
+        limiter.pause(HOST, Duration::from_secs(2));
+        limiter.pause(HOST, Duration::from_secs(1));
+        drop(permit(&limiter, "other.example").await);
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        tokio::join!(async { drop(permit(&limiter, HOST).await) }, async {
+            drop(permit(&limiter, HOST).await);
+        });
+        assert!(start.elapsed() >= Duration::from_secs(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn retries_are_bounded_by_the_minute() {
+        let limiter = Limiter::default();
+        let granted = async || {
+            let mut granted = 0;
+            for _ in 0..50 {
+                tokio::time::advance(Duration::from_millis(1)).await;
+                granted += usize::from(limiter.may_retry(HOST, Instant::now(), None));
+            }
+            granted
+        };
+        assert_eq!((granted().await, granted().await), (10, 0));
+        for _ in 0..10 {
+            drop(permit(&limiter, HOST).await);
+        }
+        assert_eq!(granted().await, 2, "one for every five requests");
+        tokio::time::advance(MINUTE).await;
+        assert_eq!(granted().await, 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_under_way_together_fails_once_and_one_asks_for_all_until_there_is_an_answer()
+    {
+        let limiter = Limiter::default();
+        let began = Instant::now();
+        let permits: Vec<Permit<'_>> =
+            futures_util::future::join_all((0..16).map(|_| permit(&limiter, HOST))).await;
+        tokio::time::advance(Duration::from_millis(10)).await;
+        assert!((0..16).all(|_| limiter.may_retry(HOST, began, Some(1.0))));
+        assert_eq!(limiter.with(HOST, |host| (host.failures, host.retries)), (1, 1));
+        assert!(limiter.try_acquire(HOST).is_none(), "nor may who stood in line for a place");
+        drop(permits);
+        assert!(permit(&limiter, HOST).now_or_never().is_none(), "a pause for all");
+        tokio::time::advance(Duration::from_millis(500)).await;
+        let probe = permit(&limiter, HOST).now_or_never().expect("one may ask");
+        assert!(permit(&limiter, HOST).now_or_never().is_none(), "and no other");
+        let start = Instant::now();
+        drop(tokio::join!(permit(&limiter, HOST), permit(&limiter, HOST)));
+        assert_eq!(start.elapsed(), 2 * PROBE_INTERVAL, "one after the other, and not for ever");
+        let next = permit(&limiter, HOST);
+        limiter.answered(HOST, true);
+        assert!(next.now_or_never().is_some(), "all may ask again");
+        drop(probe);
+        for failure in 1..=retry::TRIES {
+            tokio::time::advance(MINUTE).await;
+            assert_eq!(
+                limiter.may_retry(HOST, Instant::now(), Some(0.0)),
+                failure < retry::TRIES,
+                "{failure} in a row"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_is_asked_too_much_is_asked_half_as_much_at_once_and_slowly_more_again() {
+        let limiter = Limiter::default();
+        let mut permits = Vec::new();
+        for _ in 0..8 {
+            permits.push(permit(&limiter, HOST).await);
+        }
+        for _ in 0..3 {
+            limiter.pause(HOST, Duration::from_secs(1));
+        }
+        permits.clear();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        while let Some(permit) = permit(&limiter, HOST).now_or_never() {
+            permits.push(permit);
+        }
+        assert_eq!(permits.len(), 4, "three were told at once, which counts once");
+        let next = permit(&limiter, HOST);
+        permits.pop();
+        permits.push(next.await);
+        (0..5).for_each(|_| limiter.answered(HOST, true));
+        permits.push(permit(&limiter, HOST).await);
+        assert!(permit(&limiter, HOST).now_or_never().is_none());
+    }
+}

@@ -1,0 +1,286 @@
+//! The one layer that retries: every request to a registry or a token server goes through here.
+
+mod limiter;
+mod request;
+mod retry;
+mod tried;
+
+use crate::oci::Digest;
+use crate::registry::error::{Error, Kind};
+use crate::registry::http::{Answer, Broken};
+use crate::secret::Secrets;
+use futures_util::future::LocalBoxFuture;
+use limiter::Limiter;
+pub(crate) use request::RequestName;
+use retry::Decision;
+pub(crate) use retry::TRIES;
+use std::time::{Duration, SystemTime};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, sleep, timeout_at};
+use tracing::debug;
+use tried::Tried;
+
+/// What a try may take when the caller's time is up.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
+/// Blobs that are copied at once: more would only hold more in memory.
+const MOST_COPIES: usize = 6;
+
+/// On which terms a request is tried.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Terms<'a> {
+    /// The digest that a good answer's body must have.
+    pub(crate) expect: Option<&'a Digest>,
+    /// When the caller loses interest.
+    pub(crate) deadline: Option<Instant>,
+    /// How to tell whether a write has landed.
+    pub(crate) landed: Option<Landed<'a>>,
+    /// Whether the request rides on permits that the caller holds: a copy of a blob has taken some
+    /// for all its requests.
+    pub(crate) has_permit: bool,
+}
+
+/// Asks whether a write whose outcome is unclear has landed after all.
+pub(crate) type Landed<'a> = &'a dyn Fn() -> LocalBoxFuture<'a, bool>;
+
+/// Why a try gave no answer.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    /// The request broke, which another try may mend.
+    Broken(Broken),
+    /// Something that the request needs failed for good, and this is its error: the token that it
+    /// is sent with, or the blob that is its body.
+    Other(Error),
+}
+
+impl From<Broken> for Failed {
+    fn from(broken: Broken) -> Self {
+        Self::Broken(broken)
+    }
+}
+
+/// What comes after a try.
+enum Next {
+    /// Another try, after a pause of its own unless the whole host makes one.
+    Again(Option<Duration>),
+    /// The server asks for a pause that is too long; in seconds.
+    TooLongToWait(u64),
+    /// No other. `spent`: only because the host failed too often.
+    Stop { spent: bool },
+}
+
+/// Shared by all requests of a run.
+#[derive(Debug)]
+pub(crate) struct Attempts {
+    limiter: Limiter,
+    in_flight: Semaphore,
+    copies: Semaphore,
+    permits_per_copy: u32,
+    secrets: Secrets,
+}
+
+impl Attempts {
+    /// At most `concurrency` requests are in flight at once.
+    pub(crate) fn new(concurrency: usize, secrets: Secrets) -> Self {
+        let concurrency = concurrency.max(1);
+        Self {
+            limiter: Limiter::default(),
+            in_flight: Semaphore::new(concurrency),
+            copies: Semaphore::new(MOST_COPIES),
+            permits_per_copy: if concurrency == 1 { 1 } else { 2 },
+            secrets,
+        }
+    }
+
+    /// A request that was not tried yet.
+    pub(crate) fn request(&self, host: &str, line: String, login: Option<String>) -> RequestName {
+        RequestName { host: host.to_owned(), line, login, tries: 0, secrets: self.secrets.clone() }
+    }
+
+    /// Whether the host ever answered in this run.
+    pub(crate) fn has_answered(&self, host: &str) -> bool {
+        self.limiter.has_answered(host)
+    }
+
+    /// Permits for a copy of a blob, which has two requests in flight most of the time.
+    pub(crate) async fn permits_for_copy(
+        &self,
+    ) -> Option<(SemaphorePermit<'_>, SemaphorePermit<'_>)> {
+        let copy = self.copies.acquire().await.ok()?;
+        let requests = self.in_flight.acquire_many(self.permits_per_copy).await.ok()?;
+        Some((copy, requests))
+    }
+
+    /// After a body that broke on its way, with little come since its tries are counted: waits as
+    /// before any other retry, or says why there is none.
+    pub(crate) async fn pause_after(
+        &self,
+        request: &RequestName,
+        broken: Broken,
+    ) -> Result<(), Error> {
+        let chance = fastrand::f64();
+        let down = is_down(&broken).then_some(chance);
+        let outcome = retry::Outcome::Broken(&broken);
+        match retry::decide(request.tries, outcome, chance, SystemTime::now(), None) {
+            Decision::Again { after, .. }
+                if self.limiter.may_retry(&request.host, Instant::now(), down) =>
+            {
+                debug!(
+                    "{} {} → {broken:?}: goes on in {:.1} s",
+                    request.host,
+                    request.line,
+                    after.as_secs_f64()
+                );
+                sleep(after).await;
+                Ok(())
+            }
+            _ => Err(request.error(broken.into())),
+        }
+    }
+
+    /// Sends until an answer stands: any status that trying again does not change, 401 included.
+    /// Returns the answer (`None`: `landed` says that an unclear write has been done); the request
+    /// counts its tries.
+    pub(crate) async fn until_settled<F>(
+        &self,
+        request: &mut RequestName,
+        terms: Terms<'_>,
+        mut send: F,
+    ) -> Result<Option<Answer>, Error>
+    where
+        F: AsyncFnMut() -> Result<Answer, Failed>,
+    {
+        // Whether any try may have done what it should without our hearing of it.
+        let mut unclear = false;
+        loop {
+            let tried = self.once(request, terms, &mut send).await?;
+            unclear |= tried.is_unclear();
+            let spent = match self.after(request, &tried, terms.deadline) {
+                Next::Again(pause) => {
+                    if let Some(pause) = pause {
+                        sleep(pause).await;
+                    }
+                    if tried.is_unclear() && has_landed(request, terms.landed).await {
+                        return Ok(None);
+                    }
+                    continue;
+                }
+                Next::TooLongToWait(seconds) => {
+                    let kind = Kind::Throttled { retry_after: Some(seconds) };
+                    return Err(tried.error(request, kind));
+                }
+                Next::Stop { spent } => spent,
+            };
+            // A write that landed unseen may be refused when it is repeated: the tag is immutable,
+            // or moved on already.
+            if unclear && !tried.is_good() && has_landed(request, terms.landed).await {
+                return Ok(None);
+            }
+            return tried.settled(request, terms.expect, spent).map(Some);
+        }
+    }
+
+    /// One try, when the host may be asked, and not much longer than the caller is interested.
+    async fn once<F>(
+        &self,
+        request: &mut RequestName,
+        terms: Terms<'_>,
+        send: &mut F,
+    ) -> Result<Tried, Error>
+    where
+        F: AsyncFnMut() -> Result<Answer, Failed>,
+    {
+        let _permits = self.permits(&request.host, terms.has_permit).await;
+        let began = Instant::now();
+        let result = match terms.deadline {
+            // A moment more: the last try is made when time is up, and a caller that watches the
+            // time itself says it better.
+            Some(deadline) => timeout_at(deadline.max(began) + LAST_MOMENT, send())
+                .await
+                .unwrap_or(Err(Failed::Broken(Broken::Timeout))),
+            None => send().await,
+        };
+        request.tries += 1;
+        let result = match result {
+            Ok(answer) => {
+                self.limiter.answered(&request.host, !matches!(answer.status, 429 | 500..));
+                Ok(answer)
+            }
+            Err(Failed::Broken(broken)) => Err(broken),
+            Err(Failed::Other(error)) => {
+                debug!("{} {}: given up, {error}", request.host, request.line);
+                return Err(error);
+            }
+        };
+        let tried = Tried::new(request, terms.expect, began, result);
+        tried.log(request);
+        Ok(tried)
+    }
+
+    /// What one request needs: a permit for its host, and one of the run.
+    async fn permits<'a>(
+        &'a self,
+        host: &'a str,
+        has_permit: bool,
+    ) -> Option<(limiter::Permit<'a>, Option<SemaphorePermit<'a>>)> {
+        if has_permit {
+            // To stand in line behind oneself would take for ever.
+            self.limiter.admit(host).await;
+            return None;
+        }
+        loop {
+            // The run's permit is nothing to hold while a host makes a pause: others may be asked.
+            self.limiter.ready(host).await;
+            // The semaphore is never closed, so a permit always comes.
+            let of_run = self.in_flight.acquire().await.ok();
+            if let Some(of_host) = self.limiter.try_acquire(host) {
+                return Some((of_host, of_run));
+            }
+        }
+    }
+
+    /// Decides what comes after a try, and lets the host's limiter know.
+    fn after(&self, request: &RequestName, tried: &Tried, deadline: Option<Instant>) -> Next {
+        let (host, line) = (&request.host, &request.line);
+        let remaining = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let chance = fastrand::f64();
+        let outcome = tried.outcome();
+        let decision = retry::decide(request.tries, outcome, chance, SystemTime::now(), remaining);
+        let (after, whole_host, asked_for) = match decision {
+            Decision::GiveUp => return Next::Stop { spent: false },
+            Decision::TooLongToWait(seconds) => return Next::TooLongToWait(seconds),
+            Decision::Again { after, whole_host, asked_for } => (after, whole_host, asked_for),
+        };
+        // A host that names the pause sets its limits itself; the budget is for our own guesses.
+        let down = match &tried.result {
+            Ok(answer) => answer.status >= 500 && !whole_host,
+            Err(broken) => is_down(broken),
+        };
+        let allowed =
+            asked_for || self.limiter.may_retry(host, tried.began, down.then_some(chance));
+        // After that, for what fails in a pause is not counted.
+        if whole_host {
+            self.limiter.pause(host, after);
+        }
+        if !allowed {
+            debug!("{host} {line}: not again, {host} failed too often");
+            return Next::Stop { spent: true };
+        }
+        debug!("{host} {line}: again in {:.1} s", after.as_secs_f64());
+        Next::Again((!whole_host).then_some(after))
+    }
+}
+
+/// Whether others who ask the host now would hardly fare better. Silence may be about the one
+/// request.
+fn is_down(broken: &Broken) -> bool {
+    matches!(broken, Broken::Connection(_) | Broken::Cut(_))
+}
+
+async fn has_landed(request: &RequestName, landed: Option<Landed<'_>>) -> bool {
+    let Some(landed) = landed else { return false };
+    let landed = landed().await;
+    if landed {
+        debug!("{} {}: it had landed", request.host, request.line);
+    }
+    landed
+}

@@ -1,0 +1,46 @@
+//! What a request is called in the log and in errors.
+
+use crate::registry::error::{Error, Kind, Said};
+use crate::registry::http::Answer;
+use crate::secret::Secrets;
+
+/// Names a request through all its tries.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestName {
+    /// Registry host, as people write it.
+    pub(crate) host: String,
+    /// Method and path, for people: no query, no secrets.
+    pub(crate) line: String,
+    /// Where the login comes from.
+    pub(crate) login: Option<String>,
+    pub(crate) tries: u32,
+    pub(crate) secrets: Secrets,
+}
+
+impl RequestName {
+    /// Its error, when there is no answer or the answer does not tell why.
+    pub(crate) fn error(&self, kind: Kind) -> Error {
+        Error {
+            kind,
+            host: self.host.clone(),
+            request: self.line.clone(),
+            status: None,
+            said: None,
+            tries: self.tries,
+            spent: false,
+            login: self.login.clone(),
+            helper: None,
+        }
+    }
+
+    /// Its error after an answer, which tells something unless it was a good one.
+    pub(crate) fn error_of(&self, kind: Kind, answer: &Answer) -> Error {
+        let refusal = Some(answer).filter(|answer| answer.status >= 300);
+        let status = refusal.map(|answer| answer.status);
+        Error {
+            status,
+            said: refusal.and_then(|answer| Said::parse(&answer.body, &self.secrets)),
+            ..self.error(kind)
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! One upload of a blob, as Docker's own push makes it, because every registry knows that one: a
+//! POST before, one PATCH of all bytes, PUT with the digest (distribution spec, "Pushing blobs"). A
+//! PATCH that breaks is resumed where the registry says it stands.
+
+use super::CopyError;
+use super::stream::{BlobReader, Streamed, stream};
+use crate::oci::{Descriptor, Repository};
+use crate::registry::Registry;
+use crate::registry::attempts::Failed;
+use crate::registry::call::{Call, LOOK_FOR_A_PUSH, Sender};
+use crate::registry::error::{Error, Kind};
+use crate::registry::http::{Answer, Broken, Exchange, Transport, WHOLE_REQUEST};
+use futures_util::FutureExt as _;
+use futures_util::future::LocalBoxFuture;
+use reqwest::header::{CONTENT_RANGE, LOCATION};
+use reqwest::{Body, Method};
+use std::pin::pin;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+use tracing::debug;
+use url::Url;
+
+/// Bytes per second that a registry moves at least, once it has a blob: some copy all of it to its
+/// place.
+const SLOWEST_STORE: u64 = 8 << 20;
+const LONGEST_COMMIT: Duration = Duration::from_secs(600);
+
+/// One upload of a blob.
+pub(super) struct Upload<'a> {
+    registry: &'a Registry,
+    to: &'a Repository,
+    blob: &'a Descriptor,
+    reader: BlobReader<'a>,
+    streamed: &'a dyn Fn(u64),
+    /// Where the next request of the upload goes.
+    pub(super) location: Url,
+    /// Whether the registry does not say how many bytes it has.
+    pub(super) is_lost: bool,
+    tried: bool,
+    reader_failed: bool,
+}
+
+impl<'a> Upload<'a> {
+    /// `streamed` is called with the number of new bytes.
+    pub(super) fn new(
+        registry: &'a Registry,
+        to: &'a Repository,
+        reader: BlobReader<'a>,
+        location: Url,
+        streamed: &'a dyn Fn(u64),
+    ) -> Self {
+        let blob = reader.blob;
+        Self {
+            registry,
+            to,
+            blob,
+            reader,
+            streamed,
+            location,
+            is_lost: false,
+            tried: false,
+            reader_failed: false,
+        }
+    }
+
+    pub(super) async fn carry_out(&mut self) -> Result<(), CopyError> {
+        let (registry, to, first) = (self.registry, self.to, self.location.clone());
+        let rest = name_of(&first);
+        let mut call = Call::new(Method::PATCH, to, &rest);
+        call.location = Some(&first);
+        call.terms.has_permit = true;
+        let sent = registry.call_through(&call, self).await;
+        let side = if self.reader_failed { CopyError::Source } else { CopyError::Target };
+        let (answer, request) = sent.map_err(side)?;
+        self.reader.check().map_err(CopyError::Source)?;
+        if !answer.header(LOCATION.as_str()).is_empty() {
+            self.location = registry.location(to, &answer, &request).map_err(CopyError::Target)?;
+        }
+        self.commit().await.map_err(CopyError::Target)
+    }
+
+    /// Moves to the offset and location that the registry reports.
+    async fn resume(&mut self) -> Result<(), Error> {
+        match self.standing().await {
+            Ok((at, location)) => {
+                self.reader.seek(at);
+                self.location = location;
+                Ok(())
+            }
+            Err(error) => {
+                let makes_no_sense = matches!(error.kind, Kind::Malformed(_));
+                self.is_lost =
+                    makes_no_sense || matches!(error.status, Some(400..=499)) && !error.is_denial();
+                Err(error)
+            }
+        }
+    }
+
+    /// Asks how many bytes the registry has, and where the upload goes on.
+    async fn standing(&self) -> Result<(u64, Url), Error> {
+        let rest = name_of(&self.location);
+        let mut call = Call::new(Method::GET, self.to, &rest);
+        call.location = Some(&self.location);
+        call.terms.has_permit = true;
+        let (answer, request) = self.registry.call(call).await?;
+        // `0-0` may mean nothing or one byte; the digest tells in the end.
+        let last = answer
+            .header("range")
+            .trim_start_matches("bytes=")
+            .rsplit('-')
+            .next()
+            .and_then(|last| last.parse().ok());
+        let at = match last {
+            None | Some(0) => 0,
+            Some(last) if last < self.blob.size => last + 1,
+            Some(last) => {
+                let what = format!("the registry has {last} bytes of a blob of {}", self.blob.size);
+                return Err(request.error_of(Kind::Malformed(what), &answer));
+            }
+        };
+        debug!("{}: the upload of {} goes on at byte {at}", self.to, self.blob.digest);
+        let location = if answer.header(LOCATION.as_str()).is_empty() {
+            self.location.clone()
+        } else {
+            self.registry.location(self.to, &answer, &request)?
+        };
+        Ok((at, location))
+    }
+
+    async fn commit(&self) -> Result<(), Error> {
+        let mut location = self.location.clone();
+        location.query_pairs_mut().append_pair("digest", self.blob.digest.as_str());
+        let rest = name_of(&location);
+        let landed = || {
+            async {
+                let deadline = Some(Instant::now() + LOOK_FOR_A_PUSH);
+                self.registry.has_blob(self.to, self.blob, deadline).await.unwrap_or(false)
+            }
+            .boxed_local()
+        };
+        let mut call = Call::new(Method::PUT, self.to, &rest);
+        call.location = Some(&location);
+        call.terms.landed = Some(&landed);
+        call.terms.has_permit = true;
+        let mut commit = Commit { transport: &self.registry.transport, size: self.blob.size };
+        self.registry.call_through(&call, &mut commit).await.map(|_| ())
+    }
+}
+
+/// The PATCH, from the byte where the upload stands.
+impl Sender for Upload<'_> {
+    fn send(
+        &mut self,
+        root: Url,
+        mut exchange: Exchange,
+    ) -> LocalBoxFuture<'_, Result<Answer, Failed>> {
+        async move {
+            if self.tried {
+                self.resume().await.map_err(Failed::Other)?;
+            }
+            self.tried = true;
+            if self.location.origin() != root.origin() {
+                exchange.authorization = None;
+            }
+            exchange.url.clone_from(&self.location);
+            let (at, size) = (self.reader.position(), self.blob.size);
+            if at > 0 && at < size {
+                exchange.range = Some((CONTENT_RANGE, format!("{at}-{}", size - 1)));
+            }
+            let (pipe, taken) = mpsc::channel(1);
+            let body =
+                Body::wrap_stream(futures_util::stream::unfold(taken, |mut taken| async move {
+                    let next = taken.recv().await?;
+                    Some((next, taken))
+                }));
+            let mut sending =
+                pin!(self.registry.transport.upload(&root, exchange, size - at, body));
+            let streamed = tokio::select! {
+                biased;
+                // An answer before the last byte is a refusal or a break; after it, nothing is left
+                // to stream.
+                answer = &mut sending => return Ok(answer?),
+                streamed = stream(&mut self.reader, pipe, self.streamed) => streamed,
+            };
+            match streamed {
+                Streamed::All | Streamed::Unwanted => {
+                    Ok(timeout(WHOLE_REQUEST, sending).await.unwrap_or(Err(Broken::Timeout))?)
+                }
+                Streamed::Stalled => Err(Broken::Timeout.into()),
+                Streamed::Failed(error) => {
+                    self.reader_failed = true;
+                    Err(Failed::Other(error))
+                }
+            }
+        }
+        .boxed_local()
+    }
+}
+
+/// The PUT that ends an upload of so many bytes.
+struct Commit<'a> {
+    transport: &'a Transport,
+    size: u64,
+}
+
+impl Sender for Commit<'_> {
+    fn send(
+        &mut self,
+        root: Url,
+        exchange: Exchange,
+    ) -> LocalBoxFuture<'_, Result<Answer, Failed>> {
+        async move {
+            let sent = self.transport.upload(&root, exchange, 0, Body::default());
+            Ok(timeout(commit_time(self.size), sent).await.unwrap_or(Err(Broken::Timeout))?)
+        }
+        .boxed_local()
+    }
+}
+
+/// Path of an upload as it is shown: without the query, where registries keep their secrets.
+pub(super) fn name_of(location: &Url) -> String {
+    let id = location.path_segments().and_then(Iterator::last).unwrap_or_default();
+    format!("blobs/uploads/{id}")
+}
+
+/// Time for a registry to hash and store a blob of so many bytes. A lost answer to a small one must
+/// not cost what a large one needs.
+fn commit_time(size: u64) -> Duration {
+    (WHOLE_REQUEST + Duration::from_secs(size / SLOWEST_STORE)).min(LONGEST_COMMIT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_blob_is_given_more_time_than_a_small_one() {
+        for (size, seconds) in
+            [(0, 60), (300_000, 60), (1 << 30, 188), (100 << 30, 600), (u64::MAX, 600)]
+        {
+            assert_eq!(commit_time(size).as_secs(), seconds, "{size}");
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! A call to the API, and how it is sent with the right login until it is settled. One call may be
+//! several requests: tries, challenges, a read without the login.
+
+use super::Registry;
+use super::attempts::{Failed, RequestName, Terms};
+use super::error::{Error, Kind};
+use super::http::{Answer, Broken, Exchange, Transport, address};
+use super::login::{Authorization, Wire};
+use crate::oci::manifest::LARGEST_MANIFEST;
+use crate::oci::{Repository, media_type};
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::LocalBoxFuture;
+use reqwest::Method;
+use reqwest::header::{HeaderMap, HeaderName};
+use std::time::Duration;
+use url::Url;
+
+/// Time to look whether a push with an unclear outcome has landed, before it is retried.
+pub(crate) const LOOK_FOR_A_PUSH: Duration = Duration::from_secs(30);
+
+/// One call to the API.
+pub(crate) struct Call<'a> {
+    pub(crate) method: Method,
+    pub(crate) repository: &'a Repository,
+    /// Path after the repository: `manifests/…`, `blobs/…`.
+    pub(crate) rest: &'a str,
+    pub(crate) body: Option<(&'a str, Bytes)>,
+    pub(crate) limit: usize,
+    pub(crate) terms: Terms<'a>,
+    /// Address that the registry gave, in place of a path of its API.
+    pub(crate) location: Option<&'a Url>,
+    /// See [`Exchange::range`].
+    pub(crate) range: Option<(HeaderName, String)>,
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn new(method: Method, repository: &'a Repository, rest: &'a str) -> Self {
+        Self {
+            method,
+            repository,
+            rest,
+            body: None,
+            limit: LARGEST_MANIFEST,
+            terms: Terms::default(),
+            location: None,
+            range: None,
+        }
+    }
+
+    /// Whether the location is not the registry's that has this root.
+    fn leads_away_from(&self, root: &Url) -> bool {
+        self.location.is_some_and(|location| location.origin() != root.origin())
+    }
+}
+
+/// A way to send the exchange of a call.
+pub(crate) trait Sender {
+    /// Sends the exchange to the registry with this root.
+    fn send(&mut self, root: Url, exchange: Exchange)
+    -> LocalBoxFuture<'_, Result<Answer, Failed>>;
+}
+
+/// One exchange, read to its end.
+struct Whole<'a> {
+    transport: &'a Transport,
+    host: &'a str,
+    is_where_told: bool,
+}
+
+impl Sender for Whole<'_> {
+    fn send(
+        &mut self,
+        root: Url,
+        exchange: Exchange,
+    ) -> LocalBoxFuture<'_, Result<Answer, Failed>> {
+        async move {
+            Ok(if self.is_where_told {
+                self.transport.send_where_told(&root, exchange).await?
+            } else {
+                self.transport.send(self.host, exchange).await?
+            })
+        }
+        .boxed_local()
+    }
+}
+
+impl Registry {
+    pub(crate) fn with_helper(&self, error: Error) -> Error {
+        Error { helper: self.auth.logins().helper(&error.host).map(Box::new), ..error }
+    }
+
+    /// Sends a call with the right login until it is settled. Statuses below 300 are good answers.
+    pub(crate) async fn call(&self, call: Call<'_>) -> Result<(Answer, RequestName), Error> {
+        let mut whole = self.whole(&call);
+        self.call_through(&call, &mut whole).await
+    }
+
+    /// [`Self::call`] through a sender of the caller's.
+    pub(crate) async fn call_through(
+        &self,
+        call: &Call<'_>,
+        sender: &mut dyn Sender,
+    ) -> Result<(Answer, RequestName), Error> {
+        let settled = self.call_with_fallback(call, sender).await;
+        settled.map_err(|error| self.with_helper(error))
+    }
+
+    /// [`Self::call`] with this authorization, whatever a challenge asks for.
+    pub(crate) async fn call_with(
+        &self,
+        call: Call<'_>,
+        authorization: Authorization,
+    ) -> Result<(Answer, RequestName), Error> {
+        let mut whole = self.whole(&call);
+        self.answer_challenges(&call, &mut whole, Some(authorization)).await
+    }
+
+    fn whole<'a>(&'a self, call: &'a Call<'_>) -> Whole<'a> {
+        Whole {
+            transport: &self.transport,
+            host: call.repository.host(),
+            is_where_told: call.location.is_some(),
+        }
+    }
+
+    async fn call_with_fallback(
+        &self,
+        call: &Call<'_>,
+        sender: &mut dyn Sender,
+    ) -> Result<(Answer, RequestName), Error> {
+        let wire = self.wire(call);
+        let refused = match self.answer_challenges(call, sender, None).await {
+            // Only reads are tried without a login: writes belong to the login that was meant for
+            // them.
+            Err(error)
+                if matches!(call.method, Method::GET | Method::HEAD) && error.is_denial() =>
+            {
+                error
+            }
+            settled => return settled,
+        };
+        // An implicit login may be worse than none. It is dropped only when none succeeds: a
+        // registry may deny what is not there yet, and want that login later.
+        let Some(Ok(authorization)) =
+            self.auth.authorization_without_login(wire, call.repository, &refused).await
+        else {
+            return Err(refused);
+        };
+        match self.answer_challenges(call, sender, Some(authorization)).await {
+            Ok(answered) => {
+                self.auth.drop_implicit(call.repository).await;
+                Ok(answered)
+            }
+            Err(error) if error.may_be_missing() => Err(error),
+            Err(_) => Err(refused),
+        }
+    }
+
+    pub(crate) fn wire(&self, call: &Call<'_>) -> Wire<'_> {
+        Wire { transport: &self.transport, attempts: &self.attempts, deadline: call.terms.deadline }
+    }
+
+    /// Sends a call until its answer is one that a login does not change. `fixed`: the
+    /// authorization to send, whatever a challenge asks for.
+    async fn answer_challenges(
+        &self,
+        call: &Call<'_>,
+        sender: &mut dyn Sender,
+        fixed: Option<Authorization>,
+    ) -> Result<(Answer, RequestName), Error> {
+        let mut challenged = if fixed.is_some() { 2 } else { 0 };
+        loop {
+            let (answer, request, authorization) =
+                self.settle(call, sender, fixed.as_ref()).await?;
+            match answer.status {
+                200..=299 => return Ok((answer, request)),
+                // The first 401 tells how to log in; a second one is about a token that the
+                // registry no longer takes.
+                401 if challenged < 2 => {
+                    challenged += 1;
+                    let root = self.transport.root(&request.host);
+                    let root = root.map_err(|error| {
+                        request.error_of(Kind::Defect(error.to_string()), &answer)
+                    })?;
+                    if call.leads_away_from(&root) {
+                        // The host that answers there does not speak for the registry, and gets no
+                        // login of it.
+                        let why = "the registry sends us elsewhere, and a login is wanted there"
+                            .to_owned();
+                        return Err(request.error_of(Kind::AddressRefused(why), &answer));
+                    }
+                    self.auth
+                        .on_challenge(&request, call.repository, &root, &answer, &authorization)
+                        .await?;
+                    if challenged == 2 && authorization.header.is_some() {
+                        return Err(request.error_of(Kind::Denied, &answer));
+                    }
+                }
+                status => return Err(request.error_of(Kind::of_status(status), &answer)),
+            }
+        }
+    }
+
+    /// Sends a call until its answer stands; returns with it the request's name and the
+    /// authorization that was sent.
+    async fn settle(
+        &self,
+        call: &Call<'_>,
+        sender: &mut dyn Sender,
+        fixed: Option<&Authorization>,
+    ) -> Result<(Answer, RequestName, Authorization), Error> {
+        let wire = self.wire(call);
+        let authorization = async || match fixed {
+            Some(authorization) => Ok(authorization.clone()),
+            None => self.auth.authorization(wire, call.repository).await,
+        };
+        let host = call.repository.host();
+        let is_elsewhere = self.transport.root(host).is_ok_and(|root| call.leads_away_from(&root));
+        let line = match call.location.filter(|_| is_elsewhere) {
+            Some(location) => format!("{} {}", call.method, address::safe(location)),
+            None => format!("{} /v2/{}/{}", call.method, call.repository.path(), call.rest),
+        };
+        let mut used = authorization().await?;
+        let mut request = self.attempts.request(host, line, used.login.clone());
+        let send = async || {
+            let root =
+                self.transport.root(host).map_err(|error| Broken::Malformed(error.to_string()))?;
+            // The request may have queued for long: a token that has expired meanwhile is renewed.
+            used = authorization().await.map_err(Failed::Other)?;
+            let exchange = exchange(&root, call, &used)?;
+            let answer = sender.send(root, exchange).await?;
+            // The body is not the registry's; storage quotes the signed address that it was asked
+            // for.
+            Ok(if is_elsewhere { Answer { body: Bytes::new(), ..answer } } else { answer })
+        };
+        let settled = self.attempts.until_settled(&mut request, call.terms, send).await?;
+        let created = || Answer { status: 201, headers: HeaderMap::new(), body: Bytes::new() };
+        request.login.clone_from(&used.login);
+        Ok((settled.unwrap_or_else(created), request, used))
+    }
+}
+
+fn exchange(
+    root: &Url,
+    call: &Call<'_>,
+    authorization: &Authorization,
+) -> Result<Exchange, Broken> {
+    let url = match call.location {
+        Some(location) => location.clone(),
+        // Every part was checked by its parser, so none can leave its place in the path.
+        None => root
+            .join(&format!("v2/{}/{}", call.repository.path(), call.rest))
+            .map_err(|error| Broken::Malformed(error.to_string()))?,
+    };
+    // A login is for the registry alone, wherever it sends us.
+    let authorization = authorization.header.clone().filter(|_| url.origin() == root.origin());
+    Ok(Exchange {
+        accept: call.rest.starts_with("manifests/").then_some(media_type::ACCEPT),
+        authorization,
+        range: call.range.clone(),
+        body: call.body.as_ref().map(|(media_type, body)| ((*media_type).to_owned(), body.clone())),
+        ..Exchange::new(call.method.clone(), url, call.limit)
+    })
+}

@@ -1,0 +1,15 @@
+//! HTTP within limits of time and size: one exchange, TLS, proxies, redirects, the address rule.
+//!
+//! Nothing here is about registries, so whoever else speaks to a server (the API of a CI system)
+//! goes this way as well.
+
+pub(crate) mod address;
+mod exchange;
+mod names;
+mod transport;
+
+pub(crate) use exchange::{
+    Answer, BETWEEN_BYTES, Broken, Exchange, WHOLE_REQUEST, chunk, leaves_it_open, may_pass,
+    parse_retry_after, sensitive,
+};
+pub(crate) use transport::{Transport, parse_certificates};
