@@ -3,6 +3,7 @@
 
 use super::escape::visible;
 use crate::inputs::Environment;
+use anstyle::AnsiColor;
 use std::io::{self, IsTerminal as _};
 
 /// Columns of the narrowest terminal that is in use.
@@ -43,18 +44,17 @@ impl Style {
 
     /// Our own text, coloured.
     pub fn paint(self, look: Look, text: &str) -> String {
-        let code = match look {
-            Look::Title => "1",
-            Look::Label => "2",
-            Look::Added => "32",
-            Look::Removed => "31",
-            Look::Changed => "33",
-        };
-        if self.colour && !text.is_empty() {
-            format!("\u{1b}[{code}m{text}\u{1b}[0m")
-        } else {
-            text.to_owned()
+        if !self.colour || text.is_empty() {
+            return text.to_owned();
         }
+        let codes = match look {
+            Look::Title => anstyle::Style::new().bold(),
+            Look::Label => anstyle::Style::new().dimmed(),
+            Look::Added => AnsiColor::Green.on_default(),
+            Look::Removed => AnsiColor::Red.on_default(),
+            Look::Changed => AnsiColor::Yellow.on_default(),
+        };
+        format!("{codes}{text}{codes:#}")
     }
 }
 
@@ -170,7 +170,17 @@ mod tests {
 
     #[test]
     fn colour_is_asked_for() {
-        assert_eq!(Style { colour: false }.paint(Look::Title, "x"), "x");
-        assert_eq!(Style { colour: true }.paint(Look::Title, "x"), "\u{1b}[1mx\u{1b}[0m");
+        let style = Style { colour: true };
+        for (look, code) in [
+            (Look::Title, 1),
+            (Look::Label, 2),
+            (Look::Added, 32),
+            (Look::Removed, 31),
+            (Look::Changed, 33),
+        ] {
+            assert_eq!(Style { colour: false }.paint(look, "x"), "x");
+            assert_eq!(style.paint(look, "x"), format!("\u{1b}[{code}mx\u{1b}[0m"));
+            assert_eq!(style.paint(look, ""), "");
+        }
     }
 }
