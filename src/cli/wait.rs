@@ -5,7 +5,7 @@ use super::session::Session;
 use crate::error::advice::Surroundings;
 use crate::error::{Error, Exit};
 use crate::inputs::{Context, lists, spec};
-use crate::oci::Reference;
+use crate::oci::{Descriptor, Digest, Reference};
 use crate::pipeline::progress::Progress;
 use crate::pipeline::resolve::arrived::Arrived;
 use crate::pipeline::resolve::table;
@@ -13,7 +13,7 @@ use crate::pipeline::resolve::{self, Resolved};
 use crate::plan::{self, Labels, Plan};
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::time::Duration;
 
 /// The command and its flags.
@@ -82,7 +82,7 @@ async fn wait(flags: &ArgMatches, context: &Context<'_>) -> Result<Exit, Exit> {
     let work = table::shown(Some(&session.console), &progress, plan.wait, work);
     let resolved = session.finish(&progress, work).await?;
     if session.json {
-        return Ok(session.print_json(&document(&resolved), Exit::Done));
+        return Ok(session.print_json(&Document::of(&resolved), Exit::Done));
     }
     let lines: String =
         resolved.arrived.iter().map(|arrived| format!("{}\n", pinned(arrived))).collect();
@@ -93,22 +93,44 @@ fn pinned(arrived: &Arrived) -> Reference {
     Reference { digest: Some(arrived.manifest.digest.clone()), ..arrived.source.reference.clone() }
 }
 
-/// What arrived, in JSON, version 1.
-fn document(resolved: &Resolved) -> Value {
-    let images = resolved.arrived.iter().zip(&resolved.after).map(|(arrived, after)| {
-        let platforms: Vec<String> = arrived
-            .entries
-            .iter()
-            .filter_map(|entry| entry.known_platform().map(ToString::to_string))
-            .collect();
-        json!({
-            "reference": arrived.source.name,
-            "image": pinned(arrived).to_string(),
-            "mediaType": arrived.manifest.media_type,
-            "digest": arrived.manifest.digest,
-            "platforms": platforms,
-            "arrivedAfterSeconds": after.map(|after| after.as_secs_f64()),
-        })
-    });
-    json!({"version": 1, "images": images.collect::<Vec<_>>()})
+/// What arrived, in JSON, version 1; `docs/report-json.md` describes it.
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    version: u8,
+    images: Vec<Image<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Image<'a> {
+    reference: &'a str,
+    image: String,
+    media_type: &'a str,
+    digest: &'a Digest,
+    platforms: Vec<String>,
+    arrived_after_seconds: Option<f64>,
+}
+
+impl<'a> Document<'a> {
+    fn of(resolved: &'a Resolved) -> Self {
+        let images = resolved.arrived.iter().zip(&resolved.after);
+        Self {
+            version: 1,
+            images: images.map(|(arrived, after)| Image::of(arrived, *after)).collect(),
+        }
+    }
+}
+
+impl<'a> Image<'a> {
+    fn of(arrived: &'a Arrived, after: Option<Duration>) -> Self {
+        let platforms = arrived.entries.iter().filter_map(Descriptor::known_platform);
+        Self {
+            reference: &arrived.source.name,
+            image: pinned(arrived).to_string(),
+            media_type: &arrived.manifest.media_type,
+            digest: &arrived.manifest.digest,
+            platforms: platforms.map(ToString::to_string).collect(),
+            arrived_after_seconds: after.map(|after| after.as_secs_f64()),
+        }
+    }
 }

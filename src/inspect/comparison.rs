@@ -3,7 +3,8 @@
 use crate::entries::diff::{self, Change, Field};
 use crate::oci::{Descriptor, Digest, Manifest, Reference};
 use crate::text::style::{Look, Style, wrapped};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 /// Fields that differ whenever entries or images do, which are compared by themselves.
 const COMPARED_ELSEWHERE: [&str; 4] = ["schemaVersion", "manifests", "config", "layers"];
@@ -82,41 +83,89 @@ impl Comparison {
     }
 
     /// In JSON.
-    pub fn json(&self) -> Value {
-        let side = |side: &Side| {
-            json!({
-                "reference": side.reference.to_string(),
-                "digest": side.digest,
-                "mediaType": side.fields.get("mediaType"),
-            })
-        };
-        json!({
-            "version": 1,
-            "same": self.same(),
-            "old": side(&self.old),
-            "new": side(&self.new),
-            "fields": self.fields.iter().map(field_json).collect::<Vec<_>>(),
-            "entries": self.entries.iter().map(change_json).collect::<Vec<_>>(),
-            "order": self.order,
-        })
+    pub fn document(&self) -> Document<'_> {
+        Document {
+            version: 1,
+            same: self.same(),
+            old: OfSide::of(&self.old),
+            new: OfSide::of(&self.new),
+            fields: self.fields.iter().map(OfField::of).collect(),
+            entries: self.entries.iter().map(OfChange::of).collect(),
+            order: self.order,
+        }
     }
 }
 
-fn field_json(field: &Field) -> Value {
-    json!({"name": field.name, "old": field.old, "new": field.new})
+/// What differs, in JSON, version 1; `docs/report-json.md` describes it.
+#[derive(Debug, Serialize)]
+pub struct Document<'a> {
+    version: u8,
+    same: bool,
+    old: OfSide<'a>,
+    new: OfSide<'a>,
+    fields: Vec<OfField<'a>>,
+    entries: Vec<OfChange<'a>>,
+    order: bool,
 }
 
-fn change_json(change: &Change) -> Value {
-    let (what, name, old, new, fields) = match change {
-        Change::Added(name, digest) => ("added", name, None, Some(digest), &[][..]),
-        Change::Removed(name, digest) => ("removed", name, Some(digest), None, &[][..]),
-        Change::Replaced(name, old, new) => ("replaced", name, Some(old), Some(new), &[][..]),
-        Change::Described(name, digest, fields) => {
-            ("described", name, Some(digest), Some(digest), fields.as_slice())
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OfSide<'a> {
+    reference: String,
+    digest: &'a Digest,
+    media_type: Option<&'a Value>,
+}
+
+#[derive(Debug, Serialize)]
+struct OfField<'a> {
+    name: &'a str,
+    old: Option<&'a Value>,
+    new: Option<&'a Value>,
+}
+
+#[derive(Debug, Serialize)]
+struct OfChange<'a> {
+    change: &'static str,
+    entry: &'a str,
+    old: Option<&'a str>,
+    new: Option<&'a str>,
+    fields: Vec<OfField<'a>>,
+}
+
+impl<'a> OfSide<'a> {
+    fn of(side: &'a Side) -> Self {
+        Self {
+            reference: side.reference.to_string(),
+            digest: &side.digest,
+            media_type: side.fields.get("mediaType"),
         }
-    };
-    let fields: Vec<Value> = fields.iter().map(field_json).collect();
-    json!({"change": what, "entry": name, "old": old, "new": new, "fields": fields})
+    }
+}
+
+impl<'a> OfField<'a> {
+    fn of(field: &'a Field) -> Self {
+        Self { name: &field.name, old: field.old.as_ref(), new: field.new.as_ref() }
+    }
+}
+
+impl<'a> OfChange<'a> {
+    fn of(change: &'a Change) -> Self {
+        let (change, entry, old, new, fields) = match change {
+            Change::Added(name, digest) => ("added", name, None, Some(digest), &[][..]),
+            Change::Removed(name, digest) => ("removed", name, Some(digest), None, &[][..]),
+            Change::Replaced(name, old, new) => ("replaced", name, Some(old), Some(new), &[][..]),
+            Change::Described(name, digest, fields) => {
+                ("described", name, Some(digest), Some(digest), fields.as_slice())
+            }
+        };
+        Self {
+            change,
+            entry,
+            old: old.map(String::as_str),
+            new: new.map(String::as_str),
+            fields: fields.iter().map(OfField::of).collect(),
+        }
+    }
 }
 
 struct Page {

@@ -1,181 +1,359 @@
-//! The report in JSON, version 1: written on failure too. Fields may be added within a version,
-//! never changed.
+//! The report in JSON, version 1; `docs/report-json.md` describes it. It is written on failure too.
+//! Fields may be added within a version, never changed.
 
 use crate::error::{Error, Exit};
-use crate::oci::Reference;
-use crate::pipeline::outcome::{Listed, Report, Run};
+use crate::oci::{Digest, Reference};
+use crate::pipeline::outcome::{self, Listed, Report, Run};
 use crate::pipeline::progress::TagState;
-use crate::pipeline::record::{Copied, Deed, Write};
+use crate::pipeline::record::{self, Deed};
 use crate::report::Ending;
 use crate::secret::Secrets;
 use crate::text::escape;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
-/// A document as it is written: no secret is in it, and no character that can command a terminal.
-pub fn text(document: &Value, secrets: &Secrets) -> String {
-    escape::json(&secrets.redact(&format!("{document:#}\n")))
+const VERSION: u8 = 1;
+
+/// The document as it is written: without secrets, and without characters that could command a
+/// terminal.
+pub fn text(document: &impl Serialize, secrets: &Secrets) -> String {
+    // Only keys that are not strings make this fail, and no document has such keys.
+    let text = serde_json::to_string_pretty(document).unwrap_or_default();
+    escape::json(&secrets.redact(&format!("{text}\n")))
 }
 
-/// Of a run: of one list its report; of several how all of them ended, and the report of each.
-pub fn run(ending: &Ending<'_>) -> Value {
+/// The report of a run.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Document<'a> {
+    /// Of one index.
+    One(OfIndex<'a>),
+    /// Of several indexes: how all of them ended, and the report of each.
+    Several(Several<'a>),
+}
+
+/// The report of one index.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum OfIndex<'a> {
+    /// It was published.
+    Published(Box<Published<'a>>),
+    /// It failed.
+    Failed(Failed<'a>),
+}
+
+/// An index that was published. `version` and `warnings` are left out where those of the whole run
+/// are beside it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Published<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<u8>,
+    status: &'static str,
+    exit: u8,
+    digest: &'a Digest,
+    media_type: &'a str,
+    size: usize,
+    image: String,
+    changed: bool,
+    tags: Vec<Tag>,
+    platforms: Vec<Platform>,
+    sources: Vec<Source<'a>>,
+    copied: Vec<Copied>,
+    writes: Vec<Write<'a>>,
+    skipped: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warnings: Option<&'a [String]>,
+    elapsed_seconds: f64,
+    manifest: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Failure<'a>>,
+}
+
+/// An index, or a command on one, that failed.
+#[derive(Debug, Serialize)]
+pub struct Failed<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<u8>,
+    status: &'static str,
+    exit: u8,
+    error: Failure<'a>,
+    changed: bool,
+    tags: Vec<Tag>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warnings: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    writes: Option<Vec<Write<'a>>>,
+}
+
+/// Several indexes.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Several<'a> {
+    version: u8,
+    status: &'static str,
+    exit: u8,
+    changed: bool,
+    lists: Vec<Named<'a>>,
+    warnings: &'a [String],
+    elapsed_seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Failure<'a>>,
+}
+
+/// One index among several.
+#[derive(Debug, Serialize)]
+struct Named<'a> {
+    name: &'a str,
+    #[serde(flatten)]
+    report: OfIndex<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Failure<'a> {
+    what: &'a str,
+    details: &'a [String],
+    #[serde(rename = "where")]
+    place: Option<&'a str>,
+    fix: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct Tag {
+    reference: String,
+    state: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Platform {
+    platform: String,
+    digest: String,
+    download_bytes: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Source<'a> {
+    name: &'a str,
+    digest: &'a str,
+    platforms: Vec<String>,
+    created: Option<&'a str>,
+    revisions: &'a [String],
+    arrived_after_seconds: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Copied {
+    repository: String,
+    from: Vec<String>,
+    images: usize,
+    images_there: usize,
+    blobs_mounted: usize,
+    blobs_uploaded: usize,
+    blobs_there: usize,
+    bytes_uploaded: u64,
+    elapsed_seconds: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Write<'a> {
+    action: &'static str,
+    #[serde(rename = "where")]
+    place: &'a str,
+    digest: &'a Digest,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+    why: &'a str,
+}
+
+/// Of a run.
+pub fn run<'a>(ending: &Ending<'a>) -> Document<'a> {
     let Ending { run, exit, late, warnings, .. } = *ending;
-    let mut document = match run.lists.as_slice() {
-        [list] => of_list(list, warnings),
-        _ => several(run, exit, warnings),
-    };
-    if let (Value::Object(fields), true) = (&mut document, exit != Exit::Done) {
-        fields.insert("status".to_owned(), Value::from("failed"));
-        fields.insert("exit".to_owned(), Value::from(exit as u8));
-        if let Some(error) = late {
-            fields.insert("error".to_owned(), shown(error));
-        }
+    match run.lists.as_slice() {
+        [list] => Document::One(of_index(list, exit, late, Some(warnings))),
+        _ => Document::Several(several(run, exit, late, warnings)),
     }
-    document
 }
 
-fn several(run: &Run, exit: Exit, warnings: &[String]) -> Value {
-    let lists: Vec<Value> = run
-        .lists
-        .iter()
-        .map(|list| {
-            let mut shown = Map::new();
-            shown.insert("name".to_owned(), Value::from(list.name.as_str()));
-            if let Value::Object(report) = of_list(list, &[]) {
-                shown.extend(
-                    report.into_iter().filter(|(key, _)| key != "version" && key != "warnings"),
-                );
-            }
-            Value::Object(shown)
-        })
-        .collect();
+/// Of a command that failed.
+pub fn failure<'a>(error: &'a Error, warnings: &'a [String]) -> Failed<'a> {
+    Failed {
+        version: Some(VERSION),
+        status: "failed",
+        exit: error.exit as u8,
+        error: Failure::of(error),
+        changed: false,
+        tags: Vec::new(),
+        warnings: Some(warnings),
+        writes: None,
+    }
+}
+
+fn several<'a>(
+    run: &'a Run,
+    exit: Exit,
+    late: Option<&'a Error>,
+    warnings: &'a [String],
+) -> Several<'a> {
     let changed = run.lists.iter().any(|list| match &list.ended {
         Ok(report) => report.changed,
         Err(_) => has_moved(&list.tags),
     });
     let dry_run = run.reports().all(|report| report.dry_run.is_some());
-    json!({
-        "version": 1,
-        "status": status(dry_run, changed),
-        "exit": exit as u8,
-        "changed": changed,
-        "lists": lists,
-        "warnings": warnings,
-        "elapsedSeconds": run.elapsed.as_secs_f64(),
-    })
+    let named = |list: &'a Listed| {
+        let own = list.ended.as_ref().map_or_else(|error| error.exit, |_| Exit::Done);
+        Named { name: &list.name, report: of_index(list, own, None, None) }
+    };
+    Several {
+        version: VERSION,
+        status: status(exit, dry_run, changed),
+        exit: exit as u8,
+        changed,
+        lists: run.lists.iter().map(named).collect(),
+        warnings,
+        elapsed_seconds: run.elapsed.as_secs_f64(),
+        error: late.map(Failure::of),
+    }
 }
 
-fn of_list(list: &Listed, warnings: &[String]) -> Value {
+/// `late`: what failed after it was published; `warnings`: those of the run, where it is the only
+/// index.
+fn of_index<'a>(
+    list: &'a Listed,
+    exit: Exit,
+    late: Option<&'a Error>,
+    warnings: Option<&'a [String]>,
+) -> OfIndex<'a> {
+    let version = warnings.map(|_| VERSION);
+    let writes = list.writes.iter().map(Write::of).collect();
     match &list.ended {
-        Ok(report) => success(report, &list.writes, warnings),
-        Err(error) => {
-            let mut shown = failure(error, &list.tags, warnings);
-            shown["writes"] = writes(&list.writes);
-            shown
+        Ok(report) => {
+            let published = Published::of(report, exit, writes);
+            let error = late.map(Failure::of);
+            OfIndex::Published(Box::new(Published { version, warnings, error, ..published }))
         }
+        Err(error) => OfIndex::Failed(Failed {
+            version,
+            status: "failed",
+            exit: exit as u8,
+            error: Failure::of(late.unwrap_or(error)),
+            changed: has_moved(&list.tags),
+            tags: tags(&list.tags),
+            warnings,
+            writes: Some(writes),
+        }),
     }
 }
 
-/// What was written, in this order.
-fn writes(writes: &[Write]) -> Value {
-    let shown = writes.iter().map(|write| {
-        let mut shown =
-            json!({"deed": write.deed.name(), "where": write.place, "digest": write.digest});
-        match &write.deed {
-            Deed::Mount { from } => shown["from"] = Value::from(from.to_string()),
-            Deed::Upload { from, bytes } => {
-                shown["from"] = Value::from(from.to_string());
-                shown["bytes"] = Value::from(*bytes);
-            }
-            Deed::Manifest | Deed::Index | Deed::Tag => {}
-        }
-        shown["why"] = Value::from(write.why.as_str());
-        shown
-    });
-    Value::Array(shown.collect())
-}
-
-fn copied(copied: &Copied) -> Value {
-    json!({
-        "repository": copied.repository.to_string(),
-        "from": copied.from.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "images": copied.images,
-        "imagesThere": copied.images_there,
-        "blobsMounted": copied.blobs_mounted,
-        "blobsUploaded": copied.blobs_uploaded,
-        "blobsThere": copied.blobs_there,
-        "bytesUploaded": copied.bytes_poured,
-        "elapsedSeconds": copied.lasted().as_secs_f64(),
-    })
-}
-
-fn status(dry_run: bool, changed: bool) -> &'static str {
-    match (dry_run, changed) {
-        (true, _) => "dry-run",
-        (false, true) => "published",
-        (false, false) => "unchanged",
+fn status(exit: Exit, dry_run: bool, changed: bool) -> &'static str {
+    match (exit, dry_run, changed) {
+        (Exit::Done, true, _) => "dry-run",
+        (Exit::Done, false, true) => "published",
+        (Exit::Done, false, false) => "unchanged",
+        _ => "failed",
     }
 }
 
-fn has_moved(state: &[(Reference, TagState)]) -> bool {
-    state.iter().any(|(_, state)| *state == TagState::Moved)
+fn has_moved(tags: &[(Reference, TagState)]) -> bool {
+    tags.iter().any(|(_, state)| *state == TagState::Moved)
 }
 
-/// Of a list that ended well.
-fn success(report: &Report, written: &[Write], warnings: &[String]) -> Value {
-    let platforms: Vec<Value> = report
-        .platforms()
-        .into_iter()
-        .map(|(platform, digest)| json!({"platform": platform, "digest": digest, "downloadBytes": report.download(&digest)}))
-        .collect();
-    let sources: Vec<Value> = report
-        .sources
-        .iter()
-        .map(|source| {
-            let platforms: Vec<String> = source.platforms.iter().map(ToString::to_string).collect();
-            let after = source.after.map(|after| after.as_secs_f64());
-            json!({"name": source.name, "digest": source.digest, "platforms": platforms, "created": source.created, "revisions": source.revisions, "arrivedAfterSeconds": after})
-        })
-        .collect();
-    json!({
-        "version": 1,
-        "status": status(report.dry_run.is_some(), report.changed),
-        "exit": 0,
-        "digest": report.composed.digest,
-        "mediaType": report.composed.media_type,
-        "size": report.composed.bytes.len(),
-        "image": report.image(),
-        "changed": report.changed,
-        "tags": tags(&report.tags),
-        "platforms": platforms,
-        "sources": sources,
-        "copied": report.copied.iter().map(copied).collect::<Vec<_>>(),
-        "writes": writes(written),
-        "skipped": report.skipped.iter().map(|skipped| &skipped.name).collect::<Vec<_>>(),
-        "warnings": warnings,
-        "elapsedSeconds": report.elapsed.as_secs_f64(),
-        "manifest": serde_json::from_slice::<Value>(&report.composed.bytes).unwrap_or(Value::Null),
-    })
-}
-
-/// Of a list, or a command on one, that failed.
-pub fn failure(error: &Error, state: &[(Reference, TagState)], warnings: &[String]) -> Value {
-    json!({
-        "version": 1,
-        "status": "failed",
-        "exit": error.exit as u8,
-        "error": shown(error),
-        "changed": has_moved(state),
-        "tags": tags(state),
-        "warnings": warnings,
-    })
-}
-
-fn shown(error: &Error) -> Value {
-    json!({"what": error.what, "details": error.details, "where": error.place, "fix": error.fix})
-}
-
-fn tags(tags: &[(Reference, TagState)]) -> Vec<Value> {
+fn tags(tags: &[(Reference, TagState)]) -> Vec<Tag> {
     tags.iter()
-        .map(|(tag, state)| json!({"reference": tag.to_string(), "state": state.name()}))
+        .map(|(tag, state)| Tag { reference: tag.to_string(), state: state.name() })
         .collect()
+}
+
+impl<'a> Published<'a> {
+    /// Without what belongs to the run.
+    fn of(report: &'a Report, exit: Exit, writes: Vec<Write<'a>>) -> Self {
+        let platform = |(platform, digest): (String, String)| Platform {
+            download_bytes: report.download(&digest),
+            platform,
+            digest,
+        };
+        let composed = &report.composed;
+        Self {
+            version: None,
+            status: status(exit, report.dry_run.is_some(), report.changed),
+            exit: exit as u8,
+            digest: &composed.digest,
+            media_type: &composed.media_type,
+            size: composed.bytes.len(),
+            image: report.image(),
+            changed: report.changed,
+            tags: tags(&report.tags),
+            platforms: report.platforms().into_iter().map(platform).collect(),
+            sources: report.sources.iter().map(Source::of).collect(),
+            copied: report.copied.iter().map(Copied::of).collect(),
+            writes,
+            skipped: report.skipped.iter().map(|skipped| skipped.name.as_str()).collect(),
+            warnings: None,
+            elapsed_seconds: report.elapsed.as_secs_f64(),
+            manifest: serde_json::from_slice(&composed.bytes).unwrap_or(Value::Null),
+            error: None,
+        }
+    }
+}
+
+impl<'a> Failure<'a> {
+    fn of(error: &'a Error) -> Self {
+        Self {
+            what: &error.what,
+            details: &error.details,
+            place: error.place.as_deref(),
+            fix: error.fix.as_deref(),
+        }
+    }
+}
+
+impl<'a> Source<'a> {
+    fn of(source: &'a outcome::SourceReport) -> Self {
+        Self {
+            name: &source.name,
+            digest: &source.digest,
+            platforms: source.platforms.iter().map(ToString::to_string).collect(),
+            created: source.created.as_deref(),
+            revisions: &source.revisions,
+            arrived_after_seconds: source.after.map(|after| after.as_secs_f64()),
+        }
+    }
+}
+
+impl Copied {
+    fn of(copied: &record::Copied) -> Self {
+        Self {
+            repository: copied.repository.to_string(),
+            from: copied.from.iter().map(ToString::to_string).collect(),
+            images: copied.images,
+            images_there: copied.images_there,
+            blobs_mounted: copied.blobs_mounted,
+            blobs_uploaded: copied.blobs_uploaded,
+            blobs_there: copied.blobs_there,
+            bytes_uploaded: copied.bytes_poured,
+            elapsed_seconds: copied.lasted().as_secs_f64(),
+        }
+    }
+}
+
+impl<'a> Write<'a> {
+    fn of(write: &'a record::Write) -> Self {
+        let (from, bytes) = match &write.deed {
+            Deed::Mount { from } => (Some(from.to_string()), None),
+            Deed::Upload { from, bytes } => (Some(from.to_string()), Some(*bytes)),
+            Deed::Manifest | Deed::Index | Deed::Tag => (None, None),
+        };
+        Self {
+            action: write.deed.name(),
+            place: &write.place,
+            digest: &write.digest,
+            from,
+            bytes,
+            why: &write.why,
+        }
+    }
 }
