@@ -144,6 +144,18 @@ fn tell_changes(base: &Base, composed: &Composed) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::documented::{fields, paths};
+
+    #[test]
+    fn every_field_is_documented_and_the_other_way_round() {
+        let digest = &Digest::of(b"");
+        let (image, media_type, size, changed) = ("", "", 0, true);
+        let document = Document { version: 1, image, digest, media_type, size, changed };
+        assert_eq!(
+            paths(&serde_json::to_value(document).unwrap()),
+            fields(include_str!("../../docs/report-json.md"), &["## Of `annotate` and `remove`"])
+        );
+    }
 
     #[test]
     fn slips_are_no_images_of_docker_hub() {

@@ -134,3 +134,26 @@ impl<'a> Image<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::documented::{fields, paths};
+
+    #[test]
+    fn every_field_is_documented_and_the_other_way_round() {
+        let image = Image {
+            reference: "",
+            image: String::new(),
+            media_type: "",
+            digest: &Digest::of(b""),
+            platforms: vec!["linux/amd64".to_owned()],
+            arrived_after_seconds: Some(1.5),
+        };
+        let document = Document { version: 1, images: vec![image] };
+        assert_eq!(
+            paths(&serde_json::to_value(document).unwrap()),
+            fields(include_str!("../../docs/report-json.md"), &["## Of `wait`"])
+        );
+    }
+}

@@ -220,3 +220,69 @@ impl Page {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::{Content, media_type};
+    use crate::text::documented::{fields, paths};
+
+    fn entry(platform: &str, seed: &str) -> Descriptor {
+        let digest = Digest::of(seed.as_bytes());
+        let mut entry = Descriptor::new(media_type::OCI_MANIFEST, digest, 480);
+        entry.platform = platform.parse().ok();
+        entry
+    }
+
+    fn side(tag: &str, version: &str, entries: &[Descriptor]) -> Side {
+        let manifests = serde_json::to_string(entries).unwrap();
+        let body = format!(
+            r#"{{"schemaVersion":2,"manifests":{manifests},"annotations":{{"version":"{version}"}}}}"#
+        );
+        let digest = Digest::of(body.as_bytes());
+        let manifest = Manifest::parse(body.into(), media_type::OCI_INDEX, digest).unwrap();
+        let entries = match &manifest.content {
+            Content::Index(index) => index.manifests.clone(),
+            Content::Image(_) => unreachable!(),
+        };
+        Side::new(format!("ghcr.io/acme/app:{tag}").parse().unwrap(), &manifest, entries)
+    }
+
+    fn different() -> Comparison {
+        let mut annotated = entry("linux/amd64", "a");
+        annotated.annotations.insert("note".into(), "new".into());
+        let (kept, gone) = (entry("linux/amd64", "a"), entry("linux/s390x", "s"));
+        let old = [kept, gone, entry("linux/arm64", "b")];
+        let new = [annotated, entry("linux/arm64", "c"), entry("linux/riscv64", "r")];
+        Comparison::of(side("1.2", "1.2", &old), side("latest", "1.3", &new))
+    }
+
+    #[test]
+    fn every_field_is_documented_and_the_other_way_round() {
+        let shown = serde_json::to_value(different().document()).unwrap();
+        let page = include_str!("../../docs/report-json.md");
+        assert_eq!(paths(&shown), fields(page, &["## Of `diff`"]));
+        let changes: Vec<&Value> =
+            shown["entries"].as_array().unwrap().iter().map(|entry| &entry["change"]).collect();
+        assert_eq!(changes, ["described", "replaced", "added", "removed"]);
+    }
+
+    #[test]
+    fn order_and_bytes() {
+        let (one, two) = (entry("linux/amd64", "a"), entry("linux/arm64", "b"));
+        let same = side("1", "1", &[one.clone(), two.clone()]);
+        let turned = side("2", "1", &[two, one]);
+        let comparison = Comparison::of(same.clone(), same.clone());
+        assert!(comparison.same());
+        assert_eq!(
+            comparison.text(Style { colour: false }),
+            format!("the same: {}\n", same.digest)
+        );
+        let comparison = Comparison::of(same.clone(), turned);
+        assert!(!comparison.same() && comparison.order);
+        let other_bytes = Side { digest: Digest::of(b"other"), ..same.clone() };
+        let comparison = Comparison::of(same, other_bytes);
+        assert!(comparison.same());
+        assert!(comparison.text(Style { colour: false }).contains("same entries"));
+    }
+}

@@ -206,3 +206,63 @@ impl<'a> Stored<'a> {
 fn some(text: &str) -> Option<&str> {
     Some(text).filter(|text| !text.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspect::examples;
+    use crate::text::documented::{fields, paths};
+    use serde_json::{Value, json};
+
+    const PAGE: &str = include_str!("../../docs/inspect-json.md");
+
+    fn shown(inspected: &Inspected) -> Value {
+        serde_json::to_value(Document::of(inspected)).unwrap()
+    }
+
+    #[test]
+    fn every_field_is_documented_and_the_other_way_round() {
+        let (all, image) = ("## Of everything", "## Of an image or artifact");
+        for (inspected, headings) in [
+            (examples::index(), vec![all, "## Of an index"]),
+            (examples::image(), vec![all, image]),
+            (examples::artifact(), vec![all, image]),
+            (examples::picked(), vec![all, image, "## Of an entry picked with `--platform`"]),
+        ] {
+            assert_eq!(paths(&shown(&inspected)), fields(PAGE, &headings));
+        }
+    }
+
+    #[test]
+    fn values() {
+        let index = shown(&examples::index());
+        let of_entries = |name: &str| -> Vec<Value> {
+            index["entries"].as_array().unwrap().iter().map(|entry| entry[name].clone()).collect()
+        };
+        assert_eq!(
+            of_entries("kind"),
+            ["image", "image", "image", "index", "unknown", "attestation", "attestation"]
+        );
+        let windows = &index["entries"][2];
+        for (name, value) in [
+            ("platform", json!("windows(10.0.20348.2700+win32k)/amd64")),
+            ("os", json!("windows")),
+            ("variant", json!(null)),
+            ("osVersion", json!("10.0.20348.2700")),
+            ("osFeatures", json!(["win32k"])),
+            ("downloadBytes", json!(120_000_000)),
+            ("problem", json!(null)),
+        ] {
+            assert_eq!(windows[name], value, "{name}");
+        }
+        assert_eq!(index["entries"][4]["problem"], "not in the registry");
+        assert_eq!(index["entries"][5]["attests"], index["entries"][0]["digest"]);
+        assert_eq!(index["entries"][0]["attestations"], json!([index["entries"][5]["digest"]]));
+        let picked = shown(&examples::picked());
+        assert_eq!(
+            (&picked["platform"], &picked["variant"], &picked["entryPlatform"]),
+            (&json!("linux/arm64"), &json!("v8"), &json!("linux/arm/v7"))
+        );
+        assert_eq!(shown(&examples::artifact())["kind"], "artifact");
+    }
+}

@@ -330,3 +330,6 @@ fn cannot_read(error: &registry::Error, what: &str) -> Error {
     let surroundings = Surroundings::default();
     Error::of_registry(error, &format!("read {what}"), Access::Pull, &surroundings)
 }
+
+#[cfg(test)]
+mod examples;

@@ -357,3 +357,103 @@ impl<'a> Write<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::examples;
+    use crate::text::documented::{fields, paths};
+    use std::collections::BTreeSet;
+
+    const PAGE: &str = include_str!("../../docs/report-json.md");
+
+    fn document(run: &Run, exit: Exit, late: Option<&Error>) -> Value {
+        let secrets = Secrets::default();
+        let ending =
+            Ending { run, exit, late, warnings: &["careful".to_owned()], secrets: &secrets };
+        serde_json::to_value(super::run(&ending)).unwrap()
+    }
+
+    fn published(run: &Run) -> Value {
+        document(run, Exit::Done, None)
+    }
+
+    #[test]
+    fn every_field_is_documented_and_the_other_way_round() {
+        assert_eq!(
+            paths(&published(&examples::success())),
+            fields(PAGE, &["## Of an index: the input `json-file`, `create --json`"])
+        );
+        let failed = fields(PAGE, &["## Of an index that failed"]);
+        let of_writes = |path: &String| path.starts_with("writes[]");
+        let document = document(&examples::failure(), Exit::NotArrived, None);
+        let shown: BTreeSet<String> =
+            paths(&document).into_iter().filter(|path| !of_writes(path)).collect();
+        assert_eq!(shown, failed);
+        let error = examples::not_arrived();
+        let of_command = serde_json::to_value(failure(&error, &[])).unwrap();
+        let left_out = ["tags[].reference", "tags[].state", "writes"];
+        let expected: BTreeSet<String> =
+            failed.into_iter().filter(|path| !left_out.contains(&path.as_str())).collect();
+        assert_eq!(paths(&of_command), expected);
+    }
+
+    #[test]
+    fn several_indexes_have_a_report_each() {
+        let document = document(&examples::several(), Exit::NotArrived, None);
+        let own = |path: &String| !path.starts_with("lists[].") || path == "lists[].name";
+        let shown: BTreeSet<String> = paths(&document).into_iter().filter(own).collect();
+        assert_eq!(shown, fields(PAGE, &["## Of several indexes: `spec`"]));
+        let keys = |document: &Value| -> Vec<String> {
+            let fields = document.as_object().unwrap().keys();
+            let of_run = ["name", "version", "warnings"];
+            fields.filter(|name| !of_run.contains(&name.as_str())).cloned().collect()
+        };
+        assert_eq!(keys(&document["lists"][0]), keys(&published(&examples::success())));
+        let failed = examples::failure();
+        let failed = of_index(&failed.lists[0], Exit::NotArrived, None, None);
+        assert_eq!(keys(&document["lists"][2]), keys(&serde_json::to_value(failed).unwrap()));
+    }
+
+    #[test]
+    fn status_and_exit() {
+        let late = examples::not_written();
+        for (run, exit, late, status, changed) in [
+            (examples::success(), Exit::Done, None, "published", true),
+            (examples::incomplete(), Exit::Done, None, "published", true),
+            (examples::unchanged(), Exit::Done, None, "unchanged", false),
+            (examples::dry_run(), Exit::Done, None, "dry-run", true),
+            (examples::failure(), Exit::NotArrived, None, "failed", false),
+            (examples::partial(), Exit::Partial, None, "failed", true),
+            (examples::several(), Exit::NotArrived, None, "failed", true),
+            (examples::success(), Exit::Partial, Some(&late), "failed", true),
+        ] {
+            let shown = document(&run, exit, late);
+            assert_eq!(
+                (&shown["status"], &shown["exit"], &shown["changed"]),
+                (&Value::from(status), &Value::from(exit as u8), &Value::from(changed))
+            );
+            if shown["status"] != "failed" {
+                let skipped = run.reports().map(|report| report.skipped.len()).sum();
+                assert_eq!(shown["skipped"].as_array().map(Vec::len), Some(skipped));
+            }
+            if let Some(late) = late {
+                assert_eq!(shown["error"]["what"], Value::from(late.what.as_str()));
+            }
+        }
+        let several = document(&examples::several(), Exit::NotArrived, None);
+        let exits: Vec<&Value> =
+            several["lists"].as_array().unwrap().iter().map(|list| &list["exit"]).collect();
+        assert_eq!(exits, [0, 0, 3]);
+    }
+
+    #[test]
+    fn secrets_and_control_characters_do_not_get_out() {
+        let secrets = Secrets::default();
+        secrets.keep("canary-\"password");
+        let error = Error::refused("canary-\"password\u{1b}[31m\u{9b}");
+        let shown = text(&failure(&error, &[]), &secrets);
+        assert!(shown.contains(r#""what": "***\u001b[31m\u009b""#), "{shown}");
+        assert!(shown.ends_with("}\n"), "{shown}");
+    }
+}

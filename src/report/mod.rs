@@ -25,3 +25,6 @@ pub struct Ending<'a> {
     /// What must not be seen.
     pub secrets: &'a Secrets,
 }
+
+#[cfg(test)]
+mod examples;

@@ -62,6 +62,9 @@ pub fn gauge(done: usize, all: usize, width: usize) -> String {
 }
 
 #[cfg(test)]
+pub(crate) mod documented;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

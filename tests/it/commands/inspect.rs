@@ -289,18 +289,18 @@ async fn json_has_the_documented_shape() {
     assert_eq!(one["attestations"], index["entries"][0]["attestations"]);
     // Every field is in the documentation, and the other way round.
     let documentation = include_str!("../../../docs/inspect-json.md");
-    let mut fields: Vec<&String> = Vec::new();
-    for object in [&index, &image, &one, entry] {
-        fields.extend(object.as_object().unwrap().keys());
-    }
+    let keys =
+        |object: &Value| object.as_object().unwrap().clone().into_iter().map(|(name, _)| name);
+    let mut fields: Vec<String> = [&index, &image, &one].into_iter().flat_map(keys).collect();
+    fields.extend(keys(entry).map(|name| format!("entries[].{name}")));
     for field in &fields {
         assert!(
             documentation.contains(&format!("| `{field}` |")),
             "docs/inspect-json.md lacks {field}"
         );
     }
-    for row in documentation.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next())
-    {
+    let rows = documentation.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    for row in rows.filter(|row| !row.contains('.') || row.starts_with("entries[].")) {
         assert!(fields.iter().any(|field| *field == row), "{row} is documented, and nowhere");
     }
 }
