@@ -201,6 +201,9 @@ mod tests {
             3
         );
         let absent = remove("l", &old, &[named("linux/s390x")], false).unwrap_err();
+        assert_eq!((absent.exit, absent.details.len()), (Exit::Refused, 2));
+        let absent = Named::Digest(Digest::of(b"absent").to_string());
+        let absent = remove("l", &old, &[absent], false).unwrap_err();
         assert_eq!((absent.exit, absent.details.len()), (Exit::Refused, 4));
         assert_eq!(remove("l", &old, &[named("linux/s390x")], true).unwrap(), old);
         assert!(

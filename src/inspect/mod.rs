@@ -6,6 +6,7 @@ pub mod comparison;
 pub mod json;
 pub mod text;
 
+use crate::entries::{self, Named};
 use crate::error::Error;
 use crate::error::advice::{Access, Surroundings};
 use crate::oci::{
@@ -191,7 +192,7 @@ async fn inspected(
         Content::Index(index) => {
             annotations.clone_from(&index.annotations);
             subject.clone_from(&index.subject);
-            Inside::Index(entries(registry, &reference.repository, index).await?)
+            Inside::Index(all(registry, &reference.repository, index).await?)
         }
     };
     Ok(Inspected { reference: reference.clone(), picked, manifest, annotations, subject, inside })
@@ -232,7 +233,7 @@ pub async fn image(
 
 /// All entries, their manifests read side by side. Attestations are not read: registries count each
 /// as a pull.
-async fn entries(
+async fn all(
     registry: &Registry,
     repository: &Repository,
     index: &Index,
@@ -292,38 +293,11 @@ fn pick(
     index: &Index,
     platform: &Platform,
 ) -> Result<(Descriptor, Vec<Descriptor>), Error> {
-    let fit = |rule: fn(&Platform, &Platform) -> bool| -> Vec<&Descriptor> {
-        index
-            .manifests
-            .iter()
-            .filter(|entry| entry.known_platform().is_some_and(|have| rule(have, platform)))
-            .collect()
-    };
-    let equal = fit(Platform::same);
-    let found = if equal.is_empty() { fit(Platform::answers) } else { equal };
-    match found.as_slice() {
-        [one] => {
-            let attests = |entry: &&Descriptor| entry.attests() == Some(one.digest.as_str());
-            Ok(((*one).clone(), index.manifests.iter().filter(attests).cloned().collect()))
-        }
-        [] => {
-            let images = index.manifests.iter().filter(|entry| entry.attests().is_none());
-            let entries = images.map(|entry| format!("entry: {}", entry.title())).collect();
-            Err(Error::refused(format!("{reference} has no entry for {platform}"))
-                .with_details(entries))
-        }
-        several => {
-            let entries = several
-                .iter()
-                .map(|entry| format!("entry: {} {}", entry.title(), entry.digest))
-                .collect();
-            Err(Error::refused(format!("{reference} has {} entries for {platform}", several.len()))
-                .with_details(entries)
-                .with_fix(
-                    "write the platform with its OS version, or name the entry by REF@DIGEST",
-                ))
-        }
-    }
+    let named = Named::Platform(platform.clone());
+    let at = entries::find(&reference.to_string(), &index.manifests, &named)?;
+    let entry = &index.manifests[at];
+    let attests = |other: &&Descriptor| other.attests() == Some(entry.digest.as_str());
+    Ok((entry.clone(), index.manifests.iter().filter(attests).cloned().collect()))
 }
 
 fn cannot_read(error: &registry::Error, what: &str) -> Error {

@@ -381,7 +381,7 @@ async fn an_artifact_is_refused_unless_its_platform_is_stated() {
     let scene = Scene::new().await;
     push_artifact(&scene, "chart").await;
     scene.push(&Image::oci("linux/amd64"), "a").await;
-    refused(&scene, &["a", "chart"], &[], 5, &["acme/app:chart is no image", HELM, "fix:"]).await;
+    refused(&scene, &["a", "chart"], &[], 5, &["acme/app:chart is not an image but an artifact", HELM, "fix:"]).await;
     scene.step_of(&["a", "linux/wasm=chart"]).run().await.ok();
     assert_eq!(
         scene.entries("1").await[1]["platform"],

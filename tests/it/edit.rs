@@ -283,7 +283,7 @@ async fn what_annotate_and_remove_refuse() {
         (vec!["annotate", &list, "linux/amd64"], 2, "nothing to change"),
         (vec!["annotate", &plain, "linux/amd64", "--variant", "v2"], 5, "one image, no list"),
         (vec!["annotate", &absent, "linux/amd64", "--variant", "v2"], 7, "not there"),
-        (vec!["remove", &list, "linux/s390x"], 5, "no entry linux/s390x"),
+        (vec!["remove", &list, "linux/s390x"], 5, "no entry for linux/s390x"),
         (
             vec![
                 "remove",
