@@ -53,7 +53,7 @@ pub fn remove(
         }
     }
     if !rest.iter().any(|entry| entry.attests().is_none()) {
-        return Err(Error::refused(format!("nothing would be left of {list}"))
+        return Err(Error::refused(format!("this would remove the last entry of {list}"))
             .with_fix("delete the tag in the registry instead"));
     }
     Ok(rest)
@@ -121,7 +121,7 @@ pub fn annotate(
     if entry.platform.is_some() || platform != Platform::default() {
         if platform.os.is_empty() || platform.architecture.is_empty() {
             return Err(Error::refused(format!(
-                "{} of {list} would have half a platform",
+                "the platform of {} in {list} would be incomplete",
                 entry.digest
             ))
             .with_fix("give both --os and --arch"));
@@ -141,7 +141,7 @@ pub fn annotate(
         });
         if let Some((_, twin)) = twin {
             return Err(Error::refused(format!(
-                "{list} has an entry for {platform} already: {}",
+                "{list} already has an entry for {platform}: {}",
                 twin.digest
             )));
         }
@@ -210,7 +210,7 @@ mod tests {
             remove("l", &old, &[named("linux/amd64"), named("linux/arm64")], false)
                 .unwrap_err()
                 .what
-                .contains("nothing would be left")
+                .contains("remove the last entry")
         );
         let windows = [image("windows(10.0.1)/amd64", "5"), image("windows(10.0.2)/amd64", "6")];
         assert!(
@@ -256,7 +256,7 @@ mod tests {
         let mut bare = entries.to_vec();
         bare[0].platform = None;
         let half = Annotation { os: Some("linux".into()), ..Annotation::default() };
-        assert!(annotate("l", &bare, &named, &half).unwrap_err().what.contains("half a platform"));
+        assert!(annotate("l", &bare, &named, &half).unwrap_err().what.contains("incomplete"));
         let note =
             Annotation { annotations: vec![("k".into(), "v".into())], ..Annotation::default() };
         assert_eq!(annotate("l", &bare, &named, &note).unwrap()[0].platform, None);

@@ -69,7 +69,7 @@ impl Comparison {
         page.out.push('\n');
         if self.same() {
             page.out.push_str(
-                "the same entries and annotations; only the bytes that write them down differ\n",
+                "same entries and annotations; only the way they are written down differs\n",
             );
         }
         page.fields(&self.fields, "");

@@ -147,11 +147,11 @@ pub async fn read(
             match have {
                 Some(have) if have.answers(platform) => Ok(read),
                 Some(have) => Err(Error::refused(format!(
-                    "{reference} is one image, for {have}, not for {platform}"
+                    "{reference} is a single image for {have}, not for {platform}"
                 ))),
-                None => {
-                    Err(Error::refused(format!("{reference} does not say what platform it is for")))
-                }
+                None => Err(Error::refused(format!(
+                    "{reference} does not say which platform it is for"
+                ))),
             }
         }
         (_, None) => inspected(registry, reference, manifest, None).await,
@@ -248,7 +248,7 @@ async fn all(
         } else if media_type::is_image(kind) || media_type::is_index(kind) {
             behind(registry, repository, descriptor).await?
         } else {
-            Behind::Unread("of a type that is no image".to_owned())
+            Behind::Unread("neither an image nor an index".to_owned())
         };
         Ok(Entry { descriptor: descriptor.clone(), behind })
     });

@@ -65,7 +65,7 @@ impl Page {
             self.field("", picked.index.digest.as_str());
         }
         if let Some(subject) = &inspected.subject {
-            self.field("about", subject.digest.as_str());
+            self.field("subject", subject.digest.as_str());
         }
     }
 
@@ -76,7 +76,7 @@ impl Page {
         if let Some(platform) = &image.platform {
             self.field("platform", &platform.to_string());
         } else if image.artifact_type.is_none() {
-            self.field("platform", "its config does not say");
+            self.field("platform", "not stated in its config");
         }
         let parts = count(image.layers.len(), "layer");
         self.field("download", &format!("{}: config and {parts}", size(image.download)));
@@ -94,7 +94,7 @@ impl Page {
             (picked.and_then(|picked| picked.entry.known_platform()), &image.platform)
             && !built.runs_as(listed)
         {
-            let text = format!("as {listed}: the list contradicts the image's config");
+            let text = format!("as {listed}: the index contradicts the image's config");
             self.field("listed", &self.style.paint(Look::Changed, &text));
         }
     }
@@ -137,8 +137,9 @@ impl Page {
             .filter(|entry| entry.descriptor.attests().is_some_and(|of| !shown.contains(of)))
             .collect();
         if !lost.is_empty() {
-            let heading =
-                self.style.paint(Look::Changed, "attestations of images that are not in this list");
+            let heading = self
+                .style
+                .paint(Look::Changed, "attestations of images that are not in this index");
             self.out.push_str(&format!("\n{heading}\n"));
             for entry in lost {
                 self.attestation("  ", &entry.descriptor);

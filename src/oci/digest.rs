@@ -105,7 +105,7 @@ impl FromStr for Digest {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let shape = "a digest looks like sha256: and 64 lower-case hex digits";
+        let shape = "a digest is sha256: followed by 64 lowercase hex digits";
         let (algorithm, hex) = text.split_once(':').ok_or_else(|| Invalid::new(shape))?;
         let length = match algorithm {
             "sha256" => 64,
@@ -116,7 +116,7 @@ impl FromStr for Digest {
         };
         if hex.len() != length {
             return Err(Invalid::new(format!(
-                "{algorithm} takes {length} hex digits, here are {}",
+                "a {algorithm} digest has {length} hex digits, not {}",
                 hex.chars().count()
             )));
         }

@@ -80,7 +80,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
         let mut seen = HashSet::new();
         while let Some(key) = pairs.next_key::<String>()? {
             if seen.contains(&key) {
-                return Err(A::Error::custom(format!("key {key:?} stands twice in one object")));
+                return Err(A::Error::custom(format!("key {key:?} is given twice in one object")));
             }
             seen.insert(key);
             pairs.next_value_seed(self)?;

@@ -91,7 +91,7 @@ fn agreed_type(fields: &serde_json::Map<String, Value>, header: &str) -> Result<
     );
     if list && image {
         return Err(Invalid::new(
-            "it holds both the fields of an index and those of an image manifest",
+            "it has both the fields of an index and those of an image manifest",
         ));
     }
     let body = fields.get("mediaType").and_then(Value::as_str).unwrap_or_default();
@@ -102,11 +102,11 @@ fn agreed_type(fields: &serde_json::Map<String, Value>, header: &str) -> Result<
         || fields.get("schemaVersion") == Some(&Value::from(1))
     {
         return Err(Invalid::new(
-            "it is a Docker schema 1 manifest, which no list can hold: push the image again with a current client",
+            "it is a Docker schema 1 manifest, which no index can contain: push the image again with a current client",
         ));
     }
     if fields.get("schemaVersion") != Some(&Value::from(2)) {
-        return Err(Invalid::new("it has no schemaVersion 2"));
+        return Err(Invalid::new("its schemaVersion is not 2"));
     }
     let media_type = match (body, header) {
         ("", header) if known(header) => header,
@@ -114,18 +114,20 @@ fn agreed_type(fields: &serde_json::Map<String, Value>, header: &str) -> Result<
         ("", _) if list => media_type::OCI_INDEX,
         ("", _) => media_type::OCI_MANIFEST,
         (body, header) if known(header) && body != header => {
-            return Err(Invalid::new(format!("its header says {header}, its body says {body}")));
+            return Err(Invalid::new(format!(
+                "its Content-Type is {header}, but its body says {body}"
+            )));
         }
         (body, _) if known(body) => body,
         (body, _) => {
             return Err(Invalid::new(format!(
-                "it has media type {body:?}, which is no image and no list of images"
+                "its media type {body:?} is neither an image nor an index"
             )));
         }
     };
     if media_type::is_index(media_type) != list {
         return Err(Invalid::new(format!(
-            "it says it is of type {media_type}, and its fields say otherwise"
+            "its media type is {media_type}, but its fields contradict that"
         )));
     }
     Ok(media_type.to_owned())

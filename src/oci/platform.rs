@@ -184,7 +184,7 @@ impl FromStr for Platform {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let shape = || {
             Invalid::new(format!(
-                "{text:?} is no platform: OS/ARCHITECTURE[/VARIANT] is needed, such as linux/arm64 or windows(10.0.20348.2700)/amd64"
+                "{text:?} is not a platform: write OS/ARCHITECTURE[/VARIANT], such as linux/arm64"
             ))
         };
         let mut parts = text.split('/');

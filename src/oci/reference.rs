@@ -91,7 +91,7 @@ impl FromStr for Repository {
         let reference: Reference = text.parse()?;
         match reference {
             Reference { repository, tag: None, digest: None } => Ok(repository),
-            _ => Err(Invalid::new("a repository takes neither tag nor digest")),
+            _ => Err(Invalid::new("a repository must not have a tag or a digest")),
         }
     }
 }
@@ -101,15 +101,19 @@ impl FromStr for Reference {
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         if text.is_empty() {
-            return Err(Invalid::new("a reference cannot be empty"));
+            return Err(Invalid::new("the reference is empty"));
         }
         if let Some(odd) = text.chars().find(|c| !c.is_ascii_graphic()) {
-            return Err(Invalid::new(format!("a reference cannot hold {odd:?}")));
+            return Err(Invalid::new(if odd == ' ' {
+                "a reference cannot contain a space (one per line, without \"- \")".to_owned()
+            } else {
+                format!("a reference cannot contain {odd:?}")
+            }));
         }
-        if text.contains("://") {
-            return Err(Invalid::new(
-                "a reference starts with the registry's name, without https://",
-            ));
+        if let Some((scheme, _)) = text.split_once("://") {
+            return Err(Invalid::new(format!(
+                "leave out {scheme}://: a reference starts with the registry's name"
+            )));
         }
         let (name, digest) = match text.split_once('@') {
             Some((name, digest)) => (name, Some(digest.parse::<Digest>()?)),
@@ -147,10 +151,15 @@ fn parse_repository(name: &str) -> Result<Repository, Invalid> {
         path.to_owned()
     };
     if path.contains(|c: char| c.is_ascii_uppercase()) {
-        return Err(Invalid::new(format!("a repository is lower-case: {}", path.to_lowercase())));
+        let lower = path.to_lowercase();
+        return Err(Invalid::new(format!("repository names must be lowercase: write {lower}")));
     }
     if let Some(bad) = path.split('/').find(|part| !is_path_component(part)) {
-        return Err(Invalid::new(format!("{bad:?} cannot be a part of a repository's name")));
+        return Err(Invalid::new(if bad.is_empty() {
+            "a part of the repository name is empty".to_owned()
+        } else {
+            format!("{bad:?} is not a valid part of a repository name")
+        }));
     }
     if host.len() + 1 + path.len() > LONGEST_NAME {
         return Err(Invalid::new(format!(
@@ -163,7 +172,7 @@ fn parse_repository(name: &str) -> Result<Repository, Invalid> {
 /// A registry host with an optional port, lower-cased, Docker Hub's names made one; also used for
 /// logins and `insecure-registries`.
 pub fn parse_host(text: &str) -> Result<String, Invalid> {
-    let bad = || Invalid::new(format!("{text:?} is no registry host: HOST or HOST:PORT is needed"));
+    let bad = || Invalid::new(format!("{text:?} is not a registry host: write HOST or HOST:PORT"));
     let lower = text.to_ascii_lowercase();
     let (host, port) = if let Some(rest) = lower.strip_prefix('[') {
         let (address, after) = rest.split_once(']').ok_or_else(bad)?;
@@ -207,9 +216,11 @@ pub fn check_tag(tag: &str) -> Result<(), Invalid> {
         && tag.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
     if good {
         Ok(())
+    } else if tag.is_empty() {
+        Err(Invalid::new("the tag is empty"))
     } else {
         Err(Invalid::new(format!(
-            "{tag:?} cannot be a tag: up to 128 of A-Z a-z 0-9 _ . - and no . or - in front"
+            "{tag:?} is not a valid tag (letters, digits, _ . -, at most 128, not starting with . or -)"
         )))
     }
 }

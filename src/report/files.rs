@@ -145,7 +145,7 @@ impl Own {
             && !metadata.is_file()
             && !metadata.is_symlink()
         {
-            return Err(io::Error::other("it is there and is no file"));
+            return Err(io::Error::other("it exists and is not a regular file"));
         }
         let folder = place
             .parent()
@@ -192,19 +192,17 @@ fn append(environment: &Environment, variable: &str) -> Result<Option<File>, Err
     };
     OpenOptions::new().append(true).create(true).open(path).map(Some).map_err(|error| {
         let wrong = cannot_open(variable, path, &error);
-        wrong.with_fix("in a container, mount the folder of that file")
+        wrong.with_fix("in a container, mount the folder that contains it")
     })
 }
 
 fn cannot_open(name: &str, path: &str, error: &io::Error) -> Error {
     let wrong = Error::new(
         Exit::Inputs,
-        format!("cannot open an output file; nothing was contacted: {name}: {path}: {error}"),
+        format!("cannot write {name} ({path}): {error}; nothing was sent"),
     );
     match error.kind() {
-        io::ErrorKind::NotFound => {
-            wrong.with_fix("make its folder first, or name one that is there")
-        }
+        io::ErrorKind::NotFound => wrong.with_fix("create the folder first"),
         _ => wrong,
     }
 }

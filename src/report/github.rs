@@ -20,7 +20,7 @@ fn delimiter(value: &str) -> anyhow::Result<String> {
         default_provider()
             .secure_random
             .fill(&mut random)
-            .map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
+            .map_err(|_| anyhow::anyhow!("the system provides no random bytes"))?;
         let delimiter = format!(
             "ghadelimiter_{}",
             random.iter().map(|byte| format!("{byte:02x}")).collect::<String>()

@@ -39,7 +39,7 @@ impl Ending<'_> {
         let moved =
             list.tags.iter().any(|(_, state)| matches!(state, TagState::Moved | TagState::Unknown));
         let heading = if moved || error.exit == Exit::Partial {
-            "Published in part".to_owned()
+            "Partly published".to_owned()
         } else {
             format!("Not published: {}", error.title())
         };
@@ -93,8 +93,8 @@ impl Ending<'_> {
         let run = self.run;
         let (all, well) = (run.lists.len(), run.reports().count());
         let sign = if well == all { "✅" } else { "❌" };
-        let mut text = format!("### {sign} {well} of {all} lists\n\n{}", self.warned());
-        text.push_str("| List | | Digest | Platforms |\n|:--|:--|:--|:--|\n");
+        let mut text = format!("### {sign} {well} of {all} indexes\n\n{}", self.warned());
+        text.push_str("| Index | | Digest | Platforms |\n|:--|:--|:--|:--|\n");
         for list in &run.lists {
             if let Err(error) = &list.ended {
                 let _ = writeln!(
@@ -151,7 +151,7 @@ impl Ending<'_> {
         };
         let state = match (report.dry_run.is_some(), report.changed) {
             (true, true) => format!("🧪 Would be published{without} (dry run)"),
-            (_, false) => format!("{sign} Published already{without}, nothing to change"),
+            (_, false) => format!("{sign} Already published{without}, nothing to change"),
             (false, true) => format!("{sign} Published{without}"),
         };
         format!("### {state}\n\n")
@@ -169,7 +169,7 @@ impl Ending<'_> {
             let _ = writeln!(text, "> - {}", self.shown(warning));
         }
         if warnings.len() > MOST_SHOWN {
-            let _ = writeln!(text, "> - and {} more, in the log", warnings.len() - MOST_SHOWN);
+            let _ = writeln!(text, "> - and {} more in the log", warnings.len() - MOST_SHOWN);
         }
         text.push('\n');
         text
@@ -187,7 +187,7 @@ impl Ending<'_> {
                 .iter()
                 .find(|source| source.platforms.iter().any(|other| other.to_string() == platform));
             let after = source.and_then(|source| source.after).map_or_else(
-                || "at once".to_owned(),
+                || "immediately".to_owned(),
                 |after| format!("after {}", text::duration(after)),
             );
             // A narrow column would break them in two.
@@ -211,7 +211,7 @@ impl Ending<'_> {
         for (repository, images) in &dry_run.copies {
             let _ = writeln!(
                 text,
-                "Would copy {} into `{repository}`, where not there already.\n",
+                "Would copy {} into `{repository}`, unless already there.\n",
                 count(*images, "image")
             );
         }
@@ -265,7 +265,7 @@ fn copied(report: &Report) -> String {
             report.copied_from().iter().map(|from| format!("`{from}`")).collect();
         let _ = writeln!(
             text,
-            "Signatures and other referrers of the images stay in {}.\n",
+            "Signatures and other referrers are not copied; they remain in {}.\n",
             from.join(", ")
         );
     }

@@ -168,7 +168,7 @@ labels
         stocked.run(&["inspect", "{}/acme/app:image", "--platform", "linux/arm64"]).await.fails(5);
     assert_eq!(
         ran.stderr,
-        "error: {}/acme/app:image is one image, for linux/amd64, not for linux/arm64\n"
+        "error: {}/acme/app:image is a single image for linux/amd64, not for linux/arm64\n"
     );
 }
 
@@ -413,7 +413,11 @@ async fn failures_say_what_to_do() {
     let document: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!((&document["status"], &document["exit"]), (&json!("failed"), &json!(7)));
     let ran = stocked.run(&["inspect", "{}/Acme/app"]).await.fails(2);
-    assert!(ran.stderr.contains("REF: {}/Acme/app: a repository is lower-case"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("REF: {}/Acme/app: repository names must be lowercase"),
+        "{}",
+        ran.stderr
+    );
     let closed = crate::support::registry::Registry::htpasswd("u", "right").await;
     let name = format!("{}/acme/app:1", closed.host());
     Step::new().args(["inspect", &name]).run().await.fails(6);
