@@ -226,6 +226,7 @@ mod tests {
     use super::*;
     use crate::oci::{Content, media_type};
     use crate::text::documented::{fields, paths};
+    use insta::assert_snapshot;
 
     fn entry(platform: &str, seed: &str) -> Descriptor {
         let digest = Digest::of(seed.as_bytes());
@@ -265,6 +266,31 @@ mod tests {
         let changes: Vec<&Value> =
             shown["entries"].as_array().unwrap().iter().map(|entry| &entry["change"]).collect();
         assert_eq!(changes, ["described", "replaced", "added", "removed"]);
+    }
+
+    #[test]
+    fn for_people() {
+        assert_snapshot!(different().text(Style { colour: false }), @"
+        - ghcr.io/acme/app:1.2
+          - sha256:749764d7d8d57b00b38d8fd3937d93051ba70bf6e571ce1c3516de5a8ff71793
+        + ghcr.io/acme/app:latest
+          + sha256:30571daf7444c781b97a0585802b84e583ec0d5a5734f0bfe112ebd1b6709580
+
+        ~ annotations.version
+          - 1.2
+          + 1.3
+        ~ linux/amd64
+          sha256:ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb
+          ~ annotations.note
+            + new
+        ~ linux/arm64
+          - sha256:3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d
+          + sha256:2e7d2c03a9507ae265ecf5b5356885a53393a2029d241394997265a1a25aefc6
+        + linux/riscv64
+          + sha256:454349e422f05297191ead13e21d3db520e5abef52055e4964b82fb213f593a1
+        - linux/s390x
+          - sha256:043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89
+        ");
     }
 
     #[test]

@@ -356,3 +356,244 @@ fn mermaid(text: &str) -> String {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::outcome::Run;
+    use crate::report::examples;
+    use crate::secret::Secrets;
+    use insta::assert_snapshot;
+
+    fn shown(run: &Run, exit: Exit, late: Option<&Error>) -> String {
+        let warnings = ["`token` is not needed here".to_owned()];
+        let warnings: &[String] = if exit == Exit::Done { &[] } else { &warnings };
+        markdown(&Ending { run, exit, late, warnings, secrets: &Secrets::default() })
+    }
+
+    #[test]
+    fn success() {
+        assert_snapshot!(shown(&examples::success(), Exit::Done, None), @"
+        ### ✅ Published
+
+        ```text
+        ghcr.io/acme/app@sha256:f17d048b44e8a46d4b4a43ba942f8ea2371d0679fe24315f4545debed993db4d
+        ```
+
+        | Platform | Digest | Download | Arrived |
+        |:--|:--|--:|--:|
+        | **linux/amd64** | `sha256:baf0239e48ff4c47ebac3ba02b5cf1506b69cd5a0c0d0c825a53ba65976fb942` | 31.4&nbsp;MB | immediately |
+        | **linux/arm64** | `sha256:b3e3ab55f887c56c0bd8bec3743b0fb54daaa17861e03db5133ef2835eb0da5a` | – | after&nbsp;1m&nbsp;35s |
+
+        With 1 attestation (provenance, SBOM).
+
+        | Tag | |
+        |:--|:--|
+        | `ghcr.io/acme/app:1.4.0` | moved |
+        | `ghcr.io/acme/app:1` | unchanged |
+
+        Copied into `ghcr.io/acme/app`: 2 images, 1 image there already, 4 blobs mounted, 1 blob uploaded (8.0 MB in 4 s, 2.0 MB/s), 3 blobs there already.
+        Signatures and other referrers are not copied; they remain in `ghcr.io/acme/cache`.
+
+        ```mermaid
+        gantt
+            title When the images arrived (seconds)
+            dateFormat X
+            axisFormat %s
+            linux/amd64 :done, 0, 1
+            linux/arm64 :active, 0, 95
+        ```
+        ");
+    }
+
+    #[test]
+    fn success_without_an_image_that_was_skipped() {
+        let text = shown(&examples::incomplete(), Exit::Done, None);
+        assert_snapshot!(text.lines().next().unwrap(), @"### ⚠️ Published without linux/s390x");
+        assert!(text.contains("    cache 1.4.0-s390x (missing) :crit, 0, 95\n"), "{text}");
+    }
+
+    #[test]
+    fn nothing_to_change() {
+        assert_snapshot!(shown(&examples::unchanged(), Exit::Done, None), @"
+        ### ✅ Already published, nothing to change
+
+        ```text
+        ghcr.io/acme/app@sha256:f17d048b44e8a46d4b4a43ba942f8ea2371d0679fe24315f4545debed993db4d
+        ```
+
+        | Platform | Digest | Download | Arrived |
+        |:--|:--|--:|--:|
+        | **linux/amd64** | `sha256:baf0239e48ff4c47ebac3ba02b5cf1506b69cd5a0c0d0c825a53ba65976fb942` | 31.4&nbsp;MB | immediately |
+        | **linux/arm64** | `sha256:b3e3ab55f887c56c0bd8bec3743b0fb54daaa17861e03db5133ef2835eb0da5a` | 31.4&nbsp;MB | immediately |
+
+        With 1 attestation (provenance, SBOM).
+
+        | Tag | |
+        |:--|:--|
+        | `ghcr.io/acme/app:1.4.0` | unchanged |
+        ");
+    }
+
+    #[test]
+    fn dry_run() {
+        assert_snapshot!(shown(&examples::dry_run(), Exit::Done, None), @"
+        ### 🧪 Would be published (dry run)
+
+        ```text
+        ghcr.io/acme/app@sha256:f17d048b44e8a46d4b4a43ba942f8ea2371d0679fe24315f4545debed993db4d
+        ```
+
+        | Platform | Digest | Download | Arrived |
+        |:--|:--|--:|--:|
+        | **linux/amd64** | `sha256:baf0239e48ff4c47ebac3ba02b5cf1506b69cd5a0c0d0c825a53ba65976fb942` | 31.4&nbsp;MB | immediately |
+        | **linux/arm64** | `sha256:b3e3ab55f887c56c0bd8bec3743b0fb54daaa17861e03db5133ef2835eb0da5a` | – | after&nbsp;1m&nbsp;35s |
+
+        With 1 attestation (provenance, SBOM).
+
+        | Tag | |
+        |:--|:--|
+        | `ghcr.io/acme/app:1.4.0` | would move |
+        | `ghcr.io/acme/app:1` | would move |
+
+        Would copy 2 images into `ghcr.io/acme/app`, unless already there.
+
+        Changes to `ghcr.io/acme/app:1.4.0`, `ghcr.io/acme/app:1`:
+
+        ```diff
+        + linux/arm64  sha256:b3e3ab55f887c56c0bd8bec3743b0fb54daaa17861e03db5133ef2835eb0da5a
+        ```
+
+        ```mermaid
+        gantt
+            title When the images arrived (seconds)
+            dateFormat X
+            axisFormat %s
+            linux/amd64 :done, 0, 1
+            linux/arm64 :active, 0, 95
+        ```
+        ");
+    }
+
+    #[test]
+    fn failure() {
+        assert_snapshot!(shown(&examples::failure(), Exit::NotArrived, None), @"
+        ### ❌ Not published: images did not arrive
+
+        ```text
+        1 of 2 images did not arrive within 10m
+          missing: ghcr.io/acme/cache:1.4.0-arm64
+          no tag was moved
+          where: GET https://ghcr.io/v2/acme/cache/manifests/1.4.0-arm64: 404
+          fix:   raise `wait`
+        ```
+
+        > [!WARNING]
+        > - &#96;token&#96; is not needed here
+
+        ```mermaid
+        gantt
+            title When the images arrived (seconds)
+            dateFormat X
+            axisFormat %s
+            cache 1.4.0-amd64 :active, 0, 42
+            cache 1.4.0-arm64 (missing) :crit, 0, 102
+        ```
+        ");
+    }
+
+    #[test]
+    fn published_in_part() {
+        assert_snapshot!(shown(&examples::partial(), Exit::Partial, None), @"
+        ### ❌ Partly published
+
+        ```text
+        cannot move ghcr.io/acme/app:1: access denied
+        ```
+
+        > [!WARNING]
+        > - &#96;token&#96; is not needed here
+
+        | Tag | |
+        |:--|:--|
+        | `ghcr.io/acme/app:1.4.0` | moved |
+        | `ghcr.io/acme/app:1` | failed |
+        ");
+    }
+
+    #[test]
+    fn several_indexes() {
+        assert_snapshot!(shown(&examples::several(), Exit::NotArrived, None), @"
+        ### ❌ 2 of 3 indexes
+
+        > [!WARNING]
+        > - &#96;token&#96; is not needed here
+
+        | Index | | Digest | Platforms |
+        |:--|:--|:--|:--|
+        | ghcr.io/acme/app&#58;1.4.0-debug | ❌ 1 of 2 images did not arrive within 10m | | |
+        | ghcr.io/acme/app&#58;1.4.0<br>ghcr.io/acme/app&#58;1 | published | `sha256:f17d048b44e8a46d4b4a43ba942f8ea2371d0679fe24315f4545debed993db4d` | linux/amd64, linux/arm64 |
+        | ghcr.io/acme/app&#58;1.4.0-slim | published | `sha256:f17d048b44e8a46d4b4a43ba942f8ea2371d0679fe24315f4545debed993db4d` | linux/amd64, linux/arm64<br>⚠️ without linux/s390x |
+        ");
+    }
+
+    #[test]
+    fn outputs_that_could_not_be_written_come_first() {
+        let late = examples::not_written();
+        let text = shown(&examples::success(), Exit::Partial, Some(&late));
+        let (start, rest) = text.split_at(text.find("### ✅").unwrap());
+        assert_snapshot!(start, @"
+        ### ❌ Outputs not written
+
+        ```text
+        published, but the outputs could not be written: No space left on device
+        ```
+        ");
+        assert!(
+            rest.starts_with("### ✅ Published\n\n> [!WARNING]\n> - &#96;token&#96; is"),
+            "{rest}"
+        );
+    }
+
+    #[test]
+    fn no_text_of_others_ends_a_block_or_starts_markdown() {
+        let secrets = Secrets::default();
+        secrets.keep("canary-password");
+        let error =
+            Error::refused("````\n# <img> canary-password").with_details(vec!["``` x".into()]);
+        let run = Run::that_never_began(error);
+        let warnings = ["<b> | canary-password".to_owned()];
+        let ending = Ending {
+            run: &run,
+            exit: Exit::Refused,
+            late: None,
+            warnings: &warnings,
+            secrets: &secrets,
+        };
+        let text = markdown(&ending);
+        assert!(text.contains("\n`````text\n````\n# <img> ***\n  ``` x\n`````\n"), "{text}");
+        assert!(
+            text.contains("> - &lt;b&gt; &#124; &#42;&#42;&#42;") && !text.contains("canary"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_long_text_is_cut_at_the_end_of_a_line() {
+        for (text, longest, shown) in [
+            ("one\ntwo\n", 9, None),
+            ("one\ntwo\n", 5, Some("one")),
+            ("ä\nb", 2, Some("")),
+            ("abc", 2, Some("")),
+        ] {
+            assert_eq!(cut(text, longest), shown, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_picture_takes_names_for_nothing_but_names() {
+        assert_eq!(mermaid("app:1.2;\n%%x#y"), "app 1.2    x y");
+        assert_eq!(short("ghcr.io/acme/app:1"), "app:1");
+        assert_eq!(timeline(Vec::new()), "");
+    }
+}
