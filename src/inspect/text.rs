@@ -48,7 +48,13 @@ struct Page {
 
 impl Page {
     fn field(&mut self, label: &str, value: &str) {
-        let start = self.style.paint(Look::Label, &format!("{label:<VALUES$}"));
+        self.field_as(Look::Label, label, value);
+    }
+
+    /// The colour is the label's: in the value, which may be others' text, an escape sequence would
+    /// be shown and not obeyed.
+    fn field_as(&mut self, look: Look, label: &str, value: &str) {
+        let start = self.style.paint(look, &format!("{label:<VALUES$}"));
         self.out.push_str(&wrapped(&start, VALUES, value));
     }
 
@@ -95,7 +101,7 @@ impl Page {
             && !built.runs_as(listed)
         {
             let text = format!("as {listed}: the index contradicts the image's config");
-            self.field("listed", &self.style.paint(Look::Changed, &text));
+            self.field_as(Look::Changed, "listed", &text);
         }
     }
 
@@ -329,5 +335,16 @@ mod tests {
         attestation, 566 bytes
           sha256:d1e45c8978d33483e58d198fc707f3371ad50cad88db30301809801f1b8ffeba
         ");
+    }
+
+    #[test]
+    fn colour_changes_nothing_else() {
+        let coloured = text(&examples::picked(), Style { colour: true });
+        assert!(coloured.contains("\u{1b}[33mlisted   \u{1b}[0mas linux/arm/v7"), "{coloured:?}");
+        let plain = coloured.split('\u{1b}').map(|part| match part.split_once('m') {
+            Some((code, rest)) if code.starts_with('[') => rest,
+            _ => part,
+        });
+        assert_eq!(plain.collect::<String>(), shown(&examples::picked()));
     }
 }
