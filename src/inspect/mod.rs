@@ -307,3 +307,55 @@ fn cannot_read(error: &registry::Error, what: &str) -> Error {
 
 #[cfg(test)]
 mod examples;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::Digest;
+
+    fn manifest(media_type: &str, fields: &str) -> Manifest {
+        let body = format!(r#"{{"schemaVersion":2,{fields}}}"#);
+        let digest = Digest::of(body.as_bytes());
+        Manifest::parse(body.into(), media_type, digest).unwrap()
+    }
+
+    #[test]
+    fn mistakes_in_annotations_and_subject_hide_nothing_else() {
+        let blob = |seed: &[u8]| {
+            serde_json::to_string(&Descriptor::new("a/b", Digest::of(seed), 1)).unwrap()
+        };
+        let (config, subject) = (blob(b"config"), blob(b"subject"));
+        for (more_fields, keys, has_subject) in [
+            (String::new(), &[][..], false),
+            (
+                format!(r#","annotations":{{"b":"2","a":"1"}},"subject":{subject}"#),
+                &["a", "b"][..],
+                true,
+            ),
+            (r#","annotations":{"a":"1","b":2},"subject":{}"#.to_owned(), &["a"][..], false),
+            (r#","annotations":null,"subject":null"#.to_owned(), &[][..], false),
+        ] {
+            let fields = format!(r#""config":{config}{more_fields}"#);
+            let (annotations, subject) = more(&manifest(media_type::OCI_MANIFEST, &fields));
+            assert_eq!(annotations.keys().collect::<Vec<_>>(), keys, "{more_fields}");
+            assert_eq!(subject.is_some(), has_subject, "{more_fields}");
+        }
+    }
+
+    #[test]
+    fn an_entry_is_picked_with_what_attests_it() {
+        let Inside::Index(entries) = examples::index().inside else { unreachable!() };
+        let manifests = entries.into_iter().map(|entry| entry.descriptor).collect();
+        let index = Index::new(media_type::OCI_INDEX, manifests, Annotations::new());
+        let reference: Reference = "ghcr.io/acme/app:1.2".parse().unwrap();
+        for (platform, attestations) in [("linux/amd64", 1), ("linux/arm", 0)] {
+            let platform: Platform = platform.parse().unwrap();
+            let (entry, attesting) = pick(&reference, &index, &platform).unwrap();
+            assert!(entry.platform.unwrap().same(&platform));
+            assert_eq!(attesting.len(), attestations);
+        }
+        let error = pick(&reference, &index, &"linux/s390x".parse().unwrap()).unwrap_err();
+        assert_eq!(error.what, "ghcr.io/acme/app:1.2 has no entry for linux/s390x");
+        assert_eq!(error.details.len(), 5, "{error}");
+    }
+}

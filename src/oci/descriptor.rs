@@ -90,3 +90,65 @@ impl Descriptor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(media_type: &str, platform: Option<&str>, annotations: &[(&str, &str)]) -> Descriptor {
+        let mut entry = Descriptor::new(media_type, Digest::of(b""), 1);
+        entry.platform = platform.map(|text| text.parse().unwrap());
+        entry.annotations =
+            annotations.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        entry
+    }
+
+    #[test]
+    fn what_an_entry_is() {
+        const KIND: (&str, &str) = (REFERENCE_TYPE, "attestation-manifest");
+        const OF: (&str, &str) = (REFERENCE_DIGEST, "sha256:0");
+        for (platform, annotations, title, attests) in [
+            (Some("linux/arm64/v8"), &[][..], "linux/arm64", None),
+            (Some("unknown/unknown"), &[][..], "no platform", None),
+            (None, &[][..], "no platform", None),
+            (Some("unknown/unknown"), &[KIND, OF][..], "attestation", Some("sha256:0")),
+            (Some("linux/amd64"), &[KIND, OF][..], "attestation", Some("sha256:0")),
+            (None, &[KIND][..], "attestation", Some("")),
+            (Some("linux/amd64"), &[OF][..], "linux/amd64", None),
+            (Some("linux/amd64"), &[(REFERENCE_TYPE, "other"), OF][..], "linux/amd64", None),
+        ] {
+            let entry = entry(media_type::OCI_MANIFEST, platform, annotations);
+            assert_eq!((entry.title().as_str(), entry.attests()), (title, attests));
+            assert_eq!(entry.known_platform().is_some(), title.contains('/'), "{title}");
+        }
+    }
+
+    #[test]
+    fn what_a_docker_list_cannot_contain() {
+        let docker = || entry(media_type::DOCKER_MANIFEST, Some("linux/amd64"), &[]);
+        for (entry, needs_oci) in [
+            (docker(), false),
+            (entry(media_type::OCI_MANIFEST, None, &[]), true),
+            (entry(media_type::DOCKER_MANIFEST, None, &[("k", "v")]), true),
+            (Descriptor { data: "e30=".into(), ..docker() }, true),
+            (Descriptor { artifact_type: "x".into(), ..docker() }, true),
+            (Descriptor { urls: vec!["https://example.com".into()], ..docker() }, false),
+        ] {
+            assert_eq!(entry.needs_oci(), needs_oci, "{entry:?}");
+        }
+    }
+
+    #[test]
+    fn fields_are_written_in_the_order_of_the_spec_and_unknown_ones_are_kept() {
+        let digest = Digest::of(b"");
+        let text = format!(
+            r#"{{"mediaType":"a/b","digest":"{digest}","size":1,"urls":["u"],"annotations":{{"k":"v"}},"data":"e30=","platform":{{"architecture":"amd64","os":"linux","os.version":"1","os.features":["f"],"variant":"v2","x":1}},"artifactType":"c/d","y":[2]}}"#
+        );
+        let entry: Descriptor = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_string(&entry).unwrap(), text);
+        let least = format!(r#"{{"mediaType":"a/b","digest":"{digest}","size":1}}"#);
+        let entry: Descriptor = serde_json::from_str(&least).unwrap();
+        assert_eq!(entry, Descriptor::new("a/b", digest, 1));
+        assert_eq!(serde_json::to_string(&entry).unwrap(), least);
+    }
+}

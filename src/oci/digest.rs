@@ -193,4 +193,17 @@ mod tests {
         assert_eq!(Digest::from_file_name("README.md"), None);
         assert_eq!(Digest::from_file_name(&hex[1..]), None);
     }
+
+    #[test]
+    fn says_what_is_expected() {
+        for (text, why) in [
+            ("abc", "a digest is sha256: followed by 64 lowercase hex digits"),
+            ("md5:0", "unknown digest algorithm \"md5\"; a digest is sha256: followed by 64"),
+            ("sha256:abc", "a sha256 digest has 64 hex digits, not 3"),
+            (&EMPTY.replace("e3", "E3"), "a digest is sha256: followed by 64 lowercase hex digits"),
+        ] {
+            let error = text.parse::<Digest>().unwrap_err().to_string();
+            assert!(error.starts_with(why), "{text}: {error}");
+        }
+    }
 }

@@ -56,3 +56,36 @@ impl ImageConfig {
         Ok(config)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_builders_wrote() {
+        const FULL: &str = r#"{"architecture":"arm64","os":"linux","variant":"v8","created":"2026-05-01T12:00:00Z","config":{"Labels":{"a":"b","org.opencontainers.image.revision":"0123"}},"rootfs":{"type":"layers"},"history":[]}"#;
+        for (text, platform, label, created, revision) in [
+            (FULL, "linux/arm64", Some("b"), Some("2026-05-01T12:00:00Z"), Some("0123")),
+            ("{}", "unknown/unknown", None, None, None),
+            (r#"{"os":"linux","config":{"Labels":null}}"#, "linux/unknown", None, None, None),
+            (r#"{"config":null,"created":null}"#, "unknown/unknown", None, None, None),
+        ] {
+            let config = ImageConfig::parse(text.as_bytes()).unwrap();
+            assert_eq!(config.platform.to_string(), platform);
+            assert!(config.platform.extra.is_empty(), "nothing else becomes part of the platform");
+            assert_eq!(config.label("a"), label);
+            let origin = config.origin();
+            assert_eq!(
+                (origin.created.as_deref(), origin.revision.as_deref()),
+                (created, revision)
+            );
+        }
+    }
+
+    #[test]
+    fn other_texts_are_not_configs() {
+        for text in ["", "[]", "{", r#"{"os":1}"#, r#"{"os":"a","os":"b"}"#] {
+            assert!(ImageConfig::parse(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+}

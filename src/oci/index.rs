@@ -44,3 +44,31 @@ impl Index {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::media_type;
+
+    #[test]
+    fn fields_are_written_in_the_order_of_the_spec_and_unknown_ones_are_kept() {
+        let annotations = Annotations::from([("k".to_owned(), "v".to_owned())]);
+        for (index, text) in [
+            (
+                Index::new(media_type::OCI_INDEX, Vec::new(), Annotations::new()),
+                r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#,
+            ),
+            (
+                Index {
+                    artifact_type: "a/b".into(),
+                    extra: BTreeMap::from([("x".to_owned(), Value::from(1))]),
+                    ..Index::new("", Vec::new(), annotations)
+                },
+                r#"{"schemaVersion":2,"artifactType":"a/b","manifests":[],"annotations":{"k":"v"},"x":1}"#,
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&index).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Index>(text).unwrap(), index);
+        }
+    }
+}

@@ -65,3 +65,51 @@ pub fn name(media_type: &str) -> &str {
 pub fn without_parameters(content_type: &str) -> String {
     content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds() {
+        const SCHEMA1: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws";
+        const FOREIGN: &str = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
+        const RESTRICTED: &str = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip";
+        let kinds: [fn(&str) -> bool; 6] =
+            [is_index, is_image, is_docker, is_schema1, is_image_config, is_foreign_layer];
+        for (media_type, [index, image, docker, schema1, config, foreign]) in [
+            (OCI_INDEX, [true, false, false, false, false, false]),
+            (OCI_MANIFEST, [false, true, false, false, false, false]),
+            (DOCKER_LIST, [true, false, true, false, false, false]),
+            (DOCKER_MANIFEST, [false, true, true, false, false, false]),
+            (OCI_CONFIG, [false, false, false, false, true, false]),
+            (DOCKER_CONFIG, [false, false, true, false, true, false]),
+            (SCHEMA1, [false, false, true, true, false, false]),
+            (FOREIGN, [false, false, true, false, false, true]),
+            (RESTRICTED, [false, false, false, false, false, true]),
+            ("application/vnd.cncf.helm.config.v1+json", [false; 6]),
+            ("", [false; 6]),
+        ] {
+            let expected = [index, image, docker, schema1, config, foreign];
+            assert_eq!(kinds.map(|kind| kind(media_type)), expected, "{media_type}");
+        }
+        for media_type in [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST] {
+            assert!(ACCEPT.split(", ").any(|accepted| accepted == media_type), "{media_type}");
+            assert_ne!(name(media_type), media_type);
+        }
+        assert!(!ACCEPT.contains("manifest.v1+prettyjws") && !ACCEPT.contains('*'));
+        assert_eq!(name("a/b"), "a/b");
+    }
+
+    #[test]
+    fn a_content_type_without_its_parameters() {
+        for (header, media_type) in [
+            ("Application/JSON; charset=utf-8", "application/json"),
+            (" a/b ", "a/b"),
+            ("a/b;", "a/b"),
+            ("", ""),
+        ] {
+            assert_eq!(without_parameters(header), media_type, "{header:?}");
+        }
+    }
+}

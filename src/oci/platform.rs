@@ -310,4 +310,39 @@ mod tests {
             "windows(10.0.1)/amd64"
         );
     }
+
+    #[test]
+    fn says_what_is_expected() {
+        assert_eq!(
+            "linux".parse::<Platform>().unwrap_err().to_string(),
+            "\"linux\" is not a platform: write OS/ARCHITECTURE[/VARIANT], such as linux/arm64"
+        );
+    }
+
+    #[test]
+    fn names_that_go_knows() {
+        for (text, usual) in [
+            ("linux/amd64", true),
+            ("linux/aarch64", true),
+            ("wasip1/wasm", true),
+            ("macos/arm64", true),
+            ("linux/amd46", false),
+            ("haiku/amd64", false),
+        ] {
+            assert_eq!(platform(text).is_usual(), usual, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_image_runs_whatever_its_variant() {
+        for (one, other, runs) in [
+            ("linux/arm64", "linux/arm64/v9", true),
+            ("linux/arm/v6", "linux/arm/v7", true),
+            ("windows(10.0.1)/amd64", "windows(10.0.2)/amd64", true),
+            ("linux/amd64", "linux/arm64", false),
+            ("linux/amd64", "windows/amd64", false),
+        ] {
+            assert_eq!(platform(one).runs_as(&platform(other)), runs, "{one} {other}");
+        }
+    }
 }

@@ -309,4 +309,77 @@ mod tests {
             assert!(text.parse::<Reference>().is_err(), "{text:?}");
         }
     }
+
+    #[test]
+    fn says_what_is_expected() {
+        let long_tag = format!("r.example/a:{}", "t".repeat(129));
+        for (text, why) in [
+            ("", "the reference is empty"),
+            ("- r.example/a", "a reference cannot contain a space (one per line, without \"- \")"),
+            ("r.example/a\u{7f}", "a reference cannot contain '\\u{7f}'"),
+            (
+                "https://r.example/a",
+                "leave out https://: a reference starts with the registry's name",
+            ),
+            (
+                "docker://r.example/a",
+                "leave out docker://: a reference starts with the registry's name",
+            ),
+            ("r.example/Acme/App", "repository names must be lowercase: write acme/app"),
+            ("r.example/a//b", "a part of the repository name is empty"),
+            ("r.example/a/-b", "\"-b\" is not a valid part of a repository name"),
+            ("r.example:x/a", "\"r.example:x\" is not a registry host: write HOST or HOST:PORT"),
+            ("r.example/a:", "the tag is empty"),
+            (
+                "r.example/a:.x",
+                "\".x\" is not a valid tag (letters, digits, _ . -, at most 128, not starting with . or -)",
+            ),
+            (&long_tag, "not starting with . or -)"),
+            ("r.example/a@sha256:0", "a sha256 digest has 64 hex digits, not 1"),
+        ] {
+            let error = text.parse::<Reference>().unwrap_err().to_string();
+            assert!(error.ends_with(why), "{text:?}: {error}");
+        }
+        for text in ["r.example/a:1", &format!("r.example/a@{}", Digest::of(b""))] {
+            let error = text.parse::<Repository>().unwrap_err().to_string();
+            assert_eq!(error, "a repository must not have a tag or a digest");
+        }
+    }
+
+    #[test]
+    fn parts() {
+        let digest = Digest::of(b"");
+        let both: Reference = format!("r.example:5000/acme/app:1@{digest}").parse().unwrap();
+        assert_eq!(
+            (both.repository.host(), both.repository.path()),
+            ("r.example:5000", "acme/app")
+        );
+        assert_eq!((both.selector(), both.tag.as_deref()), (digest.as_str(), Some("1")));
+        for (text, selector, with_latest) in [
+            ("r.example/a", "latest", "r.example/a:latest"),
+            ("r.example/a:1", "1", "r.example/a:1"),
+        ] {
+            let reference: Reference = text.parse().unwrap();
+            assert_eq!(reference.selector(), selector);
+            assert_eq!(reference.clone().or_latest().to_string(), with_latest);
+            assert_eq!(
+                Reference::at(&reference.repository, &digest).to_string(),
+                format!("r.example/a@{digest}")
+            );
+        }
+    }
+
+    #[test]
+    fn hosts_of_docker_hub_are_one() {
+        for (text, host) in [
+            ("index.docker.io", "docker.io"),
+            ("registry-1.docker.io", "docker.io"),
+            ("Docker.IO", "docker.io"),
+            ("GHCR.io", "ghcr.io"),
+            ("localhost:5000", "localhost:5000"),
+            ("[::1]:5000", "[::1]:5000"),
+        ] {
+            assert_eq!(parse_host(text).as_deref(), Ok(host), "{text}");
+        }
+    }
 }

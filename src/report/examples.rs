@@ -165,7 +165,7 @@ pub(super) fn dry_run() -> Run {
 pub(super) fn not_arrived() -> Error {
     Error {
         details: vec![format!("missing: {CACHE}:1.4.0-arm64"), "no tag was moved".into()],
-        place: Some(format!("GET https://ghcr.io/v2/acme/cache/manifests/1.4.0-arm64: 404")),
+        place: Some("GET https://ghcr.io/v2/acme/cache/manifests/1.4.0-arm64: 404".into()),
         ..Error::new(Exit::NotArrived, "1 of 2 images did not arrive within 10m")
             .with_fix("raise `wait`")
     }

@@ -77,3 +77,60 @@ fn value(report: &Report, name: &str) -> String {
 fn one_line(value: &Value) -> String {
     json::compact(value).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::{Digest, media_type};
+    use crate::report::examples;
+
+    #[test]
+    fn one_index_has_all_outputs_in_their_order() {
+        let run = examples::success();
+        let report = run.reports().next().unwrap();
+        let digest = report.composed.digest.as_str();
+        let (amd64, arm64) = (Digest::of(b"linux/amd64"), Digest::of(b"linux/arm64"));
+        let manifest: Value = serde_json::from_slice(&report.composed.bytes).unwrap();
+        let expected = [
+            ("digest", digest.to_owned()),
+            ("media-type", media_type::OCI_INDEX.to_owned()),
+            ("size", report.composed.bytes.len().to_string()),
+            ("image", format!("ghcr.io/acme/app@{digest}")),
+            ("images", format!("ghcr.io/acme/app:1.4.0@{digest}\nghcr.io/acme/app:1@{digest}")),
+            ("platforms", "linux/amd64,linux/arm64".to_owned()),
+            ("digests", format!(r#"{{"linux/amd64":"{amd64}","linux/arm64":"{arm64}"}}"#)),
+            ("manifest", manifest.to_string()),
+            ("changed", "true".to_owned()),
+            ("indexes", format!(r#"{{"ghcr.io/acme/app:1.4.0":"{digest}"}}"#)),
+        ];
+        assert_eq!(values(&run), expected);
+        assert!(values(&run).iter().map(|(name, _)| name).eq(OUTPUTS.iter().map(|(name, _)| name)));
+    }
+
+    #[test]
+    fn several_indexes_have_those_that_can_be_told_apart() {
+        let run = examples::several();
+        let digest = run.reports().next().unwrap().composed.digest.as_str();
+        let tags = ["1.4.0", "1", "1.4.0-slim"];
+        let images = tags.map(|tag| format!("ghcr.io/acme/app:{tag}@{digest}")).join("\n");
+        let indexes = format!(
+            r#"{{"ghcr.io/acme/app:1.4.0":"{digest}","ghcr.io/acme/app:1.4.0-slim":"{digest}"}}"#
+        );
+        assert_eq!(
+            values(&run),
+            [("images", images), ("changed", "true".to_owned()), ("indexes", indexes)]
+        );
+    }
+
+    #[test]
+    fn changed() {
+        for (run, changed) in [
+            (examples::success(), "true"),
+            (examples::incomplete(), "true"),
+            (examples::dry_run(), "true"),
+            (examples::unchanged(), "false"),
+        ] {
+            assert_eq!(of_all(&run, "changed"), changed);
+        }
+    }
+}

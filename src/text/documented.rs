@@ -27,7 +27,9 @@ pub(crate) fn paths(document: &Value) -> BTreeSet<String> {
     fn walk(value: &Value, path: &str, paths: &mut BTreeSet<String>) {
         match value {
             Value::Array(items) => {
-                items.iter().for_each(|item| walk(item, &format!("{path}[]"), paths));
+                for item in items {
+                    walk(item, &format!("{path}[]"), paths);
+                }
             }
             Value::Object(fields) => {
                 for (name, value) in fields {

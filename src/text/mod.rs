@@ -85,4 +85,37 @@ mod tests {
             assert_eq!(duration(Duration::from_millis(milliseconds)), text);
         }
     }
+
+    #[test]
+    fn numbers_and_names() {
+        for (bytes, text) in
+            [(0, "0 B"), (999, "999 B"), (1_500, "1.5 kB"), (31_400_000, "31.4 MB")]
+        {
+            assert_eq!(size(bytes), text);
+        }
+        for (number, text) in [(0, "0 images"), (1, "1 image"), (2, "2 images")] {
+            assert_eq!(count(number, "image"), text);
+        }
+        let names: Vec<String> = (1..=7).map(|number| number.to_string()).collect();
+        for (number, text) in
+            [(0, ""), (1, "1"), (5, "1, 2, 3, 4, 5"), (7, "1, 2, 3, 4, 5 and 2 more")]
+        {
+            assert_eq!(some(&names[..number]), text);
+        }
+        assert_eq!(brief("short"), "short");
+        assert_eq!(brief(&"ä".repeat(65)), format!("{}…", "ä".repeat(64)));
+    }
+
+    #[test]
+    fn bars() {
+        for (done, all, bar) in [
+            (0, 4, "[    ]"),
+            (1, 4, "[=   ]"),
+            (4, 4, "[====]"),
+            (9, 4, "[====]"),
+            (0, 0, "[    ]"),
+        ] {
+            assert_eq!(gauge(done, all, 4), bar);
+        }
+    }
 }

@@ -228,7 +228,7 @@ async fn a_platform_that_contradicts_the_config_is_refused() {
     ] {
         let scene = Scene::new().await;
         scene.push(&Image::oci(config), "a").await;
-        let words = format!("is for {config}, not for {stated}");
+        let words = format!("is for {config}, but the inputs say {stated}");
         refused(&scene, &[format!("{stated}=a")], &[], 5, &[&words, &scene.reference("a")]).await;
     }
 }
