@@ -6,7 +6,7 @@ use crate::oci::{Descriptor, Platform};
 
 /// Adds entries: a platform that is there already is replaced in its place, and its attestations
 /// go; others follow.
-pub fn append(old: &[Descriptor], new: &[Descriptor]) -> Vec<Descriptor> {
+pub(crate) fn append(old: &[Descriptor], new: &[Descriptor]) -> Vec<Descriptor> {
     let same =
         |one: &Descriptor, other: &Descriptor| match (one.known_platform(), other.known_platform())
         {
@@ -35,7 +35,7 @@ pub fn append(old: &[Descriptor], new: &[Descriptor]) -> Vec<Descriptor> {
 
 /// Takes entries out, each with its attestations. `gone_is_fine`: an entry that is not there is not
 /// missed.
-pub fn remove(
+pub(crate) fn remove(
     list: &str,
     entries: &[Descriptor],
     named: &[Named],
@@ -61,24 +61,24 @@ pub fn remove(
 
 /// What shall become of one entry; `None` leaves a part as it is, an empty text clears it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Annotation {
+pub(crate) struct Annotation {
     /// GOOS.
-    pub os: Option<String>,
+    pub(crate) os: Option<String>,
     /// GOARCH.
-    pub architecture: Option<String>,
+    pub(crate) architecture: Option<String>,
     /// CPU variant.
-    pub variant: Option<String>,
+    pub(crate) variant: Option<String>,
     /// Windows build.
-    pub os_version: Option<String>,
+    pub(crate) os_version: Option<String>,
     /// Windows features.
-    pub os_features: Option<Vec<String>>,
+    pub(crate) os_features: Option<Vec<String>>,
     /// Annotations of the entry; an empty value removes one.
-    pub annotations: Vec<(String, String)>,
+    pub(crate) annotations: Vec<(String, String)>,
 }
 
 impl Annotation {
     /// What an entry's platform shall be.
-    pub fn platform_of(&self, entry: &Descriptor) -> Platform {
+    pub(crate) fn platform_of(&self, entry: &Descriptor) -> Platform {
         let mut platform = entry.platform.clone().unwrap_or_default();
         if self
             .architecture
@@ -106,7 +106,7 @@ impl Annotation {
 }
 
 /// Changes one entry; the platform must stay the only one of its kind.
-pub fn annotate(
+pub(crate) fn annotate(
     list: &str,
     entries: &[Descriptor],
     named: &Named,

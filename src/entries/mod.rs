@@ -1,6 +1,6 @@
 //! The entries of a list: what an image becomes as one, and the one that is named. Pure.
 
-pub mod change;
+pub(crate) mod change;
 pub mod diff;
 
 use crate::error::Error;
@@ -8,7 +8,7 @@ use crate::oci::{Descriptor, ImageConfig, ImageManifest, Manifest, Platform};
 
 /// How a user names an entry.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Named {
+pub(crate) enum Named {
     /// By the digest of its manifest.
     Digest(String),
     /// By its platform.
@@ -17,7 +17,7 @@ pub enum Named {
 
 /// The one entry of `owner` that is named. An equal platform comes before one that answers to it:
 /// where an index has both, `windows/amd64` is the entry without an OS version.
-pub fn find(owner: &str, entries: &[Descriptor], named: &Named) -> Result<usize, Error> {
+pub(crate) fn find(owner: &str, entries: &[Descriptor], named: &Named) -> Result<usize, Error> {
     let hits = |fits: &dyn Fn(&Descriptor) -> bool| -> Vec<usize> {
         entries.iter().enumerate().filter(|(_, entry)| fits(entry)).map(|(at, _)| at).collect()
     };
@@ -51,7 +51,7 @@ pub fn find(owner: &str, entries: &[Descriptor], named: &Named) -> Result<usize,
 }
 
 /// Reads the config of an image of this name.
-pub fn parsed(name: &str, config: &[u8]) -> Result<ImageConfig, Error> {
+pub(crate) fn parsed(name: &str, config: &[u8]) -> Result<ImageConfig, Error> {
     ImageConfig::parse(config)
         .map_err(|why| Error::refused(format!("{name}: its config cannot be read: {why}")))
 }
@@ -59,7 +59,7 @@ pub fn parsed(name: &str, config: &[u8]) -> Result<ImageConfig, Error> {
 /// The entry for a plain image, its platform from its config, written normalised. `config`: `None`
 /// for an artifact; `stated`: the platform that the user wrote, which fills in what the config
 /// leaves open.
-pub fn plain_entry(
+pub(crate) fn plain_entry(
     name: &str,
     manifest: &Manifest,
     image: &ImageManifest,
@@ -71,7 +71,7 @@ pub fn plain_entry(
 }
 
 /// The same with a config that was read already.
-pub fn entry_of(
+pub(crate) fn entry_of(
     name: &str,
     manifest: &Manifest,
     image: &ImageManifest,

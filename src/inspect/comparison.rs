@@ -11,7 +11,7 @@ const COMPARED_ELSEWHERE: [&str; 4] = ["schemaVersion", "manifests", "config", "
 
 /// One of the two.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Side {
+pub(crate) struct Side {
     /// As it was asked for.
     reference: Reference,
     digest: Digest,
@@ -21,7 +21,7 @@ pub struct Side {
 
 impl Side {
     /// `entries`: those of an index; for an image itself, its platform known.
-    pub fn new(reference: Reference, manifest: &Manifest, entries: Vec<Descriptor>) -> Self {
+    pub(crate) fn new(reference: Reference, manifest: &Manifest, entries: Vec<Descriptor>) -> Self {
         let mut fields: Map<String, Value> =
             serde_json::from_slice(&manifest.bytes).unwrap_or_default();
         fields.retain(|name, _| !COMPARED_ELSEWHERE.contains(&name.as_str()));
@@ -33,7 +33,7 @@ impl Side {
 
 /// What differs.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Comparison {
+pub(crate) struct Comparison {
     old: Side,
     new: Side,
     fields: Vec<Field>,
@@ -43,7 +43,7 @@ pub struct Comparison {
 
 impl Comparison {
     /// Compares.
-    pub fn of(old: Side, new: Side) -> Self {
+    pub(crate) fn of(old: Side, new: Side) -> Self {
         let fields = diff::fields(&old.fields, &new.fields);
         let entries = diff::entries(&old.entries, &new.entries);
         // The order matters to clients: the first entry that fits is taken.
@@ -52,12 +52,12 @@ impl Comparison {
     }
 
     /// Whether nothing that a client could notice differs.
-    pub fn same(&self) -> bool {
+    pub(crate) fn same(&self) -> bool {
         self.fields.is_empty() && self.entries.is_empty() && !self.order
     }
 
     /// For people.
-    pub fn text(&self, style: Style) -> String {
+    pub(crate) fn text(&self, style: Style) -> String {
         let mut page = Page { out: String::new(), style };
         if self.same() && self.old.digest == self.new.digest {
             return format!("the same: {}\n", self.old.digest);
@@ -83,7 +83,7 @@ impl Comparison {
     }
 
     /// In JSON.
-    pub fn document(&self) -> Document<'_> {
+    pub(crate) fn document(&self) -> Document<'_> {
         Document {
             version: 1,
             same: self.same(),
@@ -98,7 +98,7 @@ impl Comparison {
 
 /// What differs, in JSON, version 1; `docs/report-json.md` describes it.
 #[derive(Debug, Serialize)]
-pub struct Document<'a> {
+pub(crate) struct Document<'a> {
     version: u8,
     same: bool,
     old: OfSide<'a>,

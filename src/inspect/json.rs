@@ -8,7 +8,7 @@ use serde::Serialize;
 /// The whole document.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Document<'a> {
+pub(crate) struct Document<'a> {
     version: u8,
     reference: String,
     kind: &'static str,
@@ -94,7 +94,7 @@ struct Stored<'a> {
 
 impl<'a> Document<'a> {
     /// Of what was read.
-    pub fn of(inspected: &'a Inspected) -> Self {
+    pub(crate) fn of(inspected: &'a Inspected) -> Self {
         let manifest = &inspected.manifest;
         let (kind, content) = match &inspected.inside {
             Inside::Index(entries) => ("index", Content::of_index(entries)),

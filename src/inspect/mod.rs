@@ -2,9 +2,9 @@
 //!
 //! Does: reads, entries in parallel, nothing twice. Does not: judge, or write. Called by: `cli`.
 
-pub mod comparison;
-pub mod json;
-pub mod text;
+pub(crate) mod comparison;
+pub(crate) mod json;
+pub(crate) mod text;
 
 use crate::entries::{self, Named};
 use crate::error::Error;
@@ -23,35 +23,35 @@ const MOST_ENTRIES: usize = 256;
 
 /// What a reference is.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Inspected {
+pub(crate) struct Inspected {
     /// As it was asked for.
-    pub reference: Reference,
+    pub(crate) reference: Reference,
     /// The index that it was picked from, when a platform was asked for.
-    pub picked: Option<Picked>,
+    pub(crate) picked: Option<Picked>,
     /// Its manifest.
-    pub manifest: Manifest,
+    pub(crate) manifest: Manifest,
     /// The manifest's own annotations.
-    pub annotations: Annotations,
+    pub(crate) annotations: Annotations,
     /// What it refers to, if it says so.
-    pub subject: Option<Descriptor>,
+    pub(crate) subject: Option<Descriptor>,
     /// What it holds.
-    pub inside: Inside,
+    pub(crate) inside: Inside,
 }
 
 /// Where the entry for a platform was found.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Picked {
+pub(crate) struct Picked {
     /// The index.
-    pub index: Manifest,
+    pub(crate) index: Manifest,
     /// The entry.
-    pub entry: Descriptor,
+    pub(crate) entry: Descriptor,
     /// Entries that attest it.
-    pub attestations: Vec<Descriptor>,
+    pub(crate) attestations: Vec<Descriptor>,
 }
 
 /// What a manifest holds.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Inside {
+pub(crate) enum Inside {
     /// One image, or another artifact.
     Image(Box<Image>),
     /// Entries, in their order.
@@ -60,35 +60,35 @@ pub enum Inside {
 
 /// An image, or another artifact.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Image {
+pub(crate) struct Image {
     /// What it runs on, where its config says so.
-    pub platform: Option<Platform>,
+    pub(crate) platform: Option<Platform>,
     /// When it was built, RFC 3339, as its config has it.
-    pub created: Option<String>,
+    pub(crate) created: Option<String>,
     /// Its config's labels.
-    pub labels: Annotations,
+    pub(crate) labels: Annotations,
     /// Its config blob.
-    pub config: Descriptor,
+    pub(crate) config: Descriptor,
     /// Its layers, lowest first.
-    pub layers: Vec<Descriptor>,
+    pub(crate) layers: Vec<Descriptor>,
     /// What a client downloads, in bytes.
-    pub download: u64,
+    pub(crate) download: u64,
     /// Its type, when it is no image to run.
-    pub artifact_type: Option<String>,
+    pub(crate) artifact_type: Option<String>,
 }
 
 /// An entry of an index.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// As the index has it.
-    pub descriptor: Descriptor,
+    pub(crate) descriptor: Descriptor,
     /// What is behind it.
-    pub behind: Behind,
+    pub(crate) behind: Behind,
 }
 
 /// What is behind an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Behind {
+pub(crate) enum Behind {
     /// An image, or another artifact: bytes that a client downloads, config and layers as they are
     /// stored.
     Image(u64),
@@ -102,14 +102,14 @@ pub enum Behind {
 
 impl Image {
     /// The commit that it was built from, if a label tells.
-    pub fn revision(&self) -> Option<&str> {
+    pub(crate) fn revision(&self) -> Option<&str> {
         self.labels.get("org.opencontainers.image.revision").map(String::as_str)
     }
 }
 
 impl Inspected {
     /// Entries that attest the image with this digest.
-    pub fn attestations_of<'a>(
+    pub(crate) fn attestations_of<'a>(
         entries: &'a [Entry],
         digest: &'a str,
     ) -> impl Iterator<Item = &'a Descriptor> {
@@ -121,7 +121,7 @@ impl Inspected {
 }
 
 /// Reads what the reference names; with a platform, the one entry for it.
-pub async fn read(
+pub(crate) async fn read(
     registry: &Registry,
     reference: &Reference,
     platform: Option<&Platform>,
@@ -159,7 +159,10 @@ pub async fn read(
 }
 
 /// Reads the manifest alone; the error is for people.
-pub async fn manifest(registry: &Registry, reference: &Reference) -> Result<Manifest, Error> {
+pub(crate) async fn manifest(
+    registry: &Registry,
+    reference: &Reference,
+) -> Result<Manifest, Error> {
     registry
         .manifest(reference, None)
         .await
@@ -167,7 +170,7 @@ pub async fn manifest(registry: &Registry, reference: &Reference) -> Result<Mani
 }
 
 /// The one entry for a platform, what attests it, and its manifest.
-pub async fn child(
+pub(crate) async fn child(
     registry: &Registry,
     reference: &Reference,
     index: &Index,
@@ -199,7 +202,7 @@ async fn inspected(
 }
 
 /// What an image's manifest and config tell.
-pub async fn image(
+pub(crate) async fn image(
     registry: &Registry,
     reference: &Reference,
     manifest: &ImageManifest,

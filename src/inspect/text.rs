@@ -12,7 +12,7 @@ use std::collections::HashSet;
 const VALUES: usize = 9;
 
 /// The whole text.
-pub fn text(inspected: &Inspected, style: Style) -> String {
+pub(crate) fn text(inspected: &Inspected, style: Style) -> String {
     let mut page = Page { out: String::new(), style };
     page.out.push_str(&style.paint(Look::Title, &inspected.reference.to_string()));
     page.out.push('\n');

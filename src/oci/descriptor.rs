@@ -6,9 +6,9 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The annotation that says what an entry is for; `BuildKit` writes `attestation-manifest`.
-pub const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
+pub(crate) const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 /// The annotation that names the image which an attestation describes.
-pub const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
+pub(crate) const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
 
 /// A descriptor, field by field in the order of the spec's Go structs, so that written bytes equal
 /// other tools'.

@@ -57,7 +57,7 @@ impl Digest {
 
 /// A digest in the making: of bytes that come in parts.
 #[derive(Debug, Clone)]
-pub enum Hashing {
+pub(crate) enum Hashing {
     /// SHA-256.
     Sha256(Sha256),
     /// SHA-512.
@@ -66,7 +66,7 @@ pub enum Hashing {
 
 impl Hashing {
     /// By the algorithm of that digest.
-    pub fn for_digest(digest: &Digest) -> Self {
+    pub(crate) fn for_digest(digest: &Digest) -> Self {
         if digest.algorithm() == "sha512" {
             Self::Sha512(Sha512::new())
         } else {
@@ -75,7 +75,7 @@ impl Hashing {
     }
 
     /// Takes the next part.
-    pub fn update(&mut self, bytes: &[u8]) {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Sha256(hash) => hash.update(bytes),
             Self::Sha512(hash) => hash.update(bytes),
@@ -83,7 +83,7 @@ impl Hashing {
     }
 
     /// Whether the bytes so far hash to this digest.
-    pub fn matches(&self, digest: &Digest) -> bool {
+    pub(crate) fn matches(&self, digest: &Digest) -> bool {
         let actual = match self {
             Self::Sha256(hash) => hex(&hash.clone().finalize()),
             Self::Sha512(hash) => hex(&hash.clone().finalize()),

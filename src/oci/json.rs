@@ -18,7 +18,7 @@ const MOST_VALUES: usize = 100_000;
 /// Reads a document of any shape. Refused: a key twice in one object (two readers could see two
 /// documents), more than 128 levels (`serde_json`'s limit), more than 100 000 values, text after
 /// the end.
-pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Invalid> {
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Invalid> {
     let invalid = |error: serde_json::Error| {
         Invalid::new(format!("not valid JSON of the expected shape: {error}"))
     };
@@ -91,12 +91,12 @@ impl<'de> Visitor<'de> for Walk<'_> {
 
 /// Writes as Go's `json.MarshalIndent(value, "", "  ")` does: two spaces, `<>&` and the line
 /// separators escaped, no final newline. That makes our indexes byte-equal to those of other tools.
-pub fn pretty<T: Serialize>(value: &T) -> Result<Vec<u8>, Invalid> {
+pub(crate) fn pretty<T: Serialize>(value: &T) -> Result<Vec<u8>, Invalid> {
     write(value, Go(PrettyFormatter::new()))
 }
 
 /// Writes on one line, with the same escapes.
-pub fn compact<T: Serialize>(value: &T) -> Result<Vec<u8>, Invalid> {
+pub(crate) fn compact<T: Serialize>(value: &T) -> Result<Vec<u8>, Invalid> {
     write(value, Go(CompactFormatter))
 }
 

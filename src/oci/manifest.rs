@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// No registry promises to take more than 4 MiB (distribution spec), so nothing larger is read or
 /// pushed.
-pub const LARGEST_MANIFEST: usize = 4 << 20;
+pub(crate) const LARGEST_MANIFEST: usize = 4 << 20;
 
 /// A manifest of either kind, with the very bytes that were received.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,21 +3,21 @@
 //! Does: parse, check and print them. Does not: talk to anybody. Received bytes stay beside what
 //! was parsed from them, so that a digest is always of bytes that exist.
 
-pub mod annotations;
-pub mod descriptor;
-pub mod digest;
-pub mod image_config;
-pub mod index;
-pub mod json;
-pub mod manifest;
-pub mod media_type;
-pub mod platform;
-pub mod reference;
+mod annotations;
+pub(crate) mod descriptor;
+pub(crate) mod digest;
+mod image_config;
+mod index;
+pub(crate) mod json;
+pub(crate) mod manifest;
+pub(crate) mod media_type;
+mod platform;
+pub(crate) mod reference;
 
 pub use annotations::Annotations;
 pub use descriptor::Descriptor;
 pub use digest::Digest;
-pub use image_config::{ImageConfig, Origin};
+pub use image_config::{ImageConfig, Origin, Runtime};
 pub use index::Index;
 pub use manifest::{Content, ImageManifest, Manifest};
 pub use platform::Platform;

@@ -171,7 +171,7 @@ fn parse_repository(name: &str) -> Result<Repository, Invalid> {
 
 /// A registry host with an optional port, lower-cased, Docker Hub's names made one; also used for
 /// logins and `insecure-registries`.
-pub fn parse_host(text: &str) -> Result<String, Invalid> {
+pub(crate) fn parse_host(text: &str) -> Result<String, Invalid> {
     let bad = || Invalid::new(format!("{text:?} is not a registry host: write HOST or HOST:PORT"));
     let lower = text.to_ascii_lowercase();
     let (host, port) = if let Some(rest) = lower.strip_prefix('[') {
@@ -209,7 +209,7 @@ pub fn parse_host(text: &str) -> Result<String, Invalid> {
 }
 
 /// A tag: up to 128 of letters, digits, `_ . -`, not starting with `.` or `-`.
-pub fn check_tag(tag: &str) -> Result<(), Invalid> {
+pub(crate) fn check_tag(tag: &str) -> Result<(), Invalid> {
     let first = tag.bytes().next();
     let good = tag.len() <= 128
         && first.is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_')

@@ -21,7 +21,7 @@ pub(crate) const NOT_WRITTEN: &str = "published, but the outputs could not be wr
 
 /// Open files.
 #[derive(Debug, Default)]
-pub struct Destinations {
+pub(crate) struct Destinations {
     output: Option<File>,
     summary: Option<File>,
     dotenv: Option<Own>,
@@ -39,7 +39,11 @@ struct Own {
 impl Destinations {
     /// Opens what inputs and environment name; relative paths start at `folder`. `step`: whether
     /// the CI system's own files are ours to write.
-    pub fn open(inputs: &RawInputs, context: &Context<'_>, step: bool) -> Result<Self, Error> {
+    pub(crate) fn open(
+        inputs: &RawInputs,
+        context: &Context<'_>,
+        step: bool,
+    ) -> Result<Self, Error> {
         let Context { environment, folder, .. } = *context;
         let on_gitlab = step && environment.get("GITLAB_CI").is_some_and(|value| value == "true");
         let dotenv = inputs.dotenv_file.as_deref().or(on_gitlab.then_some("manifest.env"));
@@ -65,7 +69,7 @@ impl Destinations {
 
     /// Writes what a successful run has to say. Nothing is in its place before all of it is
     /// written.
-    pub fn write(&mut self, ending: &Ending<'_>) -> Result<(), Error> {
+    pub(crate) fn write(&mut self, ending: &Ending<'_>) -> Result<(), Error> {
         let values = outputs::values(ending.run);
         let dotenv = gitlab::dotenv(&values)?;
         let github = github::output_file(&values).map_err(Error::defect)?;
@@ -125,7 +129,7 @@ impl Destinations {
     }
 
     /// Writes the report and the summary of a failed run; nothing else.
-    pub fn write_failure(mut self, ending: &Ending<'_>) {
+    pub(crate) fn write_failure(mut self, ending: &Ending<'_>) {
         self.write_summary(ending);
         if let Some(own) = self.report {
             own.hold(&document(ending));

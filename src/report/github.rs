@@ -4,7 +4,7 @@
 use rustls::crypto::ring::default_provider;
 
 /// The text to append for these outputs.
-pub fn output_file(values: &[(&'static str, String)]) -> anyhow::Result<String> {
+pub(crate) fn output_file(values: &[(&'static str, String)]) -> anyhow::Result<String> {
     let mut text = String::new();
     for (name, value) in values {
         let delimiter = delimiter(value)?;

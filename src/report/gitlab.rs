@@ -14,7 +14,7 @@ const VARIABLES: [(&str, &str); 6] = [
 ];
 
 /// The text of the file.
-pub fn dotenv(values: &[(&'static str, String)]) -> Result<String, Error> {
+pub(crate) fn dotenv(values: &[(&'static str, String)]) -> Result<String, Error> {
     let mut text = String::new();
     for (variable, output) in VARIABLES {
         // A run of several lists has no digest, no image of its own.

@@ -16,7 +16,7 @@ const VERSION: u8 = 1;
 
 /// The document as it is written: without secrets, and without characters that could command a
 /// terminal.
-pub fn text(document: &impl Serialize, secrets: &Secrets) -> String {
+pub(crate) fn text(document: &impl Serialize, secrets: &Secrets) -> String {
     // Only keys that are not strings make this fail, and no document has such keys.
     let text = serde_json::to_string_pretty(document).unwrap_or_default();
     escape::json(&secrets.redact(&format!("{text}\n")))
@@ -25,7 +25,7 @@ pub fn text(document: &impl Serialize, secrets: &Secrets) -> String {
 /// The report of a run.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub enum Document<'a> {
+pub(crate) enum Document<'a> {
     /// Of one index.
     One(OfIndex<'a>),
     /// Of several indexes: how all of them ended, and the report of each.
@@ -35,7 +35,7 @@ pub enum Document<'a> {
 /// The report of one index.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub enum OfIndex<'a> {
+pub(crate) enum OfIndex<'a> {
     /// It was published.
     Published(Box<Published<'a>>),
     /// It failed.
@@ -46,7 +46,7 @@ pub enum OfIndex<'a> {
 /// are beside it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Published<'a> {
+pub(crate) struct Published<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<u8>,
     status: &'static str,
@@ -72,7 +72,7 @@ pub struct Published<'a> {
 
 /// An index, or a command on one, that failed.
 #[derive(Debug, Serialize)]
-pub struct Failed<'a> {
+pub(crate) struct Failed<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<u8>,
     status: &'static str,
@@ -89,7 +89,7 @@ pub struct Failed<'a> {
 /// Several indexes.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Several<'a> {
+pub(crate) struct Several<'a> {
     version: u8,
     status: &'static str,
     exit: u8,
@@ -171,7 +171,7 @@ struct Write<'a> {
 }
 
 /// Of a run.
-pub fn run<'a>(ending: &Ending<'a>) -> Document<'a> {
+pub(crate) fn run<'a>(ending: &Ending<'a>) -> Document<'a> {
     let Ending { run, exit, late, warnings, .. } = *ending;
     match run.lists.as_slice() {
         [list] => Document::One(of_index(list, exit, late, Some(warnings))),
@@ -180,7 +180,7 @@ pub fn run<'a>(ending: &Ending<'a>) -> Document<'a> {
 }
 
 /// Of a command that failed.
-pub fn failure<'a>(error: &'a Error, warnings: &'a [String]) -> Failed<'a> {
+pub(crate) fn failure<'a>(error: &'a Error, warnings: &'a [String]) -> Failed<'a> {
     Failed {
         version: Some(VERSION),
         status: "failed",

@@ -1,11 +1,11 @@
 //! The result of a run, one file per format that it is written in, and the files that it goes to.
 
-pub mod files;
-pub mod github;
-pub mod gitlab;
-pub mod json;
+pub(crate) mod files;
+mod github;
+mod gitlab;
+pub(crate) mod json;
 pub mod outputs;
-pub mod summary;
+mod summary;
 
 use crate::error::{Error, Exit};
 use crate::pipeline::outcome::Run;
@@ -13,17 +13,17 @@ use crate::secret::Secrets;
 
 /// How a run ended: all that a report is made of.
 #[derive(Debug, Clone, Copy)]
-pub struct Ending<'a> {
+pub(crate) struct Ending<'a> {
     /// Its lists.
-    pub run: &'a Run,
+    pub(crate) run: &'a Run,
     /// As a whole.
-    pub exit: Exit,
+    pub(crate) exit: Exit,
     /// What failed after all lists were published.
-    pub late: Option<&'a Error>,
+    pub(crate) late: Option<&'a Error>,
     /// What was warned of.
-    pub warnings: &'a [String],
+    pub(crate) warnings: &'a [String],
     /// What must not be seen.
-    pub secrets: &'a Secrets,
+    pub(crate) secrets: &'a Secrets,
 }
 
 #[cfg(test)]

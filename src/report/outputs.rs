@@ -23,7 +23,7 @@ pub const OUTPUTS: &[(&str, &str)] = &[
 const OF_SEVERAL: [&str; 3] = ["images", "changed", "indexes"];
 
 /// The values of all outputs that a run has: of one list all of them.
-pub fn values(run: &Run) -> Vec<(&'static str, String)> {
+pub(super) fn values(run: &Run) -> Vec<(&'static str, String)> {
     let alone = run.lists.len() == 1;
     let names =
         OUTPUTS.iter().map(|(name, _)| *name).filter(|name| alone || OF_SEVERAL.contains(name));

@@ -21,7 +21,7 @@ const SHORT: Duration = Duration::from_secs(20);
 const MOST_BARS: usize = 40;
 
 /// The text to append to `GITHUB_STEP_SUMMARY`: all about one list, or a row for each of several.
-pub fn markdown(ending: &Ending<'_>) -> String {
+pub(crate) fn markdown(ending: &Ending<'_>) -> String {
     let mut text =
         ending.late.map(|error| ending.failure("Outputs not written", error)).unwrap_or_default();
     match ending.run.lists.as_slice() {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 /// Control characters, line ends among them, and what turns the direction of text: shown, not
 /// obeyed.
-pub fn visible(text: &str) -> Cow<'_, str> {
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unseen) {
         return Cow::Borrowed(text);
     }
@@ -21,7 +21,7 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 
 /// A document in JSON: what JSON leaves as it is, and a terminal could obey, is escaped as JSON has
 /// it.
-pub fn json(document: &str) -> String {
+pub(crate) fn json(document: &str) -> String {
     document.chars().fold(String::with_capacity(document.len()), |mut safe, character| {
         if is_unseen(character) && character != '\n' {
             safe.push_str(&format!("\\u{:04x}", u32::from(character)));
@@ -39,7 +39,7 @@ fn is_unseen(character: char) -> bool {
 
 /// One line for the log of any CI system: nothing in it can be taken for a command of GitHub's
 /// runner (`::name` at the start, `##[name]` anywhere) or of Azure's (`##vso[name]` anywhere).
-pub fn log_line(text: &str) -> String {
+pub(crate) fn log_line(text: &str) -> String {
     let line = visible(text).replace("##[", "# #[").replace("##vso[", "# #vso[");
     let indent = line.len() - line.trim_start().len();
     match line.split_at(indent) {
@@ -49,17 +49,17 @@ pub fn log_line(text: &str) -> String {
 }
 
 /// The data of a workflow command.
-pub fn command_data(text: &str) -> String {
+pub(crate) fn command_data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 /// A property of a workflow command.
-pub fn command_property(text: &str) -> String {
+pub(crate) fn command_property(text: &str) -> String {
     command_data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
 /// Text in a Markdown table or paragraph: only what it looks like.
-pub fn markdown(text: &str) -> String {
+pub(crate) fn markdown(text: &str) -> String {
     visible(text).chars().fold(String::with_capacity(text.len()), |mut escaped, character| {
         match character {
             '&' => escaped.push_str("&amp;"),

@@ -1,22 +1,22 @@
 //! Text for people and for the systems that show it: escaped, counted, shortened, broken into
 //! lines.
 
-pub mod escape;
-pub mod style;
+pub(crate) mod escape;
+pub(crate) mod style;
 
 use bytesize::ByteSize;
 use std::time::Duration;
 
 /// How often anything is heard of in which nothing changes.
-pub const INTERVAL: Duration = Duration::from_secs(60);
+pub(crate) const INTERVAL: Duration = Duration::from_secs(60);
 
 /// A size as people say it: `3.2 MB`.
-pub fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     ByteSize::b(bytes).display().si().to_string()
 }
 
 /// Others' text, fit for a line.
-pub fn brief(text: &str) -> String {
+pub(crate) fn brief(text: &str) -> String {
     const LONGEST: usize = 64;
     if text.chars().count() <= LONGEST {
         text.to_owned()
@@ -26,12 +26,12 @@ pub fn brief(text: &str) -> String {
 }
 
 /// `1 image`, `2 images`.
-pub fn count(number: usize, noun: &str) -> String {
+pub(crate) fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// A duration as people say it: `0.4 s`, `42 s`, `3m 20s`.
-pub fn duration(duration: Duration) -> String {
+pub(crate) fn duration(duration: Duration) -> String {
     let tenths = (duration.as_millis() + 50) / 100;
     if tenths < 100 && !tenths.is_multiple_of(10) {
         return format!("{}.{} s", tenths / 10, tenths % 10);
@@ -45,7 +45,7 @@ pub fn duration(duration: Duration) -> String {
 }
 
 /// The first few of many names.
-pub fn some(names: &[String]) -> String {
+pub(crate) fn some(names: &[String]) -> String {
     const SHOWN: usize = 5;
     let more = if names.len() > SHOWN {
         format!(" and {} more", names.len() - SHOWN)
@@ -56,7 +56,7 @@ pub fn some(names: &[String]) -> String {
 }
 
 /// A bar of this width.
-pub fn gauge(done: usize, all: usize, width: usize) -> String {
+pub(crate) fn gauge(done: usize, all: usize, width: usize) -> String {
     let full = (done * width / all.max(1)).min(width);
     format!("[{}{}]", "=".repeat(full), " ".repeat(width - full))
 }

@@ -7,14 +7,14 @@ use anstyle::AnsiColor;
 use std::io::{self, IsTerminal as _};
 
 /// Columns of the narrowest terminal that is in use.
-pub const COLUMNS: usize = 80;
+pub(crate) const COLUMNS: usize = 80;
 
 /// Columns of the word that a line of the story starts with.
 const LABEL: usize = 9;
 
 /// How text looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
+pub(crate) enum Look {
     /// What a block is about.
     Title,
     /// What a value is called.
@@ -29,21 +29,21 @@ pub enum Look {
 
 /// Whether to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Style {
+pub(crate) struct Style {
     /// Whether escape sequences are written.
-    pub colour: bool,
+    pub(crate) colour: bool,
 }
 
 impl Style {
     /// For stdout: colour only on a terminal that can, and never with `NO_COLOR` (no-color.org).
-    pub fn of_stdout(environment: &Environment) -> Self {
+    pub(crate) fn of_stdout(environment: &Environment) -> Self {
         let set = |name: &str| environment.get(name).is_some_and(|value| !value.is_empty());
         let dumb = environment.get("TERM").is_some_and(|term| term == "dumb");
         Self { colour: io::stdout().is_terminal() && !set("NO_COLOR") && !dumb }
     }
 
     /// Our own text, coloured.
-    pub fn paint(self, look: Look, text: &str) -> String {
+    pub(crate) fn paint(self, look: Look, text: &str) -> String {
         if !self.colour || text.is_empty() {
             return text.to_owned();
         }
@@ -60,13 +60,13 @@ impl Style {
 
 /// Others' text after `start`, broken at spaces so that it stays within 80 columns; further lines
 /// start below the text. `width`: the columns of `start` as it is seen.
-pub fn wrapped(start: &str, width: usize, text: &str) -> String {
+pub(crate) fn wrapped(start: &str, width: usize, text: &str) -> String {
     folded(start, width, &visible(text), COLUMNS)
 }
 
 /// A line of the story, on a terminal of so many columns: what is broken goes on below its text,
 /// not below its label.
-pub fn story_line(line: &str, columns: usize) -> String {
+pub(crate) fn story_line(line: &str, columns: usize) -> String {
     let spaces = |from: usize| line[from..].len() - line[from..].trim_start().len();
     let is_labelled = line.as_bytes().get(LABEL - 1) == Some(&b' ') && line.is_char_boundary(LABEL);
     let (start, width) = match line.split_once(' ') {
@@ -104,7 +104,7 @@ fn folded(start: &str, width: usize, text: &str, columns: usize) -> String {
 
 /// Annotations or labels below a heading, each `KEY: VALUE`; a value that does not fit stands below
 /// its key.
-pub fn pairs<'a>(
+pub(crate) fn pairs<'a>(
     indent: usize,
     pairs: impl IntoIterator<Item = (&'a String, &'a String)>,
 ) -> String {
