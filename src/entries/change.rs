@@ -1,11 +1,11 @@
-//! Changes to the entries of a list: added, taken out, annotated. Pure.
+//! Changes to the entries of an index: added, removed, annotated. Pure.
 
 use super::{Named, find};
 use crate::error::Error;
 use crate::oci::{Descriptor, Platform};
 
-/// Adds entries: a platform that is there already is replaced in its place, and its attestations
-/// go; others follow.
+/// Adds entries at the end. An entry with the same platform is replaced in its place, and its
+/// attestations are removed.
 pub(crate) fn append(old: &[Descriptor], new: &[Descriptor]) -> Vec<Descriptor> {
     let same =
         |one: &Descriptor, other: &Descriptor| match (one.known_platform(), other.known_platform())
@@ -33,8 +33,7 @@ pub(crate) fn append(old: &[Descriptor], new: &[Descriptor]) -> Vec<Descriptor> 
     entries
 }
 
-/// Takes entries out, each with its attestations. `gone_is_fine`: an entry that is not there is not
-/// missed.
+/// Removes entries and their attestations. `gone_is_fine`: whether an entry may be gone already.
 pub(crate) fn remove(
     list: &str,
     entries: &[Descriptor],
@@ -59,25 +58,20 @@ pub(crate) fn remove(
     Ok(rest)
 }
 
-/// What shall become of one entry; `None` leaves a part as it is, an empty text clears it.
+/// The changes to one entry. `None` leaves a part as it is, an empty text clears it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Annotation {
-    /// GOOS.
     pub(crate) os: Option<String>,
-    /// GOARCH.
     pub(crate) architecture: Option<String>,
-    /// CPU variant.
     pub(crate) variant: Option<String>,
-    /// Windows build.
     pub(crate) os_version: Option<String>,
-    /// Windows features.
     pub(crate) os_features: Option<Vec<String>>,
-    /// Annotations of the entry; an empty value removes one.
+    /// An empty value removes the annotation.
     pub(crate) annotations: Vec<(String, String)>,
 }
 
 impl Annotation {
-    /// What an entry's platform shall be.
+    /// The platform that the entry will have.
     pub(crate) fn platform_of(&self, entry: &Descriptor) -> Platform {
         let mut platform = entry.platform.clone().unwrap_or_default();
         if self
@@ -85,7 +79,7 @@ impl Annotation {
             .as_ref()
             .is_some_and(|architecture| *architecture != platform.architecture)
         {
-            // A variant is one of its architecture.
+            // A variant belongs to its architecture.
             platform.variant.clear();
         }
         for (part, value) in [
@@ -105,7 +99,7 @@ impl Annotation {
     }
 }
 
-/// Changes one entry; the platform must stay the only one of its kind.
+/// Changes one entry. No other entry may have its new platform.
 pub(crate) fn annotate(
     list: &str,
     entries: &[Descriptor],

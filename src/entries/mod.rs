@@ -1,4 +1,4 @@
-//! The entries of a list: what an image becomes as one, and the one that is named. Pure.
+//! The entries of an index: finding the one that is named, and making one from an image. Pure.
 
 pub(crate) mod change;
 pub mod diff;
@@ -6,17 +6,14 @@ pub mod diff;
 use crate::error::Error;
 use crate::oci::{Descriptor, ImageConfig, ImageManifest, Manifest, Platform};
 
-/// How a user names an entry.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Named {
-    /// By the digest of its manifest.
     Digest(String),
-    /// By its platform.
     Platform(Platform),
 }
 
-/// The one entry of `owner` that is named. An equal platform comes before one that answers to it:
-/// where an index has both, `windows/amd64` is the entry without an OS version.
+/// Finds the one entry that is named in the index `owner`. An equal platform comes before one that
+/// only answers: `windows/amd64` is the entry without an OS version, if there is one.
 pub(crate) fn find(owner: &str, entries: &[Descriptor], named: &Named) -> Result<usize, Error> {
     let hits = |fits: &dyn Fn(&Descriptor) -> bool| -> Vec<usize> {
         entries.iter().enumerate().filter(|(_, entry)| fits(entry)).map(|(at, _)| at).collect()
@@ -38,7 +35,7 @@ pub(crate) fn find(owner: &str, entries: &[Descriptor], named: &Named) -> Result
     match hits.as_slice() {
         [one] => Ok(*one),
         [] => {
-            // Attestations can be named by digest only.
+            // Attestations can only be named by digest.
             let by_digest = matches!(named, Named::Digest(_));
             let mut others = entries.iter().filter(|entry| by_digest || entry.attests().is_none());
             Err(Error::refused(format!("{owner} has no entry {shown}"))
@@ -50,15 +47,14 @@ pub(crate) fn find(owner: &str, entries: &[Descriptor], named: &Named) -> Result
     }
 }
 
-/// Reads the config of an image of this name.
+/// Parses the config of the image `name`.
 pub(crate) fn parsed(name: &str, config: &[u8]) -> Result<ImageConfig, Error> {
     ImageConfig::parse(config)
         .map_err(|why| Error::refused(format!("{name}: its config cannot be read: {why}")))
 }
 
-/// The entry for a plain image, its platform from its config, written normalised. `config`: `None`
-/// for an artifact; `stated`: the platform that the user wrote, which fills in what the config
-/// leaves open.
+/// Makes the entry for an image, with the normalised platform from its config. `config`: `None` for
+/// an artifact; `stated`: the platform in the inputs, which supplies what the config leaves out.
 pub(crate) fn plain_entry(
     name: &str,
     manifest: &Manifest,
@@ -70,7 +66,7 @@ pub(crate) fn plain_entry(
     entry_of(name, manifest, image, config, stated)
 }
 
-/// The same with a config that was read already.
+/// The same with a parsed config.
 pub(crate) fn entry_of(
     name: &str,
     manifest: &Manifest,

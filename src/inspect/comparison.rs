@@ -1,4 +1,4 @@
-//! Two references held against each other, for people and in JSON (version 1).
+//! Two references compared with each other, for people and in JSON (version 1).
 
 use crate::entries::diff::{self, Change, Field};
 use crate::oci::{Descriptor, Digest, Manifest, Reference};
@@ -6,13 +6,11 @@ use crate::text::style::{Look, Style, wrapped};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// Fields that differ whenever entries or images do, which are compared by themselves.
+/// Fields that differ whenever entries or images do, which are compared separately.
 const COMPARED_ELSEWHERE: [&str; 4] = ["schemaVersion", "manifests", "config", "layers"];
 
-/// One of the two.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Side {
-    /// As it was asked for.
     reference: Reference,
     digest: Digest,
     fields: Map<String, Value>,
@@ -20,18 +18,17 @@ pub(crate) struct Side {
 }
 
 impl Side {
-    /// `entries`: those of an index; for an image itself, its platform known.
+    /// `entries`: those of an index; for an image, the image itself with its platform.
     pub(crate) fn new(reference: Reference, manifest: &Manifest, entries: Vec<Descriptor>) -> Self {
         let mut fields: Map<String, Value> =
             serde_json::from_slice(&manifest.bytes).unwrap_or_default();
         fields.retain(|name, _| !COMPARED_ELSEWHERE.contains(&name.as_str()));
-        // The body may leave it out; the registry's header then said it.
+        // The body may leave it out; then the registry's header has it.
         fields.insert("mediaType".to_owned(), Value::from(manifest.media_type.as_str()));
         Self { reference, digest: manifest.digest.clone(), fields, entries }
     }
 }
 
-/// What differs.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Comparison {
     old: Side,
@@ -42,21 +39,19 @@ pub(crate) struct Comparison {
 }
 
 impl Comparison {
-    /// Compares.
     pub(crate) fn of(old: Side, new: Side) -> Self {
         let fields = diff::fields(&old.fields, &new.fields);
         let entries = diff::entries(&old.entries, &new.entries);
-        // The order matters to clients: the first entry that fits is taken.
+        // The order matters to clients: they take the first entry that matches.
         let order = entries.is_empty() && old.entries != new.entries;
         Self { old, new, fields, entries, order }
     }
 
-    /// Whether nothing that a client could notice differs.
+    /// Whether nothing differs that a client could notice.
     pub(crate) fn same(&self) -> bool {
         self.fields.is_empty() && self.entries.is_empty() && !self.order
     }
 
-    /// For people.
     pub(crate) fn text(&self, style: Style) -> String {
         let mut page = Page { out: String::new(), style };
         if self.same() && self.old.digest == self.new.digest {
@@ -82,7 +77,6 @@ impl Comparison {
         page.out
     }
 
-    /// In JSON.
     pub(crate) fn document(&self) -> Document<'_> {
         Document {
             version: 1,
@@ -96,7 +90,7 @@ impl Comparison {
     }
 }
 
-/// What differs, in JSON, version 1; `docs/report-json.md` describes it.
+/// The differences in JSON; `docs/report-json.md` describes them.
 #[derive(Debug, Serialize)]
 pub(crate) struct Document<'a> {
     version: u8,

@@ -5,7 +5,6 @@ use crate::inspect::{Behind, Entry, Image, Inside, Inspected, Picked};
 use crate::oci::{Annotations, Descriptor, Digest, Manifest, Platform};
 use serde::Serialize;
 
-/// The whole document.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Document<'a> {
@@ -44,7 +43,7 @@ struct OfImage<'a> {
     download_bytes: u64,
 }
 
-/// What the index says of an image that was picked from it.
+/// What the index says about an image that was picked from it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct FromIndex<'a> {
@@ -93,7 +92,6 @@ struct Stored<'a> {
 }
 
 impl<'a> Document<'a> {
-    /// Of what was read.
     pub(crate) fn of(inspected: &'a Inspected) -> Self {
         let manifest = &inspected.manifest;
         let (kind, content) = match &inspected.inside {
@@ -202,7 +200,7 @@ impl<'a> Stored<'a> {
     }
 }
 
-/// An empty text is a field that was left out.
+/// An empty text stands for a field that is absent.
 fn some(text: &str) -> Option<&str> {
     Some(text).filter(|text| !text.is_empty())
 }

@@ -1,6 +1,6 @@
-//! What a reference is: its manifest, and what can be learned of the images behind it.
+//! What a reference is: its manifest, and what can be learned about the images behind it.
 //!
-//! Does: reads, entries in parallel, nothing twice. Does not: judge, or write. Called by: `cli`.
+//! Reads entries in parallel and nothing twice. Neither judges nor writes.
 
 pub(crate) mod comparison;
 pub(crate) mod json;
@@ -18,97 +18,75 @@ use crate::registry::{self, Kind, Registry};
 use crate::together;
 use serde_json::Value;
 
-/// The images of more entries than this are not looked at.
+/// In an index with more entries than this, the images are not read.
 const MOST_ENTRIES: usize = 256;
 
-/// What a reference is.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Inspected {
-    /// As it was asked for.
     pub(crate) reference: Reference,
-    /// The index that it was picked from, when a platform was asked for.
+    /// The index it was picked from, if a platform was asked for.
     pub(crate) picked: Option<Picked>,
-    /// Its manifest.
     pub(crate) manifest: Manifest,
-    /// The manifest's own annotations.
+    /// The manifest's own, not those of its entry in an index.
     pub(crate) annotations: Annotations,
-    /// What it refers to, if it says so.
     pub(crate) subject: Option<Descriptor>,
-    /// What it holds.
     pub(crate) inside: Inside,
 }
 
-/// Where the entry for a platform was found.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Picked {
-    /// The index.
     pub(crate) index: Manifest,
-    /// The entry.
     pub(crate) entry: Descriptor,
-    /// Entries that attest it.
     pub(crate) attestations: Vec<Descriptor>,
 }
 
-/// What a manifest holds.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Inside {
-    /// One image, or another artifact.
     Image(Box<Image>),
-    /// Entries, in their order.
     Index(Vec<Entry>),
 }
 
-/// An image, or another artifact.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Image {
-    /// What it runs on, where its config says so.
+    /// As its config says.
     pub(crate) platform: Option<Platform>,
-    /// When it was built, RFC 3339, as its config has it.
+    /// RFC 3339, as its config says.
     pub(crate) created: Option<String>,
-    /// Its config's labels.
     pub(crate) labels: Annotations,
-    /// Its config blob.
     pub(crate) config: Descriptor,
-    /// Its layers, lowest first.
+    /// Lowest first.
     pub(crate) layers: Vec<Descriptor>,
-    /// What a client downloads, in bytes.
+    /// What a client downloads, in bytes: config and layers.
     pub(crate) download: u64,
-    /// Its type, when it is no image to run.
+    /// `None` for an image that runs.
     pub(crate) artifact_type: Option<String>,
 }
 
-/// An entry of an index.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Entry {
-    /// As the index has it.
     pub(crate) descriptor: Descriptor,
-    /// What is behind it.
     pub(crate) behind: Behind,
 }
 
-/// What is behind an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Behind {
-    /// An image, or another artifact: bytes that a client downloads, config and layers as they are
-    /// stored.
+    /// An image, or another artifact: what a client downloads, in bytes.
     Image(u64),
-    /// Another index, with this many entries.
+    /// An index with this number of entries.
     Index(usize),
-    /// It attests an image, and was not read.
     Attestation,
     /// It was not read, for this reason.
     Unread(String),
 }
 
 impl Image {
-    /// The commit that it was built from, if a label tells.
+    /// The commit it was built from, if a label says so.
     pub(crate) fn revision(&self) -> Option<&str> {
         self.labels.get("org.opencontainers.image.revision").map(String::as_str)
     }
 }
 
 impl Inspected {
-    /// Entries that attest the image with this digest.
     pub(crate) fn attestations_of<'a>(
         entries: &'a [Entry],
         digest: &'a str,
@@ -120,7 +98,7 @@ impl Inspected {
     }
 }
 
-/// Reads what the reference names; with a platform, the one entry for it.
+/// Reads what the reference names, or its entry for the platform.
 pub(crate) async fn read(
     registry: &Registry,
     reference: &Reference,
@@ -158,7 +136,6 @@ pub(crate) async fn read(
     }
 }
 
-/// Reads the manifest alone; the error is for people.
 pub(crate) async fn manifest(
     registry: &Registry,
     reference: &Reference,
@@ -169,7 +146,7 @@ pub(crate) async fn manifest(
         .map_err(|error| cannot_read(&error, &reference.to_string()))
 }
 
-/// The one entry for a platform, what attests it, and its manifest.
+/// The entry for a platform, its attestations and its manifest.
 pub(crate) async fn child(
     registry: &Registry,
     reference: &Reference,
@@ -201,7 +178,7 @@ async fn inspected(
     Ok(Inspected { reference: reference.clone(), picked, manifest, annotations, subject, inside })
 }
 
-/// What an image's manifest and config tell.
+/// What manifest and config say about an image.
 pub(crate) async fn image(
     registry: &Registry,
     reference: &Reference,
@@ -234,8 +211,8 @@ pub(crate) async fn image(
     })
 }
 
-/// All entries, their manifests read side by side. Attestations are not read: registries count each
-/// as a pull.
+/// Reads the manifests of all entries in parallel, but not those of attestations: registries count
+/// each as a pull.
 async fn all(
     registry: &Registry,
     repository: &Repository,
@@ -277,8 +254,8 @@ async fn behind(
     }
 }
 
-/// What the pipeline has no use for: an image manifest's annotations and subject. Others' mistakes
-/// in them hide nothing else.
+/// An image manifest's annotations and subject, which the pipeline does not need. An invalid one
+/// does not hide the others.
 fn more(manifest: &Manifest) -> (Annotations, Option<Descriptor>) {
     let fields: Value = serde_json::from_slice(&manifest.bytes).unwrap_or_default();
     let pairs = fields.get("annotations").and_then(Value::as_object).into_iter().flatten();
@@ -290,7 +267,7 @@ fn more(manifest: &Manifest) -> (Annotations, Option<Descriptor>) {
     )
 }
 
-/// The one entry for a platform, and what attests it.
+/// The entry for a platform, and its attestations.
 fn pick(
     reference: &Reference,
     index: &Index,

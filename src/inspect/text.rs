@@ -1,5 +1,5 @@
-//! What a reference is, for people: the important first, then a block for every entry. Fits 80
-//! columns.
+//! What a reference is, for people: the important facts first, then a block for every entry. Fits
+//! 80 columns.
 
 use crate::inspect::{Behind, Entry, Image, Inside, Inspected, Picked};
 use crate::oci::{Descriptor, media_type};
@@ -8,10 +8,9 @@ use crate::text::style::{Look, Style, pairs, wrapped};
 use crate::text::{count, size};
 use std::collections::HashSet;
 
-/// The column where values start: then a whole SHA-256 digest fits.
+/// The column where values start. A whole SHA-256 digest fits behind it.
 const VALUES: usize = 9;
 
-/// The whole text.
 pub(crate) fn text(inspected: &Inspected, style: Style) -> String {
     let mut page = Page { out: String::new(), style };
     page.out.push_str(&style.paint(Look::Title, &inspected.reference.to_string()));
@@ -51,8 +50,8 @@ impl Page {
         self.field_as(Look::Label, label, value);
     }
 
-    /// The colour is the label's: in the value, which may be others' text, an escape sequence would
-    /// be shown and not obeyed.
+    /// Only the label is coloured. The value may be foreign text, so escape sequences in it are
+    /// made visible.
     fn field_as(&mut self, look: Look, label: &str, value: &str) {
         let start = self.style.paint(look, &format!("{label:<VALUES$}"));
         self.out.push_str(&wrapped(&start, VALUES, value));
@@ -94,7 +93,7 @@ impl Page {
         }
     }
 
-    /// What the list says of an image that says something else of itself.
+    /// A platform in the index that contradicts the image's config.
     fn listed(&mut self, picked: Option<&Picked>, image: &Image) {
         if let (Some(listed), Some(built)) =
             (picked.and_then(|picked| picked.entry.known_platform()), &image.platform)
@@ -132,7 +131,7 @@ impl Page {
         for (entry, title) in others.iter().zip(&titles) {
             self.entry(entry, title, width);
             let digest = entry.descriptor.digest.as_str();
-            // Two entries may be one image: its attestations stand below the first.
+            // Two entries may be the same image; its attestations are shown below the first.
             if shown.insert(digest) {
                 Inspected::attestations_of(entries, digest)
                     .for_each(|entry| self.attestation("  ", entry));
@@ -211,7 +210,7 @@ fn title(entry: &Entry) -> String {
     }
 }
 
-/// To the byte where that is short, because people compare it.
+/// Exact if short, because people compare sizes.
 fn exact(bytes: u64) -> String {
     if bytes < 1_000_000 { format!("{bytes} bytes") } else { size(bytes) }
 }

@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The annotation that says what an entry is for; `BuildKit` writes `attestation-manifest`.
+/// The annotation that says what kind of entry it is; `BuildKit` writes `attestation-manifest`.
 pub(crate) const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
-/// The annotation that names the image which an attestation describes.
+/// The annotation with the digest of the image that an attestation describes.
 pub(crate) const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
 
-/// A descriptor, field by field in the order of the spec's Go structs, so that written bytes equal
-/// other tools'.
+/// A descriptor. Its fields have the order of the spec's Go structs, so that other tools write the
+/// same bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
@@ -42,7 +42,7 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
-    /// A descriptor with the three fields that every one has.
+    /// A descriptor with the three required fields.
     pub fn new(media_type: &str, digest: Digest, size: u64) -> Self {
         Self {
             media_type: media_type.to_owned(),
@@ -57,7 +57,8 @@ impl Descriptor {
         }
     }
 
-    /// The image that this entry attests, if it is an attestation as `BuildKit` writes them.
+    /// The digest of the image that this entry describes, if it is an attestation written by
+    /// `BuildKit`.
     pub fn attests(&self) -> Option<&str> {
         let kind = self.annotations.get(REFERENCE_TYPE)?;
         if kind == "attestation-manifest" {
@@ -67,13 +68,13 @@ impl Descriptor {
         }
     }
 
-    /// The platform, if this entry is an image for one.
+    /// The platform, if this entry is an image and its platform is known.
     pub fn known_platform(&self) -> Option<&Platform> {
         self.platform.as_ref().filter(|platform| platform.is_known() && self.attests().is_none())
     }
 
-    /// Whether it holds what a Docker manifest list has no place for (image spec, media-types.md,
-    /// compatibility matrix).
+    /// Whether it has anything that a Docker manifest list cannot contain (image spec,
+    /// media-types.md, compatibility matrix).
     pub fn needs_oci(&self) -> bool {
         !media_type::is_docker(&self.media_type)
             || !self.annotations.is_empty()
@@ -81,7 +82,7 @@ impl Descriptor {
             || !self.artifact_type.is_empty()
     }
 
-    /// What this entry is for, for people.
+    /// What this entry is, for people.
     pub fn title(&self) -> String {
         match (self.known_platform(), self.attests()) {
             (Some(platform), _) => platform.to_string(),

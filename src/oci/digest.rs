@@ -7,13 +7,13 @@ use sha2::{Digest as _, Sha256, Sha512};
 use std::fmt;
 use std::str::FromStr;
 
-/// A digest whose form was checked: a registered algorithm and lower-case hex of its length.
+/// A digest in valid form: a registered algorithm and lowercase hex of its length.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Digest(String);
 
 impl Digest {
-    /// The SHA-256 digest of `bytes`, what every registry uses for what it stores.
+    /// The SHA-256 digest of `bytes`, which every registry uses.
     pub fn of(bytes: &[u8]) -> Self {
         Self(format!("sha256:{}", hex(&Sha256::digest(bytes))))
     }
@@ -40,14 +40,14 @@ impl Digest {
         &self.0
     }
 
-    /// Enough of it for a person to tell two apart: algorithm and 12 hex digits.
+    /// The algorithm and 12 hex digits: enough for people to tell two digests apart.
     pub fn short(&self) -> &str {
         let end = self.algorithm().len() + 1 + 12;
         self.0.get(..end).unwrap_or(&self.0)
     }
 
-    /// A digest from a file name as Docker's merge workflow makes them: 64 hex digits, with or
-    /// without `sha256:` or `sha256-` in front.
+    /// A digest from a file name of Docker's merge workflow: 64 hex digits, with or without
+    /// `sha256:` or `sha256-` in front.
     pub fn from_file_name(name: &str) -> Option<Self> {
         let hex =
             name.strip_prefix("sha256:").or_else(|| name.strip_prefix("sha256-")).unwrap_or(name);
@@ -55,17 +55,15 @@ impl Digest {
     }
 }
 
-/// A digest in the making: of bytes that come in parts.
+/// Computes a digest of bytes that come in parts.
 #[derive(Debug, Clone)]
 pub(crate) enum Hashing {
-    /// SHA-256.
     Sha256(Sha256),
-    /// SHA-512.
     Sha512(Sha512),
 }
 
 impl Hashing {
-    /// By the algorithm of that digest.
+    /// Uses the algorithm of `digest`.
     pub(crate) fn for_digest(digest: &Digest) -> Self {
         if digest.algorithm() == "sha512" {
             Self::Sha512(Sha512::new())
@@ -74,7 +72,6 @@ impl Hashing {
         }
     }
 
-    /// Takes the next part.
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Sha256(hash) => hash.update(bytes),
@@ -82,7 +79,6 @@ impl Hashing {
         }
     }
 
-    /// Whether the bytes so far hash to this digest.
     pub(crate) fn matches(&self, digest: &Digest) -> bool {
         let actual = match self {
             Self::Sha256(hash) => hex(&hash.clone().finalize()),

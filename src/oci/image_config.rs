@@ -1,19 +1,19 @@
-//! Image configs: the parts that tell platform, labels and time (image spec, config.md).
+//! Image configs: platform, labels and time (image spec, config.md).
 
 use super::{Invalid, Platform, json};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// What we read from an image's config blob.
+/// The parts of an image's config that are read.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct ImageConfig {
-    /// The platform as the builder wrote it, parts that it left open empty.
+    /// The platform as the builder wrote it; parts that it left out are empty.
     #[serde(flatten)]
     pub platform: Platform,
     /// When it was built, RFC 3339, as written.
     #[serde(default)]
     pub created: Option<String>,
-    /// The runtime part, which carries the labels.
+    /// The runtime part, which has the labels.
     #[serde(default)]
     pub config: Option<Runtime>,
 }
@@ -21,17 +21,17 @@ pub struct ImageConfig {
 /// The runtime part of a config.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct Runtime {
-    /// Labels that the builder set.
+    /// The labels.
     #[serde(rename = "Labels", default)]
     pub labels: Option<BTreeMap<String, String>>,
 }
 
-/// Where an image comes from, as its builder wrote it: nothing checks that.
+/// Where an image comes from according to its builder; nothing verifies it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origin {
     /// When it was built, RFC 3339.
     pub created: Option<String>,
-    /// The commit that it was built from.
+    /// The commit it was built from.
     pub revision: Option<String>,
 }
 

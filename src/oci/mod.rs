@@ -1,7 +1,7 @@
-//! The nouns of the OCI image and distribution specs, one file each.
+//! The nouns of the OCI image and distribution specs, one file each: parsed, checked, printed.
 //!
-//! Does: parse, check and print them. Does not: talk to anybody. Received bytes stay beside what
-//! was parsed from them, so that a digest is always of bytes that exist.
+//! Received bytes are kept with what was parsed from them, so that a digest always belongs to bytes
+//! that exist.
 
 mod annotations;
 pub(crate) mod descriptor;
@@ -23,7 +23,7 @@ pub use manifest::{Content, ImageManifest, Manifest};
 pub use platform::Platform;
 pub use reference::{Reference, Repository};
 
-/// Text or bytes that break a rule of the specs; the message says which, for people.
+/// Text or bytes that violate a rule of the specs. The message says which one, for people.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Invalid(pub String);

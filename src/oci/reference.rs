@@ -1,7 +1,9 @@
-//! References: `HOST/REPOSITORY[:TAG][@DIGEST]`, checked before any request is built from them.
+//! References: `HOST/REPOSITORY[:TAG][@DIGEST]`, checked before a request is built from them.
 //!
-//! Grammar: distribution spec, "Pulling manifests"; short names are Docker Hub's, as in Docker's
-//! own parser.
+//! Grammar: distribution spec, "Pulling manifests". As in Docker's own parser, short names are on
+//! Docker Hub.
+//!
+//! Parsed by hand, so that the message for each mistake says what to write instead.
 
 use super::{Digest, Invalid};
 use std::fmt;
@@ -9,7 +11,7 @@ use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 const DOCKER_HUB: &str = "docker.io";
-/// Host and repository together, distribution spec: many clients limit them to 255 characters.
+/// The limit of many clients for host and repository together (distribution spec).
 const LONGEST_NAME: usize = 255;
 
 /// A repository in a registry: `ghcr.io/acme/app`.
@@ -20,13 +22,12 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// The registry as people write it, lower-case, with its port if one was given: `docker.io`,
-    /// `localhost:5000`.
+    /// The registry in lowercase, with its port if one was given: `docker.io`, `localhost:5000`.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The name inside the registry: `acme/app`.
+    /// The name in the registry: `acme/app`.
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -41,16 +42,16 @@ impl fmt::Display for Repository {
 /// A repository with a tag, a digest, or both.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Reference {
-    /// Where.
+    /// The repository.
     pub repository: Repository,
-    /// The tag, if one was written.
+    /// The tag, if one was given.
     pub tag: Option<String>,
-    /// The digest, if one was written. It decides; the tag beside it is only a name.
+    /// The digest, if one was given. Then it decides, and the tag is only a name.
     pub digest: Option<Digest>,
 }
 
 impl Reference {
-    /// The same with the tag `latest` where neither tag nor digest was written.
+    /// The same with the tag `latest`, if neither a tag nor a digest was given.
     #[must_use]
     pub fn or_latest(mut self) -> Self {
         if self.tag.is_none() && self.digest.is_none() {
@@ -59,13 +60,12 @@ impl Reference {
         self
     }
 
-    /// What stands in the URL after `/manifests/`: the digest if there is one, else the tag, else
-    /// `latest`.
+    /// The end of the URL, after `/manifests/`: the digest, else the tag, else `latest`.
     pub fn selector(&self) -> &str {
         self.digest.as_ref().map(Digest::as_str).or(self.tag.as_deref()).unwrap_or("latest")
     }
 
-    /// The same repository by digest only.
+    /// A manifest in `repository`, by digest only.
     pub fn at(repository: &Repository, digest: &Digest) -> Self {
         Self { repository: repository.clone(), tag: None, digest: Some(digest.clone()) }
     }
@@ -169,7 +169,7 @@ fn parse_repository(name: &str) -> Result<Repository, Invalid> {
     Ok(Repository { host, path })
 }
 
-/// A registry host with an optional port, lower-cased, Docker Hub's names made one; also used for
+/// A registry host with an optional port, in lowercase, with one name for Docker Hub. Also used for
 /// logins and `insecure-registries`.
 pub(crate) fn parse_host(text: &str) -> Result<String, Invalid> {
     let bad = || Invalid::new(format!("{text:?} is not a registry host: write HOST or HOST:PORT"));
@@ -208,7 +208,8 @@ pub(crate) fn parse_host(text: &str) -> Result<String, Invalid> {
     })
 }
 
-/// A tag: up to 128 of letters, digits, `_ . -`, not starting with `.` or `-`.
+/// Checks a tag: at most 128 letters, digits, `_ . -`, not starting with `.` or `-` (distribution
+/// spec).
 pub(crate) fn check_tag(tag: &str) -> Result<(), Invalid> {
     let first = tag.bytes().next();
     let good = tag.len() <= 128

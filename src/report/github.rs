@@ -1,9 +1,8 @@
-//! `GITHUB_OUTPUT`: one record a value, between delimiters that no value can hold (runner:
+//! `GITHUB_OUTPUT`: one record per value, between delimiters that no value can contain (runner:
 //! `FileCommandManager`).
 
 use rustls::crypto::ring::default_provider;
 
-/// The text to append for these outputs.
 pub(crate) fn output_file(values: &[(&'static str, String)]) -> anyhow::Result<String> {
     let mut text = String::new();
     for (name, value) in values {
@@ -13,7 +12,8 @@ pub(crate) fn output_file(values: &[(&'static str, String)]) -> anyhow::Result<S
     Ok(text)
 }
 
-/// 128 random bits, which nobody who wrote the value could know; looked for in it all the same.
+/// 128 random bits, which the author of the value cannot know. The value is searched for them all
+/// the same.
 fn delimiter(value: &str) -> anyhow::Result<String> {
     loop {
         let mut random = [0_u8; 16];

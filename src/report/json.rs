@@ -17,33 +17,27 @@ const VERSION: u8 = 1;
 /// The document as it is written: without secrets, and without characters that could command a
 /// terminal.
 pub(crate) fn text(document: &impl Serialize, secrets: &Secrets) -> String {
-    // Only keys that are not strings make this fail, and no document has such keys.
+    // This fails only for keys that are not strings, and no document has such keys.
     let text = serde_json::to_string_pretty(document).unwrap_or_default();
     escape::json(&secrets.redact(&format!("{text}\n")))
 }
 
-/// The report of a run.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Document<'a> {
-    /// Of one index.
     One(OfIndex<'a>),
-    /// Of several indexes: how all of them ended, and the report of each.
     Several(Several<'a>),
 }
 
-/// The report of one index.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum OfIndex<'a> {
-    /// It was published.
     Published(Box<Published<'a>>),
-    /// It failed.
     Failed(Failed<'a>),
 }
 
-/// An index that was published. `version` and `warnings` are left out where those of the whole run
-/// are beside it.
+/// The report of an index that was published. One of several has no `version` and `warnings` of its
+/// own.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Published<'a> {
@@ -70,7 +64,7 @@ pub(crate) struct Published<'a> {
     error: Option<Failure<'a>>,
 }
 
-/// An index, or a command on one, that failed.
+/// The report of an index that failed, or of a command.
 #[derive(Debug, Serialize)]
 pub(crate) struct Failed<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,7 +80,6 @@ pub(crate) struct Failed<'a> {
     writes: Option<Vec<Write<'a>>>,
 }
 
-/// Several indexes.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Several<'a> {
@@ -101,7 +94,6 @@ pub(crate) struct Several<'a> {
     error: Option<Failure<'a>>,
 }
 
-/// One index among several.
 #[derive(Debug, Serialize)]
 struct Named<'a> {
     name: &'a str,
@@ -170,7 +162,6 @@ struct Write<'a> {
     why: &'a str,
 }
 
-/// Of a run.
 pub(crate) fn run<'a>(ending: &Ending<'a>) -> Document<'a> {
     let Ending { run, exit, late, warnings, .. } = *ending;
     match run.lists.as_slice() {
@@ -179,7 +170,6 @@ pub(crate) fn run<'a>(ending: &Ending<'a>) -> Document<'a> {
     }
 }
 
-/// Of a command that failed.
 pub(crate) fn failure<'a>(error: &'a Error, warnings: &'a [String]) -> Failed<'a> {
     Failed {
         version: Some(VERSION),
@@ -220,8 +210,8 @@ fn several<'a>(
     }
 }
 
-/// `late`: what failed after it was published; `warnings`: those of the run, where it is the only
-/// index.
+/// `late`: what failed after everything was published; `warnings`: those of the run, if this is its
+/// only index.
 fn of_index<'a>(
     list: &'a Listed,
     exit: Exit,
@@ -269,7 +259,7 @@ fn tags(tags: &[(Reference, TagState)]) -> Vec<Tag> {
 }
 
 impl<'a> Published<'a> {
-    /// Without what belongs to the run.
+    /// Leaves out the fields of the run.
     fn of(report: &'a Report, exit: Exit, writes: Vec<Write<'a>>) -> Self {
         let platform = |(platform, digest): (String, String)| Platform {
             download_bytes: report.download(&digest),

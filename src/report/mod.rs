@@ -1,4 +1,4 @@
-//! The result of a run, one file per format that it is written in, and the files that it goes to.
+//! The result of a run: one module per format, and the files it is written to.
 
 pub(crate) mod files;
 mod github;
@@ -11,18 +11,14 @@ use crate::error::{Error, Exit};
 use crate::pipeline::outcome::Run;
 use crate::secret::Secrets;
 
-/// How a run ended: all that a report is made of.
+/// How a run ended: everything that a report is made of.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ending<'a> {
-    /// Its lists.
     pub(crate) run: &'a Run,
-    /// As a whole.
     pub(crate) exit: Exit,
-    /// What failed after all lists were published.
+    /// What failed after all indexes were published.
     pub(crate) late: Option<&'a Error>,
-    /// What was warned of.
     pub(crate) warnings: &'a [String],
-    /// What must not be seen.
     pub(crate) secrets: &'a Secrets,
 }
 

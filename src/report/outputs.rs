@@ -1,11 +1,11 @@
-//! The outputs of a step: names and values, README's section "Outputs". Every format takes them
+//! The outputs of a step: names and values (README, section "Outputs"). Every format takes them
 //! from here.
 
 use crate::oci::json;
 use crate::pipeline::outcome::{Report, Run};
 use serde_json::{Map, Value};
 
-/// Names and what they hold, in the order in which they are written.
+/// Names and descriptions, in the order in which they are written.
 pub const OUTPUTS: &[(&str, &str)] = &[
     ("digest", "digest of the index"),
     ("media-type", "media type of the index"),
@@ -19,10 +19,10 @@ pub const OUTPUTS: &[(&str, &str)] = &[
     ("indexes", "JSON object: first tag of each list to digest of its index"),
 ];
 
-/// Those that a run of several lists has as well.
+/// The outputs that a run of several indexes has, too.
 const OF_SEVERAL: [&str; 3] = ["images", "changed", "indexes"];
 
-/// The values of all outputs that a run has: of one list all of them.
+/// The values of the outputs that a run has. A run of one index has all of them.
 pub(super) fn values(run: &Run) -> Vec<(&'static str, String)> {
     let alone = run.lists.len() == 1;
     let names =

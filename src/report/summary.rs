@@ -13,14 +13,15 @@ use bytesize::ByteSize;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// GitHub takes 1 MiB a step; nobody reads more than this.
+/// GitHub accepts 1 MiB per step, but nobody reads more than this.
 const LONGEST: usize = 64 << 10;
-/// A wait whose seconds can all be named below the picture.
+/// The longest wait for which the axis has a label for each second.
 const SHORT: Duration = Duration::from_secs(20);
-/// More bars than this are no picture any more.
+/// More bars than this cannot be read.
 const MOST_BARS: usize = 40;
 
-/// The text to append to `GITHUB_STEP_SUMMARY`: all about one list, or a row for each of several.
+/// The text to append to `GITHUB_STEP_SUMMARY`: everything about one index, or a row for each of
+/// several.
 pub(crate) fn markdown(ending: &Ending<'_>) -> String {
     let mut text =
         ending.late.map(|error| ending.failure("Outputs not written", error)).unwrap_or_default();
@@ -34,7 +35,7 @@ pub(crate) fn markdown(ending: &Ending<'_>) -> String {
 }
 
 impl Ending<'_> {
-    /// The error first, then what has come about all the same.
+    /// The error comes first, then what was done before it.
     fn failed(&self, list: &Listed, error: &Error) -> String {
         let moved =
             list.tags.iter().any(|(_, state)| matches!(state, TagState::Moved | TagState::Unknown));
@@ -62,7 +63,7 @@ impl Ending<'_> {
         format!("### ❌ {heading}\n\n{}", self.block("text", &error.to_string()))
     }
 
-    /// Others' text, line by line, between fences that none of it can end.
+    /// Foreign text, line by line, between fences that it cannot close.
     fn block(&self, language: &str, text: &str) -> String {
         let redacted = self.secrets.redact(text);
         let lines = redacted.lines().map(escape::visible).collect::<Vec<_>>().join("\n");
@@ -88,7 +89,7 @@ impl Ending<'_> {
         text
     }
 
-    /// Failures first: the text may be cut at its end.
+    /// Failures come first, because the end of the text may be cut off.
     fn several(&self) -> String {
         let run = self.run;
         let (all, well) = (run.lists.len(), run.reports().count());
@@ -130,7 +131,7 @@ impl Ending<'_> {
         text
     }
 
-    /// What is not in the list: platforms, or names where these are not known.
+    /// What the index lacks: platforms, or names of images whose platform is not known.
     fn left_out(&self, report: &Report) -> String {
         let what = |skipped: &Skipped| {
             skipped.platform.as_ref().map_or_else(|| short(&skipped.name), ToString::to_string)
@@ -157,7 +158,7 @@ impl Ending<'_> {
         format!("### {state}\n\n")
     }
 
-    /// A box; nothing without warnings.
+    /// A box with the warnings, if there are any.
     fn warned(&self) -> String {
         const MOST_SHOWN: usize = 10;
         let warnings = self.warnings;
@@ -190,7 +191,7 @@ impl Ending<'_> {
                 || "immediately".to_owned(),
                 |after| format!("after {}", text::duration(after)),
             );
-            // A narrow column would break them in two.
+            // A narrow column would break the text in two.
             let (size, after) = (size.replace(' ', "&nbsp;"), after.replace(' ', "&nbsp;"));
             let _ =
                 writeln!(text, "| **{}** | `{digest}` | {size} | {after} |", self.shown(&platform));
@@ -205,7 +206,7 @@ impl Ending<'_> {
         text
     }
 
-    /// Of a dry run; tags that would change alike are shown together.
+    /// What a dry run did not do. Tags with the same changes are shown together.
     fn left_undone(&self, dry_run: &DryRun) -> String {
         let mut text = String::new();
         for (repository, images) in &dry_run.copies {
@@ -231,14 +232,14 @@ impl Ending<'_> {
         text
     }
 
-    /// Text that is not ours, for a table or a paragraph. Secrets are looked for before escaping could
+    /// Foreign text for a table or a paragraph. Secrets are redacted first, because escaping could
     /// hide them.
     fn shown(&self, text: &str) -> String {
         escape::markdown(&self.secrets.redact(text))
     }
 }
 
-/// As many whole lines as fit, if not all do.
+/// As many whole lines as fit; `None` if all do.
 fn cut(text: &str, longest: usize) -> Option<&str> {
     let fits = &text[..text.floor_char_boundary(longest)];
     (fits.len() < text.len()).then(|| &fits[..fits.rfind('\n').unwrap_or_default()])
@@ -272,7 +273,7 @@ fn copied(report: &Report) -> String {
     text
 }
 
-/// A source in the picture.
+/// An image in the diagram.
 struct Bar {
     label: String,
     state: SourceState,
@@ -280,7 +281,7 @@ struct Bar {
 }
 
 impl Bar {
-    /// `end`: of the wait, for what did not come.
+    /// `end`: when the wait ended, for images that did not arrive.
     fn of(label: String, state: SourceState, end: Duration) -> Self {
         match state {
             SourceState::Found(after) => Self { label, state, end: after.unwrap_or_default() },
@@ -311,25 +312,25 @@ fn bars(report: &Report) -> Vec<Bar> {
     arrived.chain(skipped).collect()
 }
 
-/// A name without its registry and folders.
+/// A name without its registry and the path to it.
 fn short(name: &str) -> String {
     name.rsplit('/').next().unwrap_or_default().to_owned()
 }
 
-/// When each source arrived, as a Mermaid diagram: a bar as long as it was waited for, also for one
-/// that never came. Nothing where nothing was waited for.
+/// When each image arrived, as a Mermaid diagram: the bar is as long as the wait for it, also for
+/// an image that never arrived. Empty if there was no wait.
 fn timeline(bars: Vec<Bar>) -> String {
     if bars.iter().all(|bar| bar.end.is_zero()) {
         return String::new();
     }
     let mut text =
         "```mermaid\ngantt\n    title When the images arrived (seconds)\n    dateFormat X\n    axisFormat %s\n".to_owned();
-    // Of itself it would name each second of a short wait twice.
+    // By default, Mermaid labels each second of a short wait twice.
     if bars.iter().all(|bar| bar.end <= SHORT) {
         text.push_str("    tickInterval 1second\n");
     }
     for bar in bars.iter().take(MOST_BARS) {
-        // A bar of no length would not be seen.
+        // A bar without length would be invisible.
         let _ = writeln!(
             text,
             "    {} :{}, 0, {}",
@@ -342,7 +343,7 @@ fn timeline(bars: Vec<Bar>) -> String {
     text
 }
 
-/// Text that Mermaid takes for nothing but text.
+/// Text without the characters that Mermaid interprets.
 fn mermaid(text: &str) -> String {
     text.chars()
         .map(|character| {

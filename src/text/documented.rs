@@ -1,12 +1,12 @@
-//! The tables of fields in `docs/`, for the tests that compare them with the documents in JSON.
+//! The tables of fields in `docs/`, for the tests that compare them with the JSON documents.
 
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// Objects whose keys are other people's.
+/// Objects whose keys are not ours.
 const FREE: [&str; 4] = ["annotations", "entryAnnotations", "labels", "manifest"];
 
-/// The fields that tables name in the sections below these headings, as paths: `tags[].reference`.
+/// The fields in the tables below these headings, as paths: `tags[].reference`.
 pub(crate) fn fields(page: &str, headings: &[&str]) -> BTreeSet<String> {
     let mut fields = BTreeSet::new();
     for heading in headings {
@@ -22,7 +22,7 @@ pub(crate) fn fields(page: &str, headings: &[&str]) -> BTreeSet<String> {
     fields
 }
 
-/// All fields of a document, and of the objects in it.
+/// The fields of a document and of the objects in it, as such paths.
 pub(crate) fn paths(document: &Value) -> BTreeSet<String> {
     fn walk(value: &Value, path: &str, paths: &mut BTreeSet<String>) {
         match value {

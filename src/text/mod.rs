@@ -1,5 +1,4 @@
-//! Text for people and for the systems that show it: escaped, counted, shortened, broken into
-//! lines.
+//! Text for people and for the systems that show it: escaped, counted, shortened, wrapped.
 
 pub(crate) mod escape;
 pub(crate) mod style;
@@ -7,15 +6,15 @@ pub(crate) mod style;
 use bytesize::ByteSize;
 use std::time::Duration;
 
-/// How often anything is heard of in which nothing changes.
+/// How often a state that does not change is reported.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(60);
 
-/// A size as people say it: `3.2 MB`.
+/// `3.2 MB`.
 pub(crate) fn size(bytes: u64) -> String {
     ByteSize::b(bytes).display().si().to_string()
 }
 
-/// Others' text, fit for a line.
+/// Foreign text, cut to fit a line.
 pub(crate) fn brief(text: &str) -> String {
     const LONGEST: usize = 64;
     if text.chars().count() <= LONGEST {
@@ -30,7 +29,7 @@ pub(crate) fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// A duration as people say it: `0.4 s`, `42 s`, `3m 20s`.
+/// `0.4 s`, `42 s`, `3m 20s`.
 pub(crate) fn duration(duration: Duration) -> String {
     let tenths = (duration.as_millis() + 50) / 100;
     if tenths < 100 && !tenths.is_multiple_of(10) {
@@ -55,7 +54,6 @@ pub(crate) fn some(names: &[String]) -> String {
     format!("{}{more}", names[..names.len().min(SHOWN)].join(", "))
 }
 
-/// A bar of this width.
 pub(crate) fn gauge(done: usize, all: usize, width: usize) -> String {
     let full = (done * width / all.max(1)).min(width);
     format!("[{}{}]", "=".repeat(full), " ".repeat(width - full))
