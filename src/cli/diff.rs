@@ -36,7 +36,7 @@ async fn compare(flags: &ArgMatches, context: &Context<'_>) -> Result<Exit, Exit
     let comparison = Comparison::of(old, new);
     let exit = if comparison.same() { Exit::Done } else { Exit::Different };
     if session.json {
-        return Ok(session.print_json(&comparison.json(), exit));
+        return Ok(session.print_json(&comparison.document(), exit));
     }
     Ok(output::bytes(comparison.text(Style::of_stdout(context.environment)).as_bytes(), exit))
 }

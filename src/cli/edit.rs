@@ -12,7 +12,7 @@ use crate::pipeline::progress::Progress;
 use crate::pipeline::targets::{self, Base};
 use crate::pipeline::work::Work;
 use crate::plan::Plan;
-use serde_json::json;
+use serde::Serialize;
 use tracing::info;
 
 /// An entry as the user names it: a digest, a platform, or a reference to the image.
@@ -120,16 +120,52 @@ impl Session {
     fn print(&self, list: &Reference, composed: &Composed, changed: bool) -> Exit {
         let image = format!("{list}@{}", composed.digest);
         if self.json {
-            let document = json!({"version": 1, "image": image, "digest": composed.digest, "mediaType": composed.media_type, "size": composed.bytes.len(), "changed": changed});
-            return self.print_json(&document, Exit::Done);
+            return self.print_json(&Document::of(&image, composed, changed), Exit::Done);
         }
         output::bytes(format!("{image}\n").as_bytes(), Exit::Done)
+    }
+}
+
+/// What a change made of the index, in JSON, version 1; `docs/report-json.md` describes it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    version: u8,
+    image: &'a str,
+    digest: &'a Digest,
+    media_type: &'a str,
+    size: usize,
+    changed: bool,
+}
+
+impl<'a> Document<'a> {
+    fn of(image: &'a str, composed: &'a Composed, changed: bool) -> Self {
+        Self {
+            version: 1,
+            image,
+            digest: &composed.digest,
+            media_type: &composed.media_type,
+            size: composed.bytes.len(),
+            changed,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::documented::{fields, paths};
+
+    #[test]
+    fn every_field_is_documented_and_the_other_way_round() {
+        let digest = &Digest::of(b"");
+        let (image, media_type, size, changed) = ("", "", 0, true);
+        let document = Document { version: 1, image, digest, media_type, size, changed };
+        assert_eq!(
+            paths(&serde_json::to_value(document).unwrap()),
+            fields(include_str!("../../docs/report-json.md"), &["## Of `annotate` and `remove`"])
+        );
+    }
 
     #[test]
     fn slips_are_no_images_of_docker_hub() {

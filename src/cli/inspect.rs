@@ -4,8 +4,9 @@ use super::output;
 use super::session::Session;
 use crate::error::Exit;
 use crate::inputs::Context;
+use crate::inspect::json::Document;
+use crate::inspect::text;
 use crate::inspect::{self, Behind, Inside};
-use crate::inspect::{json, text};
 use crate::oci::{Content, Platform};
 use crate::pipeline::progress::Progress;
 use crate::text::style::Style;
@@ -70,7 +71,7 @@ async fn look(flags: &ArgMatches, context: &Context<'_>) -> Result<Exit, Exit> {
         }
     }
     if session.json {
-        return Ok(session.print_json(&json::document(&inspected), Exit::Done));
+        return Ok(session.print_json(&Document::of(&inspected), Exit::Done));
     }
     Ok(output::bytes(
         text::text(&inspected, Style::of_stdout(context.environment)).as_bytes(),

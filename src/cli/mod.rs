@@ -2,7 +2,8 @@
 //! cleaned pairs that environment variables become.
 
 use crate::app::{self, Invocation};
-use crate::error::{Error, Exit};
+use crate::error::words::Words;
+use crate::error::{Audience, Error, Exit};
 use crate::inputs::spec::INPUTS;
 use crate::inputs::{Context, Problems};
 use crate::report::json;
@@ -176,8 +177,12 @@ fn told(error: &clap::Error, as_json: bool) -> Exit {
     let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
     let what = first.split_whitespace().collect::<Vec<_>>().join(" ");
     // No input was read, so no secret is known.
-    let document = json::failure(&Error::new(Exit::Inputs, what), &[], &[]);
-    output::json(&document, Exit::Inputs, &Secrets::default())
+    let error = Error::new(Exit::Inputs, what);
+    output::json(
+        &json::failure(&error, Audience { words: Words::Flags, on_github: false }, &[]),
+        Exit::Inputs,
+        &Secrets::default(),
+    )
 }
 
 /// A password among the arguments works, and can be seen.

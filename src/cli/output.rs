@@ -3,7 +3,7 @@
 use crate::error::Exit;
 use crate::report;
 use crate::secret::Secrets;
-use serde_json::Value;
+use serde::Serialize;
 use std::io::{self, Write as _};
 
 /// Exact bytes.
@@ -18,6 +18,6 @@ pub(super) fn bytes(bytes: &[u8], exit: Exit) -> Exit {
 }
 
 /// A document in JSON.
-pub(super) fn json(document: &Value, exit: Exit, secrets: &Secrets) -> Exit {
+pub(super) fn json(document: &impl Serialize, exit: Exit, secrets: &Secrets) -> Exit {
     bytes(report::json::text(document, secrets).as_bytes(), exit)
 }

@@ -12,7 +12,7 @@ use crate::registry::Registry;
 use crate::report::json;
 use crate::{plan, signals};
 use clap::ArgMatches;
-use serde_json::Value;
+use serde::Serialize;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
@@ -88,7 +88,7 @@ impl Session {
     }
 
     /// Prints the result as JSON.
-    pub(super) fn print_json(&self, document: &Value, exit: Exit) -> Exit {
+    pub(super) fn print_json(&self, document: &impl Serialize, exit: Exit) -> Exit {
         output::json(document, exit, self.console.secrets())
     }
 
@@ -115,7 +115,8 @@ fn parse(name: &str, text: &str) -> Result<Reference, String> {
 fn fail(console: &Console, as_json: bool, error: &Error) -> Exit {
     console.failure(error);
     if as_json {
-        let document = json::failure(error, &[], &console.warnings());
+        let warnings = console.warnings();
+        let document = json::failure(error, console.audience(), &warnings);
         return output::json(&document, error.exit, console.secrets());
     }
     error.exit

@@ -4,7 +4,7 @@ use super::output;
 use super::session::Session;
 use crate::error::{Error, Exit};
 use crate::inputs::{Context, lists, spec};
-use crate::oci::Reference;
+use crate::oci::{Descriptor, Digest, Reference};
 use crate::pipeline::progress::Progress;
 use crate::pipeline::resolve::arrived::Arrived;
 use crate::pipeline::resolve::table;
@@ -13,7 +13,7 @@ use crate::pipeline::work::Work;
 use crate::plan::{self, Labels, Plan};
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::time::Duration;
 
 /// The command and its flags.
@@ -82,7 +82,7 @@ async fn wait(flags: &ArgMatches, context: &Context<'_>) -> Result<Exit, Exit> {
     let waiting = table::shown(console, &progress, plan.wait, resolve::sources(&work, None));
     let resolved = session.finish(&progress, waiting).await?;
     if session.json {
-        return Ok(session.print_json(&document(&resolved), Exit::Done));
+        return Ok(session.print_json(&Document::of(&resolved), Exit::Done));
     }
     let lines: String =
         resolved.arrived.iter().map(|arrived| format!("{}\n", pinned(arrived))).collect();
@@ -93,22 +93,63 @@ fn pinned(arrived: &Arrived) -> Reference {
     Reference { digest: Some(arrived.manifest.digest.clone()), ..arrived.source.reference.clone() }
 }
 
-/// What arrived, in JSON, version 1.
-fn document(resolved: &Resolved) -> Value {
-    let images = resolved.arrived.iter().map(|arrived| {
-        let platforms: Vec<String> = arrived
-            .entries
-            .iter()
-            .filter_map(|entry| entry.known_platform().map(ToString::to_string))
-            .collect();
-        json!({
-            "reference": arrived.source.name,
-            "image": pinned(arrived).to_string(),
-            "mediaType": arrived.manifest.media_type,
-            "digest": arrived.manifest.digest,
-            "platforms": platforms,
-            "arrivedAfterSeconds": arrived.after.map(|after| after.as_secs_f64()),
-        })
-    });
-    json!({"version": 1, "images": images.collect::<Vec<_>>()})
+/// What arrived, in JSON, version 1; `docs/report-json.md` describes it.
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    version: u8,
+    images: Vec<Image<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Image<'a> {
+    reference: &'a str,
+    image: String,
+    media_type: &'a str,
+    digest: &'a Digest,
+    platforms: Vec<String>,
+    arrived_after_seconds: Option<f64>,
+}
+
+impl<'a> Document<'a> {
+    fn of(resolved: &'a Resolved) -> Self {
+        Self { version: 1, images: resolved.arrived.iter().map(Image::of).collect() }
+    }
+}
+
+impl<'a> Image<'a> {
+    fn of(arrived: &'a Arrived) -> Self {
+        let platforms = arrived.entries.iter().filter_map(Descriptor::known_platform);
+        Self {
+            reference: &arrived.source.name,
+            image: pinned(arrived).to_string(),
+            media_type: &arrived.manifest.media_type,
+            digest: &arrived.manifest.digest,
+            platforms: platforms.map(ToString::to_string).collect(),
+            arrived_after_seconds: arrived.after.map(|after| after.as_secs_f64()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::documented::{fields, paths};
+
+    #[test]
+    fn every_field_is_documented_and_the_other_way_round() {
+        let image = Image {
+            reference: "",
+            image: String::new(),
+            media_type: "",
+            digest: &Digest::of(b""),
+            platforms: vec!["linux/amd64".to_owned()],
+            arrived_after_seconds: Some(1.5),
+        };
+        let document = Document { version: 1, images: vec![image] };
+        assert_eq!(
+            paths(&serde_json::to_value(document).unwrap()),
+            fields(include_str!("../../docs/report-json.md"), &["## Of `wait`"])
+        );
+    }
 }

@@ -1,12 +1,12 @@
-//! Changes to the entries of a list: added, taken out, annotated. Pure.
+//! Changes to the entries of an index: added, removed, annotated. Pure.
 
 use super::{Named, find};
 use crate::error::Error;
 use crate::oci::{Descriptor, Platform};
 
-/// Adds entries: a platform that is there already is replaced in its place, and its attestations
-/// go; others follow.
-pub fn append(old: &[Descriptor], new: &[Descriptor]) -> Vec<Descriptor> {
+/// Adds entries at the end. An entry with the same platform is replaced in its place, and its
+/// attestations are removed.
+pub(crate) fn append(old: &[Descriptor], new: &[Descriptor]) -> Vec<Descriptor> {
     let same =
         |one: &Descriptor, other: &Descriptor| match (one.known_platform(), other.known_platform())
         {
@@ -33,9 +33,8 @@ pub fn append(old: &[Descriptor], new: &[Descriptor]) -> Vec<Descriptor> {
     entries
 }
 
-/// Takes entries out, each with its attestations. `gone_is_fine`: an entry that is not there is not
-/// missed.
-pub fn remove(
+/// Removes entries and their attestations. `gone_is_fine`: whether an entry may be gone already.
+pub(crate) fn remove(
     list: &str,
     entries: &[Descriptor],
     named: &[Named],
@@ -53,39 +52,34 @@ pub fn remove(
         }
     }
     if !rest.iter().any(|entry| entry.attests().is_none()) {
-        return Err(Error::refused(format!("nothing would be left of {list}"))
+        return Err(Error::refused(format!("this would remove the last entry of {list}"))
             .with_fix("delete the tag in the registry instead"));
     }
     Ok(rest)
 }
 
-/// What shall become of one entry; `None` leaves a part as it is, an empty text clears it.
+/// The changes to one entry. `None` leaves a part as it is, an empty text clears it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Annotation {
-    /// GOOS.
-    pub os: Option<String>,
-    /// GOARCH.
-    pub architecture: Option<String>,
-    /// CPU variant.
-    pub variant: Option<String>,
-    /// Windows build.
-    pub os_version: Option<String>,
-    /// Windows features.
-    pub os_features: Option<Vec<String>>,
-    /// Annotations of the entry; an empty value removes one.
-    pub annotations: Vec<(String, String)>,
+pub(crate) struct Annotation {
+    pub(crate) os: Option<String>,
+    pub(crate) architecture: Option<String>,
+    pub(crate) variant: Option<String>,
+    pub(crate) os_version: Option<String>,
+    pub(crate) os_features: Option<Vec<String>>,
+    /// An empty value removes the annotation.
+    pub(crate) annotations: Vec<(String, String)>,
 }
 
 impl Annotation {
-    /// What an entry's platform shall be.
-    pub fn platform_of(&self, entry: &Descriptor) -> Platform {
+    /// The platform that the entry will have.
+    pub(crate) fn platform_of(&self, entry: &Descriptor) -> Platform {
         let mut platform = entry.platform.clone().unwrap_or_default();
         if self
             .architecture
             .as_ref()
             .is_some_and(|architecture| *architecture != platform.architecture)
         {
-            // A variant is one of its architecture.
+            // A variant belongs to its architecture.
             platform.variant.clear();
         }
         for (part, value) in [
@@ -105,8 +99,8 @@ impl Annotation {
     }
 }
 
-/// Changes one entry; the platform must stay the only one of its kind.
-pub fn annotate(
+/// Changes one entry. No other entry may have its new platform.
+pub(crate) fn annotate(
     list: &str,
     entries: &[Descriptor],
     named: &Named,
@@ -121,7 +115,7 @@ pub fn annotate(
     if entry.platform.is_some() || platform != Platform::default() {
         if platform.os.is_empty() || platform.architecture.is_empty() {
             return Err(Error::refused(format!(
-                "{} of {list} would have half a platform",
+                "the platform of {} in {list} would be incomplete",
                 entry.digest
             ))
             .with_fix("give both --os and --arch"));
@@ -141,7 +135,7 @@ pub fn annotate(
         });
         if let Some((_, twin)) = twin {
             return Err(Error::refused(format!(
-                "{list} has an entry for {platform} already: {}",
+                "{list} already has an entry for {platform}: {}",
                 twin.digest
             )));
         }
@@ -201,13 +195,16 @@ mod tests {
             3
         );
         let absent = remove("l", &old, &[named("linux/s390x")], false).unwrap_err();
+        assert_eq!((absent.exit, absent.details.len()), (Exit::Refused, 2));
+        let absent = Named::Digest(Digest::of(b"absent").to_string());
+        let absent = remove("l", &old, &[absent], false).unwrap_err();
         assert_eq!((absent.exit, absent.details.len()), (Exit::Refused, 4));
         assert_eq!(remove("l", &old, &[named("linux/s390x")], true).unwrap(), old);
         assert!(
             remove("l", &old, &[named("linux/amd64"), named("linux/arm64")], false)
                 .unwrap_err()
                 .what
-                .contains("nothing would be left")
+                .contains("remove the last entry")
         );
         let windows = [image("windows(10.0.1)/amd64", "5"), image("windows(10.0.2)/amd64", "6")];
         assert!(
@@ -253,7 +250,7 @@ mod tests {
         let mut bare = entries.to_vec();
         bare[0].platform = None;
         let half = Annotation { os: Some("linux".into()), ..Annotation::default() };
-        assert!(annotate("l", &bare, &named, &half).unwrap_err().what.contains("half a platform"));
+        assert!(annotate("l", &bare, &named, &half).unwrap_err().what.contains("incomplete"));
         let note =
             Annotation { annotations: vec![("k".into(), "v".into())], ..Annotation::default() };
         assert_eq!(annotate("l", &bare, &named, &note).unwrap()[0].platform, None);

@@ -1,4 +1,4 @@
-//! Two lists of entries, held against each other.
+//! Two lists of entries, compared with each other.
 
 use crate::oci::{Content, Descriptor, Manifest};
 use serde_json::{Map, Value};
@@ -16,7 +16,7 @@ pub enum Change {
     Described(String, String, Vec<Field>),
 }
 
-/// One field with another value: its name, and the old and new value where there was one.
+/// A field whose value differs: its name, and the old and new value if it had one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
     /// `mediaType`, `annotations.KEY`, `platform`, …
@@ -27,12 +27,12 @@ pub struct Field {
     pub new: Option<Value>,
 }
 
-/// What turns the old entries into the new ones, platform by platform; each entry has one
-/// counterpart at most.
+/// What turns the old entries into the new ones, platform by platform. Each entry has at most one
+/// counterpart.
 pub fn entries(old: &[Descriptor], new: &[Descriptor]) -> Vec<Change> {
     let mut left: Vec<&Descriptor> = old.iter().collect();
     let mut partner: Vec<Option<&Descriptor>> = vec![None; new.len()];
-    // Equal ones find each other first, so that two entries for one platform are not mixed up.
+    // Equal entries are matched first, so that two entries for one platform are not mixed up.
     let rules: [fn(&Descriptor, &Descriptor) -> bool; 3] =
         [|a, b| a == b, |a, b| a.digest == b.digest && alike(a, b), alike];
     for rule in rules {
@@ -72,7 +72,7 @@ fn change(entry: &Descriptor, partner: Option<&Descriptor>) -> Option<Change> {
     (!fields.is_empty()).then(|| Change::Described(entry.title(), digest, fields))
 }
 
-/// Fields with different values; annotations key by key.
+/// Fields whose values differ; annotations are compared key by key.
 pub fn fields(old: &Map<String, Value>, new: &Map<String, Value>) -> Vec<Field> {
     let names = old.keys().chain(new.keys().filter(|name| !old.contains_key(*name)));
     let differ = names.filter(|name| old.get(*name) != new.get(*name));
@@ -94,7 +94,7 @@ fn field(name: &str, old: Option<&Value>, new: Option<&Value>) -> Vec<Field> {
     }
 }
 
-/// The entries of whatever a tag holds; a plain image is its own only entry.
+/// The entries of an index. An image is its own only entry.
 pub fn entries_of(manifest: &Manifest) -> Vec<Descriptor> {
     match &manifest.content {
         Content::Index(index) => index.manifests.clone(),
@@ -103,7 +103,7 @@ pub fn entries_of(manifest: &Manifest) -> Vec<Descriptor> {
 }
 
 impl Change {
-    /// One line.
+    /// One line for people.
     pub fn line(&self) -> String {
         match self {
             Self::Added(name, digest) => format!("+ {name}  {digest}"),

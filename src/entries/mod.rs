@@ -1,57 +1,61 @@
-//! The entries of a list: what an image becomes as one, and the one that is named. Pure.
+//! The entries of an index: finding the one that is named, and making one from an image. Pure.
 
-pub mod change;
+pub(crate) mod change;
 pub mod diff;
 
 use crate::error::Error;
 use crate::oci::{Descriptor, ImageConfig, ImageManifest, Manifest, Platform};
 
-/// How a user names an entry.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Named {
-    /// By the digest of its manifest.
+pub(crate) enum Named {
     Digest(String),
-    /// By its platform.
     Platform(Platform),
 }
 
-/// The one entry that is named.
-pub fn find(list: &str, entries: &[Descriptor], named: &Named) -> Result<usize, Error> {
-    let fits = |entry: &Descriptor| match named {
-        Named::Digest(digest) => entry.digest.as_str() == digest,
+/// Finds the one entry that is named in the index `owner`. An equal platform comes before one that
+/// only answers: `windows/amd64` is the entry without an OS version, if there is one.
+pub(crate) fn find(owner: &str, entries: &[Descriptor], named: &Named) -> Result<usize, Error> {
+    let hits = |fits: &dyn Fn(&Descriptor) -> bool| -> Vec<usize> {
+        entries.iter().enumerate().filter(|(_, entry)| fits(entry)).map(|(at, _)| at).collect()
+    };
+    let (hits, shown) = match named {
+        Named::Digest(digest) => (hits(&|entry| entry.digest.as_str() == digest), digest.clone()),
         Named::Platform(platform) => {
-            entry.known_platform().is_some_and(|have| have.answers(platform))
+            let by = |rule: fn(&Platform, &Platform) -> bool| {
+                hits(&|entry| entry.known_platform().is_some_and(|have| rule(have, platform)))
+            };
+            let equal = by(Platform::same);
+            let hits = if equal.is_empty() { by(Platform::answers) } else { equal };
+            (hits, format!("for {platform}"))
         }
     };
-    let shown = match named {
-        Named::Digest(digest) => digest.clone(),
-        Named::Platform(platform) => platform.to_string(),
-    };
-    let hits: Vec<usize> =
-        entries.iter().enumerate().filter(|(_, entry)| fits(entry)).map(|(at, _)| at).collect();
     let lines = |entries: &mut dyn Iterator<Item = &Descriptor>| {
         entries.map(|entry| format!("entry: {}  {}", entry.title(), entry.digest)).collect()
     };
     match hits.as_slice() {
         [one] => Ok(*one),
-        [] => Err(Error::refused(format!("{list} has no entry {shown}"))
-            .with_details(lines(&mut entries.iter()))),
-        several => Err(Error::refused(format!("{list} has {} entries {shown}", several.len()))
+        [] => {
+            // Attestations can only be named by digest.
+            let by_digest = matches!(named, Named::Digest(_));
+            let mut others = entries.iter().filter(|entry| by_digest || entry.attests().is_none());
+            Err(Error::refused(format!("{owner} has no entry {shown}"))
+                .with_details(lines(&mut others)))
+        }
+        several => Err(Error::refused(format!("{owner} has {} entries {shown}", several.len()))
             .with_details(lines(&mut several.iter().filter_map(|at| entries.get(*at))))
-            .with_fix("name it by its digest, or the platform with its OS version")),
+            .with_fix("use its digest, or the platform including the OS version")),
     }
 }
 
-/// Reads the config of an image of this name.
-pub fn parsed(name: &str, config: &[u8]) -> Result<ImageConfig, Error> {
+/// Parses the config of the image `name`.
+pub(crate) fn parsed(name: &str, config: &[u8]) -> Result<ImageConfig, Error> {
     ImageConfig::parse(config)
         .map_err(|why| Error::refused(format!("{name}: its config cannot be read: {why}")))
 }
 
-/// The entry for a plain image, its platform from its config, written normalised. `config`: `None`
-/// for an artifact; `stated`: the platform that the user wrote, which fills in what the config
-/// leaves open.
-pub fn plain_entry(
+/// Makes the entry for an image, with the normalised platform from its config. `config`: `None` for
+/// an artifact; `stated`: the platform in the inputs, which supplies what the config leaves out.
+pub(crate) fn plain_entry(
     name: &str,
     manifest: &Manifest,
     image: &ImageManifest,
@@ -62,8 +66,8 @@ pub fn plain_entry(
     entry_of(name, manifest, image, config, stated)
 }
 
-/// The same with a config that was read already.
-pub fn entry_of(
+/// The same with a parsed config.
+pub(crate) fn entry_of(
     name: &str,
     manifest: &Manifest,
     image: &ImageManifest,
@@ -80,27 +84,141 @@ pub fn entry_of(
                 &image.artifact_type
             };
             return Err(Error::refused(format!(
-                "{name} is no image: it is an artifact of type {kind:?}"
+                "{name} is not an image but an artifact of type {kind:?}"
             ))
-            .with_fix("leave it out; if it does run somewhere, write PLATFORM= in front of it"));
+            .with_fix("leave it out, or write PLATFORM= in front if it is runnable"));
         }
     };
     let platform = match stated {
         None => configured,
         Some(stated) => configured.filled_from(stated).ok_or_else(|| {
-            Error::refused(format!(
-                "{name} is for {configured}, not for {stated} as the inputs say"
-            ))
-            .with_fix("correct the platform in front of the source, or build it for that platform")
+            Error::refused(format!("{name} is for {configured}, but the inputs say {stated}"))
+                .with_fix(
+                    "correct the platform in front of the image, or build it for that platform",
+                )
         })?,
     };
     if !platform.is_known() {
         return Err(Error::refused(format!(
-            "{name}: its config does not say what platform it is for"
+            "{name}: its config does not say which platform it is for"
         ))
-        .with_fix("write PLATFORM= in front of the source"));
+        .with_fix("write PLATFORM= in front of it"));
     }
     let mut entry = manifest.descriptor();
     entry.platform = Some(platform.normalized());
     Ok(entry)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Exit;
+    use crate::oci::descriptor::{REFERENCE_DIGEST, REFERENCE_TYPE};
+    use crate::oci::{Content, Digest, media_type};
+
+    fn entry(platform: &str, seed: &str) -> Descriptor {
+        let digest = Digest::of(seed.as_bytes());
+        let mut entry = Descriptor::new(media_type::OCI_MANIFEST, digest, 1);
+        entry.platform = platform.parse().ok();
+        entry
+    }
+
+    fn attestation(of: &Descriptor) -> Descriptor {
+        let mut entry = entry("unknown/unknown", of.digest.as_str());
+        entry.annotations.insert(REFERENCE_TYPE.into(), "attestation-manifest".into());
+        entry.annotations.insert(REFERENCE_DIGEST.into(), of.digest.to_string());
+        entry
+    }
+
+    #[test]
+    fn an_equal_platform_comes_before_one_that_answers() {
+        let amd64 = entry("linux/amd64", "a");
+        let entries = [
+            amd64.clone(),
+            entry("windows(10.0.1)/amd64", "w1"),
+            entry("windows(10.0.2)/amd64", "w2"),
+            entry("linux/arm64", "b"),
+            entry("linux/arm64/v8", "c"),
+            attestation(&amd64),
+        ];
+        let with_bare = [&entries[..], &[entry("windows/amd64", "w")]].concat();
+        let platform = |text: &str| Named::Platform(text.parse().unwrap());
+        let digest = |seed: &str| Named::Digest(Digest::of(seed.as_bytes()).to_string());
+        for (entries, named, found) in [
+            (&entries[..], platform("linux/amd64"), Ok(0)),
+            (&entries[..], platform("linux/x86_64"), Ok(0)),
+            (&entries[..], platform("windows(10.0.2)/amd64"), Ok(2)),
+            (&with_bare[..], platform("windows/amd64"), Ok(6)),
+            (&with_bare[..], platform("windows(10.0.1)/amd64"), Ok(1)),
+            (&entries[..], digest("b"), Ok(3)),
+            (&entries[..], Named::Digest(entries[5].digest.to_string()), Ok(5)),
+            (&entries[..], platform("windows/amd64"), Err(("2 entries for windows/amd64", 2))),
+            (&entries[..], platform("linux/arm64"), Err(("2 entries for linux/arm64", 2))),
+            (&entries[..], platform("linux/s390x"), Err(("no entry for linux/s390x", 5))),
+            (&entries[..], digest("x"), Err(("no entry sha256:", 6))),
+            (&[], platform("linux/amd64"), Err(("no entry for linux/amd64", 0))),
+        ] {
+            match (find("app", entries, &named), found) {
+                (Ok(at), found) => assert_eq!(Ok(at), found, "{named:?}"),
+                (Err(error), Err((what, lines))) => {
+                    assert!(error.what.starts_with(&format!("app has {what}")), "{error}");
+                    assert_eq!((error.exit, error.details.len()), (Exit::Refused, lines));
+                    assert_eq!(error.fix.is_some(), what.starts_with('2'), "{error}");
+                }
+                (Err(error), Ok(_)) => panic!("{error}"),
+            }
+        }
+    }
+
+    fn plain(config: &str, config_type: &str, stated: Option<&str>) -> Result<String, Error> {
+        let blob = serde_json::to_string(&Descriptor::new(config_type, Digest::of(b"c"), 2));
+        let body = format!(r#"{{"schemaVersion":2,"config":{},"layers":[]}}"#, blob.unwrap());
+        let digest = Digest::of(body.as_bytes());
+        let manifest = Manifest::parse(body.into(), media_type::OCI_MANIFEST, digest).unwrap();
+        let Content::Image(image) = &manifest.content else { unreachable!() };
+        let stated: Option<Platform> = stated.map(|text| text.parse().unwrap());
+        let config = media_type::is_image_config(config_type).then_some(config.as_bytes());
+        let entry = plain_entry("a", &manifest, image, config, stated.as_ref())?;
+        assert_eq!((&entry.digest, entry.size), (&manifest.digest, manifest.bytes.len() as u64));
+        Ok(entry.title())
+    }
+
+    #[test]
+    fn the_entry_of_an_image_takes_its_platform_from_its_config() {
+        const ARTIFACT: &str = "application/vnd.example+json";
+        for (config, config_type, stated, expected) in [
+            (
+                r#"{"os":"linux","architecture":"aarch64"}"#,
+                media_type::OCI_CONFIG,
+                None,
+                Ok("linux/arm64"),
+            ),
+            (
+                r#"{"os":"linux","architecture":"arm"}"#,
+                media_type::OCI_CONFIG,
+                Some("linux/arm/v6"),
+                Ok("linux/arm/v6"),
+            ),
+            ("{}", media_type::DOCKER_CONFIG, Some("linux/amd64"), Ok("linux/amd64")),
+            ("", ARTIFACT, Some("wasip1/wasm"), Ok("wasip1/wasm")),
+            ("", ARTIFACT, None, Err("artifact of type")),
+            ("{}", media_type::OCI_CONFIG, None, Err("does not say")),
+            ("{", media_type::OCI_CONFIG, None, Err("config cannot be read")),
+            (
+                r#"{"os":"linux","architecture":"amd64"}"#,
+                media_type::OCI_CONFIG,
+                Some("linux/arm64"),
+                Err("but the inputs say linux/arm64"),
+            ),
+        ] {
+            match (plain(config, config_type, stated), expected) {
+                (Ok(title), expected) => assert_eq!(Ok(title.as_str()), expected),
+                (Err(error), Err(words)) => {
+                    assert_eq!(error.exit, Exit::Refused);
+                    assert!(error.what.contains(words), "{error}");
+                }
+                (Err(error), Ok(_)) => panic!("{error}"),
+            }
+        }
+    }
 }

@@ -241,6 +241,71 @@ mod tests {
             told(error(Kind::Malformed("no manifest".into()), "r.example", 0), Pull, STEP),
             told(error(Kind::Defect("no URL".into()), "r.example", 0), Pull, STEP),
         ];
-        insta::assert_snapshot!(all.concat());
+        insta::assert_snapshot!(all.concat(), @"
+        cannot push to r.example/acme/app:1: permission denied
+          give the job `permissions: packages: write`
+        cannot push to r.example/acme/app:1: permission denied
+          give the token from credentials the scope write:packages
+        cannot push to r.example/acme/app:1: permission denied
+          the access token from credentials needs Read & Write, and the repository must exist, or the account must be allowed to create it
+        cannot push to r.example/acme/app:1: permission denied
+          allow ecr:PutImage and ecr:InitiateLayerUpload, and create the repository first
+        cannot push to r.example/acme/app:1: permission denied
+          allow the account from credentials to push to this repository
+        cannot read r.example/acme/app:1: permission denied
+          check the image's name, and that the account from credentials may read it
+        cannot read r.example/acme/app:1: the login was refused
+          check the login from credentials: is it expired, mistyped, or for another registry than r.example?
+        cannot read r.example/acme/app:1: permission denied
+          no login for r.example is configured: run `docker login r.example`, or give --username and --password-stdin. If the image is public, check its name
+        cannot read r.example/acme/app:1: permission denied
+          no login for r.example is configured: set `username` and `password`, `credentials`, or `docker-config`. If the image is public, check its name
+        cannot read r.example/acme/app:1: a login is needed
+          config.json uses the credential helper ecr-login for r.example, which cannot be run here: set `username` and `password`, or `credentials`
+        cannot read r.example/acme/app:1: a login is needed
+          give --username AWS, and --password-stdin what `aws ecr get-login-password` prints
+        cannot push to r.example/acme/app:1: not found
+          create the repository first, and check its name
+        cannot read r.example/acme/app:1: not found
+          check the name: was it pushed, and to this registry?
+        cannot read r.example/acme/app:1: too many requests, to be tried again in 400 s
+          try again when that time is over
+        cannot read r.example/acme/app:1: too many requests
+          try again later, or with a smaller --concurrency
+        cannot read r.example/acme/app:1: too many requests
+          log in to docker.io: anonymous requests are limited
+        cannot read r.example/acme/app:1: the registry failed
+          try again later; if it persists, tell the registry's operators
+        cannot read r.example/acme/app:1: no such host
+          check the spelling of r.exmaple, and that this job can resolve it
+        cannot read r.example/acme/app:1: no connection: refused
+          is the registry running? In a container, localhost:5000 is the container itself: use the host network or the service's name
+        cannot read r.example/acme/app:1: no answer in time
+          check that this job can reach r.example: firewall, proxy (HTTPS_PROXY, NO_PROXY), port
+        cannot read r.example/acme/app:1: the answer was truncated: eof
+          a proxy or cache between this job and the registry truncates responses: check its limits
+        cannot read r.example/acme/app:1: the proxy on the way wants a login (407)
+          put the login into the proxy's address, HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, or list the registry in NO_PROXY
+        cannot read r.example/acme/app:1: no trusted connection: unknown issuer
+          for a private certificate authority, use `ca-file`; if the registry speaks plain HTTP, use `insecure-registries: r.example`
+        cannot read r.example/acme/app:1: no trusted connection: unknown issuer
+          for a private certificate authority, use --ca-file; if the registry speaks plain HTTP, use --insecure r.example
+        cannot read r.example/acme/app:1: other bytes
+          a proxy or cache between this job and the registry alters responses
+        cannot push to r.example/acme/app:1: the registry refused
+          the tag is immutable in this registry: publish under another one
+        cannot push to r.example/acme/app:1: the registry refused
+          this registry does not accept this kind of index: try --format oci or --format docker, or build all images in one format
+        cannot push to r.example/acme/app:1: the registry refused
+          -
+        cannot read r.example/acme/app:1: elsewhere
+          check the registry's configuration; if it is yours, its own address must be the one that clients see
+        cannot read r.example/acme/app:1: too much
+          -
+        cannot read r.example/acme/app:1: no manifest
+          -
+        cannot read r.example/acme/app:1: no URL
+          -
+        ");
     }
 }

@@ -4,6 +4,7 @@ mod advice;
 pub mod words;
 
 use crate::registry::{self, Kind};
+use serde::Serialize;
 use std::fmt;
 use words::Words;
 
@@ -82,13 +83,14 @@ pub struct Cause {
 }
 
 /// A failure in its reader's words.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Told {
     /// What failed, one line.
     pub what: String,
     /// More lines, one for each thing that is wrong.
     pub details: Vec<String>,
     /// The request that failed and what came back.
+    #[serde(rename = "where")]
     pub place: Option<String>,
     /// What to do.
     pub fix: Option<String>,

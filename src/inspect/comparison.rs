@@ -1,17 +1,16 @@
-//! Two references held against each other, for people and in JSON (version 1).
+//! Two references compared with each other, for people and in JSON (version 1).
 
 use crate::entries::diff::{self, Change, Field};
 use crate::oci::{Descriptor, Digest, Manifest, Reference};
 use crate::text::style::{Look, Style, wrapped};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
-/// Fields that differ whenever entries or images do, which are compared by themselves.
+/// Fields that differ whenever entries or images do, which are compared separately.
 const COMPARED_ELSEWHERE: [&str; 4] = ["schemaVersion", "manifests", "config", "layers"];
 
-/// One of the two.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Side {
-    /// As it was asked for.
+pub(crate) struct Side {
     reference: Reference,
     digest: Digest,
     fields: Map<String, Value>,
@@ -19,20 +18,19 @@ pub struct Side {
 }
 
 impl Side {
-    /// `entries`: those of an index; for an image itself, its platform known.
-    pub fn new(reference: Reference, manifest: &Manifest, entries: Vec<Descriptor>) -> Self {
+    /// `entries`: those of an index; for an image, the image itself with its platform.
+    pub(crate) fn new(reference: Reference, manifest: &Manifest, entries: Vec<Descriptor>) -> Self {
         let mut fields: Map<String, Value> =
             serde_json::from_slice(&manifest.bytes).unwrap_or_default();
         fields.retain(|name, _| !COMPARED_ELSEWHERE.contains(&name.as_str()));
-        // The body may leave it out; the registry's header then said it.
+        // The body may leave it out; then the registry's header has it.
         fields.insert("mediaType".to_owned(), Value::from(manifest.media_type.as_str()));
         Self { reference, digest: manifest.digest.clone(), fields, entries }
     }
 }
 
-/// What differs.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Comparison {
+pub(crate) struct Comparison {
     old: Side,
     new: Side,
     fields: Vec<Field>,
@@ -41,22 +39,20 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Compares.
-    pub fn of(old: Side, new: Side) -> Self {
+    pub(crate) fn of(old: Side, new: Side) -> Self {
         let fields = diff::fields(&old.fields, &new.fields);
         let entries = diff::entries(&old.entries, &new.entries);
-        // The order matters to clients: the first entry that fits is taken.
+        // The order matters to clients: they take the first entry that matches.
         let order = entries.is_empty() && old.entries != new.entries;
         Self { old, new, fields, entries, order }
     }
 
-    /// Whether nothing that a client could notice differs.
-    pub fn same(&self) -> bool {
+    /// Whether nothing differs that a client could notice.
+    pub(crate) fn same(&self) -> bool {
         self.fields.is_empty() && self.entries.is_empty() && !self.order
     }
 
-    /// For people.
-    pub fn text(&self, style: Style) -> String {
+    pub(crate) fn text(&self, style: Style) -> String {
         let mut page = Page { out: String::new(), style };
         if self.same() && self.old.digest == self.new.digest {
             return format!("the same: {}\n", self.old.digest);
@@ -68,7 +64,7 @@ impl Comparison {
         page.out.push('\n');
         if self.same() {
             page.out.push_str(
-                "the same entries and annotations; only the bytes that write them down differ\n",
+                "same entries and annotations; only the way they are written down differs\n",
             );
         }
         page.fields(&self.fields, "");
@@ -81,42 +77,89 @@ impl Comparison {
         page.out
     }
 
-    /// In JSON.
-    pub fn json(&self) -> Value {
-        let side = |side: &Side| {
-            json!({
-                "reference": side.reference.to_string(),
-                "digest": side.digest,
-                "mediaType": side.fields.get("mediaType"),
-            })
-        };
-        json!({
-            "version": 1,
-            "same": self.same(),
-            "old": side(&self.old),
-            "new": side(&self.new),
-            "fields": self.fields.iter().map(field_json).collect::<Vec<_>>(),
-            "entries": self.entries.iter().map(change_json).collect::<Vec<_>>(),
-            "order": self.order,
-        })
+    pub(crate) fn document(&self) -> Document<'_> {
+        Document {
+            version: 1,
+            same: self.same(),
+            old: OfSide::of(&self.old),
+            new: OfSide::of(&self.new),
+            fields: self.fields.iter().map(OfField::of).collect(),
+            entries: self.entries.iter().map(OfChange::of).collect(),
+            order: self.order,
+        }
     }
 }
 
-fn field_json(field: &Field) -> Value {
-    json!({"name": field.name, "old": field.old, "new": field.new})
+/// The differences in JSON; `docs/report-json.md` describes them.
+#[derive(Debug, Serialize)]
+pub(crate) struct Document<'a> {
+    version: u8,
+    same: bool,
+    old: OfSide<'a>,
+    new: OfSide<'a>,
+    fields: Vec<OfField<'a>>,
+    entries: Vec<OfChange<'a>>,
+    order: bool,
 }
 
-fn change_json(change: &Change) -> Value {
-    let (what, name, old, new, fields) = match change {
-        Change::Added(name, digest) => ("added", name, None, Some(digest), &[][..]),
-        Change::Removed(name, digest) => ("removed", name, Some(digest), None, &[][..]),
-        Change::Replaced(name, old, new) => ("replaced", name, Some(old), Some(new), &[][..]),
-        Change::Described(name, digest, fields) => {
-            ("described", name, Some(digest), Some(digest), fields.as_slice())
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OfSide<'a> {
+    reference: String,
+    digest: &'a Digest,
+    media_type: Option<&'a Value>,
+}
+
+#[derive(Debug, Serialize)]
+struct OfField<'a> {
+    name: &'a str,
+    old: Option<&'a Value>,
+    new: Option<&'a Value>,
+}
+
+#[derive(Debug, Serialize)]
+struct OfChange<'a> {
+    change: &'static str,
+    entry: &'a str,
+    old: Option<&'a str>,
+    new: Option<&'a str>,
+    fields: Vec<OfField<'a>>,
+}
+
+impl<'a> OfSide<'a> {
+    fn of(side: &'a Side) -> Self {
+        Self {
+            reference: side.reference.to_string(),
+            digest: &side.digest,
+            media_type: side.fields.get("mediaType"),
         }
-    };
-    let fields: Vec<Value> = fields.iter().map(field_json).collect();
-    json!({"change": what, "entry": name, "old": old, "new": new, "fields": fields})
+    }
+}
+
+impl<'a> OfField<'a> {
+    fn of(field: &'a Field) -> Self {
+        Self { name: &field.name, old: field.old.as_ref(), new: field.new.as_ref() }
+    }
+}
+
+impl<'a> OfChange<'a> {
+    fn of(change: &'a Change) -> Self {
+        let (change, entry, old, new, fields) = match change {
+            Change::Added(name, digest) => ("added", name, None, Some(digest), &[][..]),
+            Change::Removed(name, digest) => ("removed", name, Some(digest), None, &[][..]),
+            Change::Replaced(name, old, new) => ("replaced", name, Some(old), Some(new), &[][..]),
+            Change::Described(name, digest, fields) => {
+                ("described", name, Some(digest), Some(digest), fields.as_slice())
+            }
+        };
+        Self {
+            change,
+            entry,
+            old: old.map(String::as_str),
+            new: new.map(String::as_str),
+            fields: fields.iter().map(OfField::of).collect(),
+        }
+    }
 }
 
 struct Page {
@@ -169,5 +212,97 @@ impl Page {
                 self.fields(fields, "  ");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::{Content, media_type};
+    use crate::text::documented::{fields, paths};
+    use insta::assert_snapshot;
+
+    fn entry(platform: &str, seed: &str) -> Descriptor {
+        let digest = Digest::of(seed.as_bytes());
+        let mut entry = Descriptor::new(media_type::OCI_MANIFEST, digest, 480);
+        entry.platform = platform.parse().ok();
+        entry
+    }
+
+    fn side(tag: &str, version: &str, entries: &[Descriptor]) -> Side {
+        let manifests = serde_json::to_string(entries).unwrap();
+        let body = format!(
+            r#"{{"schemaVersion":2,"manifests":{manifests},"annotations":{{"version":"{version}"}}}}"#
+        );
+        let digest = Digest::of(body.as_bytes());
+        let manifest = Manifest::parse(body.into(), media_type::OCI_INDEX, digest).unwrap();
+        let entries = match &manifest.content {
+            Content::Index(index) => index.manifests.clone(),
+            Content::Image(_) => unreachable!(),
+        };
+        Side::new(format!("ghcr.io/acme/app:{tag}").parse().unwrap(), &manifest, entries)
+    }
+
+    fn different() -> Comparison {
+        let mut annotated = entry("linux/amd64", "a");
+        annotated.annotations.insert("note".into(), "new".into());
+        let (kept, gone) = (entry("linux/amd64", "a"), entry("linux/s390x", "s"));
+        let old = [kept, gone, entry("linux/arm64", "b")];
+        let new = [annotated, entry("linux/arm64", "c"), entry("linux/riscv64", "r")];
+        Comparison::of(side("1.2", "1.2", &old), side("latest", "1.3", &new))
+    }
+
+    #[test]
+    fn every_field_is_documented_and_the_other_way_round() {
+        let shown = serde_json::to_value(different().document()).unwrap();
+        let page = include_str!("../../docs/report-json.md");
+        assert_eq!(paths(&shown), fields(page, &["## Of `diff`"]));
+        let changes: Vec<&Value> =
+            shown["entries"].as_array().unwrap().iter().map(|entry| &entry["change"]).collect();
+        assert_eq!(changes, ["described", "replaced", "added", "removed"]);
+    }
+
+    #[test]
+    fn for_people() {
+        assert_snapshot!(different().text(Style { colour: false }), @"
+        - ghcr.io/acme/app:1.2
+          - sha256:749764d7d8d57b00b38d8fd3937d93051ba70bf6e571ce1c3516de5a8ff71793
+        + ghcr.io/acme/app:latest
+          + sha256:30571daf7444c781b97a0585802b84e583ec0d5a5734f0bfe112ebd1b6709580
+
+        ~ annotations.version
+          - 1.2
+          + 1.3
+        ~ linux/amd64
+          sha256:ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb
+          ~ annotations.note
+            + new
+        ~ linux/arm64
+          - sha256:3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d
+          + sha256:2e7d2c03a9507ae265ecf5b5356885a53393a2029d241394997265a1a25aefc6
+        + linux/riscv64
+          + sha256:454349e422f05297191ead13e21d3db520e5abef52055e4964b82fb213f593a1
+        - linux/s390x
+          - sha256:043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89
+        ");
+    }
+
+    #[test]
+    fn order_and_bytes() {
+        let (one, two) = (entry("linux/amd64", "a"), entry("linux/arm64", "b"));
+        let same = side("1", "1", &[one.clone(), two.clone()]);
+        let turned = side("2", "1", &[two, one]);
+        let comparison = Comparison::of(same.clone(), same.clone());
+        assert!(comparison.same());
+        assert_eq!(
+            comparison.text(Style { colour: false }),
+            format!("the same: {}\n", same.digest)
+        );
+        let comparison = Comparison::of(same.clone(), turned);
+        assert!(!comparison.same() && comparison.order);
+        let other_bytes = Side { digest: Digest::of(b"other"), ..same.clone() };
+        let comparison = Comparison::of(same, other_bytes);
+        assert!(comparison.same());
+        assert!(comparison.text(Style { colour: false }).contains("same entries"));
     }
 }

@@ -1,11 +1,12 @@
-//! What a reference is: its manifest, and what can be learned of the images behind it.
+//! What a reference is: its manifest, and what can be learned about the images behind it.
 //!
-//! Does: reads, entries in parallel, nothing twice. Does not: judge, or write. Called by: `cli`.
+//! Reads entries in parallel and nothing twice. Neither judges nor writes.
 
-pub mod comparison;
-pub mod json;
-pub mod text;
+pub(crate) mod comparison;
+pub(crate) mod json;
+pub(crate) mod text;
 
+use crate::entries::{self, Named};
 use crate::error::{Access, Error};
 use crate::join;
 use crate::oci::{
@@ -16,98 +17,76 @@ use crate::oci::{Repository, media_type};
 use crate::registry::{self, Kind, Registry};
 use serde_json::Value;
 
-/// The images of more entries than this are not looked at.
+/// In an index with more entries than this, the images are not read.
 const MOST_ENTRIES: usize = 256;
 
-/// What a reference is.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Inspected {
-    /// As it was asked for.
-    pub reference: Reference,
-    /// The index that it was picked from, when a platform was asked for.
-    pub picked: Option<Picked>,
-    /// Its manifest.
-    pub manifest: Manifest,
-    /// The manifest's own annotations.
-    pub annotations: Annotations,
-    /// What it refers to, if it says so.
-    pub subject: Option<Descriptor>,
-    /// What it holds.
-    pub inside: Inside,
+pub(crate) struct Inspected {
+    pub(crate) reference: Reference,
+    /// The index it was picked from, if a platform was asked for.
+    pub(crate) picked: Option<Picked>,
+    pub(crate) manifest: Manifest,
+    /// The manifest's own, not those of its entry in an index.
+    pub(crate) annotations: Annotations,
+    pub(crate) subject: Option<Descriptor>,
+    pub(crate) inside: Inside,
 }
 
-/// Where the entry for a platform was found.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Picked {
-    /// The index.
-    pub index: Manifest,
-    /// The entry.
-    pub entry: Descriptor,
-    /// Entries that attest it.
-    pub attestations: Vec<Descriptor>,
+pub(crate) struct Picked {
+    pub(crate) index: Manifest,
+    pub(crate) entry: Descriptor,
+    pub(crate) attestations: Vec<Descriptor>,
 }
 
-/// What a manifest holds.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Inside {
-    /// One image, or another artifact.
+pub(crate) enum Inside {
     Image(Box<Image>),
-    /// Entries, in their order.
     Index(Vec<Entry>),
 }
 
-/// An image, or another artifact.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Image {
-    /// What it runs on, where its config says so.
-    pub platform: Option<Platform>,
-    /// When it was built, RFC 3339, as its config has it.
-    pub created: Option<String>,
-    /// Its config's labels.
-    pub labels: Annotations,
-    /// Its config blob.
-    pub config: Descriptor,
-    /// Its layers, lowest first.
-    pub layers: Vec<Descriptor>,
-    /// What a client downloads, in bytes.
-    pub download: u64,
-    /// Its type, when it is no image to run.
-    pub artifact_type: Option<String>,
+pub(crate) struct Image {
+    /// As its config says.
+    pub(crate) platform: Option<Platform>,
+    /// RFC 3339, as its config says.
+    pub(crate) created: Option<String>,
+    pub(crate) labels: Annotations,
+    pub(crate) config: Descriptor,
+    /// Lowest first.
+    pub(crate) layers: Vec<Descriptor>,
+    /// What a client downloads, in bytes: config and layers.
+    pub(crate) download: u64,
+    /// `None` for an image that runs.
+    pub(crate) artifact_type: Option<String>,
 }
 
-/// An entry of an index.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
-    /// As the index has it.
-    pub descriptor: Descriptor,
-    /// What is behind it.
-    pub behind: Behind,
+pub(crate) struct Entry {
+    pub(crate) descriptor: Descriptor,
+    pub(crate) behind: Behind,
 }
 
-/// What is behind an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Behind {
-    /// An image, or another artifact: bytes that a client downloads, config and layers as they are
-    /// stored.
+pub(crate) enum Behind {
+    /// An image, or another artifact: what a client downloads, in bytes.
     Image(u64),
-    /// Another index, with this many entries.
+    /// An index with this number of entries.
     Index(usize),
-    /// It attests an image, and was not read.
     Attestation,
     /// It was not read, for this reason.
     Unread(String),
 }
 
 impl Image {
-    /// The commit that it was built from, if a label tells.
-    pub fn revision(&self) -> Option<&str> {
+    /// The commit it was built from, if a label says so.
+    pub(crate) fn revision(&self) -> Option<&str> {
         self.labels.get("org.opencontainers.image.revision").map(String::as_str)
     }
 }
 
 impl Inspected {
-    /// Entries that attest the image with this digest.
-    pub fn attestations_of<'a>(
+    pub(crate) fn attestations_of<'a>(
         entries: &'a [Entry],
         digest: &'a str,
     ) -> impl Iterator<Item = &'a Descriptor> {
@@ -118,8 +97,8 @@ impl Inspected {
     }
 }
 
-/// Reads what the reference names; with a platform, the one entry for it.
-pub async fn read(
+/// Reads what the reference names, or its entry for the platform.
+pub(crate) async fn read(
     registry: &Registry,
     reference: &Reference,
     platform: Option<&Platform>,
@@ -145,27 +124,29 @@ pub async fn read(
             match have {
                 Some(have) if have.answers(platform) => Ok(read),
                 Some(have) => Err(Error::refused(format!(
-                    "{reference} is one image, for {have}, not for {platform}"
+                    "{reference} is a single image for {have}, not for {platform}"
                 ))),
-                None => {
-                    Err(Error::refused(format!("{reference} does not say what platform it is for")))
-                }
+                None => Err(Error::refused(format!(
+                    "{reference} does not say which platform it is for"
+                ))),
             }
         }
         (_, None) => inspected(registry, reference, manifest, None).await,
     }
 }
 
-/// Reads the manifest alone; the error is for people.
-pub async fn manifest(registry: &Registry, reference: &Reference) -> Result<Manifest, Error> {
+pub(crate) async fn manifest(
+    registry: &Registry,
+    reference: &Reference,
+) -> Result<Manifest, Error> {
     registry
         .manifest(reference, None)
         .await
         .map_err(|error| cannot_read(&error, &reference.to_string()))
 }
 
-/// The one entry for a platform, what attests it, and its manifest.
-pub async fn child(
+/// The entry for a platform, its attestations and its manifest.
+pub(crate) async fn child(
     registry: &Registry,
     reference: &Reference,
     index: &Index,
@@ -190,14 +171,14 @@ async fn inspected(
         Content::Index(index) => {
             annotations.clone_from(&index.annotations);
             subject.clone_from(&index.subject);
-            Inside::Index(entries(registry, &reference.repository, index).await?)
+            Inside::Index(all(registry, &reference.repository, index).await?)
         }
     };
     Ok(Inspected { reference: reference.clone(), picked, manifest, annotations, subject, inside })
 }
 
-/// What an image's manifest and config tell.
-pub async fn image(
+/// What manifest and config say about an image.
+pub(crate) async fn image(
     registry: &Registry,
     reference: &Reference,
     manifest: &ImageManifest,
@@ -229,9 +210,9 @@ pub async fn image(
     })
 }
 
-/// All entries, their manifests read side by side. Attestations are not read: registries count each
-/// as a pull.
-async fn entries(
+/// Reads the manifests of all entries in parallel, but not those of attestations: registries count
+/// each as a pull.
+async fn all(
     registry: &Registry,
     repository: &Repository,
     index: &Index,
@@ -246,7 +227,7 @@ async fn entries(
         } else if media_type::is_image(kind) || media_type::is_index(kind) {
             behind(registry, repository, descriptor).await?
         } else {
-            Behind::Unread("of a type that is no image".to_owned())
+            Behind::Unread("neither an image nor an index".to_owned())
         };
         Ok(Entry { descriptor: descriptor.clone(), behind })
     });
@@ -272,8 +253,8 @@ async fn behind(
     }
 }
 
-/// What the pipeline has no use for: an image manifest's annotations and subject. Others' mistakes
-/// in them hide nothing else.
+/// An image manifest's annotations and subject, which the pipeline does not need. An invalid one
+/// does not hide the others.
 fn more(manifest: &Manifest) -> (Annotations, Option<Descriptor>) {
     let fields: Value = serde_json::from_slice(&manifest.bytes).unwrap_or_default();
     let pairs = fields.get("annotations").and_then(Value::as_object).into_iter().flatten();
@@ -285,46 +266,74 @@ fn more(manifest: &Manifest) -> (Annotations, Option<Descriptor>) {
     )
 }
 
-/// The one entry for a platform, and what attests it.
+/// The entry for a platform, and its attestations.
 fn pick(
     reference: &Reference,
     index: &Index,
     platform: &Platform,
 ) -> Result<(Descriptor, Vec<Descriptor>), Error> {
-    let fit = |rule: fn(&Platform, &Platform) -> bool| -> Vec<&Descriptor> {
-        index
-            .manifests
-            .iter()
-            .filter(|entry| entry.known_platform().is_some_and(|have| rule(have, platform)))
-            .collect()
-    };
-    let equal = fit(Platform::same);
-    let found = if equal.is_empty() { fit(Platform::answers) } else { equal };
-    match found.as_slice() {
-        [one] => {
-            let attests = |entry: &&Descriptor| entry.attests() == Some(one.digest.as_str());
-            Ok(((*one).clone(), index.manifests.iter().filter(attests).cloned().collect()))
-        }
-        [] => {
-            let images = index.manifests.iter().filter(|entry| entry.attests().is_none());
-            let entries = images.map(|entry| format!("entry: {}", entry.title())).collect();
-            Err(Error::refused(format!("{reference} has no entry for {platform}"))
-                .with_details(entries))
-        }
-        several => {
-            let entries = several
-                .iter()
-                .map(|entry| format!("entry: {} {}", entry.title(), entry.digest))
-                .collect();
-            Err(Error::refused(format!("{reference} has {} entries for {platform}", several.len()))
-                .with_details(entries)
-                .with_fix(
-                    "write the platform with its OS version, or name the entry by REF@DIGEST",
-                ))
-        }
-    }
+    let named = Named::Platform(platform.clone());
+    let at = entries::find(&reference.to_string(), &index.manifests, &named)?;
+    let entry = &index.manifests[at];
+    let attests = |other: &&Descriptor| other.attests() == Some(entry.digest.as_str());
+    Ok((entry.clone(), index.manifests.iter().filter(attests).cloned().collect()))
 }
 
 fn cannot_read(error: &registry::Error, what: &str) -> Error {
     Error::of_registry(error, &format!("read {what}"), Access::Pull)
+}
+
+#[cfg(test)]
+mod examples;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::Digest;
+
+    fn manifest(media_type: &str, fields: &str) -> Manifest {
+        let body = format!(r#"{{"schemaVersion":2,{fields}}}"#);
+        let digest = Digest::of(body.as_bytes());
+        Manifest::parse(body.into(), media_type, digest).unwrap()
+    }
+
+    #[test]
+    fn mistakes_in_annotations_and_subject_hide_nothing_else() {
+        let blob = |seed: &[u8]| {
+            serde_json::to_string(&Descriptor::new("a/b", Digest::of(seed), 1)).unwrap()
+        };
+        let (config, subject) = (blob(b"config"), blob(b"subject"));
+        for (more_fields, keys, has_subject) in [
+            (String::new(), &[][..], false),
+            (
+                format!(r#","annotations":{{"b":"2","a":"1"}},"subject":{subject}"#),
+                &["a", "b"][..],
+                true,
+            ),
+            (r#","annotations":{"a":"1","b":2},"subject":{}"#.to_owned(), &["a"][..], false),
+            (r#","annotations":null,"subject":null"#.to_owned(), &[][..], false),
+        ] {
+            let fields = format!(r#""config":{config}{more_fields}"#);
+            let (annotations, subject) = more(&manifest(media_type::OCI_MANIFEST, &fields));
+            assert_eq!(annotations.keys().collect::<Vec<_>>(), keys, "{more_fields}");
+            assert_eq!(subject.is_some(), has_subject, "{more_fields}");
+        }
+    }
+
+    #[test]
+    fn an_entry_is_picked_with_what_attests_it() {
+        let Inside::Index(entries) = examples::index().inside else { unreachable!() };
+        let manifests = entries.into_iter().map(|entry| entry.descriptor).collect();
+        let index = Index::new(media_type::OCI_INDEX, manifests, Annotations::new());
+        let reference: Reference = "ghcr.io/acme/app:1.2".parse().unwrap();
+        for (platform, attestations) in [("linux/amd64", 1), ("linux/arm", 0)] {
+            let platform: Platform = platform.parse().unwrap();
+            let (entry, attesting) = pick(&reference, &index, &platform).unwrap();
+            assert!(entry.platform.unwrap().same(&platform));
+            assert_eq!(attesting.len(), attestations);
+        }
+        let error = pick(&reference, &index, &"linux/s390x".parse().unwrap()).unwrap_err();
+        assert_eq!(error.what, "ghcr.io/acme/app:1.2 has no entry for linux/s390x");
+        assert_eq!(error.details.len(), 5, "{error}");
+    }
 }

@@ -1,5 +1,5 @@
-//! What a reference is, for people: the important first, then a block for every entry. Fits 80
-//! columns.
+//! What a reference is, for people: the important facts first, then a block for every entry. Fits
+//! 80 columns.
 
 use crate::inspect::{Behind, Entry, Image, Inside, Inspected, Picked};
 use crate::oci::{Descriptor, media_type};
@@ -8,11 +8,10 @@ use crate::text::style::{Look, Style, pairs, wrapped};
 use crate::text::{count, size};
 use std::collections::HashSet;
 
-/// The column where values start: then a whole SHA-256 digest fits.
+/// The column where values start. A whole SHA-256 digest fits behind it.
 const VALUES: usize = 9;
 
-/// The whole text.
-pub fn text(inspected: &Inspected, style: Style) -> String {
+pub(crate) fn text(inspected: &Inspected, style: Style) -> String {
     let mut page = Page { out: String::new(), style };
     page.out.push_str(&style.paint(Look::Title, &inspected.reference.to_string()));
     page.out.push('\n');
@@ -48,7 +47,13 @@ struct Page {
 
 impl Page {
     fn field(&mut self, label: &str, value: &str) {
-        let start = self.style.paint(Look::Label, &format!("{label:<VALUES$}"));
+        self.field_as(Look::Label, label, value);
+    }
+
+    /// Only the label is coloured. The value may be foreign text, so escape sequences in it are
+    /// made visible.
+    fn field_as(&mut self, look: Look, label: &str, value: &str) {
+        let start = self.style.paint(look, &format!("{label:<VALUES$}"));
         self.out.push_str(&wrapped(&start, VALUES, value));
     }
 
@@ -65,7 +70,7 @@ impl Page {
             self.field("", picked.index.digest.as_str());
         }
         if let Some(subject) = &inspected.subject {
-            self.field("about", subject.digest.as_str());
+            self.field("subject", subject.digest.as_str());
         }
     }
 
@@ -76,7 +81,7 @@ impl Page {
         if let Some(platform) = &image.platform {
             self.field("platform", &platform.to_string());
         } else if image.artifact_type.is_none() {
-            self.field("platform", "its config does not say");
+            self.field("platform", "not stated in its config");
         }
         let parts = count(image.layers.len(), "layer");
         self.field("download", &format!("{}: config and {parts}", size(image.download)));
@@ -88,14 +93,14 @@ impl Page {
         }
     }
 
-    /// What the list says of an image that says something else of itself.
+    /// A platform in the index that contradicts the image's config.
     fn listed(&mut self, picked: Option<&Picked>, image: &Image) {
         if let (Some(listed), Some(built)) =
             (picked.and_then(|picked| picked.entry.known_platform()), &image.platform)
             && !built.runs_as(listed)
         {
-            let text = format!("as {listed}: the list contradicts the image's config");
-            self.field("listed", &self.style.paint(Look::Changed, &text));
+            let text = format!("as {listed}: the index contradicts the image's config");
+            self.field_as(Look::Changed, "listed", &text);
         }
     }
 
@@ -126,7 +131,7 @@ impl Page {
         for (entry, title) in others.iter().zip(&titles) {
             self.entry(entry, title, width);
             let digest = entry.descriptor.digest.as_str();
-            // Two entries may be one image: its attestations stand below the first.
+            // Two entries may be the same image; its attestations are shown below the first.
             if shown.insert(digest) {
                 Inspected::attestations_of(entries, digest)
                     .for_each(|entry| self.attestation("  ", entry));
@@ -137,8 +142,9 @@ impl Page {
             .filter(|entry| entry.descriptor.attests().is_some_and(|of| !shown.contains(of)))
             .collect();
         if !lost.is_empty() {
-            let heading =
-                self.style.paint(Look::Changed, "attestations of images that are not in this list");
+            let heading = self
+                .style
+                .paint(Look::Changed, "attestations of images that are not in this index");
             self.out.push_str(&format!("\n{heading}\n"));
             for entry in lost {
                 self.attestation("  ", &entry.descriptor);
@@ -204,7 +210,140 @@ fn title(entry: &Entry) -> String {
     }
 }
 
-/// To the byte where that is short, because people compare it.
+/// Exact if short, because people compare sizes.
 fn exact(bytes: u64) -> String {
     if bytes < 1_000_000 { format!("{bytes} bytes") } else { size(bytes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspect::examples;
+    use crate::text::style::COLUMNS;
+    use insta::assert_snapshot;
+
+    fn shown(inspected: &Inspected) -> String {
+        let text = text(inspected, Style { colour: false });
+        assert!(text.lines().all(|line| line.chars().count() <= COLUMNS), "{text}");
+        text
+    }
+
+    #[test]
+    fn index() {
+        assert_snapshot!(shown(&examples::index()), @"
+        ghcr.io/acme/app:1.2
+        type     OCI image index
+                 application/vnd.oci.image.index.v1+json
+        digest   sha256:dff9de10919148711140d349bf03f1a99eb06f94b03e51715ccebfa7cdc518e2
+        size     88 bytes
+        annotations
+          org.opencontainers.image.version: 1.2
+
+        5 entries, 2 attestations
+
+        linux/amd64                              31.4 MB to download
+          sha256:baf0239e48ff4c47ebac3ba02b5cf1506b69cd5a0c0d0c825a53ba65976fb942
+          OCI image manifest, 480 bytes
+          attestation, 566 bytes
+            sha256:83dffdd349d4cc9d7ba20d00225f65a316722f432acfc89e6f381ac470b0118d
+
+        linux/arm/v7                             28.9 MB to download
+          sha256:35df9beb9b1c4fe630707bc51e4360b94b506b4e6d5372d5d0d52a385350621b
+          OCI image manifest, 480 bytes
+          variant     v7
+          org.example.note: built on a Raspberry Pi
+
+        windows(10.0.20348.2700+win32k)/amd64    120.0 MB to download
+          sha256:a6ed72cb8bdaf6b6b4efb56f025f20a83648cb2e268f247600b1f5465dfbaf96
+          Docker image manifest, 480 bytes
+          OS version  10.0.20348.2700
+          OS features win32k
+
+        index                                    an index of 2 entries
+          sha256:233562de1a0288b139c4fa40b7d189f806e906eeb048517aeb67f34ac0e2faf1
+          OCI image index, 1.2 MB
+
+        no platform                              not read: not in the registry
+          sha256:cc57fc1903e444cf6a726490b43b27ee9f87facc037f86872201847c565b45fb
+          OCI image manifest, 480 bytes
+          artifact    application/vnd.cncf.helm.config.v1+json
+
+        attestations of images that are not in this index
+          attestation, 566 bytes
+            sha256:8a4f3a6a5eb2ef53a8df3181c23a68800b814955c8746dcf922c97890114ed53
+        ");
+    }
+
+    #[test]
+    fn image() {
+        assert_snapshot!(shown(&examples::image()), @"
+        ghcr.io/acme/app:1.2
+        type     OCI image manifest
+                 application/vnd.oci.image.manifest.v1+json
+        digest   sha256:11a0fd800a468624c6cc474cc096dbe9476973fbcc3f7c87598e7c52562dbac0
+        size     207 bytes
+        platform linux/arm64
+        download 31.4 MB: config and 2 layers
+        created  2026-05-01T12:00:00Z
+        revision 0123456789abcdef0123456789abcdef01234567
+        annotations
+          org.opencontainers.image.version: 1.2
+        labels
+          org.opencontainers.image.revision: 0123456789abcdef0123456789abcdef01234567
+          org.opencontainers.image.source: https://github.com/acme/app
+        ");
+    }
+
+    #[test]
+    fn artifact() {
+        assert_snapshot!(shown(&examples::artifact()), @"
+        ghcr.io/acme/app:1.2
+        type     OCI image manifest
+                 application/vnd.oci.image.manifest.v1+json
+        digest   sha256:11a0fd800a468624c6cc474cc096dbe9476973fbcc3f7c87598e7c52562dbac0
+        size     207 bytes
+        subject  sha256:b3e3ab55f887c56c0bd8bec3743b0fb54daaa17861e03db5133ef2835eb0da5a
+        artifact application/vnd.dev.sigstore.bundle.v0.3+json
+        download 1.5 kB: config and 1 layer
+        ");
+    }
+
+    #[test]
+    fn picked_entry() {
+        assert_snapshot!(shown(&examples::picked()), @"
+        ghcr.io/acme/app:1.2
+        type     OCI image manifest
+                 application/vnd.oci.image.manifest.v1+json
+        digest   sha256:11a0fd800a468624c6cc474cc096dbe9476973fbcc3f7c87598e7c52562dbac0
+        size     207 bytes
+        entry of OCI image index
+                 sha256:dff9de10919148711140d349bf03f1a99eb06f94b03e51715ccebfa7cdc518e2
+        platform linux/arm64
+        download 31.4 MB: config and 2 layers
+        created  2026-05-01T12:00:00Z
+        revision 0123456789abcdef0123456789abcdef01234567
+        listed   as linux/arm/v7: the index contradicts the image's config
+        annotations
+          org.opencontainers.image.version: 1.2
+        labels
+          org.opencontainers.image.revision: 0123456789abcdef0123456789abcdef01234567
+          org.opencontainers.image.source: https://github.com/acme/app
+        annotations of its entry
+          org.example.note: built on a Raspberry Pi
+
+        attestation, 566 bytes
+          sha256:d1e45c8978d33483e58d198fc707f3371ad50cad88db30301809801f1b8ffeba
+        ");
+    }
+
+    #[test]
+    fn colour_changes_nothing_else() {
+        let coloured = text(&examples::picked(), Style { colour: true });
+        assert!(coloured.contains("\u{1b}[33mlisted   \u{1b}[0mas linux/arm/v7"), "{coloured:?}");
+        let plain = coloured.split('\u{1b}').map(|part| match part.split_once('m') {
+            Some((code, rest)) if code.starts_with('[') => rest,
+            _ => part,
+        });
+        assert_eq!(plain.collect::<String>(), shown(&examples::picked()));
+    }
 }

@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The annotation that says what an entry is for; `BuildKit` writes `attestation-manifest`.
-pub const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
-/// The annotation that names the image which an attestation describes.
-pub const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
+/// The annotation that says what kind of entry it is; `BuildKit` writes `attestation-manifest`.
+pub(crate) const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
+/// The annotation with the digest of the image that an attestation describes.
+pub(crate) const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
 
-/// A descriptor, field by field in the order of the spec's Go structs, so that written bytes equal
-/// other tools'.
+/// A descriptor. Its fields have the order of the spec's Go structs, so that other tools write the
+/// same bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
@@ -42,7 +42,7 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
-    /// A descriptor with the three fields that every one has.
+    /// A descriptor with the three required fields.
     pub fn new(media_type: &str, digest: Digest, size: u64) -> Self {
         Self {
             media_type: media_type.to_owned(),
@@ -57,7 +57,8 @@ impl Descriptor {
         }
     }
 
-    /// The image that this entry attests, if it is an attestation as `BuildKit` writes them.
+    /// The digest of the image that this entry describes, if it is an attestation written by
+    /// `BuildKit`.
     pub fn attests(&self) -> Option<&str> {
         let kind = self.annotations.get(REFERENCE_TYPE)?;
         if kind == "attestation-manifest" {
@@ -67,13 +68,13 @@ impl Descriptor {
         }
     }
 
-    /// The platform, if this entry is an image for one.
+    /// The platform, if this entry is an image and its platform is known.
     pub fn known_platform(&self) -> Option<&Platform> {
         self.platform.as_ref().filter(|platform| platform.is_known() && self.attests().is_none())
     }
 
-    /// Whether it holds what a Docker manifest list has no place for (image spec, media-types.md,
-    /// compatibility matrix).
+    /// Whether it has anything that a Docker manifest list cannot contain (image spec,
+    /// media-types.md, compatibility matrix).
     pub fn needs_oci(&self) -> bool {
         !media_type::is_docker(&self.media_type)
             || !self.annotations.is_empty()
@@ -81,12 +82,74 @@ impl Descriptor {
             || !self.artifact_type.is_empty()
     }
 
-    /// What this entry is for, for people.
+    /// What this entry is, for people.
     pub fn title(&self) -> String {
         match (self.known_platform(), self.attests()) {
             (Some(platform), _) => platform.to_string(),
             (None, Some(_)) => "attestation".to_owned(),
             (None, None) => "no platform".to_owned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(media_type: &str, platform: Option<&str>, annotations: &[(&str, &str)]) -> Descriptor {
+        let mut entry = Descriptor::new(media_type, Digest::of(b""), 1);
+        entry.platform = platform.map(|text| text.parse().unwrap());
+        entry.annotations =
+            annotations.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        entry
+    }
+
+    #[test]
+    fn what_an_entry_is() {
+        const KIND: (&str, &str) = (REFERENCE_TYPE, "attestation-manifest");
+        const OF: (&str, &str) = (REFERENCE_DIGEST, "sha256:0");
+        for (platform, annotations, title, attests) in [
+            (Some("linux/arm64/v8"), &[][..], "linux/arm64", None),
+            (Some("unknown/unknown"), &[][..], "no platform", None),
+            (None, &[][..], "no platform", None),
+            (Some("unknown/unknown"), &[KIND, OF][..], "attestation", Some("sha256:0")),
+            (Some("linux/amd64"), &[KIND, OF][..], "attestation", Some("sha256:0")),
+            (None, &[KIND][..], "attestation", Some("")),
+            (Some("linux/amd64"), &[OF][..], "linux/amd64", None),
+            (Some("linux/amd64"), &[(REFERENCE_TYPE, "other"), OF][..], "linux/amd64", None),
+        ] {
+            let entry = entry(media_type::OCI_MANIFEST, platform, annotations);
+            assert_eq!((entry.title().as_str(), entry.attests()), (title, attests));
+            assert_eq!(entry.known_platform().is_some(), title.contains('/'), "{title}");
+        }
+    }
+
+    #[test]
+    fn what_a_docker_list_cannot_contain() {
+        let docker = || entry(media_type::DOCKER_MANIFEST, Some("linux/amd64"), &[]);
+        for (entry, needs_oci) in [
+            (docker(), false),
+            (entry(media_type::OCI_MANIFEST, None, &[]), true),
+            (entry(media_type::DOCKER_MANIFEST, None, &[("k", "v")]), true),
+            (Descriptor { data: "e30=".into(), ..docker() }, true),
+            (Descriptor { artifact_type: "x".into(), ..docker() }, true),
+            (Descriptor { urls: vec!["https://example.com".into()], ..docker() }, false),
+        ] {
+            assert_eq!(entry.needs_oci(), needs_oci, "{entry:?}");
+        }
+    }
+
+    #[test]
+    fn fields_are_written_in_the_order_of_the_spec_and_unknown_ones_are_kept() {
+        let digest = Digest::of(b"");
+        let text = format!(
+            r#"{{"mediaType":"a/b","digest":"{digest}","size":1,"urls":["u"],"annotations":{{"k":"v"}},"data":"e30=","platform":{{"architecture":"amd64","os":"linux","os.version":"1","os.features":["f"],"variant":"v2","x":1}},"artifactType":"c/d","y":[2]}}"#
+        );
+        let entry: Descriptor = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_string(&entry).unwrap(), text);
+        let least = format!(r#"{{"mediaType":"a/b","digest":"{digest}","size":1}}"#);
+        let entry: Descriptor = serde_json::from_str(&least).unwrap();
+        assert_eq!(entry, Descriptor::new("a/b", digest, 1));
+        assert_eq!(serde_json::to_string(&entry).unwrap(), least);
     }
 }

@@ -7,13 +7,13 @@ use sha2::{Digest as _, Sha256, Sha512};
 use std::fmt;
 use std::str::FromStr;
 
-/// A digest whose form was checked: a registered algorithm and lower-case hex of its length.
+/// A digest in valid form: a registered algorithm and lowercase hex of its length.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Digest(String);
 
 impl Digest {
-    /// The SHA-256 digest of `bytes`, what every registry uses for what it stores.
+    /// The SHA-256 digest of `bytes`, which every registry uses.
     pub fn of(bytes: &[u8]) -> Self {
         Self(format!("sha256:{}", hex(&Sha256::digest(bytes))))
     }
@@ -40,14 +40,14 @@ impl Digest {
         &self.0
     }
 
-    /// Enough of it for a person to tell two apart: algorithm and 12 hex digits.
+    /// The algorithm and 12 hex digits: enough for people to tell two digests apart.
     pub fn short(&self) -> &str {
         let end = self.algorithm().len() + 1 + 12;
         self.0.get(..end).unwrap_or(&self.0)
     }
 
-    /// A digest from a file name as Docker's merge workflow makes them: 64 hex digits, with or
-    /// without `sha256:` or `sha256-` in front.
+    /// A digest from a file name of Docker's merge workflow: 64 hex digits, with or without
+    /// `sha256:` or `sha256-` in front.
     pub fn from_file_name(name: &str) -> Option<Self> {
         let hex =
             name.strip_prefix("sha256:").or_else(|| name.strip_prefix("sha256-")).unwrap_or(name);
@@ -55,18 +55,16 @@ impl Digest {
     }
 }
 
-/// A digest in the making: of bytes that come in parts.
+/// Computes a digest of bytes that come in parts.
 #[derive(Debug, Clone)]
-pub enum Hashing {
-    /// SHA-256.
+pub(crate) enum Hashing {
     Sha256(Sha256),
-    /// SHA-512.
     Sha512(Sha512),
 }
 
 impl Hashing {
-    /// By the algorithm of that digest.
-    pub fn for_digest(digest: &Digest) -> Self {
+    /// Uses the algorithm of `digest`.
+    pub(crate) fn for_digest(digest: &Digest) -> Self {
         if digest.algorithm() == "sha512" {
             Self::Sha512(Sha512::new())
         } else {
@@ -74,16 +72,14 @@ impl Hashing {
         }
     }
 
-    /// Takes the next part.
-    pub fn update(&mut self, bytes: &[u8]) {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Sha256(hash) => hash.update(bytes),
             Self::Sha512(hash) => hash.update(bytes),
         }
     }
 
-    /// Whether the bytes so far hash to this digest.
-    pub fn matches(&self, digest: &Digest) -> bool {
+    pub(crate) fn matches(&self, digest: &Digest) -> bool {
         let actual = match self {
             Self::Sha256(hash) => hex(&hash.clone().finalize()),
             Self::Sha512(hash) => hex(&hash.clone().finalize()),
@@ -105,7 +101,7 @@ impl FromStr for Digest {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let shape = "a digest looks like sha256: and 64 lower-case hex digits";
+        let shape = "a digest is sha256: followed by 64 lowercase hex digits";
         let (algorithm, hex) = text.split_once(':').ok_or_else(|| Invalid::new(shape))?;
         let length = match algorithm {
             "sha256" => 64,
@@ -116,7 +112,7 @@ impl FromStr for Digest {
         };
         if hex.len() != length {
             return Err(Invalid::new(format!(
-                "{algorithm} takes {length} hex digits, here are {}",
+                "a {algorithm} digest has {length} hex digits, not {}",
                 hex.chars().count()
             )));
         }
@@ -192,5 +188,18 @@ mod tests {
         }
         assert_eq!(Digest::from_file_name("README.md"), None);
         assert_eq!(Digest::from_file_name(&hex[1..]), None);
+    }
+
+    #[test]
+    fn says_what_is_expected() {
+        for (text, why) in [
+            ("abc", "a digest is sha256: followed by 64 lowercase hex digits"),
+            ("md5:0", "unknown digest algorithm \"md5\"; a digest is sha256: followed by 64"),
+            ("sha256:abc", "a sha256 digest has 64 hex digits, not 3"),
+            (&EMPTY.replace("e3", "E3"), "a digest is sha256: followed by 64 lowercase hex digits"),
+        ] {
+            let error = text.parse::<Digest>().unwrap_err().to_string();
+            assert!(error.starts_with(why), "{text}: {error}");
+        }
     }
 }

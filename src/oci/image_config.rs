@@ -1,19 +1,19 @@
-//! Image configs: the parts that tell platform, labels and time (image spec, config.md).
+//! Image configs: platform, labels and time (image spec, config.md).
 
 use super::{Invalid, Platform, json};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// What we read from an image's config blob.
+/// The parts of an image's config that are read.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct ImageConfig {
-    /// The platform as the builder wrote it, parts that it left open empty.
+    /// The platform as the builder wrote it; parts that it left out are empty.
     #[serde(flatten)]
     pub platform: Platform,
     /// When it was built, RFC 3339, as written.
     #[serde(default)]
     pub created: Option<String>,
-    /// The runtime part, which carries the labels.
+    /// The runtime part, which has the labels.
     #[serde(default)]
     pub config: Option<Runtime>,
 }
@@ -21,17 +21,17 @@ pub struct ImageConfig {
 /// The runtime part of a config.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct Runtime {
-    /// Labels that the builder set.
+    /// The labels.
     #[serde(rename = "Labels", default)]
     pub labels: Option<BTreeMap<String, String>>,
 }
 
-/// Where an image comes from, as its builder wrote it: nothing checks that.
+/// Where an image comes from according to its builder; nothing verifies it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origin {
     /// When it was built, RFC 3339.
     pub created: Option<String>,
-    /// The commit that it was built from.
+    /// The commit it was built from.
     pub revision: Option<String>,
 }
 
@@ -54,5 +54,38 @@ impl ImageConfig {
         let mut config: Self = json::parse(bytes)?;
         config.platform.extra.clear();
         Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_builders_wrote() {
+        const FULL: &str = r#"{"architecture":"arm64","os":"linux","variant":"v8","created":"2026-05-01T12:00:00Z","config":{"Labels":{"a":"b","org.opencontainers.image.revision":"0123"}},"rootfs":{"type":"layers"},"history":[]}"#;
+        for (text, platform, label, created, revision) in [
+            (FULL, "linux/arm64", Some("b"), Some("2026-05-01T12:00:00Z"), Some("0123")),
+            ("{}", "unknown/unknown", None, None, None),
+            (r#"{"os":"linux","config":{"Labels":null}}"#, "linux/unknown", None, None, None),
+            (r#"{"config":null,"created":null}"#, "unknown/unknown", None, None, None),
+        ] {
+            let config = ImageConfig::parse(text.as_bytes()).unwrap();
+            assert_eq!(config.platform.to_string(), platform);
+            assert!(config.platform.extra.is_empty(), "nothing else becomes part of the platform");
+            assert_eq!(config.label("a"), label);
+            let origin = config.origin();
+            assert_eq!(
+                (origin.created.as_deref(), origin.revision.as_deref()),
+                (created, revision)
+            );
+        }
+    }
+
+    #[test]
+    fn other_texts_are_not_configs() {
+        for text in ["", "[]", "{", r#"{"os":1}"#, r#"{"os":"a","os":"b"}"#] {
+            assert!(ImageConfig::parse(text.as_bytes()).is_err(), "{text}");
+        }
     }
 }

@@ -1,4 +1,6 @@
-//! JSON as we accept and write it: no key twice, bounded nesting; Go's escapes.
+//! JSON as we read and write it: no duplicate keys, bounded nesting, Go's escapes.
+//!
+//! By hand, because `serde_json` accepts duplicate keys and does not write Go's escapes.
 
 use super::Invalid;
 use serde::Serialize;
@@ -11,14 +13,13 @@ use std::collections::HashSet;
 use std::fmt;
 use std::io::{self, Write};
 
-/// A list of 256 entries with twenty annotations each has a tenth of it; what has more is made to
-/// fill memory.
+/// An index of 256 entries with twenty annotations each has a tenth of it. A document with more is
+/// meant to fill memory.
 const MOST_VALUES: usize = 100_000;
 
-/// Reads a document of any shape. Refused: a key twice in one object (two readers could see two
-/// documents), more than 128 levels (`serde_json`'s limit), more than 100 000 values, text after
-/// the end.
-pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Invalid> {
+/// Reads a document of any shape. Rejects duplicate keys (two readers could see two documents),
+/// more than 128 levels (`serde_json`'s limit), more than 100 000 values, and text after the end.
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Invalid> {
     let invalid = |error: serde_json::Error| {
         Invalid::new(format!("not valid JSON of the expected shape: {error}"))
     };
@@ -28,7 +29,7 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Invalid> {
     serde_json::from_slice(bytes).map_err(invalid)
 }
 
-/// Where JSON breaks, without quoting it: it may hold secrets.
+/// Where JSON is invalid, without quoting it: it may contain secrets.
 pub(crate) fn place(error: &serde_json::Error) -> String {
     format!("line {}, column {}", error.line(), error.column())
 }
@@ -80,7 +81,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
         let mut seen = HashSet::new();
         while let Some(key) = pairs.next_key::<String>()? {
             if seen.contains(&key) {
-                return Err(A::Error::custom(format!("key {key:?} stands twice in one object")));
+                return Err(A::Error::custom(format!("key {key:?} is given twice in one object")));
             }
             seen.insert(key);
             pairs.next_value_seed(self)?;
@@ -90,13 +91,13 @@ impl<'de> Visitor<'de> for Walk<'_> {
 }
 
 /// Writes as Go's `json.MarshalIndent(value, "", "  ")` does: two spaces, `<>&` and the line
-/// separators escaped, no final newline. That makes our indexes byte-equal to those of other tools.
-pub fn pretty<T: Serialize>(value: &T) -> Result<Vec<u8>, Invalid> {
+/// separators escaped, no final newline. So other tools write the same bytes for the same index.
+pub(crate) fn pretty<T: Serialize>(value: &T) -> Result<Vec<u8>, Invalid> {
     write(value, Go(PrettyFormatter::new()))
 }
 
 /// Writes on one line, with the same escapes.
-pub fn compact<T: Serialize>(value: &T) -> Result<Vec<u8>, Invalid> {
+pub(crate) fn compact<T: Serialize>(value: &T) -> Result<Vec<u8>, Invalid> {
     write(value, Go(CompactFormatter))
 }
 
@@ -108,7 +109,7 @@ fn write<T: Serialize, F: Formatter>(value: &T, formatter: F) -> Result<Vec<u8>,
     Ok(bytes)
 }
 
-/// Another formatter with Go's additional escapes in strings.
+/// A formatter that adds Go's escapes in strings.
 struct Go<F>(F);
 
 macro_rules! delegate {

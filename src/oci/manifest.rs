@@ -5,20 +5,20 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// No registry promises to take more than 4 MiB (distribution spec), so nothing larger is read or
+/// No registry promises to accept more than 4 MiB (distribution spec), so nothing larger is read or
 /// pushed.
-pub const LARGEST_MANIFEST: usize = 4 << 20;
+pub(crate) const LARGEST_MANIFEST: usize = 4 << 20;
 
-/// A manifest of either kind, with the very bytes that were received.
+/// A manifest of either kind, with the exact bytes that were received.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Manifest {
-    /// Type, from the body where it says so, else from the answer's header.
+    /// The type from the body; if it has none, from the response header.
     pub media_type: String,
-    /// SHA-256 of `bytes`, or the digest by which it was asked for and which was checked.
+    /// SHA-256 of `bytes`, or the verified digest that was requested.
     pub digest: Digest,
     /// As received.
     pub bytes: Bytes,
-    /// What they say.
+    /// The parsed bytes.
     pub content: Content,
 }
 
@@ -27,11 +27,11 @@ pub struct Manifest {
 pub enum Content {
     /// One image, or another artifact.
     Image(ImageManifest),
-    /// A list of them.
+    /// An index.
     Index(Index),
 }
 
-/// What we read of an image manifest (image spec, manifest.md).
+/// The parts of an image manifest that are read (image spec, manifest.md).
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageManifest {
@@ -40,21 +40,21 @@ pub struct ImageManifest {
     /// The layers, lowest first.
     #[serde(default)]
     pub layers: Vec<Descriptor>,
-    /// Type of the artifact, if it is none of the image types.
+    /// Type of the artifact; empty for an image.
     #[serde(default)]
     pub artifact_type: String,
 }
 
 impl ImageManifest {
-    /// Bytes of config and layers, as their descriptors say.
+    /// Size of config and layers in bytes, according to their descriptors.
     pub fn download(&self) -> u64 {
         self.layers.iter().fold(self.config.size, |sum, layer| sum.saturating_add(layer.size))
     }
 }
 
 impl Manifest {
-    /// Reads `bytes` that came with `content_type` and whose digest was already checked or
-    /// computed.
+    /// Parses `bytes` that came with `content_type`; their digest must be verified or computed
+    /// already.
     pub fn parse(bytes: Bytes, content_type: &str, digest: Digest) -> Result<Self, Invalid> {
         let value: Value = json::parse(&bytes)?;
         let Value::Object(fields) = &value else {
@@ -83,7 +83,7 @@ impl Manifest {
     }
 }
 
-/// The one type that header, `mediaType` and fields agree on.
+/// The type on which header, `mediaType` and fields agree.
 fn agreed_type(fields: &serde_json::Map<String, Value>, header: &str) -> Result<String, Invalid> {
     let (list, image) = (
         fields.contains_key("manifests"),
@@ -91,7 +91,7 @@ fn agreed_type(fields: &serde_json::Map<String, Value>, header: &str) -> Result<
     );
     if list && image {
         return Err(Invalid::new(
-            "it holds both the fields of an index and those of an image manifest",
+            "it has both the fields of an index and those of an image manifest",
         ));
     }
     let body = fields.get("mediaType").and_then(Value::as_str).unwrap_or_default();
@@ -102,30 +102,32 @@ fn agreed_type(fields: &serde_json::Map<String, Value>, header: &str) -> Result<
         || fields.get("schemaVersion") == Some(&Value::from(1))
     {
         return Err(Invalid::new(
-            "it is a Docker schema 1 manifest, which no list can hold: push the image again with a current client",
+            "it is a Docker schema 1 manifest, which no index can contain: push the image again with a current client",
         ));
     }
     if fields.get("schemaVersion") != Some(&Value::from(2)) {
-        return Err(Invalid::new("it has no schemaVersion 2"));
+        return Err(Invalid::new("its schemaVersion is not 2"));
     }
     let media_type = match (body, header) {
         ("", header) if known(header) => header,
-        // The spec lets `mediaType` be absent; then only the fields tell.
+        // The spec allows `mediaType` to be absent; then only the fields say.
         ("", _) if list => media_type::OCI_INDEX,
         ("", _) => media_type::OCI_MANIFEST,
         (body, header) if known(header) && body != header => {
-            return Err(Invalid::new(format!("its header says {header}, its body says {body}")));
+            return Err(Invalid::new(format!(
+                "its Content-Type is {header}, but its body says {body}"
+            )));
         }
         (body, _) if known(body) => body,
         (body, _) => {
             return Err(Invalid::new(format!(
-                "it has media type {body:?}, which is no image and no list of images"
+                "its media type {body:?} is neither an image nor an index"
             )));
         }
     };
     if media_type::is_index(media_type) != list {
         return Err(Invalid::new(format!(
-            "it says it is of type {media_type}, and its fields say otherwise"
+            "its media type is {media_type}, but its fields contradict that"
         )));
     }
     Ok(media_type.to_owned())

@@ -1,29 +1,29 @@
-//! The nouns of the OCI image and distribution specs, one file each.
+//! The nouns of the OCI image and distribution specs, one file each: parsed, checked, printed.
 //!
-//! Does: parse, check and print them. Does not: talk to anybody. Received bytes stay beside what
-//! was parsed from them, so that a digest is always of bytes that exist.
+//! Received bytes are kept with what was parsed from them, so that a digest always belongs to bytes
+//! that exist.
 
-pub mod annotations;
-pub mod descriptor;
-pub mod digest;
-pub mod image_config;
-pub mod index;
-pub mod json;
-pub mod manifest;
-pub mod media_type;
-pub mod platform;
-pub mod reference;
+mod annotations;
+pub(crate) mod descriptor;
+pub(crate) mod digest;
+mod image_config;
+mod index;
+pub(crate) mod json;
+pub(crate) mod manifest;
+pub(crate) mod media_type;
+mod platform;
+pub(crate) mod reference;
 
 pub use annotations::Annotations;
 pub use descriptor::Descriptor;
 pub use digest::Digest;
-pub use image_config::{ImageConfig, Origin};
+pub use image_config::{ImageConfig, Origin, Runtime};
 pub use index::Index;
 pub use manifest::{Content, ImageManifest, Manifest};
 pub use platform::Platform;
 pub use reference::{Reference, Repository};
 
-/// Text or bytes that break a rule of the specs; the message says which, for people.
+/// Text or bytes that violate a rule of the specs. The message says which one, for people.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Invalid(pub String);

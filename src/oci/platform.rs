@@ -1,7 +1,7 @@
 //! Platforms: what an image runs on, as the image spec's `platform` object and as people write it.
 //!
-//! Spelling: containerd's `os(os.version+feature)/architecture/variant`. Normalising follows
-//! containerd, because that is what the clients that pick an entry do.
+//! The spelling is containerd's: `os(os.version+feature)/architecture/variant`. So is the
+//! normalisation, because clients pick an entry in that way.
 
 use super::Invalid;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-/// A platform as written in a descriptor or a config; field order is that of the image spec.
+/// A platform as written in a descriptor or a config. Its fields have the order of the image spec.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Platform {
     /// GOARCH: `amd64`, `arm64`, …
@@ -72,14 +72,14 @@ impl Platform {
         }
     }
 
-    /// Whether both mean the same platform.
+    /// Whether both are the same platform in canonical form.
     pub fn same(&self, other: &Self) -> bool {
         self.normalized() == other.normalized()
     }
 
-    /// Whether an entry of platform `self` answers to `asked`: equal by meaning, where an OS
-    /// version or OS features that were not asked for may be anything (`windows/amd64` is answered
-    /// by `windows(10.0.20348.2700)/amd64`).
+    /// Whether a client that asks for `asked` can take an entry with this platform: the same in
+    /// canonical form, with any OS version and OS features if none were asked for. So
+    /// `windows(10.0.20348.2700)/amd64` answers `windows/amd64`.
     pub fn answers(&self, asked: &Self) -> bool {
         let (have, want) = (self.normalized(), asked.normalized());
         have.os == want.os
@@ -89,7 +89,7 @@ impl Platform {
             && (want.os_features.is_empty() || have.os_features == want.os_features)
     }
 
-    /// What this leaves open, filled in from `stated`; `None` where the two contradict each other.
+    /// Takes the parts that this leaves out from `stated`; `None` if the two contradict each other.
     #[must_use]
     pub fn filled_from(&self, stated: &Self) -> Option<Self> {
         let pick =
@@ -121,7 +121,8 @@ impl Platform {
         (one.os, one.architecture) == (other.os, other.architecture)
     }
 
-    /// Whether GOOS and GOARCH are names that Go knows; others pass with a warning.
+    /// Whether Go knows the names of operating system and architecture. Others are accepted with a
+    /// warning.
     pub fn is_usual(&self) -> bool {
         let own = self.normalized();
         const OS: [&str; 12] = [
@@ -145,13 +146,13 @@ impl Platform {
         OS.contains(&own.os.as_str()) && ARCHITECTURE.contains(&own.architecture.as_str())
     }
 
-    /// Whether a text can be a part of a platform: anything else would break out of files that name
+    /// Whether a text can be a part of a platform. Anything else could break the files that list
     /// platforms.
     pub fn is_word(text: &str) -> bool {
         text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'+'))
     }
 
-    /// The parts that a `sources` template may name, as written: OS, architecture, variant.
+    /// The parts that a `sources` template can refer to, as written: OS, architecture, variant.
     pub fn parts(&self) -> (&str, &str, &str) {
         (&self.os, &self.architecture, &self.variant)
     }
@@ -180,11 +181,11 @@ impl fmt::Display for Platform {
 impl FromStr for Platform {
     type Err = Invalid;
 
-    /// Reads `os[(version[+feature…])]/architecture[/variant]`; parts stay as they were written.
+    /// Reads `os[(version[+feature…])]/architecture[/variant]`, without normalising it.
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let shape = || {
             Invalid::new(format!(
-                "{text:?} is no platform: OS/ARCHITECTURE[/VARIANT] is needed, such as linux/arm64 or windows(10.0.20348.2700)/amd64"
+                "{text:?} is not a platform: write OS/ARCHITECTURE[/VARIANT], such as linux/arm64"
             ))
         };
         let mut parts = text.split('/');
@@ -309,5 +310,40 @@ mod tests {
                 .to_string(),
             "windows(10.0.1)/amd64"
         );
+    }
+
+    #[test]
+    fn says_what_is_expected() {
+        assert_eq!(
+            "linux".parse::<Platform>().unwrap_err().to_string(),
+            "\"linux\" is not a platform: write OS/ARCHITECTURE[/VARIANT], such as linux/arm64"
+        );
+    }
+
+    #[test]
+    fn names_that_go_knows() {
+        for (text, usual) in [
+            ("linux/amd64", true),
+            ("linux/aarch64", true),
+            ("wasip1/wasm", true),
+            ("macos/arm64", true),
+            ("linux/amd46", false),
+            ("haiku/amd64", false),
+        ] {
+            assert_eq!(platform(text).is_usual(), usual, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_image_runs_whatever_its_variant() {
+        for (one, other, runs) in [
+            ("linux/arm64", "linux/arm64/v9", true),
+            ("linux/arm/v6", "linux/arm/v7", true),
+            ("windows(10.0.1)/amd64", "windows(10.0.2)/amd64", true),
+            ("linux/amd64", "linux/arm64", false),
+            ("linux/amd64", "windows/amd64", false),
+        ] {
+            assert_eq!(platform(one).runs_as(&platform(other)), runs, "{one} {other}");
+        }
     }
 }

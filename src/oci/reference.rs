@@ -1,7 +1,9 @@
-//! References: `HOST/REPOSITORY[:TAG][@DIGEST]`, checked before any request is built from them.
+//! References: `HOST/REPOSITORY[:TAG][@DIGEST]`, checked before a request is built from them.
 //!
-//! Grammar: distribution spec, "Pulling manifests"; short names are Docker Hub's, as in Docker's
-//! own parser.
+//! Grammar: distribution spec, "Pulling manifests". As in Docker's own parser, short names are on
+//! Docker Hub.
+//!
+//! Parsed by hand, so that the message for each mistake says what to write instead.
 
 use super::{Digest, Invalid};
 use std::fmt;
@@ -9,7 +11,7 @@ use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 const DOCKER_HUB: &str = "docker.io";
-/// Host and repository together, distribution spec: many clients limit them to 255 characters.
+/// The limit of many clients for host and repository together (distribution spec).
 const LONGEST_NAME: usize = 255;
 
 /// A repository in a registry: `ghcr.io/acme/app`.
@@ -20,13 +22,12 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// The registry as people write it, lower-case, with its port if one was given: `docker.io`,
-    /// `localhost:5000`.
+    /// The registry in lowercase, with its port if one was given: `docker.io`, `localhost:5000`.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The name inside the registry: `acme/app`.
+    /// The name in the registry: `acme/app`.
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -41,16 +42,16 @@ impl fmt::Display for Repository {
 /// A repository with a tag, a digest, or both.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Reference {
-    /// Where.
+    /// The repository.
     pub repository: Repository,
-    /// The tag, if one was written.
+    /// The tag, if one was given.
     pub tag: Option<String>,
-    /// The digest, if one was written. It decides; the tag beside it is only a name.
+    /// The digest, if one was given. Then it decides, and the tag is only a name.
     pub digest: Option<Digest>,
 }
 
 impl Reference {
-    /// The same with the tag `latest` where neither tag nor digest was written.
+    /// The same with the tag `latest`, if neither a tag nor a digest was given.
     #[must_use]
     pub fn or_latest(mut self) -> Self {
         if self.tag.is_none() && self.digest.is_none() {
@@ -59,13 +60,12 @@ impl Reference {
         self
     }
 
-    /// What stands in the URL after `/manifests/`: the digest if there is one, else the tag, else
-    /// `latest`.
+    /// The end of the URL, after `/manifests/`: the digest, else the tag, else `latest`.
     pub fn selector(&self) -> &str {
         self.digest.as_ref().map(Digest::as_str).or(self.tag.as_deref()).unwrap_or("latest")
     }
 
-    /// The same repository by digest only.
+    /// A manifest in `repository`, by digest only.
     pub fn at(repository: &Repository, digest: &Digest) -> Self {
         Self { repository: repository.clone(), tag: None, digest: Some(digest.clone()) }
     }
@@ -91,7 +91,7 @@ impl FromStr for Repository {
         let reference: Reference = text.parse()?;
         match reference {
             Reference { repository, tag: None, digest: None } => Ok(repository),
-            _ => Err(Invalid::new("a repository takes neither tag nor digest")),
+            _ => Err(Invalid::new("a repository must not have a tag or a digest")),
         }
     }
 }
@@ -101,15 +101,19 @@ impl FromStr for Reference {
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         if text.is_empty() {
-            return Err(Invalid::new("a reference cannot be empty"));
+            return Err(Invalid::new("the reference is empty"));
         }
         if let Some(odd) = text.chars().find(|c| !c.is_ascii_graphic()) {
-            return Err(Invalid::new(format!("a reference cannot hold {odd:?}")));
+            return Err(Invalid::new(if odd == ' ' {
+                "a reference cannot contain a space (one per line, without \"- \")".to_owned()
+            } else {
+                format!("a reference cannot contain {odd:?}")
+            }));
         }
-        if text.contains("://") {
-            return Err(Invalid::new(
-                "a reference starts with the registry's name, without https://",
-            ));
+        if let Some((scheme, _)) = text.split_once("://") {
+            return Err(Invalid::new(format!(
+                "leave out {scheme}://: a reference starts with the registry's name"
+            )));
         }
         let (name, digest) = match text.split_once('@') {
             Some((name, digest)) => (name, Some(digest.parse::<Digest>()?)),
@@ -147,10 +151,15 @@ fn parse_repository(name: &str) -> Result<Repository, Invalid> {
         path.to_owned()
     };
     if path.contains(|c: char| c.is_ascii_uppercase()) {
-        return Err(Invalid::new(format!("a repository is lower-case: {}", path.to_lowercase())));
+        let lower = path.to_lowercase();
+        return Err(Invalid::new(format!("repository names must be lowercase: write {lower}")));
     }
     if let Some(bad) = path.split('/').find(|part| !is_path_component(part)) {
-        return Err(Invalid::new(format!("{bad:?} cannot be a part of a repository's name")));
+        return Err(Invalid::new(if bad.is_empty() {
+            "a part of the repository name is empty".to_owned()
+        } else {
+            format!("{bad:?} is not a valid part of a repository name")
+        }));
     }
     if host.len() + 1 + path.len() > LONGEST_NAME {
         return Err(Invalid::new(format!(
@@ -160,10 +169,10 @@ fn parse_repository(name: &str) -> Result<Repository, Invalid> {
     Ok(Repository { host, path })
 }
 
-/// A registry host with an optional port, lower-cased, Docker Hub's names made one; also used for
+/// A registry host with an optional port, in lowercase, with one name for Docker Hub. Also used for
 /// logins and `insecure-registries`.
-pub fn parse_host(text: &str) -> Result<String, Invalid> {
-    let bad = || Invalid::new(format!("{text:?} is no registry host: HOST or HOST:PORT is needed"));
+pub(crate) fn parse_host(text: &str) -> Result<String, Invalid> {
+    let bad = || Invalid::new(format!("{text:?} is not a registry host: write HOST or HOST:PORT"));
     let lower = text.to_ascii_lowercase();
     let (host, port) = if let Some(rest) = lower.strip_prefix('[') {
         let (address, after) = rest.split_once(']').ok_or_else(bad)?;
@@ -199,17 +208,20 @@ pub fn parse_host(text: &str) -> Result<String, Invalid> {
     })
 }
 
-/// A tag: up to 128 of letters, digits, `_ . -`, not starting with `.` or `-`.
-pub fn check_tag(tag: &str) -> Result<(), Invalid> {
+/// Checks a tag: at most 128 letters, digits, `_ . -`, not starting with `.` or `-` (distribution
+/// spec).
+pub(crate) fn check_tag(tag: &str) -> Result<(), Invalid> {
     let first = tag.bytes().next();
     let good = tag.len() <= 128
         && first.is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_')
         && tag.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
     if good {
         Ok(())
+    } else if tag.is_empty() {
+        Err(Invalid::new("the tag is empty"))
     } else {
         Err(Invalid::new(format!(
-            "{tag:?} cannot be a tag: up to 128 of A-Z a-z 0-9 _ . - and no . or - in front"
+            "{tag:?} is not a valid tag (letters, digits, _ . -, at most 128, not starting with . or -)"
         )))
     }
 }
@@ -296,6 +308,79 @@ mod tests {
             &twice,
         ] {
             assert!(text.parse::<Reference>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn says_what_is_expected() {
+        let long_tag = format!("r.example/a:{}", "t".repeat(129));
+        for (text, why) in [
+            ("", "the reference is empty"),
+            ("- r.example/a", "a reference cannot contain a space (one per line, without \"- \")"),
+            ("r.example/a\u{7f}", "a reference cannot contain '\\u{7f}'"),
+            (
+                "https://r.example/a",
+                "leave out https://: a reference starts with the registry's name",
+            ),
+            (
+                "docker://r.example/a",
+                "leave out docker://: a reference starts with the registry's name",
+            ),
+            ("r.example/Acme/App", "repository names must be lowercase: write acme/app"),
+            ("r.example/a//b", "a part of the repository name is empty"),
+            ("r.example/a/-b", "\"-b\" is not a valid part of a repository name"),
+            ("r.example:x/a", "\"r.example:x\" is not a registry host: write HOST or HOST:PORT"),
+            ("r.example/a:", "the tag is empty"),
+            (
+                "r.example/a:.x",
+                "\".x\" is not a valid tag (letters, digits, _ . -, at most 128, not starting with . or -)",
+            ),
+            (&long_tag, "not starting with . or -)"),
+            ("r.example/a@sha256:0", "a sha256 digest has 64 hex digits, not 1"),
+        ] {
+            let error = text.parse::<Reference>().unwrap_err().to_string();
+            assert!(error.ends_with(why), "{text:?}: {error}");
+        }
+        for text in ["r.example/a:1", &format!("r.example/a@{}", Digest::of(b""))] {
+            let error = text.parse::<Repository>().unwrap_err().to_string();
+            assert_eq!(error, "a repository must not have a tag or a digest");
+        }
+    }
+
+    #[test]
+    fn parts() {
+        let digest = Digest::of(b"");
+        let both: Reference = format!("r.example:5000/acme/app:1@{digest}").parse().unwrap();
+        assert_eq!(
+            (both.repository.host(), both.repository.path()),
+            ("r.example:5000", "acme/app")
+        );
+        assert_eq!((both.selector(), both.tag.as_deref()), (digest.as_str(), Some("1")));
+        for (text, selector, with_latest) in [
+            ("r.example/a", "latest", "r.example/a:latest"),
+            ("r.example/a:1", "1", "r.example/a:1"),
+        ] {
+            let reference: Reference = text.parse().unwrap();
+            assert_eq!(reference.selector(), selector);
+            assert_eq!(reference.clone().or_latest().to_string(), with_latest);
+            assert_eq!(
+                Reference::at(&reference.repository, &digest).to_string(),
+                format!("r.example/a@{digest}")
+            );
+        }
+    }
+
+    #[test]
+    fn hosts_of_docker_hub_are_one() {
+        for (text, host) in [
+            ("index.docker.io", "docker.io"),
+            ("registry-1.docker.io", "docker.io"),
+            ("Docker.IO", "docker.io"),
+            ("GHCR.io", "ghcr.io"),
+            ("localhost:5000", "localhost:5000"),
+            ("[::1]:5000", "[::1]:5000"),
+        ] {
+            assert_eq!(parse_host(text).as_deref(), Ok(host), "{text}");
         }
     }
 }

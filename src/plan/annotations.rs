@@ -175,7 +175,7 @@ mod tests {
             ("index:a=1\nmanifest:a=2", "two values"),
             (r#"{"a": "1", "a": "2"}"#, "line 2: a has two values"),
             ("manifest[linux/amd64]:a=1", "manifest-descriptor[linux/amd64]:"),
-            ("manifest-descriptor[x]:a=1", "no platform"),
+            ("manifest-descriptor[x]:a=1", "is not a platform"),
             ("manifest-descriptor[linux/amd64:a=1", "without a ]"),
             ("idnex:a=1", "no level"),
             ("index:=1", "no key"),

@@ -492,7 +492,7 @@ mod tests {
             ("[]", "holds no digest"),
             ("{", "not valid"),
             ("sha256:12", "64 hex digits"),
-            ("linux=sha256:12", "no platform"),
+            ("linux=sha256:12", "is not a platform"),
             ("empty", "is empty"),
             ("other/*.json", "another image (r.example/acme/app-api:1)"),
             ("unpushed/*.json", "was the image pushed?"),

@@ -444,7 +444,7 @@ mod tests {
         let starts = [
             "tags, line 2: r.example/app has no tag",
             "platforms, line 1: linux/arm64/v8 stands twice",
-            "platforms, line 1: \"amd64\" is no platform",
+            "platforms, line 1: \"amd64\" is not a platform",
             "sources, line 1: linux/arm64 and linux/arm64/v8 both give r.example/app:arm64",
             "format: docker",
             "attestations: \"maybe\"",
@@ -493,7 +493,7 @@ mod tests {
                 "{arhc}",
             ),
             (vec![tags, ("sources", "r.example/app:a\nr.example/app:a")], "line 2"),
-            (vec![tags, ("sources", "linux=r.example/app:a")], "no platform"),
+            (vec![tags, ("sources", "linux=r.example/app:a")], "is not a platform"),
         ] {
             let problems = made(&pairs).map(|_| ()).unwrap_err();
             assert!(

@@ -1,9 +1,8 @@
 //! The files that outputs go to: opened before the first request, written at the end, all of them
 //! or none.
 //!
-//! Files of our own are written beside their place and moved there when all are complete, so that a
-//! link or a half written file is never what a later step reads. The CI system's own files are
-//! appended to.
+//! Our own files are written next to their place and moved there once all are complete, so that a
+//! later step never reads a link or a half-written file. The CI system's own files are appended to.
 
 use super::{Ending, github, gitlab, json, outputs, summary};
 use crate::error::{Error, Exit};
@@ -16,12 +15,11 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 use tracing::warn;
 
-/// What is left to say when all was published.
+/// The error when everything was published, but the outputs were not written.
 pub(crate) const NOT_WRITTEN: &str = "published, but the outputs could not be written";
 
-/// Open files.
 #[derive(Debug, Default)]
-pub struct Destinations {
+pub(crate) struct Destinations {
     output: Option<File>,
     summary: Option<File>,
     dotenv: Option<Own>,
@@ -29,7 +27,7 @@ pub struct Destinations {
     report: Option<Own>,
 }
 
-/// A file of ours, not in its place yet.
+/// One of our own files, not in its place yet.
 #[derive(Debug)]
 struct Own {
     place: PathBuf,
@@ -37,9 +35,13 @@ struct Own {
 }
 
 impl Destinations {
-    /// Opens what inputs and environment name; relative paths start at `folder`. `step`: whether
-    /// the CI system's own files are ours to write.
-    pub fn open(inputs: &RawInputs, context: &Context<'_>, step: bool) -> Result<Self, Error> {
+    /// Opens the files that inputs and environment name; relative paths start at `folder`. `step`:
+    /// whether to write to the CI system's own files.
+    pub(crate) fn open(
+        inputs: &RawInputs,
+        context: &Context<'_>,
+        step: bool,
+    ) -> Result<Self, Error> {
         let Context { environment, folder, .. } = *context;
         let on_gitlab = step && environment.get("GITLAB_CI").is_some_and(|value| value == "true");
         let dotenv = inputs.dotenv_file.as_deref().or(on_gitlab.then_some("manifest.env"));
@@ -63,9 +65,9 @@ impl Destinations {
         })
     }
 
-    /// Writes what a successful run has to say. Nothing is in its place before all of it is
+    /// Writes the outputs of a successful run. No file is moved to its place before all are
     /// written.
-    pub fn write(&mut self, ending: &Ending<'_>) -> Result<(), Error> {
+    pub(crate) fn write(&mut self, ending: &Ending<'_>) -> Result<(), Error> {
         let values = outputs::values(ending.run);
         let dotenv = gitlab::dotenv(&values)?;
         let github = github::output_file(&values).map_err(Error::defect)?;
@@ -110,13 +112,13 @@ impl Destinations {
         complete.extend(self.dotenv.take().map(|own| own.filled(dotenv)).transpose()?);
         complete.extend(self.report.take().map(|own| own.filled(document)).transpose()?);
         let places: Vec<PathBuf> = complete.iter().map(|own| own.place.clone()).collect();
-        // Last, because it cannot be taken back; one write, so that a full disk leaves no half of
-        // it.
+        // `GITHUB_OUTPUT` comes last, because an append cannot be undone. It is a single write, so
+        // that a full disk does not leave half of it.
         let written = complete.into_iter().try_for_each(Own::moved_to_its_place).and_then(|()| {
             self.output.as_mut().map_or(Ok(()), |file| file.write_all(github.as_bytes()))
         });
         if written.is_err() {
-            // All or none; what cannot be removed was not written either.
+            // All or none. A file that cannot be removed was not written either.
             for place in places {
                 drop(fs::remove_file(place));
             }
@@ -124,8 +126,8 @@ impl Destinations {
         written
     }
 
-    /// Writes the report and the summary of a failed run; nothing else.
-    pub fn write_failure(mut self, ending: &Ending<'_>) {
+    /// Writes only the report and the summary of a failed run.
+    pub(crate) fn write_failure(mut self, ending: &Ending<'_>) {
         self.write_summary(ending);
         if let Some(own) = self.report {
             own.hold(&document(ending));
@@ -139,21 +141,20 @@ fn document(ending: &Ending<'_>) -> String {
 
 impl Own {
     fn open(place: &Path) -> io::Result<Self> {
-        // A link is replaced, not followed; what is neither a file nor a link is not ours to
-        // replace.
+        // A link is replaced, not followed. Anything else that is not a file stays as it is.
         if let Ok(metadata) = fs::symlink_metadata(place)
             && !metadata.is_file()
             && !metadata.is_symlink()
         {
-            return Err(io::Error::other("it is there and is no file"));
+            return Err(io::Error::other("it exists and is not a regular file"));
         }
         let folder = place
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty())
             .unwrap_or(Path::new("."));
-        // Where that is missing, the error is about it, and not about a name that we made up.
+        // If the folder is missing, the error names it, and not the temporary file in it.
         fs::metadata(folder)?;
-        // Whoever reads it may be another user; the umask still applies.
+        // The reader may be another user; the umask still applies.
         let file = tempfile::Builder::new()
             .prefix(".manifest-action-")
             .permissions(Permissions::from_mode(0o666))
@@ -167,7 +168,7 @@ impl Own {
         Ok(self)
     }
 
-    /// The report of a failure, which is not worth another one.
+    /// Writes the report of a failure; if that fails too, it is only a warning.
     fn hold(self, text: &str) {
         let place = self.place.clone();
         if let Err(error) = self.filled(text).and_then(Self::moved_to_its_place) {
@@ -192,19 +193,17 @@ fn append(environment: &Environment, variable: &str) -> Result<Option<File>, Err
     };
     OpenOptions::new().append(true).create(true).open(path).map(Some).map_err(|error| {
         let wrong = cannot_open(variable, path, &error);
-        wrong.with_fix("in a container, mount the folder of that file")
+        wrong.with_fix("in a container, mount the folder that contains it")
     })
 }
 
 fn cannot_open(name: &str, path: &str, error: &io::Error) -> Error {
     let wrong = Error::new(
         Exit::Inputs,
-        format!("cannot open an output file; nothing was contacted: {name}: {path}: {error}"),
+        format!("cannot write {name} ({path}): {error}; nothing was sent"),
     );
     match error.kind() {
-        io::ErrorKind::NotFound => {
-            wrong.with_fix("make its folder first, or name one that is there")
-        }
+        io::ErrorKind::NotFound => wrong.with_fix("create the folder first"),
         _ => wrong,
     }
 }

@@ -1,10 +1,9 @@
-//! `GITHUB_OUTPUT`: one record a value, between delimiters that no value can hold (runner:
+//! `GITHUB_OUTPUT`: one record per value, between delimiters that no value can contain (runner:
 //! `FileCommandManager`).
 
 use rustls::crypto::ring::default_provider;
 
-/// The text to append for these outputs.
-pub fn output_file(values: &[(&'static str, String)]) -> anyhow::Result<String> {
+pub(crate) fn output_file(values: &[(&'static str, String)]) -> anyhow::Result<String> {
     let mut text = String::new();
     for (name, value) in values {
         let delimiter = delimiter(value)?;
@@ -13,14 +12,15 @@ pub fn output_file(values: &[(&'static str, String)]) -> anyhow::Result<String> 
     Ok(text)
 }
 
-/// 128 random bits, which nobody who wrote the value could know; looked for in it all the same.
+/// 128 random bits, which the author of the value cannot know. The value is searched for them all
+/// the same.
 fn delimiter(value: &str) -> anyhow::Result<String> {
     loop {
         let mut random = [0_u8; 16];
         default_provider()
             .secure_random
             .fill(&mut random)
-            .map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
+            .map_err(|_| anyhow::anyhow!("the system provides no random bytes"))?;
         let delimiter = format!(
             "ghadelimiter_{}",
             random.iter().map(|byte| format!("{byte:02x}")).collect::<String>()

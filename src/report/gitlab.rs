@@ -1,9 +1,9 @@
-//! A dotenv report as GitLab reads it: plain single-line values, no quotes, nothing that a later
-//! job would expand.
+//! A dotenv report as GitLab reads it: plain single-line values without quotes or anything that a
+//! later job would expand.
 
 use crate::error::{Error, Exit};
 
-/// Names of variables and of the outputs that they hold; what may have several lines is left out.
+/// Variables and the outputs they contain. Outputs that can have several lines are left out.
 const VARIABLES: [(&str, &str); 6] = [
     ("MANIFEST_DIGEST", "digest"),
     ("MANIFEST_IMAGE", "image"),
@@ -13,14 +13,12 @@ const VARIABLES: [(&str, &str); 6] = [
     ("MANIFEST_CHANGED", "changed"),
 ];
 
-/// The text of the file.
-pub fn dotenv(values: &[(&'static str, String)]) -> Result<String, Error> {
+pub(crate) fn dotenv(values: &[(&'static str, String)]) -> Result<String, Error> {
     let mut text = String::new();
     for (variable, output) in VARIABLES {
-        // A run of several lists has no digest, no image of its own.
+        // A run of several indexes has no digest and no image of its own.
         let Some((_, value)) = values.iter().find(|(name, _)| *name == output) else { continue };
-        // GitLab expands `$` in the jobs that read it. All values are made of words that were
-        // checked.
+        // GitLab expands `$` in the jobs that read the file. All values consist of checked words.
         if value.contains(|c: char| c.is_control() || matches!(c, '$' | '"' | '\'' | '\\' | '`')) {
             return Err(Error::new(
                 Exit::Partial,

@@ -1,182 +1,435 @@
-//! The report in JSON, version 1: written on failure too. Fields may be added within a version,
-//! never changed.
+//! The report in JSON, version 1; `docs/report-json.md` describes it. It is written on failure too.
+//! Fields may be added within a version, never changed.
 
-use crate::error::{Audience, Error, Exit};
-use crate::oci::Reference;
-use crate::pipeline::outcome::{Listed, Report, Run};
+use crate::error::{Audience, Error, Exit, Told};
+use crate::oci::{Digest, Reference};
+use crate::pipeline::outcome::{self, Listed, Report};
 use crate::pipeline::progress::TagState;
-use crate::pipeline::record::{Action, Copied, Write};
+use crate::pipeline::record::{self, Action};
 use crate::report::Ending;
 use crate::secret::Secrets;
 use crate::text::escape;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
-/// A document as it is written: no secret is in it, and no character that can command a terminal.
-pub fn text(document: &Value, secrets: &Secrets) -> String {
-    escape::json(&secrets.redact(&format!("{document:#}\n")))
+const VERSION: u8 = 1;
+
+/// The document as it is written: without secrets, and without characters that could command a
+/// terminal.
+pub(crate) fn text(document: &impl Serialize, secrets: &Secrets) -> String {
+    // This fails only for keys that are not strings, and no document has such keys.
+    let text = serde_json::to_string_pretty(document).unwrap_or_default();
+    escape::json(&secrets.redact(&format!("{text}\n")))
 }
 
-/// Of a run: of one list its report; of several how all of them ended, and the report of each.
-pub fn run(ending: &Ending<'_>) -> Value {
-    let Ending { run, exit, late, warnings, .. } = *ending;
-    let mut document = match run.lists.as_slice() {
-        [list] => of_list(list, warnings),
-        _ => several(run, exit, warnings),
-    };
-    if let (Value::Object(fields), true) = (&mut document, exit != Exit::Done) {
-        fields.insert("status".to_owned(), Value::from("failed"));
-        fields.insert("exit".to_owned(), Value::from(exit as u8));
-        if let Some(error) = late {
-            fields.insert("error".to_owned(), shown(error));
-        }
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Document<'a> {
+    One(OfIndex<'a>),
+    Several(Several<'a>),
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum OfIndex<'a> {
+    Published(Box<Published<'a>>),
+    Failed(Failed<'a>),
+}
+
+/// The report of an index that was published. One of several has no `version` and `warnings` of its
+/// own.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Published<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<u8>,
+    status: &'static str,
+    exit: u8,
+    digest: &'a Digest,
+    media_type: &'a str,
+    size: usize,
+    image: String,
+    changed: bool,
+    tags: Vec<Tag>,
+    platforms: Vec<Platform>,
+    sources: Vec<Source<'a>>,
+    copied: Vec<Copied>,
+    writes: Vec<Write<'a>>,
+    skipped: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warnings: Option<&'a [String]>,
+    elapsed_seconds: f64,
+    manifest: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Told>,
+}
+
+/// The report of an index that failed, or of a command.
+#[derive(Debug, Serialize)]
+pub(crate) struct Failed<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<u8>,
+    status: &'static str,
+    exit: u8,
+    error: Told,
+    changed: bool,
+    tags: Vec<Tag>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warnings: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    writes: Option<Vec<Write<'a>>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Several<'a> {
+    version: u8,
+    status: &'static str,
+    exit: u8,
+    changed: bool,
+    lists: Vec<Named<'a>>,
+    warnings: &'a [String],
+    elapsed_seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Told>,
+}
+
+#[derive(Debug, Serialize)]
+struct Named<'a> {
+    name: &'a str,
+    #[serde(flatten)]
+    report: OfIndex<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Tag {
+    reference: String,
+    state: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Platform {
+    platform: String,
+    digest: String,
+    download_bytes: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Source<'a> {
+    name: &'a str,
+    digest: &'a str,
+    platforms: Vec<String>,
+    created: Option<&'a str>,
+    revisions: &'a [String],
+    arrived_after_seconds: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Copied {
+    repository: String,
+    from: Vec<String>,
+    images: usize,
+    images_there: usize,
+    blobs_mounted: usize,
+    blobs_uploaded: usize,
+    blobs_there: usize,
+    bytes_uploaded: u64,
+    elapsed_seconds: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Write<'a> {
+    action: &'static str,
+    #[serde(rename = "where")]
+    place: &'a str,
+    digest: &'a Digest,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+    why: &'a str,
+}
+
+pub(crate) fn run<'a>(ending: &Ending<'a>) -> Document<'a> {
+    match ending.run.lists.as_slice() {
+        [list] => Document::One(of_index(ending, list, ending.exit, Some(ending.warnings))),
+        _ => Document::Several(several(ending)),
     }
-    document
 }
 
-fn several(run: &Run, exit: Exit, warnings: &[String]) -> Value {
-    let lists: Vec<Value> = run
-        .lists
-        .iter()
-        .map(|list| {
-            let mut shown = Map::new();
-            shown.insert("name".to_owned(), Value::from(list.name.as_str()));
-            if let Value::Object(report) = of_list(list, &[]) {
-                shown.extend(
-                    report.into_iter().filter(|(key, _)| key != "version" && key != "warnings"),
-                );
-            }
-            Value::Object(shown)
-        })
-        .collect();
+pub(crate) fn failure<'a>(error: &Error, audience: Audience, warnings: &'a [String]) -> Failed<'a> {
+    Failed {
+        version: Some(VERSION),
+        status: "failed",
+        exit: error.exit as u8,
+        error: error.told(audience),
+        changed: false,
+        tags: Vec::new(),
+        warnings: Some(warnings),
+        writes: None,
+    }
+}
+
+fn several<'a>(ending: &Ending<'a>) -> Several<'a> {
+    let Ending { run, exit, late, warnings, audience, .. } = *ending;
     let changed = run.lists.iter().any(|list| match &list.ended {
         Ok(report) => report.changed,
         Err(_) => has_moved(&list.tags),
     });
     let dry_run = run.reports().all(|report| report.dry_run.is_some());
-    json!({
-        "version": 1,
-        "status": status(dry_run, changed),
-        "exit": exit as u8,
-        "changed": changed,
-        "lists": lists,
-        "warnings": warnings,
-        "elapsedSeconds": run.elapsed.as_secs_f64(),
-    })
+    let named = |list: &'a Listed| {
+        let own = list.ended.as_ref().map_or_else(|error| error.exit, |_| Exit::Done);
+        Named {
+            name: &list.name,
+            report: of_index(&Ending { late: None, ..*ending }, list, own, None),
+        }
+    };
+    Several {
+        version: VERSION,
+        status: status(exit, dry_run, changed),
+        exit: exit as u8,
+        changed,
+        lists: run.lists.iter().map(named).collect(),
+        warnings,
+        elapsed_seconds: run.elapsed.as_secs_f64(),
+        error: late.map(|error| error.told(audience)),
+    }
 }
 
-fn of_list(list: &Listed, warnings: &[String]) -> Value {
+/// `exit`: how the index ended; `warnings`: those of the run, if this is its only index.
+fn of_index<'a>(
+    ending: &Ending<'a>,
+    list: &'a Listed,
+    exit: Exit,
+    warnings: Option<&'a [String]>,
+) -> OfIndex<'a> {
+    let Ending { late, audience, .. } = *ending;
+    let told = |error: &Error| error.told(audience);
+    let version = warnings.map(|_| VERSION);
+    let writes = list.writes.iter().map(Write::of).collect();
     match &list.ended {
-        Ok(report) => success(report, &list.writes, warnings),
-        Err(error) => {
-            let mut shown = failure(error, &list.tags, warnings);
-            shown["writes"] = writes(&list.writes);
-            shown
+        Ok(report) => {
+            let published = Published::of(report, exit, writes);
+            let error = late.map(told);
+            OfIndex::Published(Box::new(Published { version, warnings, error, ..published }))
         }
+        Err(error) => OfIndex::Failed(Failed {
+            version,
+            status: "failed",
+            exit: exit as u8,
+            error: told(late.unwrap_or(error)),
+            changed: has_moved(&list.tags),
+            tags: tags(&list.tags),
+            warnings,
+            writes: Some(writes),
+        }),
     }
 }
 
-/// What was written, in this order.
-fn writes(writes: &[Write]) -> Value {
-    let shown = writes.iter().map(|write| {
-        let mut shown =
-            json!({"action": write.action.name(), "where": write.place, "digest": write.digest});
-        match &write.action {
-            Action::Mount { from } => shown["from"] = Value::from(from.to_string()),
-            Action::Upload { from, bytes } => {
-                shown["from"] = Value::from(from.to_string());
-                shown["bytes"] = Value::from(*bytes);
-            }
-            Action::Manifest | Action::Index | Action::Tag => {}
-        }
-        shown["why"] = Value::from(write.why.as_str());
-        shown
-    });
-    Value::Array(shown.collect())
-}
-
-fn copied(copied: &Copied) -> Value {
-    json!({
-        "repository": copied.repository.to_string(),
-        "from": copied.from.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "images": copied.images,
-        "imagesThere": copied.images_there,
-        "blobsMounted": copied.blobs_mounted,
-        "blobsUploaded": copied.blobs_uploaded,
-        "blobsThere": copied.blobs_there,
-        "bytesUploaded": copied.bytes_poured,
-        "elapsedSeconds": copied.lasted().as_secs_f64(),
-    })
-}
-
-fn status(dry_run: bool, changed: bool) -> &'static str {
-    match (dry_run, changed) {
-        (true, _) => "dry-run",
-        (false, true) => "published",
-        (false, false) => "unchanged",
+fn status(exit: Exit, dry_run: bool, changed: bool) -> &'static str {
+    match (exit, dry_run, changed) {
+        (Exit::Done, true, _) => "dry-run",
+        (Exit::Done, false, true) => "published",
+        (Exit::Done, false, false) => "unchanged",
+        _ => "failed",
     }
 }
 
-fn has_moved(state: &[(Reference, TagState)]) -> bool {
-    state.iter().any(|(_, state)| *state == TagState::Moved)
+fn has_moved(tags: &[(Reference, TagState)]) -> bool {
+    tags.iter().any(|(_, state)| *state == TagState::Moved)
 }
 
-/// Of a list that ended well.
-fn success(report: &Report, written: &[Write], warnings: &[String]) -> Value {
-    let platforms: Vec<Value> = report
-        .platforms()
-        .into_iter()
-        .map(|(platform, digest)| json!({"platform": platform, "digest": digest, "downloadBytes": report.download(&digest)}))
-        .collect();
-    let sources: Vec<Value> = report
-        .sources
-        .iter()
-        .map(|source| {
-            let platforms: Vec<String> = source.platforms.iter().map(ToString::to_string).collect();
-            let after = source.after.map(|after| after.as_secs_f64());
-            json!({"name": source.name, "digest": source.digest, "platforms": platforms, "created": source.created, "revisions": source.revisions, "arrivedAfterSeconds": after})
-        })
-        .collect();
-    json!({
-        "version": 1,
-        "status": status(report.dry_run.is_some(), report.changed),
-        "exit": 0,
-        "digest": report.composed.digest,
-        "mediaType": report.composed.media_type,
-        "size": report.composed.bytes.len(),
-        "image": report.image(),
-        "changed": report.changed,
-        "tags": tags(&report.tags),
-        "platforms": platforms,
-        "sources": sources,
-        "copied": report.copied.iter().map(copied).collect::<Vec<_>>(),
-        "writes": writes(written),
-        "skipped": report.skipped.iter().map(|skipped| &skipped.name).collect::<Vec<_>>(),
-        "warnings": warnings,
-        "elapsedSeconds": report.elapsed.as_secs_f64(),
-        "manifest": serde_json::from_slice::<Value>(&report.composed.bytes).unwrap_or(Value::Null),
-    })
-}
-
-/// Of a list, or a command on one, that failed.
-pub fn failure(error: &Error, state: &[(Reference, TagState)], warnings: &[String]) -> Value {
-    json!({
-        "version": 1,
-        "status": "failed",
-        "exit": error.exit as u8,
-        "error": shown(error),
-        "changed": has_moved(state),
-        "tags": tags(state),
-        "warnings": warnings,
-    })
-}
-
-fn shown(error: &Error) -> Value {
-    let error = error.told(Audience::default());
-    json!({"what": error.what, "details": error.details, "where": error.place, "fix": error.fix})
-}
-
-fn tags(tags: &[(Reference, TagState)]) -> Vec<Value> {
+fn tags(tags: &[(Reference, TagState)]) -> Vec<Tag> {
     tags.iter()
-        .map(|(tag, state)| json!({"reference": tag.to_string(), "state": state.name()}))
+        .map(|(tag, state)| Tag { reference: tag.to_string(), state: state.name() })
         .collect()
+}
+
+impl<'a> Published<'a> {
+    /// Leaves out the fields of the run.
+    fn of(report: &'a Report, exit: Exit, writes: Vec<Write<'a>>) -> Self {
+        let platform = |(platform, digest): (String, String)| Platform {
+            download_bytes: report.download(&digest),
+            platform,
+            digest,
+        };
+        let composed = &report.composed;
+        Self {
+            version: None,
+            status: status(exit, report.dry_run.is_some(), report.changed),
+            exit: exit as u8,
+            digest: &composed.digest,
+            media_type: &composed.media_type,
+            size: composed.bytes.len(),
+            image: report.image(),
+            changed: report.changed,
+            tags: tags(&report.tags),
+            platforms: report.platforms().into_iter().map(platform).collect(),
+            sources: report.sources.iter().map(Source::of).collect(),
+            copied: report.copied.iter().map(Copied::of).collect(),
+            writes,
+            skipped: report.skipped.iter().map(|skipped| skipped.name.as_str()).collect(),
+            warnings: None,
+            elapsed_seconds: report.elapsed.as_secs_f64(),
+            manifest: serde_json::from_slice(&composed.bytes).unwrap_or(Value::Null),
+            error: None,
+        }
+    }
+}
+
+impl<'a> Source<'a> {
+    fn of(source: &'a outcome::SourceReport) -> Self {
+        Self {
+            name: &source.name,
+            digest: &source.digest,
+            platforms: source.platforms.iter().map(ToString::to_string).collect(),
+            created: source.created.as_deref(),
+            revisions: &source.revisions,
+            arrived_after_seconds: source.after.map(|after| after.as_secs_f64()),
+        }
+    }
+}
+
+impl Copied {
+    fn of(copied: &record::Copied) -> Self {
+        Self {
+            repository: copied.repository.to_string(),
+            from: copied.from.iter().map(ToString::to_string).collect(),
+            images: copied.images,
+            images_there: copied.images_there,
+            blobs_mounted: copied.blobs_mounted,
+            blobs_uploaded: copied.blobs_uploaded,
+            blobs_there: copied.blobs_there,
+            bytes_uploaded: copied.bytes_poured,
+            elapsed_seconds: copied.lasted().as_secs_f64(),
+        }
+    }
+}
+
+impl<'a> Write<'a> {
+    fn of(write: &'a record::Write) -> Self {
+        let (from, bytes) = match &write.action {
+            Action::Mount { from } => (Some(from.to_string()), None),
+            Action::Upload { from, bytes } => (Some(from.to_string()), Some(*bytes)),
+            Action::Manifest | Action::Index | Action::Tag => (None, None),
+        };
+        Self {
+            action: write.action.name(),
+            place: &write.place,
+            digest: &write.digest,
+            from,
+            bytes,
+            why: &write.why,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::outcome::Run;
+    use crate::report::examples;
+    use crate::text::documented::{fields, paths};
+    use std::collections::BTreeSet;
+
+    const PAGE: &str = include_str!("../../docs/report-json.md");
+
+    fn document(run: &Run, exit: Exit, late: Option<&Error>) -> Value {
+        let secrets = Secrets::default();
+        let ending = Ending {
+            run,
+            exit,
+            late,
+            warnings: &["careful".to_owned()],
+            secrets: &secrets,
+            audience: Audience::default(),
+        };
+        serde_json::to_value(super::run(&ending)).unwrap()
+    }
+
+    fn published(run: &Run) -> Value {
+        document(run, Exit::Done, None)
+    }
+
+    #[test]
+    fn every_field_is_documented_and_the_other_way_round() {
+        assert_eq!(
+            paths(&published(&examples::success())),
+            fields(PAGE, &["## Of an index: the input `json-file`, `create --json`"])
+        );
+        let failed = fields(PAGE, &["## Of an index that failed"]);
+        let of_writes = |path: &String| path.starts_with("writes[]");
+        let document = document(&examples::failure(), Exit::NotArrived, None);
+        let shown: BTreeSet<String> =
+            paths(&document).into_iter().filter(|path| !of_writes(path)).collect();
+        assert_eq!(shown, failed);
+        let error = examples::not_arrived();
+        let of_command = serde_json::to_value(failure(&error, Audience::default(), &[])).unwrap();
+        let left_out = ["tags[].reference", "tags[].state", "writes"];
+        let expected: BTreeSet<String> =
+            failed.into_iter().filter(|path| !left_out.contains(&path.as_str())).collect();
+        assert_eq!(paths(&of_command), expected);
+    }
+
+    #[test]
+    fn several_indexes_have_a_report_each() {
+        let document = document(&examples::several(), Exit::NotArrived, None);
+        let own = |path: &String| !path.starts_with("lists[].") || path == "lists[].name";
+        let shown: BTreeSet<String> = paths(&document).into_iter().filter(own).collect();
+        assert_eq!(shown, fields(PAGE, &["## Of several indexes: `spec`"]));
+        let keys = |document: &Value| -> Vec<String> {
+            let fields = document.as_object().unwrap().keys();
+            let of_run = ["name", "version", "warnings"];
+            fields.filter(|name| !of_run.contains(&name.as_str())).cloned().collect()
+        };
+        assert_eq!(keys(&document["lists"][0]), keys(&published(&examples::success())));
+        let failed = examples::failure();
+        let failed = self::document(&failed, Exit::NotArrived, None);
+        assert_eq!(keys(&document["lists"][2]), keys(&failed));
+    }
+
+    #[test]
+    fn status_and_exit() {
+        let late = examples::not_written();
+        for (run, exit, late, status, changed) in [
+            (examples::success(), Exit::Done, None, "published", true),
+            (examples::incomplete(), Exit::Done, None, "published", true),
+            (examples::unchanged(), Exit::Done, None, "unchanged", false),
+            (examples::dry_run(), Exit::Done, None, "dry-run", true),
+            (examples::failure(), Exit::NotArrived, None, "failed", false),
+            (examples::partial(), Exit::Partial, None, "failed", true),
+            (examples::several(), Exit::NotArrived, None, "failed", true),
+            (examples::success(), Exit::Partial, Some(&late), "failed", true),
+        ] {
+            let shown = document(&run, exit, late);
+            assert_eq!(
+                (&shown["status"], &shown["exit"], &shown["changed"]),
+                (&Value::from(status), &Value::from(exit as u8), &Value::from(changed))
+            );
+            if shown["status"] != "failed" {
+                let skipped = run.reports().map(|report| report.skipped.len()).sum();
+                assert_eq!(shown["skipped"].as_array().map(Vec::len), Some(skipped));
+            }
+            if let Some(late) = late {
+                assert_eq!(shown["error"]["what"], Value::from(late.what.as_str()));
+            }
+        }
+        let several = document(&examples::several(), Exit::NotArrived, None);
+        let exits: Vec<&Value> =
+            several["lists"].as_array().unwrap().iter().map(|list| &list["exit"]).collect();
+        assert_eq!(exits, [0, 0, 3]);
+    }
+
+    #[test]
+    fn secrets_and_control_characters_do_not_get_out() {
+        let secrets = Secrets::default();
+        secrets.keep("canary-\"password");
+        let error = Error::refused("canary-\"password\u{1b}[31m\u{9b}");
+        let shown = text(&failure(&error, Audience::default(), &[]), &secrets);
+        assert!(shown.contains(r#""what": "***\u001b[31m\u009b""#), "{shown}");
+        assert!(shown.ends_with("}\n"), "{shown}");
+    }
 }

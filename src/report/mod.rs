@@ -1,29 +1,27 @@
-//! The result of a run, one file per format that it is written in, and the files that it goes to.
+//! The result of a run: one module per format, and the files it is written to.
 
-pub mod files;
-pub mod github;
-pub mod gitlab;
-pub mod json;
+pub(crate) mod files;
+mod github;
+mod gitlab;
+pub(crate) mod json;
 pub mod outputs;
-pub mod summary;
+mod summary;
 
 use crate::error::{Audience, Error, Exit};
 use crate::pipeline::outcome::Run;
 use crate::secret::Secrets;
 
-/// How a run ended: all that a report is made of.
+/// How a run ended: everything that a report is made of.
 #[derive(Debug, Clone, Copy)]
-pub struct Ending<'a> {
-    /// Its lists.
-    pub run: &'a Run,
-    /// As a whole.
-    pub exit: Exit,
-    /// What failed after all lists were published.
-    pub late: Option<&'a Error>,
-    /// What was warned of.
-    pub warnings: &'a [String],
-    /// What must not be seen.
-    pub secrets: &'a Secrets,
-    /// Who reads it.
-    pub audience: Audience,
+pub(crate) struct Ending<'a> {
+    pub(crate) run: &'a Run,
+    pub(crate) exit: Exit,
+    /// What failed after all indexes were published.
+    pub(crate) late: Option<&'a Error>,
+    pub(crate) warnings: &'a [String],
+    pub(crate) secrets: &'a Secrets,
+    pub(crate) audience: Audience,
 }
+
+#[cfg(test)]
+mod examples;

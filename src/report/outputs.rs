@@ -1,11 +1,11 @@
-//! The outputs of a step: names and values, README's section "Outputs". Every format takes them
+//! The outputs of a step: names and values (README, section "Outputs"). Every format takes them
 //! from here.
 
 use crate::oci::json;
 use crate::pipeline::outcome::{Report, Run};
 use serde_json::{Map, Value};
 
-/// Names and what they hold, in the order in which they are written.
+/// Names and descriptions, in the order in which they are written.
 pub const OUTPUTS: &[(&str, &str)] = &[
     ("digest", "digest of the index"),
     ("media-type", "media type of the index"),
@@ -19,11 +19,11 @@ pub const OUTPUTS: &[(&str, &str)] = &[
     ("indexes", "JSON object: first tag of each list to digest of its index"),
 ];
 
-/// Those that a run of several lists has as well.
+/// The outputs that a run of several indexes has, too.
 const OF_SEVERAL: [&str; 3] = ["images", "changed", "indexes"];
 
-/// The values of all outputs that a run has: of one list all of them.
-pub fn values(run: &Run) -> Vec<(&'static str, String)> {
+/// The values of the outputs that a run has. A run of one index has all of them.
+pub(super) fn values(run: &Run) -> Vec<(&'static str, String)> {
     let alone = run.lists.len() == 1;
     let names =
         OUTPUTS.iter().map(|(name, _)| *name).filter(|name| alone || OF_SEVERAL.contains(name));
@@ -76,4 +76,61 @@ fn value(report: &Report, name: &str) -> String {
 
 fn one_line(value: &Value) -> String {
     json::compact(value).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::{Digest, media_type};
+    use crate::report::examples;
+
+    #[test]
+    fn one_index_has_all_outputs_in_their_order() {
+        let run = examples::success();
+        let report = run.reports().next().unwrap();
+        let digest = report.composed.digest.as_str();
+        let (amd64, arm64) = (Digest::of(b"linux/amd64"), Digest::of(b"linux/arm64"));
+        let manifest: Value = serde_json::from_slice(&report.composed.bytes).unwrap();
+        let expected = [
+            ("digest", digest.to_owned()),
+            ("media-type", media_type::OCI_INDEX.to_owned()),
+            ("size", report.composed.bytes.len().to_string()),
+            ("image", format!("ghcr.io/acme/app@{digest}")),
+            ("images", format!("ghcr.io/acme/app:1.4.0@{digest}\nghcr.io/acme/app:1@{digest}")),
+            ("platforms", "linux/amd64,linux/arm64".to_owned()),
+            ("digests", format!(r#"{{"linux/amd64":"{amd64}","linux/arm64":"{arm64}"}}"#)),
+            ("manifest", manifest.to_string()),
+            ("changed", "true".to_owned()),
+            ("indexes", format!(r#"{{"ghcr.io/acme/app:1.4.0":"{digest}"}}"#)),
+        ];
+        assert_eq!(values(&run), expected);
+        assert!(values(&run).iter().map(|(name, _)| name).eq(OUTPUTS.iter().map(|(name, _)| name)));
+    }
+
+    #[test]
+    fn several_indexes_have_those_that_can_be_told_apart() {
+        let run = examples::several();
+        let digest = run.reports().next().unwrap().composed.digest.as_str();
+        let tags = ["1.4.0", "1", "1.4.0-slim"];
+        let images = tags.map(|tag| format!("ghcr.io/acme/app:{tag}@{digest}")).join("\n");
+        let indexes = format!(
+            r#"{{"ghcr.io/acme/app:1.4.0":"{digest}","ghcr.io/acme/app:1.4.0-slim":"{digest}"}}"#
+        );
+        assert_eq!(
+            values(&run),
+            [("images", images), ("changed", "true".to_owned()), ("indexes", indexes)]
+        );
+    }
+
+    #[test]
+    fn changed() {
+        for (run, changed) in [
+            (examples::success(), "true"),
+            (examples::incomplete(), "true"),
+            (examples::dry_run(), "true"),
+            (examples::unchanged(), "false"),
+        ] {
+            assert_eq!(of_all(&run, "changed"), changed);
+        }
+    }
 }

@@ -1,11 +1,11 @@
-//! Text that is not ours, made harmless for where it is shown. Sources: the runner's command
-//! parser, its toolkit.
+//! Foreign text, made harmless for the place where it is shown. Sources: GitHub's runner (command
+//! parser) and toolkit.
 
 use std::borrow::Cow;
 
-/// Control characters, line ends among them, and what turns the direction of text: shown, not
-/// obeyed.
-pub fn visible(text: &str) -> Cow<'_, str> {
+/// Makes control characters visible, including line ends and those that change the direction of
+/// text.
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unseen) {
         return Cow::Borrowed(text);
     }
@@ -19,9 +19,9 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     }))
 }
 
-/// A document in JSON: what JSON leaves as it is, and a terminal could obey, is escaped as JSON has
-/// it.
-pub fn json(document: &str) -> String {
+/// Escapes the characters of a JSON document that JSON allows as they are, but that could command a
+/// terminal.
+pub(crate) fn json(document: &str) -> String {
     document.chars().fold(String::with_capacity(document.len()), |mut safe, character| {
         if is_unseen(character) && character != '\n' {
             safe.push_str(&format!("\\u{:04x}", u32::from(character)));
@@ -37,9 +37,9 @@ fn is_unseen(character: char) -> bool {
         || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-/// One line for the log of any CI system: nothing in it can be taken for a command of GitHub's
-/// runner (`::name` at the start, `##[name]` anywhere) or of Azure's (`##vso[name]` anywhere).
-pub fn log_line(text: &str) -> String {
+/// One line for the log of any CI system, without commands of GitHub's runner (`::name` at the
+/// start, `##[name]` anywhere) or Azure's (`##vso[name]` anywhere).
+pub(crate) fn log_line(text: &str) -> String {
     let line = visible(text).replace("##[", "# #[").replace("##vso[", "# #vso[");
     let indent = line.len() - line.trim_start().len();
     match line.split_at(indent) {
@@ -49,24 +49,23 @@ pub fn log_line(text: &str) -> String {
 }
 
 /// The data of a workflow command.
-pub fn command_data(text: &str) -> String {
+pub(crate) fn command_data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 /// A property of a workflow command.
-pub fn command_property(text: &str) -> String {
+pub(crate) fn command_property(text: &str) -> String {
     command_data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
-/// Text in a Markdown table or paragraph: only what it looks like.
-pub fn markdown(text: &str) -> String {
+/// Text that a Markdown table or paragraph shows as it is.
+pub(crate) fn markdown(text: &str) -> String {
     visible(text).chars().fold(String::with_capacity(text.len()), |mut escaped, character| {
         match character {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
-            // An entity cannot end a table cell or start a link, whatever Markdown dialect reads
-            // it.
+            // An entity cannot end a table cell or start a link in any Markdown dialect.
             '|' | '`' | '*' | '_' | '[' | ']' | '(' | ')' | '#' | '!' | '\\' | '~' | '@' | ':' => {
                 escaped.push_str(&format!("&#{};", u32::from(character)));
             }

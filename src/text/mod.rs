@@ -1,22 +1,21 @@
-//! Text for people and for the systems that show it: escaped, counted, shortened, broken into
-//! lines.
+//! Text for people and for the systems that show it: escaped, counted, shortened, wrapped.
 
-pub mod escape;
-pub mod style;
+pub(crate) mod escape;
+pub(crate) mod style;
 
 use bytesize::ByteSize;
 use std::time::Duration;
 
-/// How often anything is heard of in which nothing changes.
-pub const INTERVAL: Duration = Duration::from_secs(60);
+/// How often a state that does not change is reported.
+pub(crate) const INTERVAL: Duration = Duration::from_secs(60);
 
-/// A size as people say it: `3.2 MB`.
-pub fn size(bytes: u64) -> String {
+/// `3.2 MB`.
+pub(crate) fn size(bytes: u64) -> String {
     ByteSize::b(bytes).display().si().to_string()
 }
 
-/// Others' text, fit for a line.
-pub fn brief(text: &str) -> String {
+/// Foreign text, cut to fit a line.
+pub(crate) fn brief(text: &str) -> String {
     const LONGEST: usize = 64;
     if text.chars().count() <= LONGEST {
         text.to_owned()
@@ -26,12 +25,12 @@ pub fn brief(text: &str) -> String {
 }
 
 /// `1 image`, `2 images`.
-pub fn count(number: usize, noun: &str) -> String {
+pub(crate) fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// A duration as people say it: `0.4 s`, `42 s`, `3m 20s`.
-pub fn duration(duration: Duration) -> String {
+/// `0.4 s`, `42 s`, `3m 20s`.
+pub(crate) fn duration(duration: Duration) -> String {
     let tenths = (duration.as_millis() + 50) / 100;
     if tenths < 100 && !tenths.is_multiple_of(10) {
         return format!("{}.{} s", tenths / 10, tenths % 10);
@@ -45,7 +44,7 @@ pub fn duration(duration: Duration) -> String {
 }
 
 /// The first few of many names.
-pub fn some(names: &[String]) -> String {
+pub(crate) fn some(names: &[String]) -> String {
     const SHOWN: usize = 5;
     let more = if names.len() > SHOWN {
         format!(" and {} more", names.len() - SHOWN)
@@ -55,11 +54,13 @@ pub fn some(names: &[String]) -> String {
     format!("{}{more}", names[..names.len().min(SHOWN)].join(", "))
 }
 
-/// A bar of this width.
-pub fn gauge(done: usize, all: usize, width: usize) -> String {
+pub(crate) fn gauge(done: usize, all: usize, width: usize) -> String {
     let full = (done * width / all.max(1)).min(width);
     format!("[{}{}]", "=".repeat(full), " ".repeat(width - full))
 }
+
+#[cfg(test)]
+pub(crate) mod documented;
 
 #[cfg(test)]
 mod tests {
@@ -80,6 +81,39 @@ mod tests {
             (5_400_000, "1h 30m"),
         ] {
             assert_eq!(duration(Duration::from_millis(milliseconds)), text);
+        }
+    }
+
+    #[test]
+    fn numbers_and_names() {
+        for (bytes, text) in
+            [(0, "0 B"), (999, "999 B"), (1_500, "1.5 kB"), (31_400_000, "31.4 MB")]
+        {
+            assert_eq!(size(bytes), text);
+        }
+        for (number, text) in [(0, "0 images"), (1, "1 image"), (2, "2 images")] {
+            assert_eq!(count(number, "image"), text);
+        }
+        let names: Vec<String> = (1..=7).map(|number| number.to_string()).collect();
+        for (number, text) in
+            [(0, ""), (1, "1"), (5, "1, 2, 3, 4, 5"), (7, "1, 2, 3, 4, 5 and 2 more")]
+        {
+            assert_eq!(some(&names[..number]), text);
+        }
+        assert_eq!(brief("short"), "short");
+        assert_eq!(brief(&"ä".repeat(65)), format!("{}…", "ä".repeat(64)));
+    }
+
+    #[test]
+    fn bars() {
+        for (done, all, bar) in [
+            (0, 4, "[    ]"),
+            (1, 4, "[=   ]"),
+            (4, 4, "[====]"),
+            (9, 4, "[====]"),
+            (0, 0, "[    ]"),
+        ] {
+            assert_eq!(gauge(done, all, 4), bar);
         }
     }
 }

@@ -1,77 +1,75 @@
-//! Text for people on a command line: colour where it is wanted, and nothing wider than a terminal
-//! of 80 columns that can be broken.
+//! Text for people on a command line: coloured where wanted, and wrapped to the width of the
+//! terminal.
+//!
+//! Wrapped by hand: what a line continues below depends on its label, and digests are never broken.
 
 use super::escape::visible;
 use crate::inputs::Environment;
+use anstyle::AnsiColor;
 use std::io::{self, IsTerminal as _};
 
-/// Columns of the narrowest terminal that is in use.
-pub const COLUMNS: usize = 80;
+/// The width of the narrowest terminal in use.
+pub(crate) const COLUMNS: usize = 80;
 
-/// Columns of the word that a line of the story starts with.
+/// The width of the word that a log line starts with.
 const LABEL: usize = 9;
 
-/// How text looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
-    /// What a block is about.
+pub(crate) enum Look {
+    /// The subject of a block.
     Title,
-    /// What a value is called.
+    /// The name of a value.
     Label,
-    /// Only here, or good.
     Added,
-    /// Only there, or bad.
+    /// Removed, or wrong.
     Removed,
-    /// Changed, or strange.
+    /// Changed, or suspicious.
     Changed,
 }
 
-/// Whether to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Style {
-    /// Whether escape sequences are written.
-    pub colour: bool,
+pub(crate) struct Style {
+    pub(crate) colour: bool,
 }
 
 impl Style {
-    /// For stdout: colour only on a terminal that can, and never with `NO_COLOR` (no-color.org).
-    pub fn of_stdout(environment: &Environment) -> Self {
+    /// Colour only on a terminal that supports it, and never with `NO_COLOR` (no-color.org).
+    pub(crate) fn of_stdout(environment: &Environment) -> Self {
         let set = |name: &str| environment.get(name).is_some_and(|value| !value.is_empty());
         let dumb = environment.get("TERM").is_some_and(|term| term == "dumb");
         Self { colour: io::stdout().is_terminal() && !set("NO_COLOR") && !dumb }
     }
 
-    /// Our own text, coloured.
-    pub fn paint(self, look: Look, text: &str) -> String {
-        let code = match look {
-            Look::Title => "1",
-            Look::Label => "2",
-            Look::Added => "32",
-            Look::Removed => "31",
-            Look::Changed => "33",
-        };
-        if self.colour && !text.is_empty() {
-            format!("\u{1b}[{code}m{text}\u{1b}[0m")
-        } else {
-            text.to_owned()
+    /// Colours our own text.
+    pub(crate) fn paint(self, look: Look, text: &str) -> String {
+        if !self.colour || text.is_empty() {
+            return text.to_owned();
         }
+        let codes = match look {
+            Look::Title => anstyle::Style::new().bold(),
+            Look::Label => anstyle::Style::new().dimmed(),
+            Look::Added => AnsiColor::Green.on_default(),
+            Look::Removed => AnsiColor::Red.on_default(),
+            Look::Changed => AnsiColor::Yellow.on_default(),
+        };
+        format!("{codes}{text}{codes:#}")
     }
 }
 
-/// Others' text after `start`, broken at spaces so that it stays within 80 columns; further lines
-/// start below the text. `width`: the columns of `start` as it is seen.
-pub fn wrapped(start: &str, width: usize, text: &str) -> String {
+/// Foreign text after `start`, wrapped at spaces to 80 columns; further lines start below the text.
+/// `width`: the columns of `start`, without escape sequences.
+pub(crate) fn wrapped(start: &str, width: usize, text: &str) -> String {
     folded(start, width, &visible(text), COLUMNS)
 }
 
-/// A line of the story, on a terminal of so many columns: what is broken goes on below its text,
-/// not below its label.
-pub fn story_line(line: &str, columns: usize) -> String {
+/// A log line on a terminal with this number of columns, wrapped below its text, not below its
+/// label.
+pub(crate) fn story_line(line: &str, columns: usize) -> String {
     let spaces = |from: usize| line[from..].len() - line[from..].trim_start().len();
     let is_labelled = line.as_bytes().get(LABEL - 1) == Some(&b' ') && line.is_char_boundary(LABEL);
     let (start, width) = match line.split_once(' ') {
         Some(("error:", _)) => (7, 7),
-        // `  where: ` has such a label, too.
+        // `  where: ` is such a label, too.
         _ if is_labelled => (LABEL + spaces(LABEL), LABEL + spaces(LABEL)),
         _ => (spaces(0), spaces(0) + 2),
     };
@@ -84,7 +82,7 @@ fn folded(start: &str, width: usize, text: &str, columns: usize) -> String {
     let mut out = String::new();
     for word in text.split(' ') {
         let long = word.chars().count();
-        // What fits no line is not moved to the next.
+        // A word that is wider than a whole line is not moved to the next.
         if column > width && column + 1 + long > columns && width + long <= columns {
             out.push_str(line.trim_end());
             out.push('\n');
@@ -102,9 +100,9 @@ fn folded(start: &str, width: usize, text: &str, columns: usize) -> String {
     out
 }
 
-/// Annotations or labels below a heading, each `KEY: VALUE`; a value that does not fit stands below
+/// Annotations or labels below a heading, each `KEY: VALUE`; a value that does not fit goes below
 /// its key.
-pub fn pairs<'a>(
+pub(crate) fn pairs<'a>(
     indent: usize,
     pairs: impl IntoIterator<Item = (&'a String, &'a String)>,
 ) -> String {
@@ -170,7 +168,17 @@ mod tests {
 
     #[test]
     fn colour_is_asked_for() {
-        assert_eq!(Style { colour: false }.paint(Look::Title, "x"), "x");
-        assert_eq!(Style { colour: true }.paint(Look::Title, "x"), "\u{1b}[1mx\u{1b}[0m");
+        let style = Style { colour: true };
+        for (look, code) in [
+            (Look::Title, 1),
+            (Look::Label, 2),
+            (Look::Added, 32),
+            (Look::Removed, 31),
+            (Look::Changed, 33),
+        ] {
+            assert_eq!(Style { colour: false }.paint(look, "x"), "x");
+            assert_eq!(style.paint(look, "x"), format!("\u{1b}[{code}mx\u{1b}[0m"));
+            assert_eq!(style.paint(look, ""), "");
+        }
     }
 }

@@ -167,7 +167,7 @@ async fn a_contradiction_moves_no_tag() {
         &scene,
         &["linux/arm64=amd64"],
         "",
-        &["is for linux/amd64, not for linux/arm64 as the inputs say"],
+        &["is for linux/amd64, but the inputs say linux/arm64"],
     )
     .await;
 }

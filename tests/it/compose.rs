@@ -228,7 +228,7 @@ async fn a_platform_that_contradicts_the_config_is_refused() {
     ] {
         let scene = Scene::new().await;
         scene.push(&Image::oci(config), "a").await;
-        let words = format!("is for {config}, not for {stated}");
+        let words = format!("is for {config}, but the inputs say {stated}");
         refused(&scene, &[format!("{stated}=a")], &[], 5, &[&words, &scene.reference("a")]).await;
     }
 }
@@ -237,7 +237,7 @@ async fn a_platform_that_contradicts_the_config_is_refused() {
 async fn a_config_without_a_platform_is_refused_when_none_is_stated() {
     let scene = Scene::new().await;
     scene.push(&Image::oci(""), "a").await;
-    refused(&scene, &["a"], &[], 5, &["does not say what platform", "PLATFORM="]).await;
+    refused(&scene, &["a"], &[], 5, &["does not say which platform", "PLATFORM="]).await;
 }
 
 #[tokio::test]
@@ -381,7 +381,14 @@ async fn an_artifact_is_refused_unless_its_platform_is_stated() {
     let scene = Scene::new().await;
     push_artifact(&scene, "chart").await;
     scene.push(&Image::oci("linux/amd64"), "a").await;
-    refused(&scene, &["a", "chart"], &[], 5, &["acme/app:chart is no image", HELM, "fix:"]).await;
+    refused(
+        &scene,
+        &["a", "chart"],
+        &[],
+        5,
+        &["acme/app:chart is not an image but an artifact", HELM, "fix:"],
+    )
+    .await;
     scene.step_of(&["a", "linux/wasm=chart"]).run().await.ok();
     assert_eq!(
         scene.entries("1").await[1]["platform"],

@@ -123,7 +123,7 @@ async fn another_architecture_has_no_variant_of_the_old_one_and_what_the_image_s
     assert!(ran.stderr.contains(says) && ran.stderr.contains("edit     "), "{}", ran.stderr);
     let ran = run(&["inspect", &list, "--platform", "linux/amd64"]).await.ok();
     assert!(
-        ran.stdout.contains("listed   as linux/amd64: the list contradicts the image's config"),
+        ran.stdout.contains("listed   as linux/amd64: the index contradicts the image's config"),
         "{}",
         ran.stdout
     );
@@ -283,7 +283,7 @@ async fn what_annotate_and_remove_refuse() {
         (vec!["annotate", &list, "linux/amd64"], 2, "nothing to change"),
         (vec!["annotate", &plain, "linux/amd64", "--variant", "v2"], 5, "one image, no list"),
         (vec!["annotate", &absent, "linux/amd64", "--variant", "v2"], 7, "not there"),
-        (vec!["remove", &list, "linux/s390x"], 5, "no entry linux/s390x"),
+        (vec!["remove", &list, "linux/s390x"], 5, "no entry for linux/s390x"),
         (
             vec![
                 "remove",
@@ -293,7 +293,7 @@ async fn what_annotate_and_remove_refuse() {
                 "windows(10.0.20348.1)/amd64",
             ],
             5,
-            "nothing would be left",
+            "remove the last entry",
         ),
         (vec!["remove", &absent, "linux/amd64"], 7, "not there"),
         (vec!["remove", "Not A Reference", "linux/amd64"], 2, "LIST"),

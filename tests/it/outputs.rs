@@ -156,7 +156,7 @@ async fn an_output_file_that_cannot_be_opened_ends_the_run_before_any_request() 
             ran.stdout
         );
         assert!(
-            ran.stdout.contains("nothing was contacted") && ran.stdout.contains("fix:"),
+            ran.stdout.contains("nothing was sent") && ran.stdout.contains("fix:"),
             "{}",
             ran.stdout
         );
@@ -191,7 +191,7 @@ async fn the_summary_shows_image_platforms_and_tags() {
     for (ran, heading, state) in [
         (dry, "Would be published (dry run)", "would move"),
         (first, "Published", "moved"),
-        (again, "Published already, nothing to change", "unchanged"),
+        (again, "Already published, nothing to change", "unchanged"),
     ] {
         let summary = ran.summary();
         assert!(

@@ -173,7 +173,7 @@ async fn after_the_first_tag_that_fails_no_other_is_started_and_latest_never_mov
         format!("| `{}` | {state} |", scene.reference(tag))
     });
     for part in [
-        "### ❌ Published in part\n",
+        "### ❌ Partly published\n",
         &row("t1", "moved"),
         &row("t2", "failed"),
         &row("latest", "not moved"),

@@ -49,7 +49,7 @@ async fn during_a_push_the_tag_is_unknown() {
         assert!(ran.stdout.contains(&format!("{} unknown", scene.name("1"))), "{}", ran.stdout);
         let row = format!("| `{}` | unknown |", scene.name("1"));
         assert!(
-            ran.summary().contains("Published in part") && ran.summary().contains(&row),
+            ran.summary().contains("Partly published") && ran.summary().contains(&row),
             "{}",
             ran.summary()
         );

@@ -107,7 +107,7 @@ indexes:
     assert_eq!(statuses, ["published", "published", "dry-run"]);
     assert_eq!(report["lists"][1]["name"], json!(format!("{host}/acme/app:b")));
     let summary = ran.summary();
-    assert!(summary.contains("3 of 3 lists"), "{summary}");
+    assert!(summary.contains("3 of 3 indexes"), "{summary}");
     assert_eq!(summary.lines().filter(|line| line.starts_with("| ")).count(), 1 + 3, "{summary}");
     assert!(ran.stdout.contains(&format!("{host}/acme/app:b | found")), "{}", ran.stdout);
     assert!(ran.stdout.contains("done     3 of 3 lists"), "{}", ran.stdout);
@@ -185,7 +185,7 @@ other: 1
         ),
         "lists.yaml, line 7, column 5: index 2: tags: is needed".to_owned(),
         "index 2: sources: an item is empty".to_owned(),
-        "lists.yaml, line 8, column 30: index 2: platforms: \"amd64\" is no platform".to_owned(),
+        "lists.yaml, line 8, column 30: index 2: platforms: \"amd64\" is not a platform".to_owned(),
         format!(
             "lists.yaml, line 12, column 9: index 3 ({host}/acme/app:a): sources: {host}/acme/app:y is there already"
         ),
@@ -277,7 +277,7 @@ async fn a_list_that_fails_stops_no_other_and_the_highest_status_counts() {
     assert_eq!(ran.commands().iter().filter(|command| command.name == "error").count(), 2);
     let summary = ran.summary();
     assert!(
-        summary.contains("3 of 5 lists") && summary.contains("2 of 2 sources are not there"),
+        summary.contains("3 of 5 indexes") && summary.contains("2 of 2 sources are not there"),
         "{summary}"
     );
 }

@@ -177,7 +177,7 @@ async fn the_summary_says_first_what_is_left_out_and_why() {
     let again = step().input("wait", "0").run().await.ok().summary();
     assert!(
         again.starts_with(
-            "### ⚠️ Published already without linux/arm64, app&#58;never, nothing to change\n"
+            "### ⚠️ Already published without linux/arm64, app&#58;never, nothing to change\n"
         ),
         "{again}"
     );

@@ -4,7 +4,7 @@
 use super::arrived::Arrived;
 use super::look::Look;
 use super::state::Stop;
-use crate::entries::entry_of;
+use crate::entries::{self, Named, entry_of};
 use crate::error::Error;
 use crate::join;
 use crate::oci::{
@@ -132,39 +132,8 @@ fn pick(
     flat: &[Descriptor],
     platform: &Platform,
 ) -> Result<Vec<Descriptor>, Stop> {
-    let fits: Vec<&Descriptor> = flat
-        .iter()
-        .filter(|entry| entry.known_platform().is_some_and(|have| have.answers(platform)))
-        .collect();
-    let digest = match fits.as_slice() {
-        [one] => one.digest.to_string(),
-        [] => {
-            let entries = flat
-                .iter()
-                .filter(|entry| entry.attests().is_none())
-                .map(|entry| format!("entry: {}", entry.title()))
-                .collect();
-            return Err(Stop::from(
-                Error::refused(format!("{} has no entry for {platform}", source.name))
-                    .with_details(entries),
-            ));
-        }
-        several => {
-            let entries = several
-                .iter()
-                .map(|entry| format!("entry: {} {}", entry.title(), entry.digest))
-                .collect();
-            let error = Error::refused(format!(
-                "{} has {} entries for {platform}",
-                source.name,
-                several.len()
-            ))
-            .with_details(entries);
-            return Err(Stop::from(error.with_fix(
-                "write the platform with its OS version, or name the entry by REF@DIGEST",
-            )));
-        }
-    };
+    let at = entries::find(&source.name, flat, &Named::Platform(platform.clone()))?;
+    let digest = flat[at].digest.as_str();
     let belongs = |entry: &&Descriptor| {
         entry.attests().map_or_else(|| entry.digest.as_str() == digest, |of| of == digest)
     };

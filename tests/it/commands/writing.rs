@@ -63,7 +63,7 @@ done     {{}}/acme/app@{list}  in TIME
     says(
         &ran,
         "",
-        "error: {}/acme/app:image is for linux/amd64, not for linux/arm64 as the inputs say\n  no tag was moved\n  fix:   correct the platform in front of the source, or build it for that platform\n",
+        "error: {}/acme/app:image is for linux/amd64, but the inputs say linux/arm64\n  no tag was moved\n  fix:   correct the platform in front of the image, or build it for that platform\n",
     );
 }
 
@@ -115,7 +115,7 @@ async fn annotate_and_remove() {
         says(
             &stocked.run(&command).await.fails(5),
             "",
-            &format!("error: {{}}/acme/app:classic has no entry linux/arm64\n{entries}"),
+            &format!("error: {{}}/acme/app:classic has no entry for linux/arm64\n{entries}"),
         );
     }
     let ran = stocked

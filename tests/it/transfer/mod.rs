@@ -59,7 +59,7 @@ fn report(ran: &Ran) -> Value {
 fn writes(ran: &Ran) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let all = report(ran)["writes"].as_array().cloned().expect("writes");
-    all.iter().map(|write| (text(&write["deed"]), text(&write["where"]))).collect()
+    all.iter().map(|write| (text(&write["action"]), text(&write["where"]))).collect()
 }
 
 /// Whether every tag moved after everything else.

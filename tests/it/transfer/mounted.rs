@@ -250,7 +250,7 @@ async fn a_dry_run_says_what_would_be_copied_and_copies_nothing() {
     let dry = run("true").await.ok();
     assert!(dry.stdout.contains("dry run  would copy 1 image into"), "{}", dry.stdout);
     let copies = format!(
-        "Would copy 1 image into `{}/acme/app`, where not there already.\n",
+        "Would copy 1 image into `{}/acme/app`, unless already there.\n",
         place.proxy.host()
     );
     assert!(dry.summary().contains(&copies), "{}", dry.summary());

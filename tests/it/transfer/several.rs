@@ -52,7 +52,7 @@ async fn a_list_over_three_registries_where_the_third_refuses_its_tag() {
     let of = |deed: &str| {
         reported
             .iter()
-            .find(|write| write["deed"] == deed)
+            .find(|write| write["action"] == deed)
             .unwrap_or_else(|| panic!("{deed}: {report:#}"))
     };
     let upload = of("upload-blob");
