@@ -243,7 +243,7 @@ async fn the_report_has_the_documented_shape() {
             "docs/report-json.md lacks {field}"
         );
     }
-    let (of_lists, _) = documentation.split_once("## Of other commands").expect("a heading");
+    let (of_lists, _) = documentation.split_once("## Other commands").expect("a heading");
     for row in of_lists.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()) {
         assert!(fields.iter().any(|field| *field == row), "{row} is documented, and nowhere");
     }
