@@ -42,7 +42,7 @@ FROM scratch
 ARG VERSION
 ARG REVISION
 LABEL org.opencontainers.image.title="manifest-action" \
-      org.opencontainers.image.description="Waits for per-architecture images, composes them into one multi-architecture image, and proves it" \
+      org.opencontainers.image.description="Combines per-architecture images built by separate CI jobs into one multi-architecture image you can trust" \
       org.opencontainers.image.source="https://github.com/org/manifest-action" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="$VERSION" \

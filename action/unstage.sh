@@ -1,5 +1,5 @@
 #!/bin/sh
-# Removes what stage.sh made; FOLDER is empty when that was nothing.
+# Removes what stage.sh made; FOLDER is empty if it made nothing.
 set -eu
 
 if [ -n "${FOLDER:-}" ]; then

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes docs/summary.png anew: the job summary of the demo's run, rendered as GitHub does it (GitHub's style sheet, Mermaid).
+# Redraws docs/summary.png: the job summary of the demo's run, rendered as GitHub does it (GitHub's style sheet, Mermaid).
 # Installs Debian's chromium, and marked, mermaid and github-markdown-css from npm.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# The main job, shown from end to end on this machine: a real registry, two per-architecture images of which one comes
-# five seconds late, the step that waits for it, what the step hands on, and the list as another client sees it.
-# SUMMARY names a file for the job summary, if you want to look at it. Installs what it needs with apt: docker-registry,
-# skopeo, jq. Needs Rust. Cleans up after itself.
+# The main use case from end to end, on this machine: a real registry, two per-architecture images, one of which arrives
+# five seconds late, the step that waits for it, the outputs of the step, and the index as another client sees it.
+# Set SUMMARY to a file name to keep the job summary. Installs what it needs with apt: docker-registry, skopeo, jq. Needs
+# Rust. Cleans up after itself.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=tests/setup.sh
@@ -16,12 +16,12 @@ scratch_registry
 image="127.0.0.1:$port/acme/app"
 echo "  $image"
 
-# A tiny image, as an OCI layout that skopeo pushes: what a build job would do with docker build --push.
+# Pushes a tiny image from an OCI layout with skopeo; a build job would use docker build --push.
 push_image() { # ARCHITECTURE TAG
   local layout=$scratch/$1 blobs=$scratch/$1/blobs/sha256 files=$scratch/files-$1
   mkdir -p "$blobs" "$files"
   echo "hello from $1" >"$files/hello"
-  store() { # FILE -> digest and size of the blob that it became
+  store() { # FILE -> digest and size of the blob made from it
     local digest; digest=$(sha256sum "$1" | cut -d' ' -f1)
     printf '"digest":"sha256:%s","size":%s' "$digest" "$(stat -c %s "$1")"
     mv "$1" "$blobs/$digest"
@@ -41,7 +41,7 @@ push_image() { # ARCHITECTURE TAG
   skopeo --insecure-policy copy --quiet --dest-tls-verify=false "oci:$layout" "docker://$image:$2"
 }
 
-section 'The amd64 job pushes its image; the arm64 job will take 5 seconds longer'
+section 'The amd64 job pushes its image; the arm64 job takes 5 seconds longer'
 push_image amd64 1.0-amd64
 (sleep 5 && push_image arm64 1.0-arm64) &
 late_job=$!
@@ -56,11 +56,11 @@ env -i PATH="$PATH" HOME="$scratch" GITHUB_OUTPUT="$scratch/outputs" GITHUB_STEP
   "$binary"
 wait "$late_job"
 
-section 'What it hands on to later steps (GITHUB_OUTPUT)'
-# A record is NAME<<DELIMITER, the value, DELIMITER.
+section 'What it passes to later steps (GITHUB_OUTPUT)'
+# A record is NAME<<DELIMITER, the value, DELIMITER, on lines of their own.
 awk -F'<<' 'd == "" {n = $1; d = $2; next} $0 == d {d = ""; next} {printf "  %-11s %s\n", n, $0; n = ""}' "$scratch/outputs"
 
-section 'The list as skopeo sees it'
+section 'The index as skopeo sees it'
 skopeo --insecure-policy inspect --raw --tls-verify=false "docker://$image:latest" | jq .
 for architecture in amd64 arm64; do
   skopeo --insecure-policy inspect --override-arch "$architecture" --tls-verify=false "docker://$image:latest" |

@@ -70,34 +70,34 @@ macro_rules! inputs {
 }
 
 inputs! {
-    tags "tags" List List "DOCKER_METADATA_OUTPUT_TAGS" "targets: full references, any number of tags";
-    sources "sources" List List "" "images to put in: REF, REF@DIGEST, PLATFORM=REF; {os} {arch} {variant} {platform} stand for each of platforms";
-    digests "digests" List List "" "images to put in, by digest: lines, JSON of job outputs, a folder of digest files, or metadata files";
-    platforms "platforms" List Any "whatever the sources are" "platforms that the index must hold, exactly";
-    missing "missing" Text Any "fail" "fail, or skip sources that have not arrived when waiting ends";
-    annotations "annotations" Lines Any "" "KEY=VALUE for the index; manifest-descriptor[PLATFORM]: in front for an entry";
-    format "format" Text Any "auto" "auto, oci or docker";
+    tags "tags" List List "DOCKER_METADATA_OUTPUT_TAGS" "references to publish, such as ghcr.io/acme/app:1.4.0";
+    sources "sources" List List "" "images to combine: REF, REF@DIGEST or PLATFORM=REF; {os} {arch} {variant} {platform} are replaced for each platform";
+    digests "digests" List List "" "images to combine, by digest: lines, JSON such as job outputs, a folder of digest files, or build metadata files";
+    platforms "platforms" List Any "those of the sources" "the exact platforms the index must have";
+    missing "missing" Text Any "fail" "fail, or skip images that have not arrived when the wait ends";
+    annotations "annotations" Lines Any "" "KEY=VALUE for the index; prefix manifest-descriptor[PLATFORM]: for one entry";
+    format "format" Text Any "auto" "format of the index: auto, oci or docker";
     attestations "attestations" Text Any "keep" "keep or drop provenance and SBOM entries";
-    append "append" Switch Any "false" "start from what the first tag holds";
-    overwrite "overwrite" Switch Any "true" "false: refuse to move a tag that holds another digest";
-    wait "wait" Text Any "10m" "how long to wait in all for the sources; 0 looks once";
-    wait_interval "wait-interval" Text Any "10s" "longest pause between two looks at one source";
-    expect_labels "expect-labels" Lines Any "" "KEY=VALUE that every source's config must hold; another value means not there yet";
-    watch_jobs "watch-jobs" Lines Any "" "jobs that build the sources, * and ? in a name allowed: when one fails, the run ends";
-    token "token" Secret Run "github.token, CI_JOB_TOKEN" "the CI system's token, for watch-jobs and ghcr.io";
-    registry "registry" Text Run "the first tag's" "registry of username and password";
-    username "username" Text Run "" "user name of one login";
-    password "password" Secret Run "" "password or token of one login";
-    credentials "credentials" SecretLines Run "" "more logins: REGISTRY=USERNAME:PASSWORD a line, or JSON";
-    docker_config "docker-config" Secret Run "~/.docker/config.json and others" "a Docker or containers auth file: folder, path or JSON";
-    insecure_registries "insecure-registries" List Run "" "HOST[:PORT] that speak plain HTTP";
-    ca_file "ca-file" Text Run "" "PEM file of certificates to trust as well";
-    dry_run "dry-run" Switch Any "false" "do everything but write";
-    spec "spec" Text Run "" "YAML file of many indexes";
-    dotenv_file "dotenv-file" Text Run "manifest.env on GitLab" "file for outputs as a GitLab dotenv report";
-    results_dir "results-dir" Text Run "" "folder for one file per output, as Tekton reads them";
-    json_file "json-file" Text Run "" "file for a report in JSON, on failure too";
-    concurrency "concurrency" Text Run "16" "requests under way at once, in all";
+    append "append" Switch Any "false" "add to the index the first tag points to";
+    overwrite "overwrite" Switch Any "true" "false: fail if a tag already points to another digest";
+    wait "wait" Text Any "10m" "how long to wait for all images; 0 checks once";
+    wait_interval "wait-interval" Text Any "10s" "longest pause between two checks of an image";
+    expect_labels "expect-labels" Lines Any "" "KEY=VALUE labels every image must have; an image with another value counts as not arrived";
+    watch_jobs "watch-jobs" Lines Any "" "names of the build jobs (* and ? allowed); when one fails, the run ends";
+    token "token" Secret Run "github.token, CI_JOB_TOKEN" "CI token, for watch-jobs and ghcr.io";
+    registry "registry" Text Run "the first tag's registry" "registry that username and password are for";
+    username "username" Text Run "" "user name";
+    password "password" Secret Run "" "password or token";
+    credentials "credentials" SecretLines Run "" "more logins, REGISTRY=USERNAME:PASSWORD one per line, or JSON";
+    docker_config "docker-config" Secret Run "~/.docker/config.json and others" "Docker or containers auth file: folder, path or JSON";
+    insecure_registries "insecure-registries" List Run "" "registries (HOST[:PORT]) to contact over plain HTTP";
+    ca_file "ca-file" Text Run "" "PEM file of additional CA certificates";
+    dry_run "dry-run" Switch Any "false" "do everything except write";
+    spec "spec" Text Run "" "YAML file that describes several indexes";
+    dotenv_file "dotenv-file" Text Run "manifest.env on GitLab" "also write outputs to this dotenv file";
+    results_dir "results-dir" Text Run "" "also write one file per output to this folder";
+    json_file "json-file" Text Run "" "write a JSON report, also on failure";
+    concurrency "concurrency" Text Run "16" "maximum number of simultaneous requests";
     log_level "log-level" Text Run "info" "error, warn, info, debug or trace";
 }
 

@@ -11,12 +11,12 @@ pub const OUTPUTS: &[(&str, &str)] = &[
     ("media-type", "media type of the index"),
     ("size", "size of the index in bytes"),
     ("image", "REPOSITORY@DIGEST of the first tag, ready to sign or attest"),
-    ("images", "REPOSITORY:TAG@DIGEST, one line for every tag"),
-    ("platforms", "platforms of the index, comma-separated, in order"),
-    ("digests", "JSON object: platform to digest of its image manifest"),
-    ("manifest", "the index, JSON on one line"),
-    ("changed", "true when a tag moved (in a dry run: would move), else false"),
-    ("indexes", "JSON object: first tag of each list to digest of its index"),
+    ("images", "REPOSITORY:TAG@DIGEST, one line per tag"),
+    ("platforms", "platforms of the index, comma-separated, in index order"),
+    ("digests", "JSON object: platform to digest of its image"),
+    ("manifest", "the index as JSON on one line"),
+    ("changed", "true if a tag moved (in a dry run: would move), else false"),
+    ("indexes", "JSON object: first tag of each index to digest of that index"),
 ];
 
 /// The outputs that a run of several indexes has, too.

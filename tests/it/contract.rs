@@ -1,7 +1,8 @@
 //! What users read says the same as the program: README, help, action.yml and the GitLab component
-//! are held against the tables of inputs and outputs.
+//! are held against the tables of inputs and outputs, README's exit statuses against [`Exit`].
 
 use crate::support::step::Step;
+use manifest_action::error::Exit;
 use manifest_action::inputs::spec::INPUTS;
 use manifest_action::report::outputs::OUTPUTS;
 use std::fs;
@@ -43,6 +44,57 @@ fn the_readme_has_every_input_and_output() {
         INPUTS.len() + OUTPUTS.len(),
         "README has rows of its own"
     );
+}
+
+/// Every exit status, each with words that README's row for it must contain. A status that is not
+/// listed here does not compile: the table and the `match` are made of the same names.
+macro_rules! exits {
+    ($($name:ident $words:literal)*) => {
+        const EXITS: &[(Exit, &str)] = &[$((Exit::$name, $words)),*];
+
+        const fn _none_is_missing(exit: Exit) {
+            match exit {
+                $(Exit::$name => {})*
+            }
+        }
+    };
+}
+
+exits! {
+    Done "done"
+    Different "`diff` found differences"
+    Inputs "inputs are wrong"
+    NotArrived "did not arrive in time"
+    JobFailed "a watched job failed"
+    Refused "a check failed"
+    Denied "access denied"
+    Registry "registry or network"
+    Partial "partly published"
+    Defect "a bug in manifest-action"
+    Interrupted "by SIGINT"
+    Terminated "by SIGTERM"
+}
+
+#[test]
+fn the_readme_has_every_exit_status() {
+    let readme = file("README.md");
+    let (_, section) = readme.split_once("## Exit status\n").expect("a section on exit statuses");
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | "));
+    // The first row is the heading. A row may be for two statuses: `130, 143`.
+    let documented: Vec<(u8, &str)> = rows
+        .skip(1)
+        .flat_map(|(statuses, meaning)| {
+            let status = |text: &str| text.parse().unwrap_or_else(|_| panic!("status {text:?}"));
+            statuses.split(", ").map(move |text| (status(text), meaning))
+        })
+        .collect();
+    let statuses: Vec<u8> = documented.iter().map(|(status, _)| *status).collect();
+    let expected: Vec<u8> = EXITS.iter().map(|(exit, _)| *exit as u8).collect();
+    assert_eq!(statuses, expected);
+    for ((status, meaning), (_, words)) in documented.iter().zip(EXITS) {
+        assert!(meaning.contains(words), "README says of {status}: {meaning}");
+    }
 }
 
 #[tokio::test]
