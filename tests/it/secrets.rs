@@ -7,10 +7,10 @@
 use crate::support::client::Client;
 use crate::support::http1::Request;
 use crate::support::liar::{Liar, Lie, answer};
-use crate::support::pair::{Pair, manifest};
 use crate::support::registry::Registry;
 use crate::support::rules::{Fault, Rule};
 use crate::support::running::Ran;
+use crate::support::scene::{BOTH, Scene, manifest, reference_at, references_at};
 use crate::support::step::Step;
 use crate::support::token::TokenServer;
 use base64::Engine as _;
@@ -91,14 +91,19 @@ fn registry<L: Into<Lie>>(tale: impl Fn(&Request) -> L + Send + Sync + 'static) 
     })
 }
 
-fn step(registry: &Liar) -> Step {
-    let host = registry.host();
-    Step::new()
-        .input("tags", &format!("{host}/acme/app:1"))
-        .input("sources", &format!("{host}/acme/app:amd64"))
+/// The step that logs in to this registry; [`in_both_places`] says where it runs.
+fn step_with_login(registry: &Liar) -> Step {
+    step_off_github(&registry.host(), &["amd64"])
         .input("wait", "0")
         .input("username", USER)
         .input("password", PASSWORD)
+}
+
+/// The step that publishes these sources at `1`, outside of any CI system.
+fn step_off_github(host: &str, sources: &[&str]) -> Step {
+    Step::new()
+        .input("tags", &reference_at(host, "1"))
+        .input("sources", &references_at(host, sources))
 }
 
 #[tokio::test]
@@ -121,7 +126,7 @@ async fn registries_that_repeat_secrets_in_their_errors() {
     ] {
         let answered = answer(status, &[header], body.clone());
         let liar = registry(move |_| answered.clone());
-        let (ran, _) = in_both_places(&format!("{status} {body}"), || step(&liar)).await;
+        let (ran, _) = in_both_places(&format!("{status} {body}"), || step_with_login(&liar)).await;
         let masks = masks(&ran.fails(exit));
         assert!(
             masks.iter().any(|mask| mask == PASSWORD) && masks.iter().any(|mask| mask == TOKEN),
@@ -170,7 +175,7 @@ async fn answers_that_hold_secrets_and_make_no_sense() {
         // What is truncated is tried again: enough of it is seen while a source is waited for.
         let wait = if case == "truncated" { "500ms" } else { "0" };
         let (ran, _) = in_both_places(case, || {
-            step(&liar).input("wait", wait).input("wait-interval", "100ms")
+            step_with_login(&liar).input("wait", wait).input("wait-interval", "100ms")
         })
         .await;
         assert!(matches!(ran.status, 3 | 5), "{case}: {}", ran.everything());
@@ -193,7 +198,7 @@ async fn redirects_to_signed_addresses() {
     ] {
         let case = location.clone();
         let liar = registry(move |_| answer(307, &[("Location", &location)], ""));
-        let (ran, _) = in_both_places(&case, || step(&liar)).await;
+        let (ran, _) = in_both_places(&case, || step_with_login(&liar)).await;
         // Back at the registry without its token, it asks for one: the redirect does not count as
         // an answer.
         assert!(ran.status == exit || case.starts_with('/'), "{case}: {}", ran.everything());
@@ -232,7 +237,8 @@ async fn token_servers_that_repeat_secrets() {
                 format!("Bearer realm=\"http://{}/token\"", request.header("host").unwrap());
             answer(401, &[("WWW-Authenticate", &challenge)], "")
         });
-        let (ran, _) = in_both_places(&format!("password {status}"), || step(&liar)).await;
+        let (ran, _) =
+            in_both_places(&format!("password {status}"), || step_with_login(&liar)).await;
         assert!(matches!(ran.status, 3 | 6 | 7), "{}", ran.everything());
         let auth = STANDARD.encode("00000000-0000:");
         let file = format!(
@@ -240,7 +246,7 @@ async fn token_servers_that_repeat_secrets() {
             liar.host()
         );
         let with_identity = || {
-            let step = step(&liar).without("INPUT_USERNAME").without("INPUT_PASSWORD");
+            let step = step_with_login(&liar).without("INPUT_USERNAME").without("INPUT_PASSWORD");
             step.input("docker-config", &file)
         };
         let (ran, _) = in_both_places(&format!("identity {status}"), with_identity).await;
@@ -255,7 +261,7 @@ async fn token_servers_that_repeat_secrets() {
             "/token" => answer(200, &[], body.clone()),
             _ => answer(401, &[("WWW-Authenticate", "Bearer realm=\"/token\"")], ""),
         });
-        in_both_places("no token", || step(&liar)).await.0.fails(5);
+        in_both_places("no token", || step_with_login(&liar)).await.0.fails(5);
     }
 }
 
@@ -310,11 +316,8 @@ async fn inputs_that_cannot_be_right() {
 
 #[tokio::test]
 async fn auth_files_that_are_only_found_and_cannot_be_read() {
-    let scene = Pair::open().await;
-    let plain = || {
-        let sources = format!("{}\n{}", scene.name("amd64"), scene.name("arm64"));
-        Step::new().input("tags", &scene.name("1")).input("sources", &sources)
-    };
+    let scene = Scene::with_both().await;
+    let plain = || step_off_github(&scene.proxy.host(), &BOTH);
     for (value, why) in [
         ("canary", "DOCKER_AUTH_CONFIG is ignored"),
         (
@@ -331,17 +334,14 @@ async fn auth_files_that_are_only_found_and_cannot_be_read() {
 #[tokio::test]
 async fn runs_that_succeed() {
     let tokens = TokenServer::new().user(USER, PASSWORD).anonymous_pull(false).start().await;
-    let by_token = Registry::token(&tokens).await;
-    let with_token =
-        Client::new(&by_token.host()).bearer(&tokens.mint("repository:acme/app:pull,push"));
-    let by_basic = Registry::htpasswd(USER, PASSWORD).await;
-    let with_basic = Client::new(&by_basic.host()).basic(USER, PASSWORD);
-    for (registry, client) in [(by_token, with_token), (by_basic, with_basic)] {
-        let scene = Pair::of(registry, client).await;
-        scene.push_arm64().await;
+    let registry = Registry::token(&tokens).await;
+    let client =
+        Client::new(&registry.host()).bearer(&tokens.mint("repository:acme/app:pull,push"));
+    let by_token = Scene::of(registry, client).await;
+    by_token.push_both().await;
+    for scene in [by_token, Scene::with_login(USER, PASSWORD).await] {
         let step = || {
-            let sources = format!("{}\n{}", scene.name("amd64"), scene.name("arm64"));
-            let step = Step::new().input("tags", &scene.name("1")).input("sources", &sources);
+            let step = step_off_github(&scene.proxy.host(), &BOTH);
             step.input("username", USER).input("password", PASSWORD)
         };
         let (on_github, elsewhere) = in_both_places("a run that succeeds", step).await;
@@ -362,18 +362,14 @@ async fn runs_that_succeed() {
 
 #[tokio::test]
 async fn a_failed_push_whose_answer_repeats_the_login() {
-    let registry = Registry::htpasswd(USER, PASSWORD).await;
-    let client = Client::new(&registry.host()).basic(USER, PASSWORD);
-    let scene = Pair::of(registry, client).await;
-    scene.push_arm64().await;
+    let scene = Scene::with_login(USER, PASSWORD).await;
     let heard = format!("you sent {PASSWORD} as Basic {}", pair());
     scene
         .proxy
         .rule(Rule::on("PUT", &manifest("1")).then(Fault::Status(403).error("DENIED", &heard)));
     let step = || {
-        let sources = format!("{}\n{}", scene.name("amd64"), scene.name("arm64"));
-        let step = Step::new().input("tags", &scene.name("1")).input("sources", &sources);
-        step.input("credentials", &format!("{}={USER}:{PASSWORD}", scene.proxy.host()))
+        let host = scene.proxy.host();
+        step_off_github(&host, &BOTH).input("credentials", &format!("{host}={USER}:{PASSWORD}"))
     };
     let (ran, _) = in_both_places("a push", step).await;
     assert!(

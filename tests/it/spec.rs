@@ -30,7 +30,8 @@ fn lists(host: &str, names: &[&str]) -> String {
     format!("indexes:\n{}", names.iter().map(list).collect::<String>())
 }
 
-fn step(file: &str) -> Step {
+/// The step that publishes the lists of this file, for two platforms where they do not say.
+fn step_of_lists(file: &str) -> Step {
     Step::new()
         .github()
         .file("lists.yaml", file)
@@ -74,7 +75,7 @@ indexes:
 "#
     );
     let file = file.replace("    format: docker\n", "    format: oci\n");
-    let ran = step(&file).input("json-file", "report.json").run().await.ok();
+    let ran = step_of_lists(&file).input("json-file", "report.json").run().await.ok();
     let a = client.get_manifest("acme/app", "a").await.unwrap();
     assert_eq!(a.json()["annotations"], json!({"org.opencontainers.image.version": "1.10"}));
     assert_eq!(a.json()["manifests"][1]["annotations"], json!({"note": "a, b: c"}));
@@ -113,7 +114,7 @@ indexes:
     assert!(ran.stdout.contains("done     3 of 3 lists"), "{}", ran.stdout);
 
     // The same again: nothing to do.
-    let again = step(&file).run().await.ok();
+    let again = step_of_lists(&file).run().await.ok();
     assert_eq!(
         again.output("changed").as_deref(),
         Some("true"),
@@ -124,14 +125,14 @@ indexes:
 #[tokio::test]
 async fn one_list_in_the_file_has_all_outputs() {
     let (registry, client) = with_images(&["a"]).await;
-    let ran = step(&lists(&registry.host(), &["a"])).run().await.ok();
+    let ran = step_of_lists(&lists(&registry.host(), &["a"])).run().await.ok();
     let published = digest(&client, "a").await.unwrap();
     assert_eq!(ran.output("digest"), Some(published.clone()));
     assert_eq!(ran.output("platforms").as_deref(), Some("linux/amd64,linux/arm64"));
     let indexes = json!({format!("{}/acme/app:a", registry.host()): published});
     assert_eq!(serde_json::from_str::<Value>(&ran.output("indexes").unwrap()).unwrap(), indexes);
     assert!(!ran.stdout.contains(" | "), "{}", ran.stdout);
-    let again = step(&lists(&registry.host(), &["a"])).run().await.ok();
+    let again = step_of_lists(&lists(&registry.host(), &["a"])).run().await.ok();
     assert_eq!(again.output("changed").as_deref(), Some("false"));
 }
 
@@ -222,13 +223,15 @@ async fn a_file_that_is_no_file_of_lists_is_refused() {
             "line 3, column 5: spec: \"tags\" stands twice, first in line 2",
         ),
     ] {
-        let ran = step(file).run().await.fails(2);
+        let ran = step_of_lists(file).run().await.fails(2);
         assert!(ran.stdout.contains(why), "{file}: {}", ran.stdout);
     }
     let many = format!("indexes:\n{}", "- {}\n".repeat(1001));
-    assert!(step(&many).run().await.fails(2).stdout.contains("1001 lists, 1000 are possible"));
+    assert!(
+        step_of_lists(&many).run().await.fails(2).stdout.contains("1001 lists, 1000 are possible")
+    );
     let large = format!("indexes:\n{}", "# a comment\n".repeat(6000));
-    assert!(step(&large).run().await.fails(2).stdout.contains("65536"));
+    assert!(step_of_lists(&large).run().await.fails(2).stdout.contains("65536"));
     let absent = Step::new().input("spec", "nowhere.yaml").run().await.fails(2);
     assert!(absent.stdout.contains("spec: nowhere.yaml: cannot be read"), "{}", absent.stdout);
 }
@@ -241,7 +244,7 @@ async fn a_list_that_fails_stops_no_other_and_the_highest_status_counts() {
         "  - tags: {host}/acme/app:x\n    sources: {host}/acme/app:missing-{{arch}}\n  - tags: {host}/acme/app:d-amd64\n    sources: {host}/acme/app:a-{{arch}}\n    overwrite: false\n"
     );
     let file = [lists(&host, &["a", "b", "c"]), more].concat();
-    let ran = step(&file)
+    let ran = step_of_lists(&file)
         .input("json-file", "report.json")
         .input("results-dir", "results")
         .run()
@@ -290,7 +293,7 @@ async fn the_summary_names_what_a_list_lacks_and_whole_digests() {
         "{}    platforms: linux/amd64,linux/arm64,linux/s390x\n",
         lists(&host, &["a", "b"])
     );
-    let ran = step(&file).input("missing", "skip").run().await.ok();
+    let ran = step_of_lists(&file).input("missing", "skip").run().await.ok();
     let rows: Vec<String> = ran
         .summary()
         .lines()
@@ -318,7 +321,7 @@ async fn what_lists_have_in_common_is_read_once() {
         )
     };
     let file = format!("indexes:\n{}", ["a", "b", "c"].map(list).concat());
-    step(&file).run().await.ok();
+    step_of_lists(&file).run().await.ok();
     assert_eq!(proxy.count("GET", "*/manifests/base-amd64"), 1, "{}", proxy.log_text());
     // One manifest and one config in common, one of each for every list; each tag looked at, put
     // and read back.
@@ -340,7 +343,7 @@ async fn lists_of_one_repository_share_a_token() {
                 .await;
         }
     }
-    let step = step(&lists(&registry.host(), &["a", "b", "c"]))
+    let step = step_of_lists(&lists(&registry.host(), &["a", "b", "c"]))
         .input("username", "ci")
         .input("password", "s3cret-s3cret");
     step.run().await.ok().never_says("s3cret-s3cret");
@@ -351,7 +354,7 @@ async fn lists_of_one_repository_share_a_token() {
 async fn a_list_that_waits_makes_room_for_others() {
     let (registry, client) = with_images(&["b"]).await;
     let host = registry.host();
-    let running = step(&lists(&host, &["a", "b"]))
+    let running = step_of_lists(&lists(&host, &["a", "b"]))
         .input("wait", "30s")
         .input("wait-interval", "1s")
         .input("concurrency", "1")
@@ -373,7 +376,7 @@ async fn a_list_that_waits_makes_room_for_others() {
 async fn a_signal_says_how_many_lists_were_published() {
     let (registry, _) = with_images(&["b"]).await;
     let host = registry.host();
-    let running = step(&lists(&host, &["a", "b"]))
+    let running = step_of_lists(&lists(&host, &["a", "b"]))
         .input("wait", "30s")
         .input("json-file", "report.json")
         .spawn()

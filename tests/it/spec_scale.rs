@@ -30,7 +30,8 @@ async fn push_layers(client: &Client) {
     }
 }
 
-fn step(host: &str) -> Step {
+/// The step that publishes [`LISTS`] lists on this host.
+fn step_of_all_lists(host: &str) -> Step {
     let lists = (0..LISTS).map(|at| {
         format!("- tags: {host}/acme/app:{at}\n  sources: {host}/acme/app:{at}-{{platform}}\n")
     });
@@ -51,7 +52,7 @@ async fn two_hundred_lists_far_away() {
     stream::iter(0..LISTS).for_each_concurrent(8, |at| push(&client, at)).await;
     let proxy = FaultProxy::before(&registry).await;
     proxy.rule(Rule::on("*", "*").then(Fault::Delay(ROUND_TRIP)));
-    let ran = step(&proxy.host()).run().await.ok();
+    let ran = step_of_all_lists(&proxy.host()).run().await.ok();
     let (requests, at_once) = (proxy.requests(), proxy.max_in_flight());
     println!("{requests} requests, {at_once} at once, {} KiB, {:?}", ran.max_rss_kib, ran.elapsed);
     assert!(requests <= 12 * LISTS, "{requests} requests");
@@ -69,7 +70,7 @@ async fn two_hundred_lists_that_all_wait() {
     let client = Client::new(&registry.host());
     push_layers(&client).await;
     push(&client, 40).await;
-    let running = step(&registry.host()).input("wait", "2m").spawn().await;
+    let running = step_of_all_lists(&registry.host()).input("wait", "2m").spawn().await;
     // Many more than can be at work wait before it, and it has its turn all the same.
     running.wait_for_line("app:40 | done").await;
     running.wait_for_line(&format!("app:{} | wait", LISTS - 1)).await;

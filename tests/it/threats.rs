@@ -22,14 +22,12 @@
 //! | 22 a tag that moves while waiting | `waiting` |
 //! | 25 proxies in the environment | [`a_proxy_never_sees_loopback`], [`a_proxys_password_is_not_told`] |
 
-use crate::support::client::{Client, OCI_INDEX, OCI_MANIFEST, sha256};
+use crate::support::client::{OCI_INDEX, OCI_MANIFEST, sha256};
 use crate::support::images::{Image, OCI_CONFIG};
 use crate::support::liar::{Liar, Lie, Request, answer};
-use crate::support::pair::{Pair, REPO, amd64, manifest};
-use crate::support::registry::Registry;
 use crate::support::rules::{Fault, Rule};
 use crate::support::running::Ran;
-use crate::support::step::Step;
+use crate::support::scene::{REPO, Scene, amd64, manifest, step_at};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -39,12 +37,6 @@ const USER: &str = "ci";
 const PASSWORD: &str = "s3cret-canary";
 /// What a list may cost; the run of a debug build with nothing special takes about 15 MiB.
 const MOST_KIB: u64 = 64 << 10;
-
-/// A step against one source on this server, which is looked at once.
-fn step(host: &str) -> Step {
-    let (tags, sources) = (format!("{host}/acme/app:1"), format!("{host}/acme/app:amd64"));
-    Step::new().github().input("tags", &tags).input("sources", &sources).input("wait", "0")
-}
 
 /// A registry that says this about the source, and that nothing else is there.
 fn saying<L: Into<Lie> + Clone + Send + Sync + 'static>(about_the_source: L) -> Liar {
@@ -72,10 +64,7 @@ fn carries_nothing(requests: &[Request]) {
 
 #[tokio::test]
 async fn redirects_carry_nothing_along() {
-    let registry = Registry::htpasswd(USER, PASSWORD).await;
-    let client = Client::new(&registry.host()).basic(USER, PASSWORD);
-    let scene = Pair::of(registry, client).await;
-    scene.push_arm64().await;
+    let scene = Scene::with_login(USER, PASSWORD).await;
     let config = amd64().config();
     let digest = sha256(&config);
     let served = config.clone();
@@ -84,7 +73,7 @@ async fn redirects_carry_nothing_along() {
     for host in [storage.host(), named] {
         let to = Fault::Redirect(format!("http://{host}/{digest}?signature=x"));
         scene.proxy.rule(Rule::on("GET", &format!("/v2/{REPO}/blobs/{digest}")).nth(1).then(to));
-        scene.step().input("username", USER).input("password", PASSWORD).run().await.ok();
+        scene.waiting_step().input("username", USER).input("password", PASSWORD).run().await.ok();
     }
     let requests = storage.requests();
     carries_nothing(&requests);
@@ -108,7 +97,11 @@ async fn a_login_is_not_attached_again_on_the_way_back() {
     let back = format!("http://{}/back", registry.host());
     let other = Liar::http(move |_, _| answer(307, &[("Location", &back)], ""));
     *away.lock().unwrap() = format!("http://{}/", other.host());
-    step(&registry.host()).input("username", USER).input("password", PASSWORD).run().await;
+    step_at(&registry.host(), &["amd64"])
+        .input("username", USER)
+        .input("password", PASSWORD)
+        .run()
+        .await;
     carries_nothing(&other.requests());
     let (back, first): (Vec<Request>, Vec<Request>) =
         registry.requests().into_iter().partition(|request| request.path() == "/back");
@@ -135,7 +128,7 @@ async fn redirects_that_are_refused() {
         "javascript:alert(1)".to_owned(),
     ] {
         let liar = saying(answer(307, &[("Location", &location)], ""));
-        let ran = step(&liar.host()).run().await.fails(7);
+        let ran = step_at(&liar.host(), &["amd64"]).run().await.fails(7);
         assert!(ran.stdout.contains("address that is refused"), "{location}: {}", ran.stdout);
         assert!(ran.elapsed < Duration::from_secs(1), "{location}: not tried: {:?}", ran.elapsed);
     }
@@ -148,7 +141,7 @@ async fn redirects_end() {
         "GET" => answer(307, &[("Location", &format!("/again/{nth}"))], ""),
         _ => answer(404, &[], ""),
     });
-    let ran = step(&liar.host()).run().await.fails(7);
+    let ran = step_at(&liar.host(), &["amd64"]).run().await.fails(7);
     assert!(ran.stdout.contains("more than 5 redirects"), "{}", ran.stdout);
     assert_eq!(liar.requests().iter().filter(|request| request.method == "GET").count(), 6);
 }
@@ -170,7 +163,7 @@ async fn realms_that_are_refused() {
     ] {
         let challenge = format!("Bearer realm=\"{realm}\",service=\"x\"");
         let liar = Liar::http(move |_, _| answer(401, &[("WWW-Authenticate", &challenge)], ""));
-        let ran = step(&liar.host())
+        let ran = step_at(&liar.host(), &["amd64"])
             .input("username", USER)
             .input("password", PASSWORD)
             .run()
@@ -195,26 +188,30 @@ async fn a_token_server_cannot_hand_a_login_on() {
         "/token" => answer(307, &[("Location", &location)], ""),
         _ => answer(401, &[("WWW-Authenticate", "Bearer realm=\"/token\"")], ""),
     });
-    let ran =
-        step(&liar.host()).input("username", USER).input("password", PASSWORD).run().await.fails(7);
+    let ran = step_at(&liar.host(), &["amd64"])
+        .input("username", USER)
+        .input("password", PASSWORD)
+        .run()
+        .await
+        .fails(7);
     assert!(ran.stdout.contains("the token server redirects"), "{}", ran.stdout);
     assert_eq!(thief.connections(), 0);
 }
 
 #[tokio::test]
 async fn a_write_is_never_redirected() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     let thief = Liar::http(|_, _| answer(201, &[], ""));
     scene.proxy.rule(
         Rule::on("PUT", &manifest("1")).then(Fault::Redirect(format!("http://{}/", thief.host()))),
     );
-    scene.step().run().await.fails(7);
+    scene.waiting_step().run().await.fails(7);
     assert_eq!(thief.connections(), 0);
 }
 
 #[tokio::test]
 async fn foreign_layers_are_never_fetched() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     let elsewhere = Liar::http(|_, _| answer(200, &[], "x"));
     let windows = Image::docker("windows(10.0.20348.2700)/amd64");
     windows.push(&scene.client, REPO, "windows").await;
@@ -229,8 +226,9 @@ async fn foreign_layers_are_never_fetched() {
         serde_json::to_vec(&image).unwrap()
     };
     scene.proxy.rule(Rule::on("GET", &manifest("windows")).then(Fault::alter(foreign)));
-    let sources = format!("{}\n{}", scene.name("amd64"), scene.name("windows"));
-    let ran = scene.step().input("sources", &sources).input("dry-run", "true").run().await.ok();
+    let sources = format!("{}\n{}", scene.reference("amd64"), scene.reference("windows"));
+    let ran =
+        scene.waiting_step().input("sources", &sources).input("dry-run", "true").run().await.ok();
     assert!(ran.output("platforms").unwrap().contains("windows(10.0.20348.2700)/amd64"));
     assert_eq!(elsewhere.connections(), 0);
     assert_eq!(
@@ -270,7 +268,7 @@ async fn manifests_that_contradict_themselves() {
         ("nothing", OCI_INDEX, String::new()),
     ] {
         let liar = saying(whole(header, body));
-        let ran = step(&liar.host()).run().await.fails(5);
+        let ran = step_at(&liar.host(), &["amd64"]).run().await.fails(5);
         assert!(
             liar.requests().iter().all(|request| request.method != "PUT"),
             "{case}: {}",
@@ -286,7 +284,7 @@ async fn manifests_that_contradict_themselves() {
 
 #[tokio::test]
 async fn bytes_of_another_digest() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     let spoil = || {
         Fault::AlterBody(|body| {
             body.iter().map(|byte| if *byte == b'6' { b'7' } else { *byte }).collect()
@@ -296,11 +294,11 @@ async fn bytes_of_another_digest() {
     let pinned = format!("{}/{REPO}@{}", scene.proxy.host(), amd64().digest());
     for (case, path, sources) in [
         ("a manifest", manifest(&amd64().digest()), pinned),
-        ("a config", format!("/v2/{REPO}/blobs/{config}"), scene.name("amd64")),
+        ("a config", format!("/v2/{REPO}/blobs/{config}"), scene.reference("amd64")),
     ] {
         scene.proxy.rule(Rule::on("GET", &path).then(spoil()));
         let before = scene.proxy.count("GET", &path);
-        let ran = scene.step().input("sources", &sources).run().await.fails(5);
+        let ran = scene.waiting_step().input("sources", &sources).run().await.fails(5);
         assert!(
             ran.stdout.contains("the bytes received are not those of"),
             "{case}: {}",
@@ -317,23 +315,23 @@ async fn bytes_of_another_digest() {
 
 #[tokio::test]
 async fn bytes_that_were_spoilt_once() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     let config = format!("/v2/{REPO}/blobs/{}", sha256(&amd64().config()));
     scene.proxy.rule(
         Rule::on("GET", &config)
             .nth(1)
             .then(Fault::AlterBody(|body| body.iter().map(|byte| byte ^ 1).collect())),
     );
-    scene.step().run().await.ok();
+    scene.waiting_step().run().await.ok();
 }
 
 #[tokio::test]
 async fn a_wrong_digest_in_a_header_changes_nothing() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     let lie = || Fault::SetHeader("Docker-Content-Digest", sha256(b"something else"));
     scene.proxy.rule(Rule::on("GET", &manifest("amd64")).then(lie()));
     scene.proxy.rule(Rule::on("GET", &manifest("1")).then(lie()));
-    let ran = scene.step().run().await.ok();
+    let ran = scene.waiting_step().run().await.ok();
     let digests: Value = serde_json::from_str(&ran.output("digests").unwrap()).unwrap();
     assert_eq!(digests["linux/amd64"], amd64().digest(), "the bytes tell");
     assert_eq!(ran.output("digest"), scene.digest("1").await);
@@ -341,12 +339,12 @@ async fn a_wrong_digest_in_a_header_changes_nothing() {
 
 #[tokio::test]
 async fn a_registry_that_stores_something_else_is_caught() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     scene.proxy.rule(
         Rule::on("PUT", &manifest("1"))
             .then(Fault::SetHeader("Docker-Content-Digest", sha256(b"else"))),
     );
-    let ran = scene.step().run().await;
+    let ran = scene.waiting_step().run().await;
     assert!(matches!(ran.status, 5 | 8), "{}", ran.everything());
     assert!(
         ran.stdout.contains(&format!("the registry stored {}", sha256(b"else"))),
@@ -381,7 +379,7 @@ async fn answers_without_end() {
         ),
     ] {
         let liar = saying(lie);
-        let running = step(&liar.host())
+        let running = step_at(&liar.host(), &["amd64"])
             .input("insecure-registries", &liar.host())
             .input("log-level", "debug")
             .spawn()
@@ -404,7 +402,7 @@ async fn errors_without_end() {
     let head = b"HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     let chunk = [b"10000\r\n".to_vec(), vec![b'x'; 0x10000], b"\r\n".to_vec()].concat();
     let liar = saying(Lie::Endless(head, chunk));
-    let ran = step(&liar.host()).run().await.fails(6);
+    let ran = step_at(&liar.host(), &["amd64"]).run().await.fails(6);
     assert!(liar.poured() < 16 << 20, "{}", liar.poured());
     is_small("an error", &ran);
     assert!(ran.stdout.len() < 4000, "a short excerpt: {}", ran.stdout.len());
@@ -422,14 +420,14 @@ async fn token_answers_without_end() {
             _ => answer(401, &[("WWW-Authenticate", "Bearer realm=\"/token\"")], "").into(),
         }
     });
-    let ran = step(&liar.host()).run().await.fails(5);
+    let ran = step_at(&liar.host(), &["amd64"]).run().await.fails(5);
     assert!(liar.poured() < 16 << 20, "{}", liar.poured());
     is_small("a token", &ran);
 }
 
 #[tokio::test]
 async fn a_config_of_another_size() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     // A liar does not give itself away by the digest of the truth.
     let unsaid = || Fault::DropHeader("Docker-Content-Digest");
     for size in [1, 299, 100_000, 5 << 20, u64::MAX] {
@@ -440,7 +438,7 @@ async fn a_config_of_another_size() {
         scene
             .proxy
             .rule(Rule::on("GET", &manifest("amd64")).nth(1).then(liar_about).then(unsaid()));
-        let ran = scene.step().run().await.fails(5);
+        let ran = scene.waiting_step().run().await.fails(5);
         is_small(&size.to_string(), &ran);
     }
     assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
@@ -454,7 +452,7 @@ async fn answers_that_are_compressed_unasked() {
             &[("Content-Encoding", encoding), ("Content-Type", OCI_INDEX)],
             "x",
         ));
-        let ran = step(&liar.host()).run().await.fails(5);
+        let ran = step_at(&liar.host(), &["amd64"]).run().await.fails(5);
         assert!(
             ran.stdout.contains("the answer is compressed though nobody asked for that"),
             "{encoding}: {}",
@@ -497,7 +495,7 @@ async fn deep_and_huge_documents() {
     ] {
         assert!(body.len() < LARGEST + 2);
         let liar = saying(whole(OCI_INDEX, body));
-        let ran = step(&liar.host()).run().await.fails(5);
+        let ran = step_at(&liar.host(), &["amd64"]).run().await.fails(5);
         is_small(case, &ran);
         assert!(ran.elapsed < Duration::from_secs(5), "{case}: {:?}", ran.elapsed);
     }
@@ -538,14 +536,14 @@ async fn indexes_in_indexes_end() {
         chain.push(index_of(std::slice::from_ref(&chain[depth - 1]), depth));
     }
     let liar = indexes(chain.pop().unwrap(), chain);
-    let ran = step(&liar.host()).run().await.fails(5);
+    let ran = step_at(&liar.host(), &["amd64"]).run().await.fails(5);
     assert!(ran.stdout.contains("indexes inside indexes, more than 3 deep"), "{}", ran.stdout);
     assert!(liar.requests().len() <= 6, "{}", liar.requests().len());
 
     // Wide: one entry stands in it twice.
     let leaf = index_of(&[], 1);
     let liar = indexes(index_of(&[leaf.clone(), leaf.clone()], 2), vec![leaf]);
-    step(&liar.host()).run().await.fails(5);
+    step_at(&liar.host(), &["amd64"]).run().await.fails(5);
     assert!(liar.requests().len() <= 4, "{}", liar.requests().len());
 
     // Wide at every level: 40 indexes of 200 indexes each.
@@ -553,7 +551,7 @@ async fn indexes_in_indexes_end() {
     let middle: Vec<Vec<u8>> =
         (0..40).map(|seed| index_of_digests(leaves.iter().cloned(), seed)).collect();
     let liar = indexes(index_of(&middle, 5000), middle);
-    let ran = step(&liar.host()).run().await.fails(5);
+    let ran = step_at(&liar.host(), &["amd64"]).run().await.fails(5);
     assert!(ran.stdout.contains("more than 256 entries"), "{}", ran.stdout);
     assert!(
         liar.requests().len() <= 10,
@@ -569,7 +567,7 @@ async fn indexes_in_indexes_end() {
     let wide =
         json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).to_string();
     let liar = indexes(wide.into_bytes(), Vec::new());
-    let ran = step(&liar.host()).run().await.fails(5);
+    let ran = step_at(&liar.host(), &["amd64"]).run().await.fails(5);
     assert!(liar.requests().len() <= 3, "no child is looked up: {}", liar.requests().len());
     is_small("a wide index", &ran);
 }
@@ -577,9 +575,9 @@ async fn indexes_in_indexes_end() {
 #[tokio::test]
 async fn a_proxy_never_sees_loopback() {
     let thief = Liar::http(|_, _| answer(200, &[], ""));
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     let address = format!("http://user:proxy-canary@{}", thief.host());
-    let mut step = scene.step().input("log-level", "trace");
+    let mut step = scene.waiting_step().input("log-level", "trace");
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"]
     {
         step = step.env(name, &address);
@@ -602,7 +600,7 @@ async fn a_proxys_password_is_not_told() {
                 format!("{:?}", request.headers),
             )
         });
-        let ran = step("registry.test")
+        let ran = step_at("registry.test", &["amd64"])
             .input("insecure-registries", insecure)
             .input("log-level", "trace")
             .env(proxy, format!("http://user:proxy-canary@{}", through.host()))

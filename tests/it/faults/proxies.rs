@@ -4,8 +4,8 @@ use crate::support::background::Background;
 use crate::support::certs::{Authority, Identity};
 use crate::support::client::Client;
 use crate::support::liar::{Liar, answer};
-use crate::support::pair::{REPO, amd64};
 use crate::support::registry::{Registry, TLS_NAME};
+use crate::support::scene::{REPO, amd64, step_at};
 use crate::support::step::Step;
 use futures_util::future::join_all;
 use std::sync::{Arc, Mutex};
@@ -80,10 +80,9 @@ async fn registry() -> (Registry, Client) {
     (registry, client)
 }
 
-fn step(host: &str) -> Step {
-    let step =
-        Step::new().github().input("tags", &format!("{host}/{REPO}:1")).input("log-level", "trace");
-    step.input("sources", &format!("{host}/{REPO}:amd64")).input("wait", "0")
+/// The step that reads and publishes on this host and logs all that it does.
+fn tracing_step(host: &str) -> Step {
+    step_at(host, &["amd64"]).input("log-level", "trace")
 }
 
 #[tokio::test]
@@ -101,8 +100,10 @@ async fn a_registry_behind_a_proxy_is_reached_through_a_tunnel() {
         let tunnel = Tunnel::to(Some(registry.host()), tls.then_some(&secured));
         let scheme = if tls { "https" } else { "http" };
         let address = format!("{scheme}://user:proxy-canary@{}", tunnel.background.host());
-        let step =
-            step(TLS_NAME).file("ca.pem", &both).input("ca-file", "ca.pem").env(variable, &address);
+        let step = tracing_step(TLS_NAME)
+            .file("ca.pem", &both)
+            .input("ca-file", "ca.pem")
+            .env(variable, &address);
         let ran = step.run().await.ok();
         let case = format!("{variable} {scheme}");
         assert_eq!(
@@ -134,9 +135,9 @@ async fn a_proxy_that_wants_a_login_ends_it_at_once() {
     let plain = Liar::http(|_, _| {
         answer(407, &[("Proxy-Authenticate", "Basic realm=\"here\"")], "who are you")
     });
-    let encrypted = step(TLS_NAME)
+    let encrypted = tracing_step(TLS_NAME)
         .env("HTTPS_PROXY", format!("http://user:proxy-canary@{}", tunnel.background.host()));
-    let open = step("plain.test")
+    let open = tracing_step("plain.test")
         .input("insecure-registries", "plain.test")
         .env("HTTP_PROXY", format!("http://{}", plain.host()));
     for (case, step) in [("a tunnel", encrypted), ("plain HTTP", open)] {
@@ -188,7 +189,7 @@ async fn what_no_proxy_names_goes_past_the_proxy() {
         let proxy = Liar::http(|_, _| answer(403, &[], "here is a proxy"));
         // Both spellings, the lower one in curl's manner: it counts for plain HTTP too.
         let name = if variable == "no_proxy" { "http_proxy" } else { "HTTP_PROXY" };
-        let step = step(host)
+        let step = tracing_step(host)
             .input("insecure-registries", host)
             .env(name, format!("http://{}", proxy.host()));
         // Not looking again and again at what does not exist.

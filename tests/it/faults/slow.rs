@@ -5,8 +5,8 @@
 use super::inside::{Inputs, failure, hasty};
 use crate::support::background::Background;
 use crate::support::certs::Authority;
-use crate::support::pair::{Pair, REPO, manifest};
 use crate::support::rules::{Fault, Rule};
+use crate::support::scene::{BOTH, REPO, Scene, manifest};
 use manifest_action::error::Exit;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -18,9 +18,9 @@ use tokio_rustls::TlsAcceptor;
 const TIMES: u32 = 50;
 
 /// Both images as `1`, looked at once.
-fn inputs(scene: &Pair) -> Inputs {
-    let sources = format!("{}\n{}", scene.name("amd64"), scene.name("arm64"));
-    vec![("tags", scene.name("1")), ("sources", sources), ("wait", "0".to_owned())]
+fn inputs(scene: &Scene) -> Inputs {
+    let sources = scene.references(&BOTH);
+    vec![("tags", scene.reference("1")), ("sources", sources), ("wait", "0".to_owned())]
 }
 
 #[track_caller]
@@ -40,7 +40,7 @@ async fn an_answer_that_does_not_come_in_time_is_asked_for_again() {
         ("a stall", Fault::Stall(20), 29..=45),
         ("a slow loris", drip, 59..=75),
     ] {
-        let scene = Pair::open().await;
+        let scene = Scene::with_both().await;
         scene.proxy.rule(Rule::on("GET", &manifest("amd64")).nth(1).then(fault));
         let (ended, elapsed) = hasty(TIMES, inputs(&scene)).await;
         assert_eq!(
@@ -55,7 +55,7 @@ async fn an_answer_that_does_not_come_in_time_is_asked_for_again() {
 
 #[tokio::test]
 async fn a_registry_that_never_answers_in_time_is_named() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     scene.proxy.rule(Rule::on("GET", &manifest("amd64")).then(Fault::Hang));
     let (ended, elapsed) = hasty(TIMES, inputs(&scene)).await;
     let said = failure(&ended, Exit::Registry);
@@ -67,7 +67,7 @@ async fn a_registry_that_never_answers_in_time_is_named() {
 /// A byte now and then is no progress: each try has a minute, and goes on where the last one was.
 #[tokio::test]
 async fn a_blob_that_trickles_is_given_up() {
-    let (scene, other) = (Pair::open().await, Pair::open().await);
+    let (scene, other) = (Scene::with_both().await, Scene::with_both().await);
     // The first two are the configs that are checked.
     scene.proxy.rule(
         Rule::on("GET", "*/blobs/*").from(3).then(Fault::Drip(Duration::from_secs(10) / TIMES)),
@@ -84,7 +84,7 @@ async fn a_blob_that_trickles_is_given_up() {
 /// Whatever is asked about it, too: each try of six is given its minute, and half of one to look.
 #[tokio::test]
 async fn a_registry_that_falls_silent_over_a_blob_is_given_up() {
-    let (scene, other) = (Pair::open().await, Pair::open().await);
+    let (scene, other) = (Scene::with_both().await, Scene::with_both().await);
     other.proxy.rule(Rule::on("PUT", "*/blobs/uploads/*").then(Fault::Hang));
     other.proxy.rule(Rule::on("HEAD", "*/blobs/*").from(5).then(Fault::Hang));
     other.proxy.rule(Rule::on("DELETE", "*").optional().then(Fault::Hang));
@@ -98,7 +98,7 @@ async fn a_registry_that_falls_silent_over_a_blob_is_given_up() {
 /// The time for it grows with the blob; these are small.
 #[tokio::test]
 async fn a_stored_blob_whose_answer_is_lost_costs_a_minute() {
-    let (scene, other) = (Pair::open().await, Pair::open().await);
+    let (scene, other) = (Scene::with_both().await, Scene::with_both().await);
     other.proxy.rule(Rule::on("PUT", "*/blobs/uploads/*").first(4).then(Fault::HangAfterForward));
     let mut inputs = inputs(&scene);
     inputs[0] = ("tags", format!("{}/other/name:1", other.proxy.host()));
@@ -110,11 +110,11 @@ async fn a_stored_blob_whose_answer_is_lost_costs_a_minute() {
 
 #[tokio::test]
 async fn a_slow_answer_does_not_outlast_the_wait() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     scene
         .proxy
         .rule(Rule::on("GET", &manifest("amd64")).then(Fault::Drip(Duration::from_millis(100))));
-    let ran = scene.step().input("wait", "1s").run().await.fails(3);
+    let ran = scene.waiting_step().input("wait", "1s").run().await.fails(3);
     assert!(ran.elapsed < Duration::from_millis(2600), "{:?}", ran.elapsed);
     assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
 }
@@ -192,7 +192,7 @@ async fn a_dead_connection_does_not_swallow_all_tries() {
 #[tokio::test]
 async fn an_answer_that_is_cut_off_is_asked_for_again_and_then_called_truncated() {
     for fault in [Fault::Truncate(20), Fault::BadChunks] {
-        let scene = Pair::open().await;
+        let scene = Scene::with_both().await;
         let case = format!("{fault:?}");
         let path = manifest("amd64");
         scene.proxy.rule(Rule::on("GET", &path).first(2).then(fault.clone()));
@@ -215,7 +215,7 @@ async fn an_answer_that_is_cut_off_is_asked_for_again_and_then_called_truncated(
 #[tokio::test]
 async fn ten_minutes_of_waiting_are_ten_minutes_of_the_clock_that_never_jumps() {
     // By the wall clock this takes seconds: a deadline that asked it would not be over.
-    let scene = Pair::waiting().await;
+    let scene = Scene::with_amd64().await;
     let mut inputs = inputs(&scene);
     inputs.retain(|(name, _)| *name != "wait");
     let (ended, elapsed) = hasty(200, inputs).await;

@@ -12,7 +12,6 @@
 //! | [`haste`] | a clock that runs faster than real time, for what takes minutes |
 //! | [`jobs_api`] | the APIs of GitHub and GitLab that list jobs |
 //! | [`liar`] | a server that says anything, right or wrong |
-//! | [`pair`] | a registry with two images, of which one may come late, and the step that lists both |
 //! | [`step`], [`running`], [`github`] | our binary, and what the CI system makes of its output |
 //! | [`paused`] | minutes that pass in a moment |
 //! | [`scene`] | registry, client and proxy together, and a step that goes through them |
@@ -32,7 +31,6 @@ pub mod indexes;
 pub mod jobs_api;
 pub mod layer;
 pub mod liar;
-pub mod pair;
 pub mod paused;
 pub mod proxy;
 pub mod proxy_http;
