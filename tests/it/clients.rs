@@ -2,7 +2,7 @@
 //! out.
 
 use crate::support::client::sha256;
-use crate::support::foreign::{docker_manifest, podman_manifest};
+use crate::support::engines::{docker_manifest, podman_manifest};
 use crate::support::images::Image;
 use crate::support::indexes::BuiltIndex;
 use crate::support::scene::{REPO, Scene};

@@ -387,7 +387,7 @@ async fn append_merges_with_what_another_writer_did_meanwhile() {
     images[1].push(&client, "acme/app", "arm64").await;
     let arm64 = format!("{}/acme/app:arm64", registry.host());
     let rival = Step::new().args(["create", &other, &arm64, "--append"]).spawn().await;
-    crate::support::background::until("the rival's push", || async {
+    crate::support::wait::until("the rival's push", || async {
         platforms(&client, "1").await.len() == 2
     })
     .await;

@@ -5,10 +5,10 @@ use crate::support::client::{OCI_INDEX, sha256};
 use crate::support::github::{azure_commands, commands};
 use crate::support::images::Image;
 use crate::support::indexes::BuiltIndex;
-use crate::support::liar::{Liar, answer};
 use crate::support::rules::{Fault, Rule};
 use crate::support::running::Ran;
 use crate::support::scene::{REPO, Scene, amd64, arm64, manifest};
+use crate::support::scripted::{ScriptedServer, answer};
 use crate::support::step::Step;
 use serde_json::{Value, json};
 
@@ -260,16 +260,16 @@ async fn in_the_headers_of_a_registry() {
                 _ => 200,
             };
             let said = answer(status, &[(header, &value)], format!("{{\"mediaType\": {text:?}}}"));
-            let liar = Liar::http(move |_, _| said.clone());
-            let ran = headers_step(&liar).run().await;
+            let server = ScriptedServer::answering(move |_, _| said.clone());
+            let ran = headers_step(&server).run().await;
             assert!(matches!(ran.status, 5..=7), "{header} {text:?}: {}", ran.everything());
             harmless(&format!("{header} {text:?}"), &ran);
         }
     }
 }
 
-fn headers_step(liar: &Liar) -> Step {
-    let host = liar.host();
+fn headers_step(server: &ScriptedServer) -> Step {
+    let host = server.host();
     Step::new()
         .github()
         .input("tags", &format!("{host}/acme/app:1"))
@@ -280,11 +280,11 @@ fn headers_step(liar: &Liar) -> Step {
 
 #[tokio::test]
 async fn in_headers_that_break_http() {
-    let liar = Liar::http(|_, _| {
+    let server = ScriptedServer::answering(|_, _| {
         answer(200, &[("Warning", "299 - \"\u{1b}[2J\u{7}\r\r\n::error::pwned\"")], "")
     });
     // Said to be plain HTTP, so that it is not tried whether it speaks TLS.
-    let running = headers_step(&liar).input("insecure-registries", &liar.host()).spawn().await;
+    let running = headers_step(&server).input("insecure-registries", &server.host()).spawn().await;
     // It is tried again and again: the point is what is said about it.
     running.wait_for_line("again in").await;
     running.signal("TERM").await;

@@ -1,15 +1,15 @@
 //! Logging in: every source of logins, Basic and tokens, and what happens when they are refused.
 
-use crate::support::background::until;
 use crate::support::client::Client;
-use crate::support::clock::Entry;
-use crate::support::liar::{Liar, answer};
 use crate::support::proxy::FaultProxy;
 use crate::support::registry::Registry;
+use crate::support::request_log::Entry;
 use crate::support::rules::{Fault, Rule};
 use crate::support::scene::{REPO, Scene, manifest};
+use crate::support::scripted::{ScriptedServer, answer};
 use crate::support::step::Step;
 use crate::support::token::{Builder, Push, TokenServer};
+use crate::support::wait::until;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::time::Duration;
@@ -432,7 +432,7 @@ async fn a_login_that_nobody_asked_for_is_given_up_when_refused() {
 
 #[tokio::test]
 async fn a_login_that_nobody_asked_for_is_given_up_when_it_may_not_read() {
-    let open = Liar::http(move |request, _| match request.header("authorization") {
+    let open = ScriptedServer::answering(move |request, _| match request.header("authorization") {
         None => answer(401, &[("WWW-Authenticate", "Basic realm=\"x\"")], ""),
         Some(_) => {
             answer(403, &[], r#"{"errors":[{"code":"DENIED","message":"not with this login"}]}"#)

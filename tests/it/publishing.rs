@@ -459,10 +459,10 @@ async fn a_registry_that_says_it_stored_something_else_is_not_believed() {
     let other = sha256(b"something else");
     for (really, state) in [(false, "moved"), (true, "unknown")] {
         let scene = Scene::with_both().await;
-        let lie = || Fault::SetHeader("Docker-Content-Digest", other.clone());
-        scene.proxy.rule(Rule::on("PUT", &manifest("1")).then(lie()));
+        let wrong_digest = || Fault::SetHeader("Docker-Content-Digest", other.clone());
+        scene.proxy.rule(Rule::on("PUT", &manifest("1")).then(wrong_digest()));
         if really {
-            scene.proxy.rule(Rule::on("HEAD", &manifest("1")).from(2).then(lie()));
+            scene.proxy.rule(Rule::on("HEAD", &manifest("1")).from(2).then(wrong_digest()));
         }
         let ran = scene.step_to(&["1"]).run().await.fails(8);
         assert!(

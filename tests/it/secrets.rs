@@ -6,11 +6,11 @@
 
 use crate::support::client::Client;
 use crate::support::http1::Request;
-use crate::support::liar::{Liar, Lie, answer};
 use crate::support::registry::Registry;
 use crate::support::rules::{Fault, Rule};
 use crate::support::running::Ran;
 use crate::support::scene::{BOTH, Scene, manifest, reference_at, references_at};
+use crate::support::scripted::{Reply, ScriptedServer, answer};
 use crate::support::step::Step;
 use crate::support::token::TokenServer;
 use base64::Engine as _;
@@ -72,16 +72,18 @@ fn masks(ran: &Ran) -> Vec<String> {
         .collect()
 }
 
-/// A registry with a token server in one, which gives [`TOKEN`] to anyone and `tale` to those who
+/// A registry with a token server in one, which gives [`TOKEN`] to anyone and `reply` to those who
 /// come with it.
-fn registry<L: Into<Lie>>(tale: impl Fn(&Request) -> L + Send + Sync + 'static) -> Liar {
-    Liar::http(move |request, _| -> Lie {
+fn registry<L: Into<Reply>>(
+    reply: impl Fn(&Request) -> L + Send + Sync + 'static,
+) -> ScriptedServer {
+    ScriptedServer::answering(move |request, _| -> Reply {
         if request.path() == "/token" {
             return answer(200, &[], json!({ "token": TOKEN, "expires_in": 300 }).to_string())
                 .into();
         }
         if request.header("authorization").is_some() {
-            return tale(request).into();
+            return reply(request).into();
         }
         let challenge = format!(
             "Bearer realm=\"http://{}/token?{SIGNED}\",service=\"x\"",
@@ -92,7 +94,7 @@ fn registry<L: Into<Lie>>(tale: impl Fn(&Request) -> L + Send + Sync + 'static) 
 }
 
 /// The step that logs in to this registry; [`in_both_places`] says where it runs.
-fn step_with_login(registry: &Liar) -> Step {
+fn step_with_login(registry: &ScriptedServer) -> Step {
     step_off_github(&registry.host(), &["amd64"])
         .input("wait", "0")
         .input("username", USER)
@@ -125,8 +127,9 @@ async fn registries_that_repeat_secrets_in_their_errors() {
         (503, 7, ("Retry-After", "0"), &in_json),
     ] {
         let answered = answer(status, &[header], body.clone());
-        let liar = registry(move |_| answered.clone());
-        let (ran, _) = in_both_places(&format!("{status} {body}"), || step_with_login(&liar)).await;
+        let server = registry(move |_| answered.clone());
+        let (ran, _) =
+            in_both_places(&format!("{status} {body}"), || step_with_login(&server)).await;
         let masks = masks(&ran.fails(exit));
         assert!(
             masks.iter().any(|mask| mask == PASSWORD) && masks.iter().any(|mask| mask == TOKEN),
@@ -140,15 +143,15 @@ async fn answers_that_hold_secrets_and_make_no_sense() {
     let truncated = |body: String| {
         let mut bytes = answer(200, &[], body);
         bytes.truncate(bytes.len() - 9);
-        Lie::Bytes(bytes)
+        Reply::Bytes(bytes)
     };
     let index = |extra: serde_json::Value| {
         let mut index = json!({"schemaVersion": 2, "manifests": []});
         index.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         index.to_string()
     };
-    let plain = |body: String| Lie::Bytes(answer(200, &[], body));
-    let tales: Vec<(&str, Lie)> = vec![
+    let plain = |body: String| Reply::Bytes(answer(200, &[], body));
+    let replies: Vec<(&str, Reply)> = vec![
         ("no JSON", plain(echo())),
         ("a media type", plain(index(json!({ "mediaType": echo() })))),
         ("a wrong field", plain(index(json!({ "manifests": echo() })))),
@@ -161,21 +164,21 @@ async fn answers_that_hold_secrets_and_make_no_sense() {
         ),
         (
             "a header",
-            Lie::Bytes(answer(
+            Reply::Bytes(answer(
                 200,
                 &[("Content-Type", &echo()), ("Warning", &echo())],
                 index(json!({})),
             )),
         ),
-        ("compressed", Lie::Bytes(answer(200, &[("Content-Encoding", &echo())], echo()))),
+        ("compressed", Reply::Bytes(answer(200, &[("Content-Encoding", &echo())], echo()))),
         ("truncated", truncated(echo())),
     ];
-    for (case, tale) in tales {
-        let liar = registry(move |_| tale.clone());
+    for (case, reply) in replies {
+        let server = registry(move |_| reply.clone());
         // What is truncated is tried again: enough of it is seen while a source is waited for.
         let wait = if case == "truncated" { "500ms" } else { "0" };
         let (ran, _) = in_both_places(case, || {
-            step_with_login(&liar).input("wait", wait).input("wait-interval", "100ms")
+            step_with_login(&server).input("wait", wait).input("wait-interval", "100ms")
         })
         .await;
         assert!(matches!(ran.status, 3 | 5), "{case}: {}", ran.everything());
@@ -184,10 +187,11 @@ async fn answers_that_hold_secrets_and_make_no_sense() {
 
 #[tokio::test]
 async fn redirects_to_signed_addresses() {
-    let storage = Liar::http(|request, _| {
+    let storage = ScriptedServer::answering(|request, _| {
         answer(403, &[], format!("<Error>{} {}</Error>", request.target, echo()))
     });
-    let text = Liar::http(|request, _| answer(403, &[], format!("no {}", request.target)));
+    let text =
+        ScriptedServer::answering(|request, _| answer(403, &[], format!("no {}", request.target)));
     for (location, exit) in [
         (format!("http://{}/blob?{SIGNED}", storage.host()), 6),
         (format!("http://{}/blob?{SIGNED}", text.host()), 6),
@@ -197,8 +201,8 @@ async fn redirects_to_signed_addresses() {
         (format!("/v2/acme/app/manifests/amd64?{SIGNED}"), 6),
     ] {
         let case = location.clone();
-        let liar = registry(move |_| answer(307, &[("Location", &location)], ""));
-        let (ran, _) = in_both_places(&case, || step_with_login(&liar)).await;
+        let server = registry(move |_| answer(307, &[("Location", &location)], ""));
+        let (ran, _) = in_both_places(&case, || step_with_login(&server)).await;
         // Back at the registry without its token, it asks for one: the redirect does not count as
         // an answer.
         assert!(ran.status == exit || case.starts_with('/'), "{case}: {}", ran.everything());
@@ -216,7 +220,7 @@ async fn token_servers_that_repeat_secrets() {
     for status in [400, 401, 403, 404, 503] {
         // GET with a password, POST and GET with an identity token; what came is sent back as it
         // came, and decoded.
-        let liar = Liar::http(move |request, _| {
+        let server = ScriptedServer::answering(move |request, _| {
             if request.path() == "/token" {
                 let form = String::from_utf8_lossy(&request.body).into_owned();
                 let decoded: Vec<String> = url::form_urlencoded::parse(&request.body)
@@ -238,15 +242,15 @@ async fn token_servers_that_repeat_secrets() {
             answer(401, &[("WWW-Authenticate", &challenge)], "")
         });
         let (ran, _) =
-            in_both_places(&format!("password {status}"), || step_with_login(&liar)).await;
+            in_both_places(&format!("password {status}"), || step_with_login(&server)).await;
         assert!(matches!(ran.status, 3 | 6 | 7), "{}", ran.everything());
         let auth = STANDARD.encode("00000000-0000:");
         let file = format!(
             r#"{{"auths": {{"{}": {{"auth": "{auth}", "identitytoken": "{IDENTITY}"}}}}}}"#,
-            liar.host()
+            server.host()
         );
         let with_identity = || {
-            let step = step_with_login(&liar).without("INPUT_USERNAME").without("INPUT_PASSWORD");
+            let step = step_with_login(&server).without("INPUT_USERNAME").without("INPUT_PASSWORD");
             step.input("docker-config", &file)
         };
         let (ran, _) = in_both_places(&format!("identity {status}"), with_identity).await;
@@ -257,11 +261,11 @@ async fn token_servers_that_repeat_secrets() {
     for body in
         [echo(), json!({ "tokn": TOKEN }).to_string(), json!({ "token": [TOKEN] }).to_string()]
     {
-        let liar = Liar::http(move |request, _| match request.path() {
+        let server = ScriptedServer::answering(move |request, _| match request.path() {
             "/token" => answer(200, &[], body.clone()),
             _ => answer(401, &[("WWW-Authenticate", "Bearer realm=\"/token\"")], ""),
         });
-        in_both_places("no token", || step_with_login(&liar)).await.0.fails(5);
+        in_both_places("no token", || step_with_login(&server)).await.0.fails(5);
     }
 }
 

@@ -24,10 +24,10 @@
 
 use crate::support::client::{OCI_INDEX, OCI_MANIFEST, sha256};
 use crate::support::images::{Image, OCI_CONFIG};
-use crate::support::liar::{Liar, Lie, Request, answer};
 use crate::support::rules::{Fault, Rule};
 use crate::support::running::Ran;
 use crate::support::scene::{REPO, Scene, amd64, manifest, step_at};
+use crate::support::scripted::{Reply, Request, ScriptedServer, answer};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -39,8 +39,8 @@ const PASSWORD: &str = "s3cret-canary";
 const MOST_KIB: u64 = 64 << 10;
 
 /// A registry that says this about the source, and that nothing else is there.
-fn saying<L: Into<Lie> + Clone + Send + Sync + 'static>(about_the_source: L) -> Liar {
-    Liar::http(move |request, _| -> Lie {
+fn saying<L: Into<Reply> + Clone + Send + Sync + 'static>(about_the_source: L) -> ScriptedServer {
+    ScriptedServer::answering(move |request, _| -> Reply {
         if request.method == "GET" && request.path() == manifest("amd64") {
             return about_the_source.clone().into();
         }
@@ -68,7 +68,9 @@ async fn redirects_carry_nothing_along() {
     let config = amd64().config();
     let digest = sha256(&config);
     let served = config.clone();
-    let storage = Liar::http(move |_, _| answer(200, &[("Set-Cookie", "a=b")], served.clone()));
+    let storage = ScriptedServer::answering(move |_, _| {
+        answer(200, &[("Set-Cookie", "a=b")], served.clone())
+    });
     let named = storage.host().replace("127.0.0.1", "localhost");
     for host in [storage.host(), named] {
         let to = Fault::Redirect(format!("http://{host}/{digest}?signature=x"));
@@ -86,16 +88,17 @@ async fn a_login_is_not_attached_again_on_the_way_back() {
     let image = amd64().manifest();
     let away: Arc<Mutex<String>> = Arc::default();
     let to = away.clone();
-    let registry = Liar::http(move |request, _| match request.header("authorization") {
-        None if request.path() == "/back" => whole(OCI_MANIFEST, image.clone()),
-        None => answer(401, &[("WWW-Authenticate", "Basic realm=\"x\"")], ""),
-        Some(_) if request.path() == manifest("amd64") => {
-            answer(307, &[("Location", &to.lock().unwrap())], "")
-        }
-        Some(_) => answer(404, &[], ""),
-    });
+    let registry =
+        ScriptedServer::answering(move |request, _| match request.header("authorization") {
+            None if request.path() == "/back" => whole(OCI_MANIFEST, image.clone()),
+            None => answer(401, &[("WWW-Authenticate", "Basic realm=\"x\"")], ""),
+            Some(_) if request.path() == manifest("amd64") => {
+                answer(307, &[("Location", &to.lock().unwrap())], "")
+            }
+            Some(_) => answer(404, &[], ""),
+        });
     let back = format!("http://{}/back", registry.host());
-    let other = Liar::http(move |_, _| answer(307, &[("Location", &back)], ""));
+    let other = ScriptedServer::answering(move |_, _| answer(307, &[("Location", &back)], ""));
     *away.lock().unwrap() = format!("http://{}/", other.host());
     step_at(&registry.host(), &["amd64"])
         .input("username", USER)
@@ -114,7 +117,7 @@ async fn a_login_is_not_attached_again_on_the_way_back() {
 
 #[tokio::test]
 async fn redirects_that_are_refused() {
-    let nobody = Liar::http(|_, _| answer(200, &[], ""));
+    let nobody = ScriptedServer::answering(|_, _| answer(200, &[], ""));
     let host = nobody.host();
     for location in [
         "http://169.254.169.254/latest/meta-data".to_owned(),
@@ -127,8 +130,8 @@ async fn redirects_that_are_refused() {
         "file:///etc/passwd".to_owned(),
         "javascript:alert(1)".to_owned(),
     ] {
-        let liar = saying(answer(307, &[("Location", &location)], ""));
-        let ran = step_at(&liar.host(), &["amd64"]).run().await.fails(7);
+        let server = saying(answer(307, &[("Location", &location)], ""));
+        let ran = step_at(&server.host(), &["amd64"]).run().await.fails(7);
         assert!(ran.stdout.contains("address that is refused"), "{location}: {}", ran.stdout);
         assert!(ran.elapsed < Duration::from_secs(1), "{location}: not tried: {:?}", ran.elapsed);
     }
@@ -137,18 +140,18 @@ async fn redirects_that_are_refused() {
 
 #[tokio::test]
 async fn redirects_end() {
-    let liar = Liar::http(|request, nth| match request.method.as_str() {
+    let server = ScriptedServer::answering(|request, nth| match request.method.as_str() {
         "GET" => answer(307, &[("Location", &format!("/again/{nth}"))], ""),
         _ => answer(404, &[], ""),
     });
-    let ran = step_at(&liar.host(), &["amd64"]).run().await.fails(7);
+    let ran = step_at(&server.host(), &["amd64"]).run().await.fails(7);
     assert!(ran.stdout.contains("more than 5 redirects"), "{}", ran.stdout);
-    assert_eq!(liar.requests().iter().filter(|request| request.method == "GET").count(), 6);
+    assert_eq!(server.requests().iter().filter(|request| request.method == "GET").count(), 6);
 }
 
 #[tokio::test]
 async fn realms_that_are_refused() {
-    let nobody = Liar::http(|_, _| answer(200, &[], r#"{"token": "x"}"#));
+    let nobody = ScriptedServer::answering(|_, _| answer(200, &[], r#"{"token": "x"}"#));
     let host = nobody.host();
     for realm in [
         "http://169.254.169.254/token".to_owned(),
@@ -162,8 +165,10 @@ async fn realms_that_are_refused() {
         format!("file:///{host}/token"),
     ] {
         let challenge = format!("Bearer realm=\"{realm}\",service=\"x\"");
-        let liar = Liar::http(move |_, _| answer(401, &[("WWW-Authenticate", &challenge)], ""));
-        let ran = step_at(&liar.host(), &["amd64"])
+        let server = ScriptedServer::answering(move |_, _| {
+            answer(401, &[("WWW-Authenticate", &challenge)], "")
+        });
+        let ran = step_at(&server.host(), &["amd64"])
             .input("username", USER)
             .input("password", PASSWORD)
             .run()
@@ -182,13 +187,13 @@ async fn realms_that_are_refused() {
 
 #[tokio::test]
 async fn a_token_server_cannot_hand_a_login_on() {
-    let thief = Liar::http(|_, _| answer(200, &[], r#"{"token": "x"}"#));
+    let thief = ScriptedServer::answering(|_, _| answer(200, &[], r#"{"token": "x"}"#));
     let location = format!("http://{}/token", thief.host());
-    let liar = Liar::http(move |request, _| match request.path() {
+    let server = ScriptedServer::answering(move |request, _| match request.path() {
         "/token" => answer(307, &[("Location", &location)], ""),
         _ => answer(401, &[("WWW-Authenticate", "Bearer realm=\"/token\"")], ""),
     });
-    let ran = step_at(&liar.host(), &["amd64"])
+    let ran = step_at(&server.host(), &["amd64"])
         .input("username", USER)
         .input("password", PASSWORD)
         .run()
@@ -201,7 +206,7 @@ async fn a_token_server_cannot_hand_a_login_on() {
 #[tokio::test]
 async fn a_write_is_never_redirected() {
     let scene = Scene::with_both().await;
-    let thief = Liar::http(|_, _| answer(201, &[], ""));
+    let thief = ScriptedServer::answering(|_, _| answer(201, &[], ""));
     scene.proxy.rule(
         Rule::on("PUT", &manifest("1")).then(Fault::Redirect(format!("http://{}/", thief.host()))),
     );
@@ -212,7 +217,7 @@ async fn a_write_is_never_redirected() {
 #[tokio::test]
 async fn foreign_layers_are_never_fetched() {
     let scene = Scene::with_both().await;
-    let elsewhere = Liar::http(|_, _| answer(200, &[], "x"));
+    let elsewhere = ScriptedServer::answering(|_, _| answer(200, &[], "x"));
     let windows = Image::docker("windows(10.0.20348.2700)/amd64");
     windows.push(&scene.client, REPO, "windows").await;
     // This registry takes no addresses in layers, so they are put in on the way; and nothing is
@@ -267,15 +272,15 @@ async fn manifests_that_contradict_themselves() {
         ("no manifest", "text/html", "<html>".to_owned()),
         ("nothing", OCI_INDEX, String::new()),
     ] {
-        let liar = saying(whole(header, body));
-        let ran = step_at(&liar.host(), &["amd64"]).run().await.fails(5);
+        let server = saying(whole(header, body));
+        let ran = step_at(&server.host(), &["amd64"]).run().await.fails(5);
         assert!(
-            liar.requests().iter().all(|request| request.method != "PUT"),
+            server.requests().iter().all(|request| request.method != "PUT"),
             "{case}: {}",
             ran.stdout
         );
         assert_eq!(
-            liar.requests().iter().filter(|request| request.method == "GET").count(),
+            server.requests().iter().filter(|request| request.method == "GET").count(),
             1,
             "{case}: not asked again"
         );
@@ -328,9 +333,9 @@ async fn bytes_that_were_spoilt_once() {
 #[tokio::test]
 async fn a_wrong_digest_in_a_header_changes_nothing() {
     let scene = Scene::with_both().await;
-    let lie = || Fault::SetHeader("Docker-Content-Digest", sha256(b"something else"));
-    scene.proxy.rule(Rule::on("GET", &manifest("amd64")).then(lie()));
-    scene.proxy.rule(Rule::on("GET", &manifest("1")).then(lie()));
+    let wrong_digest = || Fault::SetHeader("Docker-Content-Digest", sha256(b"something else"));
+    scene.proxy.rule(Rule::on("GET", &manifest("amd64")).then(wrong_digest()));
+    scene.proxy.rule(Rule::on("GET", &manifest("1")).then(wrong_digest()));
     let ran = scene.waiting_step().run().await.ok();
     let digests: Value = serde_json::from_str(&ran.output("digests").unwrap()).unwrap();
     assert_eq!(digests["linux/amd64"], amd64().digest(), "the bytes tell");
@@ -366,21 +371,21 @@ async fn answers_without_end() {
     };
     let chunked = || head("Transfer-Encoding: chunked");
     let chunk = |byte: u8| [b"10000\r\n".to_vec(), vec![byte; 0x10000], b"\r\n".to_vec()].concat();
-    for (case, lie) in [
-        ("chunks", Lie::Endless(chunked(), chunk(b'['))),
+    for (case, reply) in [
+        ("chunks", Reply::Endless(chunked(), chunk(b'['))),
         (
             "a body to the end of the connection",
-            Lie::Endless(head("Connection: close"), vec![b' '; 0x10000]),
+            Reply::Endless(head("Connection: close"), vec![b' '; 0x10000]),
         ),
-        ("a huge length", Lie::Endless(head("Content-Length: 10000000000"), vec![b' '; 0x10000])),
+        ("a huge length", Reply::Endless(head("Content-Length: 10000000000"), vec![b' '; 0x10000])),
         (
             "a length beyond all numbers",
-            Lie::Bytes(head("Content-Length: 99999999999999999999999")),
+            Reply::Bytes(head("Content-Length: 99999999999999999999999")),
         ),
     ] {
-        let liar = saying(lie);
-        let running = step_at(&liar.host(), &["amd64"])
-            .input("insecure-registries", &liar.host())
+        let server = saying(reply);
+        let running = step_at(&server.host(), &["amd64"])
+            .input("insecure-registries", &server.host())
             .input("log-level", "debug")
             .spawn()
             .await;
@@ -392,7 +397,11 @@ async fn answers_without_end() {
         } else {
             running.wait().await.fails(5)
         };
-        assert!(liar.poured() < 16 << 20, "{case}: it stopped reading: {}", liar.poured());
+        assert!(
+            server.endless_bytes() < 16 << 20,
+            "{case}: it stopped reading: {}",
+            server.endless_bytes()
+        );
         is_small(case, &ran);
     }
 }
@@ -401,9 +410,9 @@ async fn answers_without_end() {
 async fn errors_without_end() {
     let head = b"HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     let chunk = [b"10000\r\n".to_vec(), vec![b'x'; 0x10000], b"\r\n".to_vec()].concat();
-    let liar = saying(Lie::Endless(head, chunk));
-    let ran = step_at(&liar.host(), &["amd64"]).run().await.fails(6);
-    assert!(liar.poured() < 16 << 20, "{}", liar.poured());
+    let server = saying(Reply::Endless(head, chunk));
+    let ran = step_at(&server.host(), &["amd64"]).run().await.fails(6);
+    assert!(server.endless_bytes() < 16 << 20, "{}", server.endless_bytes());
     is_small("an error", &ran);
     assert!(ran.stdout.len() < 4000, "a short excerpt: {}", ran.stdout.len());
 }
@@ -411,33 +420,31 @@ async fn errors_without_end() {
 #[tokio::test]
 async fn token_answers_without_end() {
     let chunk = [b"10000\r\n".to_vec(), vec![b'x'; 0x10000], b"\r\n".to_vec()].concat();
-    let liar = Liar::http(move |request, _| -> Lie {
+    let server = ScriptedServer::answering(move |request, _| -> Reply {
         match request.path() {
-            "/token" => Lie::Endless(
+            "/token" => Reply::Endless(
                 b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec(),
                 chunk.clone(),
             ),
             _ => answer(401, &[("WWW-Authenticate", "Bearer realm=\"/token\"")], "").into(),
         }
     });
-    let ran = step_at(&liar.host(), &["amd64"]).run().await.fails(5);
-    assert!(liar.poured() < 16 << 20, "{}", liar.poured());
+    let ran = step_at(&server.host(), &["amd64"]).run().await.fails(5);
+    assert!(server.endless_bytes() < 16 << 20, "{}", server.endless_bytes());
     is_small("a token", &ran);
 }
 
 #[tokio::test]
 async fn a_config_of_another_size() {
     let scene = Scene::with_both().await;
-    // A liar does not give itself away by the digest of the truth.
+    // A wrong answer does not give itself away by the digest of the right one.
     let unsaid = || Fault::DropHeader("Docker-Content-Digest");
     for size in [1, 299, 100_000, 5 << 20, u64::MAX] {
         let mut image: Value = serde_json::from_slice(&amd64().manifest()).unwrap();
         image["config"]["size"] = json!(size);
         let bytes = serde_json::to_vec(&image).unwrap();
-        let liar_about = Fault::alter(move |_| bytes.clone());
-        scene
-            .proxy
-            .rule(Rule::on("GET", &manifest("amd64")).nth(1).then(liar_about).then(unsaid()));
+        let wrong = Fault::alter(move |_| bytes.clone());
+        scene.proxy.rule(Rule::on("GET", &manifest("amd64")).nth(1).then(wrong).then(unsaid()));
         let ran = scene.waiting_step().run().await.fails(5);
         is_small(&size.to_string(), &ran);
     }
@@ -447,18 +454,20 @@ async fn a_config_of_another_size() {
 #[tokio::test]
 async fn answers_that_are_compressed_unasked() {
     for encoding in ["gzip", "br", "zstd", "deflate, gzip"] {
-        let liar = saying(answer(
+        let server = saying(answer(
             200,
             &[("Content-Encoding", encoding), ("Content-Type", OCI_INDEX)],
             "x",
         ));
-        let ran = step_at(&liar.host(), &["amd64"]).run().await.fails(5);
+        let ran = step_at(&server.host(), &["amd64"]).run().await.fails(5);
         assert!(
             ran.stdout.contains("the answer is compressed though nobody asked for that"),
             "{encoding}: {}",
             ran.stdout
         );
-        assert!(liar.requests().iter().all(|request| request.header("accept-encoding").is_none()));
+        assert!(
+            server.requests().iter().all(|request| request.header("accept-encoding").is_none())
+        );
     }
 }
 
@@ -494,18 +503,18 @@ async fn deep_and_huge_documents() {
         ("more than fits", " ".repeat(LARGEST + 1)),
     ] {
         assert!(body.len() < LARGEST + 2);
-        let liar = saying(whole(OCI_INDEX, body));
-        let ran = step_at(&liar.host(), &["amd64"]).run().await.fails(5);
+        let server = saying(whole(OCI_INDEX, body));
+        let ran = step_at(&server.host(), &["amd64"]).run().await.fails(5);
         is_small(case, &ran);
         assert!(ran.elapsed < Duration::from_secs(5), "{case}: {:?}", ran.elapsed);
     }
 }
 
 /// A registry with this index at the tag, and these by digest.
-fn indexes(root: Vec<u8>, more: Vec<Vec<u8>>) -> Liar {
+fn indexes(root: Vec<u8>, more: Vec<Vec<u8>>) -> ScriptedServer {
     let more: HashMap<String, Vec<u8>> =
         more.into_iter().map(|bytes| (manifest(&sha256(&bytes)), bytes)).collect();
-    Liar::http(move |request, _| match more.get(request.path()) {
+    ScriptedServer::answering(move |request, _| match more.get(request.path()) {
         Some(bytes) => whole(OCI_INDEX, bytes.clone()),
         None if request.method == "GET" && request.path() == manifest("amd64") => {
             whole(OCI_INDEX, root.clone())
@@ -535,28 +544,28 @@ async fn indexes_in_indexes_end() {
     for depth in 1..12 {
         chain.push(index_of(std::slice::from_ref(&chain[depth - 1]), depth));
     }
-    let liar = indexes(chain.pop().unwrap(), chain);
-    let ran = step_at(&liar.host(), &["amd64"]).run().await.fails(5);
+    let server = indexes(chain.pop().unwrap(), chain);
+    let ran = step_at(&server.host(), &["amd64"]).run().await.fails(5);
     assert!(ran.stdout.contains("indexes inside indexes, more than 3 deep"), "{}", ran.stdout);
-    assert!(liar.requests().len() <= 6, "{}", liar.requests().len());
+    assert!(server.requests().len() <= 6, "{}", server.requests().len());
 
     // Wide: one entry stands in it twice.
     let leaf = index_of(&[], 1);
-    let liar = indexes(index_of(&[leaf.clone(), leaf.clone()], 2), vec![leaf]);
-    step_at(&liar.host(), &["amd64"]).run().await.fails(5);
-    assert!(liar.requests().len() <= 4, "{}", liar.requests().len());
+    let server = indexes(index_of(&[leaf.clone(), leaf.clone()], 2), vec![leaf]);
+    step_at(&server.host(), &["amd64"]).run().await.fails(5);
+    assert!(server.requests().len() <= 4, "{}", server.requests().len());
 
     // Wide at every level: 40 indexes of 200 indexes each.
     let leaves: Vec<String> = (0..200).map(|seed: usize| sha256(&seed.to_le_bytes())).collect();
     let middle: Vec<Vec<u8>> =
         (0..40).map(|seed| index_of_digests(leaves.iter().cloned(), seed)).collect();
-    let liar = indexes(index_of(&middle, 5000), middle);
-    let ran = step_at(&liar.host(), &["amd64"]).run().await.fails(5);
+    let server = indexes(index_of(&middle, 5000), middle);
+    let ran = step_at(&server.host(), &["amd64"]).run().await.fails(5);
     assert!(ran.stdout.contains("more than 256 entries"), "{}", ran.stdout);
     assert!(
-        liar.requests().len() <= 10,
+        server.requests().len() <= 10,
         "it stops as soon as there are too many: {}",
-        liar.requests().len()
+        server.requests().len()
     );
     is_small("wide indexes", &ran);
 
@@ -566,15 +575,15 @@ async fn indexes_in_indexes_end() {
         .collect();
     let wide =
         json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).to_string();
-    let liar = indexes(wide.into_bytes(), Vec::new());
-    let ran = step_at(&liar.host(), &["amd64"]).run().await.fails(5);
-    assert!(liar.requests().len() <= 3, "no child is looked up: {}", liar.requests().len());
+    let server = indexes(wide.into_bytes(), Vec::new());
+    let ran = step_at(&server.host(), &["amd64"]).run().await.fails(5);
+    assert!(server.requests().len() <= 3, "no child is looked up: {}", server.requests().len());
     is_small("a wide index", &ran);
 }
 
 #[tokio::test]
 async fn a_proxy_never_sees_loopback() {
-    let thief = Liar::http(|_, _| answer(200, &[], ""));
+    let thief = ScriptedServer::answering(|_, _| answer(200, &[], ""));
     let scene = Scene::with_both().await;
     let address = format!("http://user:proxy-canary@{}", thief.host());
     let mut step = scene.waiting_step().input("log-level", "trace");
@@ -593,7 +602,7 @@ async fn a_proxys_password_is_not_told() {
     for (proxy, insecure, status, exit) in
         [("HTTP_PROXY", "registry.test", 403, 6), ("HTTP_PROXY", "registry.test", 407, 7)]
     {
-        let through = Liar::http(move |request, _| {
+        let through = ScriptedServer::answering(move |request, _| {
             answer(
                 status,
                 &[("Proxy-Authenticate", "Basic realm=\"proxy-canary\"")],

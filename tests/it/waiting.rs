@@ -97,7 +97,7 @@ async fn a_missing_image_is_named_and_nothing_moves() {
     {
         assert!(summary.contains(part), "no {part}: {summary}");
     }
-    assert!(!summary.contains("| Tag |"), "no tag has a story: {summary}");
+    assert!(!summary.contains("| Tag |"), "no tag has a row: {summary}");
     assert_eq!(scene.client.tags(REPO).await, ["amd64"]);
     // Whether pushing is allowed was tested, and nothing of that is left.
     let counts = ["PUT", "POST", "DELETE"].map(|method| scene.proxy.count(method, "*"));
@@ -254,11 +254,7 @@ async fn a_registry_in_trouble_does_not_end_the_wait() {
     looks.wait_for_answers(9).await;
     scene.push_arm64().await;
     let ran = running.wait().await.ok();
-    assert!(
-        ran.stdout.contains("tried 6 times"),
-        "the story says what is going on: {}",
-        ran.stdout
-    );
+    assert!(ran.stdout.contains("tried 6 times"), "the log says what is going on: {}", ran.stdout);
     scene.proxy.finish();
 }
 

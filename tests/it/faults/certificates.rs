@@ -1,10 +1,10 @@
 //! Certificates and TLS versions that are not to be trusted: fatal, told, and not tried again.
 
-use crate::support::background::Background;
 use crate::support::certs::{Authority, Identity};
 use crate::support::client::Client;
 use crate::support::registry::Registry;
 use crate::support::scene::{REPO, amd64, step_at};
+use crate::support::tcp_server::TcpServer;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,9 +12,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::TlsAcceptor;
 
 /// A server that shows this certificate and closes.
-fn showing(identity: &Identity) -> Background {
+fn showing(identity: &Identity) -> TcpServer {
     let acceptor = TlsAcceptor::from(Arc::new(identity.tls()));
-    Background::serve(move |stream, _| {
+    TcpServer::serve(move |stream, _| {
         let acceptor = acceptor.clone();
         async move { drop(acceptor.accept(stream).await) }
     })
@@ -57,7 +57,7 @@ async fn a_server_that_speaks_an_old_version_only_is_refused() {
     hello.extend([0, 0xc0, 0x13, 0]);
     let hellos = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&hellos);
-    let server = Background::serve(move |mut stream, _| {
+    let server = TcpServer::serve(move |mut stream, _| {
         let (hello, counted) = (hello.clone(), Arc::clone(&counted));
         async move {
             let mut buffer = [0; 4096];

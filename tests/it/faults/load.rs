@@ -1,6 +1,6 @@
 //! Registries that are asked too much, and registries that fail too often.
 
-use super::inside::{failure, hasty};
+use super::in_process::{failure, run_fast};
 use crate::support::images::Image;
 use crate::support::rules::{Fault, Rule};
 use crate::support::scene::{BOTH, REPO, Scene, manifest};
@@ -39,7 +39,7 @@ async fn sixty_four_children_get_through_a_limit_of_requests() {
         ("sources", scene.references(&sources)),
         ("wait", "0".to_owned()),
     ];
-    let (ended, _) = hasty(TIMES, inputs).await;
+    let (ended, _) = run_fast(TIMES, inputs).await;
     assert_eq!(ended.exit, Exit::Done, "{:?}", ended.run.lists[0].ended.as_ref().err());
     let (asked, most) = (scene.proxy.requests(), NEEDED + NEEDED / 5 + 10);
     assert!(
@@ -59,7 +59,7 @@ async fn a_registry_that_fails_all_the_time_is_not_stormed() {
     let host = scene.proxy.host();
     let sources: Vec<String> = (0..CHILDREN).map(|at| format!("{host}/{REPO}:s{at}")).collect();
     // Slow enough that one request after the other takes some of the run's time.
-    let (ended, elapsed) = hasty(
+    let (ended, elapsed) = run_fast(
         5,
         vec![
             ("tags", scene.reference("1")),
@@ -83,7 +83,7 @@ async fn too_many_without_a_time_is_a_growing_pause_for_all() {
     let scene = Scene::with_both().await;
     scene.proxy.rule(Rule::on("GET", &manifest("*")).first(6).then(Fault::Status(429)));
     let sources = scene.references(&BOTH);
-    let (ended, _) = hasty(
+    let (ended, _) = run_fast(
         TIMES,
         vec![("tags", scene.reference("1")), ("sources", sources), ("wait", "0".to_owned())],
     )

@@ -2,7 +2,7 @@
 //! does not help.
 
 mod certificates;
-mod inside;
+mod in_process;
 mod lag;
 mod load;
 mod network;
@@ -13,11 +13,11 @@ mod slow;
 mod table;
 mod tokens;
 
-use crate::support::background::closed_port;
 use crate::support::client::sha256;
 use crate::support::rules::{Fault, Rule};
 use crate::support::running::Ran;
 use crate::support::scene::{REPO, Scene, amd64, manifest, waiting_step_at};
+use crate::support::tcp_server::closed_port;
 use std::time::{Duration, SystemTime};
 
 /// The time between the first two requests for the amd64 source when the first one is answered so.

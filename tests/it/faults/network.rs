@@ -1,11 +1,11 @@
 //! Addresses that are dead, and addresses of the sixth version.
 
-use crate::support::background::closed_port;
 use crate::support::client::Client;
 use crate::support::proxy::FaultProxy;
 use crate::support::registry::Registry;
 use crate::support::running::Ran;
 use crate::support::scene::{BOTH, REPO, amd64, arm64, step_at};
+use crate::support::tcp_server::closed_port;
 use std::net::{Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};

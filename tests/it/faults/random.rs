@@ -5,15 +5,15 @@
 //! A failing seed is named with the proxy's log. `FAULT_SEED=17` plays that one alone, with the log
 //! of the run; `FAULT_SEEDS=20000` plays so many.
 
-use super::inside::{self, Inputs};
-use crate::support::background::until;
+use super::in_process::{self, Inputs};
 use crate::support::client::{Client, OCI_INDEX, sha256};
-use crate::support::haste::hastened;
+use crate::support::fast_clock::with_fast_clock;
 use crate::support::http1::Request;
 use crate::support::images::Image;
 use crate::support::proxy::FaultProxy;
 use crate::support::registry::Registry;
 use crate::support::rules::{Fault, Schedule};
+use crate::support::wait::until;
 use fastrand::Rng;
 use futures_util::future::LocalBoxFuture;
 use manifest_action::app::Ended;
@@ -241,8 +241,9 @@ fn play(
     // The pauses are as random as the faults.
     fastrand::seed(seed);
     let inputs = setup.inputs.clone();
-    let ended =
-        hastened(TIMES, async { tokio::time::timeout(LONGEST, inside::run(inputs)).await.ok() });
+    let ended = with_fast_clock(TIMES, async {
+        tokio::time::timeout(LONGEST, in_process::run(inputs)).await.ok()
+    });
     setup.proxies.iter().for_each(|proxy| proxy.follow(None));
     let logs: String = setup.proxies.iter().map(FaultProxy::log_text).collect();
     let verdict = match &ended {
@@ -269,7 +270,7 @@ async fn judge(setup: &Setup, ended: &Ended) -> Result<(), String> {
     for target in &setup.targets {
         now.push(target.now().await);
     }
-    let again = inside::run(setup.inputs.clone()).await;
+    let again = in_process::run(setup.inputs.clone()).await;
     if again.exit != Exit::Done {
         return Err(format!("the next run fails: {:?}", again.run.lists[0].ended.as_ref().err()));
     }

@@ -1,13 +1,13 @@
 //! The scene of most tests: a real registry, a client that prepares it and looks at it, and a proxy
 //! between it and our binary. The client goes past the proxy, so all that the proxy counts is ours.
 //!
-//! | name of a step | sources | waits |
-//! |---|---|---|
-//! | [`Scene::step`] | none yet | no |
-//! | [`Scene::step_of`], [`step_at`] | as given | no |
-//! | [`Scene::step_to`] | amd64 and arm64 | no |
-//! | [`Scene::waiting_step`] | amd64 and arm64 | as long as the program does by default |
-//! | [`waiting_step_at`] | as given | as long as the program does by default |
+//! | name of a step                  | sources         | waits                                  |
+//! |---------------------------------|-----------------|----------------------------------------|
+//! | [`Scene::step`]                 | none yet        | no                                     |
+//! | [`Scene::step_of`], [`step_at`] | as given        | no                                     |
+//! | [`Scene::step_to`]              | amd64 and arm64 | no                                     |
+//! | [`Scene::waiting_step`]         | amd64 and arm64 | as long as the program does by default |
+//! | [`waiting_step_at`]             | as given        | as long as the program does by default |
 
 use super::client::{Client, Fetched, sha256};
 use super::images::Image;

@@ -2,11 +2,11 @@
 //! and the next run completes it.
 
 use super::step_with_report;
-use crate::support::background::until;
 use crate::support::images::Image;
 use crate::support::proxy::FaultProxy;
 use crate::support::rules::{Fault, Rule};
 use crate::support::scene::Scene;
+use crate::support::wait::until;
 
 /// The writes that bring an image of two blobs under a tag: method, path below the repository, how
 /// many.

@@ -2,10 +2,10 @@
 //! and that is one failure.
 
 use super::step_with_report;
-use crate::support::background::until;
 use crate::support::images::{Image, PLATFORMS};
 use crate::support::rules::{Fault, Rule};
 use crate::support::scene::Scene;
+use crate::support::wait::until;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 

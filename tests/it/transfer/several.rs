@@ -1,8 +1,8 @@
 //! Into several repositories and registries in one run: each complete before any tag moves.
 
 use super::{report, step_with_report, tags_last, writes};
-use crate::support::clock::Entry;
 use crate::support::images::Image;
+use crate::support::request_log::Entry;
 use crate::support::rules::{Fault, Rule};
 use crate::support::scene::Scene;
 use crate::support::skopeo;

@@ -3,9 +3,9 @@
 use super::{report, step_with_report, tags_last};
 use crate::support::client::{OCI_INDEX, OCI_MANIFEST};
 use crate::support::images::{Image, PLATFORMS};
-use crate::support::liar::{Liar, answer};
 use crate::support::rules::{Fault, Rule};
 use crate::support::scene::Scene;
+use crate::support::scripted::{ScriptedServer, answer};
 use crate::support::skopeo;
 use crate::support::step::Step;
 use serde_json::{Value, json};
@@ -115,7 +115,7 @@ async fn an_upload_that_breaks_goes_on_where_the_registry_stands() {
 #[tokio::test]
 async fn an_upload_goes_on_where_the_registry_keeps_its_parts() {
     let (from, _, image) = two().await;
-    let keeper = Liar::http(move |request, nth| {
+    let keeper = ScriptedServer::answering(move |request, nth| {
         let go_on = [("Location", "/v2/acme/app/blobs/uploads/one")];
         match (request.method.as_str(), request.path()) {
             ("HEAD", path) if !path.contains("/uploads/") => answer(404, &[], ""),
@@ -260,7 +260,7 @@ async fn a_blob_larger_than_its_descriptor_is_cut_off() {
 async fn an_upload_sent_elsewhere_carries_no_login() {
     let (from, to, _) = two().await;
     // Storage likes to quote the signed address that it was asked for.
-    let elsewhere = Liar::http(|_, _| {
+    let elsewhere = ScriptedServer::answering(|_, _| {
         answer(401, &[("WWW-Authenticate", "Basic realm=\"give\"")], "not /steal?state=signed")
     });
     let location = format!("http://{}/steal?state=signed", elsewhere.host());

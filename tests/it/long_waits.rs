@@ -1,7 +1,7 @@
-//! What takes minutes, under a paused clock: how often it looks, and when it stops.
+//! Waits of minutes, under a paused clock: how often the program looks, and when it stops.
 
 use crate::support::jobs_api::{FakeJob, JobsApi, TOKEN, job};
-use crate::support::paused::Paused;
+use crate::support::paused_clock::PausedClock;
 use crate::support::proxy::FaultProxy;
 use crate::support::rules::{Fault, Rule};
 use crate::support::scene::{BOTH, REPO, Scene, manifest};
@@ -39,7 +39,7 @@ struct Ended {
 }
 
 async fn run(
-    clock: &Paused,
+    clock: &PausedClock,
     inputs: &[(&str, String)],
     environment: &Environment,
     event: impl AsyncFnMut(Duration),
@@ -77,7 +77,7 @@ async fn ten_minutes_cost_few_requests_and_a_line_a_minute() {
     let scene = Scene::with_amd64().await;
     let api = JobsApi::github(vec![job("build (x)", "in_progress"), job("build (y)", "success")]);
     let proxy = FaultProxy::before_addr(&api.host()).await;
-    let clock = Paused::before(&[&scene.proxy, &proxy]).await;
+    let clock = PausedClock::before(&[&scene.proxy, &proxy]).await;
     let tags: Vec<String> = (0..8).map(|n| format!("late{n}")).collect();
     let inputs = [
         ("tags", scene.reference("1")),
@@ -138,7 +138,7 @@ async fn watched(
     let scene = Scene::with_amd64().await;
     let api = JobsApi::github(Vec::new());
     let proxy = FaultProxy::before_addr(&api.host()).await;
-    let clock = Paused::before(&[&scene.proxy, &proxy]).await;
+    let clock = PausedClock::before(&[&scene.proxy, &proxy]).await;
     let mut inputs = vec![
         ("tags", scene.reference("1")),
         ("sources", scene.references(&BOTH)),
@@ -292,7 +292,7 @@ async fn missing_skip_leaves_out_what_is_missing_and_not_what_is_in_doubt() {
     for fault in [Fault::Status(500), Fault::Reset] {
         let scene = Scene::with_both().await;
         scene.proxy.rule(Rule::on("*", &manifest("arm64")).then(fault));
-        let clock = Paused::before(&[&scene.proxy]).await;
+        let clock = PausedClock::before(&[&scene.proxy]).await;
         let sources = scene.references(&BOTH);
         let inputs = [
             ("tags", scene.reference("1")),
@@ -318,7 +318,7 @@ async fn what_is_denied_is_given_a_minute() {
     scene
         .proxy
         .rule(Rule::on("*", &manifest("arm64")).then(Fault::Status(403).error("DENIED", "no")));
-    let clock = Paused::before(&[&scene.proxy]).await;
+    let clock = PausedClock::before(&[&scene.proxy]).await;
     let sources = scene.references(&BOTH);
     let inputs = [("tags", scene.reference("1")), ("sources", sources)];
     let ended = run(&clock, &inputs, &environment(None, ""), async |_| {}).await;

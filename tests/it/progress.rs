@@ -1,5 +1,5 @@
-//! The story of a wait: in a CI log a line when something changes, on a terminal a table that
-//! lives, in the summary a picture.
+//! The progress of a wait: in a CI log a line for each change, on a terminal a table that is redrawn,
+//! in the summary a chart.
 
 use crate::support::images::Image;
 use crate::support::scene::{REPO, Scene, arm64};
