@@ -36,6 +36,7 @@ mod migration;
 mod outputs;
 mod progress;
 mod publishing;
+mod quick;
 mod secrets;
 mod signals;
 mod spec;
