@@ -7,7 +7,7 @@ use crate::support::images::Image;
 use crate::support::indexes::BuiltIndex;
 use crate::support::rules::{Fault, Rule};
 use crate::support::running::Ran;
-use crate::support::scene::{REPO, Scene, amd64, arm64, manifest};
+use crate::support::scene::{REPO, Scene, amd64, arm64, manifest, step_at};
 use crate::support::scripted::{ScriptedServer, answer};
 use crate::support::step::Step;
 use serde_json::{Value, json};
@@ -261,21 +261,17 @@ async fn in_the_headers_of_a_registry() {
             };
             let said = answer(status, &[(header, &value)], format!("{{\"mediaType\": {text:?}}}"));
             let server = ScriptedServer::answering(move |_, _| said.clone());
-            let ran = headers_step(&server).run().await;
+            let ran = tracing_step(&server).run().await;
             assert!(matches!(ran.status, 5..=7), "{header} {text:?}: {}", ran.everything());
             harmless(&format!("{header} {text:?}"), &ran);
         }
     }
 }
 
-fn headers_step(server: &ScriptedServer) -> Step {
-    let host = server.host();
-    Step::new()
-        .github()
-        .input("tags", &format!("{host}/acme/app:1"))
-        .input("sources", &format!("{host}/acme/app:a\n{host}/acme/app@sha256:{}", "0".repeat(64)))
-        .input("wait", "0")
-        .input("log-level", "trace")
+/// The step that asks this server for a tag and for a digest, and logs all that it does.
+fn tracing_step(server: &ScriptedServer) -> Step {
+    let digest = format!("sha256:{}", "0".repeat(64));
+    step_at(&server.host(), &["a", &digest]).input("log-level", "trace")
 }
 
 #[tokio::test]
@@ -284,7 +280,7 @@ async fn in_headers_that_break_http() {
         answer(200, &[("Warning", "299 - \"\u{1b}[2J\u{7}\r\r\n::error::pwned\"")], "")
     });
     // Said to be plain HTTP, so that it is not tried whether it speaks TLS.
-    let running = headers_step(&server).input("insecure-registries", &server.host()).spawn().await;
+    let running = tracing_step(&server).input("insecure-registries", &server.host()).spawn().await;
     // It is tried again and again: the point is what is said about it.
     running.wait_for_line("again in").await;
     running.signal("TERM").await;

@@ -1,8 +1,6 @@
 //! Logging in: every source of logins, Basic and tokens, and what happens when they are refused.
 
-use crate::support::client::Client;
 use crate::support::proxy::FaultProxy;
-use crate::support::registry::Registry;
 use crate::support::request_log::Entry;
 use crate::support::rules::{Fault, Rule};
 use crate::support::scene::{REPO, Scene, manifest};
@@ -30,9 +28,7 @@ async fn of_tokens(tokens: &TokenServer) -> Scene {
 }
 
 async fn of_realm(tokens: &TokenServer, realm: &str) -> Scene {
-    let registry = Registry::launch(&tokens.auth(realm), false).await;
-    let client = Client::new(&registry.host()).bearer(&tokens.mint(PUSH_SCOPE));
-    let scene = Scene::of(registry, client).await;
+    let scene = Scene::with_tokens(tokens, realm).await;
     scene.push_amd64().await;
     scene
 }

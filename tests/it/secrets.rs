@@ -4,12 +4,10 @@
 //! Every secret here holds the word `canary`, so that a part of one, or one in another spelling, is
 //! found as well.
 
-use crate::support::client::Client;
 use crate::support::http1::Request;
-use crate::support::registry::Registry;
 use crate::support::rules::{Fault, Rule};
 use crate::support::running::Ran;
-use crate::support::scene::{BOTH, Scene, manifest, reference_at, references_at};
+use crate::support::scene::{BOTH, Scene, bare_step_at, manifest};
 use crate::support::scripted::{Reply, ScriptedServer, answer};
 use crate::support::step::Step;
 use crate::support::token::TokenServer;
@@ -95,17 +93,10 @@ fn registry<L: Into<Reply>>(
 
 /// The step that logs in to this registry; [`in_both_places`] says where it runs.
 fn step_with_login(registry: &ScriptedServer) -> Step {
-    step_off_github(&registry.host(), &["amd64"])
+    bare_step_at(&registry.host(), &["amd64"])
         .input("wait", "0")
         .input("username", USER)
         .input("password", PASSWORD)
-}
-
-/// The step that publishes these sources at `1`, outside of any CI system.
-fn step_off_github(host: &str, sources: &[&str]) -> Step {
-    Step::new()
-        .input("tags", &reference_at(host, "1"))
-        .input("sources", &references_at(host, sources))
 }
 
 #[tokio::test]
@@ -321,7 +312,7 @@ async fn inputs_that_cannot_be_right() {
 #[tokio::test]
 async fn auth_files_that_are_only_found_and_cannot_be_read() {
     let scene = Scene::with_both().await;
-    let plain = || step_off_github(&scene.proxy.host(), &BOTH);
+    let plain = || bare_step_at(&scene.proxy.host(), &BOTH);
     for (value, why) in [
         ("canary", "DOCKER_AUTH_CONFIG is ignored"),
         (
@@ -338,14 +329,11 @@ async fn auth_files_that_are_only_found_and_cannot_be_read() {
 #[tokio::test]
 async fn runs_that_succeed() {
     let tokens = TokenServer::new().user(USER, PASSWORD).anonymous_pull(false).start().await;
-    let registry = Registry::token(&tokens).await;
-    let client =
-        Client::new(&registry.host()).bearer(&tokens.mint("repository:acme/app:pull,push"));
-    let by_token = Scene::of(registry, client).await;
+    let by_token = Scene::with_tokens(&tokens, &tokens.realm()).await;
     by_token.push_both().await;
     for scene in [by_token, Scene::with_login(USER, PASSWORD).await] {
         let step = || {
-            let step = step_off_github(&scene.proxy.host(), &BOTH);
+            let step = bare_step_at(&scene.proxy.host(), &BOTH);
             step.input("username", USER).input("password", PASSWORD)
         };
         let (on_github, elsewhere) = in_both_places("a run that succeeds", step).await;
@@ -373,7 +361,7 @@ async fn a_failed_push_whose_answer_repeats_the_login() {
         .rule(Rule::on("PUT", &manifest("1")).then(Fault::Status(403).error("DENIED", &heard)));
     let step = || {
         let host = scene.proxy.host();
-        step_off_github(&host, &BOTH).input("credentials", &format!("{host}={USER}:{PASSWORD}"))
+        bare_step_at(&host, &BOTH).input("credentials", &format!("{host}={USER}:{PASSWORD}"))
     };
     let (ran, _) = in_both_places("a push", step).await;
     assert!(

@@ -3,7 +3,7 @@
 
 use crate::support::images::{Image, PLATFORMS};
 use crate::support::indexes::BuiltIndex;
-use crate::support::scene::{BOTH, REPO, Scene};
+use crate::support::scene::{BOTH, REPO, Scene, bare_step_at};
 use crate::support::step::Step;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ async fn far_away() -> Scene {
 
 /// The step outside of any CI system, whose requests are those of the registry alone.
 fn bare_step(scene: &Scene, tags: &[&str], sources: &[String]) -> Step {
-    Step::new().input("tags", &scene.references(tags)).input("sources", &scene.references(sources))
+    bare_step_at(&scene.proxy.host(), sources).input("tags", &scene.references(tags))
 }
 
 #[tokio::test]

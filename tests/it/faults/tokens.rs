@@ -1,8 +1,6 @@
 //! Token servers whose clock is not ours.
 
-use crate::support::client::Client;
 use crate::support::proxy::FaultProxy;
-use crate::support::registry::Registry;
 use crate::support::rules::{Fault, Rule};
 use crate::support::scene::{Scene, manifest};
 use crate::support::token::TokenServer;
@@ -29,10 +27,7 @@ async fn a_token_server_whose_clock_is_wrong_changes_nothing() {
             TokenServer::new().user("ci", "s3cret-canary").anonymous_pull(false).start().await;
         let before_tokens = FaultProxy::before_addr(&tokens.host()).await;
         let realm = format!("http://{}/token", before_tokens.host());
-        let registry = Registry::launch(&tokens.auth(&realm), false).await;
-        let client =
-            Client::new(&registry.host()).bearer(&tokens.mint("repository:acme/app:pull,push"));
-        let scene = Scene::of(registry, client).await;
+        let scene = Scene::with_tokens(&tokens, &realm).await;
         scene.push_amd64().await;
         let issued = an_hour_off(ahead);
         let dated = Fault::alter(move |body| {

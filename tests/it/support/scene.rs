@@ -1,19 +1,20 @@
 //! The scene of most tests: a real registry, a client that prepares it and looks at it, and a proxy
 //! between it and our binary. The client goes past the proxy, so all that the proxy counts is ours.
 //!
-//! | name of a step                  | sources         | waits                                  |
-//! |---------------------------------|-----------------|----------------------------------------|
-//! | [`Scene::step`]                 | none yet        | no                                     |
-//! | [`Scene::step_of`], [`step_at`] | as given        | no                                     |
-//! | [`Scene::step_to`]              | amd64 and arm64 | no                                     |
-//! | [`Scene::waiting_step`]         | amd64 and arm64 | as long as the program does by default |
-//! | [`waiting_step_at`]             | as given        | as long as the program does by default |
+//! | name of a step                        | sources         | waits                                  |
+//! |---------------------------------------|-----------------|----------------------------------------|
+//! | [`Scene::step`]                       | none yet        | no                                     |
+//! | [`Scene::step_of`], [`step_at`]       | as given        | no                                     |
+//! | [`Scene::step_to`]                    | amd64 and arm64 | no                                     |
+//! | [`Scene::waiting_step`]               | amd64 and arm64 | as long as the program does by default |
+//! | [`waiting_step_at`], [`bare_step_at`] | as given        | as long as the program does by default |
 
 use super::client::{Client, Fetched, sha256};
 use super::images::Image;
 use super::proxy::FaultProxy;
 use super::registry::Registry;
 use super::step::Step;
+use super::token::TokenServer;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -61,7 +62,14 @@ pub fn step_at<S: AsRef<str>>(host: &str, sources: &[S]) -> Step {
 
 /// The same step without the input `wait`.
 pub fn waiting_step_at<S: AsRef<str>>(host: &str, sources: &[S]) -> Step {
-    Step::publishing(&reference_at(host, "1"), &references_at(host, sources))
+    bare_step_at(host, sources).github()
+}
+
+/// The same step outside of any CI system.
+pub fn bare_step_at<S: AsRef<str>>(host: &str, sources: &[S]) -> Step {
+    Step::new()
+        .input("tags", &reference_at(host, "1"))
+        .input("sources", &references_at(host, sources))
 }
 
 /// A registry, a client for it, and a proxy before it.
@@ -104,6 +112,15 @@ impl Scene {
         let scene = Self::of(registry, client).await;
         scene.push_both().await;
         scene
+    }
+
+    /// A registry that accepts the tokens of this server and holds nothing. It sends for them to the
+    /// realm, which is [`TokenServer::realm`] or that of a proxy before the server.
+    pub async fn with_tokens(tokens: &TokenServer, realm: &str) -> Self {
+        let registry = Registry::launch(&tokens.auth(realm), false).await;
+        let token = tokens.mint("repository:acme/app:pull,push");
+        let client = Client::new(&registry.host()).bearer(&token);
+        Self::of(registry, client).await
     }
 
     /// A registry of the test's own, left as it is, and a client that may push to it.

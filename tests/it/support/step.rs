@@ -43,12 +43,6 @@ impl Step {
         }
     }
 
-    /// The step on GitHub that publishes these sources at these tags, both as the inputs are
-    /// written.
-    pub fn publishing(tags: &str, sources: &str) -> Self {
-        Self::new().github().input("tags", tags).input("sources", sources)
-    }
-
     /// An input, named as GitHub names it: `INPUT_`, upper case, spaces to `_`, hyphens kept.
     pub fn input(self, name: &str, value: &str) -> Self {
         let name = format!("INPUT_{}", name.replace(' ', "_").to_uppercase());

@@ -1,10 +1,8 @@
 //! A transfer takes its time: what others do meanwhile, and tokens that grow old.
 
 use super::step_with_report;
-use crate::support::client::Client;
 use crate::support::images::Image;
 use crate::support::proxy::FaultProxy;
-use crate::support::registry::Registry;
 use crate::support::rules::{Fault, Rule};
 use crate::support::scene::Scene;
 use crate::support::token::TokenServer;
@@ -69,8 +67,7 @@ async fn tokens_are_renewed_however_few_requests_may_be_under_way() {
         // The registry takes a token for a second longer, which is what a request may be under way.
         let tokens = TokenServer::new().user("ci", "correct-horse").anonymous_pull(false);
         let tokens = tokens.lifetime(2).real_lifetime(4).start().await;
-        let registry = Registry::token(&tokens).await;
-        let proxy = FaultProxy::before(&registry).await;
+        let to = Scene::with_tokens(&tokens, &tokens.realm()).await;
         let from = Scene::empty().await;
         let mut sources = Vec::new();
         for platform in ["linux/amd64", "linux/arm64", "linux/s390x"] {
@@ -79,20 +76,19 @@ async fn tokens_are_renewed_however_few_requests_may_be_under_way() {
             sources.push(from.full_name(&format!("acme/app:{tag}")));
         }
         // A token does not live for two blobs.
-        proxy.rule(Rule::on("PATCH", "*").then(Fault::Delay(Duration::from_millis(1200))));
-        step_with_report(&format!("{}/acme/app:1", proxy.host()), &sources.join("\n"))
+        to.proxy.rule(Rule::on("PATCH", "*").then(Fault::Delay(Duration::from_millis(1200))));
+        step_with_report(&to.full_name("acme/app:1"), &sources.join("\n"))
             .input("concurrency", concurrency)
-            .input("registry", &proxy.host())
+            .input("registry", &to.proxy.host())
             .input("username", "ci")
             .input("password", "correct-horse")
             .limit(Duration::from_secs(40))
             .run()
             .await
             .ok();
-        let client = Client::new(&registry.host()).bearer(&tokens.mint("repository:acme/app:pull"));
-        assert!(client.get_manifest("acme/app", "1").await.is_some());
-        assert!(tokens.requests().len() > 3, "{}", proxy.log_text());
-        proxy.finish();
+        assert!(to.digest("1").await.is_some());
+        assert!(tokens.requests().len() > 3, "{}", to.proxy.log_text());
+        to.proxy.finish();
     }
 }
 

@@ -14,7 +14,12 @@ use serde_json::Value;
 
 /// The step that publishes these sources at these tags, looks for them once, and leaves a report.
 fn step_with_report(tags: &str, sources: &str) -> Step {
-    Step::publishing(tags, sources).input("wait", "0").input("json-file", "report.json")
+    Step::new()
+        .github()
+        .input("tags", tags)
+        .input("sources", sources)
+        .input("wait", "0")
+        .input("json-file", "report.json")
 }
 
 fn report(ran: &Ran) -> Value {
