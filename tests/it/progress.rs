@@ -1,5 +1,5 @@
-//! The progress of a wait: in a CI log a line for each change, on a terminal a table that is redrawn,
-//! in the summary a chart.
+//! The progress of a wait: in a CI log a line for each change, on a terminal a table that is redrawn
+//! in place, in the summary a chart.
 
 use crate::support::images::Image;
 use crate::support::scene::{REPO, Scene, arm64};

@@ -1,6 +1,7 @@
 //! The library as a step runs it, in the process of the test, where its clock can be made faster.
 
 use crate::support::fast_clock::with_fast_clock;
+use crate::support::scene::{BOTH, Scene};
 use manifest_action::app::{Ended, Invocation, compose_lists};
 use manifest_action::error::Exit;
 use manifest_action::inputs::Environment;
@@ -8,6 +9,15 @@ use std::time::Duration;
 
 /// Names and values of inputs.
 pub type Inputs = Vec<(&'static str, String)>;
+
+/// The inputs that publish amd64 and arm64 of a scene at these tags and look for them once.
+pub fn inputs_to(scene: &Scene, tags: &[&str]) -> Inputs {
+    vec![
+        ("tags", scene.references(tags)),
+        ("sources", scene.references(&BOTH)),
+        ("wait", "0".to_owned()),
+    ]
+}
 
 /// Runs a step with these inputs; nothing else is in its environment.
 pub async fn run(inputs: Inputs) -> Ended {

@@ -1,11 +1,11 @@
 //! Registries that lag behind their own writes, and others who write meanwhile.
 
-use super::in_process::{Inputs, failure, run_fast};
+use super::in_process::{failure, inputs_to, run_fast};
 use crate::support::client::OCI_INDEX;
 use crate::support::images::{Image, pretty};
 use crate::support::indexes::BuiltIndex;
 use crate::support::rules::{Fault, Rule};
-use crate::support::scene::{BOTH, REPO, Scene, arm64, manifest};
+use crate::support::scene::{REPO, Scene, arm64, manifest};
 use manifest_action::error::Exit;
 use manifest_action::pipeline::progress::TagState;
 use std::sync::Arc;
@@ -14,12 +14,6 @@ use std::time::Duration;
 const TIMES: u32 = 50;
 /// How long a registry may lag, and what the last look may take beyond.
 const LAG: std::ops::Range<Duration> = Duration::from_secs(50)..Duration::from_secs(75);
-
-fn inputs(scene: &Scene, tags: &[&str]) -> Inputs {
-    let sources = scene.references(&BOTH);
-    let tags = tags.iter().map(|tag| scene.reference(tag)).collect::<Vec<_>>().join("\n");
-    vec![("tags", tags), ("sources", sources), ("wait", "0".to_owned())]
-}
 
 #[tokio::test]
 async fn a_registry_that_never_shows_what_was_pushed_is_told_and_the_next_run_heals() {
@@ -33,7 +27,7 @@ async fn a_registry_that_never_shows_what_was_pushed_is_told_and_the_next_run_he
             _ => Vec::new(),
         }
     })));
-    let (ended, elapsed) = run_fast(TIMES, inputs(&scene, &["1", "2"])).await;
+    let (ended, elapsed) = run_fast(TIMES, inputs_to(&scene, &["1", "2"])).await;
     let said = failure(&ended, Exit::Partial);
     assert!(said.contains("published, but the registry does not show it after 60 s"), "{said}");
     for words in [
@@ -55,7 +49,7 @@ async fn a_registry_that_never_shows_what_was_pushed_is_told_and_the_next_run_he
     );
 
     scene.proxy.follow(None);
-    let (ended, _) = run_fast(TIMES, inputs(&scene, &["1", "2"])).await;
+    let (ended, _) = run_fast(TIMES, inputs_to(&scene, &["1", "2"])).await;
     assert_eq!(
         (ended.exit, scene.proxy.count("PUT", "*")),
         (Exit::Done, 3),
@@ -68,7 +62,7 @@ async fn who_loses_a_tag_to_another_writer_says_so() {
     let scene = Scene::with_both().await;
     let looks = scene.proxy.gate("GET", &manifest("1"));
     looks.hold();
-    let running = tokio::spawn(run_fast(TIMES, inputs(&scene, &["1"])));
+    let running = tokio::spawn(run_fast(TIMES, inputs_to(&scene, &["1"])));
     looks.wait_for_hits(1).await;
     let other = Image::oci("linux/s390x").push(&scene.client, REPO, "1").await;
     looks.release();
@@ -102,7 +96,7 @@ async fn a_child_that_vanishes_before_the_push_is_named() {
     let scene = Scene::with_both().await;
     let push = scene.proxy.gate("PUT", &manifest("1"));
     push.hold();
-    let running = tokio::spawn(run_fast(TIMES, inputs(&scene, &["1"])));
+    let running = tokio::spawn(run_fast(TIMES, inputs_to(&scene, &["1"])));
     push.wait_for_hits(1).await;
     scene.client.delete_manifest(REPO, &arm64().digest()).await;
     push.release();
@@ -126,7 +120,7 @@ async fn a_replica_that_lags_at_every_step_costs_time_and_nothing_else() {
         scene.proxy.rule(Rule::on("*", &path).first(2).then(not_yet()));
     }
     scene.proxy.rule(Rule::on("PUT", &manifest("sha256:*")).first(2).then(not_yet()));
-    let mut inputs = inputs(&scene, &["1", "2"]);
+    let mut inputs = inputs_to(&scene, &["1", "2"]);
     inputs.retain(|(name, _)| *name != "wait");
     let (ended, _) = run_fast(TIMES, inputs).await;
     assert_eq!(ended.exit, Exit::Done, "{ended:?}\n{}", scene.proxy.log_text());

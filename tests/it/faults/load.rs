@@ -1,9 +1,9 @@
 //! Registries that are asked too much, and registries that fail too often.
 
-use super::in_process::{failure, run_fast};
+use super::in_process::{failure, inputs_to, run_fast};
 use crate::support::images::Image;
 use crate::support::rules::{Fault, Rule};
-use crate::support::scene::{BOTH, REPO, Scene, manifest};
+use crate::support::scene::{REPO, Scene, manifest};
 use futures_util::future::join_all;
 use manifest_action::error::Exit;
 use std::sync::{Arc, Mutex};
@@ -82,12 +82,7 @@ async fn a_registry_that_fails_all_the_time_is_not_stormed() {
 async fn too_many_without_a_time_is_a_growing_pause_for_all() {
     let scene = Scene::with_both().await;
     scene.proxy.rule(Rule::on("GET", &manifest("*")).first(6).then(Fault::Status(429)));
-    let sources = scene.references(&BOTH);
-    let (ended, _) = run_fast(
-        TIMES,
-        vec![("tags", scene.reference("1")), ("sources", sources), ("wait", "0".to_owned())],
-    )
-    .await;
+    let (ended, _) = run_fast(TIMES, inputs_to(&scene, &["1"])).await;
     assert_eq!(ended.exit, Exit::Done, "{:?}", ended.run.lists[0].ended.as_ref().err());
     scene.proxy.finish();
 }

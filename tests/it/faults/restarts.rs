@@ -2,11 +2,11 @@
 //! before and after it. After each of these no tag names a list that is not complete, and the next
 //! run completes.
 
-use super::in_process::{failure, run_fast};
+use super::in_process::{failure, inputs_to, run_fast};
 use crate::support::client::Client;
 use crate::support::images::Image;
 use crate::support::rules::{Fault, Rule};
-use crate::support::scene::{BOTH, REPO, Scene};
+use crate::support::scene::{REPO, Scene};
 use crate::support::wait::until;
 use manifest_action::error::Exit;
 use serde_json::Value;
@@ -134,10 +134,7 @@ async fn a_registry_that_stays_down_is_reported_truly_and_the_next_run_completes
     let mut scene = scene().await;
     let latest = scene.proxy.gate("PUT", "*/latest");
     latest.hold();
-    let sources = scene.references(&BOTH);
-    let inputs =
-        vec![("tags", scene.references(&TAGS)), ("sources", sources), ("wait", "0".to_owned())];
-    let running = tokio::spawn(run_fast(20, inputs));
+    let running = tokio::spawn(run_fast(20, inputs_to(&scene, &TAGS)));
     latest.wait_for_hits(1).await;
     scene.registry.stop().await;
     latest.release();

@@ -2,10 +2,10 @@
 //! between two bytes, a minute for a whole request, ten seconds for a connection: the clock of
 //! these runs goes fifty times faster.
 
-use super::in_process::{Inputs, failure, run_fast};
+use super::in_process::{failure, inputs_to, run_fast};
 use crate::support::certs::Authority;
 use crate::support::rules::{Fault, Rule};
-use crate::support::scene::{BOTH, REPO, Scene, manifest};
+use crate::support::scene::{REPO, Scene, manifest};
 use crate::support::tcp_server::TcpServer;
 use manifest_action::error::Exit;
 use std::ops::RangeInclusive;
@@ -16,12 +16,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::TlsAcceptor;
 
 const TIMES: u32 = 50;
-
-/// Both images as `1`, looked at once.
-fn inputs(scene: &Scene) -> Inputs {
-    let sources = scene.references(&BOTH);
-    vec![("tags", scene.reference("1")), ("sources", sources), ("wait", "0".to_owned())]
-}
 
 #[track_caller]
 fn took(case: &str, elapsed: Duration, seconds: RangeInclusive<u64>) {
@@ -42,7 +36,7 @@ async fn an_answer_that_does_not_come_in_time_is_asked_for_again() {
     ] {
         let scene = Scene::with_both().await;
         scene.proxy.rule(Rule::on("GET", &manifest("amd64")).nth(1).then(fault));
-        let (ended, elapsed) = run_fast(TIMES, inputs(&scene)).await;
+        let (ended, elapsed) = run_fast(TIMES, inputs_to(&scene, &["1"])).await;
         assert_eq!(
             (ended.exit, scene.proxy.count("GET", &manifest("amd64"))),
             (Exit::Done, 2),
@@ -57,7 +51,7 @@ async fn an_answer_that_does_not_come_in_time_is_asked_for_again() {
 async fn a_registry_that_never_answers_in_time_is_named() {
     let scene = Scene::with_both().await;
     scene.proxy.rule(Rule::on("GET", &manifest("amd64")).then(Fault::Hang));
-    let (ended, elapsed) = run_fast(TIMES, inputs(&scene)).await;
+    let (ended, elapsed) = run_fast(TIMES, inputs_to(&scene, &["1"])).await;
     let said = failure(&ended, Exit::Registry);
     assert!(said.contains("no answer in time") && said.contains("tried 6 times"), "{said}");
     took("six times half a minute, and the pauses", elapsed, 179..=210);
@@ -72,8 +66,8 @@ async fn a_blob_that_trickles_is_given_up() {
     scene.proxy.rule(
         Rule::on("GET", "*/blobs/*").from(3).then(Fault::Drip(Duration::from_secs(10) / TIMES)),
     );
-    let mut inputs = inputs(&scene);
-    inputs[0] = ("tags", format!("{}/other/name:1", other.proxy.host()));
+    let mut inputs = inputs_to(&scene, &["1"]);
+    inputs[0] = ("tags", other.full_name("other/name:1"));
     let (ended, elapsed) = run_fast(TIMES, inputs).await;
     let said = failure(&ended, Exit::Registry);
     assert!(said.contains("no answer in time"), "{said}");
@@ -88,8 +82,8 @@ async fn a_registry_that_falls_silent_over_a_blob_is_given_up() {
     other.proxy.rule(Rule::on("PUT", "*/blobs/uploads/*").then(Fault::Hang));
     other.proxy.rule(Rule::on("HEAD", "*/blobs/*").from(5).then(Fault::Hang));
     other.proxy.rule(Rule::on("DELETE", "*").optional().then(Fault::Hang));
-    let mut inputs = inputs(&scene);
-    inputs[0] = ("tags", format!("{}/other/name:1", other.proxy.host()));
+    let mut inputs = inputs_to(&scene, &["1"]);
+    inputs[0] = ("tags", other.full_name("other/name:1"));
     let (ended, elapsed) = run_fast(TIMES, inputs).await;
     failure(&ended, Exit::Registry);
     took("six times a minute and a half", elapsed, 500..=620);
@@ -100,8 +94,8 @@ async fn a_registry_that_falls_silent_over_a_blob_is_given_up() {
 async fn a_stored_blob_whose_answer_is_lost_costs_a_minute() {
     let (scene, other) = (Scene::with_both().await, Scene::with_both().await);
     other.proxy.rule(Rule::on("PUT", "*/blobs/uploads/*").first(4).then(Fault::HangAfterForward));
-    let mut inputs = inputs(&scene);
-    inputs[0] = ("tags", format!("{}/other/name:1", other.proxy.host()));
+    let mut inputs = inputs_to(&scene, &["1"]);
+    inputs[0] = ("tags", other.full_name("other/name:1"));
     let (ended, elapsed) = run_fast(TIMES, inputs).await;
     assert_eq!(ended.exit, Exit::Done, "{}", other.proxy.log_text());
     assert_eq!(other.proxy.count("PUT", "*/blobs/uploads/*"), 4, "none was sent twice");
@@ -196,13 +190,13 @@ async fn an_answer_that_is_cut_off_is_asked_for_again_and_then_called_truncated(
         let case = format!("{fault:?}");
         let path = manifest("amd64");
         scene.proxy.rule(Rule::on("GET", &path).first(2).then(fault.clone()));
-        let (ended, _) = run_fast(TIMES, inputs(&scene)).await;
+        let (ended, _) = run_fast(TIMES, inputs_to(&scene, &["1"])).await;
         assert_eq!((ended.exit, scene.proxy.count("GET", &path)), (Exit::Done, 3), "{case}");
 
         let path = manifest("arm64");
         let before = scene.proxy.count("GET", &path);
         scene.proxy.rule(Rule::on("GET", &path).then(fault));
-        let (ended, _) = run_fast(TIMES, inputs(&scene)).await;
+        let (ended, _) = run_fast(TIMES, inputs_to(&scene, &["1"])).await;
         let said = failure(&ended, Exit::Registry);
         assert!(
             said.contains("the answer was truncated") && said.contains("tried 6 times"),
@@ -216,7 +210,7 @@ async fn an_answer_that_is_cut_off_is_asked_for_again_and_then_called_truncated(
 async fn ten_minutes_of_waiting_are_ten_minutes_of_the_clock_that_never_jumps() {
     // By the wall clock this takes seconds: a deadline that asked it would not be over.
     let scene = Scene::with_amd64().await;
-    let mut inputs = inputs(&scene);
+    let mut inputs = inputs_to(&scene, &["1"]);
     inputs.retain(|(name, _)| *name != "wait");
     let (ended, elapsed) = run_fast(200, inputs).await;
     let said = failure(&ended, Exit::NotArrived);

@@ -1,4 +1,4 @@
-//! The commands of Docker and podman, as independent readers of a list in a registry. Neither needs a
+//! The commands of Docker and podman, independent readers of a list in a registry. Neither needs a
 //! daemon. Without the program the test fails and names the package.
 
 use serde_json::Value;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// The time between two ticks: a pause of a second, a hundred times faster, is still seen to be one.
+/// The time between two ticks; a pause of a second is still one when it goes by 100 times faster.
 const TICK: Duration = Duration::from_millis(2);
 
 /// Runs a future on this thread while tokio's clock goes `times` faster. Servers of the test

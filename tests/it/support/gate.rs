@@ -1,5 +1,5 @@
-//! A condition instead of a sleep: a test waits until certain requests have happened, or holds them
-//! until it is ready.
+//! A gate: a test waits until certain requests have happened, or holds them until it is ready. It is
+//! a condition where others sleep.
 
 use super::http1::{Request, Wire};
 use super::request_log::{Pending, RequestLog};
@@ -16,7 +16,7 @@ struct State {
     hold_from: Option<usize>,
 }
 
-/// Watches the requests that match; see [`super::proxy::FaultProxy::gate`]. Clones are the same
+/// A watch on the requests that match, see [`super::proxy::FaultProxy::gate`]; clones are the same
 /// gate.
 #[derive(Debug, Clone)]
 pub struct Gate {
@@ -27,7 +27,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// An open one.
+    /// An open gate.
     pub fn new(method: &str, pattern: &str, requests: Arc<RequestLog>) -> Self {
         Self {
             method: method.to_owned(),
@@ -37,12 +37,12 @@ impl Gate {
         }
     }
 
-    /// Requests that have arrived.
+    /// The number of requests that have arrived.
     pub fn hits(&self) -> usize {
         self.state.borrow().hits
     }
 
-    /// Requests that are over, answered or not.
+    /// The number of requests that are over, answered or not.
     pub fn answers(&self) -> usize {
         self.state.borrow().answers
     }

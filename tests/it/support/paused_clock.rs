@@ -1,6 +1,6 @@
-//! The paused clock: minutes pass in a moment. The program's future runs under tokio's paused clock,
-//! which goes on only when no request is under way. By itself that clock runs ahead whenever tasks
-//! wait for the network too; a blocking task keeps it from that.
+//! The paused clock: minutes pass in a moment. The program's future runs under tokio's paused
+//! clock, which goes on only when no request is under way. By itself that clock runs ahead whenever
+//! tasks wait for the network too; a blocking task keeps it from that.
 
 use super::gate::Gate;
 use super::http1::{Request, Wire};

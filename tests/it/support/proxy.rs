@@ -38,18 +38,18 @@ pub struct FaultProxy {
 }
 
 impl FaultProxy {
-    /// Before this registry. Panics on a TLS one: the proxy reads what passes.
+    /// Starts before this registry; panics on one with TLS, because the proxy reads what passes.
     pub async fn before(registry: &Registry) -> Self {
         assert!(!registry.is_tls(), "the proxy cannot read TLS");
         Self::before_addr(&registry.host()).await
     }
 
-    /// Before any plain HTTP server at `host:port`.
+    /// Starts before any plain HTTP server at `host:port`.
     pub async fn before_addr(upstream: &str) -> Self {
         Self::at(([127, 0, 0, 1], 0).into(), upstream)
     }
 
-    /// At this address, before any plain HTTP server at `host:port`.
+    /// Starts at this address, before any plain HTTP server at `host:port`.
     pub fn at(address: SocketAddr, upstream: &str) -> Self {
         let shared = Arc::new(Shared {
             upstream: upstream.to_owned(),
@@ -77,12 +77,12 @@ impl FaultProxy {
         self.server.host()
     }
 
-    /// Something that goes wrong from now on.
+    /// Adds something that goes wrong from now on.
     pub fn rule(&self, rule: Rule) {
         self.shared.rules.add(rule);
     }
 
-    /// Something that goes wrong with every request as this says, from now on; `None` ends it.
+    /// Lets this decide what goes wrong with every request from now on; `None` ends it.
     pub fn follow(&self, schedule: Option<Schedule>) {
         self.shared.rules.follow(schedule);
     }
@@ -100,7 +100,7 @@ impl FaultProxy {
         self.shared.requests.entries()
     }
 
-    /// Those with this method (`*`: any) and path pattern.
+    /// The requests with this method (`*`: any) and path pattern.
     pub fn entries(&self, method: &str, pattern: &str) -> Vec<Entry> {
         let like = |e: &Entry| {
             let request = Request {
@@ -113,7 +113,7 @@ impl FaultProxy {
         self.log().into_iter().filter(like).collect()
     }
 
-    /// How many there were with this method and path pattern.
+    /// The number of requests with this method and path pattern.
     pub fn count(&self, method: &str, pattern: &str) -> usize {
         self.entries(method, pattern).len()
     }
@@ -123,12 +123,12 @@ impl FaultProxy {
         self.shared.requests.text()
     }
 
-    /// How many requests there were.
+    /// The number of requests.
     pub fn requests(&self) -> usize {
         self.log().len()
     }
 
-    /// How many connections were opened.
+    /// The number of connections that were opened.
     pub fn connections(&self) -> usize {
         self.shared.requests.connections()
     }
@@ -138,7 +138,8 @@ impl FaultProxy {
         self.shared.requests.max_in_flight()
     }
 
-    /// Round trips that the client waited for, see [`super::request_log`]. Exact only with a distance.
+    /// The round trips that the client waited for, see [`super::request_log`]; exact only with a
+    /// distance.
     pub fn round_trips(&self) -> usize {
         self.shared.requests.round_trips()
     }

@@ -114,8 +114,8 @@ impl Scene {
         scene
     }
 
-    /// A registry that accepts the tokens of this server and holds nothing. It sends for them to the
-    /// realm, which is [`TokenServer::realm`] or that of a proxy before the server.
+    /// An empty registry that accepts the tokens of this server. Its challenges name the realm:
+    /// [`TokenServer::realm`], or the address of a proxy before the server.
     pub async fn with_tokens(tokens: &TokenServer, realm: &str) -> Self {
         let registry = Registry::launch(&tokens.auth(realm), false).await;
         let token = tokens.mint("repository:acme/app:pull,push");
@@ -165,7 +165,7 @@ impl Scene {
         tags
     }
 
-    /// Pushes a manifest as it stands at a tag, or by digest when that is empty; returns its digest.
+    /// Pushes the bytes of a manifest at a tag, or by digest when that is empty; returns its digest.
     pub async fn put(&self, tag: &str, media_type: &str, bytes: &[u8]) -> String {
         self.client.put_manifest(REPO, tag, media_type, bytes).await
     }

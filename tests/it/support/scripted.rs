@@ -1,5 +1,5 @@
-//! A scripted server: it answers what a test tells it to, right or wrong, where no real registry and
-//! no proxy would. It keeps what it was sent, so that a test can prove that a secret never came.
+//! A scripted server: it answers what a test tells it to, where no real registry and no proxy would.
+//! It keeps what it was sent, so that a test can prove that a secret never came.
 
 pub use super::http1::Request;
 use super::http1::{Response, Wire};

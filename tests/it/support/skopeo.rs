@@ -1,4 +1,4 @@
-//! Skopeo, as an independent reader that looks at or copies what stands in a registry. Without it the
+//! Skopeo, an independent reader that looks at or copies what stands in a registry. Without it the
 //! test fails and names the package.
 
 use std::path::Path;
