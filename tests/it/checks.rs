@@ -12,7 +12,7 @@ const WINDOWS: &str = "windows(10.0.20348.2700)/amd64";
 
 /// amd64 and arm64 at `amd64` and `arm64`, and an older image at the tag `1`.
 async fn scene() -> Scene {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     scene.push(&Image::oci("linux/amd64"), "amd64").await;
     scene.push(&Image::oci("linux/arm64/v8"), "arm64").await;
     scene.push(&Image::oci("linux/amd64").seed(7), "1").await;
@@ -78,7 +78,7 @@ async fn attestations_are_no_platforms() {
 
 #[tokio::test]
 async fn platforms_are_compared_by_meaning() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     for (config, asked) in [
         ("linux/arm64", "linux/arm64/v8"),
         ("linux/arm64/v8", "linux/arm64"),
@@ -105,7 +105,7 @@ async fn what_only_looks_alike_does_not_answer() {
         ("windows/amd64", WINDOWS),
         ("linux/arm64", "linux/arm64/v9"),
     ] {
-        let scene = Scene::new().await;
+        let scene = Scene::empty().await;
         scene.push(&Image::oci(config), "a").await;
         let (missing, too_many) = (format!("missing:  {asked}"), format!("too many: {config}"));
         refused(&scene, &["a"], asked, &[&missing, &too_many]).await;
@@ -115,7 +115,7 @@ async fn what_only_looks_alike_does_not_answer() {
 #[tokio::test]
 async fn one_entry_answers_one_platform_only() {
     // Asked for beside each other, the exact one takes its entry and the open one finds none.
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     let images = [WINDOWS, "windows(10.0.17763.6293)/amd64"].map(Image::docker);
     DockerList::new(images.to_vec()).push(&scene.client, REPO, "both").await;
     scene.push(&images[0], "one").await;
@@ -138,7 +138,7 @@ async fn two_images_for_one_platform_are_refused_with_both_digests() {
 
 #[tokio::test]
 async fn two_images_for_one_platform_inside_an_index_are_refused_too() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     let images = [1, 2].map(|seed| Image::docker("linux/amd64").seed(seed));
     DockerList::new(images.to_vec()).push(&scene.client, REPO, "list").await;
     refused(&scene, &["list"], "", &["two images for linux/amd64"]).await;
@@ -270,7 +270,7 @@ async fn what_is_needed_and_what_excludes_each_other_is_named() {
 
 #[tokio::test]
 async fn a_template_is_expanded_over_the_platforms_as_written() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     for (tag, platform) in [
         ("1-linux-amd64", "linux/amd64"),
         ("1-linux-arm64-v8", "linux/arm64/v8"),
@@ -298,7 +298,7 @@ async fn a_template_is_expanded_over_the_platforms_as_written() {
 
 #[tokio::test]
 async fn a_value_that_is_no_text_is_refused_and_not_left_out() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     scene.push(&Image::oci("linux/amd64"), "a").await;
     let odd = OsStr::from_bytes(b"linux/amd64\xff");
     let ran =

@@ -2,7 +2,7 @@
 //! out.
 
 use crate::support::client::sha256;
-use crate::support::foreign::{docker_manifest, podman_manifest};
+use crate::support::engines::{docker_manifest, podman_manifest};
 use crate::support::images::Image;
 use crate::support::indexes::BuiltIndex;
 use crate::support::scene::{REPO, Scene};
@@ -38,7 +38,7 @@ async fn published(scene: &Scene) -> [(String, String, Vec<u8>); 2] {
 
 #[tokio::test]
 async fn skopeo_copies_all_of_it_byte_for_byte() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     for (reference, digest, bytes) in published(&scene).await {
         let folder = tempfile::tempdir().expect("a folder");
         let copy = folder.path().join("copy");
@@ -59,7 +59,7 @@ async fn skopeo_copies_all_of_it_byte_for_byte() {
 
 #[tokio::test]
 async fn skopeo_picks_the_image_for_a_platform() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     let [(oci, digest, _), (docker, ..)] = published(&scene).await;
     for (reference, architecture, variant, image) in [
         (&oci, "amd64", "", Image::oci("linux/amd64")),
@@ -83,7 +83,7 @@ async fn skopeo_picks_the_image_for_a_platform() {
 
 #[tokio::test]
 async fn podman_and_docker_read_every_entry() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     for (reference, _, bytes) in published(&scene).await {
         let ours: Value = serde_json::from_slice(&bytes).expect("JSON");
         let digests = |list: &Value| {

@@ -50,7 +50,7 @@ async fn docker_sources_give_a_docker_list_and_all_others_an_index() {
         ([Image::oci(amd64), Image::oci(arm64)], OCI_INDEX, false),
         ([Image::docker(amd64), Image::oci(arm64)], OCI_INDEX, true),
     ] {
-        let scene = Scene::new().await;
+        let scene = Scene::empty().await;
         let ran = scene.step_of(&scene.push_all(&images).await).run().await.ok();
         let list = scene.at("1").await;
         assert_eq!(
@@ -65,7 +65,7 @@ async fn docker_sources_give_a_docker_list_and_all_others_an_index() {
 
 #[tokio::test]
 async fn builders_indexes_are_flattened_with_their_attestations_in_their_places() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     let two = BuiltIndex::new(vec![Image::oci("linux/amd64"), Image::oci("linux/386")])
         .attestations(true);
     let one = BuiltIndex::new(vec![Image::oci("linux/arm64/v8")]).attestations(true);
@@ -83,7 +83,7 @@ async fn builders_indexes_are_flattened_with_their_attestations_in_their_places(
 
 #[tokio::test]
 async fn dropped_attestations_leave_the_images() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     let images = [Image::oci("linux/amd64"), Image::oci("linux/arm64")];
     let index = BuiltIndex::new(images.to_vec()).attestations(true);
     index.push(&scene.client, REPO, "built").await;
@@ -94,7 +94,7 @@ async fn dropped_attestations_leave_the_images() {
 
 #[tokio::test]
 async fn an_attestation_without_its_image_is_left_out_with_a_warning() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     let [one, two] = ["linux/amd64", "linux/arm64"]
         .map(|platform| BuiltIndex::new(vec![Image::oci(platform)]).attestations(true));
     one.push(&scene.client, REPO, "one").await;
@@ -124,7 +124,7 @@ async fn windows_entries_with_two_os_versions_keep_them() {
     let names =
         "windows(10.0.17763.6293+win32k)/amd64,windows(10.0.20348.2700+win32k)/amd64,linux/amd64";
 
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     scene.push(&Image::docker("linux/amd64"), "linux").await;
     scene.push_all(&images).await;
     DockerList::new(images.to_vec()).push(&scene.client, REPO, "list").await;
@@ -138,7 +138,7 @@ async fn windows_entries_with_two_os_versions_keep_them() {
 
 #[tokio::test]
 async fn a_nested_index_is_flattened_and_never_emitted() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     let inner = BuiltIndex::new(vec![Image::oci("linux/amd64"), Image::oci("linux/386")])
         .attestations(true);
     inner.push(&scene.client, REPO, "").await;
@@ -160,7 +160,7 @@ async fn a_nested_index_is_flattened_and_never_emitted() {
 
 #[tokio::test]
 async fn a_platform_before_an_index_picks_that_entry_with_its_attestation() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     let index = BuiltIndex::new(vec![
         Image::oci("linux/amd64"),
         Image::oci("linux/arm64/v8"),
@@ -177,7 +177,7 @@ async fn a_platform_before_an_index_picks_that_entry_with_its_attestation() {
 
 #[tokio::test]
 async fn a_platform_before_an_index_that_fits_no_entry_or_two_is_refused() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     let images =
         ["linux/amd64", "windows(10.0.1)/amd64", "windows(10.0.2)/amd64"].map(Image::docker);
     DockerList::new(images.to_vec()).push(&scene.client, REPO, "list").await;
@@ -211,7 +211,7 @@ async fn a_platform_before_an_image_fills_what_its_config_leaves_open() {
             json!({"architecture": "amd64", "os": "windows", "os.version": "10.0.20348.2700"}),
         ),
     ] {
-        let scene = Scene::new().await;
+        let scene = Scene::empty().await;
         scene.push(&Image::oci(config), "a").await;
         scene.step_of(&[format!("{stated}=a")]).run().await.ok();
         assert_eq!(scene.entries("1").await[0]["platform"], written, "{config} {stated}");
@@ -226,7 +226,7 @@ async fn a_platform_that_contradicts_the_config_is_refused() {
         ("windows(10.0.1)/amd64", "windows(10.0.2)/amd64"),
         ("linux/amd64", "windows/amd64"),
     ] {
-        let scene = Scene::new().await;
+        let scene = Scene::empty().await;
         scene.push(&Image::oci(config), "a").await;
         let words = format!("is for {config}, but the inputs say {stated}");
         refused(&scene, &[format!("{stated}=a")], &[], 5, &[&words, &scene.reference("a")]).await;
@@ -235,7 +235,7 @@ async fn a_platform_that_contradicts_the_config_is_refused() {
 
 #[tokio::test]
 async fn a_config_without_a_platform_is_refused_when_none_is_stated() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     scene.push(&Image::oci(""), "a").await;
     refused(&scene, &["a"], &[], 5, &["does not say which platform", "PLATFORM="]).await;
 }
@@ -248,7 +248,7 @@ async fn the_format_asked_for_is_written() {
         (Image::oci("linux/amd64"), "oci", OCI_INDEX),
         (Image::docker("linux/amd64"), "AUTO", DOCKER_LIST),
     ] {
-        let scene = Scene::new().await;
+        let scene = Scene::empty().await;
         scene.push(&image, "a").await;
         scene.step_of(&["a"]).input("format", format).run().await.ok();
         let list = scene.at("1").await;
@@ -259,7 +259,7 @@ async fn the_format_asked_for_is_written() {
         );
     }
     // An index in the other format is written anew.
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     let list = DockerList::new(vec![Image::docker("linux/amd64")]);
     list.push(&scene.client, REPO, "list").await;
     scene.step_of(&["list"]).input("format", "oci").run().await.ok();
@@ -268,7 +268,7 @@ async fn the_format_asked_for_is_written() {
 
 #[tokio::test]
 async fn a_docker_list_is_refused_where_it_has_no_place_for_something() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     scene.push(&Image::docker("linux/amd64"), "docker").await;
     scene.push(&Image::oci("linux/arm64"), "oci").await;
     let docker = ("format", "docker");
@@ -320,7 +320,7 @@ async fn a_docker_list_is_refused_where_it_has_no_place_for_something() {
 
 #[tokio::test]
 async fn annotations_reach_their_levels_with_sorted_keys() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     let built = BuiltIndex::new(vec![Image::oci("linux/arm64/v8")]).attestations(true);
     built.push(&scene.client, REPO, "built").await;
     scene.push(&Image::docker("linux/amd64"), "plain").await;
@@ -349,7 +349,7 @@ async fn annotations_reach_their_levels_with_sorted_keys() {
 
 #[tokio::test]
 async fn an_annotation_for_an_entry_that_is_not_there_is_refused() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     scene.push(&Image::oci("linux/amd64"), "a").await;
     let annotations = [("annotations", "manifest-descriptor[linux/arm64]:a=b")];
     refused(
@@ -378,7 +378,7 @@ async fn push_artifact(scene: &Scene, tag: &str) -> String {
 
 #[tokio::test]
 async fn an_artifact_is_refused_unless_its_platform_is_stated() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     push_artifact(&scene, "chart").await;
     scene.push(&Image::oci("linux/amd64"), "a").await;
     refused(
@@ -399,7 +399,7 @@ async fn an_artifact_is_refused_unless_its_platform_is_stated() {
 #[tokio::test]
 async fn a_schema_1_manifest_is_refused_alone_and_in_an_index() {
     const SIGNED: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws";
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     let old = Fault::Status(200)
         .header("Content-Type", SIGNED)
         .body(r#"{"schemaVersion": 1, "name": "acme/app", "tag": "old"}"#);
@@ -416,14 +416,14 @@ async fn a_schema_1_manifest_is_refused_alone_and_in_an_index() {
 
 #[tokio::test]
 async fn an_empty_index_is_refused() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     scene.put("empty", OCI_INDEX, &index_of(&[])).await;
     refused(&scene, &["empty"], &[], 5, &["acme/app:empty", "without entries"]).await;
 }
 
 #[tokio::test]
 async fn an_entry_without_a_platform_is_copied_as_it_stands_and_answers_no_platform() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     let image = Image::oci("linux/amd64");
     scene.push(&image, "").await;
     let chart = push_artifact(&scene, "").await;
@@ -460,7 +460,7 @@ async fn an_entry_without_a_platform_is_copied_as_it_stands_and_answers_no_platf
 
 #[tokio::test]
 async fn the_same_image_twice_is_merged_only_when_an_index_brings_it() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     let [amd64, arm64] = ["linux/amd64", "linux/arm64/v8"].map(Image::oci);
     let one = BuiltIndex::new(vec![amd64.clone(), arm64.clone()]).attestations(true);
     let two = BuiltIndex::new(vec![arm64.clone(), Image::oci("linux/386")]).attestations(true);
@@ -493,7 +493,7 @@ async fn the_same_image_twice_is_merged_only_when_an_index_brings_it() {
 #[tokio::test]
 async fn docker_configs_and_oci_configs_are_read_alike() {
     // Some tools push an OCI config in a Docker manifest, and the other way round.
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     let image = Image::docker("linux/s390x");
     scene.push(&image, "").await;
     let mut manifest: Value =

@@ -40,7 +40,7 @@ fn says_that_nothing_tells_how_many(ran: &Ran) -> usize {
 
 #[tokio::test]
 async fn every_form_gives_the_same_list() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     let [one, two] = two(&scene).await;
     let name = format!("{0}/{REPO}:1,{0}/{REPO}:latest", scene.proxy.host());
     let bake = json!({"app-one": metadata(&name, &one), "app-two": metadata(&name, &two), "buildx.build.warnings": {}});
@@ -105,7 +105,7 @@ async fn every_form_gives_the_same_list() {
 
 #[tokio::test]
 async fn the_warning_is_gone_with_platforms() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     let digests = two(&scene).await.join(",");
     let ran = scene
         .step("1")
@@ -119,7 +119,7 @@ async fn the_warning_is_gone_with_platforms() {
 
 #[tokio::test]
 async fn a_platform_in_front_or_as_a_key_is_held_against_the_image() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     let digest = scene.push(&Image::oci("linux/arm"), "").await;
     for value in [format!("linux/arm/v6={digest}"), json!({"linux/arm/v6": digest}).to_string()] {
         let ran = scene.step("1").input("digests", &value).run().await.ok();
@@ -137,7 +137,7 @@ async fn a_platform_in_front_or_as_a_key_is_held_against_the_image() {
 
 #[tokio::test]
 async fn what_would_lose_an_architecture_is_refused_before_any_request() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     let [one, two] = two(&scene).await;
     let ours = metadata(&scene.reference("1"), &one).to_string();
     let theirs = metadata(&format!("{}/{REPO}-api:1", scene.proxy.host()), &two).to_string();

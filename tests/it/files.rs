@@ -10,7 +10,7 @@ use std::os::unix::fs::symlink;
 
 /// One image at `a`, and a step that publishes it with all three kinds of files.
 async fn scene() -> Scene {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     scene.push(&Image::oci("linux/arm64/v8"), "a").await;
     scene
 }

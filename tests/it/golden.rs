@@ -18,7 +18,7 @@ async fn publishes(scene: &Scene, sources: &[&str], inputs: &[(&str, &str)], gol
 
 #[tokio::test]
 async fn three_plain_oci_images() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     let images = [Image::oci("linux/amd64"), Image::oci("linux/arm64/v8"), Image::oci("linux/arm")];
     scene.push_all(&images).await;
     let [amd64, arm64, arm] = images.map(|image| (image.digest(), image.manifest().len()));
@@ -64,7 +64,7 @@ async fn three_plain_oci_images() {
 
 #[tokio::test]
 async fn three_builder_made_indexes() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     let mut inserts = Vec::new();
     for (tag, platform) in [("s0", "linux/amd64"), ("s1", "linux/arm64/v8"), ("s2", "linux/arm")] {
         let image = Image::oci(platform);
@@ -146,7 +146,7 @@ async fn three_builder_made_indexes() {
 
 #[tokio::test]
 async fn docker_images() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     let images = [
         Image::docker("linux/amd64"),
         Image::docker("windows(10.0.20348.2700)/amd64").os_feature("win32k"),
@@ -189,7 +189,7 @@ async fn docker_images() {
 
 #[tokio::test]
 async fn annotations_are_escaped_as_go_does() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     let image = Image::docker("linux/amd64");
     scene.push(&image, "s0").await;
     let annotations = "b=1 < 2 && \"3\" > \\ \u{2028}é\nmanifest-descriptor:<k>=&\na=x";
@@ -236,7 +236,7 @@ async fn one_index_alone_is_published_byte_for_byte() {
     let three = String::from_utf8(list.bytes()).expect("JSON is UTF-8");
     assert!(three.contains("\n   \"manifests\": ["), "three spaces, as Docker writes");
 
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     built.push(&scene.client, REPO, "built").await;
     list.push(&scene.client, REPO, "list").await;
     scene.put("squeezed", OCI_INDEX, squeezed.as_bytes()).await;
@@ -263,7 +263,7 @@ async fn one_index_alone_is_published_byte_for_byte() {
 async fn the_order_of_arrival_changes_nothing() {
     let mut digests = Vec::new();
     for late in ["s0", "s1", "s2"] {
-        let scene = Scene::new().await;
+        let scene = Scene::empty().await;
         scene.push_all(&["linux/amd64", "linux/arm64", "linux/arm/v7"].map(Image::oci)).await;
         let gate = scene.proxy.gate("GET", &format!("*/manifests/{late}"));
         gate.hold();

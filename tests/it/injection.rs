@@ -5,10 +5,10 @@ use crate::support::client::{OCI_INDEX, sha256};
 use crate::support::github::{azure_commands, commands};
 use crate::support::images::Image;
 use crate::support::indexes::BuiltIndex;
-use crate::support::liar::{Liar, answer};
-use crate::support::pair::{Pair, REPO, amd64, arm64, manifest};
 use crate::support::rules::{Fault, Rule};
 use crate::support::running::Ran;
+use crate::support::scene::{REPO, Scene, amd64, arm64, manifest, step_at};
+use crate::support::scripted::{ScriptedServer, answer};
 use crate::support::step::Step;
 use serde_json::{Value, json};
 
@@ -123,14 +123,14 @@ fn outside_fences(summary: &str) -> String {
 
 #[tokio::test]
 async fn in_annotations() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     let pairs: Value = HOSTILE
         .iter()
         .enumerate()
         .map(|(at, text)| (format!("key{at}{text}"), json!(text)))
         .collect::<serde_json::Map<_, _>>()
         .into();
-    let ran = scene.step().input("annotations", &pairs.to_string()).run().await.ok();
+    let ran = scene.waiting_step().input("annotations", &pairs.to_string()).run().await.ok();
     harmless("annotations", &ran);
     let manifest: Value = serde_json::from_str(&ran.output("manifest").unwrap()).unwrap();
     assert_eq!(ran.output("manifest").unwrap().lines().count(), 1, "one line");
@@ -184,17 +184,17 @@ fn scrubbed(step: Step, text: &str) -> Step {
 
 #[tokio::test]
 async fn in_names_of_files() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     let names = HOSTILE.map(|text| text.replace(['\0', '/', '*', '?', '['], "_"));
     let metadata = |digest: String| json!({ "containerimage.digest": digest }).to_string();
     let mut broken = Step::new()
         .github()
-        .input("tags", &scene.name("1"))
+        .input("tags", &scene.reference("1"))
         .input("digests", "meta/*.json\ndigests");
     for (at, name) in names.iter().enumerate() {
         let step = Step::new()
             .github()
-            .input("tags", &scene.name(&format!("v{at}")))
+            .input("tags", &scene.reference(&format!("v{at}")))
             .file(&format!("meta/a{name}.json"), metadata(amd64().digest()))
             .file(&format!("meta/{name}.json"), metadata(arm64().digest()))
             .input("digests", "meta/*.json");
@@ -209,7 +209,7 @@ async fn in_names_of_files() {
 
 #[tokio::test]
 async fn in_what_a_registry_says() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     for (at, text) in few().iter().enumerate() {
         let body = json!({"errors": [{"code": text, "message": text, "detail": text}]}).to_string();
         let odd = |body: String| {
@@ -219,11 +219,20 @@ async fn in_what_a_registry_says() {
         };
         let tag = format!("v{at}");
         scene.proxy.rule(Rule::on("PUT", &manifest(&tag)).nth(1).then(odd(body)));
-        let ran = scene.step_for(&tag).input("log-level", "trace").run().await.fails(7);
+        let ran = scene
+            .waiting_step()
+            .input("tags", &scene.reference(&tag))
+            .input("log-level", "trace")
+            .run()
+            .await
+            .fails(7);
         harmless(text, &ran);
         assert!(ran.stdout.contains("the registry said:"), "{}", ran.stdout);
         scene.proxy.rule(Rule::on("PUT", &manifest(&tag)).nth(1).then(odd(text.clone())));
-        harmless(text, &scene.step_for(&tag).run().await.fails(7));
+        harmless(
+            text,
+            &scene.waiting_step().input("tags", &scene.reference(&tag)).run().await.fails(7),
+        );
     }
 }
 
@@ -251,31 +260,27 @@ async fn in_the_headers_of_a_registry() {
                 _ => 200,
             };
             let said = answer(status, &[(header, &value)], format!("{{\"mediaType\": {text:?}}}"));
-            let liar = Liar::http(move |_, _| said.clone());
-            let ran = headers_step(&liar).run().await;
+            let server = ScriptedServer::answering(move |_, _| said.clone());
+            let ran = tracing_step(&server).run().await;
             assert!(matches!(ran.status, 5..=7), "{header} {text:?}: {}", ran.everything());
             harmless(&format!("{header} {text:?}"), &ran);
         }
     }
 }
 
-fn headers_step(liar: &Liar) -> Step {
-    let host = liar.host();
-    Step::new()
-        .github()
-        .input("tags", &format!("{host}/acme/app:1"))
-        .input("sources", &format!("{host}/acme/app:a\n{host}/acme/app@sha256:{}", "0".repeat(64)))
-        .input("wait", "0")
-        .input("log-level", "trace")
+/// The step that asks this server for a tag and for a digest, and logs all that it does.
+fn tracing_step(server: &ScriptedServer) -> Step {
+    let digest = format!("sha256:{}", "0".repeat(64));
+    step_at(&server.host(), &["a", &digest]).input("log-level", "trace")
 }
 
 #[tokio::test]
 async fn in_headers_that_break_http() {
-    let liar = Liar::http(|_, _| {
+    let server = ScriptedServer::answering(|_, _| {
         answer(200, &[("Warning", "299 - \"\u{1b}[2J\u{7}\r\r\n::error::pwned\"")], "")
     });
     // Said to be plain HTTP, so that it is not tried whether it speaks TLS.
-    let running = headers_step(&liar).input("insecure-registries", &liar.host()).spawn().await;
+    let running = tracing_step(&server).input("insecure-registries", &server.host()).spawn().await;
     // It is tried again and again: the point is what is said about it.
     running.wait_for_line("again in").await;
     running.signal("TERM").await;
@@ -284,7 +289,7 @@ async fn in_headers_that_break_http() {
 
 #[tokio::test]
 async fn in_the_configs_of_images() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     for (at, text) in few().iter().enumerate() {
         let text = text.replace('/', "_");
         let step = |image: &Image| {
@@ -292,9 +297,10 @@ async fn in_the_configs_of_images() {
             let (tag, scene) = (format!("s{at}"), &scene);
             async move {
                 image.push(&scene.client, REPO, &tag).await;
-                let sources = format!("{}\n{}", scene.name("amd64"), scene.name(&tag));
+                let sources = format!("{}\n{}", scene.reference("amd64"), scene.reference(&tag));
                 scene
-                    .step_for(&format!("v{at}"))
+                    .waiting_step()
+                    .input("tags", &scene.reference(&format!("v{at}")))
                     .input("sources", &sources)
                     .input("log-level", "trace")
                     .run()
@@ -318,7 +324,7 @@ async fn in_the_configs_of_images() {
 
 #[tokio::test]
 async fn in_the_entries_of_an_index() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     for (at, text) in few().iter().enumerate() {
         let mut index = BuiltIndex::new(vec![amd64()]).annotation("a", text).json();
         index["manifests"][0]["annotations"] = json!({ text: text });
@@ -326,9 +332,13 @@ async fn in_the_entries_of_an_index() {
         let bytes = serde_json::to_vec(&index).unwrap();
         let tag = format!("s{at}");
         scene.client.put_manifest(REPO, &tag, OCI_INDEX, &bytes).await;
-        let sources = format!("{}\n{}", scene.name(&tag), scene.name("arm64"));
+        let sources = format!("{}\n{}", scene.reference(&tag), scene.reference("arm64"));
         let step = || {
-            scene.step_for(&format!("v{at}")).input("sources", &sources).input("log-level", "trace")
+            scene
+                .waiting_step()
+                .input("tags", &scene.reference(&format!("v{at}")))
+                .input("sources", &sources)
+                .input("log-level", "trace")
         };
         harmless(text, &step().input("dry-run", "true").run().await.ok());
         let ran = step().run().await.ok();

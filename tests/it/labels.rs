@@ -2,7 +2,7 @@
 
 use crate::support::images::Image;
 use crate::support::indexes::BuiltIndex;
-use crate::support::pair::{Pair, REPO, amd64, arm64, manifest};
+use crate::support::scene::{REPO, Scene, amd64, arm64, manifest};
 use crate::support::step::Step;
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ fn of(image: Image, revision: &str) -> Image {
 }
 
 /// Both images of `old`, and a step that wants those of `new`.
-async fn stale() -> (Pair, Step) {
-    let scene = Pair::waiting().await;
+async fn stale() -> (Scene, Step) {
+    let scene = Scene::with_amd64().await;
     of(amd64(), "new").push(&scene.client, REPO, "amd64").await;
     of(arm64(), "old").push(&scene.client, REPO, "arm64").await;
     let step = scene
-        .step()
+        .waiting_step()
         .input("expect-labels", &format!("{REVISION}=new"))
         .input("wait-interval", "100ms");
     (scene, step)
@@ -39,7 +39,7 @@ async fn an_image_of_another_commit_is_waited_out() {
     let ran = running.wait().await.ok();
     let line = format!(
         "wait     {}  stale: its label {REVISION} is \"old\", not \"new\"; looking again",
-        scene.name("arm64")
+        scene.reference("arm64")
     );
     assert_eq!(ran.stdout.matches(&line).count(), 1, "{}", ran.stdout);
     assert!(ran.stdout.contains("built 2026-01-01T00:00:00Z from new  after "), "{}", ran.stdout);
@@ -60,7 +60,7 @@ async fn stale_to_the_end_is_named_and_nothing_moves() {
         image.push(&scene.client, REPO, "arm64").await;
         let ran = step.input("wait", "300ms").run().await.fails(3);
         assert!(
-            ran.stdout.contains(&format!("stale: {} (", scene.name("arm64"))),
+            ran.stdout.contains(&format!("stale: {} (", scene.reference("arm64"))),
             "{}",
             ran.stdout
         );
@@ -70,13 +70,13 @@ async fn stale_to_the_end_is_named_and_nothing_moves() {
             ran.stdout
         );
         assert!(
-            ran.stdout.contains(&format!("found: {} sha256:", scene.name("amd64"))),
+            ran.stdout.contains(&format!("found: {} sha256:", scene.reference("amd64"))),
             "{}",
             ran.stdout
         );
         assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
         let ran = scene
-            .step()
+            .waiting_step()
             .input("expect-labels", &format!("{REVISION}=new"))
             .input("wait", "0")
             .input("missing", "skip");
@@ -93,7 +93,7 @@ async fn stale_to_the_end_is_named_and_nothing_moves() {
 async fn a_digest_with_the_wrong_label_is_refused_at_once() {
     let (scene, step) = stale().await;
     let digest = of(arm64(), "old").digest();
-    let sources = format!("{}\n{}/{REPO}@{digest}", scene.name("amd64"), scene.proxy.host());
+    let sources = format!("{}\n{}/{REPO}@{digest}", scene.reference("amd64"), scene.proxy.host());
     let ran = step.input("sources", &sources).run().await.fails(5);
     assert!(
         ran.stdout.contains("is not the image that `expect-labels` asks for"),
@@ -113,8 +113,10 @@ async fn every_picked_platform_of_an_index_is_held_against_them() {
     };
     index("old").push(&scene.client, REPO, "arm64").await;
     let looks = scene.proxy.gate("HEAD", &manifest("arm64"));
-    let (all, one) = (scene.name("arm64"), format!("linux/arm64={}", scene.name("arm64")));
-    let running = step.input("sources", &format!("{}\n{one}", scene.name("amd64"))).spawn().await;
+    let (all, one) =
+        (scene.reference("arm64"), format!("linux/arm64={}", scene.reference("arm64")));
+    let running =
+        step.input("sources", &format!("{}\n{one}", scene.reference("amd64"))).spawn().await;
     looks.wait_for_answers(1).await;
     // It lacks the platform, but it is of another commit: the one to come may have it.
     BuiltIndex::new(vec![of(amd64(), "old")]).push(&scene.client, REPO, "arm64").await;
@@ -126,7 +128,7 @@ async fn every_picked_platform_of_an_index_is_held_against_them() {
     // Without a platform in front all of them are picked, and one is of the old commit.
     let labels = format!("{{\"{REVISION}\": \"new\"}}");
     let ran = scene
-        .step()
+        .waiting_step()
         .input("sources", &all)
         .input("expect-labels", &labels)
         .input("wait", "0")
@@ -143,11 +145,11 @@ async fn every_picked_platform_of_an_index_is_held_against_them() {
 #[tokio::test]
 async fn without_them_two_commits_are_a_warning_and_no_request() {
     let (scene, _) = stale().await;
-    let ran = scene.step().input("json-file", "report.json").run().await.ok();
+    let ran = scene.waiting_step().input("json-file", "report.json").run().await.ok();
     let warnings: Vec<_> =
         ran.commands().into_iter().filter(|command| command.name == "warning").collect();
     let [warned] = warnings.as_slice() else { panic!("one warning: {}", ran.stdout) };
-    let (one, other) = (scene.name("amd64"), scene.name("arm64"));
+    let (one, other) = (scene.reference("amd64"), scene.reference("arm64"));
     let expected = format!(
         "the images were not built from one commit: {one} from new, {other} from old; `expect-labels` can refuse that"
     );
@@ -171,7 +173,8 @@ async fn without_them_two_commits_are_a_warning_and_no_request() {
 #[tokio::test]
 async fn they_are_flags() {
     let (scene, _) = stale().await;
-    let (amd64, arm64, list) = (scene.name("amd64"), scene.name("arm64"), scene.name("2"));
+    let (amd64, arm64, list) =
+        (scene.reference("amd64"), scene.reference("arm64"), scene.reference("2"));
     let label = |value: &str| format!("--expect-labels={REVISION}={value}");
     let run = |arguments: Vec<String>| async move { Step::new().args(arguments).run().await };
     let ran = run(vec!["wait".into(), amd64.clone(), label("new"), "--wait=0".into()]).await.ok();
@@ -186,7 +189,7 @@ async fn they_are_flags() {
         .fails(3);
     assert_eq!(scene.digest("2").await, None);
     run(vec!["create".into(), list, amd64, label("new")]).await.ok();
-    let ran = scene.step().input("expect-labels", "a=\nb").run().await.fails(2);
+    let ran = scene.waiting_step().input("expect-labels", "a=\nb").run().await.fails(2);
     assert!(ran.stdout.contains("expect-labels, line 1: a has no value"), "{}", ran.stdout);
     assert!(ran.stdout.contains("expect-labels, line 2: no KEY=VALUE"), "{}", ran.stdout);
 }

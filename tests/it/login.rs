@@ -1,15 +1,13 @@
 //! Logging in: every source of logins, Basic and tokens, and what happens when they are refused.
 
-use crate::support::background::until;
-use crate::support::client::Client;
-use crate::support::clock::Entry;
-use crate::support::liar::{Liar, answer};
-use crate::support::pair::{Pair, REPO, manifest};
 use crate::support::proxy::FaultProxy;
-use crate::support::registry::Registry;
+use crate::support::request_log::Entry;
 use crate::support::rules::{Fault, Rule};
+use crate::support::scene::{REPO, Scene, manifest};
+use crate::support::scripted::{ScriptedServer, answer};
 use crate::support::step::Step;
 use crate::support::token::{Builder, Push, TokenServer};
+use crate::support::wait::until;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::time::Duration;
@@ -19,28 +17,24 @@ const PASSWORD: &str = "s3cret-canary";
 const PUSH_SCOPE: &str = "repository:acme/app:pull,push";
 const PULL_SCOPE: &str = "repository:acme/app:pull";
 
-/// A registry with Basic logins, both images there.
-async fn basic() -> Pair {
-    let registry = Registry::htpasswd(USER, PASSWORD).await;
-    let client = Client::new(&registry.host()).basic(USER, PASSWORD);
-    let scene = Pair::of(registry, client).await;
-    scene.push_arm64().await;
-    scene
+/// The scene whose registry asks for the Basic login of [`login`].
+async fn basic() -> Scene {
+    Scene::with_login(USER, PASSWORD).await
 }
 
 /// A registry that believes this token server; only the amd64 image is there.
-async fn of_tokens(tokens: &TokenServer) -> Pair {
+async fn of_tokens(tokens: &TokenServer) -> Scene {
     of_realm(tokens, &tokens.realm()).await
 }
 
-async fn of_realm(tokens: &TokenServer, realm: &str) -> Pair {
-    let registry = Registry::launch(&tokens.auth(realm), false).await;
-    let client = Client::new(&registry.host()).bearer(&tokens.mint(PUSH_SCOPE));
-    Pair::of(registry, client).await
+async fn of_realm(tokens: &TokenServer, realm: &str) -> Scene {
+    let scene = Scene::with_tokens(tokens, realm).await;
+    scene.push_amd64().await;
+    scene
 }
 
 /// Both, and both images.
-async fn with_tokens(tokens: Builder) -> (TokenServer, Pair) {
+async fn with_tokens(tokens: Builder) -> (TokenServer, Scene) {
     let tokens = tokens.start().await;
     let scene = of_tokens(&tokens).await;
     scene.push_arm64().await;
@@ -49,7 +43,7 @@ async fn with_tokens(tokens: Builder) -> (TokenServer, Pair) {
 
 /// The requests whose token was refused. The test of pushing before a wait cleans up as far as it
 /// may: here it may not.
-fn refused(scene: &Pair) -> Vec<Entry> {
+fn refused(scene: &Scene) -> Vec<Entry> {
     let refused = |entry: &Entry| {
         entry.status == 401 && entry.authorization.is_some() && entry.method != "DELETE"
     };
@@ -108,10 +102,14 @@ const SOURCES: [Source; 14] = [
     }),
 ];
 
-async fn every_source_logs_in(scene: &Pair, sources: impl Iterator<Item = Source>) {
+async fn every_source_logs_in(scene: &Scene, sources: impl Iterator<Item = Source>) {
     for (at, (name, source)) in sources.enumerate() {
         let tag = format!("v{at}");
-        let ran = source(scene.step_for(&tag), &scene.proxy.host()).run().await.ok();
+        let ran =
+            source(scene.waiting_step().input("tags", &scene.reference(&tag)), &scene.proxy.host())
+                .run()
+                .await
+                .ok();
         let told =
             ran.stdout.lines().any(|line| line.starts_with("login ") && line.ends_with(name));
         assert!(told, "{at}: the log does not say {name:?}:\n{}", ran.stdout);
@@ -141,8 +139,8 @@ async fn every_kind_of_login_works_with_tokens() {
 
 #[tokio::test]
 async fn an_open_registry_never_sees_a_login() {
-    let scene = Pair::open().await;
-    login(scene.step()).run().await.ok();
+    let scene = Scene::with_both().await;
+    login(scene.waiting_step()).run().await.ok();
     assert!(
         scene.proxy.log().iter().all(|entry| entry.authorization.is_none()),
         "{}",
@@ -161,7 +159,7 @@ async fn a_login_for_another_host_is_not_used() {
         format!("127.0.0.2:{port}"),
     ] {
         let ran = scene
-            .step()
+            .waiting_step()
             .input("credentials", &format!("{host}={USER}:{PASSWORD}"))
             .run()
             .await
@@ -182,8 +180,13 @@ async fn a_login_for_another_host_is_not_used() {
 #[tokio::test]
 async fn a_wrong_password_ends_it_at_once_with_basic() {
     let scene = basic().await;
-    let ran =
-        scene.step().input("username", USER).input("password", "wrong-canary").run().await.fails(6);
+    let ran = scene
+        .waiting_step()
+        .input("username", USER)
+        .input("password", "wrong-canary")
+        .run()
+        .await
+        .fails(6);
     assert!(
         ran.stdout.contains("the login was refused")
             && ran.stdout.contains("inputs username and password"),
@@ -199,8 +202,13 @@ async fn a_wrong_password_ends_it_at_once_with_basic() {
 #[tokio::test]
 async fn a_wrong_password_ends_it_at_once_with_tokens() {
     let (tokens, scene) = with_tokens(TokenServer::new().user(USER, PASSWORD)).await;
-    let ran =
-        scene.step().input("username", USER).input("password", "wrong-canary").run().await.fails(6);
+    let ran = scene
+        .waiting_step()
+        .input("username", USER)
+        .input("password", "wrong-canary")
+        .run()
+        .await
+        .fails(6);
     assert!(ran.stdout.contains("the login was refused"), "{}", ran.stdout);
     assert!(ran.elapsed < Duration::from_secs(1), "{:?}", ran.elapsed);
     let asked: Vec<String> =
@@ -217,7 +225,7 @@ async fn a_wrong_password_ends_it_at_once_with_tokens() {
 #[tokio::test]
 async fn a_basic_challenge_without_a_login_ends_it_at_once() {
     let scene = basic().await;
-    let ran = scene.step().run().await.fails(6);
+    let ran = scene.waiting_step().run().await.fails(6);
     assert!(ran.stdout.contains("a login is needed"), "{}", ran.stdout);
     assert!(ran.stdout.contains(&format!(
         "there is no login for {}: set `username` and `password`",
@@ -230,9 +238,14 @@ async fn a_basic_challenge_without_a_login_ends_it_at_once() {
 #[tokio::test]
 async fn one_token_serves_one_repository() {
     let (tokens, scene) = with_tokens(TokenServer::new().user(USER, PASSWORD)).await;
-    let many: Vec<String> = ["amd64", "arm64"].iter().map(|tag| scene.name(tag)).collect();
-    let tags = [scene.name("1"), scene.name("1.2"), scene.name("latest")].join("\n");
-    login(scene.step()).input("sources", &many.join("\n")).input("tags", &tags).run().await.ok();
+    let many: Vec<String> = ["amd64", "arm64"].iter().map(|tag| scene.reference(tag)).collect();
+    let tags = [scene.reference("1"), scene.reference("1.2"), scene.reference("latest")].join("\n");
+    login(scene.waiting_step())
+        .input("sources", &many.join("\n"))
+        .input("tags", &tags)
+        .run()
+        .await
+        .ok();
     let requests = tokens.requests();
     assert_eq!(requests.len(), 1, "{requests:?}");
     let one = &requests[0];
@@ -257,7 +270,7 @@ async fn one_token_serves_one_repository() {
 #[tokio::test]
 async fn a_dry_run_asks_for_no_more_than_it_needs() {
     let (tokens, scene) = with_tokens(TokenServer::new().user(USER, PASSWORD)).await;
-    login(scene.step()).input("dry-run", "true").run().await.ok();
+    login(scene.waiting_step()).input("dry-run", "true").run().await.ok();
     let asked: Vec<String> =
         tokens.requests().into_iter().flat_map(|request| request.scopes).collect();
     assert_eq!(asked, [PULL_SCOPE]);
@@ -268,12 +281,12 @@ async fn a_refused_push_is_reported_and_reading_goes_on() {
     for push in [Push::Denied401, Push::Denied403, Push::Reduced] {
         let (tokens, scene) =
             with_tokens(TokenServer::new().user(USER, PASSWORD).anonymous_pull(false)).await;
-        login(scene.step_for("there")).run().await.ok();
+        login(scene.waiting_step().input("tags", &scene.reference("there"))).run().await.ok();
         let before = tokens.requests().len();
         tokens.change(|settings| settings.push = push);
 
-        let ran = login(scene.step()).run().await.fails(6);
-        let what = format!("cannot push to {}: permission denied", scene.name("1"));
+        let ran = login(scene.waiting_step()).run().await.fails(6);
+        let what = format!("cannot push to {}: permission denied", scene.reference("1"));
         assert!(ran.stdout.contains(&what), "{push:?}: {}", ran.stdout);
         assert!(
             ran.stdout
@@ -295,7 +308,8 @@ async fn a_refused_push_is_reported_and_reading_goes_on() {
             );
         }
 
-        let ran = login(scene.step_for("there")).run().await.ok();
+        let ran =
+            login(scene.waiting_step().input("tags", &scene.reference("there"))).run().await.ok();
         assert_eq!(
             ran.output("changed").as_deref(),
             Some("false"),
@@ -309,7 +323,7 @@ async fn a_refused_push_is_known_before_waiting() {
     for push in [Push::Denied401, Push::Denied403] {
         let tokens = TokenServer::new().user(USER, PASSWORD).push(push).start().await;
         let scene = of_tokens(&tokens).await;
-        let ran = login(scene.step()).run().await.fails(6);
+        let ran = login(scene.waiting_step()).run().await.fails(6);
         assert!(ran.elapsed < Duration::from_secs(1), "{push:?}: {:?}", ran.elapsed);
         assert!(ran.stdout.contains("cannot push to"), "{push:?}: {}", ran.stdout);
     }
@@ -318,9 +332,9 @@ async fn a_refused_push_is_known_before_waiting() {
 #[tokio::test]
 async fn a_reader_is_told_that_pushing_is_denied() {
     let (_tokens, scene) = with_tokens(TokenServer::new().reader(USER, PASSWORD)).await;
-    let ran = login(scene.step()).run().await.fails(6);
+    let ran = login(scene.waiting_step()).run().await.fails(6);
     assert!(
-        ran.stdout.contains(&format!("cannot push to {}: permission denied", scene.name("1"))),
+        ran.stdout.contains(&format!("cannot push to {}: permission denied", scene.reference("1"))),
         "{}",
         ran.stdout
     );
@@ -338,8 +352,12 @@ async fn an_identity_token_is_posted() {
     let (tokens, scene) =
         with_tokens(TokenServer::new().identity_token(IDENTITY).anonymous_pull(false)).await;
     tokens.change(|settings| settings.access_token_only = true);
-    let ran =
-        scene.step().input("docker-config", &identity_file(&scene.proxy.host())).run().await.ok();
+    let ran = scene
+        .waiting_step()
+        .input("docker-config", &identity_file(&scene.proxy.host()))
+        .run()
+        .await
+        .ok();
     let requests = tokens.requests();
     assert_eq!(requests.len(), 1, "{requests:?}");
     let one = &requests[0];
@@ -359,7 +377,12 @@ async fn an_identity_token_is_posted() {
 async fn a_token_server_without_post_is_asked_by_get() {
     let (tokens, scene) =
         with_tokens(TokenServer::new().user(USER, IDENTITY).anonymous_pull(false).get_only()).await;
-    scene.step().input("docker-config", &identity_file(&scene.proxy.host())).run().await.ok();
+    scene
+        .waiting_step()
+        .input("docker-config", &identity_file(&scene.proxy.host()))
+        .run()
+        .await
+        .ok();
     let seen: Vec<(String, u16)> =
         tokens.requests().into_iter().map(|request| (request.method, request.status)).collect();
     assert_eq!(seen, [("POST".to_owned(), 405), ("GET".to_owned(), 200)]);
@@ -369,7 +392,7 @@ async fn a_token_server_without_post_is_asked_by_get() {
 async fn a_wrong_identity_token_ends_it_at_once() {
     let (tokens, scene) = with_tokens(TokenServer::new().identity_token("another")).await;
     let ran = scene
-        .step()
+        .waiting_step()
         .input("docker-config", &identity_file(&scene.proxy.host()))
         .run()
         .await
@@ -386,25 +409,26 @@ async fn a_wrong_identity_token_ends_it_at_once() {
 #[tokio::test]
 async fn a_login_that_nobody_asked_for_is_given_up_when_refused() {
     let (_tokens, scene) = with_tokens(TokenServer::new().user(USER, PASSWORD)).await;
-    login(scene.step()).run().await.ok();
+    login(scene.waiting_step()).run().await.ok();
     let implicit = |step: Step| {
         step.env("CI_REGISTRY", scene.proxy.host())
             .env("CI_REGISTRY_USER", USER)
             .env("CI_REGISTRY_PASSWORD", "stale-canary")
     };
-    let ran = implicit(scene.step()).run().await.ok();
+    let ran = implicit(scene.waiting_step()).run().await.ok();
     assert_eq!(ran.output("changed").as_deref(), Some("false"), "reading needs no login here");
     ran.never_says("stale-canary");
     let explicit =
-        scene.step().input("username", USER).input("password", "stale-canary").run().await;
+        scene.waiting_step().input("username", USER).input("password", "stale-canary").run().await;
     explicit.fails(6);
-    let ran = implicit(scene.step_for("2")).run().await.fails(6);
+    let ran =
+        implicit(scene.waiting_step().input("tags", &scene.reference("2"))).run().await.fails(6);
     assert!(ran.stdout.contains("cannot push to"), "{}", ran.stdout);
 }
 
 #[tokio::test]
 async fn a_login_that_nobody_asked_for_is_given_up_when_it_may_not_read() {
-    let open = Liar::http(move |request, _| match request.header("authorization") {
+    let open = ScriptedServer::answering(move |request, _| match request.header("authorization") {
         None => answer(401, &[("WWW-Authenticate", "Basic realm=\"x\"")], ""),
         Some(_) => {
             answer(403, &[], r#"{"errors":[{"code":"DENIED","message":"not with this login"}]}"#)
@@ -442,7 +466,7 @@ async fn a_login_that_nobody_asked_for_is_kept_when_without_is_no_better() {
             .then(Fault::Status(403).error("DENIED", "not there")),
     );
     scene.proxy.rule(Rule::on("HEAD", &manifest("arm64")).nth(1).then(Fault::Status(403)));
-    let step = scene.step().input("wait-interval", "100ms");
+    let step = scene.waiting_step().input("wait-interval", "100ms");
     let step = step
         .env("CI_REGISTRY", scene.proxy.host())
         .env("CI_REGISTRY_USER", USER)
@@ -455,7 +479,8 @@ async fn a_login_that_nobody_asked_for_is_kept_when_without_is_no_better() {
         TokenServer::new().user(USER, PASSWORD).anonymous_pull(false).push(Push::Denied403),
     )
     .await;
-    let step = scene.step().env("CI_REGISTRY", scene.proxy.host()).env("CI_REGISTRY_USER", USER);
+    let step =
+        scene.waiting_step().env("CI_REGISTRY", scene.proxy.host()).env("CI_REGISTRY_USER", USER);
     let ran = step.env("CI_REGISTRY_PASSWORD", "stale-canary").run().await.fails(6);
     assert!(
         ran.stdout.contains("CI_REGISTRY_USER and CI_REGISTRY_PASSWORD"),
@@ -480,7 +505,7 @@ async fn a_token_that_lives_two_seconds_outlives_a_wait() {
         .start()
         .await;
     let scene = of_tokens(&tokens).await;
-    let running = login(scene.step()).input("wait-interval", "200ms").spawn().await;
+    let running = login(scene.waiting_step()).input("wait-interval", "200ms").spawn().await;
     until("the fourth token", || async { tokens.requests().len() >= 4 }).await;
     scene.push_arm64().await;
     running.wait().await.ok();
@@ -499,7 +524,7 @@ async fn a_token_that_is_revoked_early_is_renewed_silently() {
         .start()
         .await;
     let scene = of_tokens(&tokens).await;
-    let running = login(scene.step()).input("wait-interval", "100ms").spawn().await;
+    let running = login(scene.waiting_step()).input("wait-interval", "100ms").spawn().await;
     until("the first token", || async { tokens.requests().len() == 1 }).await;
     tokens.change(|settings| settings.lifetime = 300);
     until("the second token", || async { tokens.requests().len() == 2 }).await;
@@ -524,7 +549,7 @@ async fn a_token_revoked_between_two_requests_costs_one_more() {
     );
     let revoked = || Fault::Status(401).header("WWW-Authenticate", &challenge);
     scene.proxy.rule(Rule::on("PUT", &manifest("1")).nth(1).then(revoked()));
-    login(scene.step()).run().await.ok();
+    login(scene.waiting_step()).run().await.ok();
     assert_eq!(
         (tokens.requests().len(), scene.proxy.count("PUT", "*")),
         (2, 2),
@@ -540,7 +565,7 @@ async fn a_token_server_that_is_down_for_a_while_does_not_end_the_wait() {
     let before_tokens = FaultProxy::before_addr(&tokens.host()).await;
     let scene = of_realm(&tokens, &format!("http://{}/token", before_tokens.host())).await;
     let asked = before_tokens.gate("GET", "/token");
-    let running = login(scene.step()).input("wait-interval", "100ms").spawn().await;
+    let running = login(scene.waiting_step()).input("wait-interval", "100ms").spawn().await;
     asked.wait_for_answers(1).await;
     tokens.stop().await;
     asked.wait_for_answers(asked.hits() + 2).await;
@@ -557,7 +582,7 @@ async fn a_token_server_that_stays_down_is_named() {
     let scene = of_realm(&tokens, &format!("http://{}/token", before_tokens.host())).await;
     before_tokens
         .rule(Rule::on("GET", "/token").then(Fault::Status(503).header("Retry-After", "0")));
-    let ran = login(scene.step()).input("wait", "0").run().await.fails(7);
+    let ran = login(scene.waiting_step()).input("wait", "0").run().await.fails(7);
     let place = format!("GET http://{}/token → 503", before_tokens.host());
     assert!(ran.stdout.contains(&place), "{place}: {}", ran.stdout);
 }

@@ -26,7 +26,7 @@ const PLATFORMS: &str = "linux/amd64,linux/arm64,linux/arm/v7,windows(10.0.20348
 
 #[tokio::test]
 async fn every_output_is_exact() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     let images = sources(&scene).await;
     let tags = ["1.2", "1", "latest"].map(|tag| scene.reference(tag));
     let ran = scene.step_of(&ALL).input("tags", &tags.join("\n")).run().await.ok();
@@ -68,7 +68,7 @@ async fn every_output_is_exact() {
 
 #[tokio::test]
 async fn platforms_are_spelled_normalised_whatever_the_entry_says() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     let index = BuiltIndex::new(vec![
         Image::oci("linux/arm64/v8"),
         Image::oci("linux/arm"),
@@ -91,7 +91,7 @@ async fn platforms_are_spelled_normalised_whatever_the_entry_says() {
 
 #[tokio::test]
 async fn a_manifest_with_line_ends_and_odd_fields_is_one_line_and_the_same_json() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     scene.push(&Image::oci("linux/amd64"), "").await;
     let mut index = BuiltIndex::new(vec![Image::oci("linux/amd64")])
         .annotation("text", "two\nlines <b>\u{2028}")
@@ -107,7 +107,7 @@ async fn a_manifest_with_line_ends_and_odd_fields_is_one_line_and_the_same_json(
 
 #[tokio::test]
 async fn outputs_are_appended_to_what_is_there_on_success() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     scene.push(&Image::oci("linux/amd64"), "a").await;
     let step = scene.step_of(&["a"]).file("output", "earlier=1\n").file("summary", "# earlier\n");
     let (output, summary) = (step.workdir().join("output"), step.workdir().join("summary"));
@@ -119,7 +119,7 @@ async fn outputs_are_appended_to_what_is_there_on_success() {
 
 #[tokio::test]
 async fn a_run_that_fails_writes_no_output_and_its_error_into_the_summary() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     scene.push(&Image::oci("linux/amd64"), "a").await;
     for (source, wait, status, title) in [
         ("missing", "0", 3, "images did not arrive"),
@@ -144,7 +144,7 @@ async fn a_run_that_fails_writes_no_output_and_its_error_into_the_summary() {
 
 #[tokio::test]
 async fn an_output_file_that_cannot_be_opened_ends_the_run_before_any_request() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     scene.push(&Image::oci("linux/amd64"), "a").await;
     for variable in ["GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"] {
         let step = scene.step_of(&["a"]);
@@ -167,7 +167,7 @@ async fn an_output_file_that_cannot_be_opened_ends_the_run_before_any_request() 
 
 #[tokio::test]
 async fn without_a_ci_system_there_are_no_files_and_no_commands() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     scene.push(&Image::oci("linux/amd64"), "a").await;
     let mut step = scene.step_of(&["a"]);
     for name in ["GITHUB_ACTIONS", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"] {
@@ -180,7 +180,7 @@ async fn without_a_ci_system_there_are_no_files_and_no_commands() {
 
 #[tokio::test]
 async fn the_summary_shows_image_platforms_and_tags() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     let images = sources(&scene).await;
     let tags = ["1.2", "latest"].map(|tag| scene.reference(tag));
     let step = || scene.step_of(&ALL).input("tags", &tags.join("\n"));
@@ -220,7 +220,7 @@ async fn the_summary_shows_image_platforms_and_tags() {
 
 #[tokio::test]
 async fn a_full_disk_is_told_with_the_outputs_and_nothing_is_pushed_again() {
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     scene.push(&Image::oci("linux/amd64"), "a").await;
     let ran = scene.step_of(&["a"]).env("GITHUB_OUTPUT", "/dev/full").run().await.fails(8);
     let digest = scene.at("1").await.digest;

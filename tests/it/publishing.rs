@@ -6,22 +6,8 @@ use crate::support::images::Image;
 use crate::support::indexes::BuiltIndex;
 use crate::support::rules::{Fault, Rule};
 use crate::support::running::Ran;
-use crate::support::scene::{REPO, Scene};
-use crate::support::step::Step;
+use crate::support::scene::{BOTH, REPO, Scene, manifest};
 use std::time::Duration;
-
-/// amd64 and arm64 at `a` and `b`.
-async fn scene() -> Scene {
-    let scene = Scene::new().await;
-    scene.push(&Image::oci("linux/amd64"), "a").await;
-    scene.push(&Image::oci("linux/arm64"), "b").await;
-    scene
-}
-
-/// The step that makes a list of both, under these tags.
-fn step(scene: &Scene, tags: &[&str]) -> Step {
-    scene.step_of(&["a", "b"]).input("tags", &scene.references(tags))
-}
 
 /// What was put where, in order: tags and digests.
 fn puts(scene: &Scene) -> Vec<String> {
@@ -37,23 +23,19 @@ fn changed(ran: &Ran) -> Option<bool> {
     ran.output("changed").and_then(|changed| changed.parse().ok())
 }
 
-fn manifest(tag: &str) -> String {
-    format!("/v2/{REPO}/manifests/{tag}")
-}
-
 #[tokio::test]
 async fn one_tag_is_put_directly_even_when_it_is_named_twice() {
-    let scene = scene().await;
-    let ran = step(&scene, &["1", "1"]).run().await.ok();
+    let scene = Scene::with_both().await;
+    let ran = scene.step_to(&["1", "1"]).run().await.ok();
     assert_eq!((puts(&scene), changed(&ran)), (vec!["1".to_owned()], Some(true)));
     assert_eq!(scene.at("1").await.digest, digest(&ran));
 }
 
 #[tokio::test]
 async fn a_second_run_writes_nothing_and_says_so() {
-    let scene = scene().await;
+    let scene = Scene::with_both().await;
     for tags in [&["1"][..], &["2", "2.0", "latest"]] {
-        let first = step(&scene, tags).run().await.ok();
+        let first = scene.step_to(tags).run().await.ok();
         let writes = || {
             scene
                 .proxy
@@ -63,7 +45,7 @@ async fn a_second_run_writes_nothing_and_says_so() {
                 .count()
         };
         let (before, state) = (writes(), scene.state().await);
-        let second = step(&scene, tags).run().await.ok();
+        let second = scene.step_to(tags).run().await.ok();
         assert_eq!((changed(&first), changed(&second)), (Some(true), Some(false)));
         assert_eq!(
             (digest(&second), second.output("images")),
@@ -76,11 +58,11 @@ async fn a_second_run_writes_nothing_and_says_so() {
 
 #[tokio::test]
 async fn only_the_tag_that_holds_something_else_is_moved() {
-    let scene = scene().await;
-    step(&scene, &["1", "latest"]).run().await.ok();
+    let scene = Scene::with_both().await;
+    scene.step_to(&["1", "latest"]).run().await.ok();
     scene.push(&Image::oci("linux/s390x"), "latest").await;
     let before = puts(&scene).len();
-    let ran = step(&scene, &["1", "latest"]).run().await.ok();
+    let ran = scene.step_to(&["1", "latest"]).run().await.ok();
     assert_eq!(
         (puts(&scene)[before..].to_vec(), changed(&ran)),
         (vec!["latest".to_owned()], Some(true))
@@ -90,13 +72,13 @@ async fn only_the_tag_that_holds_something_else_is_moved() {
 
 #[tokio::test]
 async fn several_tags_follow_the_index_and_latest_comes_last() {
-    let scene = scene().await;
+    let scene = Scene::with_both().await;
     // However slow the ones before are: nothing arrives while they are under way.
     let slow = Duration::from_millis(80);
     for path in [manifest("sha256:*"), manifest("1*")] {
         scene.proxy.rule(Rule::on("PUT", &path).then(Fault::Delay(slow)));
     }
-    let ran = step(&scene, &["latest", "1", "1.2", "1.2.3"]).run().await.ok();
+    let ran = scene.step_to(&["latest", "1", "1.2", "1.2.3"]).run().await.ok();
     let log = scene.proxy.entries("PUT", "*");
     let order: Vec<&str> =
         log.iter().map(|put| put.path.rsplit('/').next().unwrap_or_default()).collect();
@@ -135,7 +117,7 @@ fn tag_lines(scene: &Scene, ran: &Ran) -> Vec<String> {
 
 #[tokio::test]
 async fn after_the_first_tag_that_fails_no_other_is_started_and_latest_never_moves() {
-    let scene = scene().await;
+    let scene = Scene::with_both().await;
     // The ones beside it are under way until the failure is known.
     let beside = ["t1", "t3", "t4"].map(|tag| scene.proxy.gate("PUT", &manifest(tag)));
     for gate in &beside {
@@ -143,7 +125,7 @@ async fn after_the_first_tag_that_fails_no_other_is_started_and_latest_never_mov
     }
     scene.proxy.rule(Rule::on("PUT", &manifest("t2")).then(immutable()));
     let tags = ["latest", "t1", "t2", "t3", "t4", "t5", "t6"];
-    let running = step(&scene, &tags).input("log-level", "debug").spawn().await;
+    let running = scene.step_to(&tags).input("log-level", "debug").spawn().await;
     running.wait_for_line("manifests/t2 → 400").await;
     for gate in &beside {
         gate.wait_for_hits(1).await;
@@ -151,7 +133,7 @@ async fn after_the_first_tag_that_fails_no_other_is_started_and_latest_never_mov
     }
     let ran = running.wait().await.fails(8);
     let moved = scene.client.tags(REPO).await;
-    assert_eq!(moved, ["a", "b", "t1", "t3", "t4"]);
+    assert_eq!(moved, ["amd64", "arm64", "t1", "t3", "t4"]);
     let expected = [
         "latest: not moved",
         "t1: moved",
@@ -182,24 +164,24 @@ async fn after_the_first_tag_that_fails_no_other_is_started_and_latest_never_mov
     }
 
     // Cured, a run moves the rest and no more.
-    let ran = step(&scene, &["latest", "t1", "t3", "t4", "t5", "t6"]).run().await.ok();
+    let ran = scene.step_to(&["latest", "t1", "t3", "t4", "t5", "t6"]).run().await.ok();
     assert_eq!(scene.at("latest").await.digest, digest(&ran));
     assert_eq!(scene.proxy.count("PUT", &manifest("t1")), 1, "it was there");
 }
 
 #[tokio::test]
 async fn latest_stays_when_another_tag_fails_and_is_named_when_it_fails_itself() {
-    let scene = scene().await;
+    let scene = Scene::with_both().await;
     scene.proxy.rule(Rule::on("PUT", &manifest("latest")).then(immutable()));
-    let ran = step(&scene, &["1", "latest"]).run().await.fails(8);
+    let ran = scene.step_to(&["1", "latest"]).run().await.fails(8);
     assert_eq!(tag_lines(&scene, &ran), ["1: moved", "latest: failed"], "{}", ran.stdout);
-    assert_eq!(scene.client.tags(REPO).await, ["1", "a", "b"]);
+    assert_eq!(scene.client.tags(REPO).await, ["1", "amd64", "arm64"]);
 }
 
 #[tokio::test]
 async fn when_every_tag_is_refused_nothing_is_published_in_part() {
     for (fault, status) in [(immutable(), 7), (Fault::Status(403).error("DENIED", "no"), 6)] {
-        let scene = scene().await;
+        let scene = Scene::with_both().await;
         for tag in ["1", "2"] {
             scene.proxy.rule(
                 Rule::on("PUT", &manifest(tag))
@@ -207,21 +189,21 @@ async fn when_every_tag_is_refused_nothing_is_published_in_part() {
                     .then(fault.clone()),
             );
         }
-        let ran = step(&scene, &["1", "2"]).run().await.fails(status);
-        assert_eq!(scene.client.tags(REPO).await, ["a", "b"]);
+        let ran = scene.step_to(&["1", "2"]).run().await.fails(status);
+        assert_eq!(scene.client.tags(REPO).await, BOTH);
         assert_eq!(ran.raw_output_file().as_deref(), Some(""));
     }
 }
 
 #[tokio::test]
 async fn no_tag_is_tried_when_the_index_itself_is_refused() {
-    let scene = scene().await;
+    let scene = Scene::with_both().await;
     let invalid = Fault::Status(400).error("MANIFEST_INVALID", "no lists here");
     scene.proxy.rule(Rule::on("PUT", &manifest("sha256:*")).then(invalid));
-    let ran = step(&scene, &["1", "2"]).run().await.fails(7);
+    let ran = scene.step_to(&["1", "2"]).run().await.fails(7);
     assert_eq!(
         (puts(&scene).len(), scene.client.tags(REPO).await),
-        (1, vec!["a".to_owned(), "b".to_owned()])
+        (1, BOTH.map(str::to_owned).to_vec())
     );
     assert!(
         ran.stdout.contains("MANIFEST_INVALID") && ran.stdout.contains("format: oci"),
@@ -232,9 +214,9 @@ async fn no_tag_is_tried_when_the_index_itself_is_refused() {
 
 #[tokio::test]
 async fn overwrite_false_moves_no_tag_that_holds_something_else() {
-    let scene = scene().await;
+    let scene = Scene::with_both().await;
     let old = scene.push(&Image::oci("linux/s390x"), "1.0").await;
-    let ran = step(&scene, &["latest", "1.0"]).input("overwrite", "false").run().await.fails(5);
+    let ran = scene.step_to(&["latest", "1.0"]).input("overwrite", "false").run().await.fails(5);
     let words = [
         "`overwrite: false`",
         &format!("{} holds {old}", scene.reference("1.0")),
@@ -251,21 +233,22 @@ async fn overwrite_false_moves_no_tag_that_holds_something_else() {
 
     // A tag that is free, and one that holds the very same, are no obstacle.
     for written in [true, false] {
-        let ran = step(&scene, &["1.1"]).input("overwrite", "false").run().await.ok();
+        let ran = scene.step_to(&["1.1"]).input("overwrite", "false").run().await.ok();
         assert_eq!((changed(&ran), puts(&scene)), (Some(written), vec!["1.1".to_owned()]));
     }
 }
 
 #[tokio::test]
 async fn a_dry_run_gives_the_real_digest_writes_nothing_and_shows_what_would_change() {
-    let scene = scene().await;
+    let scene = Scene::with_both().await;
     let [gone, old] = [Image::oci("linux/s390x"), Image::oci("linux/arm64").seed(9)];
     let kept = Image::oci("linux/amd64");
     let held = BuiltIndex::new(vec![kept.clone(), old.clone(), gone.clone()]);
     held.push(&scene.client, REPO, "1").await;
     scene.push(&Image::oci("linux/386"), "c").await;
     let state = scene.state().await;
-    let real = || scene.step_of(&["a", "b", "c"]).input("tags", &scene.references(&["1", "new"]));
+    let real =
+        || scene.step_of(&["amd64", "arm64", "c"]).input("tags", &scene.references(&["1", "new"]));
     let dry = || real().input("dry-run", "true");
 
     let ran = dry().run().await.ok();
@@ -313,10 +296,11 @@ async fn a_dry_run_gives_the_real_digest_writes_nothing_and_shows_what_would_cha
 
 #[tokio::test]
 async fn a_dry_run_refuses_what_the_real_run_refuses() {
-    let scene = scene().await;
+    let scene = Scene::with_both().await;
     scene.push(&Image::oci("linux/s390x"), "1").await;
-    step(&scene, &["1"]).input("dry-run", "true").input("overwrite", "false").run().await.fails(5);
-    step(&scene, &["1"])
+    scene.step_to(&["1"]).input("dry-run", "true").input("overwrite", "false").run().await.fails(5);
+    scene
+        .step_to(&["1"])
         .input("dry-run", "true")
         .input("platforms", "linux/amd64")
         .run()
@@ -328,11 +312,11 @@ async fn a_dry_run_refuses_what_the_real_run_refuses() {
 async fn a_registry_that_lags_behind_its_own_writes_is_given_time() {
     // As things stood before: an older image at `1`, nothing at `2`. By bytes for the first tag, by
     // digest for the next.
-    let scene = scene().await;
+    let scene = Scene::with_both().await;
     scene.push(&Image::oci("linux/s390x"), "1").await;
     scene.proxy.rule(Rule::on("GET", &manifest("1")).first(2).then(Fault::Stale));
     scene.proxy.rule(Rule::on("HEAD", &manifest("2")).nth(2).then(Fault::Stale));
-    let ran = step(&scene, &["1", "2"]).run().await.ok();
+    let ran = scene.step_to(&["1", "2"]).run().await.ok();
     assert_eq!(
         (scene.proxy.count("GET", &manifest("1")), scene.proxy.count("HEAD", &manifest("2"))),
         (3, 3)
@@ -347,13 +331,13 @@ async fn a_registry_that_lags_behind_its_own_writes_is_given_time() {
 
 #[tokio::test]
 async fn a_tag_that_is_not_found_right_after_the_push_is_looked_at_again() {
-    let scene = scene().await;
+    let scene = Scene::with_both().await;
     scene.proxy.rule(
         Rule::on("GET", &manifest("1"))
             .first(2)
             .then(Fault::Status(404).error("MANIFEST_UNKNOWN", "not yet")),
     );
-    let ran = step(&scene, &["1"]).run().await.ok();
+    let ran = scene.step_to(&["1"]).run().await.ok();
     assert_eq!(
         (scene.proxy.count("GET", &manifest("1")), puts(&scene).len(), changed(&ran)),
         (3, 1, Some(true))
@@ -362,21 +346,21 @@ async fn a_tag_that_is_not_found_right_after_the_push_is_looked_at_again() {
 
 #[tokio::test]
 async fn bytes_that_are_not_those_pushed_are_no_confirmation() {
-    let scene = scene().await;
+    let scene = Scene::with_both().await;
     scene.proxy.rule(
         Rule::on("GET", &manifest("1"))
             .nth(1)
             .then(Fault::alter(|body| [body, b"\n".to_vec()].concat())),
     );
-    let ran = step(&scene, &["1"]).run().await.ok();
+    let ran = scene.step_to(&["1"]).run().await.ok();
     assert_eq!(scene.proxy.count("GET", &manifest("1")), 2, "{}", ran.stdout);
 }
 
 #[tokio::test]
 async fn a_push_that_nobody_answered_is_looked_at_and_not_repeated() {
-    let scene = scene().await;
+    let scene = Scene::with_both().await;
     scene.proxy.rule(Rule::on("PUT", &manifest("1")).nth(1).then(Fault::ResetAfterForward));
-    let ran = step(&scene, &["1"]).run().await.ok();
+    let ran = scene.step_to(&["1"]).run().await.ok();
     let after: Vec<String> =
         scene.proxy.log().iter().map(|entry| format!("{} {}", entry.method, entry.path)).collect();
     let put =
@@ -391,9 +375,9 @@ async fn a_push_that_nobody_answered_is_looked_at_and_not_repeated() {
 #[tokio::test]
 async fn a_push_that_never_got_there_is_repeated() {
     for fault in [Fault::Reset, Fault::Status(500), Fault::Status(503).header("Retry-After", "0")] {
-        let scene = scene().await;
+        let scene = Scene::with_both().await;
         scene.proxy.rule(Rule::on("PUT", &manifest("1")).nth(1).then(fault.clone()));
-        let ran = step(&scene, &["1"]).run().await.ok();
+        let ran = scene.step_to(&["1"]).run().await.ok();
         assert_eq!(
             (puts(&scene).len(), scene.at("1").await.digest),
             (2, digest(&ran)),
@@ -410,22 +394,22 @@ async fn a_push_that_never_got_there_is_repeated() {
 #[tokio::test]
 async fn a_push_that_landed_unseen_and_is_refused_when_repeated_has_landed_all_the_same() {
     // The look in between meets a replica that lags, and the tag is immutable.
-    let scene = scene().await;
+    let scene = Scene::with_both().await;
     scene.proxy.rule(Rule::on("PUT", &manifest("1")).nth(1).then(Fault::ResetAfterForward));
     scene.proxy.rule(Rule::on("HEAD", &manifest("1")).nth(2).then(Fault::Stale));
     scene.proxy.rule(Rule::on("PUT", &manifest("1")).nth(2).then(immutable()));
-    let ran = step(&scene, &["1"]).run().await.ok();
+    let ran = scene.step_to(&["1"]).run().await.ok();
     assert_eq!((puts(&scene).len(), changed(&ran)), (2, Some(true)));
     assert_eq!(scene.at("1").await.digest, digest(&ran));
 }
 
 #[tokio::test]
 async fn what_an_early_try_did_is_found_though_all_later_ones_fail_and_the_registry_lags() {
-    let scene = scene().await;
+    let scene = Scene::with_both().await;
     scene.proxy.rule(Rule::on("PUT", &manifest("1")).nth(1).then(Fault::ResetAfterForward));
     scene.proxy.rule(Rule::on("HEAD", &manifest("1")).first(4).then(Fault::Stale));
     scene.proxy.rule(Rule::on("PUT", &manifest("1")).from(2).then(immutable()));
-    let ran = step(&scene, &["1", "latest"]).run().await.ok();
+    let ran = scene.step_to(&["1", "latest"]).run().await.ok();
     assert_eq!((changed(&ran), scene.at("latest").await.digest), (Some(true), digest(&ran)));
 }
 
@@ -438,11 +422,11 @@ async fn a_tag_that_cannot_be_moved_is_said_to_be_immutable_however_the_registry
         // Which may mean anything: the registry's own words have to do.
         (Fault::Status(403).error("DENIED", "the tag is immutable"), false),
     ] {
-        let scene = scene().await;
+        let scene = Scene::with_both().await;
         let old = scene.push(&Image::oci("linux/s390x"), "1").await;
         let case = format!("{fault:?}");
         scene.proxy.rule(Rule::on("PUT", &manifest("1")).then(fault));
-        let ran = step(&scene, &["1"]).run().await;
+        let ran = scene.step_to(&["1"]).run().await;
         assert!(matches!(ran.status, 6 | 7), "{case}: {}", ran.everything());
         let told =
             ran.stdout.contains("the tag is immutable in this registry: publish under another one");
@@ -458,13 +442,13 @@ async fn a_tag_that_cannot_be_moved_is_said_to_be_immutable_however_the_registry
 
 #[tokio::test]
 async fn a_registry_that_does_not_see_the_images_yet_is_asked_again() {
-    let scene = scene().await;
+    let scene = Scene::with_both().await;
     scene.proxy.rule(
         Rule::on("PUT", "*")
             .nth(1)
             .then(Fault::Status(404).error("MANIFEST_BLOB_UNKNOWN", "blob unknown to registry")),
     );
-    let ran = step(&scene, &["1", "2"]).run().await.ok();
+    let ran = scene.step_to(&["1", "2"]).run().await.ok();
     assert_eq!(puts(&scene).len(), 4, "the index twice, each tag once");
     assert!(ran.stdout.contains("does not see all images yet"), "{}", ran.stdout);
     assert_eq!(scene.at("1").await.digest, digest(&ran));
@@ -474,13 +458,13 @@ async fn a_registry_that_does_not_see_the_images_yet_is_asked_again() {
 async fn a_registry_that_says_it_stored_something_else_is_not_believed() {
     let other = sha256(b"something else");
     for (really, state) in [(false, "moved"), (true, "unknown")] {
-        let scene = scene().await;
-        let lie = || Fault::SetHeader("Docker-Content-Digest", other.clone());
-        scene.proxy.rule(Rule::on("PUT", &manifest("1")).then(lie()));
+        let scene = Scene::with_both().await;
+        let wrong_digest = || Fault::SetHeader("Docker-Content-Digest", other.clone());
+        scene.proxy.rule(Rule::on("PUT", &manifest("1")).then(wrong_digest()));
         if really {
-            scene.proxy.rule(Rule::on("HEAD", &manifest("1")).from(2).then(lie()));
+            scene.proxy.rule(Rule::on("HEAD", &manifest("1")).from(2).then(wrong_digest()));
         }
-        let ran = step(&scene, &["1"]).run().await.fails(8);
+        let ran = scene.step_to(&["1"]).run().await.fails(8);
         assert!(
             ran.stdout.contains(&format!("the registry stored {other} instead of sha256:")),
             "{}",
@@ -493,11 +477,11 @@ async fn a_registry_that_says_it_stored_something_else_is_not_believed() {
 
 #[tokio::test]
 async fn a_registry_that_does_not_say_what_it_stored_is_read_back_all_the_same() {
-    let scene = scene().await;
+    let scene = Scene::with_both().await;
     scene
         .proxy
         .rule(Rule::on("PUT", &manifest("1")).then(Fault::DropHeader("Docker-Content-Digest")));
-    let ran = step(&scene, &["1"]).run().await.ok();
+    let ran = scene.step_to(&["1"]).run().await.ok();
     assert_eq!((scene.proxy.count("GET", &manifest("1")), changed(&ran)), (1, Some(true)));
 }
 
@@ -506,13 +490,17 @@ async fn a_head_that_tells_nothing_is_followed_by_a_get() {
     for fault in
         [Fault::DropHeader("Docker-Content-Digest"), Fault::Status(405), Fault::Status(403)]
     {
-        let scene = scene().await;
+        let scene = Scene::with_both().await;
         let index = BuiltIndex::new(vec![Image::oci("linux/386")]);
         index.push(&scene.client, REPO, "c").await;
         // All HEADs: of targets, of an index's images, of the second tag when it is read back.
         scene.proxy.rule(Rule::on("HEAD", "*").then(fault.clone()));
-        let run =
-            || scene.step_of(&["a", "b", "c"]).input("tags", &scene.references(&["1", "2"])).run();
+        let run = || {
+            scene
+                .step_of(&["amd64", "arm64", "c"])
+                .input("tags", &scene.references(&["1", "2"]))
+                .run()
+        };
         let (first, second) = (run().await.ok(), run().await.ok());
         assert_eq!(
             (changed(&first), changed(&second), digest(&first)),
@@ -532,9 +520,9 @@ async fn a_head_that_tells_nothing_is_followed_by_a_get() {
 #[tokio::test]
 async fn whatever_the_tag_held_is_replaced() {
     for held in [Image::docker("linux/amd64"), Image::oci("linux/amd64")] {
-        let scene = scene().await;
+        let scene = Scene::with_both().await;
         scene.push(&held, "1").await;
-        let ran = step(&scene, &["1"]).run().await.ok();
+        let ran = scene.step_to(&["1"]).run().await.ok();
         let now = scene.at("1").await;
         assert_eq!(
             (now.media_type.as_str(), &now.digest, changed(&ran)),

@@ -4,13 +4,11 @@
 //! Every secret here holds the word `canary`, so that a part of one, or one in another spelling, is
 //! found as well.
 
-use crate::support::client::Client;
 use crate::support::http1::Request;
-use crate::support::liar::{Liar, Lie, answer};
-use crate::support::pair::{Pair, manifest};
-use crate::support::registry::Registry;
 use crate::support::rules::{Fault, Rule};
 use crate::support::running::Ran;
+use crate::support::scene::{BOTH, Scene, bare_step_at, manifest};
+use crate::support::scripted::{Reply, ScriptedServer, answer};
 use crate::support::step::Step;
 use crate::support::token::TokenServer;
 use base64::Engine as _;
@@ -72,16 +70,18 @@ fn masks(ran: &Ran) -> Vec<String> {
         .collect()
 }
 
-/// A registry with a token server in one, which gives [`TOKEN`] to anyone and `tale` to those who
+/// A registry with a token server in one, which gives [`TOKEN`] to anyone and `reply` to those who
 /// come with it.
-fn registry<L: Into<Lie>>(tale: impl Fn(&Request) -> L + Send + Sync + 'static) -> Liar {
-    Liar::http(move |request, _| -> Lie {
+fn registry<L: Into<Reply>>(
+    reply: impl Fn(&Request) -> L + Send + Sync + 'static,
+) -> ScriptedServer {
+    ScriptedServer::answering(move |request, _| -> Reply {
         if request.path() == "/token" {
             return answer(200, &[], json!({ "token": TOKEN, "expires_in": 300 }).to_string())
                 .into();
         }
         if request.header("authorization").is_some() {
-            return tale(request).into();
+            return reply(request).into();
         }
         let challenge = format!(
             "Bearer realm=\"http://{}/token?{SIGNED}\",service=\"x\"",
@@ -91,11 +91,9 @@ fn registry<L: Into<Lie>>(tale: impl Fn(&Request) -> L + Send + Sync + 'static) 
     })
 }
 
-fn step(registry: &Liar) -> Step {
-    let host = registry.host();
-    Step::new()
-        .input("tags", &format!("{host}/acme/app:1"))
-        .input("sources", &format!("{host}/acme/app:amd64"))
+/// The step that logs in to this registry; [`in_both_places`] says where it runs.
+fn step_with_login(registry: &ScriptedServer) -> Step {
+    bare_step_at(&registry.host(), &["amd64"])
         .input("wait", "0")
         .input("username", USER)
         .input("password", PASSWORD)
@@ -120,8 +118,9 @@ async fn registries_that_repeat_secrets_in_their_errors() {
         (503, 7, ("Retry-After", "0"), &in_json),
     ] {
         let answered = answer(status, &[header], body.clone());
-        let liar = registry(move |_| answered.clone());
-        let (ran, _) = in_both_places(&format!("{status} {body}"), || step(&liar)).await;
+        let server = registry(move |_| answered.clone());
+        let (ran, _) =
+            in_both_places(&format!("{status} {body}"), || step_with_login(&server)).await;
         let masks = masks(&ran.fails(exit));
         assert!(
             masks.iter().any(|mask| mask == PASSWORD) && masks.iter().any(|mask| mask == TOKEN),
@@ -135,15 +134,15 @@ async fn answers_that_hold_secrets_and_make_no_sense() {
     let truncated = |body: String| {
         let mut bytes = answer(200, &[], body);
         bytes.truncate(bytes.len() - 9);
-        Lie::Bytes(bytes)
+        Reply::Bytes(bytes)
     };
     let index = |extra: serde_json::Value| {
         let mut index = json!({"schemaVersion": 2, "manifests": []});
         index.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         index.to_string()
     };
-    let plain = |body: String| Lie::Bytes(answer(200, &[], body));
-    let tales: Vec<(&str, Lie)> = vec![
+    let plain = |body: String| Reply::Bytes(answer(200, &[], body));
+    let replies: Vec<(&str, Reply)> = vec![
         ("no JSON", plain(echo())),
         ("a media type", plain(index(json!({ "mediaType": echo() })))),
         ("a wrong field", plain(index(json!({ "manifests": echo() })))),
@@ -156,21 +155,21 @@ async fn answers_that_hold_secrets_and_make_no_sense() {
         ),
         (
             "a header",
-            Lie::Bytes(answer(
+            Reply::Bytes(answer(
                 200,
                 &[("Content-Type", &echo()), ("Warning", &echo())],
                 index(json!({})),
             )),
         ),
-        ("compressed", Lie::Bytes(answer(200, &[("Content-Encoding", &echo())], echo()))),
+        ("compressed", Reply::Bytes(answer(200, &[("Content-Encoding", &echo())], echo()))),
         ("truncated", truncated(echo())),
     ];
-    for (case, tale) in tales {
-        let liar = registry(move |_| tale.clone());
+    for (case, reply) in replies {
+        let server = registry(move |_| reply.clone());
         // What is truncated is tried again: enough of it is seen while a source is waited for.
         let wait = if case == "truncated" { "500ms" } else { "0" };
         let (ran, _) = in_both_places(case, || {
-            step(&liar).input("wait", wait).input("wait-interval", "100ms")
+            step_with_login(&server).input("wait", wait).input("wait-interval", "100ms")
         })
         .await;
         assert!(matches!(ran.status, 3 | 5), "{case}: {}", ran.everything());
@@ -179,10 +178,11 @@ async fn answers_that_hold_secrets_and_make_no_sense() {
 
 #[tokio::test]
 async fn redirects_to_signed_addresses() {
-    let storage = Liar::http(|request, _| {
+    let storage = ScriptedServer::answering(|request, _| {
         answer(403, &[], format!("<Error>{} {}</Error>", request.target, echo()))
     });
-    let text = Liar::http(|request, _| answer(403, &[], format!("no {}", request.target)));
+    let text =
+        ScriptedServer::answering(|request, _| answer(403, &[], format!("no {}", request.target)));
     for (location, exit) in [
         (format!("http://{}/blob?{SIGNED}", storage.host()), 6),
         (format!("http://{}/blob?{SIGNED}", text.host()), 6),
@@ -192,8 +192,8 @@ async fn redirects_to_signed_addresses() {
         (format!("/v2/acme/app/manifests/amd64?{SIGNED}"), 6),
     ] {
         let case = location.clone();
-        let liar = registry(move |_| answer(307, &[("Location", &location)], ""));
-        let (ran, _) = in_both_places(&case, || step(&liar)).await;
+        let server = registry(move |_| answer(307, &[("Location", &location)], ""));
+        let (ran, _) = in_both_places(&case, || step_with_login(&server)).await;
         // Back at the registry without its token, it asks for one: the redirect does not count as
         // an answer.
         assert!(ran.status == exit || case.starts_with('/'), "{case}: {}", ran.everything());
@@ -211,7 +211,7 @@ async fn token_servers_that_repeat_secrets() {
     for status in [400, 401, 403, 404, 503] {
         // GET with a password, POST and GET with an identity token; what came is sent back as it
         // came, and decoded.
-        let liar = Liar::http(move |request, _| {
+        let server = ScriptedServer::answering(move |request, _| {
             if request.path() == "/token" {
                 let form = String::from_utf8_lossy(&request.body).into_owned();
                 let decoded: Vec<String> = url::form_urlencoded::parse(&request.body)
@@ -232,15 +232,16 @@ async fn token_servers_that_repeat_secrets() {
                 format!("Bearer realm=\"http://{}/token\"", request.header("host").unwrap());
             answer(401, &[("WWW-Authenticate", &challenge)], "")
         });
-        let (ran, _) = in_both_places(&format!("password {status}"), || step(&liar)).await;
+        let (ran, _) =
+            in_both_places(&format!("password {status}"), || step_with_login(&server)).await;
         assert!(matches!(ran.status, 3 | 6 | 7), "{}", ran.everything());
         let auth = STANDARD.encode("00000000-0000:");
         let file = format!(
             r#"{{"auths": {{"{}": {{"auth": "{auth}", "identitytoken": "{IDENTITY}"}}}}}}"#,
-            liar.host()
+            server.host()
         );
         let with_identity = || {
-            let step = step(&liar).without("INPUT_USERNAME").without("INPUT_PASSWORD");
+            let step = step_with_login(&server).without("INPUT_USERNAME").without("INPUT_PASSWORD");
             step.input("docker-config", &file)
         };
         let (ran, _) = in_both_places(&format!("identity {status}"), with_identity).await;
@@ -251,11 +252,11 @@ async fn token_servers_that_repeat_secrets() {
     for body in
         [echo(), json!({ "tokn": TOKEN }).to_string(), json!({ "token": [TOKEN] }).to_string()]
     {
-        let liar = Liar::http(move |request, _| match request.path() {
+        let server = ScriptedServer::answering(move |request, _| match request.path() {
             "/token" => answer(200, &[], body.clone()),
             _ => answer(401, &[("WWW-Authenticate", "Bearer realm=\"/token\"")], ""),
         });
-        in_both_places("no token", || step(&liar)).await.0.fails(5);
+        in_both_places("no token", || step_with_login(&server)).await.0.fails(5);
     }
 }
 
@@ -310,11 +311,8 @@ async fn inputs_that_cannot_be_right() {
 
 #[tokio::test]
 async fn auth_files_that_are_only_found_and_cannot_be_read() {
-    let scene = Pair::open().await;
-    let plain = || {
-        let sources = format!("{}\n{}", scene.name("amd64"), scene.name("arm64"));
-        Step::new().input("tags", &scene.name("1")).input("sources", &sources)
-    };
+    let scene = Scene::with_both().await;
+    let plain = || bare_step_at(&scene.proxy.host(), &BOTH);
     for (value, why) in [
         ("canary", "DOCKER_AUTH_CONFIG is ignored"),
         (
@@ -331,17 +329,11 @@ async fn auth_files_that_are_only_found_and_cannot_be_read() {
 #[tokio::test]
 async fn runs_that_succeed() {
     let tokens = TokenServer::new().user(USER, PASSWORD).anonymous_pull(false).start().await;
-    let by_token = Registry::token(&tokens).await;
-    let with_token =
-        Client::new(&by_token.host()).bearer(&tokens.mint("repository:acme/app:pull,push"));
-    let by_basic = Registry::htpasswd(USER, PASSWORD).await;
-    let with_basic = Client::new(&by_basic.host()).basic(USER, PASSWORD);
-    for (registry, client) in [(by_token, with_token), (by_basic, with_basic)] {
-        let scene = Pair::of(registry, client).await;
-        scene.push_arm64().await;
+    let by_token = Scene::with_tokens(&tokens, &tokens.realm()).await;
+    by_token.push_both().await;
+    for scene in [by_token, Scene::with_login(USER, PASSWORD).await] {
         let step = || {
-            let sources = format!("{}\n{}", scene.name("amd64"), scene.name("arm64"));
-            let step = Step::new().input("tags", &scene.name("1")).input("sources", &sources);
+            let step = bare_step_at(&scene.proxy.host(), &BOTH);
             step.input("username", USER).input("password", PASSWORD)
         };
         let (on_github, elsewhere) = in_both_places("a run that succeeds", step).await;
@@ -362,18 +354,14 @@ async fn runs_that_succeed() {
 
 #[tokio::test]
 async fn a_failed_push_whose_answer_repeats_the_login() {
-    let registry = Registry::htpasswd(USER, PASSWORD).await;
-    let client = Client::new(&registry.host()).basic(USER, PASSWORD);
-    let scene = Pair::of(registry, client).await;
-    scene.push_arm64().await;
+    let scene = Scene::with_login(USER, PASSWORD).await;
     let heard = format!("you sent {PASSWORD} as Basic {}", pair());
     scene
         .proxy
         .rule(Rule::on("PUT", &manifest("1")).then(Fault::Status(403).error("DENIED", &heard)));
     let step = || {
-        let sources = format!("{}\n{}", scene.name("amd64"), scene.name("arm64"));
-        let step = Step::new().input("tags", &scene.name("1")).input("sources", &sources);
-        step.input("credentials", &format!("{}={USER}:{PASSWORD}", scene.proxy.host()))
+        let host = scene.proxy.host();
+        bare_step_at(&host, &BOTH).input("credentials", &format!("{host}={USER}:{PASSWORD}"))
     };
     let (ran, _) = in_both_places("a push", step).await;
     assert!(

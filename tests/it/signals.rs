@@ -1,8 +1,8 @@
 //! SIGINT, SIGTERM and SIGHUP: a quick end, and one line that says what was left undone.
 
-use crate::support::pair::{Pair, REPO, manifest};
 use crate::support::rules::{Fault, Rule};
 use crate::support::running::{Ran, Running};
+use crate::support::scene::{REPO, Scene, manifest};
 use std::time::{Duration, Instant};
 
 const SIGNALS: [(&str, i32); 3] = [("TERM", 143), ("INT", 130), ("HUP", 143)];
@@ -27,11 +27,11 @@ async fn stop(running: Running, signal: &str, status: i32) -> Ran {
 #[tokio::test]
 async fn while_waiting_nothing_is_moved() {
     for (signal, status) in SIGNALS {
-        let scene = Pair::waiting().await;
-        let running = scene.step().spawn().await;
+        let scene = Scene::with_amd64().await;
+        let running = scene.waiting_step().spawn().await;
         running.wait_for_line("looking again").await;
         let ran = stop(running, signal, status).await;
-        let line = format!("still waiting for {}; no tag was moved", scene.name("arm64"));
+        let line = format!("still waiting for {}; no tag was moved", scene.reference("arm64"));
         assert!(ran.stdout.contains(&line), "{}", ran.stdout);
         assert_eq!(scene.client.tags(REPO).await, ["amd64"]);
     }
@@ -40,14 +40,18 @@ async fn while_waiting_nothing_is_moved() {
 #[tokio::test]
 async fn during_a_push_the_tag_is_unknown() {
     for (signal, status) in SIGNALS {
-        let scene = Pair::open().await;
+        let scene = Scene::with_both().await;
         scene.proxy.rule(Rule::on("PUT", &manifest("1")).then(Fault::Hang));
         let push = scene.proxy.gate("PUT", &manifest("1"));
-        let running = scene.step().spawn().await;
+        let running = scene.waiting_step().spawn().await;
         push.wait_for_hits(1).await;
         let ran = stop(running, signal, status).await;
-        assert!(ran.stdout.contains(&format!("{} unknown", scene.name("1"))), "{}", ran.stdout);
-        let row = format!("| `{}` | unknown |", scene.name("1"));
+        assert!(
+            ran.stdout.contains(&format!("{} unknown", scene.reference("1"))),
+            "{}",
+            ran.stdout
+        );
+        let row = format!("| `{}` | unknown |", scene.reference("1"));
         assert!(
             ran.summary().contains("Partly published") && ran.summary().contains(&row),
             "{}",
@@ -58,24 +62,24 @@ async fn during_a_push_the_tag_is_unknown() {
 
 #[tokio::test]
 async fn between_two_tags_each_is_accounted_for() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     scene.proxy.rule(Rule::on("PUT", &manifest("latest")).then(Fault::Hang));
     let push = scene.proxy.gate("PUT", &manifest("latest"));
-    let tags = [scene.name("1"), scene.name("latest")].join("\n");
-    let running = scene.step().input("tags", &tags).spawn().await;
+    let tags = [scene.reference("1"), scene.reference("latest")].join("\n");
+    let running = scene.waiting_step().input("tags", &tags).spawn().await;
     push.wait_for_hits(1).await;
     let ran = stop(running, "TERM", 143).await;
-    let line = format!("{} moved, {} unknown", scene.name("1"), scene.name("latest"));
+    let line = format!("{} moved, {} unknown", scene.reference("1"), scene.reference("latest"));
     assert!(ran.stdout.contains(&line), "{}", ran.stdout);
 }
 
 #[tokio::test]
 async fn while_a_registry_hangs_nothing_is_moved() {
     for (signal, status) in SIGNALS {
-        let scene = Pair::open().await;
+        let scene = Scene::with_both().await;
         scene.proxy.rule(Rule::on("GET", &manifest("*")).then(Fault::Hang));
         let look = scene.proxy.gate("GET", &manifest("*"));
-        let running = scene.step().spawn().await;
+        let running = scene.waiting_step().spawn().await;
         look.wait_for_hits(1).await;
         let ran = stop(running, signal, status).await;
         assert!(ran.stdout.contains("no tag was moved"), "{}", ran.stdout);
@@ -84,12 +88,12 @@ async fn while_a_registry_hangs_nothing_is_moved() {
 
 #[tokio::test]
 async fn while_a_registry_asks_for_a_pause_nothing_is_moved() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     scene.proxy.rule(
         Rule::on("GET", &manifest("arm64")).then(Fault::Status(503).header("Retry-After", "60")),
     );
     let look = scene.proxy.gate("GET", &manifest("arm64"));
-    let running = scene.step().spawn().await;
+    let running = scene.waiting_step().spawn().await;
     look.wait_for_answers(1).await;
     let ran = stop(running, "TERM", 143).await;
     assert!(ran.stdout.contains("no tag was moved"), "{}", ran.stdout);
@@ -99,10 +103,10 @@ async fn while_a_registry_asks_for_a_pause_nothing_is_moved() {
 #[tokio::test]
 async fn a_second_signal_changes_nothing() {
     for signals in [["TERM", "INT"], ["INT", "TERM"], ["TERM", "TERM"], ["HUP", "INT"]] {
-        let scene = Pair::open().await;
+        let scene = Scene::with_both().await;
         scene.proxy.rule(Rule::on("PUT", &manifest("1")).then(Fault::Hang));
         let push = scene.proxy.gate("PUT", &manifest("1"));
-        let running = scene.step().spawn().await;
+        let running = scene.waiting_step().spawn().await;
         push.wait_for_hits(1).await;
         running.signals(&signals).await;
         let ran = running.wait().await;
@@ -121,8 +125,8 @@ async fn a_second_signal_changes_nothing() {
 
 #[tokio::test]
 async fn a_hangup_that_was_to_be_ignored_is_ignored() {
-    let scene = Pair::waiting().await;
-    let step = scene.step().input("wait-interval", "100ms");
+    let scene = Scene::with_amd64().await;
+    let step = scene.waiting_step().input("wait-interval", "100ms");
     // As `nohup` does it.
     let ignoring =
         step.args(["-c", "trap '' HUP; exec \"$0\"", env!("CARGO_BIN_EXE_manifest-action")]);

@@ -1,25 +1,22 @@
 //! Many lists in one run: the input `spec`.
 
-use crate::support::client::Client;
 use crate::support::images::Image;
-use crate::support::proxy::FaultProxy;
-use crate::support::registry::Registry;
+use crate::support::scene::{REPO, Scene};
 use crate::support::step::Step;
 use crate::support::token::TokenServer;
 use serde_json::{Value, json};
 use std::path::Path;
 
 /// Images `NAME-amd64` and `NAME-arm64` of every name, each with bytes of its own.
-async fn with_images(names: &[&str]) -> (Registry, Client) {
-    let registry = Registry::start().await;
-    let client = Client::new(&registry.host());
+async fn with_images(names: &[&str]) -> Scene {
+    let scene = Scene::empty().await;
     for (seed, name) in names.iter().enumerate() {
         for arch in ["amd64", "arm64"] {
             let image = Image::oci(&format!("linux/{arch}")).seed(seed as u64);
-            image.push(&client, "acme/app", &format!("{name}-{arch}")).await;
+            scene.push(&image, &format!("{name}-{arch}")).await;
         }
     }
-    (registry, client)
+    scene
 }
 
 /// A file of lists with templates, one for every name.
@@ -30,7 +27,8 @@ fn lists(host: &str, names: &[&str]) -> String {
     format!("indexes:\n{}", names.iter().map(list).collect::<String>())
 }
 
-fn step(file: &str) -> Step {
+/// The step that publishes the lists of this file, for two platforms where they do not say.
+fn step_of_lists(file: &str) -> Step {
     Step::new()
         .github()
         .file("lists.yaml", file)
@@ -39,15 +37,11 @@ fn step(file: &str) -> Step {
         .input("wait", "0")
 }
 
-async fn digest(client: &Client, tag: &str) -> Option<String> {
-    client.get_manifest("acme/app", tag).await.map(|got| got.digest)
-}
-
 #[tokio::test]
 async fn every_form_of_a_list_is_published() {
-    let (registry, client) = with_images(&["a", "b", "c"]).await;
-    let host = registry.host();
-    let b_amd64 = digest(&client, "b-amd64").await.unwrap();
+    let scene = with_images(&["a", "b", "c"]).await;
+    let host = scene.proxy.host();
+    let b_amd64 = scene.digest("b-amd64").await.unwrap();
     let file = format!(
         r#"# three lists
 indexes:
@@ -74,14 +68,14 @@ indexes:
 "#
     );
     let file = file.replace("    format: docker\n", "    format: oci\n");
-    let ran = step(&file).input("json-file", "report.json").run().await.ok();
-    let a = client.get_manifest("acme/app", "a").await.unwrap();
+    let ran = step_of_lists(&file).input("json-file", "report.json").run().await.ok();
+    let a = scene.at("a").await;
     assert_eq!(a.json()["annotations"], json!({"org.opencontainers.image.version": "1.10"}));
     assert_eq!(a.json()["manifests"][1]["annotations"], json!({"note": "a, b: c"}));
-    assert_eq!(digest(&client, "latest").await.as_ref(), Some(&a.digest));
-    let b = client.get_manifest("acme/app", "b").await.unwrap();
+    assert_eq!(scene.digest("latest").await.as_ref(), Some(&a.digest));
+    let b = scene.at("b").await;
     assert_eq!(b.json()["manifests"].as_array().unwrap().len(), 1);
-    assert_eq!(digest(&client, "c").await, None, "a dry run of one list");
+    assert_eq!(scene.digest("c").await, None, "a dry run of one list");
 
     let outputs = ran.outputs();
     assert_eq!(outputs.keys().collect::<Vec<_>>(), ["changed", "images", "indexes"]);
@@ -113,7 +107,7 @@ indexes:
     assert!(ran.stdout.contains("done     3 of 3 lists"), "{}", ran.stdout);
 
     // The same again: nothing to do.
-    let again = step(&file).run().await.ok();
+    let again = step_of_lists(&file).run().await.ok();
     assert_eq!(
         again.output("changed").as_deref(),
         Some("true"),
@@ -123,23 +117,22 @@ indexes:
 
 #[tokio::test]
 async fn one_list_in_the_file_has_all_outputs() {
-    let (registry, client) = with_images(&["a"]).await;
-    let ran = step(&lists(&registry.host(), &["a"])).run().await.ok();
-    let published = digest(&client, "a").await.unwrap();
+    let scene = with_images(&["a"]).await;
+    let ran = step_of_lists(&lists(&scene.proxy.host(), &["a"])).run().await.ok();
+    let published = scene.digest("a").await.unwrap();
     assert_eq!(ran.output("digest"), Some(published.clone()));
     assert_eq!(ran.output("platforms").as_deref(), Some("linux/amd64,linux/arm64"));
-    let indexes = json!({format!("{}/acme/app:a", registry.host()): published});
+    let indexes = json!({format!("{}/acme/app:a", scene.proxy.host()): published});
     assert_eq!(serde_json::from_str::<Value>(&ran.output("indexes").unwrap()).unwrap(), indexes);
     assert!(!ran.stdout.contains(" | "), "{}", ran.stdout);
-    let again = step(&lists(&registry.host(), &["a"])).run().await.ok();
+    let again = step_of_lists(&lists(&scene.proxy.host(), &["a"])).run().await.ok();
     assert_eq!(again.output("changed").as_deref(), Some("false"));
 }
 
 #[tokio::test]
 async fn all_problems_of_a_file_at_once_each_with_its_place() {
-    let registry = Registry::start().await;
-    let proxy = FaultProxy::before(&registry).await;
-    let host = proxy.host();
+    let scene = Scene::empty().await;
+    let host = scene.proxy.host();
     let file = format!(
         r"indexes:
   - tags: {host}/acme/app:a
@@ -205,8 +198,8 @@ other: 1
     }
     assert!(ran.stdout.contains(&format!("{} inputs are wrong", expected.len())), "{}", ran.stdout);
     assert!(!ran.stdout.contains("hunter2222"), "{}", ran.stdout);
-    assert_eq!(proxy.requests(), 0);
-    proxy.finish();
+    assert_eq!(scene.proxy.requests(), 0);
+    scene.proxy.finish();
 }
 
 #[tokio::test]
@@ -222,35 +215,37 @@ async fn a_file_that_is_no_file_of_lists_is_refused() {
             "line 3, column 5: spec: \"tags\" stands twice, first in line 2",
         ),
     ] {
-        let ran = step(file).run().await.fails(2);
+        let ran = step_of_lists(file).run().await.fails(2);
         assert!(ran.stdout.contains(why), "{file}: {}", ran.stdout);
     }
     let many = format!("indexes:\n{}", "- {}\n".repeat(1001));
-    assert!(step(&many).run().await.fails(2).stdout.contains("1001 lists, 1000 are possible"));
+    assert!(
+        step_of_lists(&many).run().await.fails(2).stdout.contains("1001 lists, 1000 are possible")
+    );
     let large = format!("indexes:\n{}", "# a comment\n".repeat(6000));
-    assert!(step(&large).run().await.fails(2).stdout.contains("65536"));
+    assert!(step_of_lists(&large).run().await.fails(2).stdout.contains("65536"));
     let absent = Step::new().input("spec", "nowhere.yaml").run().await.fails(2);
     assert!(absent.stdout.contains("spec: nowhere.yaml: cannot be read"), "{}", absent.stdout);
 }
 
 #[tokio::test]
 async fn a_list_that_fails_stops_no_other_and_the_highest_status_counts() {
-    let (registry, client) = with_images(&["a", "b", "c", "d"]).await;
-    let host = registry.host();
+    let scene = with_images(&["a", "b", "c", "d"]).await;
+    let host = scene.proxy.host();
     let more = format!(
         "  - tags: {host}/acme/app:x\n    sources: {host}/acme/app:missing-{{arch}}\n  - tags: {host}/acme/app:d-amd64\n    sources: {host}/acme/app:a-{{arch}}\n    overwrite: false\n"
     );
     let file = [lists(&host, &["a", "b", "c"]), more].concat();
-    let ran = step(&file)
+    let ran = step_of_lists(&file)
         .input("json-file", "report.json")
         .input("results-dir", "results")
         .run()
         .await
         .fails(5);
     for tag in ["a", "b", "c"] {
-        assert!(digest(&client, tag).await.is_some(), "{tag}");
+        assert!(scene.digest(tag).await.is_some(), "{tag}");
     }
-    assert_eq!(digest(&client, "x").await, None);
+    assert_eq!(scene.digest("x").await, None);
     assert_eq!(ran.raw_output_file().as_deref(), Some(""), "no output on failure");
     assert!(ran.file("results/indexes").is_none());
     let report: Value = serde_json::from_str(&ran.file("report.json").unwrap()).unwrap();
@@ -284,13 +279,13 @@ async fn a_list_that_fails_stops_no_other_and_the_highest_status_counts() {
 
 #[tokio::test]
 async fn the_summary_names_what_a_list_lacks_and_whole_digests() {
-    let (registry, client) = with_images(&["a", "b"]).await;
-    let host = registry.host();
+    let scene = with_images(&["a", "b"]).await;
+    let host = scene.proxy.host();
     let file = format!(
         "{}    platforms: linux/amd64,linux/arm64,linux/s390x\n",
         lists(&host, &["a", "b"])
     );
-    let ran = step(&file).input("missing", "skip").run().await.ok();
+    let ran = step_of_lists(&file).input("missing", "skip").run().await.ok();
     let rows: Vec<String> = ran
         .summary()
         .lines()
@@ -303,44 +298,41 @@ async fn the_summary_names_what_a_list_lacks_and_whole_digests() {
         )
         .replacen(':', "&#58;", 2)
     };
-    let (a, b) = (digest(&client, "a").await.unwrap(), digest(&client, "b").await.unwrap());
+    let (a, b) = (scene.digest("a").await.unwrap(), scene.digest("b").await.unwrap());
     assert_eq!(rows, [row("a", &a, ""), row("b", &b, "<br>⚠️ without linux/s390x")]);
 }
 
 #[tokio::test]
 async fn what_lists_have_in_common_is_read_once() {
-    let (registry, _) = with_images(&["base", "a", "b", "c"]).await;
-    let proxy = FaultProxy::before(&registry).await;
-    let host = proxy.host();
+    let scene = with_images(&["base", "a", "b", "c"]).await;
+    let host = scene.proxy.host();
     let list = |name: &str| {
         format!(
             "  - tags: {host}/acme/app:{name}\n    sources: [{host}/acme/app:base-amd64, {host}/acme/app:{name}-arm64]\n"
         )
     };
     let file = format!("indexes:\n{}", ["a", "b", "c"].map(list).concat());
-    step(&file).run().await.ok();
-    assert_eq!(proxy.count("GET", "*/manifests/base-amd64"), 1, "{}", proxy.log_text());
+    step_of_lists(&file).run().await.ok();
+    assert_eq!(scene.proxy.count("GET", "*/manifests/base-amd64"), 1, "{}", scene.proxy.log_text());
     // One manifest and one config in common, one of each for every list; each tag looked at, put
     // and read back.
-    assert_eq!(proxy.requests(), 2 + 3 * 2 + 3 * 3, "{}", proxy.log_text());
-    proxy.finish();
+    assert_eq!(scene.proxy.requests(), 2 + 3 * 2 + 3 * 3, "{}", scene.proxy.log_text());
+    scene.proxy.finish();
 }
 
 #[tokio::test]
 async fn lists_of_one_repository_share_a_token() {
     let tokens = TokenServer::new().user("ci", "s3cret-s3cret").start().await;
-    let registry = Registry::token(&tokens).await;
-    let client =
-        Client::new(&registry.host()).bearer(&tokens.mint("repository:acme/app:pull,push"));
+    let scene = Scene::with_tokens(&tokens, &tokens.realm()).await;
     for name in ["a", "b", "c"] {
         for arch in ["amd64", "arm64"] {
             Image::oci(&format!("linux/{arch}"))
                 .label("list", name)
-                .push(&client, "acme/app", &format!("{name}-{arch}"))
+                .push(&scene.client, REPO, &format!("{name}-{arch}"))
                 .await;
         }
     }
-    let step = step(&lists(&registry.host(), &["a", "b", "c"]))
+    let step = step_of_lists(&lists(&scene.proxy.host(), &["a", "b", "c"]))
         .input("username", "ci")
         .input("password", "s3cret-s3cret");
     step.run().await.ok().never_says("s3cret-s3cret");
@@ -349,9 +341,9 @@ async fn lists_of_one_repository_share_a_token() {
 
 #[tokio::test]
 async fn a_list_that_waits_makes_room_for_others() {
-    let (registry, client) = with_images(&["b"]).await;
-    let host = registry.host();
-    let running = step(&lists(&host, &["a", "b"]))
+    let scene = with_images(&["b"]).await;
+    let host = scene.proxy.host();
+    let running = step_of_lists(&lists(&host, &["a", "b"]))
         .input("wait", "30s")
         .input("wait-interval", "1s")
         .input("concurrency", "1")
@@ -362,18 +354,18 @@ async fn a_list_that_waits_makes_room_for_others() {
     for arch in ["amd64", "arm64"] {
         Image::oci(&format!("linux/{arch}"))
             .seed(9)
-            .push(&client, "acme/app", &format!("a-{arch}"))
+            .push(&scene.client, REPO, &format!("a-{arch}"))
             .await;
     }
     running.wait().await.ok();
-    assert!(digest(&client, "a").await.is_some());
+    assert!(scene.digest("a").await.is_some());
 }
 
 #[tokio::test]
 async fn a_signal_says_how_many_lists_were_published() {
-    let (registry, _) = with_images(&["b"]).await;
-    let host = registry.host();
-    let running = step(&lists(&host, &["a", "b"]))
+    let scene = with_images(&["b"]).await;
+    let host = scene.proxy.host();
+    let running = step_of_lists(&lists(&host, &["a", "b"]))
         .input("wait", "30s")
         .input("json-file", "report.json")
         .spawn()
@@ -397,8 +389,8 @@ async fn a_signal_says_how_many_lists_were_published() {
 
 #[tokio::test]
 async fn the_command_line_takes_a_file_instead_of_a_list() {
-    let (registry, client) = with_images(&["a", "b"]).await;
-    let host = registry.host();
+    let scene = with_images(&["a", "b"]).await;
+    let host = scene.proxy.host();
     let create = || {
         Step::new().file("lists.yaml", lists(&host, &["a", "b"])).args([
             "create",
@@ -411,7 +403,7 @@ async fn the_command_line_takes_a_file_instead_of_a_list() {
     let ran = create().run().await.ok();
     let mut expected = String::new();
     for tag in ["a", "b"] {
-        expected += &format!("{host}/acme/app:{tag}@{}\n", digest(&client, tag).await.unwrap());
+        expected += &format!("{host}/acme/app:{tag}@{}\n", scene.digest(tag).await.unwrap());
     }
     assert_eq!(ran.stdout, expected);
     let ran = create().args(["--json"]).run().await.ok();
@@ -424,14 +416,14 @@ async fn the_command_line_takes_a_file_instead_of_a_list() {
 
 #[tokio::test]
 async fn a_bar_moves_on_a_terminal_only() {
-    let (registry, _) = with_images(&["a", "b"]).await;
+    let scene = with_images(&["a", "b"]).await;
     let command = format!(
         "{} create --spec lists.yaml --platforms linux/amd64,linux/arm64",
         env!("CARGO_BIN_EXE_manifest-action")
     );
     let on_terminal = || {
         let step = Step::new()
-            .file("lists.yaml", lists(&registry.host(), &["a", "b"]))
+            .file("lists.yaml", lists(&scene.proxy.host(), &["a", "b"]))
             .env("TERM", "xterm");
         // Part of Debian's essential `bsdutils`: runs a command on a terminal of its own.
         step.args(["-qec", &command, "/dev/null"])

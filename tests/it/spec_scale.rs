@@ -2,9 +2,8 @@
 
 use crate::support::client::Client;
 use crate::support::images::Image;
-use crate::support::proxy::FaultProxy;
-use crate::support::registry::Registry;
 use crate::support::rules::{Fault, Rule};
+use crate::support::scene::{Scene, waiting_step_at};
 use crate::support::step::Step;
 use futures_util::{StreamExt as _, stream};
 use std::time::Duration;
@@ -30,7 +29,8 @@ async fn push_layers(client: &Client) {
     }
 }
 
-fn step(host: &str) -> Step {
+/// The step that publishes [`LISTS`] lists on this host.
+fn step_of_all_lists(host: &str) -> Step {
     let lists = (0..LISTS).map(|at| {
         format!("- tags: {host}/acme/app:{at}\n  sources: {host}/acme/app:{at}-{{platform}}\n")
     });
@@ -45,13 +45,12 @@ fn step(host: &str) -> Step {
 
 #[tokio::test]
 async fn two_hundred_lists_far_away() {
-    let registry = Registry::start().await;
-    let client = Client::new(&registry.host());
-    push_layers(&client).await;
-    stream::iter(0..LISTS).for_each_concurrent(8, |at| push(&client, at)).await;
-    let proxy = FaultProxy::before(&registry).await;
+    let scene = Scene::empty().await;
+    push_layers(&scene.client).await;
+    stream::iter(0..LISTS).for_each_concurrent(8, |at| push(&scene.client, at)).await;
+    let proxy = &scene.proxy;
     proxy.rule(Rule::on("*", "*").then(Fault::Delay(ROUND_TRIP)));
-    let ran = step(&proxy.host()).run().await.ok();
+    let ran = step_of_all_lists(&proxy.host()).run().await.ok();
     let (requests, at_once) = (proxy.requests(), proxy.max_in_flight());
     println!("{requests} requests, {at_once} at once, {} KiB, {:?}", ran.max_rss_kib, ran.elapsed);
     assert!(requests <= 12 * LISTS, "{requests} requests");
@@ -60,16 +59,15 @@ async fn two_hundred_lists_far_away() {
     assert!(ran.elapsed < Duration::from_secs(90), "{:?}", ran.elapsed);
     let indexes: serde_json::Value = serde_json::from_str(&ran.output("indexes").unwrap()).unwrap();
     assert_eq!(indexes.as_object().unwrap().len(), LISTS);
-    proxy.finish();
+    scene.proxy.finish();
 }
 
 #[tokio::test]
 async fn two_hundred_lists_that_all_wait() {
-    let registry = Registry::start().await;
-    let client = Client::new(&registry.host());
-    push_layers(&client).await;
-    push(&client, 40).await;
-    let running = step(&registry.host()).input("wait", "2m").spawn().await;
+    let scene = Scene::empty().await;
+    push_layers(&scene.client).await;
+    push(&scene.client, 40).await;
+    let running = step_of_all_lists(&scene.registry.host()).input("wait", "2m").spawn().await;
     // Many more than can be at work wait before it, and it has its turn all the same.
     running.wait_for_line("app:40 | done").await;
     running.wait_for_line(&format!("app:{} | wait", LISTS - 1)).await;
@@ -82,25 +80,14 @@ async fn two_hundred_lists_that_all_wait() {
 
 #[tokio::test]
 async fn one_list_is_light() {
-    let registry = Registry::start().await;
-    let client = Client::new(&registry.host());
+    let scene = Scene::empty().await;
     let architectures = [
         "amd64", "arm64", "386", "s390x", "ppc64le", "riscv64", "loong64", "mips64le", "arm/v5",
         "arm/v6", "arm/v7",
     ];
-    for (at, architecture) in architectures.iter().enumerate() {
-        Image::oci(&format!("linux/{architecture}"))
-            .push(&client, "acme/app", &format!("s{at}"))
-            .await;
-    }
-    let name = |tag: &str| format!("{}/acme/app:{tag}", registry.host());
-    let sources: Vec<String> = (0..architectures.len()).map(|at| name(&format!("s{at}"))).collect();
-    let ran = Step::new()
-        .github()
-        .input("tags", &name("1"))
-        .input("sources", &sources.join(","))
-        .run()
-        .await
-        .ok();
+    let images = architectures.map(|architecture| Image::oci(&format!("linux/{architecture}")));
+    let sources = scene.push_all(&images).await;
+    let host = scene.registry.host();
+    let ran = waiting_step_at(&host, &sources).run().await.ok();
     assert!(ran.max_rss_kib > 0 && ran.max_rss_kib < 32 * 1024, "{} KiB", ran.max_rss_kib);
 }

@@ -22,14 +22,12 @@
 //! | 22 a tag that moves while waiting | `waiting` |
 //! | 25 proxies in the environment | [`a_proxy_never_sees_loopback`], [`a_proxys_password_is_not_told`] |
 
-use crate::support::client::{Client, OCI_INDEX, OCI_MANIFEST, sha256};
+use crate::support::client::{OCI_INDEX, OCI_MANIFEST, sha256};
 use crate::support::images::{Image, OCI_CONFIG};
-use crate::support::liar::{Liar, Lie, Request, answer};
-use crate::support::pair::{Pair, REPO, amd64, manifest};
-use crate::support::registry::Registry;
 use crate::support::rules::{Fault, Rule};
 use crate::support::running::Ran;
-use crate::support::step::Step;
+use crate::support::scene::{REPO, Scene, amd64, manifest, step_at};
+use crate::support::scripted::{Reply, Request, ScriptedServer, answer};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -40,15 +38,9 @@ const PASSWORD: &str = "s3cret-canary";
 /// What a list may cost; the run of a debug build with nothing special takes about 15 MiB.
 const MOST_KIB: u64 = 64 << 10;
 
-/// A step against one source on this server, which is looked at once.
-fn step(host: &str) -> Step {
-    let (tags, sources) = (format!("{host}/acme/app:1"), format!("{host}/acme/app:amd64"));
-    Step::new().github().input("tags", &tags).input("sources", &sources).input("wait", "0")
-}
-
 /// A registry that says this about the source, and that nothing else is there.
-fn saying<L: Into<Lie> + Clone + Send + Sync + 'static>(about_the_source: L) -> Liar {
-    Liar::http(move |request, _| -> Lie {
+fn saying<L: Into<Reply> + Clone + Send + Sync + 'static>(about_the_source: L) -> ScriptedServer {
+    ScriptedServer::answering(move |request, _| -> Reply {
         if request.method == "GET" && request.path() == manifest("amd64") {
             return about_the_source.clone().into();
         }
@@ -72,19 +64,18 @@ fn carries_nothing(requests: &[Request]) {
 
 #[tokio::test]
 async fn redirects_carry_nothing_along() {
-    let registry = Registry::htpasswd(USER, PASSWORD).await;
-    let client = Client::new(&registry.host()).basic(USER, PASSWORD);
-    let scene = Pair::of(registry, client).await;
-    scene.push_arm64().await;
+    let scene = Scene::with_login(USER, PASSWORD).await;
     let config = amd64().config();
     let digest = sha256(&config);
     let served = config.clone();
-    let storage = Liar::http(move |_, _| answer(200, &[("Set-Cookie", "a=b")], served.clone()));
+    let storage = ScriptedServer::answering(move |_, _| {
+        answer(200, &[("Set-Cookie", "a=b")], served.clone())
+    });
     let named = storage.host().replace("127.0.0.1", "localhost");
     for host in [storage.host(), named] {
         let to = Fault::Redirect(format!("http://{host}/{digest}?signature=x"));
         scene.proxy.rule(Rule::on("GET", &format!("/v2/{REPO}/blobs/{digest}")).nth(1).then(to));
-        scene.step().input("username", USER).input("password", PASSWORD).run().await.ok();
+        scene.waiting_step().input("username", USER).input("password", PASSWORD).run().await.ok();
     }
     let requests = storage.requests();
     carries_nothing(&requests);
@@ -97,18 +88,23 @@ async fn a_login_is_not_attached_again_on_the_way_back() {
     let image = amd64().manifest();
     let away: Arc<Mutex<String>> = Arc::default();
     let to = away.clone();
-    let registry = Liar::http(move |request, _| match request.header("authorization") {
-        None if request.path() == "/back" => whole(OCI_MANIFEST, image.clone()),
-        None => answer(401, &[("WWW-Authenticate", "Basic realm=\"x\"")], ""),
-        Some(_) if request.path() == manifest("amd64") => {
-            answer(307, &[("Location", &to.lock().unwrap())], "")
-        }
-        Some(_) => answer(404, &[], ""),
-    });
+    let registry =
+        ScriptedServer::answering(move |request, _| match request.header("authorization") {
+            None if request.path() == "/back" => whole(OCI_MANIFEST, image.clone()),
+            None => answer(401, &[("WWW-Authenticate", "Basic realm=\"x\"")], ""),
+            Some(_) if request.path() == manifest("amd64") => {
+                answer(307, &[("Location", &to.lock().unwrap())], "")
+            }
+            Some(_) => answer(404, &[], ""),
+        });
     let back = format!("http://{}/back", registry.host());
-    let other = Liar::http(move |_, _| answer(307, &[("Location", &back)], ""));
+    let other = ScriptedServer::answering(move |_, _| answer(307, &[("Location", &back)], ""));
     *away.lock().unwrap() = format!("http://{}/", other.host());
-    step(&registry.host()).input("username", USER).input("password", PASSWORD).run().await;
+    step_at(&registry.host(), &["amd64"])
+        .input("username", USER)
+        .input("password", PASSWORD)
+        .run()
+        .await;
     carries_nothing(&other.requests());
     let (back, first): (Vec<Request>, Vec<Request>) =
         registry.requests().into_iter().partition(|request| request.path() == "/back");
@@ -121,7 +117,7 @@ async fn a_login_is_not_attached_again_on_the_way_back() {
 
 #[tokio::test]
 async fn redirects_that_are_refused() {
-    let nobody = Liar::http(|_, _| answer(200, &[], ""));
+    let nobody = ScriptedServer::answering(|_, _| answer(200, &[], ""));
     let host = nobody.host();
     for location in [
         "http://169.254.169.254/latest/meta-data".to_owned(),
@@ -134,8 +130,8 @@ async fn redirects_that_are_refused() {
         "file:///etc/passwd".to_owned(),
         "javascript:alert(1)".to_owned(),
     ] {
-        let liar = saying(answer(307, &[("Location", &location)], ""));
-        let ran = step(&liar.host()).run().await.fails(7);
+        let server = saying(answer(307, &[("Location", &location)], ""));
+        let ran = step_at(&server.host(), &["amd64"]).run().await.fails(7);
         assert!(ran.stdout.contains("address that is refused"), "{location}: {}", ran.stdout);
         assert!(ran.elapsed < Duration::from_secs(1), "{location}: not tried: {:?}", ran.elapsed);
     }
@@ -144,18 +140,18 @@ async fn redirects_that_are_refused() {
 
 #[tokio::test]
 async fn redirects_end() {
-    let liar = Liar::http(|request, nth| match request.method.as_str() {
+    let server = ScriptedServer::answering(|request, nth| match request.method.as_str() {
         "GET" => answer(307, &[("Location", &format!("/again/{nth}"))], ""),
         _ => answer(404, &[], ""),
     });
-    let ran = step(&liar.host()).run().await.fails(7);
+    let ran = step_at(&server.host(), &["amd64"]).run().await.fails(7);
     assert!(ran.stdout.contains("more than 5 redirects"), "{}", ran.stdout);
-    assert_eq!(liar.requests().iter().filter(|request| request.method == "GET").count(), 6);
+    assert_eq!(server.requests().iter().filter(|request| request.method == "GET").count(), 6);
 }
 
 #[tokio::test]
 async fn realms_that_are_refused() {
-    let nobody = Liar::http(|_, _| answer(200, &[], r#"{"token": "x"}"#));
+    let nobody = ScriptedServer::answering(|_, _| answer(200, &[], r#"{"token": "x"}"#));
     let host = nobody.host();
     for realm in [
         "http://169.254.169.254/token".to_owned(),
@@ -169,8 +165,10 @@ async fn realms_that_are_refused() {
         format!("file:///{host}/token"),
     ] {
         let challenge = format!("Bearer realm=\"{realm}\",service=\"x\"");
-        let liar = Liar::http(move |_, _| answer(401, &[("WWW-Authenticate", &challenge)], ""));
-        let ran = step(&liar.host())
+        let server = ScriptedServer::answering(move |_, _| {
+            answer(401, &[("WWW-Authenticate", &challenge)], "")
+        });
+        let ran = step_at(&server.host(), &["amd64"])
             .input("username", USER)
             .input("password", PASSWORD)
             .run()
@@ -189,33 +187,37 @@ async fn realms_that_are_refused() {
 
 #[tokio::test]
 async fn a_token_server_cannot_hand_a_login_on() {
-    let thief = Liar::http(|_, _| answer(200, &[], r#"{"token": "x"}"#));
+    let thief = ScriptedServer::answering(|_, _| answer(200, &[], r#"{"token": "x"}"#));
     let location = format!("http://{}/token", thief.host());
-    let liar = Liar::http(move |request, _| match request.path() {
+    let server = ScriptedServer::answering(move |request, _| match request.path() {
         "/token" => answer(307, &[("Location", &location)], ""),
         _ => answer(401, &[("WWW-Authenticate", "Bearer realm=\"/token\"")], ""),
     });
-    let ran =
-        step(&liar.host()).input("username", USER).input("password", PASSWORD).run().await.fails(7);
+    let ran = step_at(&server.host(), &["amd64"])
+        .input("username", USER)
+        .input("password", PASSWORD)
+        .run()
+        .await
+        .fails(7);
     assert!(ran.stdout.contains("the token server redirects"), "{}", ran.stdout);
     assert_eq!(thief.connections(), 0);
 }
 
 #[tokio::test]
 async fn a_write_is_never_redirected() {
-    let scene = Pair::open().await;
-    let thief = Liar::http(|_, _| answer(201, &[], ""));
+    let scene = Scene::with_both().await;
+    let thief = ScriptedServer::answering(|_, _| answer(201, &[], ""));
     scene.proxy.rule(
         Rule::on("PUT", &manifest("1")).then(Fault::Redirect(format!("http://{}/", thief.host()))),
     );
-    scene.step().run().await.fails(7);
+    scene.waiting_step().run().await.fails(7);
     assert_eq!(thief.connections(), 0);
 }
 
 #[tokio::test]
 async fn foreign_layers_are_never_fetched() {
-    let scene = Pair::open().await;
-    let elsewhere = Liar::http(|_, _| answer(200, &[], "x"));
+    let scene = Scene::with_both().await;
+    let elsewhere = ScriptedServer::answering(|_, _| answer(200, &[], "x"));
     let windows = Image::docker("windows(10.0.20348.2700)/amd64");
     windows.push(&scene.client, REPO, "windows").await;
     // This registry takes no addresses in layers, so they are put in on the way; and nothing is
@@ -229,8 +231,9 @@ async fn foreign_layers_are_never_fetched() {
         serde_json::to_vec(&image).unwrap()
     };
     scene.proxy.rule(Rule::on("GET", &manifest("windows")).then(Fault::alter(foreign)));
-    let sources = format!("{}\n{}", scene.name("amd64"), scene.name("windows"));
-    let ran = scene.step().input("sources", &sources).input("dry-run", "true").run().await.ok();
+    let sources = format!("{}\n{}", scene.reference("amd64"), scene.reference("windows"));
+    let ran =
+        scene.waiting_step().input("sources", &sources).input("dry-run", "true").run().await.ok();
     assert!(ran.output("platforms").unwrap().contains("windows(10.0.20348.2700)/amd64"));
     assert_eq!(elsewhere.connections(), 0);
     assert_eq!(
@@ -269,15 +272,15 @@ async fn manifests_that_contradict_themselves() {
         ("no manifest", "text/html", "<html>".to_owned()),
         ("nothing", OCI_INDEX, String::new()),
     ] {
-        let liar = saying(whole(header, body));
-        let ran = step(&liar.host()).run().await.fails(5);
+        let server = saying(whole(header, body));
+        let ran = step_at(&server.host(), &["amd64"]).run().await.fails(5);
         assert!(
-            liar.requests().iter().all(|request| request.method != "PUT"),
+            server.requests().iter().all(|request| request.method != "PUT"),
             "{case}: {}",
             ran.stdout
         );
         assert_eq!(
-            liar.requests().iter().filter(|request| request.method == "GET").count(),
+            server.requests().iter().filter(|request| request.method == "GET").count(),
             1,
             "{case}: not asked again"
         );
@@ -286,7 +289,7 @@ async fn manifests_that_contradict_themselves() {
 
 #[tokio::test]
 async fn bytes_of_another_digest() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     let spoil = || {
         Fault::AlterBody(|body| {
             body.iter().map(|byte| if *byte == b'6' { b'7' } else { *byte }).collect()
@@ -296,11 +299,11 @@ async fn bytes_of_another_digest() {
     let pinned = format!("{}/{REPO}@{}", scene.proxy.host(), amd64().digest());
     for (case, path, sources) in [
         ("a manifest", manifest(&amd64().digest()), pinned),
-        ("a config", format!("/v2/{REPO}/blobs/{config}"), scene.name("amd64")),
+        ("a config", format!("/v2/{REPO}/blobs/{config}"), scene.reference("amd64")),
     ] {
         scene.proxy.rule(Rule::on("GET", &path).then(spoil()));
         let before = scene.proxy.count("GET", &path);
-        let ran = scene.step().input("sources", &sources).run().await.fails(5);
+        let ran = scene.waiting_step().input("sources", &sources).run().await.fails(5);
         assert!(
             ran.stdout.contains("the bytes received are not those of"),
             "{case}: {}",
@@ -317,23 +320,23 @@ async fn bytes_of_another_digest() {
 
 #[tokio::test]
 async fn bytes_that_were_spoilt_once() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     let config = format!("/v2/{REPO}/blobs/{}", sha256(&amd64().config()));
     scene.proxy.rule(
         Rule::on("GET", &config)
             .nth(1)
             .then(Fault::AlterBody(|body| body.iter().map(|byte| byte ^ 1).collect())),
     );
-    scene.step().run().await.ok();
+    scene.waiting_step().run().await.ok();
 }
 
 #[tokio::test]
 async fn a_wrong_digest_in_a_header_changes_nothing() {
-    let scene = Pair::open().await;
-    let lie = || Fault::SetHeader("Docker-Content-Digest", sha256(b"something else"));
-    scene.proxy.rule(Rule::on("GET", &manifest("amd64")).then(lie()));
-    scene.proxy.rule(Rule::on("GET", &manifest("1")).then(lie()));
-    let ran = scene.step().run().await.ok();
+    let scene = Scene::with_both().await;
+    let wrong_digest = || Fault::SetHeader("Docker-Content-Digest", sha256(b"something else"));
+    scene.proxy.rule(Rule::on("GET", &manifest("amd64")).then(wrong_digest()));
+    scene.proxy.rule(Rule::on("GET", &manifest("1")).then(wrong_digest()));
+    let ran = scene.waiting_step().run().await.ok();
     let digests: Value = serde_json::from_str(&ran.output("digests").unwrap()).unwrap();
     assert_eq!(digests["linux/amd64"], amd64().digest(), "the bytes tell");
     assert_eq!(ran.output("digest"), scene.digest("1").await);
@@ -341,12 +344,12 @@ async fn a_wrong_digest_in_a_header_changes_nothing() {
 
 #[tokio::test]
 async fn a_registry_that_stores_something_else_is_caught() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     scene.proxy.rule(
         Rule::on("PUT", &manifest("1"))
             .then(Fault::SetHeader("Docker-Content-Digest", sha256(b"else"))),
     );
-    let ran = scene.step().run().await;
+    let ran = scene.waiting_step().run().await;
     assert!(matches!(ran.status, 5 | 8), "{}", ran.everything());
     assert!(
         ran.stdout.contains(&format!("the registry stored {}", sha256(b"else"))),
@@ -368,21 +371,21 @@ async fn answers_without_end() {
     };
     let chunked = || head("Transfer-Encoding: chunked");
     let chunk = |byte: u8| [b"10000\r\n".to_vec(), vec![byte; 0x10000], b"\r\n".to_vec()].concat();
-    for (case, lie) in [
-        ("chunks", Lie::Endless(chunked(), chunk(b'['))),
+    for (case, reply) in [
+        ("chunks", Reply::Endless(chunked(), chunk(b'['))),
         (
             "a body to the end of the connection",
-            Lie::Endless(head("Connection: close"), vec![b' '; 0x10000]),
+            Reply::Endless(head("Connection: close"), vec![b' '; 0x10000]),
         ),
-        ("a huge length", Lie::Endless(head("Content-Length: 10000000000"), vec![b' '; 0x10000])),
+        ("a huge length", Reply::Endless(head("Content-Length: 10000000000"), vec![b' '; 0x10000])),
         (
             "a length beyond all numbers",
-            Lie::Bytes(head("Content-Length: 99999999999999999999999")),
+            Reply::Bytes(head("Content-Length: 99999999999999999999999")),
         ),
     ] {
-        let liar = saying(lie);
-        let running = step(&liar.host())
-            .input("insecure-registries", &liar.host())
+        let server = saying(reply);
+        let running = step_at(&server.host(), &["amd64"])
+            .input("insecure-registries", &server.host())
             .input("log-level", "debug")
             .spawn()
             .await;
@@ -394,7 +397,11 @@ async fn answers_without_end() {
         } else {
             running.wait().await.fails(5)
         };
-        assert!(liar.poured() < 16 << 20, "{case}: it stopped reading: {}", liar.poured());
+        assert!(
+            server.endless_bytes() < 16 << 20,
+            "{case}: it stopped reading: {}",
+            server.endless_bytes()
+        );
         is_small(case, &ran);
     }
 }
@@ -403,9 +410,9 @@ async fn answers_without_end() {
 async fn errors_without_end() {
     let head = b"HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     let chunk = [b"10000\r\n".to_vec(), vec![b'x'; 0x10000], b"\r\n".to_vec()].concat();
-    let liar = saying(Lie::Endless(head, chunk));
-    let ran = step(&liar.host()).run().await.fails(6);
-    assert!(liar.poured() < 16 << 20, "{}", liar.poured());
+    let server = saying(Reply::Endless(head, chunk));
+    let ran = step_at(&server.host(), &["amd64"]).run().await.fails(6);
+    assert!(server.endless_bytes() < 16 << 20, "{}", server.endless_bytes());
     is_small("an error", &ran);
     assert!(ran.stdout.len() < 4000, "a short excerpt: {}", ran.stdout.len());
 }
@@ -413,34 +420,32 @@ async fn errors_without_end() {
 #[tokio::test]
 async fn token_answers_without_end() {
     let chunk = [b"10000\r\n".to_vec(), vec![b'x'; 0x10000], b"\r\n".to_vec()].concat();
-    let liar = Liar::http(move |request, _| -> Lie {
+    let server = ScriptedServer::answering(move |request, _| -> Reply {
         match request.path() {
-            "/token" => Lie::Endless(
+            "/token" => Reply::Endless(
                 b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec(),
                 chunk.clone(),
             ),
             _ => answer(401, &[("WWW-Authenticate", "Bearer realm=\"/token\"")], "").into(),
         }
     });
-    let ran = step(&liar.host()).run().await.fails(5);
-    assert!(liar.poured() < 16 << 20, "{}", liar.poured());
+    let ran = step_at(&server.host(), &["amd64"]).run().await.fails(5);
+    assert!(server.endless_bytes() < 16 << 20, "{}", server.endless_bytes());
     is_small("a token", &ran);
 }
 
 #[tokio::test]
 async fn a_config_of_another_size() {
-    let scene = Pair::open().await;
-    // A liar does not give itself away by the digest of the truth.
+    let scene = Scene::with_both().await;
+    // A wrong answer does not give itself away by the digest of the right one.
     let unsaid = || Fault::DropHeader("Docker-Content-Digest");
     for size in [1, 299, 100_000, 5 << 20, u64::MAX] {
         let mut image: Value = serde_json::from_slice(&amd64().manifest()).unwrap();
         image["config"]["size"] = json!(size);
         let bytes = serde_json::to_vec(&image).unwrap();
-        let liar_about = Fault::alter(move |_| bytes.clone());
-        scene
-            .proxy
-            .rule(Rule::on("GET", &manifest("amd64")).nth(1).then(liar_about).then(unsaid()));
-        let ran = scene.step().run().await.fails(5);
+        let wrong = Fault::alter(move |_| bytes.clone());
+        scene.proxy.rule(Rule::on("GET", &manifest("amd64")).nth(1).then(wrong).then(unsaid()));
+        let ran = scene.waiting_step().run().await.fails(5);
         is_small(&size.to_string(), &ran);
     }
     assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
@@ -449,18 +454,20 @@ async fn a_config_of_another_size() {
 #[tokio::test]
 async fn answers_that_are_compressed_unasked() {
     for encoding in ["gzip", "br", "zstd", "deflate, gzip"] {
-        let liar = saying(answer(
+        let server = saying(answer(
             200,
             &[("Content-Encoding", encoding), ("Content-Type", OCI_INDEX)],
             "x",
         ));
-        let ran = step(&liar.host()).run().await.fails(5);
+        let ran = step_at(&server.host(), &["amd64"]).run().await.fails(5);
         assert!(
             ran.stdout.contains("the answer is compressed though nobody asked for that"),
             "{encoding}: {}",
             ran.stdout
         );
-        assert!(liar.requests().iter().all(|request| request.header("accept-encoding").is_none()));
+        assert!(
+            server.requests().iter().all(|request| request.header("accept-encoding").is_none())
+        );
     }
 }
 
@@ -496,18 +503,18 @@ async fn deep_and_huge_documents() {
         ("more than fits", " ".repeat(LARGEST + 1)),
     ] {
         assert!(body.len() < LARGEST + 2);
-        let liar = saying(whole(OCI_INDEX, body));
-        let ran = step(&liar.host()).run().await.fails(5);
+        let server = saying(whole(OCI_INDEX, body));
+        let ran = step_at(&server.host(), &["amd64"]).run().await.fails(5);
         is_small(case, &ran);
         assert!(ran.elapsed < Duration::from_secs(5), "{case}: {:?}", ran.elapsed);
     }
 }
 
 /// A registry with this index at the tag, and these by digest.
-fn indexes(root: Vec<u8>, more: Vec<Vec<u8>>) -> Liar {
+fn indexes(root: Vec<u8>, more: Vec<Vec<u8>>) -> ScriptedServer {
     let more: HashMap<String, Vec<u8>> =
         more.into_iter().map(|bytes| (manifest(&sha256(&bytes)), bytes)).collect();
-    Liar::http(move |request, _| match more.get(request.path()) {
+    ScriptedServer::answering(move |request, _| match more.get(request.path()) {
         Some(bytes) => whole(OCI_INDEX, bytes.clone()),
         None if request.method == "GET" && request.path() == manifest("amd64") => {
             whole(OCI_INDEX, root.clone())
@@ -537,28 +544,28 @@ async fn indexes_in_indexes_end() {
     for depth in 1..12 {
         chain.push(index_of(std::slice::from_ref(&chain[depth - 1]), depth));
     }
-    let liar = indexes(chain.pop().unwrap(), chain);
-    let ran = step(&liar.host()).run().await.fails(5);
+    let server = indexes(chain.pop().unwrap(), chain);
+    let ran = step_at(&server.host(), &["amd64"]).run().await.fails(5);
     assert!(ran.stdout.contains("indexes inside indexes, more than 3 deep"), "{}", ran.stdout);
-    assert!(liar.requests().len() <= 6, "{}", liar.requests().len());
+    assert!(server.requests().len() <= 6, "{}", server.requests().len());
 
     // Wide: one entry stands in it twice.
     let leaf = index_of(&[], 1);
-    let liar = indexes(index_of(&[leaf.clone(), leaf.clone()], 2), vec![leaf]);
-    step(&liar.host()).run().await.fails(5);
-    assert!(liar.requests().len() <= 4, "{}", liar.requests().len());
+    let server = indexes(index_of(&[leaf.clone(), leaf.clone()], 2), vec![leaf]);
+    step_at(&server.host(), &["amd64"]).run().await.fails(5);
+    assert!(server.requests().len() <= 4, "{}", server.requests().len());
 
     // Wide at every level: 40 indexes of 200 indexes each.
     let leaves: Vec<String> = (0..200).map(|seed: usize| sha256(&seed.to_le_bytes())).collect();
     let middle: Vec<Vec<u8>> =
         (0..40).map(|seed| index_of_digests(leaves.iter().cloned(), seed)).collect();
-    let liar = indexes(index_of(&middle, 5000), middle);
-    let ran = step(&liar.host()).run().await.fails(5);
+    let server = indexes(index_of(&middle, 5000), middle);
+    let ran = step_at(&server.host(), &["amd64"]).run().await.fails(5);
     assert!(ran.stdout.contains("more than 256 entries"), "{}", ran.stdout);
     assert!(
-        liar.requests().len() <= 10,
+        server.requests().len() <= 10,
         "it stops as soon as there are too many: {}",
-        liar.requests().len()
+        server.requests().len()
     );
     is_small("wide indexes", &ran);
 
@@ -568,18 +575,18 @@ async fn indexes_in_indexes_end() {
         .collect();
     let wide =
         json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).to_string();
-    let liar = indexes(wide.into_bytes(), Vec::new());
-    let ran = step(&liar.host()).run().await.fails(5);
-    assert!(liar.requests().len() <= 3, "no child is looked up: {}", liar.requests().len());
+    let server = indexes(wide.into_bytes(), Vec::new());
+    let ran = step_at(&server.host(), &["amd64"]).run().await.fails(5);
+    assert!(server.requests().len() <= 3, "no child is looked up: {}", server.requests().len());
     is_small("a wide index", &ran);
 }
 
 #[tokio::test]
 async fn a_proxy_never_sees_loopback() {
-    let thief = Liar::http(|_, _| answer(200, &[], ""));
-    let scene = Pair::open().await;
+    let thief = ScriptedServer::answering(|_, _| answer(200, &[], ""));
+    let scene = Scene::with_both().await;
     let address = format!("http://user:proxy-canary@{}", thief.host());
-    let mut step = scene.step().input("log-level", "trace");
+    let mut step = scene.waiting_step().input("log-level", "trace");
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"]
     {
         step = step.env(name, &address);
@@ -595,14 +602,14 @@ async fn a_proxys_password_is_not_told() {
     for (proxy, insecure, status, exit) in
         [("HTTP_PROXY", "registry.test", 403, 6), ("HTTP_PROXY", "registry.test", 407, 7)]
     {
-        let through = Liar::http(move |request, _| {
+        let through = ScriptedServer::answering(move |request, _| {
             answer(
                 status,
                 &[("Proxy-Authenticate", "Basic realm=\"proxy-canary\"")],
                 format!("{:?}", request.headers),
             )
         });
-        let ran = step("registry.test")
+        let ran = step_at("registry.test", &["amd64"])
             .input("insecure-registries", insecure)
             .input("log-level", "trace")
             .env(proxy, format!("http://user:proxy-canary@{}", through.host()))

@@ -2,9 +2,8 @@
 
 use crate::support::certs::Authority;
 use crate::support::client::Client;
-use crate::support::pair::{REPO, amd64, arm64};
 use crate::support::registry::{Auth, Registry};
-use crate::support::step::Step;
+use crate::support::scene::{BOTH, REPO, amd64, arm64, waiting_step_at};
 use std::time::Duration;
 
 struct Tls {
@@ -23,16 +22,11 @@ async fn tls(auth: Auth) -> Tls {
     Tls { registry, client }
 }
 
-fn step(host: &str) -> Step {
-    let sources = format!("{host}/{REPO}:amd64\n{host}/{REPO}:arm64");
-    Step::new().github().input("tags", &format!("{host}/{REPO}:1")).input("sources", &sources)
-}
-
 #[tokio::test]
 async fn a_tag_is_published_over_tls() {
     let tls = tls(Auth::Open).await;
     for host in [tls.registry.host(), tls.registry.host().replace("127.0.0.1", "localhost")] {
-        let ran = step(&host)
+        let ran = waiting_step_at(&host, &BOTH)
             .file("ca.pem", tls.registry.ca_pem())
             .input("ca-file", "ca.pem")
             .run()
@@ -46,7 +40,7 @@ async fn a_tag_is_published_over_tls() {
 #[tokio::test]
 async fn a_login_goes_over_tls() {
     let tls = tls(Auth::Basic("ci".to_owned(), "s3cret-canary".to_owned())).await;
-    let ran = step(&tls.registry.host())
+    let ran = waiting_step_at(&tls.registry.host(), &BOTH)
         .file("ca.pem", tls.registry.ca_pem())
         .input("ca-file", "ca.pem")
         .input("username", "ci")
@@ -65,8 +59,10 @@ async fn an_unknown_authority_is_named_and_not_tried_again() {
     let tls = tls(Auth::Open).await;
     let stranger = Authority::new("another authority").pem();
     let known = tls.registry.log().matches("TLS handshake error").count();
-    let without = step(&tls.registry.host());
-    let wrong = step(&tls.registry.host()).file("ca.pem", &stranger).input("ca-file", "ca.pem");
+    let without = waiting_step_at(&tls.registry.host(), &BOTH);
+    let wrong = waiting_step_at(&tls.registry.host(), &BOTH)
+        .file("ca.pem", &stranger)
+        .input("ca-file", "ca.pem");
     for (case, step) in [("none", without), ("a wrong one", wrong)] {
         let ran = step.run().await.fails(7);
         assert!(ran.stdout.contains("no trusted connection"), "{case}: {}", ran.stdout);
@@ -91,7 +87,7 @@ async fn an_unknown_authority_is_named_and_not_tried_again() {
 async fn a_tls_port_that_is_said_to_be_plain_is_taken_at_its_word() {
     let tls = tls(Auth::Open).await;
     let host = tls.registry.host();
-    step(&host)
+    waiting_step_at(&host, &BOTH)
         .file("ca.pem", tls.registry.ca_pem())
         .input("ca-file", "ca.pem")
         .input("insecure-registries", &host)
@@ -111,7 +107,7 @@ async fn a_file_of_no_certificates_is_refused_before_any_request() {
         ("ca.pem", String::new()),
         ("other", String::new()),
     ] {
-        let ran = step(&tls.registry.host())
+        let ran = waiting_step_at(&tls.registry.host(), &BOTH)
             .file(name, &content)
             .input("ca-file", "ca.pem")
             .run()

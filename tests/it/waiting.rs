@@ -3,16 +3,16 @@
 use crate::support::client::{Client, OCI_INDEX};
 use crate::support::images::Image;
 use crate::support::indexes::BuiltIndex;
-use crate::support::pair::{Pair, REPO, amd64, arm64, manifest};
 use crate::support::rules::{Fault, Rule};
+use crate::support::scene::{REPO, Scene, amd64, arm64, manifest};
 use std::time::Duration;
 
 #[tokio::test]
 async fn a_late_image_is_found_within_one_pause_of_its_arrival() {
     for (interval, pause) in [("300ms", 300), ("1s", 1000)] {
-        let scene = Pair::waiting().await;
+        let scene = Scene::with_amd64().await;
         let looks = scene.proxy.gate("HEAD", &manifest("arm64"));
-        let running = scene.step().input("wait-interval", interval).spawn().await;
+        let running = scene.waiting_step().input("wait-interval", interval).spawn().await;
         looks.wait_for_answers(1).await;
         scene.push_arm64().await;
         let before = looks.hits();
@@ -34,9 +34,9 @@ async fn a_late_image_is_found_within_one_pause_of_its_arrival() {
 
 #[tokio::test]
 async fn the_first_look_is_a_get_and_later_ones_are_heads() {
-    let scene = Pair::waiting().await;
+    let scene = Scene::with_amd64().await;
     let looks = scene.proxy.gate("HEAD", &manifest("arm64"));
-    let running = scene.step().input("wait-interval", "100ms").spawn().await;
+    let running = scene.waiting_step().input("wait-interval", "100ms").spawn().await;
     looks.wait_for_answers(3).await;
     scene.push_arm64().await;
     running.wait().await.ok();
@@ -71,10 +71,20 @@ async fn the_first_look_is_a_get_and_later_ones_are_heads() {
 
 #[tokio::test]
 async fn a_missing_image_is_named_and_nothing_moves() {
-    let scene = Pair::waiting().await;
-    let ran = scene.step().input("wait", "1s").input("wait-interval", "200ms").run().await.fails(3);
+    let scene = Scene::with_amd64().await;
+    let ran = scene
+        .waiting_step()
+        .input("wait", "1s")
+        .input("wait-interval", "200ms")
+        .run()
+        .await
+        .fails(3);
     assert!(ran.stdout.contains("1 of 2 sources did not arrive within 1 s"), "{}", ran.stdout);
-    assert!(ran.stdout.contains(&format!("missing: {}", scene.name("arm64"))), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains(&format!("missing: {}", scene.reference("arm64"))),
+        "{}",
+        ran.stdout
+    );
     assert!(
         ran.elapsed >= Duration::from_secs(1) && ran.elapsed < Duration::from_millis(2500),
         "{:?}",
@@ -87,7 +97,7 @@ async fn a_missing_image_is_named_and_nothing_moves() {
     {
         assert!(summary.contains(part), "no {part}: {summary}");
     }
-    assert!(!summary.contains("| Tag |"), "no tag has a story: {summary}");
+    assert!(!summary.contains("| Tag |"), "no tag has a row: {summary}");
     assert_eq!(scene.client.tags(REPO).await, ["amd64"]);
     // Whether pushing is allowed was tested, and nothing of that is left.
     let counts = ["PUT", "POST", "DELETE"].map(|method| scene.proxy.count(method, "*"));
@@ -97,8 +107,8 @@ async fn a_missing_image_is_named_and_nothing_moves() {
 
 #[tokio::test]
 async fn without_waiting_it_looks_once() {
-    let scene = Pair::waiting().await;
-    let ran = scene.step().input("wait", "0").run().await.fails(3);
+    let scene = Scene::with_amd64().await;
+    let ran = scene.waiting_step().input("wait", "0").run().await.fails(3);
     assert_eq!(scene.proxy.count("*", &manifest("arm64")), 1, "{}", scene.proxy.log_text());
     assert!(ran.stdout.contains("1 of 2 sources are not there"), "{}", ran.stdout);
     assert!(ran.elapsed < Duration::from_secs(1), "{:?}", ran.elapsed);
@@ -119,13 +129,13 @@ async fn what_a_source_names_is_waited_for_too() {
         ),
         ("the config of an image", "GET", blob.clone(), format!("GET {blob} is not there")),
     ] {
-        let scene = Pair::waiting().await;
+        let scene = Scene::with_amd64().await;
         match method {
             "HEAD" => index.push(&scene.client, REPO, "arm64").await,
             _ => arm64().push(&scene.client, REPO, "arm64").await,
         };
         scene.proxy.rule(Rule::on(method, &path).first(2).then(Fault::Status(404)));
-        let ran = scene.step().input("wait-interval", "100ms").run().await.ok();
+        let ran = scene.waiting_step().input("wait-interval", "100ms").run().await.ok();
         assert!(ran.stdout.contains(&format!("incomplete: {why}")), "{case}: {}", ran.stdout);
         // Only what was lacking is asked for again.
         assert_eq!(
@@ -142,24 +152,33 @@ async fn what_a_source_names_is_waited_for_too() {
 
 #[tokio::test]
 async fn an_index_that_stays_incomplete_is_never_published() {
-    let scene = Pair::waiting().await;
+    let scene = Scene::with_amd64().await;
     let index = BuiltIndex::new(vec![arm64()]);
     index.push(&scene.client, REPO, "arm64").await;
     scene.proxy.rule(Rule::on("HEAD", &manifest(&arm64().digest())).then(Fault::Status(404)));
-    let ran =
-        scene.step().input("wait", "500ms").input("wait-interval", "100ms").run().await.fails(3);
+    let ran = scene
+        .waiting_step()
+        .input("wait", "500ms")
+        .input("wait-interval", "100ms")
+        .run()
+        .await
+        .fails(3);
     assert!(ran.stdout.contains(&arm64().digest()), "the missing child is named: {}", ran.stdout);
     assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
 }
 
 #[tokio::test]
 async fn a_source_by_digest_may_come_late() {
-    let scene = Pair::waiting().await;
+    let scene = Scene::with_amd64().await;
     let late = arm64().digest();
     let looks = scene.proxy.gate("HEAD", &manifest(&late));
-    let sources = format!("{}\n{}/{REPO}@{late}", scene.name("amd64"), scene.proxy.host());
-    let running =
-        scene.step().input("sources", &sources).input("wait-interval", "100ms").spawn().await;
+    let sources = format!("{}\n{}/{REPO}@{late}", scene.reference("amd64"), scene.proxy.host());
+    let running = scene
+        .waiting_step()
+        .input("sources", &sources)
+        .input("wait-interval", "100ms")
+        .spawn()
+        .await;
     looks.wait_for_answers(1).await;
     arm64().push(&scene.client, REPO, "").await;
     let ran = running.wait().await.ok();
@@ -169,9 +188,9 @@ async fn a_source_by_digest_may_come_late() {
 
 #[tokio::test]
 async fn what_was_accepted_stays_pinned_though_its_tag_moves_while_waiting() {
-    let scene = Pair::waiting().await;
+    let scene = Scene::with_amd64().await;
     let looks = scene.proxy.gate("HEAD", &manifest("arm64"));
-    let running = scene.step().input("wait-interval", "100ms").spawn().await;
+    let running = scene.waiting_step().input("wait-interval", "100ms").spawn().await;
     looks.wait_for_answers(1).await;
     let moved = amd64().seed(2).push(&scene.client, REPO, "amd64").await;
     scene.push_arm64().await;
@@ -189,11 +208,15 @@ async fn what_was_accepted_stays_pinned_though_its_tag_moves_while_waiting() {
 /// Somebody else publishes the target while a step waits.
 async fn target_taken_while_waiting(
     overwrite: &str,
-) -> (Pair, crate::support::running::Ran, String) {
-    let scene = Pair::waiting().await;
+) -> (Scene, crate::support::running::Ran, String) {
+    let scene = Scene::with_amd64().await;
     let looks = scene.proxy.gate("HEAD", &manifest("arm64"));
-    let running =
-        scene.step().input("wait-interval", "100ms").input("overwrite", overwrite).spawn().await;
+    let running = scene
+        .waiting_step()
+        .input("wait-interval", "100ms")
+        .input("overwrite", overwrite)
+        .spawn()
+        .await;
     looks.wait_for_answers(1).await;
     let other = Image::oci("linux/riscv64").push(&scene.client, REPO, "1").await;
     scene.push_arm64().await;
@@ -206,7 +229,11 @@ async fn target_taken_while_waiting(
 async fn targets_are_looked_at_again_after_waiting() {
     let (scene, ran, other) = target_taken_while_waiting("false").await;
     let ran = ran.fails(5);
-    assert!(ran.stdout.contains(&format!("{} holds {other}", scene.name("1"))), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains(&format!("{} holds {other}", scene.reference("1"))),
+        "{}",
+        ran.stdout
+    );
     assert_eq!(scene.digest("1").await, Some(other), "left alone");
 
     let (scene, ran, other) = target_taken_while_waiting("true").await;
@@ -218,28 +245,24 @@ async fn targets_are_looked_at_again_after_waiting() {
 
 #[tokio::test]
 async fn a_registry_in_trouble_does_not_end_the_wait() {
-    let scene = Pair::waiting().await;
+    let scene = Scene::with_amd64().await;
     // More than all tries of one look; told to come back at once, so that the test need not wait.
     let busy = || Fault::Status(503).header("Retry-After", "0");
     scene.proxy.rule(Rule::on("HEAD", &manifest("arm64")).first(8).then(busy()));
     let looks = scene.proxy.gate("HEAD", &manifest("arm64"));
-    let running = scene.step().input("wait-interval", "100ms").spawn().await;
+    let running = scene.waiting_step().input("wait-interval", "100ms").spawn().await;
     looks.wait_for_answers(9).await;
     scene.push_arm64().await;
     let ran = running.wait().await.ok();
-    assert!(
-        ran.stdout.contains("tried 6 times"),
-        "the story says what is going on: {}",
-        ran.stdout
-    );
+    assert!(ran.stdout.contains("tried 6 times"), "the log says what is going on: {}", ran.stdout);
     scene.proxy.finish();
 }
 
 #[tokio::test]
 async fn a_registry_that_restarts_does_not_end_the_wait() {
-    let mut scene = Pair::waiting().await;
+    let mut scene = Scene::with_amd64().await;
     let looks = scene.proxy.gate("HEAD", &manifest("arm64"));
-    let running = scene.step().input("wait-interval", "100ms").spawn().await;
+    let running = scene.waiting_step().input("wait-interval", "100ms").spawn().await;
     looks.wait_for_answers(1).await;
     scene.registry.stop().await;
     looks.wait_for_answers(looks.hits() + 2).await;
@@ -252,13 +275,13 @@ async fn a_registry_that_restarts_does_not_end_the_wait() {
 #[tokio::test]
 async fn denied_may_mean_not_there_yet() {
     for status in [401, 403] {
-        let scene = Pair::open().await;
+        let scene = Scene::with_both().await;
         scene.proxy.rule(
             Rule::on("*", &manifest("arm64"))
                 .first(3)
                 .then(Fault::Status(status).error("DENIED", "no")),
         );
-        let ran = scene.step().input("wait-interval", "100ms").run().await.ok();
+        let ran = scene.waiting_step().input("wait-interval", "100ms").run().await.ok();
         assert!(ran.stdout.contains("denied: or not there yet"), "{status}: {}", ran.stdout);
         scene.proxy.finish();
     }
@@ -267,13 +290,13 @@ async fn denied_may_mean_not_there_yet() {
 #[tokio::test]
 async fn denied_to_the_end_is_a_denial() {
     for status in [401, 403] {
-        let scene = Pair::open().await;
+        let scene = Scene::with_both().await;
         scene.proxy.rule(
             Rule::on("*", &manifest("arm64"))
                 .then(Fault::Status(status).error("DENIED", "no such access")),
         );
         let ran = scene
-            .step()
+            .waiting_step()
             .input("wait", "500ms")
             .input("wait-interval", "100ms")
             .run()
@@ -296,10 +319,15 @@ async fn the_deadline_holds_though_the_registry_hangs() {
         ("at the first look", Rule::on("GET", &manifest("arm64"))),
         ("at a later look", Rule::on("HEAD", &manifest("arm64")).from(2)),
     ] {
-        let scene = Pair::waiting().await;
+        let scene = Scene::with_amd64().await;
         scene.proxy.rule(rule.then(Fault::Hang));
-        let ran =
-            scene.step().input("wait", "1s").input("wait-interval", "200ms").run().await.fails(3);
+        let ran = scene
+            .waiting_step()
+            .input("wait", "1s")
+            .input("wait-interval", "200ms")
+            .run()
+            .await
+            .fails(3);
         assert!(ran.elapsed < Duration::from_millis(2600), "{case}: {:?}", ran.elapsed);
         assert!(
             ran.stdout.contains("the registry did not answer before waiting ended"),
@@ -310,16 +338,17 @@ async fn the_deadline_holds_though_the_registry_hangs() {
         scene.proxy.finish();
     }
     // What was never seen is not known to be missing.
-    let scene = Pair::waiting().await;
+    let scene = Scene::with_amd64().await;
     scene.proxy.rule(Rule::on("GET", &manifest("arm64")).then(Fault::Hang));
-    let ran = scene.step().input("wait", "1s").input("missing", "skip").run().await.fails(7);
+    let ran =
+        scene.waiting_step().input("wait", "1s").input("missing", "skip").run().await.fails(7);
     assert!(ran.stdout.contains("leaves out only what is known not to be there"), "{}", ran.stdout);
     assert_eq!(scene.client.tags(REPO).await, ["amd64"]);
 }
 
 #[tokio::test]
 async fn a_wrong_image_ends_the_wait_at_once() {
-    let scene = Pair::waiting().await;
+    let scene = Scene::with_amd64().await;
     let client: &Client = &scene.client;
     client
         .put_manifest(
@@ -329,7 +358,7 @@ async fn a_wrong_image_ends_the_wait_at_once() {
             br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#,
         )
         .await;
-    let ran = scene.step().run().await.fails(5);
+    let ran = scene.waiting_step().run().await.fails(5);
     assert!(ran.elapsed < Duration::from_secs(1), "{:?}", ran.elapsed);
     assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
 }
@@ -338,14 +367,14 @@ async fn a_wrong_image_ends_the_wait_at_once() {
 async fn a_push_that_is_denied_is_known_before_the_first_pause_is_over() {
     let uploads = format!("/v2/{REPO}/blobs/uploads/");
     for status in [401, 403] {
-        let scene = Pair::waiting().await;
+        let scene = Scene::with_amd64().await;
         scene.proxy.rule(
             Rule::on("POST", &uploads).then(Fault::Status(status).error("DENIED", "read only")),
         );
-        let ran = scene.step().input("wait-interval", "30s").run().await.fails(6);
+        let ran = scene.waiting_step().input("wait-interval", "30s").run().await.fails(6);
         assert!(ran.elapsed < Duration::from_secs(1), "{status}: {:?}", ran.elapsed);
         assert!(
-            ran.stdout.contains(&format!("cannot push to {}", scene.name("1"))),
+            ran.stdout.contains(&format!("cannot push to {}", scene.reference("1"))),
             "{status}: {}",
             ran.stdout
         );
@@ -358,13 +387,13 @@ async fn a_push_that_is_denied_is_known_before_the_first_pause_is_over() {
 #[tokio::test]
 async fn a_test_of_pushing_that_tells_nothing_does_not_end_the_wait() {
     for status in [404, 405, 500] {
-        let scene = Pair::waiting().await;
+        let scene = Scene::with_amd64().await;
         scene.proxy.rule(Rule::on("POST", "*/blobs/uploads/").then(Fault::Status(status)));
         scene.proxy.rule(Rule::on("DELETE", "*").then(Fault::Status(405)).optional());
         let looks = scene.proxy.gate("HEAD", &manifest("arm64"));
-        let tags = format!("{}\n{}", scene.name("1"), scene.name("1.2"));
+        let tags = format!("{}\n{}", scene.reference("1"), scene.reference("1.2"));
         let running =
-            scene.step().input("tags", &tags).input("wait-interval", "100ms").spawn().await;
+            scene.waiting_step().input("tags", &tags).input("wait-interval", "100ms").spawn().await;
         looks.wait_for_answers(2).await;
         scene.push_arm64().await;
         running.wait().await.ok();
@@ -381,10 +410,10 @@ async fn a_test_of_pushing_that_tells_nothing_does_not_end_the_wait() {
 
 #[tokio::test]
 async fn pushing_is_not_tested_where_nothing_is_waited_for_or_written() {
-    let scene = Pair::open().await;
-    scene.step().run().await.ok();
-    let waiting = Pair::waiting().await;
-    waiting.step().input("wait", "0").run().await.fails(3);
-    waiting.step().input("wait", "1s").input("dry-run", "true").run().await.fails(3);
+    let scene = Scene::with_both().await;
+    scene.waiting_step().run().await.ok();
+    let waiting = Scene::with_amd64().await;
+    waiting.waiting_step().input("wait", "0").run().await.fails(3);
+    waiting.waiting_step().input("wait", "1s").input("dry-run", "true").run().await.fails(3);
     assert_eq!((scene.proxy.count("POST", "*"), waiting.proxy.count("POST", "*")), (0, 0));
 }

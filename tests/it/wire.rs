@@ -1,31 +1,30 @@
 //! What a run costs on the wire: requests and round trips, counted at a proxy before the real
 //! registry.
 
-use crate::support::client::Client;
 use crate::support::images::{Image, PLATFORMS};
 use crate::support::indexes::BuiltIndex;
-use crate::support::proxy::FaultProxy;
-use crate::support::registry::Registry;
+use crate::support::scene::{BOTH, REPO, Scene, bare_step_at};
 use crate::support::step::Step;
 use std::time::Duration;
 
-const DISTANCE: Duration = Duration::from_millis(150);
+/// An empty registry, so far away that answers leave in waves.
+async fn far_away() -> Scene {
+    Scene::empty().await.with_distance(Duration::from_millis(150))
+}
+
+/// The step outside of any CI system, whose requests are those of the registry alone.
+fn bare_step(scene: &Scene, tags: &[&str], sources: &[String]) -> Step {
+    bare_step_at(&scene.proxy.host(), sources).input("tags", &scene.references(tags))
+}
 
 #[tokio::test]
 async fn one_tag_costs_2n_plus_3_requests_and_6_round_trips() {
     for count in [2, 8] {
-        let registry = Registry::start().await;
-        let client = Client::new(&registry.host());
-        for (at, platform) in PLATFORMS[..count].iter().enumerate() {
-            Image::oci(platform).push(&client, "acme/app", &format!("s{at}")).await;
-        }
-        let proxy = FaultProxy::before(&registry).await.with_distance(DISTANCE);
-        let sources: Vec<String> =
-            (0..count).map(|at| format!("{}/acme/app:s{at}", proxy.host())).collect();
-        let step = Step::new()
-            .input("tags", &format!("{}/acme/app:1", proxy.host()))
-            .input("sources", &sources.join("\n"));
-        step.run().await.ok();
+        let scene = far_away().await;
+        let images: Vec<Image> = PLATFORMS[..count].iter().map(|name| Image::oci(name)).collect();
+        let sources = scene.push_all(&images).await;
+        bare_step(&scene, &["1"], &sources).run().await.ok();
+        let proxy = scene.proxy;
         assert_eq!(
             (proxy.requests(), proxy.round_trips()),
             (2 * count + 3, 6),
@@ -39,16 +38,11 @@ async fn one_tag_costs_2n_plus_3_requests_and_6_round_trips() {
 
 #[tokio::test]
 async fn several_tags_cost_2n_plus_3t_plus_1_and_latest_one_more_trip() {
-    for (tags, trips) in [(vec!["1", "1.2", "1.2.3"], 7), (vec!["1", "1.2", "latest"], 8)] {
-        let registry = Registry::start().await;
-        let client = Client::new(&registry.host());
-        Image::oci("linux/amd64").push(&client, "acme/app", "a").await;
-        Image::oci("linux/arm64").push(&client, "acme/app", "b").await;
-        let proxy = FaultProxy::before(&registry).await.with_distance(DISTANCE);
-        let full: Vec<String> =
-            tags.iter().map(|tag| format!("{}/acme/app:{tag}", proxy.host())).collect();
-        let sources = format!("{0}/acme/app:a\n{0}/acme/app:b", proxy.host());
-        Step::new().input("tags", &full.join("\n")).input("sources", &sources).run().await.ok();
+    for (tags, trips) in [(["1", "1.2", "1.2.3"], 7), (["1", "1.2", "latest"], 8)] {
+        let scene = far_away().await;
+        scene.push_both().await;
+        bare_step(&scene, &tags, &BOTH.map(str::to_owned)).run().await.ok();
+        let proxy = scene.proxy;
         assert_eq!(
             (proxy.requests(), proxy.round_trips()),
             (2 * 2 + 3 * 3 + 1, trips),
@@ -61,23 +55,17 @@ async fn several_tags_cost_2n_plus_3t_plus_1_and_latest_one_more_trip() {
 
 #[tokio::test]
 async fn builder_made_sources_cost_2n_plus_3() {
-    let registry = Registry::start().await;
-    let client = Client::new(&registry.host());
+    let scene = far_away().await;
+    let mut sources = Vec::new();
     for (at, platform) in PLATFORMS[..3].iter().enumerate() {
+        sources.push(format!("s{at}"));
         BuiltIndex::new(vec![Image::oci(platform)])
             .attestations(true)
-            .push(&client, "acme/app", &format!("s{at}"))
+            .push(&scene.client, REPO, &sources[at])
             .await;
     }
-    let proxy = FaultProxy::before(&registry).await.with_distance(DISTANCE);
-    let sources: Vec<String> =
-        (0..3).map(|at| format!("{}/acme/app:s{at}", proxy.host())).collect();
-    Step::new()
-        .input("tags", &format!("{}/acme/app:1", proxy.host()))
-        .input("sources", &sources.join("\n"))
-        .run()
-        .await
-        .ok();
+    bare_step(&scene, &["1"], &sources).run().await.ok();
+    let proxy = scene.proxy;
     assert_eq!((proxy.requests(), proxy.round_trips()), (2 * 3 + 3, 6), "{}", proxy.log_text());
     assert_eq!(proxy.count("GET", "*/blobs/*"), 0, "no config of a builder's index is read");
     proxy.finish();

@@ -6,7 +6,7 @@
 use crate::support::client::Client;
 use crate::support::images::Image;
 use crate::support::jobs_api::{JobsApi, TOKEN, job};
-use crate::support::paused::Paused;
+use crate::support::paused_clock::PausedClock;
 use crate::support::proxy::FaultProxy;
 use crate::support::registry::Registry;
 use crate::support::rules::{Fault, Rule};
@@ -169,7 +169,7 @@ async fn check(registry: &Registry, seed: u64) {
     let api = JobsApi::github(vec![job("build", "in_progress")]);
     let api_proxy = FaultProxy::before_addr(&api.host()).await;
     let proxy = FaultProxy::before(registry).await;
-    let clock = Paused::before(&[&proxy, &api_proxy]).await;
+    let clock = PausedClock::before(&[&proxy, &api_proxy]).await;
     proxy.rule(Rule::on("GET", "*/blobs/*").first(case.late_configs).then(Fault::Status(404)));
     let name = |tag: &str| format!("{}/{repo}:{tag}", proxy.host());
     let sources: Vec<String> =

@@ -1,7 +1,7 @@
 //! What `create` wrote is the same to `inspect`, docker, podman and skopeo.
 
 use super::Stocked;
-use crate::support::foreign;
+use crate::support::engines;
 use crate::support::images::Image;
 use crate::support::skopeo;
 use serde_json::{Value, json};
@@ -18,8 +18,8 @@ async fn all_agree(stocked: &Stocked, list: &str) {
     let name = list.replace("{}", &stocked.registry.host());
     assert_eq!(skopeo::inspect_raw(&name).await, raw);
     let ours: Value = serde_json::from_str(&raw).expect("JSON");
-    assert_eq!(entries(&foreign::docker_manifest(&name).await), entries(&ours), "docker, {list}");
-    assert_eq!(entries(&foreign::podman_manifest(&name).await), entries(&ours), "podman, {list}");
+    assert_eq!(entries(&engines::docker_manifest(&name).await), entries(&ours), "docker, {list}");
+    assert_eq!(entries(&engines::podman_manifest(&name).await), entries(&ours), "podman, {list}");
     let document: Value =
         serde_json::from_str(&stocked.run(&["inspect", "--json", list]).await.ok().stdout)
             .expect("JSON");

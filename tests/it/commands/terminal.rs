@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// What the command's result looks like on a terminal.
 async fn on_a_terminal(step: Step, arguments: &str) -> String {
-    seen(step, 80, &format!("{arguments} 2>story")).await
+    seen(step, 80, &format!("{arguments} 2>log")).await
 }
 
 /// What the command writes to a terminal of so many columns.
@@ -74,7 +74,7 @@ async fn the_classic_list_in_colour() {
 }
 
 #[tokio::test]
-async fn the_story_and_errors_are_broken_between_words() {
+async fn the_log_and_errors_are_broken_between_words() {
     let stocked = Stocked::start().await;
     let (host, name) = (stocked.registry.host(), stocked.name("nowhere"));
     let step = || Step::new().env("TERM", "xterm");

@@ -1,4 +1,4 @@
-//! What commands that write say, to the letter: the result on stdout, the story and failures on
+//! What commands that write say, to the letter: the result on stdout, the log and failures on
 //! stderr.
 
 use super::{Stocked, classic};
@@ -10,12 +10,12 @@ async fn digest(stocked: &Stocked, tag: &str) -> String {
 }
 
 /// How long it took is another thing each time.
-fn without_time(story: &str) -> String {
+fn without_time(log: &str) -> String {
     let line = |line: &str| {
         let before = line.rsplit_once("  in ").map(|(before, _)| format!("{before}  in TIME"));
         format!("{}\n", before.unwrap_or_else(|| line.to_owned()))
     };
-    story.lines().map(line).collect()
+    log.lines().map(line).collect()
 }
 
 #[track_caller]
@@ -39,7 +39,7 @@ async fn create() {
         .await
         .ok();
     let (list, image) = (digest(&stocked, "new").await, digest(&stocked, "image").await);
-    let story = format!(
+    let log = format!(
         "manifest-action {version}
 found    {{}}/acme/app:image  linux/amd64  {image}  built 2026-01-01T00:00:00Z from 0123456789ab
 compose  OCI image index of linux/amd64, 374 bytes, {short}
@@ -52,7 +52,7 @@ done     {{}}/acme/app@{list}  in TIME
         image = short(&image),
         short = short(&list),
     );
-    says(&ran, &format!("{{}}/acme/app:new@{list}\n"), &story);
+    says(&ran, &format!("{{}}/acme/app:new@{list}\n"), &log);
     let ran =
         stocked.run(&["create", "{}/acme/app:new", "{}/acme/app:image", "--quiet"]).await.ok();
     says(&ran, &format!("{{}}/acme/app:new@{list}\n"), "");
@@ -78,10 +78,10 @@ async fn annotate_and_remove() {
     let annotated = digest(&stocked, "classic").await;
     assert_ne!(annotated, before);
     let image = classic().images()[0].digest();
-    let story = format!(
+    let log = format!(
         "edit     + linux/amd64/v2  {image}\nedit     - linux/amd64  {image}\npush     {{}}/acme/app:classic\nverify   read back as pushed\n"
     );
-    says(&ran, &format!("{{}}/acme/app:classic@{annotated}\n"), &story);
+    says(&ran, &format!("{{}}/acme/app:classic@{annotated}\n"), &log);
     let ran = stocked
         .run(&["annotate", "{}/acme/app:classic", "linux/amd64/v2", "--variant", "v2", "--json"])
         .await

@@ -1,26 +1,20 @@
 //! Certificates and TLS versions that are not to be trusted: fatal, told, and not tried again.
 
-use crate::support::background::Background;
 use crate::support::certs::{Authority, Identity};
 use crate::support::client::Client;
-use crate::support::pair::{REPO, amd64};
 use crate::support::registry::Registry;
-use crate::support::step::Step;
+use crate::support::scene::{REPO, amd64, step_at};
+use crate::support::tcp_server::TcpServer;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::TlsAcceptor;
 
-fn step(host: &str) -> Step {
-    let step = Step::new().github().input("tags", &format!("{host}/{REPO}:1"));
-    step.input("sources", &format!("{host}/{REPO}:amd64")).input("wait", "0")
-}
-
 /// A server that shows this certificate and closes.
-fn showing(identity: &Identity) -> Background {
+fn showing(identity: &Identity) -> TcpServer {
     let acceptor = TlsAcceptor::from(Arc::new(identity.tls()));
-    Background::serve(move |stream, _| {
+    TcpServer::serve(move |stream, _| {
         let acceptor = acceptor.clone();
         async move { drop(acceptor.accept(stream).await) }
     })
@@ -34,7 +28,7 @@ async fn a_certificate_that_is_expired_or_for_another_name_is_refused() {
         (authority.server(&["elsewhere.test"]), "not valid for name"),
     ] {
         let server = showing(&identity);
-        let ran = step(&server.host())
+        let ran = step_at(&server.host(), &["amd64"])
             .file("ca.pem", authority.pem())
             .input("ca-file", "ca.pem")
             .run()
@@ -63,7 +57,7 @@ async fn a_server_that_speaks_an_old_version_only_is_refused() {
     hello.extend([0, 0xc0, 0x13, 0]);
     let hellos = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&hellos);
-    let server = Background::serve(move |mut stream, _| {
+    let server = TcpServer::serve(move |mut stream, _| {
         let (hello, counted) = (hello.clone(), Arc::clone(&counted));
         async move {
             let mut buffer = [0; 4096];
@@ -76,7 +70,7 @@ async fn a_server_that_speaks_an_old_version_only_is_refused() {
             }
         }
     });
-    let ran = step(&server.host()).run().await.fails(7);
+    let ran = step_at(&server.host(), &["amd64"]).run().await.fails(7);
     assert!(ran.stdout.contains("no trusted connection"), "{}", ran.stdout);
     assert!(ran.elapsed < Duration::from_secs(2), "{:?}", ran.elapsed);
     assert!(
@@ -90,7 +84,11 @@ async fn the_systems_own_store_can_be_another_file() {
     let registry = Registry::tls().await;
     let client = Client::new(&registry.host()).tls(registry.ca_pem());
     amd64().push(&client, REPO, "amd64").await;
-    let ran = step(&registry.host()).env("SSL_CERT_FILE", registry.ca_file()).run().await.ok();
+    let ran = step_at(&registry.host(), &["amd64"])
+        .env("SSL_CERT_FILE", registry.ca_file())
+        .run()
+        .await
+        .ok();
     assert_eq!(
         ran.output("digest"),
         client.get_manifest(REPO, "1").await.map(|published| published.digest)

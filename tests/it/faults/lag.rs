@@ -1,11 +1,11 @@
 //! Registries that lag behind their own writes, and others who write meanwhile.
 
-use super::inside::{Inputs, failure, hasty};
+use super::in_process::{failure, inputs_to, run_fast};
 use crate::support::client::OCI_INDEX;
 use crate::support::images::{Image, pretty};
 use crate::support::indexes::BuiltIndex;
-use crate::support::pair::{Pair, REPO, arm64, manifest};
 use crate::support::rules::{Fault, Rule};
+use crate::support::scene::{REPO, Scene, arm64, manifest};
 use manifest_action::error::Exit;
 use manifest_action::pipeline::progress::TagState;
 use std::sync::Arc;
@@ -15,16 +15,10 @@ const TIMES: u32 = 50;
 /// How long a registry may lag, and what the last look may take beyond.
 const LAG: std::ops::Range<Duration> = Duration::from_secs(50)..Duration::from_secs(75);
 
-fn inputs(scene: &Pair, tags: &[&str]) -> Inputs {
-    let sources = format!("{}\n{}", scene.name("amd64"), scene.name("arm64"));
-    let tags = tags.iter().map(|tag| scene.name(tag)).collect::<Vec<_>>().join("\n");
-    vec![("tags", tags), ("sources", sources), ("wait", "0".to_owned())]
-}
-
 #[tokio::test]
 async fn a_registry_that_never_shows_what_was_pushed_is_told_and_the_next_run_heals() {
     // Nothing at `1`, another image at `2`: as things stood, they are shown for ever.
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     Image::oci("linux/s390x").push(&scene.client, REPO, "2").await;
     scene.proxy.follow(Some(Arc::new(|request, _, nth| {
         match (request.method.as_str(), request.path().rsplit('/').next()) {
@@ -33,12 +27,12 @@ async fn a_registry_that_never_shows_what_was_pushed_is_told_and_the_next_run_he
             _ => Vec::new(),
         }
     })));
-    let (ended, elapsed) = hasty(TIMES, inputs(&scene, &["1", "2"])).await;
+    let (ended, elapsed) = run_fast(TIMES, inputs_to(&scene, &["1", "2"])).await;
     let said = failure(&ended, Exit::Partial);
     assert!(said.contains("published, but the registry does not show it after 60 s"), "{said}");
     for words in [
         "GET /v2/acme/app/manifests/1 → 404".to_owned(),
-        format!("{} shows sha256:", scene.name("2")),
+        format!("{} shows sha256:", scene.reference("2")),
     ] {
         assert!(said.contains(&words), "{words}: {said}");
     }
@@ -55,7 +49,7 @@ async fn a_registry_that_never_shows_what_was_pushed_is_told_and_the_next_run_he
     );
 
     scene.proxy.follow(None);
-    let (ended, _) = hasty(TIMES, inputs(&scene, &["1", "2"])).await;
+    let (ended, _) = run_fast(TIMES, inputs_to(&scene, &["1", "2"])).await;
     assert_eq!(
         (ended.exit, scene.proxy.count("PUT", "*")),
         (Exit::Done, 3),
@@ -65,16 +59,16 @@ async fn a_registry_that_never_shows_what_was_pushed_is_told_and_the_next_run_he
 
 #[tokio::test]
 async fn who_loses_a_tag_to_another_writer_says_so() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     let looks = scene.proxy.gate("GET", &manifest("1"));
     looks.hold();
-    let running = tokio::spawn(hasty(TIMES, inputs(&scene, &["1"])));
+    let running = tokio::spawn(run_fast(TIMES, inputs_to(&scene, &["1"])));
     looks.wait_for_hits(1).await;
     let other = Image::oci("linux/s390x").push(&scene.client, REPO, "1").await;
     looks.release();
     let (ended, _) = running.await.unwrap();
     let said = failure(&ended, Exit::Partial);
-    assert!(said.contains(&format!("{} shows {other}", scene.name("1"))), "{said}");
+    assert!(said.contains(&format!("{} shows {other}", scene.reference("1"))), "{said}");
     assert!(said.contains("did another job push the same tag?"), "{said}");
     assert_eq!(
         (scene.digest("1").await, scene.proxy.count("PUT", "*")),
@@ -85,11 +79,11 @@ async fn who_loses_a_tag_to_another_writer_says_so() {
 
 #[tokio::test]
 async fn two_runs_that_publish_the_same_agree() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     // Both have looked before either writes.
     let writes = scene.proxy.gate("PUT", "*");
     writes.hold();
-    let (one, two) = (scene.step().spawn().await, scene.step().spawn().await);
+    let (one, two) = (scene.waiting_step().spawn().await, scene.waiting_step().spawn().await);
     writes.wait_for_hits(2).await;
     writes.release();
     let (one, two) = tokio::join!(one.wait(), two.wait());
@@ -99,10 +93,10 @@ async fn two_runs_that_publish_the_same_agree() {
 
 #[tokio::test]
 async fn a_child_that_vanishes_before_the_push_is_named() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     let push = scene.proxy.gate("PUT", &manifest("1"));
     push.hold();
-    let running = tokio::spawn(hasty(TIMES, inputs(&scene, &["1"])));
+    let running = tokio::spawn(run_fast(TIMES, inputs_to(&scene, &["1"])));
     push.wait_for_hits(1).await;
     scene.client.delete_manifest(REPO, &arm64().digest()).await;
     push.release();
@@ -118,7 +112,7 @@ async fn a_child_that_vanishes_before_the_push_is_named() {
 /// other.
 #[tokio::test]
 async fn a_replica_that_lags_at_every_step_costs_time_and_nothing_else() {
-    let scene = Pair::waiting().await;
+    let scene = Scene::with_amd64().await;
     let index = BuiltIndex::new(vec![arm64()]);
     index.push(&scene.client, REPO, "arm64").await;
     let not_yet = || Fault::Status(404).error("MANIFEST_UNKNOWN", "not yet");
@@ -126,9 +120,9 @@ async fn a_replica_that_lags_at_every_step_costs_time_and_nothing_else() {
         scene.proxy.rule(Rule::on("*", &path).first(2).then(not_yet()));
     }
     scene.proxy.rule(Rule::on("PUT", &manifest("sha256:*")).first(2).then(not_yet()));
-    let mut inputs = inputs(&scene, &["1", "2"]);
+    let mut inputs = inputs_to(&scene, &["1", "2"]);
     inputs.retain(|(name, _)| *name != "wait");
-    let (ended, _) = hasty(TIMES, inputs).await;
+    let (ended, _) = run_fast(TIMES, inputs).await;
     assert_eq!(ended.exit, Exit::Done, "{ended:?}\n{}", scene.proxy.log_text());
     let published = scene.digest("1").await;
     assert_eq!((published.is_some(), &published), (true, &scene.digest("2").await));
@@ -136,13 +130,13 @@ async fn a_replica_that_lags_at_every_step_costs_time_and_nothing_else() {
 
 #[tokio::test]
 async fn a_tag_read_whose_bytes_are_spoilt_on_the_way_is_read_once_more() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     let other =
         pretty(&serde_json::json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}));
     scene.proxy.rule(
         Rule::on("GET", &manifest("amd64")).nth(1).then(Fault::alter(move |_| other.clone())),
     );
-    let ran = scene.step().run().await.ok();
+    let ran = scene.waiting_step().run().await.ok();
     assert_eq!(
         (scene.proxy.count("GET", &manifest("amd64")), ran.output("digest")),
         (2, scene.digest("1").await)

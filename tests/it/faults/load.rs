@@ -1,10 +1,9 @@
 //! Registries that are asked too much, and registries that fail too often.
 
-use super::inside::{failure, hasty};
+use super::in_process::{failure, inputs_to, run_fast};
 use crate::support::images::Image;
-use crate::support::pair::{Pair, REPO, manifest};
 use crate::support::rules::{Fault, Rule};
-use crate::support::scene::Scene;
+use crate::support::scene::{REPO, Scene, manifest};
 use futures_util::future::join_all;
 use manifest_action::error::Exit;
 use std::sync::{Arc, Mutex};
@@ -19,7 +18,7 @@ const NEEDED: usize = 2 * CHILDREN + 3;
 #[tokio::test]
 async fn sixty_four_children_get_through_a_limit_of_requests() {
     const IN_A_SECOND: usize = 20;
-    let scene = Scene::new().await;
+    let scene = Scene::empty().await;
     let sources: Vec<String> = (0..CHILDREN).map(|at| format!("s{at}")).collect();
     let images: Vec<Image> =
         (0..CHILDREN).map(|at| Image::oci(&format!("linux/amd64/v{}", at + 2))).collect();
@@ -40,7 +39,7 @@ async fn sixty_four_children_get_through_a_limit_of_requests() {
         ("sources", scene.references(&sources)),
         ("wait", "0".to_owned()),
     ];
-    let (ended, _) = hasty(TIMES, inputs).await;
+    let (ended, _) = run_fast(TIMES, inputs).await;
     assert_eq!(ended.exit, Exit::Done, "{:?}", ended.run.lists[0].ended.as_ref().err());
     let (asked, most) = (scene.proxy.requests(), NEEDED + NEEDED / 5 + 10);
     assert!(
@@ -55,14 +54,18 @@ async fn sixty_four_children_get_through_a_limit_of_requests() {
 /// for that.
 #[tokio::test]
 async fn a_registry_that_fails_all_the_time_is_not_stormed() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     scene.proxy.rule(Rule::on("*", "*").then(Fault::Status(500)));
     let host = scene.proxy.host();
     let sources: Vec<String> = (0..CHILDREN).map(|at| format!("{host}/{REPO}:s{at}")).collect();
     // Slow enough that one request after the other takes some of the run's time.
-    let (ended, elapsed) = hasty(
+    let (ended, elapsed) = run_fast(
         5,
-        vec![("tags", scene.name("1")), ("sources", sources.join("\n")), ("wait", "0".to_owned())],
+        vec![
+            ("tags", scene.reference("1")),
+            ("sources", sources.join("\n")),
+            ("wait", "0".to_owned()),
+        ],
     )
     .await;
     let said = failure(&ended, Exit::Registry);
@@ -77,14 +80,9 @@ async fn a_registry_that_fails_all_the_time_is_not_stormed() {
 
 #[tokio::test]
 async fn too_many_without_a_time_is_a_growing_pause_for_all() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     scene.proxy.rule(Rule::on("GET", &manifest("*")).first(6).then(Fault::Status(429)));
-    let sources = format!("{}\n{}", scene.name("amd64"), scene.name("arm64"));
-    let (ended, _) = hasty(
-        TIMES,
-        vec![("tags", scene.name("1")), ("sources", sources), ("wait", "0".to_owned())],
-    )
-    .await;
+    let (ended, _) = run_fast(TIMES, inputs_to(&scene, &["1"])).await;
     assert_eq!(ended.exit, Exit::Done, "{:?}", ended.run.lists[0].ended.as_ref().err());
     scene.proxy.finish();
 }

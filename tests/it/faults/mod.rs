@@ -2,7 +2,7 @@
 //! does not help.
 
 mod certificates;
-mod inside;
+mod in_process;
 mod lag;
 mod load;
 mod network;
@@ -13,20 +13,19 @@ mod slow;
 mod table;
 mod tokens;
 
-use crate::support::background::closed_port;
 use crate::support::client::sha256;
-use crate::support::pair::{Pair, REPO, amd64, manifest};
 use crate::support::rules::{Fault, Rule};
 use crate::support::running::Ran;
-use crate::support::step::Step;
+use crate::support::scene::{REPO, Scene, amd64, manifest, waiting_step_at};
+use crate::support::tcp_server::closed_port;
 use std::time::{Duration, SystemTime};
 
 /// The time between the first two requests for the amd64 source when the first one is answered so.
 async fn pause_after(status: u16, retry_after: &str) -> (Duration, Ran) {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     let busy = Fault::Status(status).header("Retry-After", retry_after);
     scene.proxy.rule(Rule::on("GET", &manifest("amd64")).nth(1).then(busy));
-    let ran = scene.step().run().await.ok();
+    let ran = scene.waiting_step().run().await.ok();
     let looks = scene.proxy.entries("GET", &manifest("amd64"));
     assert_eq!(looks.len(), 2, "{}", scene.proxy.log_text());
     assert_eq!(scene.digest("1").await, ran.output("digest"));
@@ -58,7 +57,7 @@ async fn the_pause_that_a_registry_asks_for_is_kept() {
 
 #[tokio::test]
 async fn a_pause_that_is_too_long_ends_it_at_once() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     for (status, asked, wait) in
         [(429, "99999", "10m"), (503, "99999", "10m"), (503, "99999", "0"), (503, "60", "10s")]
     {
@@ -67,7 +66,7 @@ async fn a_pause_that_is_too_long_ends_it_at_once() {
                 .nth(1)
                 .then(Fault::Status(status).header("Retry-After", asked)),
         );
-        let ran = scene.step().input("wait", wait).run().await.fails(7);
+        let ran = scene.waiting_step().input("wait", wait).run().await.fails(7);
         assert!(
             ran.stdout.contains(&format!("to be tried again in {asked} s")),
             "{status} {asked}: {}",
@@ -80,7 +79,7 @@ async fn a_pause_that_is_too_long_ends_it_at_once() {
 
 #[tokio::test]
 async fn what_may_pass_is_tried_again() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     let config = format!("/v2/{REPO}/blobs/{}", sha256(&amd64().config()));
     for (at, (method, of_the_tag, fault)) in [
         ("GET", false, Fault::Status(408)),
@@ -103,7 +102,7 @@ async fn what_may_pass_is_tried_again() {
         let path = if of_the_tag { manifest(&tag) } else { config.clone() };
         scene.proxy.rule(Rule::on(method, &path).nth(1).then(fault));
         let before = scene.proxy.count(method, &path);
-        let ran = scene.step_for(&tag).run().await.ok();
+        let ran = scene.waiting_step().input("tags", &scene.reference(&tag)).run().await.ok();
         assert_eq!(
             scene.proxy.count(method, &path) - before,
             2,
@@ -116,9 +115,9 @@ async fn what_may_pass_is_tried_again() {
 
 #[tokio::test]
 async fn a_push_that_landed_unseen_is_not_repeated() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     scene.proxy.rule(Rule::on("PUT", &manifest("1")).nth(1).then(Fault::ResetAfterForward));
-    let ran = scene.step().run().await.ok();
+    let ran = scene.waiting_step().run().await.ok();
     assert_eq!(scene.proxy.count("PUT", "*"), 1, "{}", scene.proxy.log_text());
     assert_eq!(ran.output("changed").as_deref(), Some("true"));
     assert_eq!(ran.output("digest"), scene.digest("1").await);
@@ -126,10 +125,10 @@ async fn a_push_that_landed_unseen_is_not_repeated() {
 
 #[tokio::test]
 async fn six_tries_are_all() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     let down = Fault::Status(503).header("Retry-After", "0").error("UNAVAILABLE", "maintenance");
     scene.proxy.rule(Rule::on("GET", &manifest("amd64")).then(down));
-    let ran = scene.step().input("wait", "0").run().await.fails(7);
+    let ran = scene.waiting_step().input("wait", "0").run().await.fails(7);
     let place = format!("GET {} → 503 UNAVAILABLE", manifest("amd64"));
     assert!(ran.stdout.contains(&place), "{place}: {}", ran.stdout);
     assert!(
@@ -143,11 +142,11 @@ async fn six_tries_are_all() {
 
 #[tokio::test]
 async fn what_will_not_pass_is_not_tried_again() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     for (status, exit) in [(400, 7), (403, 6), (405, 7), (409, 7), (413, 7), (415, 7), (422, 7)] {
         scene.proxy.rule(Rule::on("PUT", &manifest("1")).nth(1).then(Fault::Status(status)));
         let before = scene.proxy.count("PUT", "*");
-        let ran = scene.step().run().await.fails(exit);
+        let ran = scene.waiting_step().run().await.fails(exit);
         assert_eq!(
             scene.proxy.count("PUT", "*") - before,
             1,
@@ -165,11 +164,11 @@ async fn a_registry_without_heads_is_read_instead() {
     for fault in
         [Fault::Status(405), Fault::DropHeader("Docker-Content-Digest"), unknown_not_modified]
     {
-        let scene = Pair::open().await;
-        scene.step().run().await.ok();
+        let scene = Scene::with_both().await;
+        scene.waiting_step().run().await.ok();
         let what = format!("{fault:?}");
         scene.proxy.rule(Rule::on("HEAD", "*/manifests/*").then(fault));
-        let ran = scene.step().run().await.ok();
+        let ran = scene.waiting_step().run().await.ok();
         assert_eq!(
             ran.output("changed").as_deref(),
             Some("false"),
@@ -183,14 +182,7 @@ async fn a_registry_without_heads_is_read_instead() {
 /// waits ten minutes.
 #[tokio::test]
 async fn a_registry_that_never_answers_is_named() {
-    let at = |host: &str| {
-        let (tags, sources) = (format!("{host}/acme/app:1"), format!("{host}/acme/app:amd64"));
-        Step::new()
-            .github()
-            .input("tags", &tags)
-            .input("sources", &sources)
-            .limit(Duration::from_secs(40))
-    };
+    let at = |host: &str| waiting_step_at(host, &["amd64"]).limit(Duration::from_secs(40));
     let closed = format!("127.0.0.1:{}", closed_port());
     let (closed_run, unknown_run) = tokio::join!(at(&closed).run(), at("nowhere.invalid").run());
     for (host, ran, why) in [

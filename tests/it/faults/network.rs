@@ -1,12 +1,11 @@
 //! Addresses that are dead, and addresses of the sixth version.
 
-use crate::support::background::closed_port;
 use crate::support::client::Client;
-use crate::support::pair::{REPO, amd64, arm64};
 use crate::support::proxy::FaultProxy;
 use crate::support::registry::Registry;
 use crate::support::running::Ran;
-use crate::support::step::Step;
+use crate::support::scene::{BOTH, REPO, amd64, arm64, step_at};
+use crate::support::tcp_server::closed_port;
 use std::net::{Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
@@ -22,10 +21,7 @@ async fn only_v6(port: u16) -> (Registry, Client, FaultProxy) {
 }
 
 async fn run(host: &str) -> Ran {
-    let sources = format!("{host}/{REPO}:amd64\n{host}/{REPO}:arm64");
-    let step =
-        Step::new().github().input("tags", &format!("{host}/{REPO}:1")).input("sources", &sources);
-    step.input("wait", "0").run().await.ok()
+    step_at(host, &BOTH).run().await.ok()
 }
 
 #[tokio::test]

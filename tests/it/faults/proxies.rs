@@ -1,12 +1,12 @@
 //! Proxies on the way: tunnels, logins, TLS to the proxy itself, and what goes past it.
 
-use crate::support::background::Background;
 use crate::support::certs::{Authority, Identity};
 use crate::support::client::Client;
-use crate::support::liar::{Liar, answer};
-use crate::support::pair::{REPO, amd64};
 use crate::support::registry::{Registry, TLS_NAME};
+use crate::support::scene::{REPO, amd64, step_at};
+use crate::support::scripted::{ScriptedServer, answer};
 use crate::support::step::Step;
+use crate::support::tcp_server::TcpServer;
 use futures_util::future::join_all;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 
 /// A proxy that leads every tunnel to one place, or opens none.
 struct Tunnel {
-    background: Background,
+    server: TcpServer,
     /// The heads of all CONNECTs.
     heads: Arc<Mutex<Vec<String>>>,
 }
@@ -27,7 +27,7 @@ impl Tunnel {
         let heads: Arc<Mutex<Vec<String>>> = Arc::default();
         let seen = Arc::clone(&heads);
         let acceptor = identity.map(|identity| TlsAcceptor::from(Arc::new(identity.tls())));
-        let background = Background::serve(move |stream, _| {
+        let server = TcpServer::serve(move |stream, _| {
             let (place, seen, acceptor) = (place.clone(), Arc::clone(&seen), acceptor.clone());
             async move {
                 match acceptor {
@@ -40,7 +40,7 @@ impl Tunnel {
                 }
             }
         });
-        Self { background, heads }
+        Self { server, heads }
     }
 
     fn heads(&self) -> Vec<String> {
@@ -80,10 +80,9 @@ async fn registry() -> (Registry, Client) {
     (registry, client)
 }
 
-fn step(host: &str) -> Step {
-    let step =
-        Step::new().github().input("tags", &format!("{host}/{REPO}:1")).input("log-level", "trace");
-    step.input("sources", &format!("{host}/{REPO}:amd64")).input("wait", "0")
+/// The step that reads and publishes on this host and logs all that it does.
+fn tracing_step(host: &str) -> Step {
+    step_at(host, &["amd64"]).input("log-level", "trace")
 }
 
 #[tokio::test]
@@ -100,9 +99,11 @@ async fn a_registry_behind_a_proxy_is_reached_through_a_tunnel() {
     ] {
         let tunnel = Tunnel::to(Some(registry.host()), tls.then_some(&secured));
         let scheme = if tls { "https" } else { "http" };
-        let address = format!("{scheme}://user:proxy-canary@{}", tunnel.background.host());
-        let step =
-            step(TLS_NAME).file("ca.pem", &both).input("ca-file", "ca.pem").env(variable, &address);
+        let address = format!("{scheme}://user:proxy-canary@{}", tunnel.server.host());
+        let step = tracing_step(TLS_NAME)
+            .file("ca.pem", &both)
+            .input("ca-file", "ca.pem")
+            .env(variable, &address);
         let ran = step.run().await.ok();
         let case = format!("{variable} {scheme}");
         assert_eq!(
@@ -131,12 +132,12 @@ async fn a_registry_behind_a_proxy_is_reached_through_a_tunnel() {
 #[tokio::test]
 async fn a_proxy_that_wants_a_login_ends_it_at_once() {
     let tunnel = Tunnel::to(None, None);
-    let plain = Liar::http(|_, _| {
+    let plain = ScriptedServer::answering(|_, _| {
         answer(407, &[("Proxy-Authenticate", "Basic realm=\"here\"")], "who are you")
     });
-    let encrypted = step(TLS_NAME)
-        .env("HTTPS_PROXY", format!("http://user:proxy-canary@{}", tunnel.background.host()));
-    let open = step("plain.test")
+    let encrypted = tracing_step(TLS_NAME)
+        .env("HTTPS_PROXY", format!("http://user:proxy-canary@{}", tunnel.server.host()));
+    let open = tracing_step("plain.test")
         .input("insecure-registries", "plain.test")
         .env("HTTP_PROXY", format!("http://{}", plain.host()));
     for (case, step) in [("a tunnel", encrypted), ("plain HTTP", open)] {
@@ -185,10 +186,10 @@ async fn what_no_proxy_names_goes_past_the_proxy() {
     ];
     let runs = cases.map(|(variable, value, host, through)| async move {
         let case = format!("{variable}={value} {host}");
-        let proxy = Liar::http(|_, _| answer(403, &[], "here is a proxy"));
+        let proxy = ScriptedServer::answering(|_, _| answer(403, &[], "here is a proxy"));
         // Both spellings, the lower one in curl's manner: it counts for plain HTTP too.
         let name = if variable == "no_proxy" { "http_proxy" } else { "HTTP_PROXY" };
-        let step = step(host)
+        let step = tracing_step(host)
             .input("insecure-registries", host)
             .env(name, format!("http://{}", proxy.host()));
         // Not looking again and again at what does not exist.

@@ -5,15 +5,15 @@
 //! A failing seed is named with the proxy's log. `FAULT_SEED=17` plays that one alone, with the log
 //! of the run; `FAULT_SEEDS=20000` plays so many.
 
-use super::inside::{self, Inputs};
-use crate::support::background::until;
+use super::in_process::{self, Inputs};
 use crate::support::client::{Client, OCI_INDEX, sha256};
-use crate::support::haste::hastened;
+use crate::support::fast_clock::with_fast_clock;
 use crate::support::http1::Request;
 use crate::support::images::Image;
 use crate::support::proxy::FaultProxy;
 use crate::support::registry::Registry;
 use crate::support::rules::{Fault, Schedule};
+use crate::support::wait::until;
 use fastrand::Rng;
 use futures_util::future::LocalBoxFuture;
 use manifest_action::app::Ended;
@@ -36,8 +36,8 @@ const TIMES: u32 = 60;
 /// run's clock.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 
-/// What faults are played on. A scene of another kind needs another of these and nothing else.
-struct Scene {
+/// What faults are played on. A setup of another kind needs another of these and nothing else.
+struct Setup {
     inputs: Inputs,
     /// All that the run goes through.
     proxies: Vec<FaultProxy>,
@@ -60,8 +60,8 @@ impl Target {
     }
 }
 
-/// Makes a scene for a seed from the registries that all seeds share.
-type Prepare = for<'a> fn(&'a [Registry], u64) -> LocalBoxFuture<'a, Scene>;
+/// Makes a setup for a seed from the registries that all seeds share.
+type Prepare = for<'a> fn(&'a [Registry], u64) -> LocalBoxFuture<'a, Setup>;
 
 #[test]
 fn five_hundred_runs_in_which_anything_may_go_wrong() {
@@ -84,7 +84,7 @@ fn images() -> [Image; 2] {
 /// Two images in one repository, one tag or three; some tags hold another list before. `latest`
 /// needs a repository of its own for each seed, which costs time; the others have their own tags in
 /// a common one.
-async fn one_repository(registry: &Registry, seed: u64) -> Scene {
+async fn one_repository(registry: &Registry, seed: u64) -> Setup {
     let client = Client::new(&registry.host());
     let [amd64, arm64] = images();
     let with_latest = seed % 5 == 1;
@@ -134,12 +134,12 @@ async fn one_repository(registry: &Registry, seed: u64) -> Scene {
         // No two seeds publish the same bytes.
         ("annotations", format!("org.example.seed={seed}")),
     ];
-    Scene { inputs, proxies: vec![proxy], targets, children: vec![amd64.digest(), arm64.digest()] }
+    Setup { inputs, proxies: vec![proxy], targets, children: vec![amd64.digest(), arm64.digest()] }
 }
 
 /// Two images, to be listed in two repositories that have neither, of which one is in another
 /// registry.
-async fn elsewhere(registries: &[Registry], seed: u64) -> Scene {
+async fn elsewhere(registries: &[Registry], seed: u64) -> Setup {
     let (mut proxies, mut targets, mut tags) = (Vec::new(), Vec::new(), Vec::new());
     for (registry, repository) in
         registries.iter().zip([format!("seeds/m{seed}"), format!("seeds/e{seed}")])
@@ -163,7 +163,7 @@ async fn elsewhere(registries: &[Registry], seed: u64) -> Scene {
         ("annotations", format!("org.example.seed={seed}")),
     ];
     let children = images().iter().map(Image::digest).collect();
-    Scene { inputs, proxies, targets, children }
+    Setup { inputs, proxies, targets, children }
 }
 
 fn play_all(registries: usize, seeds: u64, prepare: Prepare) {
@@ -233,20 +233,21 @@ fn play(
     log_level: &str,
 ) -> Result<Exit, String> {
     let runtime = runtime();
-    let mut scene = runtime.block_on(prepare(registries, seed));
-    scene.inputs.push(("log-level", log_level.to_owned()));
-    for (at, proxy) in scene.proxies.iter().enumerate() {
+    let mut setup = runtime.block_on(prepare(registries, seed));
+    setup.inputs.push(("log-level", log_level.to_owned()));
+    for (at, proxy) in setup.proxies.iter().enumerate() {
         proxy.follow(Some(schedule(seed, at)));
     }
     // The pauses are as random as the faults.
     fastrand::seed(seed);
-    let inputs = scene.inputs.clone();
-    let ended =
-        hastened(TIMES, async { tokio::time::timeout(LONGEST, inside::run(inputs)).await.ok() });
-    scene.proxies.iter().for_each(|proxy| proxy.follow(None));
-    let logs: String = scene.proxies.iter().map(FaultProxy::log_text).collect();
+    let inputs = setup.inputs.clone();
+    let ended = with_fast_clock(TIMES, async {
+        tokio::time::timeout(LONGEST, in_process::run(inputs)).await.ok()
+    });
+    setup.proxies.iter().for_each(|proxy| proxy.follow(None));
+    let logs: String = setup.proxies.iter().map(FaultProxy::log_text).collect();
     let verdict = match &ended {
-        Some(ended) => runtime.block_on(judge(&scene, ended)).map(|()| ended.exit),
+        Some(ended) => runtime.block_on(judge(&setup, ended)).map(|()| ended.exit),
         None => Err(format!("still running after {LONGEST:?}")),
     };
     let said = ended
@@ -257,24 +258,24 @@ fn play(
 
 /// Holds what the run said, and what stands in the registries, against what an undisturbed run
 /// makes of it.
-async fn judge(scene: &Scene, ended: &Ended) -> Result<(), String> {
+async fn judge(setup: &Setup, ended: &Ended) -> Result<(), String> {
     // What the run has given up may still be under way between proxy and registry.
-    for proxy in &scene.proxies {
+    for proxy in &setup.proxies {
         until("all requests are over", || async {
             proxy.log().iter().all(|entry| entry.until.is_some())
         })
         .await;
     }
     let mut now = Vec::new();
-    for target in &scene.targets {
+    for target in &setup.targets {
         now.push(target.now().await);
     }
-    let again = inside::run(scene.inputs.clone()).await;
+    let again = in_process::run(setup.inputs.clone()).await;
     if again.exit != Exit::Done {
         return Err(format!("the next run fails: {:?}", again.run.lists[0].ended.as_ref().err()));
     }
     let right = again.run.reports().next().map(|report| report.composed.digest.to_string());
-    for target in &scene.targets {
+    for target in &setup.targets {
         let found = target
             .client
             .get_manifest(&target.repository, &target.tag)
@@ -285,7 +286,7 @@ async fn judge(scene: &Scene, ended: &Ended) -> Result<(), String> {
         let children: Vec<&str> =
             entries.iter().filter_map(|entry| entry["digest"].as_str()).collect();
         if Some(&found.digest) != right.as_ref()
-            || children != scene.children
+            || children != setup.children
             || found.media_type != OCI_INDEX
         {
             return Err(format!("{} of the next run is not the right list: {json}", target.tag));
@@ -306,13 +307,13 @@ async fn judge(scene: &Scene, ended: &Ended) -> Result<(), String> {
         Err(format!("{:?}: {} {what}; told: {told}", ended.exit, target.tag))
     };
     let mut moved = 0;
-    for ((target, now), (_, state)) in scene.targets.iter().zip(&now).zip(states) {
+    for ((target, now), (_, state)) in setup.targets.iter().zip(&now).zip(states) {
         let (is_new, is_old) = (*now == right, *now == target.before);
         moved += usize::from(is_new);
         if !is_new && !is_old {
             return wrong(target, &format!("holds {now:?}"));
         }
-        if target.tag == "latest" && is_new && moved != scene.targets.len() {
+        if target.tag == "latest" && is_new && moved != setup.targets.len() {
             return wrong(target, "moved though not all others had");
         }
         match (ended.exit, state) {

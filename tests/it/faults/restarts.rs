@@ -2,13 +2,12 @@
 //! before and after it. After each of these no tag names a list that is not complete, and the next
 //! run completes.
 
-use super::inside::{failure, hasty};
-use crate::support::background::until;
+use super::in_process::{failure, inputs_to, run_fast};
 use crate::support::client::Client;
 use crate::support::images::Image;
 use crate::support::rules::{Fault, Rule};
 use crate::support::scene::{REPO, Scene};
-use crate::support::step::Step;
+use crate::support::wait::until;
 use manifest_action::error::Exit;
 use serde_json::Value;
 
@@ -17,16 +16,10 @@ const TAGS: [&str; 3] = ["1", "1.2", "latest"];
 const WRITES: usize = TAGS.len() + 1;
 
 async fn scene() -> Scene {
-    let scene = Scene::new().await;
-    scene.push(&Image::oci("linux/amd64"), "a").await;
-    scene.push(&Image::oci("linux/arm64"), "b").await;
+    let scene = Scene::with_both().await;
     // One of the tags held something before.
     scene.push(&Image::oci("linux/s390x"), "1.2").await;
     scene
-}
-
-fn step(scene: &Scene) -> Step {
-    scene.step_of(&["a", "b"]).input("tags", &scene.references(&TAGS))
 }
 
 /// Every tag names nothing, what it named before, or a list all of whose images are there; the
@@ -55,7 +48,7 @@ async fn whole_lists(client: &Client) -> Vec<String> {
 /// The next run completes, and all that was there of the list before is the same list.
 async fn completes(scene: &Scene, case: &str) {
     let before = whole_lists(&scene.client).await;
-    let ran = step(scene).run().await.ok();
+    let ran = scene.step_to(&TAGS).run().await.ok();
     let digest = ran.output("digest").unwrap();
     assert!(before.iter().all(|list| *list == digest), "{case}: {before:?} {digest}");
     assert_eq!(whole_lists(&scene.client).await, vec![digest.clone(); TAGS.len()], "{case}");
@@ -94,7 +87,7 @@ async fn our_process_killed_at_any_write_leaves_no_tag_on_half_a_list() {
             // Several tags are under way at once: those after the one that is cut off must not come
             // through either.
             writes.hold_from(nth + 1);
-            let running = step(&scene).spawn().await;
+            let running = scene.step_to(&TAGS).spawn().await;
             writes.wait_for_hits(nth).await;
             let expected = before + nth - usize::from(!done);
             until(&case, || async { written(&scene) >= expected }).await;
@@ -118,7 +111,7 @@ async fn a_registry_that_restarts_at_any_write_costs_a_moment() {
         let case = format!("at write {nth}");
         let writes = scene.proxy.gate("PUT", "*");
         writes.hold_from(nth);
-        let running = step(&scene).spawn().await;
+        let running = scene.step_to(&TAGS).spawn().await;
         writes.wait_for_hits(nth).await;
         scene.registry.stop().await;
         writes.release();
@@ -141,10 +134,7 @@ async fn a_registry_that_stays_down_is_reported_truly_and_the_next_run_completes
     let mut scene = scene().await;
     let latest = scene.proxy.gate("PUT", "*/latest");
     latest.hold();
-    let sources = scene.references(&["a", "b"]);
-    let inputs =
-        vec![("tags", scene.references(&TAGS)), ("sources", sources), ("wait", "0".to_owned())];
-    let running = tokio::spawn(hasty(20, inputs));
+    let running = tokio::spawn(run_fast(20, inputs_to(&scene, &TAGS)));
     latest.wait_for_hits(1).await;
     scene.registry.stop().await;
     latest.release();

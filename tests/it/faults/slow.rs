@@ -2,11 +2,11 @@
 //! between two bytes, a minute for a whole request, ten seconds for a connection: the clock of
 //! these runs goes fifty times faster.
 
-use super::inside::{Inputs, failure, hasty};
-use crate::support::background::Background;
+use super::in_process::{failure, inputs_to, run_fast};
 use crate::support::certs::Authority;
-use crate::support::pair::{Pair, REPO, manifest};
 use crate::support::rules::{Fault, Rule};
+use crate::support::scene::{REPO, Scene, manifest};
+use crate::support::tcp_server::TcpServer;
 use manifest_action::error::Exit;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -16,12 +16,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::TlsAcceptor;
 
 const TIMES: u32 = 50;
-
-/// Both images as `1`, looked at once.
-fn inputs(scene: &Pair) -> Inputs {
-    let sources = format!("{}\n{}", scene.name("amd64"), scene.name("arm64"));
-    vec![("tags", scene.name("1")), ("sources", sources), ("wait", "0".to_owned())]
-}
 
 #[track_caller]
 fn took(case: &str, elapsed: Duration, seconds: RangeInclusive<u64>) {
@@ -40,9 +34,9 @@ async fn an_answer_that_does_not_come_in_time_is_asked_for_again() {
         ("a stall", Fault::Stall(20), 29..=45),
         ("a slow loris", drip, 59..=75),
     ] {
-        let scene = Pair::open().await;
+        let scene = Scene::with_both().await;
         scene.proxy.rule(Rule::on("GET", &manifest("amd64")).nth(1).then(fault));
-        let (ended, elapsed) = hasty(TIMES, inputs(&scene)).await;
+        let (ended, elapsed) = run_fast(TIMES, inputs_to(&scene, &["1"])).await;
         assert_eq!(
             (ended.exit, scene.proxy.count("GET", &manifest("amd64"))),
             (Exit::Done, 2),
@@ -55,9 +49,9 @@ async fn an_answer_that_does_not_come_in_time_is_asked_for_again() {
 
 #[tokio::test]
 async fn a_registry_that_never_answers_in_time_is_named() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     scene.proxy.rule(Rule::on("GET", &manifest("amd64")).then(Fault::Hang));
-    let (ended, elapsed) = hasty(TIMES, inputs(&scene)).await;
+    let (ended, elapsed) = run_fast(TIMES, inputs_to(&scene, &["1"])).await;
     let said = failure(&ended, Exit::Registry);
     assert!(said.contains("no answer in time") && said.contains("tried 6 times"), "{said}");
     took("six times half a minute, and the pauses", elapsed, 179..=210);
@@ -67,14 +61,14 @@ async fn a_registry_that_never_answers_in_time_is_named() {
 /// A byte now and then is no progress: each try has a minute, and goes on where the last one was.
 #[tokio::test]
 async fn a_blob_that_trickles_is_given_up() {
-    let (scene, other) = (Pair::open().await, Pair::open().await);
+    let (scene, other) = (Scene::with_both().await, Scene::with_both().await);
     // The first two are the configs that are checked.
     scene.proxy.rule(
         Rule::on("GET", "*/blobs/*").from(3).then(Fault::Drip(Duration::from_secs(10) / TIMES)),
     );
-    let mut inputs = inputs(&scene);
-    inputs[0] = ("tags", format!("{}/other/name:1", other.proxy.host()));
-    let (ended, elapsed) = hasty(TIMES, inputs).await;
+    let mut inputs = inputs_to(&scene, &["1"]);
+    inputs[0] = ("tags", other.full_name("other/name:1"));
+    let (ended, elapsed) = run_fast(TIMES, inputs).await;
     let said = failure(&ended, Exit::Registry);
     assert!(said.contains("no answer in time"), "{said}");
     took("six minutes, and the pauses", elapsed, 359..=430);
@@ -84,13 +78,13 @@ async fn a_blob_that_trickles_is_given_up() {
 /// Whatever is asked about it, too: each try of six is given its minute, and half of one to look.
 #[tokio::test]
 async fn a_registry_that_falls_silent_over_a_blob_is_given_up() {
-    let (scene, other) = (Pair::open().await, Pair::open().await);
+    let (scene, other) = (Scene::with_both().await, Scene::with_both().await);
     other.proxy.rule(Rule::on("PUT", "*/blobs/uploads/*").then(Fault::Hang));
     other.proxy.rule(Rule::on("HEAD", "*/blobs/*").from(5).then(Fault::Hang));
     other.proxy.rule(Rule::on("DELETE", "*").optional().then(Fault::Hang));
-    let mut inputs = inputs(&scene);
-    inputs[0] = ("tags", format!("{}/other/name:1", other.proxy.host()));
-    let (ended, elapsed) = hasty(TIMES, inputs).await;
+    let mut inputs = inputs_to(&scene, &["1"]);
+    inputs[0] = ("tags", other.full_name("other/name:1"));
+    let (ended, elapsed) = run_fast(TIMES, inputs).await;
     failure(&ended, Exit::Registry);
     took("six times a minute and a half", elapsed, 500..=620);
 }
@@ -98,11 +92,11 @@ async fn a_registry_that_falls_silent_over_a_blob_is_given_up() {
 /// The time for it grows with the blob; these are small.
 #[tokio::test]
 async fn a_stored_blob_whose_answer_is_lost_costs_a_minute() {
-    let (scene, other) = (Pair::open().await, Pair::open().await);
+    let (scene, other) = (Scene::with_both().await, Scene::with_both().await);
     other.proxy.rule(Rule::on("PUT", "*/blobs/uploads/*").first(4).then(Fault::HangAfterForward));
-    let mut inputs = inputs(&scene);
-    inputs[0] = ("tags", format!("{}/other/name:1", other.proxy.host()));
-    let (ended, elapsed) = hasty(TIMES, inputs).await;
+    let mut inputs = inputs_to(&scene, &["1"]);
+    inputs[0] = ("tags", other.full_name("other/name:1"));
+    let (ended, elapsed) = run_fast(TIMES, inputs).await;
     assert_eq!(ended.exit, Exit::Done, "{}", other.proxy.log_text());
     assert_eq!(other.proxy.count("PUT", "*/blobs/uploads/*"), 4, "none was sent twice");
     took("all blobs at once", elapsed, 59..=80);
@@ -110,11 +104,11 @@ async fn a_stored_blob_whose_answer_is_lost_costs_a_minute() {
 
 #[tokio::test]
 async fn a_slow_answer_does_not_outlast_the_wait() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     scene
         .proxy
         .rule(Rule::on("GET", &manifest("amd64")).then(Fault::Drip(Duration::from_millis(100))));
-    let ran = scene.step().input("wait", "1s").run().await.fails(3);
+    let ran = scene.waiting_step().input("wait", "1s").run().await.fails(3);
     assert!(ran.elapsed < Duration::from_millis(2600), "{:?}", ran.elapsed);
     assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
 }
@@ -125,7 +119,7 @@ async fn a_handshake_that_stalls_is_given_up_after_ten_seconds() {
     let stalled = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&stalled);
     // Speaks TLS, as far as one can tell: nothing else is answered, and a handshake not to its end.
-    let server = Background::serve(move |mut stream, _| {
+    let server = TcpServer::serve(move |mut stream, _| {
         let counted = Arc::clone(&counted);
         async move {
             let mut buffer = [0; 4096];
@@ -139,7 +133,7 @@ async fn a_handshake_that_stalls_is_given_up_after_ten_seconds() {
     });
     let host = server.host();
     let source = ("sources", format!("{host}/acme/app:amd64"));
-    let (ended, elapsed) = hasty(
+    let (ended, elapsed) = run_fast(
         TIMES,
         vec![("tags", format!("{host}/acme/app:1")), source, ("wait", "0".to_owned())],
     )
@@ -164,7 +158,7 @@ async fn a_dead_connection_does_not_swallow_all_tries() {
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let opened = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&opened);
-    let server = Background::serve(move |stream, _| {
+    let server = TcpServer::serve(move |stream, _| {
         let (acceptor, counted) = (acceptor.clone(), Arc::clone(&counted));
         async move {
             let Ok(mut stream) = acceptor.accept(stream).await else { return };
@@ -184,7 +178,7 @@ async fn a_dead_connection_does_not_swallow_all_tries() {
         ("ca-file", ca.display().to_string()),
         ("wait", "0".to_owned()),
     ];
-    let (ended, _) = hasty(TIMES, inputs).await;
+    let (ended, _) = run_fast(TIMES, inputs).await;
     failure(&ended, Exit::Registry);
     assert!(opened.load(Ordering::Relaxed) >= 6, "one for each try: {opened:?}");
 }
@@ -192,17 +186,17 @@ async fn a_dead_connection_does_not_swallow_all_tries() {
 #[tokio::test]
 async fn an_answer_that_is_cut_off_is_asked_for_again_and_then_called_truncated() {
     for fault in [Fault::Truncate(20), Fault::BadChunks] {
-        let scene = Pair::open().await;
+        let scene = Scene::with_both().await;
         let case = format!("{fault:?}");
         let path = manifest("amd64");
         scene.proxy.rule(Rule::on("GET", &path).first(2).then(fault.clone()));
-        let (ended, _) = hasty(TIMES, inputs(&scene)).await;
+        let (ended, _) = run_fast(TIMES, inputs_to(&scene, &["1"])).await;
         assert_eq!((ended.exit, scene.proxy.count("GET", &path)), (Exit::Done, 3), "{case}");
 
         let path = manifest("arm64");
         let before = scene.proxy.count("GET", &path);
         scene.proxy.rule(Rule::on("GET", &path).then(fault));
-        let (ended, _) = hasty(TIMES, inputs(&scene)).await;
+        let (ended, _) = run_fast(TIMES, inputs_to(&scene, &["1"])).await;
         let said = failure(&ended, Exit::Registry);
         assert!(
             said.contains("the answer was truncated") && said.contains("tried 6 times"),
@@ -215,10 +209,10 @@ async fn an_answer_that_is_cut_off_is_asked_for_again_and_then_called_truncated(
 #[tokio::test]
 async fn ten_minutes_of_waiting_are_ten_minutes_of_the_clock_that_never_jumps() {
     // By the wall clock this takes seconds: a deadline that asked it would not be over.
-    let scene = Pair::waiting().await;
-    let mut inputs = inputs(&scene);
+    let scene = Scene::with_amd64().await;
+    let mut inputs = inputs_to(&scene, &["1"]);
     inputs.retain(|(name, _)| *name != "wait");
-    let (ended, elapsed) = hasty(200, inputs).await;
+    let (ended, elapsed) = run_fast(200, inputs).await;
     let said = failure(&ended, Exit::NotArrived);
     assert!(said.contains("did not arrive within 10m"), "{said}");
     took("the wait", elapsed, 600..=660);

@@ -1,10 +1,8 @@
 //! Token servers whose clock is not ours.
 
-use crate::support::client::Client;
-use crate::support::pair::{Pair, manifest};
 use crate::support::proxy::FaultProxy;
-use crate::support::registry::Registry;
 use crate::support::rules::{Fault, Rule};
+use crate::support::scene::{Scene, manifest};
 use crate::support::token::TokenServer;
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime};
@@ -29,10 +27,8 @@ async fn a_token_server_whose_clock_is_wrong_changes_nothing() {
             TokenServer::new().user("ci", "s3cret-canary").anonymous_pull(false).start().await;
         let before_tokens = FaultProxy::before_addr(&tokens.host()).await;
         let realm = format!("http://{}/token", before_tokens.host());
-        let registry = Registry::launch(&tokens.auth(&realm), false).await;
-        let client =
-            Client::new(&registry.host()).bearer(&tokens.mint("repository:acme/app:pull,push"));
-        let scene = Pair::of(registry, client).await;
+        let scene = Scene::with_tokens(&tokens, &realm).await;
+        scene.push_amd64().await;
         let issued = an_hour_off(ahead);
         let dated = Fault::alter(move |body| {
             let mut answer: Value = serde_json::from_slice(&body).unwrap();
@@ -41,7 +37,7 @@ async fn a_token_server_whose_clock_is_wrong_changes_nothing() {
         });
         before_tokens.rule(Rule::on("GET", "/token").then(dated));
         let looks = scene.proxy.gate("HEAD", &manifest("arm64"));
-        let step = scene.step().input("username", "ci").input("password", "s3cret-canary");
+        let step = scene.waiting_step().input("username", "ci").input("password", "s3cret-canary");
         let running = step.input("wait-interval", "100ms").spawn().await;
         looks.wait_for_answers(3).await;
         scene.push_arm64().await;

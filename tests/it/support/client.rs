@@ -238,7 +238,7 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
     let sent = wire.send(&request.encode()).await;
     match wire.response(&request.method).await {
         Ok(Some(answer)) => Ok(answer),
-        Ok(None) => Err(sent.err().unwrap_or_else(super::background::gone)),
+        Ok(None) => Err(sent.err().unwrap_or_else(super::http1::gone)),
         Err(e) => Err(sent.err().unwrap_or(e)),
     }
 }

@@ -1,10 +1,10 @@
-//! A condition instead of a sleep: a test waits until certain requests have happened, or holds them
-//! until it is ready.
+//! A gate: a test waits until certain requests have happened, or holds them until it is ready. It is
+//! a condition where others sleep.
 
-use super::background::PATIENCE;
-use super::clock::{Clock, Pending};
 use super::http1::{Request, Wire};
+use super::request_log::{Pending, RequestLog};
 use super::rules::matches;
+use super::wait::PATIENCE;
 use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -16,33 +16,33 @@ struct State {
     hold_from: Option<usize>,
 }
 
-/// Watches the requests that match; see [`super::proxy::FaultProxy::gate`]. Clones are the same
+/// A watch on the requests that match, see [`super::proxy::FaultProxy::gate`]; clones are the same
 /// gate.
 #[derive(Debug, Clone)]
 pub struct Gate {
     method: String,
     pattern: String,
     state: watch::Sender<State>,
-    clock: Arc<Clock>,
+    requests: Arc<RequestLog>,
 }
 
 impl Gate {
-    /// An open one.
-    pub fn new(method: &str, pattern: &str, clock: Arc<Clock>) -> Self {
+    /// An open gate.
+    pub fn new(method: &str, pattern: &str, requests: Arc<RequestLog>) -> Self {
         Self {
             method: method.to_owned(),
             pattern: pattern.to_owned(),
             state: watch::Sender::default(),
-            clock,
+            requests,
         }
     }
 
-    /// Requests that have arrived.
+    /// The number of requests that have arrived.
     pub fn hits(&self) -> usize {
         self.state.borrow().hits
     }
 
-    /// Requests that are over, answered or not.
+    /// The number of requests that are over, answered or not.
     pub fn answers(&self) -> usize {
         self.state.borrow().answers
     }
@@ -75,7 +75,7 @@ impl Gate {
     async fn wait(&self, what: &str, holds: impl FnMut(&State) -> bool) {
         let mut watching = self.state.subscribe();
         if tokio::time::timeout(PATIENCE, watching.wait_for(holds)).await.is_err() {
-            let (method, pattern, log) = (&self.method, &self.pattern, self.clock.text());
+            let (method, pattern, log) = (&self.method, &self.pattern, self.requests.text());
             panic!(
                 "waited {PATIENCE:?} in vain for {what} of {method} {pattern}; there were {}:\n{log}",
                 self.hits()

@@ -2,7 +2,6 @@
 //! connections. Bodies are kept as they stood on the wire too, so that a proxy can pass on the very
 //! bytes.
 
-use super::background::gone;
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
@@ -130,6 +129,11 @@ fn reason(status: u16) -> &'static str {
         503 => "Service Unavailable",
         _ => "Status",
     }
+}
+
+/// The error of a peer that went away in the middle.
+pub fn gone() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the peer went away in the middle of a message")
 }
 
 /// A connection with what was read ahead of it.

@@ -5,7 +5,7 @@
 
 use super::client::sha256;
 use super::http1::{Request, Response};
-use super::liar::Liar;
+use super::scripted::ScriptedServer;
 use super::step::Step;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -86,7 +86,7 @@ struct State {
 
 /// A running API.
 pub struct JobsApi {
-    liar: Liar,
+    server: ScriptedServer,
     state: Arc<Mutex<State>>,
     gitlab: bool,
 }
@@ -105,10 +105,10 @@ impl JobsApi {
     fn new(jobs: Vec<FakeJob>, gitlab: bool) -> Self {
         let state = Arc::new(Mutex::new(State { jobs, page: 100, faults: VecDeque::new() }));
         let served = Arc::clone(&state);
-        let liar = Liar::http(move |request, _| {
+        let server = ScriptedServer::answering(move |request, _| {
             answer(&mut served.lock().expect("no panic while locked"), request, gitlab)
         });
-        Self { liar, state, gitlab }
+        Self { server, state, gitlab }
     }
 
     /// Lists so many jobs a page, whatever is asked for: 100 unless told.
@@ -129,12 +129,12 @@ impl JobsApi {
 
     /// All that was asked.
     pub fn requests(&self) -> Vec<Request> {
-        self.liar.requests()
+        self.server.requests()
     }
 
     /// `127.0.0.1:PORT`.
     pub fn host(&self) -> String {
-        self.liar.host()
+        self.server.host()
     }
 
     /// A step that knows this API and its token.

@@ -1,46 +1,54 @@
-//! What every test leans on: real registries, a proxy that breaks things on request, tiny real
+//! What every test stands on: real registries, a proxy that breaks things on request, tiny real
 //! images, and our binary in a scrubbed environment. Nothing here uses the product's own code, so a
 //! defect there cannot hide here.
 //!
-//! | module | gives |
-//! |---|---|
-//! | [`registry`] | a real `docker-registry` process on port 0 |
-//! | [`token`] | a token server whose tokens that registry accepts |
-//! | [`client`] | an independent HTTP client to prepare and look at a registry |
-//! | [`images`], [`indexes`] | tiny real images, and lists of them as BuildKit and Docker push them |
-//! | [`proxy`], [`rules`], [`gate`], [`clock`] | a proxy before a registry: faults, conditions, counters |
-//! | [`haste`] | a clock that runs faster than real time, for what takes minutes |
-//! | [`jobs_api`] | the APIs of GitHub and GitLab that list jobs |
-//! | [`liar`] | a server that says anything, right or wrong |
-//! | [`pair`] | a registry with two images, of which one may come late, and the step that lists both |
-//! | [`step`], [`running`], [`github`] | our binary, and what the CI system makes of its output |
-//! | [`paused`] | minutes that pass in a moment |
-//! | [`scene`] | registry, client and proxy together, and a step that goes through them |
-//! | [`skopeo`], [`foreign`] | foreign readers of what was published |
+//! | module                          | gives                                                    |
+//! |---------------------------------|----------------------------------------------------------|
+//! | [`scene`]                       | a registry, a client and a proxy, and steps through them |
+//! | [`step`]                        | a run of our binary in preparation                       |
+//! | [`running`]                     | a run under way, and what it left behind                 |
+//! | [`github`]                      | what a GitHub runner makes of a run's output             |
+//! | [`registry`]                    | a real `docker-registry` process on a free port          |
+//! | [`token`], [`token_jwt`]        | a token server whose tokens that registry accepts        |
+//! | [`certs`]                       | certificate authorities that only one test knows         |
+//! | [`client`]                      | an independent client that prepares a registry           |
+//! | [`images`], [`layer`]           | tiny real images                                         |
+//! | [`indexes`]                     | lists of images as BuildKit and Docker push them         |
+//! | [`proxy`], [`proxy_connection`] | a proxy before a registry                                |
+//! | [`rules`]                       | what the proxy breaks, and when                          |
+//! | [`gate`]                        | requests that the proxy waits for or holds               |
+//! | [`request_log`]                 | what passed the proxy, and in how many round trips       |
+//! | [`scripted`]                    | a server that answers as a test tells it to              |
+//! | [`jobs_api`]                    | the APIs of GitHub and GitLab that list jobs             |
+//! | [`tcp_server`], [`http1`]       | what all servers here are made of                        |
+//! | [`fast_clock`]                  | a clock that goes faster than real time                  |
+//! | [`paused_clock`]                | a clock that stands while a request is under way         |
+//! | [`wait`]                        | waiting for a condition                                  |
+//! | [`skopeo`], [`engines`]         | what skopeo, Docker and podman make of a list            |
 
-pub mod background;
 pub mod certs;
 pub mod client;
-pub mod clock;
-pub mod foreign;
+pub mod engines;
+pub mod fast_clock;
 pub mod gate;
 pub mod github;
-pub mod haste;
 pub mod http1;
 pub mod images;
 pub mod indexes;
 pub mod jobs_api;
 pub mod layer;
-pub mod liar;
-pub mod pair;
-pub mod paused;
+pub mod paused_clock;
 pub mod proxy;
-pub mod proxy_http;
+pub mod proxy_connection;
 pub mod registry;
+pub mod request_log;
 pub mod rules;
 pub mod running;
 pub mod scene;
+pub mod scripted;
 pub mod skopeo;
 pub mod step;
+pub mod tcp_server;
 pub mod token;
 pub mod token_jwt;
+pub mod wait;

@@ -2,13 +2,13 @@
 //! breaks what it is told to break, and holds what it is told to hold. Host headers pass as they
 //! are, so the registry's `Location`s lead back here.
 
-use super::background::Background;
-use super::clock::{Clock, Entry};
 use super::gate::Gate;
 use super::http1::Request;
-use super::proxy_http;
+use super::proxy_connection;
 use super::registry::Registry;
+use super::request_log::{Entry, RequestLog};
 use super::rules::{Rule, Rules, Schedule, matches};
+use super::tcp_server::TcpServer;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -19,8 +19,8 @@ use std::time::Duration;
 pub struct Shared {
     /// Where to forward to.
     pub upstream: String,
-    /// The book.
-    pub clock: Arc<Clock>,
+    /// What has passed.
+    pub requests: Arc<RequestLog>,
     /// What goes wrong.
     pub rules: Rules,
     /// What is watched.
@@ -32,57 +32,57 @@ pub struct Shared {
 /// A running proxy. Dropping it fails the test if a rule was never hit.
 #[derive(Debug)]
 pub struct FaultProxy {
-    background: Background,
+    server: TcpServer,
     shared: Arc<Shared>,
     finished: bool,
 }
 
 impl FaultProxy {
-    /// Before this registry. Panics on a TLS one: the proxy reads what passes.
+    /// Starts before this registry; panics on one with TLS, because the proxy reads what passes.
     pub async fn before(registry: &Registry) -> Self {
         assert!(!registry.is_tls(), "the proxy cannot read TLS");
         Self::before_addr(&registry.host()).await
     }
 
-    /// Before any plain HTTP server at `host:port`.
+    /// Starts before any plain HTTP server at `host:port`.
     pub async fn before_addr(upstream: &str) -> Self {
         Self::at(([127, 0, 0, 1], 0).into(), upstream)
     }
 
-    /// At this address, before any plain HTTP server at `host:port`.
+    /// Starts at this address, before any plain HTTP server at `host:port`.
     pub fn at(address: SocketAddr, upstream: &str) -> Self {
         let shared = Arc::new(Shared {
             upstream: upstream.to_owned(),
-            clock: Arc::default(),
+            requests: Arc::default(),
             rules: Rules::default(),
             gates: Mutex::default(),
             past: Mutex::default(),
         });
         let serving = shared.clone();
-        let background = Background::serve_at(address, move |stream, _| {
-            let nth = serving.clock.accepted();
-            proxy_http::connection(serving.clone(), stream, nth)
+        let server = TcpServer::serve_at(address, move |stream, _| {
+            let nth = serving.requests.accepted();
+            proxy_connection::connection(serving.clone(), stream, nth)
         });
-        Self { background, shared, finished: false }
+        Self { server, shared, finished: false }
     }
 
-    /// Makes answers leave in waves, see [`super::clock`]: 60 ms are plenty on one machine.
+    /// Makes answers leave in waves, see [`super::request_log`]: 60 ms are plenty on one machine.
     pub fn with_distance(self, distance: Duration) -> Self {
-        self.shared.clock.set_distance(distance);
+        self.shared.requests.set_distance(distance);
         self
     }
 
     /// `127.0.0.1:PORT`.
     pub fn host(&self) -> String {
-        self.background.host()
+        self.server.host()
     }
 
-    /// Something that goes wrong from now on.
+    /// Adds something that goes wrong from now on.
     pub fn rule(&self, rule: Rule) {
         self.shared.rules.add(rule);
     }
 
-    /// Something that goes wrong with every request as this says, from now on; `None` ends it.
+    /// Lets this decide what goes wrong with every request from now on; `None` ends it.
     pub fn follow(&self, schedule: Option<Schedule>) {
         self.shared.rules.follow(schedule);
     }
@@ -90,17 +90,17 @@ impl FaultProxy {
     /// Watches requests with this method (`*`: any) and path pattern (`*`: any characters) from now
     /// on. It is open.
     pub fn gate(&self, method: &str, pattern: &str) -> Gate {
-        let gate = Gate::new(method, pattern, self.shared.clock.clone());
+        let gate = Gate::new(method, pattern, self.shared.requests.clone());
         self.shared.gates.lock().expect("no panic while locked").push(gate.clone());
         gate
     }
 
     /// Every request so far, in the order of arrival.
     pub fn log(&self) -> Vec<Entry> {
-        self.shared.clock.entries()
+        self.shared.requests.entries()
     }
 
-    /// Those with this method (`*`: any) and path pattern.
+    /// The requests with this method (`*`: any) and path pattern.
     pub fn entries(&self, method: &str, pattern: &str) -> Vec<Entry> {
         let like = |e: &Entry| {
             let request = Request {
@@ -113,34 +113,35 @@ impl FaultProxy {
         self.log().into_iter().filter(like).collect()
     }
 
-    /// How many there were with this method and path pattern.
+    /// The number of requests with this method and path pattern.
     pub fn count(&self, method: &str, pattern: &str) -> usize {
         self.entries(method, pattern).len()
     }
 
     /// The log as a table, for messages.
     pub fn log_text(&self) -> String {
-        self.shared.clock.text()
+        self.shared.requests.text()
     }
 
-    /// How many requests there were.
+    /// The number of requests.
     pub fn requests(&self) -> usize {
         self.log().len()
     }
 
-    /// How many connections were opened.
+    /// The number of connections that were opened.
     pub fn connections(&self) -> usize {
-        self.shared.clock.connections()
+        self.shared.requests.connections()
     }
 
     /// The most requests that were under way at once.
     pub fn max_in_flight(&self) -> usize {
-        self.shared.clock.max_in_flight()
+        self.shared.requests.max_in_flight()
     }
 
-    /// Round trips that the client waited for, see [`super::clock`]. Exact only with a distance.
+    /// The round trips that the client waited for, see [`super::request_log`]; exact only with a
+    /// distance.
     pub fn round_trips(&self) -> usize {
-        self.shared.clock.round_trips()
+        self.shared.requests.round_trips()
     }
 
     /// Ends it, and fails the test if a rule was never hit.

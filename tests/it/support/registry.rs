@@ -2,9 +2,9 @@
 //! a temporary folder. The process ends with the value. Without the program the test fails and
 //! names the package.
 
-use super::background::{PATIENCE, until};
 use super::certs::Authority;
 use super::token::TokenServer;
+use super::wait::{PATIENCE, until};
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

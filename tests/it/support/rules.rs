@@ -138,7 +138,7 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// For this method (`*`: any) and path, in which `*` stands for any characters, slashes too.
+    /// A rule for this method (`*`: any) and path, in which `*` stands for any characters, slashes too.
     /// The query counts only when the pattern has a `?`. Every hit counts unless [`Rule::nth`] or
     /// [`Rule::first`] says otherwise.
     pub fn on(method: &str, pattern: &str) -> Self {
@@ -172,7 +172,7 @@ impl Rule {
         self
     }
 
-    /// Every hit: the default, said aloud.
+    /// Every hit, which is the default.
     pub fn always(mut self) -> Self {
         self.hits = Hits::Always;
         self
@@ -184,7 +184,7 @@ impl Rule {
         self
     }
 
-    /// It need not happen.
+    /// Makes the rule one that need not apply.
     pub fn optional(mut self) -> Self {
         self.optional = true;
         self
@@ -235,7 +235,7 @@ impl Subjects {
         format!("{} {path}", request.method)
     }
 
-    /// The same, and which of its kind this is.
+    /// The name, and how many of its kind there were with this one.
     fn count(&mut self, request: &Request) -> (String, usize) {
         let subject = self.of(request);
         let nth = self.seen.entry(subject.clone()).or_default();
@@ -258,7 +258,7 @@ impl fmt::Debug for Rules {
 }
 
 impl Rules {
-    /// One more.
+    /// Adds a rule.
     pub fn add(&self, rule: Rule) {
         assert!(!rule.faults.is_empty(), "a rule without a fault: {rule:?}");
         self.rules.lock().expect("no panic while locked").push(rule);
@@ -282,7 +282,7 @@ impl Rules {
         faults
     }
 
-    /// Whatever this says goes wrong, beside the rules; `None` ends it.
+    /// Lets this decide what goes wrong, beside the rules; `None` ends it.
     pub fn follow(&self, schedule: Option<Schedule>) {
         *self.schedule.lock().expect("no panic while locked") =
             schedule.map(|schedule| (schedule, Subjects::default()));

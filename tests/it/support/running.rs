@@ -1,7 +1,7 @@
 //! Our binary while it runs, and what it left behind.
 
-use super::background::PATIENCE;
 use super::github::{self, Command as WorkflowCommand};
+use super::wait::PATIENCE;
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;

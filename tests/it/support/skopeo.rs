@@ -1,5 +1,5 @@
-//! A foreign reader: skopeo looks at, or copies, what stands in a registry. Without it the test
-//! fails and names the package.
+//! Skopeo, an independent reader that looks at or copies what stands in a registry. Without it the
+//! test fails and names the package.
 
 use std::path::Path;
 use tokio::process::Command;

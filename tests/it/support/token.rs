@@ -4,9 +4,9 @@
 //! It grants what is asked to who may have it, counts every request, and can be told to be
 //! difficult.
 
-use super::background::Background;
 use super::http1::{Request, Response, Wire};
 use super::registry::Auth;
+use super::tcp_server::TcpServer;
 use super::token_jwt::{Access, Signer};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -87,7 +87,7 @@ struct Shared {
 
 /// A running token server.
 pub struct TokenServer {
-    background: Background,
+    server: TcpServer,
     shared: Arc<Shared>,
 }
 
@@ -153,8 +153,8 @@ impl Builder {
             signer: Signer::default(),
         });
         let serving = shared.clone();
-        let background = Background::serve(move |stream, _| serve(serving.clone(), stream));
-        TokenServer { background, shared }
+        let server = TcpServer::serve(move |stream, _| serve(serving.clone(), stream));
+        TokenServer { server, shared }
     }
 }
 
@@ -178,7 +178,7 @@ impl TokenServer {
 
     /// `127.0.0.1:PORT`.
     pub fn host(&self) -> String {
-        self.background.host()
+        self.server.host()
     }
 
     /// The URL of the token endpoint.
@@ -221,16 +221,16 @@ impl TokenServer {
 
     /// Closes the port and all connections.
     pub async fn stop(&mut self) {
-        self.background.stop().await;
+        self.server.stop().await;
     }
 
     /// Listens again on the same port.
     pub async fn restart(&mut self) {
-        if self.background.is_up() {
+        if self.server.is_up() {
             self.stop().await;
         }
         let serving = self.shared.clone();
-        self.background.listen(move |stream, _| serve(serving.clone(), stream));
+        self.server.listen(move |stream, _| serve(serving.clone(), stream));
     }
 }
 

@@ -1,12 +1,13 @@
 //! Every fault once, the rules' counting, and the gates.
 
-use crate::support::background::{closed_port, until};
 use crate::support::client::{Client, sha256};
 use crate::support::http1::{Request, Response, Wire};
 use crate::support::images::Image;
 use crate::support::proxy::FaultProxy;
 use crate::support::registry::Registry;
 use crate::support::rules::{Fault, Rule};
+use crate::support::tcp_server::closed_port;
+use crate::support::wait::until;
 use std::io;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;

@@ -1,8 +1,8 @@
-//! The liar says what it is told to, and remembers what it was told.
+//! The scripted server answers as it is told to, and remembers what it was sent.
 
 use crate::support::client::Client;
 use crate::support::http1::{Request, Wire};
-use crate::support::liar::{Liar, Lie, answer};
+use crate::support::scripted::{Reply, ScriptedServer, answer};
 use std::time::Duration;
 use tokio::net::TcpStream;
 
@@ -13,15 +13,15 @@ fn get(target: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_liar_tells_its_tale_and_keeps_what_it_got() {
-    let liar = Liar::http(|request, nth| {
+async fn a_scripted_server_follows_its_script_and_keeps_what_it_got() {
+    let server = ScriptedServer::answering(|request, nth| {
         answer(200, &[("X-Nth", &nth.to_string())], request.target.clone())
     });
-    let client = Client::new(&liar.host()).basic("ci", "s3cret");
+    let client = Client::new(&server.host()).basic("ci", "s3cret");
     client.request("GET", "/one", &[], &[]).await;
     let two = client.request("POST", "/two", &[("X-Mine", "1")], b"body").await;
     assert_eq!((two.text().as_str(), two.header("x-nth")), ("/two", Some("2")));
-    let seen = liar.requests();
+    let seen = server.requests();
     assert_eq!(
         (seen.len(), seen[1].method.as_str(), seen[1].body.as_slice()),
         (2, "POST", b"body".as_slice())
@@ -37,35 +37,35 @@ async fn a_script_is_followed_to_its_end_on_kept_and_closed_connections() {
         answer(200, &[], "ok"),
         b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf".to_vec(),
     ];
-    let liar = Liar::script(script);
-    let mut wire = Wire::new(TcpStream::connect(liar.host()).await.unwrap());
+    let server = ScriptedServer::in_turn(script);
+    let mut wire = Wire::new(TcpStream::connect(server.host()).await.unwrap());
     for status in [204, 200] {
         wire.send(&get("/")).await.unwrap();
         assert_eq!(wire.response("GET").await.unwrap().unwrap().status, status);
     }
     wire.send(&get("/")).await.unwrap();
     assert!(wire.response("GET").await.is_err(), "half an answer closes the connection");
-    assert_eq!(liar.connections(), 1);
-    assert_eq!(Client::new(&liar.host()).request("GET", "/", &[], &[]).await.status, 500);
-    assert_eq!((liar.connections(), liar.requests().len()), (2, 4));
+    assert_eq!(server.connections(), 1);
+    assert_eq!(Client::new(&server.host()).request("GET", "/", &[], &[]).await.status, 500);
+    assert_eq!((server.connections(), server.requests().len()), (2, 4));
 }
 
 #[tokio::test]
-async fn a_liar_can_pour_stall_reset_and_be_silent() {
+async fn a_scripted_server_can_answer_without_end_stall_reset_and_be_silent() {
     let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
-    let liar = Liar::script(vec![
-        Lie::Endless(head.clone(), b"4\r\nabcd\r\n".repeat(1000)),
-        Lie::Reset,
-        Lie::Silence,
-        Lie::Stall(head),
+    let server = ScriptedServer::in_turn(vec![
+        Reply::Endless(head.clone(), b"4\r\nabcd\r\n".repeat(1000)),
+        Reply::Reset,
+        Reply::Silence,
+        Reply::Stall(head),
     ]);
     let look = || async {
-        let mut wire = Wire::new(TcpStream::connect(liar.host()).await.unwrap());
+        let mut wire = Wire::new(TcpStream::connect(server.host()).await.unwrap());
         wire.send(&get("/")).await.unwrap();
         tokio::time::timeout(Duration::from_millis(60), wire.response("GET")).await
     };
     assert!(look().await.is_err(), "endless");
-    assert!(liar.poured() > 9000);
+    assert!(server.endless_bytes() > 9000);
     assert_eq!(look().await.unwrap().unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
     assert!(look().await.is_err(), "silent");
     assert!(look().await.is_err(), "stalled");

@@ -117,7 +117,7 @@ async fn a_run_that_does_not_end_fails_the_test() {
         std::fs::read_to_string(format!("/proc/{pid}/stat"))
             .map_or(true, |stat| stat.contains(") Z "))
     };
-    crate::support::background::until("the process is killed", gone).await;
+    crate::support::wait::until("the process is killed", gone).await;
 }
 
 #[tokio::test]

@@ -1,34 +1,35 @@
 //! Into another repository of the same registry.
 
-use super::{Place, report, step, tags_last, writes};
+use super::{report, step_with_report, tags_last, writes};
 use crate::support::client::Client;
 use crate::support::images::{Image, PLATFORMS};
 use crate::support::indexes::BuiltIndex;
-use crate::support::proxy::FaultProxy;
 use crate::support::registry::Registry;
 use crate::support::rules::{Fault, Rule};
+use crate::support::scene::Scene;
 use crate::support::skopeo;
 use crate::support::token::TokenServer;
 use std::time::Duration;
 
 #[tokio::test]
 async fn eight_platforms_are_mounted_in_ten_round_trips() {
-    let mut place = Place::new().await;
+    let scene = Scene::empty().await;
     let images: Vec<Image> =
         PLATFORMS.iter().map(|platform| Image::oci(platform).more_layer(*platform)).collect();
     for (at, image) in images.iter().enumerate() {
-        image.push(&place.client, "acme/build", &format!("s{at}")).await;
+        image.push(&scene.client, "acme/build", &format!("s{at}")).await;
     }
-    place.proxy = place.proxy.with_distance(Duration::from_millis(150));
-    let sources: Vec<String> = (0..8).map(|at| place.name(&format!("acme/build:s{at}"))).collect();
-    let ran = step(&place.name("acme/app:1"), &sources.join("\n"))
+    let scene = scene.with_distance(Duration::from_millis(150));
+    let sources: Vec<String> =
+        (0..8).map(|at| scene.full_name(&format!("acme/build:s{at}"))).collect();
+    let ran = step_with_report(&scene.full_name("acme/app:1"), &sources.join("\n"))
         .input("concurrency", "32")
         .run()
         .await
         .ok();
-    let log = place.proxy.log_text();
-    assert!(place.proxy.round_trips() <= 10, "{} round trips\n{log}", place.proxy.round_trips());
-    let moved = place.proxy.entries("*", "*/blobs/*");
+    let log = scene.proxy.log_text();
+    assert!(scene.proxy.round_trips() <= 10, "{} round trips\n{log}", scene.proxy.round_trips());
+    let moved = scene.proxy.entries("*", "*/blobs/*");
     let configs: usize = images.iter().map(|image| image.config().len()).sum();
     assert_eq!(
         moved.iter().map(|entry| entry.request_bytes).sum::<usize>(),
@@ -39,7 +40,7 @@ async fn eight_platforms_are_mounted_in_ten_round_trips() {
         moved.iter().filter(|entry| entry.method == "GET").map(|entry| entry.response_bytes).sum();
     assert_eq!(down, configs, "nothing came down but the configs that are read anyway: {log}");
     for image in &images {
-        assert!(place.holds("acme/app", image).await);
+        assert!(scene.client.holds("acme/app", image).await);
     }
     assert_eq!(report(&ran)["copied"][0]["blobsMounted"], 24);
     assert!(tags_last(&ran) && writes(&ran).len() == 24 + 8 + 1, "{:?}", writes(&ran));
@@ -56,23 +57,24 @@ async fn eight_platforms_are_mounted_in_ten_round_trips() {
     );
     assert!(ran.summary().contains("24 blobs mounted"), "{}", ran.summary());
     let folder = tempfile::tempdir().unwrap();
-    skopeo::copy_all(&format!("{}/acme/app:1", place.registry.host()), folder.path()).await;
+    skopeo::copy_all(&format!("{}/acme/app:1", scene.registry.host()), folder.path()).await;
 }
 
 #[tokio::test]
 async fn a_second_run_writes_nothing() {
-    let place = Place::new().await;
-    Image::oci("linux/amd64").push(&place.client, "acme/build", "a").await;
-    let run = || step(&place.name("acme/app:1"), &place.name("acme/build:a")).run();
+    let scene = Scene::empty().await;
+    Image::oci("linux/amd64").push(&scene.client, "acme/build", "a").await;
+    let run =
+        || step_with_report(&scene.full_name("acme/app:1"), &scene.full_name("acme/build:a")).run();
     let first = run().await.ok();
-    let before = place.proxy.requests();
+    let before = scene.proxy.requests();
     let second = run().await.ok();
     assert_eq!(
         (first.output("changed").as_deref(), second.output("changed").as_deref()),
         (Some("true"), Some("false"))
     );
     assert!(
-        place.proxy.log()[before..]
+        scene.proxy.log()[before..]
             .iter()
             .all(|entry| matches!(entry.method.as_str(), "GET" | "HEAD"))
     );
@@ -83,122 +85,143 @@ async fn a_second_run_writes_nothing() {
 /// but tags is to be written.
 #[tokio::test]
 async fn a_healing_run_writes_the_tags_that_are_missing_and_nothing_else() {
-    let place = Place::new().await;
-    Image::oci("linux/amd64").push(&place.client, "acme/build", "a").await;
-    let tags = format!("{}\n{}", place.name("acme/app:1"), place.name("acme/app:latest"));
-    place.proxy.rule(Rule::on("PUT", "*/manifests/latest").nth(1).then(Fault::Status(403)));
-    let run = || step(&tags, &place.name("acme/build:a")).run();
+    let scene = Scene::empty().await;
+    Image::oci("linux/amd64").push(&scene.client, "acme/build", "a").await;
+    let tags = format!("{}\n{}", scene.full_name("acme/app:1"), scene.full_name("acme/app:latest"));
+    scene.proxy.rule(Rule::on("PUT", "*/manifests/latest").nth(1).then(Fault::Status(403)));
+    let run = || step_with_report(&tags, &scene.full_name("acme/build:a")).run();
     run().await.fails(8);
     let healing = run().await.ok();
-    assert_eq!(writes(&healing), [("move-tag".to_owned(), place.name("acme/app:latest"))]);
+    assert_eq!(writes(&healing), [("move-tag".to_owned(), scene.full_name("acme/app:latest"))]);
 }
 
 #[tokio::test]
 async fn what_is_there_already_is_left_alone() {
-    let place = Place::new().await;
+    let scene = Scene::empty().await;
     let (amd64, arm64) = (Image::oci("linux/amd64"), Image::oci("linux/arm64"));
-    amd64.push(&place.client, "acme/build", "a").await;
-    arm64.push(&place.client, "acme/build", "b").await;
-    step(&place.name("acme/app:1"), &place.name("acme/build:a")).run().await.ok();
-    let before = place.proxy.count("POST", "*");
-    let sources = format!("{}\n{}", place.name("acme/build:a"), place.name("acme/build:b"));
-    let ran = step(&place.name("acme/app:1"), &sources).run().await.ok();
+    amd64.push(&scene.client, "acme/build", "a").await;
+    arm64.push(&scene.client, "acme/build", "b").await;
+    step_with_report(&scene.full_name("acme/app:1"), &scene.full_name("acme/build:a"))
+        .run()
+        .await
+        .ok();
+    let before = scene.proxy.count("POST", "*");
+    let sources =
+        format!("{}\n{}", scene.full_name("acme/build:a"), scene.full_name("acme/build:b"));
+    let ran = step_with_report(&scene.full_name("acme/app:1"), &sources).run().await.ok();
     assert_eq!(
-        place.proxy.count("POST", "*") - before,
+        scene.proxy.count("POST", "*") - before,
         2,
         "only of the new image: {}",
-        place.proxy.log_text()
+        scene.proxy.log_text()
     );
     assert!(
         ran.stdout.contains("1 image, 1 image there already, 2 blobs mounted"),
         "{}",
         ran.stdout
     );
-    assert!(place.holds("acme/app", &arm64).await);
+    assert!(scene.client.holds("acme/app", &arm64).await);
 }
 
 #[tokio::test]
 async fn attestations_come_along_and_foreign_layers_stay() {
     const FOREIGN: &str = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
-    let place = Place::new().await;
+    let scene = Scene::empty().await;
     let index = BuiltIndex::new(vec![Image::oci("linux/amd64"), Image::oci("linux/arm64")])
         .attestations(true);
-    index.push(&place.client, "acme/build", "built").await;
-    let ran = step(&place.name("acme/app:1"), &place.name("acme/build:built")).run().await.ok();
+    index.push(&scene.client, "acme/build", "built").await;
+    let ran =
+        step_with_report(&scene.full_name("acme/app:1"), &scene.full_name("acme/build:built"))
+            .run()
+            .await
+            .ok();
     assert_eq!(
-        place.client.get_manifest("acme/app", "1").await.unwrap().bytes,
+        scene.client.get_manifest("acme/app", "1").await.unwrap().bytes,
         index.bytes(),
         "byte for byte"
     );
     assert_eq!(report(&ran)["copied"][0]["images"], 4);
     let folder = tempfile::tempdir().unwrap();
-    skopeo::copy_all(&format!("{}/acme/app:1", place.registry.host()), folder.path()).await;
+    skopeo::copy_all(&format!("{}/acme/app:1", scene.registry.host()), folder.path()).await;
 
     let windows = Image::docker("windows(10.0.20348.2700)/amd64").foreign_layer(
         FOREIGN,
         "https://mcr.example/layer",
         b"windows",
     );
-    windows.push(&place.client, "acme/build", "windows").await;
-    step(&place.name("acme/app:win"), &place.name("acme/build:windows")).run().await.ok();
+    windows.push(&scene.client, "acme/build", "windows").await;
+    step_with_report(&scene.full_name("acme/app:win"), &scene.full_name("acme/build:windows"))
+        .run()
+        .await
+        .ok();
     let foreign = windows.blobs().pop().unwrap();
-    assert!(place.client.get_manifest("acme/app", &windows.digest()).await.is_some());
+    assert!(scene.client.get_manifest("acme/app", &windows.digest()).await.is_some());
     assert_eq!(
-        place.proxy.count("*", &format!("*{foreign}*")),
+        scene.proxy.count("*", &format!("*{foreign}*")),
         0,
         "never asked for: {}",
-        place.proxy.log_text()
+        scene.proxy.log_text()
     );
-    assert_eq!(place.proxy.entries("*", "*mcr.example*").len(), 0);
+    assert_eq!(scene.proxy.entries("*", "*mcr.example*").len(), 0);
 }
 
 #[tokio::test]
 async fn a_refused_mount_becomes_an_upload() {
     for status in [400, 401, 403, 404, 405, 501] {
-        let place = Place::new().await;
+        let scene = Scene::empty().await;
         let image = Image::oci("linux/amd64");
-        image.push(&place.client, "acme/build", "a").await;
-        place.proxy.rule(
+        image.push(&scene.client, "acme/build", "a").await;
+        scene.proxy.rule(
             Rule::on("POST", "/v2/acme/app/blobs/uploads/?mount=*").then(Fault::Status(status)),
         );
-        let ran = step(&place.name("acme/app:1"), &place.name("acme/build:a")).run().await.ok();
-        assert!(place.holds("acme/app", &image).await, "{status}");
+        let ran =
+            step_with_report(&scene.full_name("acme/app:1"), &scene.full_name("acme/build:a"))
+                .run()
+                .await
+                .ok();
+        assert!(scene.client.holds("acme/app", &image).await, "{status}");
         assert!(ran.stdout.contains("2 blobs uploaded"), "{status}: {}", ran.stdout);
     }
     // 202: the registry opened an upload instead, which is used.
-    let place = Place::new().await;
+    let scene = Scene::empty().await;
     let image = Image::oci("linux/amd64");
-    image.push(&place.client, "acme/build", "a").await;
-    let session = place.client.request("POST", "/v2/acme/app/blobs/uploads/", &[], &[]).await;
+    image.push(&scene.client, "acme/build", "a").await;
+    let session = scene.client.request("POST", "/v2/acme/app/blobs/uploads/", &[], &[]).await;
     let location =
-        session.header("location").unwrap().replace(&place.registry.host(), &place.proxy.host());
+        session.header("location").unwrap().replace(&scene.registry.host(), &scene.proxy.host());
     let opened = Fault::Status(202).header("Location", &location);
-    place.proxy.rule(Rule::on("POST", "/v2/acme/app/blobs/uploads/?mount=*").nth(1).then(opened));
-    let ran = step(&place.name("acme/app:1"), &place.name("acme/build:a")).run().await.ok();
-    assert!(place.holds("acme/app", &image).await);
+    scene.proxy.rule(Rule::on("POST", "/v2/acme/app/blobs/uploads/?mount=*").nth(1).then(opened));
+    let ran = step_with_report(&scene.full_name("acme/app:1"), &scene.full_name("acme/build:a"))
+        .run()
+        .await
+        .ok();
+    assert!(scene.client.holds("acme/app", &image).await);
     assert!(ran.stdout.contains("1 blob mounted, 1 blob uploaded"), "{}", ran.stdout);
     assert_eq!(
-        place.proxy.count("POST", "*"),
+        scene.proxy.count("POST", "*"),
         2,
         "no further upload was opened: {}",
-        place.proxy.log_text()
+        scene.proxy.log_text()
     );
 }
 
 #[tokio::test]
 async fn what_may_not_be_pushed_moves_no_tag() {
-    let place = Place::new().await;
-    Image::oci("linux/amd64").push(&place.client, "acme/build", "a").await;
-    place.proxy.rule(
+    let scene = Scene::empty().await;
+    Image::oci("linux/amd64").push(&scene.client, "acme/build", "a").await;
+    scene.proxy.rule(
         Rule::on("POST", "/v2/acme/app/*").then(Fault::Status(403).error("DENIED", "read only")),
     );
-    let ran = step(&place.name("acme/app:1"), &place.name("acme/build:a")).run().await.fails(6);
+    let ran = step_with_report(&scene.full_name("acme/app:1"), &scene.full_name("acme/build:a"))
+        .run()
+        .await
+        .fails(6);
     assert!(
         ran.stdout.contains("cannot push") && ran.stdout.contains("read only"),
         "{}",
         ran.stdout
     );
-    assert!(place.client.tags("acme/app").await.is_empty());
+    assert!(scene.client.tags("acme/app").await.is_empty());
     assert!(writes(&ran).is_empty());
 }
 
@@ -213,18 +236,18 @@ async fn the_token_is_for_mounting_too() {
         let registry = Registry::token(&tokens).await;
         let all = "repository:acme/build:pull,push repository:acme/app:pull,push";
         let client = Client::new(&registry.host()).bearer(&tokens.mint(all));
-        let proxy = FaultProxy::before(&registry).await;
-        let place = Place { registry, client, proxy };
+        let scene = Scene::of(registry, client).await;
         let image = Image::oci("linux/amd64");
-        image.push(&place.client, "acme/build", "a").await;
-        let ran = step(&place.name("acme/app:1"), &place.name("acme/build:a"))
-            .input("username", "ci")
-            .input("password", "correct-horse")
-            .run()
-            .await
-            .ok();
+        image.push(&scene.client, "acme/build", "a").await;
+        let ran =
+            step_with_report(&scene.full_name("acme/app:1"), &scene.full_name("acme/build:a"))
+                .input("username", "ci")
+                .input("password", "correct-horse")
+                .run()
+                .await
+                .ok();
         assert!(ran.stdout.contains(how), "{}", ran.stdout);
-        assert!(place.holds("acme/app", &image).await);
+        assert!(scene.client.holds("acme/app", &image).await);
         let scopes: Vec<Vec<String>> =
             tokens.requests().into_iter().map(|request| request.scopes).collect();
         assert!(
@@ -242,22 +265,24 @@ async fn the_token_is_for_mounting_too() {
 
 #[tokio::test]
 async fn a_dry_run_says_what_would_be_copied_and_copies_nothing() {
-    let place = Place::new().await;
-    Image::oci("linux/amd64").push(&place.client, "acme/build", "a").await;
+    let scene = Scene::empty().await;
+    Image::oci("linux/amd64").push(&scene.client, "acme/build", "a").await;
     let run = |dry: &str| {
-        step(&place.name("acme/app:1"), &place.name("acme/build:a")).input("dry-run", dry).run()
+        step_with_report(&scene.full_name("acme/app:1"), &scene.full_name("acme/build:a"))
+            .input("dry-run", dry)
+            .run()
     };
     let dry = run("true").await.ok();
     assert!(dry.stdout.contains("dry run  would copy 1 image into"), "{}", dry.stdout);
     let copies = format!(
         "Would copy 1 image into `{}/acme/app`, unless already there.\n",
-        place.proxy.host()
+        scene.proxy.host()
     );
     assert!(dry.summary().contains(&copies), "{}", dry.summary());
     assert!(
-        place.proxy.log().iter().all(|entry| matches!(entry.method.as_str(), "GET" | "HEAD")),
+        scene.proxy.log().iter().all(|entry| matches!(entry.method.as_str(), "GET" | "HEAD")),
         "{}",
-        place.proxy.log_text()
+        scene.proxy.log_text()
     );
     assert_eq!(dry.output("digest"), run("false").await.ok().output("digest"));
 }

@@ -1,21 +1,22 @@
 //! A registry that restarts while many requests are on their way to it: all of them fail together,
 //! and that is one failure.
 
-use super::{Place, step};
-use crate::support::background::until;
+use super::step_with_report;
 use crate::support::images::{Image, PLATFORMS};
 use crate::support::rules::{Fault, Rule};
+use crate::support::scene::Scene;
+use crate::support::wait::until;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Eight images of three blobs, and the inputs that name them.
-async fn eight(place: &Place) -> (Vec<Image>, String) {
+async fn eight(scene: &Scene) -> (Vec<Image>, String) {
     let images: Vec<Image> =
         PLATFORMS.iter().map(|platform| Image::oci(platform).more_layer(*platform)).collect();
     for (at, image) in images.iter().enumerate() {
-        image.push(&place.client, "acme/build", &format!("s{at}")).await;
+        image.push(&scene.client, "acme/build", &format!("s{at}")).await;
     }
-    let names = (0..images.len()).map(|at| place.name(&format!("acme/build:s{at}")));
+    let names = (0..images.len()).map(|at| scene.full_name(&format!("acme/build:s{at}")));
     (images, names.collect::<Vec<_>>().join("\n"))
 }
 
@@ -27,13 +28,13 @@ async fn a_registry_that_restarts_while_blobs_are_mounted_or_streamed_costs_a_mo
         ("uploads", "POST", 3),
         ("uploads", "PATCH", 4),
     ] {
-        let from = Place::new().await;
+        let from = Scene::empty().await;
         let (images, sources) = eight(&from).await;
-        let other = Place::new().await;
+        let other = Scene::empty().await;
         let mut to = if case == "mounts" { from } else { other };
         let writes = to.proxy.gate(method, "*");
         writes.hold_from(nth);
-        let running = step(&to.name("acme/app:1"), &sources).spawn().await;
+        let running = step_with_report(&to.full_name("acme/app:1"), &sources).spawn().await;
         writes.wait_for_hits(nth).await;
         let before = to.proxy.requests();
         to.registry.stop().await;
@@ -42,7 +43,7 @@ async fn a_registry_that_restarts_while_blobs_are_mounted_or_streamed_costs_a_mo
         to.registry.restart().await;
         let ran = running.wait().await.ok();
         for image in &images {
-            assert!(to.holds("acme/app", image).await, "{case} {method} {nth}");
+            assert!(to.client.holds("acme/app", image).await, "{case} {method} {nth}");
         }
         assert_eq!(
             to.client.get_manifest("acme/app", "1").await.map(|list| list.digest),
@@ -56,11 +57,11 @@ async fn a_registry_that_restarts_while_blobs_are_mounted_or_streamed_costs_a_mo
 #[tokio::test]
 async fn a_second_of_trouble_costs_a_second_or_two_however_much_is_under_way() {
     for fault in [Fault::Reset, Fault::Status(503), Fault::Status(429)] {
-        let place = Place::new().await;
-        let (images, sources) = eight(&place).await;
+        let scene = Scene::empty().await;
+        let (images, sources) = eight(&scene).await;
         let began: Arc<Mutex<Option<Instant>>> = Arc::default();
         let case = format!("{fault:?}");
-        place.proxy.follow(Some(Arc::new(move |request, _, _| {
+        scene.proxy.follow(Some(Arc::new(move |request, _, _| {
             let mut began = began.lock().expect("no panic while locked");
             if request.method == "POST" && began.is_none() {
                 *began = Some(Instant::now());
@@ -68,21 +69,25 @@ async fn a_second_of_trouble_costs_a_second_or_two_however_much_is_under_way() {
             let is_on = began.is_some_and(|began| began.elapsed() < Duration::from_secs(1));
             if is_on { vec![fault.clone()] } else { Vec::new() }
         })));
-        step(&place.name("acme/app:1"), &sources).run().await.ok();
+        step_with_report(&scene.full_name("acme/app:1"), &sources).run().await.ok();
         for image in &images {
-            assert!(place.holds("acme/app", image).await, "{case}");
+            assert!(scene.client.holds("acme/app", image).await, "{case}");
         }
         // Not each of the 24 blobs for itself.
-        let failed = place.proxy.log().iter().filter(|entry| entry.method == "POST").count() - 24;
-        assert!(failed <= 16 + 12, "{case}: {failed} in vain\n{}", place.proxy.log_text());
+        let failed = scene.proxy.log().iter().filter(|entry| entry.method == "POST").count() - 24;
+        assert!(failed <= 16 + 12, "{case}: {failed} in vain\n{}", scene.proxy.log_text());
     }
 }
 
 #[tokio::test]
 async fn an_outage_at_the_start_does_not_end_the_wait() {
-    let place = Place::new().await;
-    let (_, sources) = eight(&place).await;
-    place.proxy.rule(Rule::on("*", "*").first(18).then(Fault::Status(502)));
-    let ran = step(&place.name("acme/build:1"), &sources).input("wait", "10m").run().await.ok();
+    let scene = Scene::empty().await;
+    let (_, sources) = eight(&scene).await;
+    scene.proxy.rule(Rule::on("*", "*").first(18).then(Fault::Status(502)));
+    let ran = step_with_report(&scene.full_name("acme/build:1"), &sources)
+        .input("wait", "10m")
+        .run()
+        .await
+        .ok();
     assert!(ran.output("digest").is_some());
 }

@@ -1,14 +1,15 @@
 //! Into several repositories and registries in one run: each complete before any tag moves.
 
-use super::{Place, report, step, tags_last, writes};
-use crate::support::clock::Entry;
+use super::{report, step_with_report, tags_last, writes};
 use crate::support::images::Image;
+use crate::support::request_log::Entry;
 use crate::support::rules::{Fault, Rule};
+use crate::support::scene::Scene;
 use crate::support::skopeo;
 
 #[tokio::test]
 async fn a_list_over_three_registries_where_the_third_refuses_its_tag() {
-    let (first, second, third) = (Place::new().await, Place::new().await, Place::new().await);
+    let (first, second, third) = (Scene::empty().await, Scene::empty().await, Scene::empty().await);
     let (amd64, arm64) = (Image::oci("linux/amd64"), Image::oci("linux/arm64"));
     // Sources from two registries, of which neither holds both.
     amd64.push(&first.client, "acme/app", "amd64").await;
@@ -19,24 +20,29 @@ async fn a_list_over_three_registries_where_the_third_refuses_its_tag() {
     );
     let tags = format!(
         "{}\n{}\n{}",
-        first.name("acme/app:1"),
-        second.name("acme/app:1"),
-        third.name("acme/mirror:1")
+        first.full_name("acme/app:1"),
+        second.full_name("acme/app:1"),
+        third.full_name("acme/mirror:1")
     );
-    let sources = format!("{}\n{}", first.name("acme/app:amd64"), second.name("acme/app:arm64"));
-    let ran = step(&tags, &sources).input("log-level", "debug").run().await.fails(8);
+    let sources =
+        format!("{}\n{}", first.full_name("acme/app:amd64"), second.full_name("acme/app:arm64"));
+    let ran = step_with_report(&tags, &sources).input("log-level", "debug").run().await.fails(8);
     assert!(
-        ran.stdout.contains(&format!("{}: failed", third.name("acme/mirror:1"))),
+        ran.stdout.contains(&format!("{}: failed", third.full_name("acme/mirror:1"))),
         "{}",
         ran.stdout
     );
-    assert!(ran.stdout.contains(&format!("{}: moved", first.name("acme/app:1"))), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains(&format!("{}: moved", first.full_name("acme/app:1"))),
+        "{}",
+        ran.stdout
+    );
     assert!(tags_last(&ran), "{:?}", writes(&ran));
     // The proxies saw the same: whatever was written anywhere was there before a tag was asked to
     // move anywhere.
     let written: Vec<Entry> = [&first, &second, &third]
         .iter()
-        .flat_map(|place| place.proxy.log())
+        .flat_map(|scene| scene.proxy.log())
         .filter(Entry::writes)
         .collect();
     let (moves, others): (Vec<&Entry>, Vec<&Entry>) =
@@ -83,11 +89,12 @@ async fn a_list_over_three_registries_where_the_third_refuses_its_tag() {
         .collect();
     assert_eq!(states, ["moved", "moved", "failed"]);
     assert!(third.client.tags("acme/mirror").await.is_empty());
-    for (place, repository) in
+    for (scene, repository) in
         [(&first, "acme/app"), (&second, "acme/app"), (&third, "acme/mirror")]
     {
         assert!(
-            place.holds(repository, &amd64).await && place.holds(repository, &arm64).await,
+            scene.client.holds(repository, &amd64).await
+                && scene.client.holds(repository, &arm64).await,
             "complete all the same"
         );
     }
@@ -96,11 +103,11 @@ async fn a_list_over_three_registries_where_the_third_refuses_its_tag() {
     // The next run, with the third one healed, completes it and leaves the others alone.
     let tags = format!(
         "{}\n{}\n{}/acme/mirror:1",
-        first.name("acme/app:1"),
-        second.name("acme/app:1"),
+        first.full_name("acme/app:1"),
+        second.full_name("acme/app:1"),
         third.registry.host()
     );
-    let ran = step(&tags, &sources).run().await.ok();
+    let ran = step_with_report(&tags, &sources).run().await.ok();
     assert_eq!(
         writes(&ran).iter().filter(|(deed, _)| deed == "move-tag").count(),
         1,
@@ -113,15 +120,15 @@ async fn a_list_over_three_registries_where_the_third_refuses_its_tag() {
 
 #[tokio::test]
 async fn a_child_that_cannot_be_copied_leaves_every_tag_as_it_was() {
-    let (first, second) = (Place::new().await, Place::new().await);
+    let (first, second) = (Scene::empty().await, Scene::empty().await);
     let images = [Image::oci("linux/amd64"), Image::oci("linux/arm64")];
     images[0].push(&first.client, "acme/app", "a").await;
     images[1].push(&first.client, "acme/app", "b").await;
     let broken = format!("/v2/acme/app/blobs/{}", images[1].blobs()[1]);
     first.proxy.rule(Rule::on("GET", &broken).then(Fault::Status(404)));
-    let tags = format!("{}\n{}", first.name("acme/app:1"), second.name("acme/app:1"));
-    let sources = format!("{}\n{}", first.name("acme/app:a"), first.name("acme/app:b"));
-    let ran = step(&tags, &sources).run().await.fails(7);
+    let tags = format!("{}\n{}", first.full_name("acme/app:1"), second.full_name("acme/app:1"));
+    let sources = format!("{}\n{}", first.full_name("acme/app:a"), first.full_name("acme/app:b"));
+    let ran = step_with_report(&tags, &sources).run().await.fails(7);
     assert!(
         ran.stdout.contains("cannot read") && ran.stdout.contains(&images[1].blobs()[1]),
         "{}",
@@ -134,19 +141,28 @@ async fn a_child_that_cannot_be_copied_leaves_every_tag_as_it_was() {
 
 #[tokio::test]
 async fn append_takes_what_the_first_tag_holds_to_the_others() {
-    let (first, second) = (Place::new().await, Place::new().await);
+    let (first, second) = (Scene::empty().await, Scene::empty().await);
     let (amd64, arm64) = (Image::oci("linux/amd64"), Image::oci("linux/arm64"));
     amd64.push(&first.client, "acme/app", "amd64").await;
     arm64.push(&second.client, "acme/build", "arm64").await;
-    step(&first.name("acme/app:1"), &first.name("acme/app:amd64")).run().await.ok();
-    let tags = format!("{}\n{}", first.name("acme/app:1"), second.name("acme/app:1"));
-    let ran =
-        step(&tags, &second.name("acme/build:arm64")).input("append", "true").run().await.ok();
+    step_with_report(&first.full_name("acme/app:1"), &first.full_name("acme/app:amd64"))
+        .run()
+        .await
+        .ok();
+    let tags = format!("{}\n{}", first.full_name("acme/app:1"), second.full_name("acme/app:1"));
+    let ran = step_with_report(&tags, &second.full_name("acme/build:arm64"))
+        .input("append", "true")
+        .run()
+        .await
+        .ok();
     assert_eq!(ran.output("platforms").as_deref(), Some("linux/amd64,linux/arm64"));
-    for place in [&first, &second] {
-        assert!(place.holds("acme/app", &amd64).await && place.holds("acme/app", &arm64).await);
+    for scene in [&first, &second] {
+        assert!(
+            scene.client.holds("acme/app", &amd64).await
+                && scene.client.holds("acme/app", &arm64).await
+        );
         assert_eq!(
-            Some(place.client.get_manifest("acme/app", "1").await.unwrap().digest),
+            Some(scene.client.get_manifest("acme/app", "1").await.unwrap().digest),
             ran.output("digest")
         );
     }

@@ -1,10 +1,11 @@
 //! From one registry into another: streamed, checked on the way, taken up where it broke.
 
-use super::{Place, report, step, tags_last};
+use super::{report, step_with_report, tags_last};
 use crate::support::client::{OCI_INDEX, OCI_MANIFEST};
 use crate::support::images::{Image, PLATFORMS};
-use crate::support::liar::{Liar, answer};
 use crate::support::rules::{Fault, Rule};
+use crate::support::scene::Scene;
+use crate::support::scripted::{ScriptedServer, answer};
 use crate::support::skopeo;
 use crate::support::step::Step;
 use serde_json::{Value, json};
@@ -13,8 +14,8 @@ use std::time::Duration;
 const SIZE: usize = 300_000;
 
 /// Two registries, an image in the first one with a layer of some size.
-async fn two() -> (Place, Place, Image) {
-    let (from, to) = (Place::new().await, Place::new().await);
+async fn two() -> (Scene, Scene, Image) {
+    let (from, to) = (Scene::empty().await, Scene::empty().await);
     let image = Image::oci("linux/amd64").layer_size(SIZE);
     image.push(&from.client, "acme/app", "a").await;
     (from, to, image)
@@ -26,7 +27,7 @@ fn layer(image: &Image) -> String {
 
 #[tokio::test]
 async fn a_shared_blob_goes_once_and_one_that_is_there_not_at_all() {
-    let (from, to) = (Place::new().await, Place::new().await);
+    let (from, to) = (Scene::empty().await, Scene::empty().await);
     let images = [
         Image::oci("linux/amd64").more_layer("shared").more_layer("there"),
         Image::oci("linux/arm64").more_layer("shared").more_layer("there"),
@@ -34,10 +35,10 @@ async fn a_shared_blob_goes_once_and_one_that_is_there_not_at_all() {
     images[0].push(&from.client, "acme/app", "a").await;
     images[1].push(&from.client, "acme/app", "b").await;
     to.client.put_blob("other/name", b"there").await;
-    let sources = format!("{}\n{}", from.name("acme/app:a"), from.name("acme/app:b"));
-    let ran = step(&to.name("other/name:1"), &sources).run().await.ok();
+    let sources = format!("{}\n{}", from.full_name("acme/app:a"), from.full_name("acme/app:b"));
+    let ran = step_with_report(&to.full_name("other/name:1"), &sources).run().await.ok();
     for image in &images {
-        assert!(to.holds("other/name", image).await);
+        assert!(to.client.holds("other/name", image).await);
     }
     let (shared, there) = (&images[0].blobs()[2], &images[0].blobs()[3]);
     assert_eq!(from.proxy.count("GET", &format!("*{shared}")), 1, "{}", from.proxy.log_text());
@@ -62,8 +63,11 @@ async fn a_download_that_breaks_goes_on_where_it_was() {
                 Rule::on("GET", &layer(&image)).nth(2).then(Fault::DropRequestHeader("Range")),
             );
         }
-        step(&to.name("acme/app:1"), &from.name("acme/app:a")).run().await.ok();
-        assert!(to.holds("acme/app", &image).await, "{case}");
+        step_with_report(&to.full_name("acme/app:1"), &from.full_name("acme/app:a"))
+            .run()
+            .await
+            .ok();
+        assert!(to.client.holds("acme/app", &image).await, "{case}");
         let gets = from.proxy.entries("GET", &layer(&image));
         assert_eq!(gets.len(), 2, "{case}: {}", from.proxy.log_text());
         if case == "cut" {
@@ -94,8 +98,11 @@ async fn an_upload_that_breaks_goes_on_where_the_registry_stands() {
         let (from, to, image) = two().await;
         // Both blobs suffer. This registry forgets an upload that broke in the middle.
         to.proxy.rule(Rule::on("PATCH", "*").first(2).then(fault));
-        step(&to.name("acme/app:1"), &from.name("acme/app:a")).run().await.ok();
-        assert!(to.holds("acme/app", &image).await, "{case}");
+        step_with_report(&to.full_name("acme/app:1"), &from.full_name("acme/app:a"))
+            .run()
+            .await
+            .ok();
+        assert!(to.client.holds("acme/app", &image).await, "{case}");
         assert!(
             to.proxy.count("GET", "*/blobs/uploads/*") >= 2,
             "{case}: it asked where it stands: {}",
@@ -108,7 +115,7 @@ async fn an_upload_that_breaks_goes_on_where_the_registry_stands() {
 #[tokio::test]
 async fn an_upload_goes_on_where_the_registry_keeps_its_parts() {
     let (from, _, image) = two().await;
-    let keeper = Liar::http(move |request, nth| {
+    let keeper = ScriptedServer::answering(move |request, nth| {
         let go_on = [("Location", "/v2/acme/app/blobs/uploads/one")];
         match (request.method.as_str(), request.path()) {
             ("HEAD", path) if !path.contains("/uploads/") => answer(404, &[], ""),
@@ -129,10 +136,11 @@ async fn an_upload_goes_on_where_the_registry_keeps_its_parts() {
             other => panic!("{other:?} at request {nth}"),
         }
     });
-    let ran = step(&format!("{}/acme/app:1", keeper.host()), &from.name("acme/app:a"))
-        .run()
-        .await
-        .fails(6);
+    let ran =
+        step_with_report(&format!("{}/acme/app:1", keeper.host()), &from.full_name("acme/app:a"))
+            .run()
+            .await
+            .fails(6);
     let patches: Vec<_> =
         keeper.requests().into_iter().filter(|request| request.method == "PATCH").collect();
     let rest: Vec<_> = patches
@@ -156,8 +164,8 @@ async fn an_upload_goes_on_where_the_registry_keeps_its_parts() {
 async fn a_commit_that_landed_unseen_is_not_repeated() {
     let (from, to, image) = two().await;
     to.proxy.rule(Rule::on("PUT", "*/blobs/uploads/*").first(2).then(Fault::ResetAfterForward));
-    step(&to.name("acme/app:1"), &from.name("acme/app:a")).run().await.ok();
-    assert!(to.holds("acme/app", &image).await);
+    step_with_report(&to.full_name("acme/app:1"), &from.full_name("acme/app:a")).run().await.ok();
+    assert!(to.client.holds("acme/app", &image).await);
     assert_eq!(to.proxy.count("PUT", "*/blobs/uploads/*"), 2, "{}", to.proxy.log_text());
 }
 
@@ -167,8 +175,11 @@ async fn an_upload_of_which_the_registry_does_not_say_how_far_it_came_starts_ane
         let (from, to, image) = two().await;
         to.proxy.rule(Rule::on("PATCH", "*").nth(1).then(Fault::Reset));
         to.proxy.rule(Rule::on("GET", "*/blobs/uploads/*").then(Fault::Status(status)));
-        step(&to.name("acme/app:1"), &from.name("acme/app:a")).run().await.ok();
-        assert!(to.holds("acme/app", &image).await, "{status}");
+        step_with_report(&to.full_name("acme/app:1"), &from.full_name("acme/app:a"))
+            .run()
+            .await
+            .ok();
+        assert!(to.client.holds("acme/app", &image).await, "{status}");
         assert_eq!(
             to.proxy.count("POST", "*/blobs/uploads/"),
             3,
@@ -186,8 +197,11 @@ async fn an_upload_whose_session_is_lost_starts_anew() {
             .nth(1)
             .then(Fault::Status(404).error("BLOB_UPLOAD_UNKNOWN", "gone")),
     );
-    let ran = step(&to.name("acme/app:1"), &from.name("acme/app:a")).run().await.ok();
-    assert!(to.holds("acme/app", &image).await);
+    let ran = step_with_report(&to.full_name("acme/app:1"), &from.full_name("acme/app:a"))
+        .run()
+        .await
+        .ok();
+    assert!(to.client.holds("acme/app", &image).await);
     assert_eq!(to.proxy.count("POST", "*/blobs/uploads/"), 3, "{}", to.proxy.log_text());
     let bytes = image.config().len() + image.layer_blob().len();
     assert_eq!(report(&ran)["copied"][0]["bytesUploaded"], bytes, "each byte counts once");
@@ -203,12 +217,15 @@ async fn bytes_that_were_altered_are_not_taken() {
     };
     let (from, to, image) = two().await;
     from.proxy.rule(Rule::on("GET", &layer(&image)).nth(1).then(alter()));
-    step(&to.name("acme/app:1"), &from.name("acme/app:a")).run().await.ok();
-    assert!(to.holds("acme/app", &image).await, "bad luck once");
+    step_with_report(&to.full_name("acme/app:1"), &from.full_name("acme/app:a")).run().await.ok();
+    assert!(to.client.holds("acme/app", &image).await, "bad luck once");
 
     let (from, to, image) = two().await;
     from.proxy.rule(Rule::on("GET", &layer(&image)).then(alter()));
-    let ran = step(&to.name("acme/app:1"), &from.name("acme/app:a")).run().await.fails(5);
+    let ran = step_with_report(&to.full_name("acme/app:1"), &from.full_name("acme/app:a"))
+        .run()
+        .await
+        .fails(5);
     assert!(ran.stdout.contains("the bytes received are not those of"), "{}", ran.stdout);
     assert!(to.client.tags("acme/app").await.is_empty());
     assert!(to.client.get_blob("acme/app", &image.blobs()[1]).await.is_none(), "never committed");
@@ -229,7 +246,10 @@ async fn a_blob_larger_than_its_descriptor_is_cut_off() {
             from.proxy
                 .rule(Rule::on("GET", &layer(&image)).then(Fault::DropHeader("Content-Length")));
         }
-        let ran = step(&to.name("acme/app:1"), &from.name("acme/app:a")).run().await.fails(5);
+        let ran = step_with_report(&to.full_name("acme/app:1"), &from.full_name("acme/app:a"))
+            .run()
+            .await
+            .fails(5);
         assert!(ran.stdout.contains(&why), "{}", ran.stdout);
         assert_eq!(from.proxy.count("GET", &layer(&image)), 1, "it will not get better");
         assert!(to.client.tags("acme/app").await.is_empty());
@@ -240,7 +260,7 @@ async fn a_blob_larger_than_its_descriptor_is_cut_off() {
 async fn an_upload_sent_elsewhere_carries_no_login() {
     let (from, to, _) = two().await;
     // Storage likes to quote the signed address that it was asked for.
-    let elsewhere = Liar::http(|_, _| {
+    let elsewhere = ScriptedServer::answering(|_, _| {
         answer(401, &[("WWW-Authenticate", "Basic realm=\"give\"")], "not /steal?state=signed")
     });
     let location = format!("http://{}/steal?state=signed", elsewhere.host());
@@ -248,8 +268,8 @@ async fn an_upload_sent_elsewhere_carries_no_login() {
         Rule::on("POST", "*/blobs/uploads/").then(Fault::Status(202).header("Location", &location)),
     );
     let ran = Step::new()
-        .input("tags", &to.name("acme/app:1"))
-        .input("sources", &from.name("acme/app:a"))
+        .input("tags", &to.full_name("acme/app:1"))
+        .input("sources", &from.full_name("acme/app:a"))
         .input("log-level", "trace")
         .input("registry", &to.proxy.host())
         .input("username", "robot")
@@ -269,7 +289,7 @@ async fn an_upload_sent_elsewhere_carries_no_login() {
 /// Manifests may be as large as 4 MiB: not all of a list's are held at once.
 #[tokio::test]
 async fn many_children_with_large_manifests_need_little_memory() {
-    let (from, to) = (Place::new().await, Place::new().await);
+    let (from, to) = (Scene::empty().await, Scene::empty().await);
     let image = Image::oci("linux/amd64");
     image.push(&from.client, "acme/app", "a").await;
     let mut entries = Vec::new();
@@ -291,7 +311,7 @@ async fn many_children_with_large_manifests_need_little_memory() {
         format!("{}/acme/app:list", from.registry.host()),
         format!("{}/acme/app:1", to.registry.host()),
     );
-    let ran = step(&tag, &source).limit(Duration::from_secs(60)).run().await.ok();
+    let ran = step_with_report(&tag, &source).limit(Duration::from_secs(60)).run().await.ok();
     assert_eq!(to.client.get_manifest("acme/app", "1").await.map(|list| list.digest), Some(digest));
     println!("{} KiB", ran.max_rss_kib);
     assert!(ran.max_rss_kib > 0 && ran.max_rss_kib < 32 * 1024, "{} KiB", ran.max_rss_kib);
@@ -299,7 +319,7 @@ async fn many_children_with_large_manifests_need_little_memory() {
 
 #[tokio::test]
 async fn eight_platforms_of_three_large_layers_arrive_in_little_memory() {
-    let (from, to) = (Place::new().await, Place::new().await);
+    let (from, to) = (Scene::empty().await, Scene::empty().await);
     let mut sources = Vec::new();
     for (at, platform) in PLATFORMS.iter().enumerate() {
         let image = (0..3).fold(Image::oci(platform), |image, layer| {
@@ -309,7 +329,11 @@ async fn eight_platforms_of_three_large_layers_arrive_in_little_memory() {
         sources.push(format!("{}/acme/app:s{at}", from.registry.host()));
     }
     let tag = format!("{}/acme/app:1", to.registry.host());
-    let ran = step(&tag, &sources.join("\n")).limit(Duration::from_secs(110)).run().await.ok();
+    let ran = step_with_report(&tag, &sources.join("\n"))
+        .limit(Duration::from_secs(110))
+        .run()
+        .await
+        .ok();
     println!("{} KiB, {:?}", ran.max_rss_kib, ran.elapsed);
     assert!(ran.max_rss_kib > 0 && ran.max_rss_kib < 32 * 1024, "{} KiB", ran.max_rss_kib);
     let folder = tempfile::tempdir().unwrap();

@@ -2,10 +2,10 @@
 //! answer on.
 
 use super::client::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
-use super::clock::Pending;
 use super::gate::Gate;
 use super::http1::{Request, Response, Wire};
 use super::proxy::Shared;
+use super::request_log::Pending;
 use super::rules::Fault;
 use std::io;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub async fn connection(shared: Arc<Shared>, stream: TcpStream, nth: usize) {
     let mut client = Wire::new(stream);
     let mut upstream = None;
     while let Ok(Some(request)) = client.request_head().await {
-        let pending = shared.clock.arrived(nth, &request);
+        let pending = shared.requests.arrived(nth, &request);
         let gates: Vec<Gate> = {
             let gates = shared.gates.lock().expect("no panic while locked");
             gates.iter().filter(|gate| gate.is_for(&request)).cloned().collect()
@@ -196,7 +196,7 @@ async fn forward(
     let sent = fresh.send(&bytes).await;
     let answer = match fresh.response(&request.method).await {
         Ok(Some(answer)) => answer,
-        Ok(None) => return Err(sent.err().unwrap_or_else(super::background::gone)),
+        Ok(None) => return Err(sent.err().unwrap_or_else(super::http1::gone)),
         Err(e) => return Err(e),
     };
     *upstream = keep(fresh, &answer);

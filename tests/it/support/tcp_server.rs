@@ -1,26 +1,22 @@
 //! A small TCP server on its own thread, so that a test which blocks, or pauses tokio's clock, does
-//! not stop it. Used by the proxy, the token server and the liar. It dies when it is dropped.
+//! not stop it. The proxy, the token server and the scripted server stand on it.
 
+use super::wait::until;
 use std::future::Future;
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener};
-use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::task::{JoinHandle, JoinSet};
 
-/// How long any wait of the test support may last before it fails the test.
-pub const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A listening socket on 127.0.0.1 and the tasks that serve its connections.
+/// A listening socket and the tasks that serve its connections; both end when it is dropped.
 #[derive(Debug)]
-pub struct Background {
+pub struct TcpServer {
     runtime: Option<Runtime>,
     accepting: Option<JoinHandle<()>>,
     address: SocketAddr,
 }
 
-impl Background {
+impl TcpServer {
     /// Listens on a free port and calls `serve(stream, n)` for the n-th connection, counted from 1.
     pub fn serve<F, T>(serve: F) -> Self
     where
@@ -47,7 +43,7 @@ impl Background {
         server
     }
 
-    /// Listens again, on the port it had before, after [`Background::stop`].
+    /// Listens again, on the port it had before, after [`TcpServer::stop`].
     pub fn listen<F, T>(&mut self, mut serve: F)
     where
         F: FnMut(TcpStream, usize) -> T + Send + 'static,
@@ -100,7 +96,7 @@ impl Background {
     }
 }
 
-impl Drop for Background {
+impl Drop for TcpServer {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
@@ -108,27 +104,8 @@ impl Drop for Background {
     }
 }
 
-/// Looks at a condition every few milliseconds until it holds; panics with `what` after
-/// [`PATIENCE`].
-pub async fn until<F, T>(what: &str, mut holds: F)
-where
-    F: FnMut() -> T,
-    T: Future<Output = bool>,
-{
-    let start = Instant::now();
-    while !holds().await {
-        assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain for: {what}");
-        tokio::time::sleep(Duration::from_millis(3)).await;
-    }
-}
-
 /// A port of 127.0.0.1 on which nobody listens (it was free a moment ago).
 pub fn closed_port() -> u16 {
     let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener.local_addr().expect("a bound socket has an address").port()
-}
-
-/// The error of a peer that went away in the middle.
-pub fn gone() -> io::Error {
-    io::Error::new(io::ErrorKind::UnexpectedEof, "the peer went away in the middle of a message")
 }

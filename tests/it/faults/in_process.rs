@@ -1,6 +1,7 @@
-//! The library as a step runs it, inside the test: where its clock can be made to run faster.
+//! The library as a step runs it, in the process of the test, where its clock can be made faster.
 
-use crate::support::haste::hastened;
+use crate::support::fast_clock::with_fast_clock;
+use crate::support::scene::{BOTH, Scene};
 use manifest_action::app::{Ended, Invocation, compose_lists};
 use manifest_action::error::Exit;
 use manifest_action::inputs::{Context, Environment};
@@ -9,6 +10,15 @@ use std::time::Duration;
 
 /// Names and values of inputs.
 pub type Inputs = Vec<(&'static str, String)>;
+
+/// The inputs that publish amd64 and arm64 of a scene at these tags and look for them once.
+pub fn inputs_to(scene: &Scene, tags: &[&str]) -> Inputs {
+    vec![
+        ("tags", scene.references(tags)),
+        ("sources", scene.references(&BOTH)),
+        ("wait", "0".to_owned()),
+    ]
+}
 
 /// Runs a step with these inputs; nothing else is in its environment.
 pub async fn run(inputs: Inputs) -> Ended {
@@ -22,10 +32,11 @@ pub async fn run(inputs: Inputs) -> Ended {
     compose_lists(Invocation::step(Context { environment, folder: folder.path(), secrets })).await
 }
 
-/// The same on a thread whose clock goes so many times faster; how long it took by that clock.
-pub async fn hasty(times: u32, inputs: Inputs) -> (Ended, Duration) {
+/// Runs a step on a thread whose clock goes so many times faster; returns how long it took by that
+/// clock.
+pub async fn run_fast(times: u32, inputs: Inputs) -> (Ended, Duration) {
     let run = move || {
-        hastened(times, async {
+        with_fast_clock(times, async {
             let start = tokio::time::Instant::now();
             (run(inputs).await, start.elapsed())
         })
@@ -33,7 +44,7 @@ pub async fn hasty(times: u32, inputs: Inputs) -> (Ended, Duration) {
     tokio::task::spawn_blocking(run).await.expect("the run does not panic")
 }
 
-/// What the only list's failure says; panics when the run did not end with this status.
+/// The text of the only list's failure; panics when the run did not end with this status.
 #[track_caller]
 pub fn failure(ended: &Ended, exit: Exit) -> String {
     let said = ended.run.lists[0].ended.as_ref().err().map(ToString::to_string).unwrap_or_default();

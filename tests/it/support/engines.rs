@@ -1,5 +1,5 @@
-//! More foreign readers: what Docker's and podman's own commands say of a list in a registry.
-//! Neither needs a daemon. Without the program the test fails and names the package.
+//! The commands of Docker and podman, independent readers of a list in a registry. Neither needs a
+//! daemon. Without the program the test fails and names the package.
 
 use serde_json::Value;
 use std::path::Path;

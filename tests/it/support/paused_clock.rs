@@ -1,6 +1,6 @@
-//! Minutes that pass in a moment: the program's future under tokio's paused clock, which goes on
-//! only when no request is under way. By itself that clock runs ahead whenever tasks wait for the
-//! network too; a blocking task keeps it from that.
+//! The paused clock: minutes pass in a moment. The program's future runs under tokio's paused
+//! clock, which goes on only when no request is under way. By itself that clock runs ahead whenever
+//! tasks wait for the network too; a blocking task keeps it from that.
 
 use super::gate::Gate;
 use super::http1::{Request, Wire};
@@ -17,14 +17,14 @@ use tokio::time::{Instant, advance};
 const PING: &str = "/ping-of-the-paused-clock";
 
 /// The paused clock of a test that is marked `#[tokio::test(start_paused = true)]`.
-pub struct Paused {
+pub struct PausedClock {
     servers: Vec<(Gate, Mutex<Wire<TcpStream>>)>,
     start: Instant,
     // Ends the blocking task when it is dropped.
     _hold: mpsc::Sender<()>,
 }
 
-impl Paused {
+impl PausedClock {
     /// For a program that speaks to the servers behind these proxies.
     pub async fn before(proxies: &[&FaultProxy]) -> Self {
         let (hold, held) = mpsc::channel::<()>();

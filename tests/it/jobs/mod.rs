@@ -1,14 +1,15 @@
 //! `watch-jobs`: a builder that failed is not waited for, before GitHub's API and GitLab's.
 
-use crate::support::jobs_api::{FakeJob, JobsApi, TOKEN, job, link};
-use crate::support::pair::{Pair, REPO};
-use crate::support::running::Ran;
-use crate::support::step::Step;
-use std::time::Duration;
+mod pauses;
 
-/// A step that waits for the arm64 image and watches these jobs.
-fn step(scene: &Pair, api: &JobsApi, watch: &str) -> Step {
-    api.known_to(scene.step())
+use crate::support::jobs_api::{FakeJob, JobsApi, TOKEN, job, link};
+use crate::support::running::Ran;
+use crate::support::scene::{BOTH, REPO, Scene};
+use crate::support::step::Step;
+
+/// The waiting step of the scene that watches these jobs too.
+fn watching_step(scene: &Scene, api: &JobsApi, watch: &str) -> Step {
+    api.known_to(scene.waiting_step())
         .input("watch-jobs", watch)
         .input("wait-interval", "200ms")
         .input("wait", "30s")
@@ -39,7 +40,7 @@ async fn a_job_that_fails_ends_the_wait_within_one_poll() {
         ("timed_out", "the job build (linux/arm64) timed out"),
         ("skipped", "the job build (linux/arm64) was skipped"),
     ] {
-        let scene = Pair::waiting().await;
+        let scene = Scene::with_amd64().await;
         let jobs = |state: &str| {
             vec![
                 job("build (linux/amd64)", "success"),
@@ -48,7 +49,8 @@ async fn a_job_that_fails_ends_the_wait_within_one_poll() {
             ]
         };
         let api = JobsApi::github(jobs("in_progress"));
-        let running = step(&scene, &api, "build (*)").input("log-level", "trace").spawn().await;
+        let running =
+            watching_step(&scene, &api, "build (*)").input("log-level", "trace").spawn().await;
         running.wait_for_line("jobs     2 watched: 1 succeeded, 1 is running").await;
         let before = api.requests().len();
         api.set(jobs(conclusion));
@@ -58,9 +60,13 @@ async fn a_job_that_fails_ends_the_wait_within_one_poll() {
             &format!("job: build (linux/arm64) {} {}", &what[28..], link(3)),
         );
         assert_eq!(api.requests().len(), before + 1, "the next poll");
-        assert!(ran.stdout.contains(&format!("found: {}", scene.name("amd64"))), "{}", ran.stdout);
         assert!(
-            ran.stdout.contains(&format!("missing: {}", scene.name("arm64"))),
+            ran.stdout.contains(&format!("found: {}", scene.reference("amd64"))),
+            "{}",
+            ran.stdout
+        );
+        assert!(
+            ran.stdout.contains(&format!("missing: {}", scene.reference("arm64"))),
             "{}",
             ran.stdout
         );
@@ -70,14 +76,15 @@ async fn a_job_that_fails_ends_the_wait_within_one_poll() {
 
 #[tokio::test]
 async fn all_pages_attempts_and_names_that_come_late() {
-    let scene = Pair::waiting().await;
+    let scene = Scene::with_amd64().await;
     let many: Vec<FakeJob> = (0..240).map(|n| job(&format!("test ({n})"), "success")).collect();
     let with = |more: &[FakeJob]| [many.as_slice(), more].concat();
     let earlier =
         [job("call / build arm64", "failure"), job("call / build arm64", "queued").attempt(2)];
     // The first listing has nothing to watch in it.
     let api = JobsApi::github(with(&[]));
-    let running = step(&scene, &api, "call / build*").env("GITHUB_RUN_ATTEMPT", "2").spawn().await;
+    let running =
+        watching_step(&scene, &api, "call / build*").env("GITHUB_RUN_ATTEMPT", "2").spawn().await;
     running.wait_for_line("jobs     0 watched, none is listed yet").await;
     api.set(with(&earlier));
     running.wait_for_line("job      call / build arm64  has not begun").await;
@@ -101,17 +108,17 @@ async fn all_pages_attempts_and_names_that_come_late() {
 
 #[tokio::test]
 async fn when_all_is_there_the_jobs_are_looked_at_once() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     for (state, status) in [("failure", 4), ("skipped", 4), ("success", 0), ("in_progress", 0)] {
         let api = JobsApi::github(vec![job("build", state), job("deploy", "queued")]);
-        let ran = step(&scene, &api, "build").run().await.fails(status);
+        let ran = watching_step(&scene, &api, "build").run().await.fails(status);
         assert_eq!(api.requests().len(), 1, "{state}");
         assert_eq!(scene.digest("1").await.is_some(), status == 0, "{state}: {}", ran.stdout);
     }
     // Images that came late: their job may have failed since it was looked at last.
-    let scene = Pair::waiting().await;
+    let scene = Scene::with_amd64().await;
     let api = JobsApi::github(vec![job("build", "in_progress")]);
-    let running = step(&scene, &api, "build").spawn().await;
+    let running = watching_step(&scene, &api, "build").spawn().await;
     running.wait_for_line("jobs     1 watched: 1 is running").await;
     api.set(vec![job("build", "failure")]);
     // And the API fails just then: what it said before is no answer to that.
@@ -124,10 +131,10 @@ async fn when_all_is_there_the_jobs_are_looked_at_once() {
 /// A name with a slip in it watches nobody; whoever wrote it believes otherwise.
 #[tokio::test]
 async fn a_name_that_no_job_has_is_a_warning() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     let api =
         JobsApi::github(vec![job("build (amd64)", "success"), job("build (arm64)", "failure")]);
-    let ran = step(&scene, &api, "biuld (*)").run().await.ok();
+    let ran = watching_step(&scene, &api, "biuld (*)").run().await.ok();
     let warnings: Vec<String> = ran
         .commands()
         .into_iter()
@@ -139,128 +146,8 @@ async fn a_name_that_no_job_has_is_a_warning() {
 }
 
 #[tokio::test]
-async fn an_api_that_does_not_let_us_in_is_one_warning() {
-    let scene = Pair::waiting().await;
-    let api = JobsApi::github(vec![]);
-    for status in [401, 403, 404] {
-        api.fault(status, &[]);
-        let before = api.requests().len();
-        let ran = step(&scene, &api, "build").input("wait", "2s").run().await.fails(3);
-        let warnings: Vec<_> =
-            ran.commands().into_iter().filter(|command| command.name == "warning").collect();
-        assert_eq!(warnings.len(), 1, "{}", ran.stdout);
-        let text = &warnings[0].data;
-        assert!(text.contains(&format!("/actions/runs/1001/jobs → {status}")), "{text}");
-        assert!(
-            text.contains("permissions: actions: read")
-                && text.contains("only the registry is watched"),
-            "{text}"
-        );
-        assert_eq!(api.requests().len(), before + 1, "not asked again");
-    }
-    // What goes on then is as without the input.
-    scene.push_arm64().await;
-    api.fault(403, &[]);
-    step(&scene, &api, "build").run().await.ok();
-}
-
-#[tokio::test]
-async fn an_api_that_is_asked_too_much_is_left_alone() {
-    for (status, headers) in [
-        (429, vec![("Retry-After", "3")]),
-        (403, vec![("Retry-After", "3"), ("x-ratelimit-remaining", "0")]),
-        // GitHub's primary limit; long past, so the pause is the usual minute.
-        (403, vec![("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1")]),
-    ] {
-        let scene = Pair::waiting().await;
-        let api = JobsApi::github(vec![job("build", "failure")]);
-        api.fault(status, &headers);
-        let usual = headers[0].0 != "Retry-After";
-        let running = step(&scene, &api, "build").input("wait", "4s").spawn().await;
-        running
-            .wait_for_line(&format!("asks for a pause of {} s", if usual { 60 } else { 3 }))
-            .await;
-        let ran = running.wait().await;
-        assert!(ran.elapsed > Duration::from_secs(3), "{:?}", ran.elapsed);
-        assert_eq!(api.requests().len(), if usual { 1 } else { 2 }, "not before the pause is over");
-        ran.fails(if usual { 3 } else { 4 });
-    }
-}
-
-#[tokio::test]
-async fn an_api_in_trouble_is_asked_again_and_stops_nothing() {
-    let scene = Pair::waiting().await;
-    let api = JobsApi::github(vec![job("build", "failure")]);
-    api.fault(502, &[]);
-    api.fault(200, &[]); // Not a list of jobs.
-    let ran = step(&scene, &api, "build").run().await;
-    let ran = ended_for(ran, "the job build failed", &link(1));
-    assert_eq!(ran.stdout.matches("cannot see the jobs of this run").count(), 1, "{}", ran.stdout);
-    assert_eq!(api.requests().len(), 3);
-    // A redirect is not followed, and an address that answers nothing is given up when all is
-    // there.
-    let scene = Pair::open().await;
-    let elsewhere = JobsApi::github(vec![job("build", "failure")]);
-    let location = format!("http://{}/api/repos/acme/app/actions/runs/1001/jobs", elsewhere.host());
-    api.fault(301, &[("Location", &location)]);
-    step(&scene, &api, "build").run().await.ok().never_says(TOKEN);
-    assert!(elsewhere.requests().is_empty(), "the token goes nowhere else");
-    let ran =
-        step(&scene, &api, "build").env("GITHUB_API_URL", "http://127.0.0.1:9").run().await.ok();
-    assert!(ran.stdout.contains("cannot see the jobs of this run"), "{}", ran.stdout);
-}
-
-#[tokio::test]
-async fn the_own_job_is_not_waited_for() {
-    let scene = Pair::waiting().await;
-    let jobs = vec![
-        job("Publish", "failure").runner("here"),
-        job("Publish", "in_progress").attempt(2).runner("here"),
-        job("build", "skipped").attempt(2),
-    ];
-    let api = JobsApi::github(jobs);
-    // Only if the own job does not count, all others are done.
-    let ran = step(&scene, &api, "*")
-        .env("GITHUB_RUN_ATTEMPT", "2")
-        .input("missing", "skip")
-        .run()
-        .await
-        .ok();
-    assert_eq!(ran.output("platforms").as_deref(), Some("linux/amd64"));
-    // Not at once: a registry may show late what a job has pushed.
-    assert!((10..30).contains(&ran.elapsed.as_secs()), "{:?}", ran.elapsed);
-}
-
-#[tokio::test]
-async fn with_missing_skip_a_skipped_job_ends_the_wait_and_not_the_run() {
-    let scene = Pair::waiting().await;
-    let jobs = |amd64: &str| vec![job("amd64", amd64), job("arm64", "skipped")];
-    let api = JobsApi::github(jobs("in_progress"));
-    let running = step(&scene, &api, "a*64").input("missing", "skip").spawn().await;
-    // One may still push.
-    running.wait_for_line("jobs     2 watched: 1 is running, 1 was skipped").await;
-    running.wait_for_line("arm64  missing; looking again").await;
-    api.set(jobs("success"));
-    let ran = running.wait().await.ok();
-    assert!(
-        ran.stdout
-            .contains("is left out, as `missing: skip` says: missing, as their jobs were skipped"),
-        "{}",
-        ran.stdout
-    );
-    assert_eq!(ran.output("platforms").as_deref(), Some("linux/amd64"));
-    // A job that failed is no job that was skipped.
-    api.set(vec![job("arm64", "failure")]);
-    ended_for(
-        step(&scene, &api, "a*64").input("missing", "skip").run().await,
-        "the job arm64 failed",
-        &link(1),
-    );
-}
-
-#[tokio::test]
 async fn gitlab_with_the_job_token() {
-    let scene = Pair::waiting().await;
+    let scene = Scene::with_amd64().await;
     let many: Vec<FakeJob> = (0..5).map(|n| job(&format!("test {n}"), "success")).collect();
     let with = |state: &str| {
         [&[job("manifest", "running")], many.as_slice(), &[job("build: [arm64, linux]", state)]]
@@ -268,9 +155,9 @@ async fn gitlab_with_the_job_token() {
     };
     let api = JobsApi::gitlab(with("created")).page(3);
     let plain = || {
-        let sources = format!("{}\n{}", scene.name("amd64"), scene.name("arm64"));
+        let sources = scene.references(&BOTH);
         let inputs = [
-            ("TAGS", scene.name("1")),
+            ("TAGS", scene.reference("1")),
             ("SOURCES", sources),
             ("WATCH_JOBS", "build: *\nmanifest".to_owned()),
             ("WAIT", "30s".to_owned()),
@@ -312,12 +199,12 @@ async fn gitlab_with_the_job_token() {
 
 #[tokio::test]
 async fn it_is_a_flag_and_needs_a_ci_system() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     let api = JobsApi::github(vec![job("build", "failure")]);
     let arguments = [
         "create".to_owned(),
-        scene.name("1"),
-        scene.name("amd64"),
+        scene.reference("1"),
+        scene.reference("amd64"),
         "--watch-jobs=build".to_owned(),
     ];
     let ran = Step::new().args(&arguments).run().await.fails(2);
@@ -341,13 +228,13 @@ async fn it_is_a_flag_and_needs_a_ci_system() {
 
 #[tokio::test]
 async fn many_lists_share_the_looks() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     let api = JobsApi::github(vec![job("good", "success"), job("bad", "failure")]);
     let list = |tag: &str, job: &str| {
         format!(
             "  - tags: {}\n    sources: {}\n    watch-jobs: [{job}]\n",
-            scene.name(tag),
-            scene.name("amd64")
+            scene.reference(tag),
+            scene.reference("amd64")
         )
     };
     let lists = format!("indexes:\n{}{}{}", list("1", "good"), list("2", "bad"), list("3", "good"));

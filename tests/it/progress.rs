@@ -1,8 +1,8 @@
-//! The story of a wait: in a CI log a line when something changes, on a terminal a table that
-//! lives, in the summary a picture.
+//! The progress of a wait: in a CI log a line for each change, on a terminal a table that is redrawn
+//! in place, in the summary a chart.
 
 use crate::support::images::Image;
-use crate::support::pair::{Pair, REPO, arm64};
+use crate::support::scene::{REPO, Scene, arm64};
 use crate::support::step::Step;
 use std::path::Path;
 
@@ -75,9 +75,10 @@ impl Screen {
 
 #[tokio::test]
 async fn on_a_terminal_a_table_lives_below_the_log() {
-    let scene = Pair::waiting().await;
+    let scene = Scene::with_amd64().await;
     let binary = env!("CARGO_BIN_EXE_manifest-action");
-    let (one, late, list) = (scene.name("amd64"), scene.name("arm64"), scene.name("1"));
+    let (one, late, list) =
+        (scene.reference("amd64"), scene.reference("arm64"), scene.reference("1"));
     let options = "--wait 30s --wait-interval 200ms";
     let wait = format!("{binary} wait {one} {late} {options} 2>&1");
     let create = format!("{binary} create {list} {one} {late} {options} 2>&1");
@@ -114,12 +115,17 @@ async fn on_a_terminal_a_table_lives_below_the_log() {
 
 #[tokio::test]
 async fn each_change_is_a_line_and_the_summary_a_picture() {
-    let scene = Pair::waiting().await;
+    let scene = Scene::with_amd64().await;
     let label = "org.opencontainers.image.revision";
     Image::oci("linux/amd64").label(label, "x").push(&scene.client, REPO, "amd64").await;
-    let never =
-        format!("{}\n{}\n{}", scene.name("amd64"), scene.name("arm64"), scene.name("never"));
-    let step = scene.step().input("sources", &never).input("missing", "skip").input("wait", "2s");
+    let never = format!(
+        "{}\n{}\n{}",
+        scene.reference("amd64"),
+        scene.reference("arm64"),
+        scene.reference("never")
+    );
+    let step =
+        scene.waiting_step().input("sources", &never).input("missing", "skip").input("wait", "2s");
     let running = step
         .input("wait-interval", "100ms")
         .input("expect-labels", &format!("{label}=x"))
@@ -146,25 +152,25 @@ async fn each_change_is_a_line_and_the_summary_a_picture() {
 
 #[tokio::test]
 async fn the_summary_says_first_what_is_left_out_and_why() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     Image::oci("linux/amd64").label("k", "new").push(&scene.client, REPO, "amd64").await;
     Image::oci("linux/arm64").label("k", "old").push(&scene.client, REPO, "arm64").await;
     let sources = format!(
         "{}\nlinux/arm64={}\n{}",
-        scene.name("amd64"),
-        scene.name("arm64"),
-        scene.name("never")
+        scene.reference("amd64"),
+        scene.reference("arm64"),
+        scene.reference("never")
     );
     let step = || {
         scene
-            .step()
+            .waiting_step()
             .input("sources", &sources)
             .input("missing", "skip")
             .input("expect-labels", "k=new")
     };
     let ran = step().input("wait", "1s").run().await.ok();
     let summary = ran.summary();
-    let name = |tag: &str| scene.name(tag).replace(':', "&#58;");
+    let name = |tag: &str| scene.reference(tag).replace(':', "&#58;");
     let start = format!(
         "### ⚠️ Published without linux/arm64, app&#58;never\n\n> [!WARNING]\n\
          > - {} is left out, as &#96;missing&#58; skip&#96; says&#58; stale&#58; its label k is \"old\", not \"new\"\n\

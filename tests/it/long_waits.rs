@@ -1,10 +1,10 @@
-//! What takes minutes, under a paused clock: how often it looks, and when it stops.
+//! Waits of minutes, under a paused clock: how often the program looks, and when it stops.
 
 use crate::support::jobs_api::{FakeJob, JobsApi, TOKEN, job};
-use crate::support::pair::{Pair, REPO, manifest};
-use crate::support::paused::Paused;
+use crate::support::paused_clock::PausedClock;
 use crate::support::proxy::FaultProxy;
 use crate::support::rules::{Fault, Rule};
+use crate::support::scene::{BOTH, REPO, Scene, manifest};
 use manifest_action::app::{self, Invocation};
 use manifest_action::error::{Error, Exit};
 use manifest_action::inputs::{Context, Environment, Problems};
@@ -40,7 +40,7 @@ struct Ended {
 }
 
 async fn run(
-    clock: &Paused,
+    clock: &PausedClock,
     inputs: &[(&str, String)],
     environment: &Environment,
     event: impl AsyncFnMut(Duration),
@@ -75,14 +75,14 @@ impl Write for Log {
 
 #[tokio::test(start_paused = true)]
 async fn ten_minutes_cost_few_requests_and_a_line_a_minute() {
-    let scene = Pair::waiting().await;
+    let scene = Scene::with_amd64().await;
     let api = JobsApi::github(vec![job("build (x)", "in_progress"), job("build (y)", "success")]);
     let proxy = FaultProxy::before_addr(&api.host()).await;
-    let clock = Paused::before(&[&scene.proxy, &proxy]).await;
+    let clock = PausedClock::before(&[&scene.proxy, &proxy]).await;
     let tags: Vec<String> = (0..8).map(|n| format!("late{n}")).collect();
     let inputs = [
-        ("tags", scene.name("1")),
-        ("sources", tags.iter().map(|tag| scene.name(tag)).collect::<Vec<_>>().join("\n")),
+        ("tags", scene.reference("1")),
+        ("sources", tags.iter().map(|tag| scene.reference(tag)).collect::<Vec<_>>().join("\n")),
         ("watch-jobs", "build (*)".to_owned()),
         ("token", TOKEN.to_owned()),
     ];
@@ -111,15 +111,15 @@ async fn ten_minutes_cost_few_requests_and_a_line_a_minute() {
     assert_eq!(log.matches("waiting  for 8 of 8 after ").count(), 9, "{log}");
     let line = format!(
         "waiting  for 8 of 8 after 3m, 7m left: {} missing, {} missing",
-        scene.name("late0"),
-        scene.name("late1")
+        scene.reference("late0"),
+        scene.reference("late1")
     );
     assert!(log.contains(&line), "{log}");
     assert_eq!(log.matches("jobs     2 watched: 1 is running, 1 succeeded").count(), 1, "{log}");
     // What it says in the end.
     let error = ended.error.unwrap();
     assert_eq!(error.what, "8 of 8 sources did not arrive within 10m");
-    assert!(error.details.contains(&format!("missing: {}", scene.name("late7"))), "{error}");
+    assert!(error.details.contains(&format!("missing: {}", scene.reference("late7"))), "{error}");
     assert!(
         error.details.iter().any(|line| line.starts_with("job: build (x) is running https://")),
         "{error}"
@@ -135,14 +135,14 @@ async fn watched(
     attempt: &str,
     more: &[(&str, &str)],
     jobs: &[(u64, Vec<FakeJob>)],
-) -> (Pair, Ended) {
-    let scene = Pair::waiting().await;
+) -> (Scene, Ended) {
+    let scene = Scene::with_amd64().await;
     let api = JobsApi::github(Vec::new());
     let proxy = FaultProxy::before_addr(&api.host()).await;
-    let clock = Paused::before(&[&scene.proxy, &proxy]).await;
+    let clock = PausedClock::before(&[&scene.proxy, &proxy]).await;
     let mut inputs = vec![
-        ("tags", scene.name("1")),
-        ("sources", format!("{}\n{}", scene.name("amd64"), scene.name("arm64"))),
+        ("tags", scene.reference("1")),
+        ("sources", scene.references(&BOTH)),
         ("watch-jobs", "build".to_owned()),
         ("token", TOKEN.to_owned()),
         ("wait", "150s".to_owned()),
@@ -291,12 +291,12 @@ async fn what_is_skipped_as_a_whole_is_seen() {
 #[tokio::test(start_paused = true)]
 async fn missing_skip_leaves_out_what_is_missing_and_not_what_is_in_doubt() {
     for fault in [Fault::Status(500), Fault::Reset] {
-        let scene = Pair::open().await;
+        let scene = Scene::with_both().await;
         scene.proxy.rule(Rule::on("*", &manifest("arm64")).then(fault));
-        let clock = Paused::before(&[&scene.proxy]).await;
-        let sources = format!("{}\n{}", scene.name("amd64"), scene.name("arm64"));
+        let clock = PausedClock::before(&[&scene.proxy]).await;
+        let sources = scene.references(&BOTH);
         let inputs = [
-            ("tags", scene.name("1")),
+            ("tags", scene.reference("1")),
             ("sources", sources),
             ("wait", "20s".to_owned()),
             ("missing", "skip".to_owned()),
@@ -304,7 +304,7 @@ async fn missing_skip_leaves_out_what_is_missing_and_not_what_is_in_doubt() {
         let ended = run(&clock, &inputs, &environment(None, ""), async |_| {}).await;
         ended_within(&ended, Exit::Registry, 19, 23);
         let error = ended.error.unwrap();
-        assert!(error.what.contains(&scene.name("arm64")), "{error}");
+        assert!(error.what.contains(&scene.reference("arm64")), "{error}");
         assert!(
             error.to_string().contains("leaves out only what is known not to be there"),
             "{error}"
@@ -315,13 +315,13 @@ async fn missing_skip_leaves_out_what_is_missing_and_not_what_is_in_doubt() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_denied_is_given_a_minute() {
-    let scene = Pair::open().await;
+    let scene = Scene::with_both().await;
     scene
         .proxy
         .rule(Rule::on("*", &manifest("arm64")).then(Fault::Status(403).error("DENIED", "no")));
-    let clock = Paused::before(&[&scene.proxy]).await;
-    let sources = format!("{}\n{}", scene.name("amd64"), scene.name("arm64"));
-    let inputs = [("tags", scene.name("1")), ("sources", sources)];
+    let clock = PausedClock::before(&[&scene.proxy]).await;
+    let sources = scene.references(&BOTH);
+    let inputs = [("tags", scene.reference("1")), ("sources", sources)];
     let ended = run(&clock, &inputs, &environment(None, ""), async |_| {}).await;
     ended_within(&ended, Exit::Denied, 60, 62);
     assert_eq!(scene.digest("1").await, None);

@@ -1,15 +1,15 @@
-//! A server that says whatever a test wants, for what no real registry and no proxy would say. It
-//! keeps what it was sent, so that a test can prove that a secret never came.
+//! A scripted server: it answers what a test tells it to, where no real registry and no proxy would.
+//! It keeps what it was sent, so that a test can prove that a secret never came.
 
-use super::background::Background;
 pub use super::http1::Request;
 use super::http1::{Response, Wire};
+use super::tcp_server::TcpServer;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpStream;
 
-/// One answer.
+/// What the server does about one request.
 #[derive(Debug, Clone)]
-pub enum Lie {
+pub enum Reply {
     /// These bytes. The connection is kept when they are one whole answer, and closed otherwise.
     Bytes(Vec<u8>),
     /// These bytes, then the second ones over and over until the client goes away.
@@ -22,13 +22,13 @@ pub enum Lie {
     Reset,
 }
 
-impl From<Vec<u8>> for Lie {
+impl From<Vec<u8>> for Reply {
     fn from(bytes: Vec<u8>) -> Self {
         Self::Bytes(bytes)
     }
 }
 
-impl From<Response> for Lie {
+impl From<Response> for Reply {
     fn from(answer: Response) -> Self {
         Self::Bytes(answer.encode())
     }
@@ -39,48 +39,51 @@ pub fn answer(status: u16, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -
     Response::new(status, headers, body).encode()
 }
 
-type Tale = Arc<dyn Fn(&Request, usize) -> Lie + Send + Sync>;
+/// What the server does about a request and its number, from 1.
+type Script = Arc<dyn Fn(&Request, usize) -> Reply + Send + Sync>;
 
-/// A running liar.
-pub struct Liar {
-    background: Background,
+/// A running scripted server.
+pub struct ScriptedServer {
+    server: TcpServer,
     requests: Arc<Mutex<Vec<Request>>>,
     connections: Arc<Mutex<usize>>,
-    /// Bytes of endless answers that clients took.
-    poured: Arc<Mutex<usize>>,
+    /// The bytes of endless answers that clients took.
+    endless_bytes: Arc<Mutex<usize>>,
 }
 
-impl Liar {
-    /// Answers the n-th request (from 1, over all connections) with what `tale` says.
-    pub fn http<L: Into<Lie>>(tale: impl Fn(&Request, usize) -> L + Send + Sync + 'static) -> Self {
-        let tale: Tale = Arc::new(move |request, nth| tale(request, nth).into());
+impl ScriptedServer {
+    /// Answers the n-th request (from 1, over all connections) with what `script` says.
+    pub fn answering<L: Into<Reply>>(
+        script: impl Fn(&Request, usize) -> L + Send + Sync + 'static,
+    ) -> Self {
+        let script: Script = Arc::new(move |request, nth| script(request, nth).into());
         let requests: Arc<Mutex<Vec<Request>>> = Arc::default();
         let connections: Arc<Mutex<usize>> = Arc::default();
-        let poured: Arc<Mutex<usize>> = Arc::default();
-        let (seen, counted, spilt) =
-            (Arc::clone(&requests), Arc::clone(&connections), Arc::clone(&poured));
-        let background = Background::serve(move |stream, nth| {
+        let endless_bytes: Arc<Mutex<usize>> = Arc::default();
+        let (seen, counted, taken) =
+            (Arc::clone(&requests), Arc::clone(&connections), Arc::clone(&endless_bytes));
+        let server = TcpServer::serve(move |stream, nth| {
             *counted.lock().expect("no panic while locked") = nth;
-            serve(tale.clone(), Arc::clone(&seen), Arc::clone(&spilt), stream)
+            serve(script.clone(), Arc::clone(&seen), Arc::clone(&taken), stream)
         });
-        Self { background, requests, connections, poured }
+        Self { server, requests, connections, endless_bytes }
     }
 
-    /// Answers the n-th request with the n-th of these, and 500 when they are used up.
-    pub fn script<L: Into<Lie>>(answers: Vec<L>) -> Self {
-        let answers: Vec<Lie> = answers.into_iter().map(Into::into).collect();
-        Self::http(move |_, nth| {
-            let over = || Lie::Bytes(answer(500, &[], "the script is over"));
+    /// Answers the n-th request with the n-th of these, and with 500 when they are used up.
+    pub fn in_turn<L: Into<Reply>>(answers: Vec<L>) -> Self {
+        let answers: Vec<Reply> = answers.into_iter().map(Into::into).collect();
+        Self::answering(move |_, nth| {
+            let over = || Reply::Bytes(answer(500, &[], "the script is over"));
             answers.get(nth - 1).cloned().unwrap_or_else(over)
         })
     }
 
     /// `127.0.0.1:PORT`.
     pub fn host(&self) -> String {
-        self.background.host()
+        self.server.host()
     }
 
-    /// All that was received, in order.
+    /// All requests so far, in order.
     pub fn requests(&self) -> Vec<Request> {
         self.requests.lock().expect("no panic while locked").clone()
     }
@@ -91,15 +94,15 @@ impl Liar {
     }
 
     /// How many bytes of endless answers clients have taken.
-    pub fn poured(&self) -> usize {
-        *self.poured.lock().expect("no panic while locked")
+    pub fn endless_bytes(&self) -> usize {
+        *self.endless_bytes.lock().expect("no panic while locked")
     }
 }
 
 async fn serve(
-    tale: Tale,
+    script: Script,
     seen: Arc<Mutex<Vec<Request>>>,
-    poured: Arc<Mutex<usize>>,
+    endless_bytes: Arc<Mutex<usize>>,
     stream: TcpStream,
 ) {
     let mut wire = Wire::new(stream);
@@ -112,26 +115,26 @@ async fn serve(
             seen.push(request.clone());
             seen.len()
         };
-        match tale(&request, nth) {
-            Lie::Bytes(bytes) => {
+        match script(&request, nth) {
+            Reply::Bytes(bytes) => {
                 if wire.send(&bytes).await.is_err() || !whole(&bytes, &request.method).await {
                     return;
                 }
             }
-            Lie::Endless(start, more) => {
+            Reply::Endless(start, more) => {
                 let mut next = start;
                 while wire.send(&next).await.is_ok() {
-                    *poured.lock().expect("no panic while locked") += next.len();
+                    *endless_bytes.lock().expect("no panic while locked") += next.len();
                     next.clone_from(&more);
                 }
                 return;
             }
-            Lie::Silence => return wire.until_gone().await,
-            Lie::Stall(bytes) => {
+            Reply::Silence => return wire.until_gone().await,
+            Reply::Stall(bytes) => {
                 let _ = wire.send(&bytes).await;
                 return wire.until_gone().await;
             }
-            Lie::Reset => {
+            Reply::Reset => {
                 let _ = wire.stream().set_zero_linger();
                 return;
             }

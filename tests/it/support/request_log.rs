@@ -1,11 +1,12 @@
-//! The proxy's book: every request with what became of it, and a logical clock that counts round
-//! trips.
+//! The log of a proxy: every request with what became of it, and the number of round trips.
 //!
-//! A connection costs 2 after the newest answer known when it was accepted; a request costs 1 after
-//! its connection and after the newest answer known when it arrived. The clock's highest value is
-//! the number of round trips that a client far away would have waited for. With a *distance*,
-//! answers leave in waves: when every request under way has its answer and nothing new has arrived
-//! for that long. So requests that do not wait for each other share a wave, on a slow machine too.
+//! Round trips are counted as for a client far away. A connection costs 2 after the newest answer
+//! known when it was accepted. A request costs 1 after its connection and after the newest answer
+//! known when it arrived. The highest of these numbers is the number of round trips.
+//!
+//! With a *distance*, answers leave in waves: a wave leaves when every request under way has its
+//! answer and nothing new has arrived for that long. Requests that do not wait for each other share
+//! a wave, on a slow machine too.
 
 use super::http1::Request;
 use std::fmt::Write as _;
@@ -37,7 +38,7 @@ pub struct Entry {
     pub connection: usize,
     /// Requests under way when this one arrived, itself included.
     pub in_flight_at_arrival: usize,
-    /// Its place on the clock: round trips up to and including its answer.
+    /// The round trips up to and including its answer.
     pub depth: usize,
     /// What rules did to it.
     pub faults: Vec<String>,
@@ -56,7 +57,7 @@ impl Entry {
 }
 
 #[derive(Debug)]
-struct Book {
+struct State {
     entries: Vec<Entry>,
     connections: Vec<usize>,
     known: usize,
@@ -68,18 +69,18 @@ struct Book {
     distance: Duration,
 }
 
-/// The book, shared by all connections.
+/// The log that all connections of a proxy share.
 #[derive(Debug)]
-pub struct Clock {
+pub struct RequestLog {
     start: Instant,
-    book: Mutex<Book>,
+    state: Mutex<State>,
 }
 
-impl Default for Clock {
+impl Default for RequestLog {
     fn default() -> Self {
         static FIRST: OnceLock<Instant> = OnceLock::new();
         let start = *FIRST.get_or_init(Instant::now);
-        let book = Book {
+        let state = State {
             entries: Vec::new(),
             connections: Vec::new(),
             known: 0,
@@ -90,36 +91,36 @@ impl Default for Clock {
             last_arrival: Instant::now(),
             distance: Duration::ZERO,
         };
-        Self { start, book: Mutex::new(book) }
+        Self { start, state: Mutex::new(state) }
     }
 }
 
-impl Clock {
-    fn book(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().expect("no panic while locked")
+impl RequestLog {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no panic while locked")
     }
 
-    /// How far away the client is, see above.
+    /// Sets how far away the client is, see above.
     pub fn set_distance(&self, distance: Duration) {
-        self.book().distance = distance;
+        self.state().distance = distance;
     }
 
-    /// A connection was accepted; its number, from 1.
+    /// Counts a connection that was accepted; returns its number, from 1.
     pub fn accepted(&self) -> usize {
-        let mut book = self.book();
-        let depth = book.known + 2;
-        book.connections.push(depth);
-        book.last_arrival = Instant::now();
-        book.connections.len()
+        let mut state = self.state();
+        let depth = state.known + 2;
+        state.connections.push(depth);
+        state.last_arrival = Instant::now();
+        state.connections.len()
     }
 
-    /// A request's head arrived on this connection.
+    /// Enters a request whose head arrived on this connection.
     pub fn arrived(self: &Arc<Self>, connection: usize, request: &Request) -> Pending {
-        let mut book = self.book();
-        book.in_flight += 1;
-        book.busy += 1;
-        book.max_in_flight = book.max_in_flight.max(book.in_flight);
-        book.last_arrival = Instant::now();
+        let mut state = self.state();
+        state.in_flight += 1;
+        state.busy += 1;
+        state.max_in_flight = state.max_in_flight.max(state.in_flight);
+        state.last_arrival = Instant::now();
         let entry = Entry {
             method: request.method.clone(),
             path: request.path().to_owned(),
@@ -131,37 +132,37 @@ impl Clock {
             request_bytes: 0,
             response_bytes: 0,
             connection,
-            in_flight_at_arrival: book.in_flight,
-            depth: book.connections[connection - 1].max(book.known) + 1,
+            in_flight_at_arrival: state.in_flight,
+            depth: state.connections[connection - 1].max(state.known) + 1,
             faults: Vec::new(),
             at: self.start.elapsed(),
             until: None,
         };
-        book.entries.push(entry);
-        Pending { clock: self.clone(), index: book.entries.len() - 1, busy: true }
+        state.entries.push(entry);
+        Pending { log: self.clone(), index: state.entries.len() - 1, busy: true }
     }
 
     /// A copy of all entries, in the order of arrival.
     pub fn entries(&self) -> Vec<Entry> {
-        self.book().entries.clone()
+        self.state().entries.clone()
     }
 
     /// How many connections were accepted.
     pub fn connections(&self) -> usize {
-        self.book().connections.len()
+        self.state().connections.len()
     }
 
     /// The most requests that were under way at once.
     pub fn max_in_flight(&self) -> usize {
-        self.book().max_in_flight
+        self.state().max_in_flight
     }
 
-    /// The highest value of the clock.
+    /// The number of round trips, see above.
     pub fn round_trips(&self) -> usize {
-        self.book().entries.iter().map(|e| e.depth).max().unwrap_or(0)
+        self.state().entries.iter().map(|e| e.depth).max().unwrap_or(0)
     }
 
-    /// The book as a table for messages of failed tests.
+    /// The log as a table, for messages of failed tests.
     pub fn text(&self) -> String {
         let mut text = String::from("  ms  conn depth status request\n");
         for e in self.entries() {
@@ -179,63 +180,63 @@ impl Clock {
     }
 }
 
-/// A request under way. Dropped without an answer it counts as reset.
+/// A request under way; one that is dropped without an answer counts as reset.
 #[derive(Debug)]
 pub struct Pending {
-    clock: Arc<Clock>,
+    log: Arc<RequestLog>,
     index: usize,
     busy: bool,
 }
 
 impl Pending {
-    /// Its body has arrived, and this will go wrong.
+    /// Enters the size of its body and what will go wrong.
     pub fn received(&self, bytes: usize, faults: Vec<String>) {
-        let mut book = self.clock.book();
-        let entry = &mut book.entries[self.index];
+        let mut state = self.log.state();
+        let entry = &mut state.entries[self.index];
         entry.request_bytes = bytes;
         entry.faults = faults;
     }
 
-    /// Its answer will be long in coming: waves shall not wait for it.
+    /// Makes waves leave without it: its answer will be long in coming.
     pub fn aside(&mut self) {
         if std::mem::take(&mut self.busy) {
-            self.clock.book().busy -= 1;
+            self.log.state().busy -= 1;
         }
     }
 
-    /// Its answer is on the way after all.
+    /// Makes waves wait for it again.
     pub fn resume(&mut self) {
         if !std::mem::replace(&mut self.busy, true) {
-            self.clock.book().busy += 1;
+            self.log.state().busy += 1;
         }
     }
 
-    /// Its answer is ready: returns when the wave may leave.
+    /// Returns when the wave of its answer, which is ready, may leave.
     pub async fn ready(&mut self) {
         self.aside();
-        let wave = self.clock.book().wave;
+        let wave = self.log.state().wave;
         loop {
             let wait = {
-                let mut book = self.clock.book();
-                if book.distance.is_zero() || book.wave > wave {
+                let mut state = self.log.state();
+                if state.distance.is_zero() || state.wave > wave {
                     return;
                 }
-                let quiet = book.last_arrival.elapsed();
-                if book.busy == 0 && quiet >= book.distance {
-                    book.wave += 1;
+                let quiet = state.last_arrival.elapsed();
+                if state.busy == 0 && quiet >= state.distance {
+                    state.wave += 1;
                     return;
                 }
-                book.distance.saturating_sub(quiet)
+                state.distance.saturating_sub(quiet)
             };
             tokio::time::sleep(wait.clamp(Duration::from_millis(1), Duration::from_millis(5)))
                 .await;
         }
     }
 
-    /// The answer is about to leave: what arrives from now on knows it.
+    /// Enters the answer that is about to leave: what arrives from now on knows it.
     pub fn answered(self, status: u16, bytes: usize) {
-        let mut book = self.clock.book();
-        let entry = &mut book.entries[self.index];
+        let mut state = self.log.state();
+        let entry = &mut state.entries[self.index];
         entry.status = status;
         entry.response_bytes = bytes;
     }
@@ -244,10 +245,10 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         self.aside();
-        let mut book = self.clock.book();
-        book.in_flight -= 1;
-        let entry = &mut book.entries[self.index];
-        entry.until = Some(self.clock.start.elapsed());
-        book.known = book.known.max(book.entries[self.index].depth);
+        let mut state = self.log.state();
+        state.in_flight -= 1;
+        let entry = &mut state.entries[self.index];
+        entry.until = Some(self.log.start.elapsed());
+        state.known = state.known.max(state.entries[self.index].depth);
     }
 }
