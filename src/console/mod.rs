@@ -2,16 +2,17 @@
 //! with a secret.
 
 pub mod log;
+mod sink;
 
 use crate::error::words::Words;
 use crate::error::{Audience, Error};
 use crate::inputs::Context;
 use crate::secret::Secrets;
 use crate::text::{escape, style};
+use sink::Sink;
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal as _};
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use terminal_size::{Height, Width, terminal_size_of};
 
 /// GitHub keeps ten annotations of a kind per step; one is for the rest.
 const MOST_ANNOTATIONS: usize = 9;
@@ -44,15 +45,15 @@ pub enum Stream {
 #[derive(Debug)]
 pub struct Console {
     reader: Reader,
-    stream: Stream,
     moving: bool,
     audience: Audience,
     secrets: Secrets,
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    sink: Box<dyn Sink>,
     masked: usize,
     warnings: Vec<String>,
     in_group: bool,
@@ -68,29 +69,41 @@ impl Console {
     /// Of a CI step, or of the command that does the same.
     pub fn of_run(context: &Context<'_>, stream: Stream) -> Arc<Self> {
         let reader = if is_github(context) { Reader::GitHub } else { Reader::Plain };
-        Self::new(reader, stream, context)
+        Self::on(stream, reader, context)
     }
 
     /// Of any other command.
     pub fn of_command(context: &Context<'_>) -> Arc<Self> {
-        Self::new(Reader::Plain, Stream::Stderr, context)
+        Self::on(Stream::Stderr, Reader::Plain, context)
     }
 
-    fn new(reader: Reader, stream: Stream, context: &Context<'_>) -> Arc<Self> {
+    fn on(stream: Stream, reader: Reader, context: &Context<'_>) -> Arc<Self> {
+        let (sink, words): (Box<dyn Sink>, Words) = match stream {
+            Stream::Stdout => (Box::new(io::stdout()), Words::Inputs),
+            Stream::Stderr => (Box::new(io::stderr()), Words::Flags),
+        };
+        Arc::new(Self::over(sink, reader, words, context))
+    }
+
+    fn over(sink: Box<dyn Sink>, reader: Reader, words: Words, context: &Context<'_>) -> Self {
         let set = |name: &str| context.environment.get(name).map_or("", String::as_str);
-        let is_terminal = match stream {
-            Stream::Stdout => io::stdout().is_terminal(),
-            Stream::Stderr => io::stderr().is_terminal(),
-        };
-        let moving =
-            is_terminal && set("NO_COLOR").is_empty() && !matches!(set("TERM"), "" | "dumb");
-        let secrets = context.secrets.clone();
-        let words = match stream {
-            Stream::Stdout => Words::Inputs,
-            Stream::Stderr => Words::Flags,
-        };
-        let audience = Audience { words, on_github: is_github(context) };
-        Arc::new(Self { reader, stream, moving, audience, secrets, state: Mutex::default() })
+        let is_still = !set("NO_COLOR").is_empty() || matches!(set("TERM"), "" | "dumb");
+        Self {
+            reader,
+            moving: sink.terminal().is_some() && !is_still,
+            audience: Audience { words, on_github: is_github(context) },
+            secrets: context.secrets.clone(),
+            state: Mutex::new(State {
+                sink,
+                masked: 0,
+                warnings: Vec::new(),
+                in_group: false,
+                failures: 0,
+                bar: String::new(),
+                drawn: false,
+                above: 0,
+            }),
+        }
     }
 
     /// Whether it has a line that moves.
@@ -108,11 +121,6 @@ impl Console {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What the log is read by.
-    pub fn reader(&self) -> Reader {
-        self.reader
     }
 
     /// Who reads it.
@@ -206,27 +214,19 @@ impl Console {
         }
     }
 
-    /// Columns and rows of the terminal, if it is one; looked at each time, for people change it.
-    fn size(&self) -> (bool, Option<(Width, Height)>) {
-        match self.stream {
-            Stream::Stdout => (io::stdout().is_terminal(), terminal_size_of(io::stdout())),
-            Stream::Stderr => (io::stderr().is_terminal(), terminal_size_of(io::stderr())),
-        }
-    }
-
+    /// Columns of the terminal, if it is one.
     fn columns(&self) -> Option<usize> {
-        let (is_terminal, size) = self.size();
-        is_terminal.then(|| size.map_or(style::COLUMNS, |(columns, _)| usize::from(columns.0)))
+        let terminal = self.lock().sink.terminal();
+        terminal.map(|terminal| terminal.columns.unwrap_or(style::COLUMNS))
     }
 
     /// Rows of the terminal, where that is known.
     pub fn rows(&self) -> Option<usize> {
-        self.size().1.map(|(_, rows)| usize::from(rows.0))
+        self.lock().sink.terminal()?.rows
     }
 
     /// The text in place of the bar, and the bar below it.
-    fn above_the_bar(&self, text: &str) -> String {
-        let mut state = self.lock();
+    fn above_the_bar(&self, state: &mut State, text: &str) -> String {
         // Up to its first line, then all below away (ECMA-48: CUU, ED).
         let clear = match state.above {
             0 if !state.drawn => String::new(),
@@ -274,28 +274,20 @@ impl Console {
         let mut text = String::new();
         fill(&mut text);
         let text = self.secrets.redact(&text);
+        let mut state = self.lock();
         let mut masks = String::new();
         if self.reader == Reader::GitHub {
-            let mut state = self.lock();
             let new = self.secrets.known_after(state.masked);
             state.masked += new.len();
             for value in new {
                 push_mask(&mut masks, &value);
             }
         }
-        let text = if self.moving { self.above_the_bar(&text) } else { text.into_owned() };
+        let text = if self.moving { self.above_the_bar(&mut state, &text) } else { text.into() };
         // Nobody reads a closed pipe; the exit status still tells.
-        let _ = match self.stream {
-            Stream::Stdout => write_to(&mut io::stdout().lock(), &masks, &text),
-            Stream::Stderr => write_to(&mut io::stderr().lock(), &masks, &text),
-        };
+        let _ = state.sink.write_all(format!("{masks}{text}").as_bytes());
+        let _ = state.sink.flush();
     }
-}
-
-fn write_to(out: &mut impl io::Write, masks: &str, text: &str) -> io::Result<()> {
-    out.write_all(masks.as_bytes())?;
-    out.write_all(text.as_bytes())?;
-    out.flush()
 }
 
 fn is_github(context: &Context<'_>) -> bool {
@@ -305,4 +297,122 @@ fn is_github(context: &Context<'_>) -> bool {
 /// The runner takes the line out of the log and hides the value from then on.
 fn push_mask(out: &mut String, value: &str) {
     let _ = writeln!(out, "::add-mask::{}", escape::command_data(value));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sink::Terminal;
+    use super::*;
+    use crate::error::words::{input, setting};
+    use crate::inputs::Environment;
+    use std::path::Path;
+
+    /// What was written, kept.
+    #[derive(Debug, Clone, Default)]
+    struct Page {
+        text: Arc<Mutex<Vec<u8>>>,
+        terminal: Option<Terminal>,
+    }
+
+    impl io::Write for Page {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.text.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Sink for Page {
+        fn terminal(&self) -> Option<Terminal> {
+            self.terminal
+        }
+    }
+
+    /// What a console writes that is used so.
+    fn written(
+        page: &Page,
+        reader: Reader,
+        words: Words,
+        act: impl FnOnce(&Console, &Secrets),
+    ) -> String {
+        let environment: Environment = [("TERM".to_owned(), "xterm".to_owned())].into();
+        let (environment, secrets) = (&environment, &Secrets::default());
+        let context = Context { environment, folder: Path::new("."), secrets };
+        act(&Console::over(Box::new(page.clone()), reader, words, &context), secrets);
+        let text = page.text.lock().unwrap().clone();
+        String::from_utf8(text).unwrap()
+    }
+
+    fn tell(console: &Console, secrets: &Secrets) {
+        secrets.keep("canary-password");
+        console.group("Sources");
+        console.line("found    app:1  ::error::canary-password");
+        console.warning(&format!("{} is not set", input("platforms")));
+        let error = Error::refused("100% of it\n::set-output name=a::b");
+        console.failure(&error.with_fix(format!("use {}", setting("missing", "skip"))));
+    }
+
+    #[test]
+    fn lines_of_a_log() {
+        let log = written(&Page::default(), Reader::Plain, Words::Flags, tell);
+        insta::assert_snapshot!(log, @"
+        found    app:1  ::error::***
+        warning: --platforms is not set
+        error: 100% of it
+        : :set-output name=a::b
+          fix:   use --missing skip
+        ");
+        let log = written(&Page::default(), Reader::GitHub, Words::Inputs, tell);
+        insta::assert_snapshot!(log, @"
+        ::add-mask::canary-password
+        ::group::Sources
+        found    app:1  ::error::***
+        ::warning title=manifest-action::`platforms` is not set
+        ::endgroup::
+        error: 100% of it
+        : :set-output name=a::b
+          fix:   use `missing: skip`
+        ::error title=manifest-action%3A a check failed::100%25 of it%0A: :set-output name=a::b%0A  fix:   use `missing: skip`
+        ");
+    }
+
+    #[test]
+    fn ten_annotations_of_a_kind_are_all_that_github_keeps() {
+        let log = written(&Page::default(), Reader::GitHub, Words::Inputs, |console, _| {
+            for number in 0..12 {
+                console.warning(&format!("warning {number}"));
+            }
+            assert_eq!(console.warnings().len(), 12);
+        });
+        assert_eq!((log.matches("::warning title=").count(), log.lines().count()), (9, 12));
+    }
+
+    #[test]
+    fn a_bar_stays_below_the_lines_and_only_on_a_terminal() {
+        let bar = |console: &Console, _: &Secrets| {
+            console.bar("1 of 2");
+            console.line("found    app:1");
+            console.bar("two\nlines");
+            console.bar("");
+        };
+        let terminal = Some(Terminal { columns: Some(20), rows: Some(4) });
+        let page = Page { terminal, ..Page::default() };
+        let log = written(&page, Reader::Plain, Words::Flags, bar);
+        insta::assert_snapshot!(log.escape_debug(), @r"1 of 2\r\u{1b}[Kfound    app:1\n1 of 2\r\u{1b}[K\u{1b}[?7ltwo\nlines\u{1b}[?7h\r\u{1b}[1A\u{1b}[J");
+        let log = written(&Page::default(), Reader::Plain, Words::Flags, bar);
+        assert_eq!(log, "found    app:1\n");
+    }
+
+    #[test]
+    fn a_terminal_breaks_lines_between_words() {
+        let terminal = Some(Terminal { columns: Some(24), rows: None });
+        let page = Page { terminal, ..Page::default() };
+        let log = written(&page, Reader::Plain, Words::Flags, |console, _| {
+            console.line("found    a  linux/amd64 linux/arm64");
+        });
+        assert_eq!(log, "found    a  linux/amd64\n         linux/arm64\n");
+    }
 }

@@ -15,7 +15,7 @@ const FLOORS: [&[&str]; 8] = [
     &["cli"],
 ];
 /// The same within one list's way.
-const STAGES: [&[&str]; 9] = [
+const STAGES: [&[&str]; 11] = [
     &["record"],
     &["progress"],
     &["work"],
@@ -24,7 +24,9 @@ const STAGES: [&[&str]; 9] = [
     &["check"],
     &["compose"],
     &["outcome", "publish", "transfer", "verify"],
-    &["edit", "preview"],
+    &["preview", "write"],
+    &["edit"],
+    &["append"],
 ];
 /// The same within what speaks to registries.
 const ROOMS: [&[&str]; 7] =
