@@ -45,8 +45,9 @@ async fn refused(scene: &Scene, sources: &[&str], platforms: &str, words: &[&str
 async fn a_platform_that_is_missing_is_named() {
     let platforms = "linux/amd64,linux/arm64,linux/arm/v7";
     let ran =
-        refused(&scene().await, &["amd64", "arm64"], platforms, &["missing:  linux/arm/v7"]).await;
-    assert!(!ran.stdout.contains("too many:"), "{}", ran.stdout);
+        refused(&scene().await, &["amd64", "arm64"], platforms, &["missing:    linux/arm/v7"])
+            .await;
+    assert!(!ran.stdout.contains("unexpected:"), "{}", ran.stdout);
 }
 
 #[tokio::test]
@@ -54,14 +55,14 @@ async fn a_platform_that_is_too_many_is_named_with_its_source() {
     let scene = scene().await;
     let from = format!("from {}", scene.reference("arm64"));
     let ran =
-        refused(&scene, &["amd64", "arm64"], "linux/amd64", &["too many: linux/arm64 ", &from])
+        refused(&scene, &["amd64", "arm64"], "linux/amd64", &["unexpected: linux/arm64 ", &from])
             .await;
     assert!(!ran.stdout.contains("missing:"), "{}", ran.stdout);
 }
 
 #[tokio::test]
 async fn a_platform_in_place_of_another_is_both() {
-    let words = ["missing:  linux/s390x", "too many: linux/arm64", "right:    linux/amd64"];
+    let words = ["missing:    linux/s390x", "unexpected: linux/arm64", "ok:         linux/amd64"];
     refused(&scene().await, &["amd64", "arm64"], "linux/amd64,linux/s390x", &words).await;
 }
 
@@ -107,7 +108,7 @@ async fn what_only_looks_alike_does_not_answer() {
     ] {
         let scene = Scene::empty().await;
         scene.push(&Image::oci(config), "a").await;
-        let (missing, too_many) = (format!("missing:  {asked}"), format!("too many: {config}"));
+        let (missing, too_many) = (format!("missing:    {asked}"), format!("unexpected: {config}"));
         refused(&scene, &["a"], asked, &[&missing, &too_many]).await;
     }
 }
@@ -120,7 +121,7 @@ async fn one_entry_answers_one_platform_only() {
     DockerList::new(images.to_vec()).push(&scene.client, REPO, "both").await;
     scene.push(&images[0], "one").await;
     let platforms = format!("windows/amd64,{WINDOWS}");
-    refused(&scene, &["one"], &platforms, &["missing:  windows/amd64"]).await;
+    refused(&scene, &["one"], &platforms, &["missing:    windows/amd64"]).await;
     scene.step_of(&["both"]).input("platforms", &platforms).run().await.ok();
 }
 
@@ -217,14 +218,15 @@ async fn all_that_is_wrong_is_told_in_one_run_before_any_request() {
         "concurrency: \"0\"",
         "log-level: \"loud\"",
         "ca-file: ",
-        "19 inputs are wrong; nothing was contacted",
+        "19 problems with the inputs; nothing was sent to a registry",
     ] {
         assert!(ran.stdout.contains(problem), "{problem:?} is missing:\n{}", ran.stdout);
     }
     assert_eq!(scene.proxy.requests(), 0, "{}", scene.proxy.log_text());
     assert_eq!(ran.raw_output_file().as_deref(), Some(""));
     assert!(
-        ran.summary().contains("Not published: wrong inputs\n\n```text\n19 inputs are wrong"),
+        ran.summary()
+            .contains("Not published: wrong inputs\n\n```text\n19 problems with the inputs"),
         "{}",
         ran.summary()
     );

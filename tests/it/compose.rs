@@ -451,7 +451,7 @@ async fn an_entry_without_a_platform_is_copied_as_it_stands_and_answers_no_platf
         .input(platforms[0].0, platforms[0].1);
     let ran = ran.run().await.fails(5);
     assert!(
-        ran.stdout.contains("missing:  linux/386") && ran.stdout.contains("no platform"),
+        ran.stdout.contains("missing:    linux/386") && ran.stdout.contains("no platform"),
         "{}",
         ran.stdout
     );

@@ -63,7 +63,7 @@ macro_rules! exits {
 exits! {
     Done "done"
     Different "`diff` found differences"
-    Inputs "inputs are wrong"
+    Inputs "problems with the inputs"
     NotArrived "did not arrive in time"
     JobFailed "a watched job failed"
     Refused "a check failed"

@@ -88,8 +88,8 @@ async fn on_success_each_form_holds_the_outputs_exactly() {
 async fn on_failure_there_is_the_report_and_nothing_else() {
     let scene = scene().await;
     for (source, wait, status, what) in [
-        ("missing", "0", 3, "1 of 1 sources are not there"),
-        ("a", "soon", 2, "an input is wrong; nothing was contacted"),
+        ("missing", "0", 3, "1 of 1 image not found"),
+        ("a", "soon", 2, "1 problem with the inputs; nothing was sent to a registry"),
         ("linux/amd64=a", "0", 5, ""),
     ] {
         let ran =
@@ -183,7 +183,7 @@ async fn create_tells_of_outputs_that_could_not_be_written() {
     ]);
     let place = step.workdir().join("out.env");
     let running = step.spawn().await;
-    running.wait_for_line("missing; looking again").await;
+    running.wait_for_line("not found yet; checking for up to").await;
     std::fs::create_dir_all(&place).expect("a folder in the file's place");
     scene.push(&Image::oci("linux/amd64"), "late").await;
     let ran = running.wait().await.fails(8);

@@ -203,7 +203,7 @@ async fn in_names_of_files() {
             broken.file(&format!("meta/{name}.json"), name).file(&format!("digests/{name}"), "");
     }
     let ran = broken.run().await.fails(2);
-    assert!(ran.stdout.contains("inputs are wrong"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("problems with the inputs"), "{}", ran.stdout);
     harmless("broken files", &ran);
 }
 

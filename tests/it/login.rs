@@ -165,7 +165,7 @@ async fn a_login_for_another_host_is_not_used() {
             .await
             .fails(6);
         assert!(
-            ran.stdout.contains(&format!("there is no login for {}", scene.proxy.host())),
+            ran.stdout.contains(&format!("no login for {}", scene.proxy.host())),
             "{host}: {}",
             ran.stdout
         );
@@ -228,7 +228,7 @@ async fn a_basic_challenge_without_a_login_ends_it_at_once() {
     let ran = scene.waiting_step().run().await.fails(6);
     assert!(ran.stdout.contains("a login is needed"), "{}", ran.stdout);
     assert!(ran.stdout.contains(&format!(
-        "there is no login for {}: set `username` and `password`",
+        "no login for {} is configured: set `username` and `password`",
         scene.proxy.host()
     )));
     assert!(ran.elapsed < Duration::from_secs(1), "{:?}", ran.elapsed);
@@ -289,8 +289,7 @@ async fn a_refused_push_is_reported_and_reading_goes_on() {
         let what = format!("cannot push to {}: permission denied", scene.reference("1"));
         assert!(ran.stdout.contains(&what), "{push:?}: {}", ran.stdout);
         assert!(
-            ran.stdout
-                .contains("give the account from inputs username and password the right to push"),
+            ran.stdout.contains("allow the account from inputs username and password to push"),
             "{push:?}: {}",
             ran.stdout
         );
@@ -472,7 +471,7 @@ async fn a_login_that_nobody_asked_for_is_kept_when_without_is_no_better() {
         .env("CI_REGISTRY_USER", USER)
         .env("CI_REGISTRY_PASSWORD", PASSWORD);
     let ran = step.run().await.ok();
-    assert!(ran.stdout.contains("denied: or not there yet"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("denied (or not pushed yet)"), "{}", ran.stdout);
     assert_eq!(ran.output("digest"), scene.digest("1").await);
 
     let (tokens, scene) = with_tokens(

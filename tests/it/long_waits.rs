@@ -107,10 +107,10 @@ async fn ten_minutes_cost_few_requests_and_a_line_a_minute() {
     let asked = api.requests().len();
     assert!((15..=30).contains(&asked), "{asked} requests to the job API");
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert_eq!(log.matches("missing; looking again for 10m").count(), 8, "{log}");
-    assert_eq!(log.matches("waiting  for 8 of 8 after ").count(), 9, "{log}");
+    assert_eq!(log.matches("not found yet; checking for up to 10m").count(), 8, "{log}");
+    assert_eq!(log.matches("waiting  8 of 8 missing after ").count(), 9, "{log}");
     let line = format!(
-        "waiting  for 8 of 8 after 3m, 7m left: {} missing, {} missing",
+        "waiting  8 of 8 missing after 3m, 7m left: {} not found, {} not found",
         scene.reference("late0"),
         scene.reference("late1")
     );
@@ -118,8 +118,8 @@ async fn ten_minutes_cost_few_requests_and_a_line_a_minute() {
     assert_eq!(log.matches("jobs     2 watched: 1 is running, 1 succeeded").count(), 1, "{log}");
     // What it says in the end.
     let error = ended.error.unwrap();
-    assert_eq!(error.what, "8 of 8 sources did not arrive within 10m");
-    assert!(error.details.contains(&format!("missing: {}", scene.reference("late7"))), "{error}");
+    assert_eq!(error.what, "8 of 8 images did not arrive within 10m");
+    assert!(error.details.contains(&format!("not found: {}", scene.reference("late7"))), "{error}");
     assert!(
         error.details.iter().any(|line| line.starts_with("job: build (x) is running https://")),
         "{error}"
@@ -181,7 +181,7 @@ async fn jobs_that_are_done_without_an_image_end_the_wait_a_minute_later() {
     ended_within(&ended, Exit::NotArrived, 80, 115);
     let error = ended.error.unwrap();
     assert!(
-        error.what.contains("1 of 2 sources are not there after 1m")
+        error.what.contains("1 of 2 images not found after 1m")
             && error.what.contains("though all watched jobs were done 1m"),
         "{error}"
     );
@@ -214,11 +214,9 @@ async fn jobs_that_are_done_without_an_image_end_the_wait_a_minute_later() {
     let (_, ended) = watched("1", &[], &[(0, vec![job("other", "success")])]).await;
     ended_within(&ended, Exit::NotArrived, 150, 152);
     assert!(
-        ended
-            .error
-            .unwrap()
-            .details
-            .contains(&"job: none is called \"build\"; the jobs of this run are other".to_owned())
+        ended.error.unwrap().details.contains(
+            &"job: no job is called \"build\"; the jobs of this run are other".to_owned()
+        )
     );
     let again = vec![job("build", "success"), job("build", "queued").attempt(2)];
     let (_, ended) = watched("2", &[], &[(0, vec![job("build", "success")]), (30, again)]).await;
@@ -283,7 +281,7 @@ async fn what_is_skipped_as_a_whole_is_seen() {
         let (_, ended) =
             watched("1", &[("watch-jobs", watch)], &[(0, vec![job(listed, "skipped")])]).await;
         ended_within(&ended, Exit::JobFailed, 0, 3);
-        assert_eq!(ended.error.unwrap().what, format!("the job {listed} was skipped"));
+        assert_eq!(ended.error.unwrap().what, format!("job {listed} was skipped"));
     }
 }
 

@@ -88,13 +88,13 @@ async fn on_a_terminal_a_table_lives_below_the_log() {
             .args(["--quiet", "--return", "--command"])
             .args([format!("stty cols 300 rows 20 -onlcr; {command}"), "typescript".to_owned()]);
         let running = terminal.spawn_program(Path::new("/usr/bin/script")).await;
-        running.wait_for_line("waiting  for 1 of 2 after").await;
+        running.wait_for_line("waiting  1 of 2 missing after").await;
         scene.push_arm64().await;
         let ran = running.wait().await.ok();
         let screen = Screen::of(&ran.stdout);
         assert!(
             screen.showed(&format!(
-                "  found    {one}\n  missing  {late}\nwaiting  for 1 of 2 after "
+                "  found      {one}\n  not found  {late}\nwaiting  1 of 2 missing after "
             )),
             "{:?}",
             ran.stdout
@@ -105,7 +105,7 @@ async fn on_a_terminal_a_table_lives_below_the_log() {
             "the table is gone: {last}"
         );
         assert!(
-            last.contains(&format!("wait     {late}  missing; looking again for 30 s\n")),
+            last.contains(&format!("wait     {late}  not found yet; checking for up to 30 s\n")),
             "the log is whole: {last}"
         );
         assert!(last.contains(left) && last.contains("  after "), "{last}");
@@ -131,11 +131,11 @@ async fn each_change_is_a_line_and_the_summary_a_picture() {
         .input("expect-labels", &format!("{label}=x"))
         .spawn()
         .await;
-    running.wait_for_line("arm64  missing; looking again for ").await;
+    running.wait_for_line("arm64  not found yet; checking for up to ").await;
     arm64().push(&scene.client, REPO, "arm64").await;
     running
         .wait_for_line(&format!(
-            "arm64  stale: it has no label {label}, which must be \"x\"; looking again for "
+            "arm64  stale: label {label} is missing, expected \"x\"; checking for up to "
         ))
         .await;
     arm64().label(label, "x").push(&scene.client, REPO, "arm64").await;
@@ -173,8 +173,8 @@ async fn the_summary_says_first_what_is_left_out_and_why() {
     let name = |tag: &str| scene.reference(tag).replace(':', "&#58;");
     let start = format!(
         "### ⚠️ Published without linux/arm64, app&#58;never\n\n> [!WARNING]\n\
-         > - {} is left out, as &#96;missing&#58; skip&#96; says&#58; stale&#58; its label k is \"old\", not \"new\"\n\
-         > - {} is left out, as &#96;missing&#58; skip&#96; says&#58; missing\n\n```text\n",
+         > - {} is left out &#40;&#96;missing&#58; skip&#96;&#41;&#58; stale&#58; label k is \"old\", expected \"new\"\n\
+         > - {} is left out &#40;&#96;missing&#58; skip&#96;&#41;&#58; not found\n\n```text\n",
         name("arm64"),
         name("never")
     );

@@ -219,7 +219,7 @@ async fn overwrite_false_moves_no_tag_that_holds_something_else() {
     let ran = scene.step_to(&["latest", "1.0"]).input("overwrite", "false").run().await.fails(5);
     let words = [
         "`overwrite: false`",
-        &format!("{} holds {old}", scene.reference("1.0")),
+        &format!("{} points to {old}", scene.reference("1.0")),
         "publish under a new tag",
     ];
     for word in words {
@@ -326,7 +326,7 @@ async fn a_registry_that_lags_behind_its_own_writes_is_given_time() {
         (Some(true), 3),
         "looked at again, not written again"
     );
-    assert!(ran.stdout.contains("looking again"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("checking again"), "{}", ran.stdout);
 }
 
 #[tokio::test]

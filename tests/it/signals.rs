@@ -29,7 +29,7 @@ async fn while_waiting_nothing_is_moved() {
     for (signal, status) in SIGNALS {
         let scene = Scene::with_amd64().await;
         let running = scene.waiting_step().spawn().await;
-        running.wait_for_line("looking again").await;
+        running.wait_for_line("checking for up to").await;
         let ran = stop(running, signal, status).await;
         let line = format!("still waiting for {}; no tag was moved", scene.reference("arm64"));
         assert!(ran.stdout.contains(&line), "{}", ran.stdout);
@@ -131,7 +131,7 @@ async fn a_hangup_that_was_to_be_ignored_is_ignored() {
     let ignoring =
         step.args(["-c", "trap '' HUP; exec \"$0\"", env!("CARGO_BIN_EXE_manifest-action")]);
     let running = ignoring.spawn_program(std::path::Path::new("/bin/sh")).await;
-    running.wait_for_line("looking again").await;
+    running.wait_for_line("checking for up to").await;
     running.signal("HUP").await;
     scene.push_arm64().await;
     running.wait().await.ok();

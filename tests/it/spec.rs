@@ -196,7 +196,11 @@ other: 1
     for line in &expected {
         assert!(ran.stdout.contains(line.as_str()), "no {line}\n{}", ran.stdout);
     }
-    assert!(ran.stdout.contains(&format!("{} inputs are wrong", expected.len())), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains(&format!("{} problems with the inputs", expected.len())),
+        "{}",
+        ran.stdout
+    );
     assert!(!ran.stdout.contains("hunter2222"), "{}", ran.stdout);
     assert_eq!(scene.proxy.requests(), 0);
     scene.proxy.finish();
@@ -262,7 +266,7 @@ async fn a_list_that_fails_stops_no_other_and_the_highest_status_counts() {
     assert_eq!(exits, [0, 0, 0, 3, 5]);
     assert_eq!(report["lists"][3]["tags"][0]["state"], json!("not moved"));
     assert!(
-        ran.stdout.contains(&format!("error: {host}/acme/app:x: 2 of 2 sources are not there")),
+        ran.stdout.contains(&format!("error: {host}/acme/app:x: 2 of 2 images not found")),
         "{}",
         ran.stdout
     );
@@ -272,7 +276,7 @@ async fn a_list_that_fails_stops_no_other_and_the_highest_status_counts() {
     assert_eq!(ran.commands().iter().filter(|command| command.name == "error").count(), 2);
     let summary = ran.summary();
     assert!(
-        summary.contains("3 of 5 indexes") && summary.contains("2 of 2 sources are not there"),
+        summary.contains("3 of 5 indexes") && summary.contains("2 of 2 images not found"),
         "{summary}"
     );
 }

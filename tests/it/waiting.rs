@@ -79,9 +79,9 @@ async fn a_missing_image_is_named_and_nothing_moves() {
         .run()
         .await
         .fails(3);
-    assert!(ran.stdout.contains("1 of 2 sources did not arrive within 1 s"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("1 of 2 images did not arrive within 1 s"), "{}", ran.stdout);
     assert!(
-        ran.stdout.contains(&format!("missing: {}", scene.reference("arm64"))),
+        ran.stdout.contains(&format!("not found: {}", scene.reference("arm64"))),
         "{}",
         ran.stdout
     );
@@ -92,7 +92,7 @@ async fn a_missing_image_is_named_and_nothing_moves() {
     );
     assert_eq!(ran.raw_output_file().as_deref(), Some(""), "no output at all");
     let summary = ran.summary();
-    let error = "### ❌ Not published: images did not arrive\n\n```text\n1 of 2 sources did not arrive within 1 s\n  missing: ";
+    let error = "### ❌ Not published: images did not arrive\n\n```text\n1 of 2 images did not arrive within 1 s\n  not found: ";
     for part in [error, "\n    app amd64 :done, 0, 1\n", "\n    app arm64 (missing) :crit, 0, 1\n"]
     {
         assert!(summary.contains(part), "no {part}: {summary}");
@@ -110,7 +110,7 @@ async fn without_waiting_it_looks_once() {
     let scene = Scene::with_amd64().await;
     let ran = scene.waiting_step().input("wait", "0").run().await.fails(3);
     assert_eq!(scene.proxy.count("*", &manifest("arm64")), 1, "{}", scene.proxy.log_text());
-    assert!(ran.stdout.contains("1 of 2 sources are not there"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("1 of 2 images not found"), "{}", ran.stdout);
     assert!(ran.elapsed < Duration::from_secs(1), "{:?}", ran.elapsed);
     assert_eq!(scene.client.tags(REPO).await, ["amd64"]);
 }
@@ -127,7 +127,7 @@ async fn what_a_source_names_is_waited_for_too() {
             manifest(&child),
             format!("its entry for linux/arm64 is not in the registry: {child}"),
         ),
-        ("the config of an image", "GET", blob.clone(), format!("GET {blob} is not there")),
+        ("the config of an image", "GET", blob.clone(), format!("GET {blob}: not found")),
     ] {
         let scene = Scene::with_amd64().await;
         match method {
@@ -230,7 +230,7 @@ async fn targets_are_looked_at_again_after_waiting() {
     let (scene, ran, other) = target_taken_while_waiting("false").await;
     let ran = ran.fails(5);
     assert!(
-        ran.stdout.contains(&format!("{} holds {other}", scene.reference("1"))),
+        ran.stdout.contains(&format!("{} points to {other}", scene.reference("1"))),
         "{}",
         ran.stdout
     );
@@ -282,7 +282,7 @@ async fn denied_may_mean_not_there_yet() {
                 .then(Fault::Status(status).error("DENIED", "no")),
         );
         let ran = scene.waiting_step().input("wait-interval", "100ms").run().await.ok();
-        assert!(ran.stdout.contains("denied: or not there yet"), "{status}: {}", ran.stdout);
+        assert!(ran.stdout.contains("denied (or not pushed yet)"), "{status}: {}", ran.stdout);
         scene.proxy.finish();
     }
 }
@@ -303,7 +303,8 @@ async fn denied_to_the_end_is_a_denial() {
             .await
             .fails(6);
         assert!(
-            ran.stdout.contains("some registries answer so for an image that is not there yet"),
+            ran.stdout
+                .contains("some registries answer like this for an image that does not exist yet"),
             "{}",
             ran.stdout
         );

@@ -142,7 +142,7 @@ async fn create_reports_a_failure_in_json_too() {
         let document: Value = serde_json::from_str(&ran.stdout)
             .unwrap_or_else(|e| panic!("{e}: {}", ran.everything()));
         assert_eq!((&document["version"], &document["exit"]), (&json!(1), &json!(3)));
-        assert_eq!(document["error"]["details"][0], json!("missing: {}/acme/app:nowhere"));
+        assert_eq!(document["error"]["details"][0], json!("not found: {}/acme/app:nowhere"));
     }
     let ran = stocked.run(&["create", "{}/acme/app", "{}/acme/app:image", "--json"]).await.fails(2);
     assert_eq!(serde_json::from_str::<Value>(&ran.stdout).unwrap()["exit"], json!(2));

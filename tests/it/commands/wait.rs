@@ -62,7 +62,7 @@ async fn a_missing_one_is_3() {
     assert_eq!(ran.stdout, "");
     assert!(
         ran.stderr
-            .contains("error: 1 of 2 sources are not there\n  missing: {}/acme/app:nowhere\n  found: {}/acme/app:image sha256:"),
+            .contains("error: 1 of 2 images not found\n  not found: {}/acme/app:nowhere\n  found: {}/acme/app:image sha256:"),
         "{}",
         ran.stderr
     );

@@ -79,14 +79,14 @@ async fn annotate_and_remove() {
     assert_ne!(annotated, before);
     let image = classic().images()[0].digest();
     let log = format!(
-        "edit     + linux/amd64/v2  {image}\nedit     - linux/amd64  {image}\npush     {{}}/acme/app:classic\nverify   read back as pushed\n"
+        "edit     + linux/amd64/v2  {image}\nedit     - linux/amd64  {image}\ntag      {{}}/acme/app:classic  moved\nverify   read back as pushed\n"
     );
     says(&ran, &format!("{{}}/acme/app:classic@{annotated}\n"), &log);
     let ran = stocked
         .run(&["annotate", "{}/acme/app:classic", "linux/amd64/v2", "--variant", "v2", "--json"])
         .await
         .ok();
-    assert_eq!(ran.stderr, "keep     {}/acme/app:classic  holds this index already\n");
+    assert_eq!(ran.stderr, "keep     {}/acme/app:classic  already up to date\n");
     assert_eq!(
         serde_json::from_str::<Value>(&ran.stdout).expect("JSON"),
         json!({

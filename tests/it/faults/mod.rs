@@ -192,7 +192,7 @@ async fn a_registry_that_never_answers_is_named() {
         let ran = ran.fails(7);
         assert!(
             ran.stdout.contains(&format!("cannot read {host}/acme/app:amd64"))
-                || ran.stdout.contains(&format!("cannot look at {host}/acme/app:1")),
+                || ran.stdout.contains(&format!("cannot check {host}/acme/app:1")),
             "{}",
             ran.stdout
         );

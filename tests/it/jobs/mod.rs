@@ -24,7 +24,7 @@ fn ended_for(ran: Ran, what: &str, link: &str) -> Ran {
     assert!(title.data.starts_with(what), "{}", title.data);
     assert!(ran.stdout.contains(link), "{}", ran.stdout);
     assert!(
-        ran.stdout.contains("no tag was moved") && !ran.stdout.contains("push     "),
+        ran.stdout.contains("no tag was moved") && !ran.stdout.contains("tag      "),
         "{}",
         ran.stdout
     );
@@ -35,10 +35,10 @@ fn ended_for(ran: Ran, what: &str, link: &str) -> Ran {
 #[tokio::test]
 async fn a_job_that_fails_ends_the_wait_within_one_poll() {
     for (conclusion, what) in [
-        ("failure", "the job build (linux/arm64) failed"),
-        ("cancelled", "the job build (linux/arm64) was cancelled"),
-        ("timed_out", "the job build (linux/arm64) timed out"),
-        ("skipped", "the job build (linux/arm64) was skipped"),
+        ("failure", "job build (linux/arm64) failed"),
+        ("cancelled", "job build (linux/arm64) was cancelled"),
+        ("timed_out", "job build (linux/arm64) timed out"),
+        ("skipped", "job build (linux/arm64) was skipped"),
     ] {
         let scene = Scene::with_amd64().await;
         let jobs = |state: &str| {
@@ -66,7 +66,7 @@ async fn a_job_that_fails_ends_the_wait_within_one_poll() {
             ran.stdout
         );
         assert!(
-            ran.stdout.contains(&format!("missing: {}", scene.reference("arm64"))),
+            ran.stdout.contains(&format!("not found: {}", scene.reference("arm64"))),
             "{}",
             ran.stdout
         );
@@ -89,7 +89,7 @@ async fn all_pages_attempts_and_names_that_come_late() {
     api.set(with(&earlier));
     running.wait_for_line("job      call / build arm64  has not begun").await;
     api.set(with(&[earlier[0].clone(), job("call / build arm64", "failure").attempt(2)]));
-    ended_for(running.wait().await, "the job call / build arm64 failed", &link(242));
+    ended_for(running.wait().await, "job call / build arm64 failed", &link(242));
     let requests = api.requests();
     assert_eq!(requests.len() % 3, 0, "three pages each time");
     let asked: Vec<&str> = requests[..3].iter().map(|request| request.query()).collect();
@@ -124,7 +124,7 @@ async fn when_all_is_there_the_jobs_are_looked_at_once() {
     // And the API fails just then: what it said before is no answer to that.
     api.fault(502, &[]);
     scene.push_arm64().await;
-    ended_for(running.wait().await, "the job build failed", &link(1));
+    ended_for(running.wait().await, "job build failed", &link(1));
     assert_eq!(scene.digest("1").await, None);
 }
 
@@ -141,7 +141,7 @@ async fn a_name_that_no_job_has_is_a_warning() {
         .filter(|command| command.name == "warning")
         .map(|command| command.data)
         .collect();
-    let expected = "watch-jobs: none is called \"biuld (*)\"; the jobs of this run are build (amd64), build (arm64)";
+    let expected = "watch-jobs: no job is called \"biuld (*)\"; the jobs of this run are build (amd64), build (arm64)";
     assert_eq!(warnings, [expected]);
 }
 
@@ -171,7 +171,7 @@ async fn gitlab_with_the_job_token() {
     api.set(with("failed"));
     let ran = running.wait().await.fails(4);
     let said = format!(
-        "error: the job build: [arm64, linux] failed\n  job: build: [arm64, linux] failed {}\n",
+        "error: job build: [arm64, linux] failed\n  job: build: [arm64, linux] failed {}\n",
         link(7)
     );
     assert!(ran.stdout.contains(&said), "{}", ran.stdout);
@@ -223,7 +223,7 @@ async fn it_is_a_flag_and_needs_a_ci_system() {
         .run()
         .await
         .fails(4);
-    assert!(ran.stderr.contains("error: the job build failed"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("error: job build failed"), "{}", ran.stderr);
 }
 
 #[tokio::test]

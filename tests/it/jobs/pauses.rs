@@ -62,7 +62,7 @@ async fn an_api_in_trouble_is_asked_again_and_stops_nothing() {
     api.fault(502, &[]);
     api.fault(200, &[]); // Not a list of jobs.
     let ran = watching_step(&scene, &api, "build").run().await;
-    let ran = ended_for(ran, "the job build failed", &link(1));
+    let ran = ended_for(ran, "job build failed", &link(1));
     assert_eq!(ran.stdout.matches("cannot see the jobs of this run").count(), 1, "{}", ran.stdout);
     assert_eq!(api.requests().len(), 3);
     // A redirect is not followed, and an address that answers nothing is given up when all is
@@ -110,12 +110,11 @@ async fn with_missing_skip_a_skipped_job_ends_the_wait_and_not_the_run() {
     let running = watching_step(&scene, &api, "a*64").input("missing", "skip").spawn().await;
     // One may still push.
     running.wait_for_line("jobs     2 watched: 1 is running, 1 was skipped").await;
-    running.wait_for_line("arm64  missing; looking again").await;
+    running.wait_for_line("arm64  not found yet; checking for up to").await;
     api.set(jobs("success"));
     let ran = running.wait().await.ok();
     assert!(
-        ran.stdout
-            .contains("is left out, as `missing: skip` says: missing, as their jobs were skipped"),
+        ran.stdout.contains("is left out (`missing: skip`): not found, as their jobs were skipped"),
         "{}",
         ran.stdout
     );
@@ -124,7 +123,7 @@ async fn with_missing_skip_a_skipped_job_ends_the_wait_and_not_the_run() {
     api.set(vec![job("arm64", "failure")]);
     ended_for(
         watching_step(&scene, &api, "a*64").input("missing", "skip").run().await,
-        "the job arm64 failed",
+        "job arm64 failed",
         &link(1),
     );
 }
