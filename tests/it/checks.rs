@@ -32,7 +32,7 @@ async fn refused(scene: &Scene, sources: &[&str], platforms: &str, words: &[&str
     assert_eq!(scene.proxy.count("PUT", "*"), 0, "nothing was written");
     assert_eq!(ran.raw_output_file().as_deref(), Some(""));
     assert!(
-        ran.summary().starts_with("### ❌ Not published: refused\n\n```text\n"),
+        ran.summary().starts_with("### ❌ Not published: a check failed\n\n```text\n"),
         "{}",
         ran.summary()
     );

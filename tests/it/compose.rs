@@ -277,7 +277,7 @@ async fn a_docker_list_is_refused_where_it_has_no_place_for_something() {
         &["docker", "oci"],
         &[docker],
         5,
-        &["Docker manifest list cannot hold", "linux/arm64", "OCI image manifest"],
+        &["Docker manifest list cannot contain", "linux/arm64", "OCI image manifest"],
     )
     .await;
 

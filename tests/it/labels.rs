@@ -38,7 +38,7 @@ async fn an_image_of_another_commit_is_waited_out() {
     let digest = of(arm64(), "new").push(&scene.client, REPO, "arm64").await;
     let ran = running.wait().await.ok();
     let line = format!(
-        "wait     {}  stale: its label {REVISION} is \"old\", expected \"new\"; checking",
+        "wait     {}  stale: label {REVISION} is \"old\", expected \"new\"; checking",
         scene.reference("arm64")
     );
     assert_eq!(ran.stdout.matches(&line).count(), 1, "{}", ran.stdout);
@@ -57,7 +57,7 @@ async fn stale_to_the_end_is_named_and_nothing_moves() {
         ),
         (arm64(), "label org.opencontainers.image.revision is missing, expected \"new\""),
         // Whatever else is wrong with it, the one to come may be right.
-        (of(amd64().seed(9), "old"), "is \"old\", not \"new\""),
+        (of(amd64().seed(9), "old"), "is \"old\", expected \"new\""),
     ] {
         let (scene, step) = stale().await;
         image.push(&scene.client, REPO, "arm64").await;

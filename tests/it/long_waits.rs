@@ -304,7 +304,7 @@ async fn missing_skip_leaves_out_what_is_missing_and_not_what_is_in_doubt() {
         let error = ended.error.unwrap();
         assert!(error.what.contains(&scene.reference("arm64")), "{error}");
         assert!(
-            error.to_string().contains("leaves out only what is known not to be there"),
+            error.to_string().contains("leaves out only what is known not to exist"),
             "{error}"
         );
         assert_eq!(scene.digest("1").await, None);

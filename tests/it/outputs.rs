@@ -124,7 +124,7 @@ async fn a_run_that_fails_writes_no_output_and_its_error_into_the_summary() {
     for (source, wait, status, title) in [
         ("missing", "0", 3, "images did not arrive"),
         ("a", "soon", 2, "wrong inputs"),
-        ("linux/arm64=a", "0", 5, "refused"),
+        ("linux/arm64=a", "0", 5, "a check failed"),
     ] {
         let ran = scene.step_of(&[source]).input("wait", wait).run().await.fails(status);
         assert_eq!(ran.raw_output_file().as_deref(), Some(""));

@@ -141,13 +141,13 @@ async fn each_change_is_a_line_and_the_summary_a_picture() {
     arm64().label(label, "x").push(&scene.client, REPO, "arm64").await;
     let ran = running.wait().await.ok();
     for (part, times) in
-        [("missing; looking", 2), ("stale: ", 1), ("found    ", 2), ("waiting  ", 0)]
+        [("not found yet; checking", 2), ("stale: ", 1), ("found    ", 2), ("waiting  ", 0)]
     {
         assert_eq!(ran.stdout.matches(part).count(), times, "{part}:\n{}", ran.stdout);
     }
     let summary = ran.summary();
     assert!(summary.contains("linux/arm64 :active, 0, 1"), "{summary}");
-    assert!(summary.contains("app never (missing) :crit, 0, 2"), "{summary}");
+    assert!(summary.contains("app never (not found) :crit, 0, 2"), "{summary}");
 }
 
 #[tokio::test]

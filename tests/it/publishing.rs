@@ -218,7 +218,7 @@ async fn overwrite_false_moves_no_tag_that_holds_something_else() {
     let old = scene.push(&Image::oci("linux/s390x"), "1.0").await;
     let ran = scene.step_to(&["latest", "1.0"]).input("overwrite", "false").run().await.fails(5);
     let words = [
-        "`overwrite: false`",
+        "`overwrite` is false",
         &format!("{} points to {old}", scene.reference("1.0")),
         "publish under a new tag",
     ];

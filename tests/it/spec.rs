@@ -104,7 +104,7 @@ indexes:
     assert!(summary.contains("3 of 3 indexes"), "{summary}");
     assert_eq!(summary.lines().filter(|line| line.starts_with("| ")).count(), 1 + 3, "{summary}");
     assert!(ran.stdout.contains(&format!("{host}/acme/app:b | found")), "{}", ran.stdout);
-    assert!(ran.stdout.contains("done     3 of 3 lists"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("done     3 of 3 indexes"), "{}", ran.stdout);
 
     // The same again: nothing to do.
     let again = step_of_lists(&file).run().await.ok();
@@ -271,7 +271,7 @@ async fn a_list_that_fails_stops_no_other_and_the_highest_status_counts() {
         ran.stdout
     );
     let last = ran.stdout.lines().last().expect("a last line");
-    assert!(last.starts_with("failed   2 of 5 lists  in "), "{last}");
+    assert!(last.starts_with("failed   2 of 5 indexes  in "), "{last}");
     assert!(last.ends_with(&format!(": {host}/acme/app:x, {host}/acme/app:d-amd64")), "{last}");
     assert_eq!(ran.commands().iter().filter(|command| command.name == "error").count(), 2);
     let summary = ran.summary();

@@ -66,9 +66,9 @@ async fn an_unknown_authority_is_named_and_not_tried_again() {
     for (case, step) in [("none", without), ("a wrong one", wrong)] {
         let ran = step.run().await.fails(7);
         assert!(ran.stdout.contains("no trusted connection"), "{case}: {}", ran.stdout);
-        let advice = format!("`insecure-registries`: {}", tls.registry.host());
+        let advice = format!("`insecure-registries: {}`", tls.registry.host());
         assert!(
-            ran.stdout.contains("give a private certificate authority by `ca-file`")
+            ran.stdout.contains("for a private certificate authority, use `ca-file`")
                 && ran.stdout.contains(&advice),
             "{case}: {}",
             ran.stdout

@@ -187,6 +187,7 @@ impl Wait<'_> {
             let now = Instant::now();
             let again = match waiting.after(&why, is_over, now, fastrand::f64()) {
                 Next::Again(again) => again,
+                Next::AtOnce => continue,
                 Next::Enough => return Ok(Err(Absent { at, source: source.clone(), why })),
                 Next::Denied => return Err(end::denied(&why, source)),
             };

@@ -14,6 +14,8 @@ const DENIED_GRACE: Duration = Duration::from_secs(60);
 pub(super) enum Next {
     /// Another check, at this time.
     Again(Instant),
+    /// The same check once more.
+    AtOnce,
     /// The wait is over.
     Enough,
     /// The wait is over, because a denial lasts.
@@ -56,7 +58,7 @@ impl Waiting {
         if is_last && !self.is_sure && !why.is_known() {
             // It may have been cut off by the end of the wait alone.
             self.is_sure = true;
-            return Next::Again(now);
+            return Next::AtOnce;
         }
         if is_last {
             Next::Enough
@@ -97,6 +99,7 @@ mod tests {
         }
         match next {
             Next::Again(at) => format!("again at {}", (at - start).as_secs()),
+            Next::AtOnce => "at once".to_owned(),
             Next::Enough => "enough".to_owned(),
             Next::Denied => "denied".to_owned(),
         }
@@ -119,7 +122,7 @@ mod tests {
             ("nothing to wait for any more", 600, false, &[(5, missing, true)], "enough"),
             ("over, and nobody knows", 600, false, &[(5, silent, true)], "again at 6"),
             ("the end, and nobody knows", 5, false, &[(5, silent, false)], "enough"),
-            ("the same where it must be known", 5, true, &[(5, silent, false)], "again at 5"),
+            ("the same where it must be known", 5, true, &[(5, silent, false)], "at once"),
             ("once", 5, true, &[(5, silent, false), (6, silent, false)], "enough"),
             ("known after all", 5, true, &[(5, silent, false), (6, missing, false)], "enough"),
             (

@@ -405,7 +405,7 @@ async fn failures_say_what_to_do() {
     assert_eq!(ran.stdout, "");
     assert!(ran.stderr.starts_with("error: cannot read {}/acme/app:nowhere: not found\n  where: GET /v2/acme/app/manifests/nowhere → 404 MANIFEST_UNKNOWN"), "{}", ran.stderr);
     assert!(
-        ran.stderr.ends_with("  fix:   check the name; was it pushed, and to this registry?\n"),
+        ran.stderr.ends_with("  fix:   check the name: was it pushed, and to this registry?\n"),
         "{}",
         ran.stderr
     );

@@ -83,7 +83,7 @@ async fn the_log_and_errors_are_broken_between_words() {
     let expected = "error: cannot read 127.0.0.1:55555/acme/app:nowhere: not found
   where: GET /v2/acme/app/manifests/nowhere → 404 MANIFEST_UNKNOWN (the registry
          said: \"manifest unknown\")
-  fix:   check the name; was it pushed, and to this registry?
+  fix:   check the name: was it pushed, and to this registry?
 ";
     assert_eq!(lines, expected);
     let lines = seen(step(), 60, &format!("create {name} {name}-amd64 --wait 0")).await;

@@ -45,7 +45,7 @@ async fn a_late_one_is_waited_for() {
         .args(["wait", &name, "--wait", "30s", "--wait-interval", "100ms"])
         .spawn()
         .await;
-    running.wait_for_line("missing; looking").await;
+    running.wait_for_line("not found yet; checking").await;
     let digest = Image::oci("linux/amd64").push(&client, "acme/app", "late").await;
     let ran = running.wait().await.ok();
     assert_eq!(ran.stdout, format!("{name}@{digest}\n"));
@@ -78,7 +78,7 @@ async fn a_signal_ends_it_and_says_so() {
     let registry = Registry::start().await;
     let name = format!("{}/acme/app:never", registry.host());
     let running = Step::new().args(["wait", &name]).spawn().await;
-    running.wait_for_line("missing; looking").await;
+    running.wait_for_line("not found yet; checking").await;
     running.signal("TERM").await;
     let ran = running.wait().await.fails(143);
     assert!(

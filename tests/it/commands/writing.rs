@@ -43,8 +43,8 @@ async fn create() {
         "manifest-action {version}
 found    {{}}/acme/app:image  linux/amd64  {image}  built 2026-01-01T00:00:00Z from 0123456789ab
 compose  OCI image index of linux/amd64, 374 bytes, {short}
-push     {{}}/acme/app:new
-push     {{}}/acme/app:latest
+tag      {{}}/acme/app:new  created
+tag      {{}}/acme/app:latest  created
 verify   read back as pushed
 done     {{}}/acme/app@{list}  in TIME
 ",

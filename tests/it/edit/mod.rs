@@ -142,7 +142,7 @@ async fn append_makes_no_docker_list_of_what_none_can_hold() {
     noted.push(&scene.client, REPO, "noted").await;
     scene.put("subject", OCI_INDEX, &crate::support::images::pretty(&subject)).await;
     let image = |tag: &str| scene.reference(tag);
-    for (tag, why) in [("noted", "its annotations"), ("subject", "its subject")] {
+    for (tag, why) in [("noted", "annotations"), ("subject", "a subject")] {
         let before = scene.at(tag).await.digest;
         let ran = run(&["create", &image(tag), &image("arm64"), "--append", "--format", "docker"])
             .await
@@ -236,7 +236,7 @@ async fn what_annotate_and_remove_refuse() {
         (
             vec!["annotate", &list, "linux/amd64", "--annotation", "a=b"],
             5,
-            "no place for annotations",
+            "cannot have annotations",
         ),
         (
             vec!["annotate", &list, "linux/s390x", "--variant", "v1"],
@@ -258,7 +258,7 @@ async fn what_annotate_and_remove_refuse() {
             "already",
         ),
         (vec!["annotate", &list, "linux/amd64"], 2, "nothing to change"),
-        (vec!["annotate", &plain, "linux/amd64", "--variant", "v2"], 5, "one image, no list"),
+        (vec!["annotate", &plain, "linux/amd64", "--variant", "v2"], 5, "single image, not an index"),
         (vec!["annotate", &absent, "linux/amd64", "--variant", "v2"], 7, "not there"),
         (vec!["remove", &list, "linux/s390x"], 5, "no entry for linux/s390x"),
         (

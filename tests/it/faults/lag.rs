@@ -105,8 +105,11 @@ async fn a_child_that_vanishes_before_the_push_is_named() {
     push.release();
     let (ended, elapsed) = running.await.unwrap();
     let said = failure(&ended, Exit::Registry);
-    let missing = format!("not in the registry any more: linux/arm64 {}", arm64().digest());
-    assert!(said.contains(&missing) && !said.contains("any more: linux/amd64"), "{said}");
+    let missing = format!("no longer in the registry: linux/arm64 {}", arm64().digest());
+    assert!(
+        said.contains(&missing) && !said.contains("no longer in the registry: linux/amd64"),
+        "{said}"
+    );
     assert!(elapsed < LAG.end, "{elapsed:?}");
     assert_eq!(scene.client.tags(REPO).await, ["amd64"]);
 }

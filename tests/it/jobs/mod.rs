@@ -57,7 +57,7 @@ async fn a_job_that_fails_ends_the_wait_within_one_poll() {
         let ran = ended_for(
             running.wait().await,
             what,
-            &format!("job: build (linux/arm64) {} {}", &what[28..], link(3)),
+            &format!("job: build (linux/arm64) {} {}", &what[24..], link(3)),
         );
         assert_eq!(api.requests().len(), before + 1, "the next poll");
         assert!(
@@ -245,7 +245,7 @@ async fn many_lists_share_the_looks() {
         .run()
         .await
         .fails(4);
-    assert!(ran.stdout.contains("failed   1 of 3 lists"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("failed   1 of 3 indexes"), "{}", ran.stdout);
     assert_eq!(api.requests().len(), 1);
     assert_eq!(
         (

@@ -51,7 +51,7 @@ async fn eight_platforms_are_mounted_in_ten_round_trips() {
         ran.stdout
     );
     assert!(
-        ran.stdout.contains("signatures and other referrers of the images stay in"),
+        ran.stdout.contains("signatures and other referrers are not copied; they remain in"),
         "{}",
         ran.stdout
     );
@@ -116,7 +116,7 @@ async fn what_is_there_already_is_left_alone() {
         scene.proxy.log_text()
     );
     assert!(
-        ran.stdout.contains("1 image, 1 image there already, 2 blobs mounted"),
+        ran.stdout.contains("1 image, 1 image already there, 2 blobs mounted"),
         "{}",
         ran.stdout
     );
