@@ -259,7 +259,7 @@ async fn what_annotate_and_remove_refuse() {
         ),
         (vec!["annotate", &list, "linux/amd64"], 2, "nothing to change"),
         (vec!["annotate", &plain, "linux/amd64", "--variant", "v2"], 5, "single image, not an index"),
-        (vec!["annotate", &absent, "linux/amd64", "--variant", "v2"], 7, "not there"),
+        (vec!["annotate", &absent, "linux/amd64", "--variant", "v2"], 7, "does not exist"),
         (vec!["remove", &list, "linux/s390x"], 5, "no entry for linux/s390x"),
         (
             vec![
@@ -272,7 +272,7 @@ async fn what_annotate_and_remove_refuse() {
             5,
             "remove the last entry",
         ),
-        (vec!["remove", &absent, "linux/amd64"], 7, "not there"),
+        (vec!["remove", &absent, "linux/amd64"], 7, "does not exist"),
         (vec!["remove", "Not A Reference", "linux/amd64"], 2, "LIST"),
         (vec!["remove", &no_tag, "linux/amd64"], 2, "app has no tag: write "),
         (
