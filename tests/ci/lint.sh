@@ -4,6 +4,7 @@
 
 mapfile -t scripts < <(git ls-files --cached --others --exclude-standard '*.sh' .ci)
 check "shellcheck: ${#scripts[@]} scripts" shellcheck --external-sources "${scripts[@]}"
+check "typos: every file" typos
 check "hadolint: the Dockerfiles" hadolint Dockerfile tests/ci/app/Dockerfile tests/ci/images/*.Dockerfile
 check "zizmor, pedantic: action.yml and the workflows" \
   zizmor --offline --persona pedantic --no-progress --quiet action.yml .github/workflows
