@@ -20,7 +20,7 @@
 //! | 16, 17, 18 injection | `injection` |
 //! | 19, 20 secrets | `secrets` |
 //! | 22 a tag that moves while waiting | `waiting` |
-//! | 25 proxies in the environment | [`a_proxy_never_sees_loopback`], [`a_proxies_password_is_not_told`] |
+//! | 25 proxies in the environment | [`a_proxy_never_sees_loopback`], [`the_password_of_a_proxy_is_not_told`] |
 
 use crate::support::client::{OCI_INDEX, OCI_MANIFEST, sha256};
 use crate::support::images::{Image, OCI_CONFIG};
@@ -597,7 +597,7 @@ async fn a_proxy_never_sees_loopback() {
 }
 
 #[tokio::test]
-async fn a_proxies_password_is_not_told() {
+async fn the_password_of_a_proxy_is_not_told() {
     // A name that only the proxy would know.
     for (proxy, insecure, status, exit) in
         [("HTTP_PROXY", "registry.test", 403, 6), ("HTTP_PROXY", "registry.test", 407, 7)]

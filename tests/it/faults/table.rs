@@ -153,7 +153,7 @@ const TABLE: [Row; 21] = [
             "faults::proxies::a_proxy_that_wants_a_login_ends_it_at_once",
             "faults::proxies::what_no_proxy_names_goes_past_the_proxy",
             "threats::a_proxy_never_sees_loopback",
-            "threats::a_proxies_password_is_not_told",
+            "threats::the_password_of_a_proxy_is_not_told",
         ],
     ),
     (
