@@ -100,7 +100,9 @@ mod tests {
             let pairs = headers
                 .iter()
                 .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap()));
-            Answer { status, headers: pairs.collect::<HeaderMap>(), body: bytes::Bytes::new() }
+            let (headers, body) = (pairs.collect::<HeaderMap>(), bytes::Bytes::new());
+            let from = "https://api.example".parse().unwrap();
+            Answer { status, headers, body, from }
         };
         let seconds = |pause: Option<Duration>| pause.map(|pause| pause.as_secs());
         for (status, headers, expected) in [

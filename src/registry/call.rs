@@ -179,17 +179,7 @@ impl Registry {
                 // registry no longer takes.
                 401 if challenged < 2 => {
                     challenged += 1;
-                    let root = self.transport.root(&request.host);
-                    let root = root.map_err(|error| {
-                        request.error_of(Kind::Defect(error.to_string()), &answer)
-                    })?;
-                    if call.leads_away_from(&root) {
-                        // The host that answers there does not speak for the registry, and gets no
-                        // login of it.
-                        let why = "the registry sends us elsewhere, and a login is wanted there"
-                            .to_owned();
-                        return Err(request.error_of(Kind::AddressRefused(why), &answer));
-                    }
+                    let root = self.root(&request)?;
                     self.auth
                         .on_challenge(&request, call.repository, &root, &answer, &authorization)
                         .await?;
@@ -200,6 +190,11 @@ impl Registry {
                 status => return Err(request.error_of(Kind::of_status(status), &answer)),
             }
         }
+    }
+
+    fn root(&self, request: &RequestName) -> Result<Url, Error> {
+        let root = self.transport.root(&request.host);
+        root.map_err(|error| request.error(Kind::Defect(error.to_string())))
     }
 
     /// Sends a call until its answer stands; returns with it the request's name and the
@@ -235,9 +230,14 @@ impl Registry {
             Ok(if is_elsewhere { Answer { body: Bytes::new(), ..answer } } else { answer })
         };
         let settled = self.attempts.until_settled(&mut request, call.terms, send).await?;
-        let created = || Answer { status: 201, headers: HeaderMap::new(), body: Bytes::new() };
+        let created =
+            |from| Answer { status: 201, headers: HeaderMap::new(), body: Bytes::new(), from };
         request.login.clone_from(&used.login);
-        Ok((settled.unwrap_or_else(created), request, used))
+        let answer = match settled {
+            Some(answer) => answer,
+            None => created(self.root(&request)?),
+        };
+        Ok((answer, request, used))
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | threat | test |
 //! |---|---|
-//! | 1 a login follows a redirect | [`redirects_carry_nothing_along`]; https to http: `registry::http::address` |
+//! | 1 a login follows a redirect | [`redirects_carry_nothing_along`], [`a_challenge_from_elsewhere_is_not_answered`]; https to http: `registry::http::address` |
 //! | 2 a chain A, B, A | [`a_login_is_not_attached_again_on_the_way_back`] |
 //! | 3 a realm at metadata or loopback addresses | [`realms_that_are_refused`]; from other than loopback: `registry::http::address` |
 //! | 4 a realm beside a registry on the same network | every test with tokens; `registry::http::address` |
@@ -113,6 +113,36 @@ async fn a_login_is_not_attached_again_on_the_way_back() {
         first.iter().any(|request| request.header("authorization").is_some()),
         "the registry itself was logged in to"
     );
+}
+
+/// What answers where a registry redirects to does not speak for the registry: its challenge is not
+/// taken for the registry's, by GET or HEAD, of a manifest or a blob, with a login that is known or
+/// that is asked for the first time.
+#[tokio::test]
+async fn a_challenge_from_elsewhere_is_not_answered() {
+    let realm = ScriptedServer::answering(|_, _| answer(200, &[], r#"{"token":"stolen"}"#));
+    let bearer = format!("Bearer realm=\"http://{}/token\",service=\"x\"", realm.host());
+    for challenge in ["Basic realm=\"x\"".to_owned(), bearer] {
+        let elsewhere = ScriptedServer::answering(move |_, _| {
+            answer(401, &[("WWW-Authenticate", &challenge)], "")
+        });
+        let config = format!("/v2/{REPO}/blobs/{}", sha256(&amd64().config()));
+        for (method, path) in [("GET", manifest("amd64")), ("GET", config), ("HEAD", manifest("1"))]
+        {
+            for scene in [Scene::with_login(USER, PASSWORD).await, Scene::with_both().await] {
+                let to = Fault::Redirect(format!("http://{}/x", elsewhere.host()));
+                scene.proxy.rule(Rule::on(method, &path).then(to));
+                let step = scene.waiting_step().input("username", USER);
+                let ran = step.input("password", PASSWORD).input("wait", "0").run().await.fails(7);
+                let host = elsewhere.host();
+                assert!(ran.stdout.contains(&format!("login at {host}")), "{}", ran.stdout);
+                scene.proxy.finish();
+            }
+        }
+        carries_nothing(&elsewhere.requests());
+        assert!(!elsewhere.requests().is_empty(), "the redirects were followed");
+    }
+    assert_eq!(realm.requests().len(), 0, "{:?}", realm.requests());
 }
 
 #[tokio::test]

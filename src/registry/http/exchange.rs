@@ -6,7 +6,7 @@ use super::names::NameError;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName,
-    HeaderValue,
+    HeaderValue, WWW_AUTHENTICATE,
 };
 use reqwest::{Body, Client, Method, Response};
 use std::error::Error as _;
@@ -54,12 +54,25 @@ pub(crate) struct Answer {
     pub(crate) headers: HeaderMap,
     /// Empty for HEAD.
     pub(crate) body: Bytes,
+    /// Where it comes from: a redirect may have led elsewhere than the request went.
+    pub(crate) from: Url,
 }
 
 impl Answer {
     /// A header as text, empty when it is absent or no text.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// The challenges of the registry with this root, or which host asks for a login in its place.
+    /// The only way to them, so that what another host asks for is not taken for the registry's.
+    pub(crate) fn challenges(&self, root: &Url) -> Result<Vec<&str>, String> {
+        if self.from.origin() != root.origin() {
+            let port = self.from.port().map(|port| format!(":{port}")).unwrap_or_default();
+            return Err(format!("{}{port}", self.from.host_str().unwrap_or_default()));
+        }
+        let challenges = self.headers.get_all(WWW_AUTHENTICATE).iter();
+        Ok(challenges.filter_map(|value| value.to_str().ok()).collect())
     }
 }
 
@@ -174,7 +187,7 @@ pub(super) async fn read(exchange: &Exchange, mut response: Response) -> Result<
         return Err(Broken::Proxy);
     }
     if exchange.method == Method::HEAD {
-        return Ok(Answer { status, headers, body: Bytes::new() });
+        return Ok(Answer { status, headers, body: Bytes::new(), from: exchange.url.clone() });
     }
     refuse_compression(&response)?;
     // Neither an error nor a redirect is what was asked for, nor as large.
@@ -198,7 +211,7 @@ pub(super) async fn read(exchange: &Exchange, mut response: Response) -> Result<
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer { status, headers, body: body.freeze() })
+    Ok(Answer { status, headers, body: body.freeze(), from: exchange.url.clone() })
 }
 
 /// Sorts reqwest's errors by what lies beneath them.

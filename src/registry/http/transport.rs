@@ -166,7 +166,8 @@ impl Transport {
             Reached::Open(response) if response.status().is_success() => {
                 refuse_compression(&response)?;
                 let (status, headers) = (response.status().as_u16(), response.headers().clone());
-                Ok((Answer { status, headers, body: Bytes::new() }, Some(response)))
+                let (body, from) = (Bytes::new(), exchange.url);
+                Ok((Answer { status, headers, body, from }, Some(response)))
             }
             Reached::Open(response) => {
                 Ok((within(WHOLE_REQUEST, read(&exchange, response)).await?, None))

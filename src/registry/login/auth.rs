@@ -10,7 +10,7 @@ use crate::oci::Repository;
 use crate::registry::attempts::RequestName;
 use crate::registry::error::{Error, Kind};
 use crate::registry::http::{Answer, address, sensitive};
-use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
+use reqwest::header::HeaderValue;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
@@ -150,11 +150,16 @@ impl Auth {
         answer: &Answer,
         used: &Authorization,
     ) -> Result<(), Error> {
-        let headers =
-            answer.headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
         let login = self.login(repository);
         let refused = |kind: Kind| Err(request.error_of(kind, answer));
-        match challenge::choose(headers) {
+        let challenges = match answer.challenges(root) {
+            Ok(challenges) => challenges,
+            Err(host) => {
+                let why = format!("the registry sends us elsewhere, and wants a login at {host}");
+                return refused(Kind::AddressRefused(why));
+            }
+        };
+        match challenge::choose(challenges.into_iter()) {
             Some(Challenge::Basic) => {
                 if login.is_none() {
                     return refused(Kind::NoLogin);
