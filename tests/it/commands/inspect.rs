@@ -365,7 +365,7 @@ annotations
     }
     assert_eq!(
         ran.stderr,
-        format!("warning: the entry {gone_digest} was not read: not in the registry\n")
+        format!("warning: entry {gone_digest} was not read: not in the registry\n")
     );
 }
 

@@ -260,7 +260,7 @@ async fn what_annotate_and_remove_refuse() {
         ),
         (vec!["annotate", &list, "linux/amd64"], 2, "nothing to change"),
         (vec!["annotate", &plain, "linux/amd64", "--variant", "v2"], 5, "one image, no list"),
-        (vec!["annotate", &absent, "linux/amd64", "--variant", "v2"], 7, "not there"),
+        (vec!["annotate", &absent, "linux/amd64", "--variant", "v2"], 7, "does not exist"),
         (vec!["remove", &list, "linux/s390x"], 5, "no entry for linux/s390x"),
         (
             vec![
@@ -273,20 +273,20 @@ async fn what_annotate_and_remove_refuse() {
             5,
             "remove the last entry",
         ),
-        (vec!["remove", &absent, "linux/amd64"], 7, "not there"),
+        (vec!["remove", &absent, "linux/amd64"], 7, "does not exist"),
         (vec!["remove", "Not A Reference", "linux/amd64"], 2, "LIST"),
         (vec!["remove", &no_tag, "linux/amd64"], 2, "app has no tag: write "),
         (
             vec!["annotate", &by_digest, "linux/amd64", "--variant", "v2"],
             2,
-            "a tag to change cannot hold a digest",
+            "a tag to change cannot contain a digest",
         ),
         (vec!["annotate", &list, "linux/amd64", "--arch", ""], 2, "--arch: cannot be empty"),
         (vec!["annotate", &list, "linux/amd64", "--os", " "], 2, "--os: cannot be empty"),
         (
             vec!["annotate", &list, "linux/amd64", "--variant", "v 2"],
             2,
-            "--variant: \"v 2\" can be no part of a platform",
+            "--variant: \"v 2\" cannot be part of a platform",
         ),
         (
             vec!["annotate", &list, "linux/amd64", "--os-features", "a,b\u{1b}"],
