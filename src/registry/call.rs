@@ -186,8 +186,8 @@ impl Registry {
                     if call.leads_away_from(&root) {
                         // The host that answers there does not speak for the registry, and gets no
                         // login of it.
-                        let why = "the registry sends us elsewhere, and a login is wanted there"
-                            .to_owned();
+                        let why =
+                            "the registry redirects to a server that requires a login".to_owned();
                         return Err(request.error_of(Kind::AddressRefused(why), &answer));
                     }
                     self.auth
