@@ -264,3 +264,23 @@ pub(crate) fn sensitive(value: &str) -> Option<HeaderValue> {
     header.set_sensitive(true);
     Some(header)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_the_system_are_parts_of_a_sentence() {
+        for (text, expected) in [
+            ("Connection refused (os error 111)", "connection refused"),
+            ("No route to host (os error 113)", "no route to host"),
+            (
+                "connection closed before message completed",
+                "connection closed before message completed",
+            ),
+            (TUNNEL_WITHOUT_LOGIN, TUNNEL_WITHOUT_LOGIN),
+        ] {
+            assert_eq!(plain(text), expected);
+        }
+    }
+}
