@@ -209,7 +209,8 @@ async fn it_is_a_flag_and_needs_a_ci_system() {
     ];
     let ran = Step::new().args(&arguments).run().await.fails(2);
     assert!(
-        ran.stderr.contains("watch-jobs: jobs can be watched in GitHub Actions and GitLab CI/CD"),
+        ran.stderr
+            .contains("watch-jobs: jobs can only be watched in GitHub Actions and GitLab CI/CD"),
         "{}",
         ran.stderr
     );
