@@ -1,5 +1,5 @@
-//! Turns per-architecture images, built by separate CI jobs, into one multi-architecture image that
-//! can be trusted.
+//! Combines per-architecture images built by separate CI jobs into one multi-architecture image you
+//! can trust.
 //!
 //! ```text
 //! inputs → plan → pipeline, once for each list → report

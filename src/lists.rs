@@ -144,7 +144,7 @@ impl Lists {
         let (done, failed) = self.done();
         let between =
             self.all.iter().filter(|list| list.ended.get().is_none() && list.progress.has_moved());
-        let mut text = format!("{} of {} lists were published", done - failed, self.all.len());
+        let mut text = format!("{} of {} indexes were published", done - failed, self.all.len());
         for list in between {
             text += &format!("; {}", list.progress.left_undone());
         }
@@ -190,7 +190,7 @@ fn standing(
     waiting: &[String],
     elapsed: Duration,
 ) -> String {
-    let mut text = format!("lists    {done} of {all} done");
+    let mut text = format!("indexes  {done} of {all} done");
     if failed > 0 {
         text += &format!(", {failed} failed");
     }

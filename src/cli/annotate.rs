@@ -20,18 +20,18 @@ pub(super) fn command() -> Command {
         Arg::new(name).long(name).value_name("VALUE").help(help)
     };
     Command::new("annotate")
-        .about("Change one entry of a list in the registry, and print LIST@DIGEST")
-        .arg(Arg::new(LIST).required(true).help("reference of the list, with a tag"))
+        .about("Change one entry of an index in the registry, and print LIST@DIGEST")
+        .arg(Arg::new(LIST).required(true).help("reference of the index, including the tag"))
         .arg(Arg::new("ENTRY").required(true).help("reference, digest or platform of the entry"))
         .args([
-            part("os", "operating system, as GOOS"),
-            part("arch", "architecture, as GOARCH"),
-            part("variant", "CPU variant; an empty value clears it"),
-            part("os-version", "Windows build; an empty value clears it"),
+            part("os", "operating system (GOOS), such as linux"),
+            part("arch", "architecture (GOARCH), such as arm64"),
+            part("variant", "CPU variant; an empty value removes it"),
+            part("os-version", "Windows build; an empty value removes it"),
             part("os-features", "Windows features, comma-separated").action(ArgAction::Append),
             part("annotation", "KEY=VALUE for the entry; an empty value removes it").action(ArgAction::Append),
         ])
-        .after_help("It is refused when somebody else moves the tag meanwhile.\n\nExample:\n  manifest-action annotate ghcr.io/acme/app:1.2 linux/arm64 --variant v8")
+        .after_help("Fails if somebody else moves the tag in the meantime.\n\nExample:\n  manifest-action annotate ghcr.io/acme/app:1.2 linux/arm64 --variant v8")
 }
 
 /// Changes the entry.
@@ -98,7 +98,7 @@ async fn warn_of_contradictions(
     };
     let listed = change.platform_of(entry);
     if !listed.is_usual() {
-        warn!("{listed} is a platform that Go does not know: no client will choose it by itself");
+        warn!("unknown platform {listed}: no client will choose it by itself");
     }
     let child = Reference::at(&list.repository, &entry.digest);
     if let Ok(Inspected { inside: Inside::Image(image), .. }) =
@@ -147,7 +147,7 @@ fn asked(flags: &ArgMatches) -> Result<Annotation, String> {
     };
     for (flag, value) in [("os", &change.os), ("arch", &change.architecture)] {
         if value.as_ref().is_some_and(String::is_empty) {
-            return Err(format!("--{flag}: cannot be empty, every platform has one"));
+            return Err(format!("--{flag}: cannot be empty"));
         }
     }
     let words = [
@@ -159,7 +159,7 @@ fn asked(flags: &ArgMatches) -> Result<Annotation, String> {
     let words = words.into_iter().filter_map(|(flag, value)| Some((flag, value.as_ref()?)));
     let features = change.os_features.iter().flatten().map(|feature| ("os-features", feature));
     if let Some((flag, odd)) = words.chain(features).find(|(_, word)| !Platform::is_word(word)) {
-        return Err(format!("--{flag}: {odd:?} can be no part of a platform"));
+        return Err(format!("--{flag}: {odd:?} cannot be part of a platform"));
     }
     if change == Annotation::default() {
         Err("nothing to change: give --os, --arch, --variant, --os-version, --os-features or --annotation".to_owned())

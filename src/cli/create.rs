@@ -16,15 +16,15 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 pub(super) fn command() -> Command {
     let flags = INPUTS.iter().filter(|input| !GLOBAL.contains(&input.name)).map(flag);
     Command::new("create")
-        .about("Compose a list from images, push it, read it back, and print LIST@DIGEST")
+        .about("Combine images into an index, push and verify it, and print LIST@DIGEST")
         .arg(
             Arg::new("LIST")
                 .required_unless_present_any(["spec", "tags"])
-                .help("reference to publish, with a tag; with --tags a source like the others"),
+                .help("reference to publish, including the tag (with --tags: a source)"),
         )
-        .arg(Arg::new("SOURCE").num_args(0..).help("images to put in: REF, REF@DIGEST, PLATFORM=REF"))
+        .arg(Arg::new("SOURCE").num_args(0..).help("images to combine: REF, REF@DIGEST or PLATFORM=REF"))
         .args(flags)
-        .after_help("Every input is a flag; --wait is 0 unless it is given.\n\nExamples:\n  manifest-action create ghcr.io/acme/app:1.2 ghcr.io/acme/app:1.2-amd64 \\\n      ghcr.io/acme/app:1.2-arm64\n  manifest-action create -t ghcr.io/acme/app:1.2 -t ghcr.io/acme/app:latest \\\n      ghcr.io/acme/app:1.2-amd64 ghcr.io/acme/app:1.2-arm64")
+        .after_help("Every input of the CI step is a flag; here --wait defaults to 0.\n\nExamples:\n  manifest-action create ghcr.io/acme/app:1.2 ghcr.io/acme/app:1.2-amd64 \\\n      ghcr.io/acme/app:1.2-arm64\n  manifest-action create -t ghcr.io/acme/app:1.2 -t ghcr.io/acme/app:latest \\\n      ghcr.io/acme/app:1.2-amd64 ghcr.io/acme/app:1.2-arm64")
 }
 
 /// Composes the list and prints its name.

@@ -15,9 +15,9 @@ use clap::{Arg, ArgMatches, Command};
 /// The command.
 pub(super) fn command() -> Command {
     Command::new("diff")
-        .about("Compare two references entry by entry: exit status 0 when they are the same, 1 when they differ")
-        .arg(Arg::new("A").required(true).help("the old one"))
-        .arg(Arg::new("B").required(true).help("the new one"))
+        .about("Compare two references entry by entry: exit status 0 if they are the same, 1 if they differ")
+        .arg(Arg::new("A").required(true).help("old reference"))
+        .arg(Arg::new("B").required(true).help("new reference"))
         .after_help("Examples:\n  manifest-action diff ghcr.io/acme/app:1.2 ghcr.io/acme/app:latest\n  manifest-action diff ghcr.io/acme/app:1.2 ghcr.io/acme/app:latest --json")
 }
 

@@ -17,15 +17,15 @@ use tracing::warn;
 /// The command and its flags.
 pub(super) fn command() -> Command {
     Command::new("inspect")
-        .about("Show what a reference is: an image, a list with all its entries, an artifact")
-        .arg(Arg::new("REF").required(true).help("what to look at: a tag (latest if none is given) or a digest"))
+        .about("Describe an image, an index and its entries, or an artifact")
+        .arg(Arg::new("REF").required(true).help("reference to describe, with a tag [latest] or a digest"))
         .arg(Arg::new("raw").long("raw").action(ArgAction::SetTrue).conflicts_with("json").help("print the manifest, byte for byte"))
         .arg(
             Arg::new("platform")
                 .long("platform")
                 .value_name("PLATFORM")
                 .value_parser(ValueParser::new(|text: &str| text.parse::<Platform>()))
-                .help("look at the list's one entry for this platform, by meaning: linux/arm64 is linux/arm64/v8"),
+                .help("show the entry for this platform (linux/arm64 also matches linux/arm64/v8)"),
         )
         .after_help(
             "Examples:\n  manifest-action inspect ghcr.io/acme/app:1.2\n  manifest-action inspect ghcr.io/acme/app:1.2 --platform linux/arm64\n  manifest-action inspect ghcr.io/acme/app:1.2 --raw\n  manifest-action inspect ghcr.io/acme/app:1.2 --json",
@@ -66,7 +66,7 @@ async fn look(flags: &ArgMatches, context: &Context<'_>) -> Result<Exit, Exit> {
     if let Inside::Index(entries) = &inspected.inside {
         for entry in entries {
             if let Behind::Unread(why) = &entry.behind {
-                warn!("the entry {} was not read: {why}", entry.descriptor.digest);
+                warn!("entry {} was not read: {why}", entry.descriptor.digest);
             }
         }
     }

@@ -50,7 +50,7 @@ const FLAGS: [&str; 9] = [
 const ELSEWHERE: [(&str, &str); 6] = [
     ("append", "create LIST SOURCE… --append"),
     ("spec", "create --spec FILE"),
-    ("push", "create LIST SOURCE…, which pushes what it composes"),
+    ("push", "create LIST SOURCE…"),
     ("add", "create LIST SOURCE… --append"),
     ("rm", "remove LIST PLATFORM|DIGEST…"),
     ("copy", "create LIST SOURCE"),
@@ -64,26 +64,26 @@ const EXAMPLES: &str = "Examples:
   manifest-action wait ghcr.io/acme/app:1.2-amd64 --wait 5m";
 
 const STEP: &str =
-    "Without a command it runs as a CI step: inputs come from environment variables, outputs go where the CI system reads them.
+    "Without a command it runs as a CI step: inputs come from environment variables, and outputs go where the CI system reads them.
 
-Inputs, each looked up as INPUT_NAME, PLUGIN_NAME or MANIFEST_ACTION_NAME [default]:";
+Inputs, each read from INPUT_NAME, PLUGIN_NAME or MANIFEST_ACTION_NAME [default]:";
 
 /// The command and its help.
 pub fn command() -> Command {
     Command::new("manifest-action")
         .version(env!("CARGO_PKG_VERSION"))
-        .about("Waits for per-architecture images, composes them into one multi-architecture image, pushes it and reads it back.")
+        .about("Waits for per-architecture images, combines them into one multi-architecture image, pushes and verifies it.")
         .after_help(tables())
         .args([
-            value("cfg", "DIR", "Docker or containers auth file, or its folder"),
-            value("username", "NAME", "user name for the list's registry"),
-            value("password", "PASSWORD", "password for it; --password-stdin keeps it out of the process list"),
+            value("cfg", "DIR", "Docker or containers auth file, or the folder that contains it"),
+            value("username", "NAME", "user name for the registry of the index"),
+            value("password", "PASSWORD", "password (prefer --password-stdin: arguments are visible in the process list)"),
             switch("password-stdin", "read the password from standard input").conflicts_with("password"),
             switch("debug", "log every request, without secrets"),
-            value("insecure", "HOST", "registry that speaks plain HTTP").action(ArgAction::Append),
-            value("ca-file", "FILE", "PEM file of certificates to trust as well"),
-            switch("json", "print the result in JSON, a failure too"),
-            switch("quiet", "say nothing but warnings and errors").conflicts_with("debug"),
+            value("insecure", "HOST", "contact this registry over plain HTTP").action(ArgAction::Append),
+            value("ca-file", "FILE", "additional CA certificates (PEM)"),
+            switch("json", "print the result as JSON, also on failure"),
+            switch("quiet", "print only warnings and errors").conflicts_with("debug"),
         ])
         .subcommand(inspect::command())
         .subcommand(create::command())
@@ -100,7 +100,7 @@ fn value(name: &'static str, placeholder: &'static str, help: &'static str) -> A
         .long(name)
         .value_name(placeholder)
         .help(help)
-        .help_heading("Flags of every command")
+        .help_heading("Global options")
         .global(true)
         .value_parser(ValueParser::string())
 }
@@ -109,7 +109,7 @@ fn switch(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name)
         .long(name)
         .help(help)
-        .help_heading("Flags of every command")
+        .help_heading("Global options")
         .global(true)
         .action(ArgAction::SetTrue)
 }
@@ -136,7 +136,7 @@ pub async fn run(arguments: impl Iterator<Item = OsString>, context: &Context<'_
             .any(|flag| matches.value_source(flag) == Some(ValueSource::CommandLine)) =>
         {
             refuse(
-                "these flags need a command; as a CI step, inputs come from environment variables",
+                "flags need a command (see --help); without one, inputs come from environment variables",
                 as_json,
             )
         }
@@ -144,18 +144,25 @@ pub async fn run(arguments: impl Iterator<Item = OsString>, context: &Context<'_
     }
 }
 
-/// An unknown command whose meaning is known.
+/// An unknown command, with the one that was meant as far as that is known.
 fn with_hint(error: clap::Error) -> clap::Error {
     let Some(ContextValue::String(given)) = error.get(ContextKind::InvalidSubcommand) else {
         return error;
     };
-    match ELSEWHERE.iter().find(|(name, _)| name == given) {
-        Some((name, here)) => command().error(
-            ErrorKind::InvalidSubcommand,
-            format!("{name} is no command: use `manifest-action {here}`"),
-        ),
-        None => error,
-    }
+    let elsewhere = ELSEWHERE.iter().find(|(name, _)| name == given).map(|(_, here)| *here);
+    let similar = match error.get(ContextKind::SuggestedSubcommand) {
+        Some(ContextValue::Strings(names)) => names.first().map(String::as_str),
+        _ => None,
+    };
+    let what = match elsewhere.or(similar) {
+        Some(meant) => format!("{}: use `manifest-action {meant}`", no_command(given)),
+        None => no_command(given),
+    };
+    command().error(ErrorKind::InvalidSubcommand, what)
+}
+
+fn no_command(name: &str) -> String {
+    format!("there is no command {name:?}")
 }
 
 /// Arguments that clap lets pass, refused as it refuses others.
@@ -188,8 +195,7 @@ fn told(error: &clap::Error, as_json: bool) -> Exit {
 /// A password among the arguments works, and can be seen.
 fn password_warning(flags: &ArgMatches) -> Option<String> {
     let given = flags.contains_id("password");
-    given
-        .then(|| "--password can be read in the process list: --password-stdin is safer".to_owned())
+    given.then(|| "--password is visible in the process list; use --password-stdin".to_owned())
 }
 
 /// What the flags of every command say, as pairs of input and value.
@@ -225,7 +231,7 @@ fn password_from_stdin() -> Result<String, String> {
     let mut password = String::new();
     io::stdin()
         .read_to_string(&mut password)
-        .map_err(|error| format!("cannot be read from standard input: {error}"))?;
+        .map_err(|error| format!("cannot read standard input: {error}"))?;
     if password.trim().is_empty() {
         Err("standard input is empty".to_owned())
     } else {

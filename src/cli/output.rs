@@ -12,7 +12,7 @@ pub(super) fn bytes(bytes: &[u8], exit: Exit) -> Exit {
     let Err(error) = out.write_all(bytes).and_then(|()| out.flush()) else { return exit };
     // Who closes a pipe knows.
     if error.kind() != io::ErrorKind::BrokenPipe {
-        let _ = writeln!(io::stderr(), "error: the result could not be written: {error}");
+        let _ = writeln!(io::stderr(), "error: cannot write the result: {error}");
     }
     Exit::Partial
 }

@@ -13,9 +13,14 @@ use std::cell::Cell;
 /// The command and its arguments.
 pub(super) fn command() -> Command {
     Command::new("remove")
-        .about("Take entries out of a list in the registry, each with its attestations, and print LIST@DIGEST")
-        .arg(Arg::new(LIST).required(true).help("reference of the list, with a tag"))
-        .arg(Arg::new("ENTRY").required(true).num_args(1..).help("platform, digest or reference of an entry"))
+        .about("Remove entries and their attestations from an index, and print LIST@DIGEST")
+        .arg(Arg::new(LIST).required(true).help("reference of the index, including the tag"))
+        .arg(
+            Arg::new("ENTRY")
+                .required(true)
+                .num_args(1..)
+                .help("platform, digest or reference of an entry"),
+        )
         .after_help("Example:\n  manifest-action remove ghcr.io/acme/app:1.2 linux/arm64")
 }
 

@@ -10,7 +10,7 @@ use crate::oci::Reference;
 use crate::pipeline::progress::Progress;
 use crate::registry::Registry;
 use crate::report::json;
-use crate::{plan, signals};
+use crate::{plan, signals, text};
 use clap::ArgMatches;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -34,7 +34,7 @@ pub(super) struct Session {
 
 impl Session {
     /// Reads the references (each with its flag or argument's name) and opens the way to their
-    /// registries; all that is wrong is told at once. `writes`: whether they will be pushed to.
+    /// registries; all problems are told together. `writes`: whether they will be pushed to.
     pub(super) fn open(
         flags: &ArgMatches,
         context: &Context<'_>,
@@ -59,9 +59,10 @@ impl Session {
         let settings =
             plan::settings(&inputs, context, first_host, writable, &mut problems, &mut warnings);
         if !problems.0.is_empty() {
-            let details = problems.0.iter().map(ToString::to_string).collect();
-            let error = Error::new(Exit::Inputs, "the arguments are wrong; nothing was contacted")
-                .with_details(details);
+            let details: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
+            let count = text::count(details.len(), "problem");
+            let what = format!("{count} with the arguments; nothing was sent to a registry");
+            let error = Error::new(Exit::Inputs, what).with_details(details);
             return Err(fail(&console, json, &error));
         }
         log::init(Arc::clone(&console), level);
@@ -103,7 +104,7 @@ impl Session {
 fn parse(name: &str, text: &str) -> Result<Reference, String> {
     match text.parse::<Reference>() {
         Ok(Reference { digest: Some(_), .. }) if name == LIST => {
-            Err(format!("{text}: a tag to change cannot hold a digest"))
+            Err(format!("{text}: a tag to change cannot contain a digest"))
         }
         Ok(Reference { tag: None, .. }) if name == LIST => {
             Err(format!("{text} has no tag: write {text}:TAG"))

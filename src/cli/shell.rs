@@ -13,18 +13,18 @@ const NAME: &str = "manifest-action";
 /// `completions SHELL`.
 pub(super) fn completions() -> Command {
     Command::new("completions")
-        .about("Print what a shell needs to complete our commands and flags")
-        .arg(Arg::new("SHELL").required(true).value_parser(PossibleValuesParser::new(["bash", "zsh", "fish"])).help("which shell"))
-        .after_help("Examples:\n  manifest-action completions bash\n  manifest-action completions zsh\n  manifest-action completions fish\n\nWhere they belong: bash /etc/bash_completion.d/manifest-action; zsh _manifest-action in a folder of $fpath; fish ~/.config/fish/completions/manifest-action.fish")
+        .about("Print a shell completion script")
+        .arg(Arg::new("SHELL").required(true).value_parser(PossibleValuesParser::new(["bash", "zsh", "fish"])).help("name of the shell"))
+        .after_help("Examples:\n  manifest-action completions bash\n  manifest-action completions zsh\n  manifest-action completions fish\n\nInstall to: bash /etc/bash_completion.d/manifest-action; zsh _manifest-action in a folder of $fpath; fish ~/.config/fish/completions/manifest-action.fish")
 }
 
 /// `man [COMMAND]`.
 pub(super) fn man() -> Command {
     Command::new("man")
-        .about("Print the manual page, of the program or of a command, in roff")
-        .arg(Arg::new("COMMAND").help("a command; without, the program's page"))
+        .about("Print the manual page of the program or of a command (roff)")
+        .arg(Arg::new("COMMAND").help("command to describe [the program]"))
         .after_help(
-            "Examples:\n  manifest-action man\n  manifest-action man inspect\n\nTo read it: manifest-action man | man -l -",
+            "Examples:\n  manifest-action man\n  manifest-action man inspect\n\nTo read it:\n  manifest-action man | man -l -",
         )
 }
 
@@ -52,10 +52,7 @@ pub(super) fn manual(flags: &ArgMatches) -> Exit {
                 command.clone().name(format!("{NAME}-{name}")).bin_name(format!("{NAME} {name}"))
             }
             None => {
-                return super::refuse(
-                    format!("there is no command {name:?}"),
-                    flags.get_flag("json"),
-                );
+                return super::refuse(super::no_command(name), flags.get_flag("json"));
             }
         },
     };

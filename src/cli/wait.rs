@@ -19,17 +19,17 @@ use std::time::Duration;
 /// The command and its flags.
 pub(super) fn command() -> Command {
     Command::new("wait")
-        .about("Wait until all images are there, and print REF@DIGEST of each; exit status 3 when one does not come")
-        .arg(Arg::new("REF").required(true).num_args(1..).help("images or lists to wait for"))
-        .arg(duration("wait", lists::duration).help("how long to wait in all; 0 looks once"))
-        .arg(duration("wait-interval", plan::pause).help("longest pause between two looks at one of them"))
+        .about("Wait until all images exist, and print REF@DIGEST of each; exit status 3 if one does not arrive")
+        .arg(Arg::new("REF").required(true).num_args(1..).help("images or indexes to wait for"))
+        .arg(duration("wait", lists::duration).help("how long to wait for all images; 0 checks once"))
+        .arg(duration("wait-interval", plan::pause).help("longest pause between two checks of an image"))
         .arg(
             Arg::new("expect-labels")
                 .long("expect-labels")
                 .value_name("KEY=VALUE")
                 .action(ArgAction::Append)
                 .value_parser(ValueParser::new(label))
-                .help("a label that the config of each must hold; an image with another value is not there yet"),
+                .help("label every image must have; an image with another value counts as not arrived"),
         )
         .after_help("Example:\n  manifest-action wait --wait 5m ghcr.io/acme/app:1.2-amd64 \\\n      ghcr.io/acme/app:1.2-arm64")
 }
@@ -47,7 +47,7 @@ fn label(text: &str) -> Result<(String, String), String> {
         Some((key, value)) if !key.trim().is_empty() && !value.trim().is_empty() => {
             Ok((key.trim().to_owned(), value.trim().to_owned()))
         }
-        _ => Err("no KEY=VALUE".to_owned()),
+        _ => Err("not KEY=VALUE".to_owned()),
     }
 }
 
@@ -70,7 +70,7 @@ async fn wait(flags: &ArgMatches, context: &Context<'_>) -> Result<Exit, Exit> {
         if labels.insert(key.clone(), value.clone()).is_some_and(|other| other != *value) {
             let error = Error::new(
                 Exit::Inputs,
-                format!("--expect-labels: {key} has two values; nothing was contacted"),
+                format!("--expect-labels: {key} has two values; nothing was sent to a registry"),
             );
             return Err(session.fail(&error));
         }

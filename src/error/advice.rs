@@ -254,49 +254,49 @@ mod tests {
           allow the account from credentials to push to this repository
         cannot read r.example/acme/app:1: permission denied
           check the image's name, and that the account from credentials may read it
-        cannot read r.example/acme/app:1: the login was refused
+        cannot read r.example/acme/app:1: wrong user name or password
           check the login from credentials: is it expired, mistyped, or for another registry than r.example?
         cannot read r.example/acme/app:1: permission denied
           no login for r.example is configured: run `docker login r.example`, or give --username and --password-stdin. If the image is public, check its name
         cannot read r.example/acme/app:1: permission denied
           no login for r.example is configured: set `username` and `password`, `credentials`, or `docker-config`. If the image is public, check its name
-        cannot read r.example/acme/app:1: a login is needed
+        cannot read r.example/acme/app:1: login required
           config.json uses the credential helper ecr-login for r.example, which cannot be run here: set `username` and `password`, or `credentials`
-        cannot read r.example/acme/app:1: a login is needed
+        cannot read r.example/acme/app:1: login required
           give --username AWS, and --password-stdin what `aws ecr get-login-password` prints
         cannot push to r.example/acme/app:1: not found
           create the repository first, and check its name
         cannot read r.example/acme/app:1: not found
           check the name: was it pushed, and to this registry?
-        cannot read r.example/acme/app:1: too many requests, to be tried again in 400 s
+        cannot read r.example/acme/app:1: rate limited for another 6m 40s
           try again when that time is over
-        cannot read r.example/acme/app:1: too many requests
+        cannot read r.example/acme/app:1: rate limited
           try again later, or with a smaller --concurrency
-        cannot read r.example/acme/app:1: too many requests
+        cannot read r.example/acme/app:1: rate limited
           log in to docker.io: anonymous requests are limited
         cannot read r.example/acme/app:1: the registry failed
           try again later; if it persists, tell the registry's operators
         cannot read r.example/acme/app:1: no such host
           check the spelling of r.exmaple, and that this job can resolve it
-        cannot read r.example/acme/app:1: no connection: refused
+        cannot read r.example/acme/app:1: connection failed: refused
           is the registry running? In a container, localhost:5000 is the container itself: use the host network or the service's name
-        cannot read r.example/acme/app:1: no answer in time
+        cannot read r.example/acme/app:1: no response in time
           check that this job can reach r.example: firewall, proxy (HTTPS_PROXY, NO_PROXY), port
-        cannot read r.example/acme/app:1: the answer was truncated: eof
+        cannot read r.example/acme/app:1: the response was truncated: eof
           a proxy or cache between this job and the registry truncates responses: check its limits
-        cannot read r.example/acme/app:1: the proxy on the way wants a login (407)
+        cannot read r.example/acme/app:1: the proxy requires a login (407)
           put the login into the proxy's address, HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, or list the registry in NO_PROXY
-        cannot read r.example/acme/app:1: no trusted connection: unknown issuer
+        cannot read r.example/acme/app:1: TLS connection failed: unknown issuer
           for a private certificate authority, use `ca-file`; if the registry speaks plain HTTP, use `insecure-registries: r.example`
-        cannot read r.example/acme/app:1: no trusted connection: unknown issuer
+        cannot read r.example/acme/app:1: TLS connection failed: unknown issuer
           for a private certificate authority, use --ca-file; if the registry speaks plain HTTP, use --insecure r.example
         cannot read r.example/acme/app:1: other bytes
           a proxy or cache between this job and the registry alters responses
-        cannot push to r.example/acme/app:1: the registry refused
+        cannot push to r.example/acme/app:1: the registry rejected the request
           the tag is immutable in this registry: publish under another one
-        cannot push to r.example/acme/app:1: the registry refused
+        cannot push to r.example/acme/app:1: the registry rejected the request
           this registry does not accept this kind of index: try --format oci or --format docker, or build all images in one format
-        cannot push to r.example/acme/app:1: the registry refused
+        cannot push to r.example/acme/app:1: the registry rejected the request
           -
         cannot read r.example/acme/app:1: elsewhere
           check the registry's configuration; if it is yours, its own address must be the one that clients see

@@ -5,6 +5,7 @@ use super::{Job, System, link};
 use crate::backoff::Backoff;
 use crate::registry::Kind;
 use crate::registry::http::{Answer, Transport};
+use crate::text::duration;
 use reqwest::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LINK};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -148,7 +149,7 @@ impl Jobs {
             }
             Err(Unlisted::Closed(what)) => {
                 let fix = self.system.permission();
-                warn!("cannot watch jobs: {what}; only the registry is watched ({fix})");
+                warn!("cannot watch jobs: {what}; only the registry is polled ({fix})");
                 asked.listing = Listing::Closed;
                 // Nobody asks again: weeks are longer than any wait.
                 Duration::from_secs(30 * 24 * 3600)
@@ -156,14 +157,14 @@ impl Jobs {
             Err(Unlisted::Held(wish)) => {
                 let name = self.system.name();
                 info!(
-                    "jobs     {name} asks for a pause of {} s; only the registry is watched until then",
-                    wish.as_secs()
+                    "jobs     rate limited by {name} for {}; until then only the registry is polled",
+                    duration(wish)
                 );
                 wish
             }
             Err(Unlisted::Trouble(what)) => {
                 let text = format!(
-                    "cannot see the jobs of this run: {what}; going on with the registry, and asking again"
+                    "cannot list the jobs of this run: {what}; the registry is still polled, and the API will be asked again"
                 );
                 // Once, for it may go on for as long as the wait.
                 if std::mem::replace(&mut asked.in_trouble, true) {
@@ -184,7 +185,7 @@ impl Jobs {
             let query = url.query().unwrap_or_default().to_owned();
             if seen.len() == MOST_PAGES || !seen.insert(query.clone()) {
                 return Err(Unlisted::Trouble(format!(
-                    "{} lists more than {MOST_PAGES} pages of them",
+                    "{} lists more than {MOST_PAGES} pages of jobs",
                     self.system.name()
                 )));
             }
@@ -242,11 +243,11 @@ impl Jobs {
             }
             (304, Some(known)) => Ok((known.clone(), answer)),
             (status @ (401 | 403 | 404), _) => {
-                Err(Unlisted::Closed(format!("{request} → {status}")))
+                Err(Unlisted::Closed(format!("the API denies access: {request} → {status}")))
             }
             // Where it leads, the token must not go, and without it nothing is to be seen there.
             (status @ 300..=399, _) => {
-                Err(Unlisted::Closed(format!("{request} → {status}, a redirect")))
+                Err(Unlisted::Closed(format!("the API redirects: {request} → {status}")))
             }
             (status, _) => Err(Unlisted::Trouble(format!("{request} → {status}"))),
         }

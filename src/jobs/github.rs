@@ -134,7 +134,7 @@ impl System for GitHub {
     }
 
     fn permission(&self) -> &'static str {
-        "give the job `permissions: actions: read`, and the step `token: ${{ github.token }}` where it is not the default"
+        "add `permissions: actions: read` to the job, and set `token: ${{ github.token }}` if it is not the default"
     }
 }
 

@@ -97,7 +97,7 @@ impl System for GitLab {
     }
 
     fn permission(&self) -> &'static str {
-        "the job token may read jobs since GitLab 18.3; before that, give the input `token` one with the scope `read_api`"
+        "job tokens can read jobs since GitLab 18.3; for older versions, set `token` to one with the scope `read_api`"
     }
 }
 

@@ -40,7 +40,7 @@ impl State {
     /// For people, after a name.
     pub fn word(self) -> &'static str {
         match self {
-            Self::Pending => "has not begun",
+            Self::Pending => "has not started",
             Self::Running => "is running",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
@@ -99,15 +99,15 @@ pub fn find(context: &Context<'_>, token: Option<&str>) -> Result<Box<dyn System
     if is("GITLAB_CI") || environment.contains_key("CI_PIPELINE_ID") {
         return Ok(Box::new(gitlab::GitLab::new(context, token)?));
     }
-    Err("jobs can be watched in GitHub Actions and GitLab CI/CD; this is neither, for neither GITHUB_RUN_ID nor \
-         CI_PIPELINE_ID is set: leave watch-jobs out, and let `wait` say how long a build may take"
+    Err("jobs can only be watched in GitHub Actions and GitLab CI/CD, but neither GITHUB_RUN_ID nor \
+         CI_PIPELINE_ID is set: remove watch-jobs, and set `wait` to the longest time that a build may take"
         .to_owned())
 }
 
 /// A variable that the CI system sets.
 fn needed<'a>(environment: &'a Environment, name: &str) -> Result<&'a str, String> {
     let value = environment.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
-    value.ok_or_else(|| format!("needs {name}, which the CI system sets; here it is not set"))
+    value.ok_or_else(|| format!("needs {name}, which the CI system sets, but it is not set"))
 }
 
 /// The address of an API, from a variable, and below it a path of these segments.
@@ -120,7 +120,7 @@ fn address(
     let text = needed(environment, name)?;
     let wrong = || {
         format!(
-            "{name} is no web address without a login: {:?}",
+            "{name} must be a web address without a login, not {:?}",
             text.split('@').next_back().unwrap_or_default()
         )
     };
@@ -135,7 +135,8 @@ fn address(
 
 /// A header with a token, which no log of the HTTP library shows.
 fn secret_header(headers: &mut HeaderMap, name: HeaderName, value: &str) -> Result<(), String> {
-    let value = sensitive(value).ok_or("token: holds a character that no token can")?;
+    let value =
+        sensitive(value).ok_or("token: contains a character that is not allowed in a token")?;
     headers.insert(name, value);
     Ok(())
 }
@@ -189,19 +190,19 @@ mod tests {
             (None, &"canary-own-token".parse().unwrap())
         );
         for (set, token, why) in [
-            (vec![], None, "this is neither"),
-            (vec![("CI", "woodpecker")], None, "this is neither"),
+            (vec![], None, "neither GITHUB_RUN_ID nor"),
+            (vec![("CI", "woodpecker")], None, "neither GITHUB_RUN_ID nor"),
             (github[..2].to_vec(), None, "needs GITHUB_REPOSITORY"),
             (gitlab[1..].to_vec(), None, "needs CI_API_V4_URL"),
             (
                 [&github[..], &[("GITHUB_API_URL", "https://user:hidden@ghe.example")]].concat(),
                 None,
-                "no web address without a login: \"ghe.example\"",
+                "a web address without a login, not \"ghe.example\"",
             ),
             (
                 [&github[..], &[("GITHUB_API_URL", "file:///etc/passwd")]].concat(),
                 None,
-                "no web address",
+                "must be a web address",
             ),
             ([&github[..], &[("GITHUB_REPOSITORY", "app")]].concat(), None, "OWNER/NAME"),
             (github.to_vec(), Some("two\nlines"), "token"),

@@ -54,7 +54,7 @@ impl SourceState {
     /// For people.
     pub fn words(self) -> String {
         match self {
-            Self::Looking => "looking".to_owned(),
+            Self::Looking => "checking".to_owned(),
             Self::Waiting(why) => why.to_owned(),
             Self::Found(None) => "found".to_owned(),
             Self::Found(Some(after)) => format!("found after {}", text::duration(after)),
@@ -229,8 +229,11 @@ impl Progress {
         if state.tags.iter().all(|(_, tag)| matches!(tag, TagState::Untouched)) {
             return "no tag was moved".to_owned();
         }
-        let tags = state.tags.iter().map(|(tag, state)| format!("{tag} {}", state.name()));
-        tags.collect::<Vec<_>>().join(", ")
+        let tags = state.tags.iter().map(|(tag, state)| match state {
+            TagState::Unknown => format!("{tag} may or may not have moved"),
+            _ => format!("{tag} {}", state.name()),
+        });
+        tags.collect::<Vec<_>>().join("; ")
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -3,8 +3,10 @@
 use super::http::{Broken, may_pass};
 use crate::oci::Invalid;
 use crate::secret::Secrets;
+use crate::text::duration;
 use serde_json::Value;
 use std::fmt;
+use std::time::Duration;
 
 /// Characters of a registry's own words that are shown at most.
 const LONGEST_EXCERPT: usize = 500;
@@ -143,7 +145,7 @@ impl Error {
             place = format!("{place}, tried {} times", self.tries);
         }
         if self.spent {
-            place = format!("{place}, and not again because {} failed too often", self.host);
+            place = format!("{place}; gave up because {} keeps failing", self.host);
         }
         place
     }
@@ -158,7 +160,7 @@ impl Kind {
             404 => Self::NotFound,
             429 => Self::Throttled { retry_after: None },
             300..=399 => {
-                Self::AddressRefused("the registry redirects where it should not".to_owned())
+                Self::AddressRefused("the registry sent an unexpected redirect".to_owned())
             }
             _ if status >= 500 || may_pass(status) => Self::Server,
             _ => Self::Rejected,
@@ -170,20 +172,21 @@ impl Kind {
         match self {
             Self::NotFound => "not found".to_owned(),
             Self::Denied => "permission denied".to_owned(),
-            Self::BadCredentials => "the login was refused".to_owned(),
-            Self::NoLogin => "a login is needed".to_owned(),
+            Self::BadCredentials => "wrong user name or password".to_owned(),
+            Self::NoLogin => "login required".to_owned(),
             Self::Throttled { retry_after: Some(seconds) } => {
-                format!("too many requests, to be tried again in {seconds} s")
+                format!("rate limited for another {}", duration(Duration::from_secs(*seconds)))
             }
-            Self::Throttled { retry_after: None } => "too many requests".to_owned(),
+            Self::Throttled { retry_after: None } => "rate limited".to_owned(),
             Self::Server => "the registry failed".to_owned(),
-            Self::Rejected => "the registry refused".to_owned(),
+            Self::Rejected => "the registry rejected the request".to_owned(),
             Self::UnknownHost => "no such host".to_owned(),
-            Self::Unreachable(why) => format!("no connection: {why}"),
-            Self::Truncated(why) => format!("the answer was truncated: {why}"),
-            Self::Timeout => "no answer in time".to_owned(),
-            Self::Proxy => "the proxy on the way wants a login (407)".to_owned(),
-            Self::Tls(why) => format!("no trusted connection: {why}"),
+            Self::Unreachable(why) if why.contains("connection") => why.clone(),
+            Self::Unreachable(why) => format!("connection failed: {why}"),
+            Self::Truncated(why) => format!("the response was truncated: {why}"),
+            Self::Timeout => "no response in time".to_owned(),
+            Self::Proxy => "the proxy requires a login (407)".to_owned(),
+            Self::Tls(why) => format!("TLS connection failed: {why}"),
             Self::DigestMismatch(what)
             | Self::TooLarge(what)
             | Self::Malformed(what)
@@ -210,12 +213,12 @@ impl From<Broken> for Kind {
             Broken::Timeout => Self::Timeout,
             Broken::Proxy => Self::Proxy,
             Broken::Tls(why) => Self::Tls(why),
-            Broken::TooLarge(limit) => Self::TooLarge(format!(
-                "the answer is larger than the {limit} bytes that it may have"
-            )),
+            Broken::TooLarge(limit) => {
+                Self::TooLarge(format!("the response is larger than the limit of {limit} bytes"))
+            }
             Broken::Malformed(why) => Self::Malformed(why),
             Broken::Refused(why) => Self::AddressRefused(format!(
-                "the registry sends us to an address that is refused: {why}"
+                "the registry points to an address that is not allowed: {why}"
             )),
         }
     }

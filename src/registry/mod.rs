@@ -150,7 +150,7 @@ impl Registry {
         let (answer, request) = self.call(call).await?;
         if too_large || answer.body.len() as u64 != descriptor.size {
             let what = format!(
-                "the config has {} bytes, its descriptor says {}",
+                "the config has {} bytes, but its descriptor says {}",
                 answer.body.len(),
                 descriptor.size
             );

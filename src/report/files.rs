@@ -92,7 +92,7 @@ impl Destinations {
         if let Some(file) = &mut self.summary
             && let Err(error) = file.write_all(summary::markdown(ending).as_bytes())
         {
-            warn!("the job summary could not be written: {error}");
+            warn!("cannot write the job summary: {error}");
         }
     }
 
@@ -172,7 +172,7 @@ impl Own {
     fn hold(self, text: &str) {
         let place = self.place.clone();
         if let Err(error) = self.filled(text).and_then(Self::moved_to_its_place) {
-            warn!("{} could not be written: {error}", place.display());
+            warn!("cannot write {}: {error}", place.display());
         }
     }
 

@@ -188,7 +188,7 @@ async fn a_wrong_password_ends_it_at_once_with_basic() {
         .await
         .fails(6);
     assert!(
-        ran.stdout.contains("the login was refused")
+        ran.stdout.contains("wrong user name or password")
             && ran.stdout.contains("inputs username and password"),
         "{}",
         ran.stdout
@@ -209,7 +209,7 @@ async fn a_wrong_password_ends_it_at_once_with_tokens() {
         .run()
         .await
         .fails(6);
-    assert!(ran.stdout.contains("the login was refused"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("wrong user name or password"), "{}", ran.stdout);
     assert!(ran.elapsed < Duration::from_secs(1), "{:?}", ran.elapsed);
     let asked: Vec<String> =
         tokens.requests().into_iter().flat_map(|request| request.scopes).collect();
@@ -226,7 +226,7 @@ async fn a_wrong_password_ends_it_at_once_with_tokens() {
 async fn a_basic_challenge_without_a_login_ends_it_at_once() {
     let scene = basic().await;
     let ran = scene.waiting_step().run().await.fails(6);
-    assert!(ran.stdout.contains("a login is needed"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("login required"), "{}", ran.stdout);
     assert!(ran.stdout.contains(&format!(
         "no login for {} is configured: set `username` and `password`",
         scene.proxy.host()
@@ -396,7 +396,7 @@ async fn a_wrong_identity_token_ends_it_at_once() {
         .run()
         .await
         .fails(6);
-    assert!(ran.stdout.contains("the login was refused"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("wrong user name or password"), "{}", ran.stdout);
     assert!(
         ran.elapsed < Duration::from_secs(1) && tokens.requests().len() <= 2,
         "{:?}",

@@ -47,7 +47,7 @@ async fn during_a_push_the_tag_is_unknown() {
         push.wait_for_hits(1).await;
         let ran = stop(running, signal, status).await;
         assert!(
-            ran.stdout.contains(&format!("{} unknown", scene.reference("1"))),
+            ran.stdout.contains(&format!("{} may or may not have moved", scene.reference("1"))),
             "{}",
             ran.stdout
         );
@@ -69,7 +69,11 @@ async fn between_two_tags_each_is_accounted_for() {
     let running = scene.waiting_step().input("tags", &tags).spawn().await;
     push.wait_for_hits(1).await;
     let ran = stop(running, "TERM", 143).await;
-    let line = format!("{} moved, {} unknown", scene.reference("1"), scene.reference("latest"));
+    let line = format!(
+        "{} moved; {} may or may not have moved",
+        scene.reference("1"),
+        scene.reference("latest")
+    );
     assert!(ran.stdout.contains(&line), "{}", ran.stdout);
 }
 

@@ -378,7 +378,7 @@ async fn a_signal_says_how_many_lists_were_published() {
     running.signal("TERM").await;
     let ran = running.wait().await.fails(143);
     assert!(
-        ran.stdout.contains("stopped by SIGTERM: 1 of 2 lists were published"),
+        ran.stdout.contains("stopped by SIGTERM: 1 of 2 indexes were published"),
         "{}",
         ran.stdout
     );

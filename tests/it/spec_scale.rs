@@ -73,7 +73,7 @@ async fn two_hundred_lists_that_all_wait() {
     running.wait_for_line(&format!("app:{} | wait", LISTS - 1)).await;
     running.signal("TERM").await;
     let ran = running.wait().await.fails(143);
-    assert!(ran.stdout.contains("1 of 200 lists were published"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("1 of 200 indexes were published"), "{}", ran.stdout);
     println!("{} KiB, {:?}", ran.max_rss_kib, ran.elapsed);
     assert!(ran.max_rss_kib > 0 && ran.max_rss_kib < 48 * 1024, "{} KiB", ran.max_rss_kib);
 }

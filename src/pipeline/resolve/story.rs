@@ -100,3 +100,90 @@ pub(super) fn stands((name, state): &(String, SourceState)) -> String {
         if *state == SourceState::Looking { "not checked".to_owned() } else { state.words() };
     format!("{words}: {name}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::NotYet;
+    use super::*;
+    use crate::oci::{Digest, Manifest, Origin, media_type};
+    use crate::plan::Source;
+    use bytes::Bytes;
+
+    const MANIFEST: &[u8] = br#"{"schemaVersion":2,"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","size":1},"layers":[]}"#;
+
+    fn source(name: &str) -> Source {
+        Source {
+            reference: name.parse().unwrap(),
+            platform: None,
+            stands_for: None,
+            name: name.to_owned(),
+        }
+    }
+
+    fn arrived(name: &str, platform: &str, origin: Origin, after: Option<u64>) -> Arrived {
+        let digest = Digest::of(MANIFEST);
+        let manifest =
+            Manifest::parse(Bytes::from_static(MANIFEST), media_type::OCI_MANIFEST, digest)
+                .unwrap();
+        let mut entry = manifest.descriptor();
+        entry.platform = Some(platform.parse().unwrap());
+        Arrived {
+            source: source(name),
+            manifest,
+            entries: vec![entry],
+            origins: vec![origin],
+            after: after.map(Duration::from_secs),
+        }
+    }
+
+    /// One wait for four sources, from its first line to the details of its failure.
+    #[test]
+    fn the_log_of_a_wait() {
+        let (amd64, arm64) = ("r.example/acme/app:amd64", "r.example/acme/app:arm64");
+        let (riscv64, s390x) = ("r.example/acme/app:riscv64", "r.example/acme/app:s390x");
+        let origin = Origin {
+            created: Some("2026-01-02T03:04:05Z".to_owned()),
+            revision: Some("0123456789abcdef0123456789abcdef01234567".to_owned()),
+        };
+        let incomplete = || NotYet::Incomplete("1 of 3 layers is missing".to_owned());
+        let at_once = arrived(amd64, "linux/amd64", origin, None);
+        let unknown_origin = Origin { created: None, revision: None };
+        let later = arrived(arm64, "linux/arm64", unknown_origin, Some(90));
+        let ten_minutes = Duration::from_secs(600);
+        let still = still_waiting(
+            &[
+                (amd64.to_owned(), SourceState::Found(None)),
+                (arm64.to_owned(), SourceState::Waiting(NotYet::Missing.word())),
+                (riscv64.to_owned(), SourceState::Waiting(incomplete().word())),
+                (s390x.to_owned(), SourceState::Looking),
+            ],
+            Duration::from_secs(60),
+            Duration::from_secs(540),
+        );
+        let absent = |at, name, why| absent(&Absent { at, source: source(name), why });
+        let lines = [
+            found(&at_once),
+            waiting(arm64, &NotYet::Missing.state(), ten_minutes),
+            waiting(riscv64, &incomplete().state(), ten_minutes),
+            still,
+            found(&later),
+            absent(2, riscv64, incomplete()),
+            absent(3, s390x, NotYet::Missing),
+            there(&at_once),
+            there(&later),
+            stands(&(s390x.to_owned(), SourceState::Looking)),
+        ];
+        insta::assert_snapshot!(lines.join("\n"), @"
+        found    r.example/acme/app:amd64  linux/amd64  sha256:56227fe0dffd  built 2026-01-02T03:04:05Z from 0123456789ab
+        wait     r.example/acme/app:arm64  not found yet; checking for up to 10m
+        wait     r.example/acme/app:riscv64  incomplete: 1 of 3 layers is missing; checking for up to 10m
+        waiting  2 of 4 missing after 1m, 9m left: r.example/acme/app:arm64 not found, r.example/acme/app:riscv64 incomplete
+        found    r.example/acme/app:arm64  linux/arm64  sha256:56227fe0dffd  after 1m 30s
+        incomplete: r.example/acme/app:riscv64 (1 of 3 layers is missing)
+        not found: r.example/acme/app:s390x
+        found: r.example/acme/app:amd64 sha256:56227fe0dffd
+        found after 1m 30s: r.example/acme/app:arm64 sha256:56227fe0dffd
+        not checked: r.example/acme/app:s390x
+        ");
+    }
+}

@@ -101,7 +101,7 @@ mod tests {
             source("r/app:arm", SourceState::Looking),
         ];
         let (elapsed, left) = (Duration::from_millis(60_900), Duration::from_secs(540));
-        let expected = "  found after 42 s  r/app:amd64\n  stale             r/app:arm64\n  looking           r/app:arm\n\
+        let expected = "  found after 42 s  r/app:amd64\n  stale             r/app:arm64\n  checking          r/app:arm\n\
                         waiting  1 of 3 missing after 1m, 9m left\njobs     1 watched";
         assert_eq!(table(&sources, "jobs     1 watched", elapsed, left, MOST_ROWS), expected);
         sources

@@ -82,8 +82,9 @@ impl Tried {
             Ok(answer) => match expect.filter(|_| self.is_altered) {
                 Some(expected) => {
                     let actual = Digest::of(&answer.body);
-                    let what =
-                        format!("the bytes received are not those of {expected} but of {actual}");
+                    let what = format!(
+                        "the content received does not match {expected}: its digest is {actual}"
+                    );
                     request.error(Kind::DigestMismatch(what))
                 }
                 None if spent && answer.status >= 300 => {

@@ -118,7 +118,7 @@ impl Registry {
                 self.cancel(to, &upload.location).await;
                 return Err(error);
             }
-            debug!("{to}: the upload of {} starts anew: {error:?}", blob.digest);
+            debug!("{to}: the upload of {} starts again: {error:?}", blob.digest);
         }
     }
 
@@ -199,11 +199,11 @@ impl Registry {
         let base = root.join(&format!("v2/{}/blobs/uploads/", repository.path()));
         let location = match base.and_then(|base| base.join(told)) {
             Ok(location) if !told.is_empty() => location,
-            _ => return Err(malformed("the registry opened an upload and did not say where")),
+            _ => return Err(malformed("the registry started an upload without a valid Location")),
         };
         address::check(&root, &location).map_err(|why| {
             request.error_of(
-                Kind::AddressRefused(format!("the upload's location is refused: {why}")),
+                Kind::AddressRefused(format!("the upload location is not allowed: {why}")),
                 answer,
             )
         })?;
@@ -224,7 +224,7 @@ impl Registry {
             Err(error) => Err(error),
         };
         if let Err(error) = cancelled {
-            debug!("an upload could not be cancelled: {error}");
+            debug!("cannot cancel an upload: {error}");
         }
     }
 }

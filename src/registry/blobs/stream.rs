@@ -125,7 +125,7 @@ impl<'a> BlobReader<'a> {
         if self.hashed == self.blob.size && self.hashing.matches(&self.blob.digest) {
             return Ok(());
         }
-        let what = format!("the bytes received are not those of {}", self.blob.digest);
+        let what = format!("the content received does not match {}", self.blob.digest);
         Err(self.request.error(Kind::DigestMismatch(what)))
     }
 
@@ -152,7 +152,7 @@ impl<'a> BlobReader<'a> {
                     return self.accept(bytes).map(Some);
                 }
                 Ok(None) => Broken::Cut(format!(
-                    "it broke off after {} of {} bytes",
+                    "it ended after {} of {} bytes",
                     self.position, self.blob.size
                 )),
                 Err(broken) => broken,
@@ -173,10 +173,8 @@ impl<'a> BlobReader<'a> {
     fn accept(&mut self, bytes: Bytes) -> Result<(Bytes, u64), Error> {
         let end = self.position + bytes.len() as u64;
         if end > self.blob.size {
-            let what = format!(
-                "the blob has more than the {} bytes that its descriptor says",
-                self.blob.size
-            );
+            let what =
+                format!("the blob is larger than the {} bytes in its descriptor", self.blob.size);
             return Err(self.request.error(Kind::TooLarge(what)));
         }
         let fresh = end.saturating_sub(self.hashed.max(self.position));
@@ -201,7 +199,7 @@ impl<'a> BlobReader<'a> {
         };
         if let Some(whole) = whole.parse::<u64>().ok().filter(|whole| *whole != self.blob.size) {
             return Err(malformed(&format!(
-                "the blob has {whole} bytes, its descriptor says {}",
+                "the blob has {whole} bytes, but its descriptor says {}",
                 self.blob.size
             )));
         }
@@ -213,14 +211,14 @@ impl<'a> BlobReader<'a> {
                     .and_then(|range| range.split('-').next());
                 if from.and_then(|from| from.parse().ok()) != Some(self.position) {
                     return Err(malformed(
-                        "it gave another part of the blob than it was asked for",
+                        "the registry returned another part of the blob than requested",
                     ));
                 }
                 0
             }
             _ => self.position,
         };
-        opening.response.ok_or_else(|| malformed("an answer without a body"))
+        opening.response.ok_or_else(|| malformed("a response without a body"))
     }
 }
 

@@ -115,11 +115,12 @@ impl<'a> Upload<'a> {
             None | Some(0) => 0,
             Some(last) if last < self.blob.size => last + 1,
             Some(last) => {
-                let what = format!("the registry has {last} bytes of a blob of {}", self.blob.size);
+                let what =
+                    format!("the registry reports {last} bytes of a blob of {}", self.blob.size);
                 return Err(request.error_of(Kind::Malformed(what), &answer));
             }
         };
-        debug!("{}: the upload of {} goes on at byte {at}", self.to, self.blob.digest);
+        debug!("{}: the upload of {} resumes at byte {at}", self.to, self.blob.digest);
         let location = if answer.header(LOCATION.as_str()).is_empty() {
             self.location.clone()
         } else {

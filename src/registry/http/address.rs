@@ -11,17 +11,17 @@ use url::{Host, Url};
 /// Names are checked again when they are resolved.
 pub(crate) fn check(registry: &Url, url: &Url) -> Result<(), String> {
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(format!("{} is no web address", safe(url)));
+        return Err(format!("{} is not an http or https address", safe(url)));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(format!("{} carries a login", safe(url)));
+        return Err(format!("{} contains a login", safe(url)));
     }
     if is_loopback(registry) && is_loopback(url) {
         return Ok(());
     }
     if registry.scheme() == "https" && url.scheme() != "https" {
         return Err(format!(
-            "{} is not encrypted, the registry is; behind a proxy, check its X-Forwarded-Proto",
+            "{} is not encrypted, but the registry is; behind a proxy, check its X-Forwarded-Proto",
             safe(url)
         ));
     }
@@ -35,7 +35,7 @@ pub(crate) fn check(registry: &Url, url: &Url) -> Result<(), String> {
         None => true,
     };
     if forbidden {
-        Err(format!("{} is an address of this machine or of its surroundings", safe(url)))
+        Err(format!("{} is a loopback, link-local or reserved address", safe(url)))
     } else {
         Ok(())
     }

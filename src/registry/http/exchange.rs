@@ -174,7 +174,7 @@ pub(crate) async fn chunk(response: &mut Response) -> Result<Option<Bytes>, Brok
 pub(super) fn refuse_compression(response: &Response) -> Result<(), Broken> {
     match response.headers().get(CONTENT_ENCODING) {
         Some(encoding) if encoding != "identity" => Err(Broken::Malformed(
-            "the answer is compressed though nobody asked for that".to_owned(),
+            "the response is compressed, although that was not requested".to_owned(),
         )),
         _ => Ok(()),
     }
@@ -226,14 +226,12 @@ pub(super) fn broken(error: &reqwest::Error) -> Broken {
             return match name {
                 NameError::Unknown => Broken::UnknownHost,
                 NameError::Forbidden(address) => Broken::Refused(format!(
-                    "its name leads to {address}, an address of this machine or of its surroundings"
+                    "its name resolves to {address}, a loopback, link-local or reserved address"
                 )),
-                NameError::Failed(why) => {
-                    Broken::Connection(format!("the name could not be looked up: {why}"))
-                }
+                NameError::Failed(why) => Broken::Connection(format!("name lookup failed: {why}")),
             };
         }
-        let text = current.to_string();
+        let text = plain(&current.to_string());
         if text == TUNNEL_WITHOUT_LOGIN {
             return Broken::Proxy;
         }
@@ -244,6 +242,14 @@ pub(super) fn broken(error: &reqwest::Error) -> Broken {
         return Broken::Timeout;
     }
     Broken::Connection(deepest.unwrap_or_else(|| "the connection broke".to_owned()))
+}
+
+/// An error of the system as part of a sentence: `connection refused` for `Connection refused (os
+/// error 111)`.
+fn plain(text: &str) -> String {
+    let Some((words, _)) = text.split_once(" (os error ") else { return text.to_owned() };
+    let mut letters = words.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
 /// A connection that breaks while the body comes: something was there to be answered.
@@ -270,4 +276,24 @@ pub(crate) fn sensitive(value: &str) -> Option<HeaderValue> {
     let mut header = HeaderValue::from_str(value).ok()?;
     header.set_sensitive(true);
     Some(header)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_the_system_are_parts_of_a_sentence() {
+        for (text, expected) in [
+            ("Connection refused (os error 111)", "connection refused"),
+            ("No route to host (os error 113)", "no route to host"),
+            (
+                "connection closed before message completed",
+                "connection closed before message completed",
+            ),
+            (TUNNEL_WITHOUT_LOGIN, TUNNEL_WITHOUT_LOGIN),
+        ] {
+            assert_eq!(plain(text), expected);
+        }
+    }
 }

@@ -207,9 +207,10 @@ impl Transport {
             // Read to its end, so that the connection can be used again.
             let answer = read(&exchange, response).await?;
             let location = answer.header(LOCATION.as_str());
-            let next = exchange.url.join(location).map_err(|_| {
-                Broken::Malformed("a redirect without a usable Location".to_owned())
-            })?;
+            let next = exchange
+                .url
+                .join(location)
+                .map_err(|_| Broken::Malformed("a redirect without a valid Location".to_owned()))?;
             address::check(&registry, &next).map_err(Broken::Refused)?;
             // Where a redirect leads, no credential goes, not even back to the registry.
             exchange.authorization = None;

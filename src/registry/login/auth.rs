@@ -155,7 +155,7 @@ impl Auth {
         let challenges = match answer.challenges(root) {
             Ok(challenges) => challenges,
             Err(host) => {
-                let why = format!("the registry sends us elsewhere, and wants a login at {host}");
+                let why = format!("the registry redirects to {host}, which requires a login");
                 return refused(Kind::AddressRefused(why));
             }
         };
@@ -233,7 +233,7 @@ impl Auth {
 
     /// Drops an implicit login without which a read succeeded.
     pub(crate) async fn drop_implicit(&self, repository: &Repository) {
-        debug!("{}: the login found by itself was refused, going on without", repository.host());
+        debug!("{}: the detected login was rejected; continuing without", repository.host());
         lock(&self.without_login).insert(repository.host().to_owned());
         let slot = lock(&self.tokens).get(repository).map(Arc::clone);
         if let Some(slot) = slot {
@@ -307,7 +307,9 @@ fn realm_at(root: &Url, realm: &str) -> Result<Url, Kind> {
         .join(realm)
         .map_err(|_| Kind::Malformed("the token server's address is not valid".to_owned()))?;
     address::check(root, &realm).map_err(|why| {
-        Kind::AddressRefused(format!("the registry names a token server that is refused: {why}"))
+        Kind::AddressRefused(format!(
+            "the registry names a token server that is not allowed: {why}"
+        ))
     })?;
     Ok(realm)
 }

@@ -152,7 +152,7 @@ impl AuthFile {
     /// Reads a file's text. The error never quotes it: it is made of secrets.
     pub fn parse(text: &str, label: &str, secrets: &Secrets) -> Result<Self, String> {
         let document: Document = serde_json::from_str(text).map_err(|error| {
-            format!("it is no Docker auth file (JSON error at {})", json::place(&error))
+            format!("it is not a Docker auth file (JSON error at {})", json::place(&error))
         })?;
         let mut file = Self { label: label.to_owned(), ..Self::default() };
         for (key, entry) in document.auths.unwrap_or_default() {

@@ -99,7 +99,7 @@ impl TokenServer<'_> {
         let terms = Terms { deadline, has_permit: true, ..Terms::default() };
         let send = async || Ok(transport.send_where_told(&root, exchange.clone()).await?);
         let answer = attempts.until_settled(&mut request, terms, send).await?;
-        Ok((answer.ok_or_else(|| defect(&request, "a token request without an answer"))?, request))
+        Ok((answer.ok_or_else(|| defect(&request, "a token request without a response"))?, request))
     }
 }
 
@@ -107,14 +107,14 @@ fn read(answer: &Answer, request: &RequestName) -> Result<Token, Error> {
     let kind = match answer.status {
         200..=299 => {
             let malformed =
-                || Kind::Malformed("the token server's answer holds no token".to_owned());
+                || Kind::Malformed("the token server's response contains no token".to_owned());
             return parse_token(&answer.body, &request.secrets)
                 .ok_or_else(|| request.error(malformed()));
         }
         // OAuth2 says 400 `invalid_grant` for a refresh token that is not valid.
         400 | 401 if request.login.is_some() => Kind::BadCredentials,
         300..=399 => Kind::AddressRefused(
-            "the token server redirects, and a login is not sent along".to_owned(),
+            "the token server redirects; a login never follows a redirect".to_owned(),
         ),
         status => Kind::of_status(status),
     };

@@ -1,4 +1,4 @@
-//! Flags of every command: before or after it; help whose examples run.
+//! Global options: before or after it; help whose examples run.
 
 use super::{Stocked, built};
 use crate::support::client::Client;
@@ -39,7 +39,7 @@ async fn flags_stand_before_or_after_the_command() {
 #[tokio::test]
 async fn wrong_arguments_are_reported_in_json_too() {
     for (arguments, what) in [
-        (vec!["--json"], "these flags need a command"),
+        (vec!["--json"], "flags need a command"),
         (vec!["--json", "inspect"], "the following required arguments were not provided: <REF>"),
         (
             vec!["inspect", "a", "--raw", "--json"],
@@ -48,7 +48,7 @@ async fn wrong_arguments_are_reported_in_json_too() {
         (vec!["annotate", "--json", "r.example/a:1", "linux/amd64"], "nothing to change"),
         (
             vec!["diff", "r.example/a", "R/ /x", "--json"],
-            "the arguments are wrong; nothing was contacted",
+            "1 problem with the arguments; nothing was sent to a registry",
         ),
     ] {
         let ran = Step::new().args(arguments).run().await.fails(2);
@@ -71,13 +71,14 @@ async fn what_other_tools_call_a_command_is_pointed_at_ours() {
     for (arguments, here) in [
         (
             vec!["append", "r.example/a:1", "r.example/a:2"],
-            "append is no command: use `manifest-action create LIST SOURCE… --append`",
+            "there is no command \"append\": use `manifest-action create LIST SOURCE… --append`",
         ),
         (
             vec!["spec", "lists.yaml"],
-            "spec is no command: use `manifest-action create --spec FILE`",
+            "there is no command \"spec\": use `manifest-action create --spec FILE`",
         ),
-        (vec!["inspekt"], "a similar subcommand exists: 'inspect'"),
+        (vec!["inspekt"], "there is no command \"inspekt\": use `manifest-action inspect`"),
+        (vec!["zzz"], "there is no command \"zzz\"\n"),
     ] {
         let ran = Step::new().args(arguments).run().await.fails(2);
         assert!(ran.stderr.contains(here), "{}", ran.stderr);
@@ -228,7 +229,7 @@ async fn a_result_that_cannot_be_written_is_8_and_says_so() {
         .await
         .fails(8);
     assert!(
-        ran.stderr.starts_with("error: the result could not be written: No space left on device"),
+        ran.stderr.starts_with("error: cannot write the result: No space left on device"),
         "{}",
         ran.stderr
     );

@@ -365,7 +365,7 @@ annotations
     }
     assert_eq!(
         ran.stderr,
-        format!("warning: the entry {gone_digest} was not read: not in the registry\n")
+        format!("warning: entry {gone_digest} was not read: not in the registry\n")
     );
 }
 
@@ -433,7 +433,7 @@ async fn failures_say_what_to_do() {
         .run()
         .await
         .fails(7);
-    assert!(warned.stderr.contains("--password-stdin is safer"), "{}", warned.stderr);
+    assert!(warned.stderr.contains("use --password-stdin"), "{}", warned.stderr);
     warned.never_says("right");
 }
 

@@ -282,14 +282,14 @@ async fn what_annotate_and_remove_refuse() {
         (
             vec!["annotate", &by_digest, "linux/amd64", "--variant", "v2"],
             2,
-            "a tag to change cannot hold a digest",
+            "a tag to change cannot contain a digest",
         ),
         (vec!["annotate", &list, "linux/amd64", "--arch", ""], 2, "--arch: cannot be empty"),
         (vec!["annotate", &list, "linux/amd64", "--os", " "], 2, "--os: cannot be empty"),
         (
             vec!["annotate", &list, "linux/amd64", "--variant", "v 2"],
             2,
-            "--variant: \"v 2\" can be no part of a platform",
+            "--variant: \"v 2\" cannot be part of a platform",
         ),
         (
             vec!["annotate", &list, "linux/amd64", "--os-features", "a,b\u{1b}"],

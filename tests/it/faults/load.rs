@@ -70,7 +70,7 @@ async fn a_registry_that_fails_all_the_time_is_not_stormed() {
     .await;
     let said = failure(&ended, Exit::Registry);
     // One request may have been tried for all others each time.
-    let why = [format!("not again because {host} failed too often"), "tried 6 times".to_owned()];
+    let why = [format!("gave up because {host} keeps failing"), "tried 6 times".to_owned()];
     assert!(said.contains("→ 500") && why.iter().any(|why| said.contains(why)), "{said}");
     // Those that were under way at first, then one at a time, and no more than one a second where
     // an answer takes its time.

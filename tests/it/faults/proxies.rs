@@ -142,11 +142,7 @@ async fn a_proxy_that_wants_a_login_ends_it_at_once() {
         .env("HTTP_PROXY", format!("http://{}", plain.host()));
     for (case, step) in [("a tunnel", encrypted), ("plain HTTP", open)] {
         let ran = step.input("wait", "10m").run().await.fails(7);
-        assert!(
-            ran.stdout.contains("the proxy on the way wants a login (407)"),
-            "{case}: {}",
-            ran.stdout
-        );
+        assert!(ran.stdout.contains("the proxy requires a login (407)"), "{case}: {}", ran.stdout);
         assert!(
             ran.stdout.contains("fix:   put the login into the proxy's address"),
             "{case}: {}",

@@ -53,7 +53,7 @@ async fn a_registry_that_never_answers_in_time_is_named() {
     scene.proxy.rule(Rule::on("GET", &manifest("amd64")).then(Fault::Hang));
     let (ended, elapsed) = run_fast(TIMES, inputs_to(&scene, &["1"])).await;
     let said = failure(&ended, Exit::Registry);
-    assert!(said.contains("no answer in time") && said.contains("tried 6 times"), "{said}");
+    assert!(said.contains("no response in time") && said.contains("tried 6 times"), "{said}");
     took("six times half a minute, and the pauses", elapsed, 179..=210);
     assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
 }
@@ -70,7 +70,7 @@ async fn a_blob_that_trickles_is_given_up() {
     inputs[0] = ("tags", other.full_name("other/name:1"));
     let (ended, elapsed) = run_fast(TIMES, inputs).await;
     let said = failure(&ended, Exit::Registry);
-    assert!(said.contains("no answer in time"), "{said}");
+    assert!(said.contains("no response in time"), "{said}");
     took("six minutes, and the pauses", elapsed, 359..=430);
     assert_eq!(other.client.tags("other/name").await, Vec::<String>::new());
 }
@@ -199,7 +199,7 @@ async fn an_answer_that_is_cut_off_is_asked_for_again_and_then_called_truncated(
         let (ended, _) = run_fast(TIMES, inputs_to(&scene, &["1"])).await;
         let said = failure(&ended, Exit::Registry);
         assert!(
-            said.contains("the answer was truncated") && said.contains("tried 6 times"),
+            said.contains("the response was truncated") && said.contains("tried 6 times"),
             "{case}: {said}"
         );
         assert_eq!(scene.proxy.count("GET", &path) - before, 6, "{case}");

@@ -87,7 +87,7 @@ async fn all_pages_attempts_and_names_that_come_late() {
         watching_step(&scene, &api, "call / build*").env("GITHUB_RUN_ATTEMPT", "2").spawn().await;
     running.wait_for_line("jobs     0 watched, none is listed yet").await;
     api.set(with(&earlier));
-    running.wait_for_line("job      call / build arm64  has not begun").await;
+    running.wait_for_line("job      call / build arm64  has not started").await;
     api.set(with(&[earlier[0].clone(), job("call / build arm64", "failure").attempt(2)]));
     ended_for(running.wait().await, "job call / build arm64 failed", &link(242));
     let requests = api.requests();
@@ -167,7 +167,7 @@ async fn gitlab_with_the_job_token() {
         })
     };
     let running = api.known_to(plain()).spawn().await;
-    running.wait_for_line("jobs     1 watched: 1 has not begun").await;
+    running.wait_for_line("jobs     1 watched: 1 has not started").await;
     api.set(with("failed"));
     let ran = running.wait().await.fails(4);
     let said = format!(
@@ -209,7 +209,8 @@ async fn it_is_a_flag_and_needs_a_ci_system() {
     ];
     let ran = Step::new().args(&arguments).run().await.fails(2);
     assert!(
-        ran.stderr.contains("watch-jobs: jobs can be watched in GitHub Actions and GitLab CI/CD"),
+        ran.stderr
+            .contains("watch-jobs: jobs can only be watched in GitHub Actions and GitLab CI/CD"),
         "{}",
         ran.stderr
     );

@@ -21,7 +21,7 @@ async fn an_api_that_does_not_let_us_in_is_one_warning() {
         assert!(text.contains(&format!("/actions/runs/1001/jobs → {status}")), "{text}");
         assert!(
             text.contains("permissions: actions: read")
-                && text.contains("only the registry is watched"),
+                && text.contains("only the registry is polled"),
             "{text}"
         );
         assert_eq!(api.requests().len(), before + 1, "not asked again");
@@ -46,7 +46,10 @@ async fn an_api_that_is_asked_too_much_is_left_alone() {
         let usual = headers[0].0 != "Retry-After";
         let running = watching_step(&scene, &api, "build").input("wait", "4s").spawn().await;
         running
-            .wait_for_line(&format!("asks for a pause of {} s", if usual { 60 } else { 3 }))
+            .wait_for_line(&format!(
+                "rate limited by GitHub for {};",
+                if usual { "1m" } else { "3 s" }
+            ))
             .await;
         let ran = running.wait().await;
         assert!(ran.elapsed > Duration::from_secs(3), "{:?}", ran.elapsed);
@@ -63,7 +66,7 @@ async fn an_api_in_trouble_is_asked_again_and_stops_nothing() {
     api.fault(200, &[]); // Not a list of jobs.
     let ran = watching_step(&scene, &api, "build").run().await;
     let ran = ended_for(ran, "job build failed", &link(1));
-    assert_eq!(ran.stdout.matches("cannot see the jobs of this run").count(), 1, "{}", ran.stdout);
+    assert_eq!(ran.stdout.matches("cannot list the jobs of this run").count(), 1, "{}", ran.stdout);
     assert_eq!(api.requests().len(), 3);
     // A redirect is not followed, and an address that answers nothing is given up when all is
     // there.
@@ -78,7 +81,7 @@ async fn an_api_in_trouble_is_asked_again_and_stops_nothing() {
         .run()
         .await
         .ok();
-    assert!(ran.stdout.contains("cannot see the jobs of this run"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("cannot list the jobs of this run"), "{}", ran.stdout);
 }
 
 #[tokio::test]

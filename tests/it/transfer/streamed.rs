@@ -226,7 +226,7 @@ async fn bytes_that_were_altered_are_not_taken() {
         .run()
         .await
         .fails(5);
-    assert!(ran.stdout.contains("the bytes received are not those of"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("the content received does not match"), "{}", ran.stdout);
     assert!(to.client.tags("acme/app").await.is_empty());
     assert!(to.client.get_blob("acme/app", &image.blobs()[1]).await.is_none(), "never committed");
 }
@@ -236,7 +236,7 @@ async fn a_blob_larger_than_its_descriptor_is_cut_off() {
     for length in [true, false] {
         let (from, to, image) = two().await;
         let size = image.layer_blob().len();
-        let twice = format!("the blob has {} bytes, its descriptor says {size}", 2 * size);
+        let twice = format!("the blob has {} bytes, but its descriptor says {size}", 2 * size);
         let why = if length { twice } else { format!("has more than the {size} bytes") };
         from.proxy.rule(
             Rule::on("GET", &layer(&image))
