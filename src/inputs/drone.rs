@@ -16,7 +16,7 @@ pub fn translate(environment: &Environment, problems: &mut Problems) -> Environm
     let mut ours = environment.clone();
     let is_theirs = KEYS.iter().any(|key| set(key).is_some());
     if set("PLUGIN_SPEC").is_some_and(|spec| is_theirs || spec.ends_with(".tmpl")) {
-        problems.add("spec", "is a template of plugins/manifest, which is not read here: use target and template, or our own inputs tags and sources");
+        problems.add("spec", "is a template of plugins/manifest, which cannot be read: use target and template, or our own inputs tags and sources");
         ours.remove("PLUGIN_SPEC");
     }
     if let Some(target) = set("PLUGIN_TARGET") {

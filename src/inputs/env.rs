@@ -44,7 +44,7 @@ pub fn from_pairs(
     for (input, value) in INPUTS.iter().filter_map(|input| Some((input, inputs.get(input.name)?))) {
         // In place of bytes that were no text: left out, they would be missed by nobody.
         if value.contains(char::REPLACEMENT_CHARACTER) {
-            problems.add(input.name, "is no valid UTF-8");
+            problems.add(input.name, "is not valid UTF-8");
         }
     }
     inputs

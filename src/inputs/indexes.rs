@@ -10,8 +10,8 @@ use std::io::Read as _;
 use std::path::Path;
 
 const INPUT: &str = "spec";
-const ANOTHER: &str = "is a file of plugins/manifest or manifest-tool, which is not read here: write `indexes:` and below it, \
-     for each list, `tags:` and `sources:`";
+const ANOTHER: &str = "is a file of plugins/manifest or manifest-tool, which cannot be read: write `indexes:` and below it, \
+     for each index, `tags:` and `sources:`";
 const START: Place = Place { line: 1, column: 1 };
 /// More lists than this are a mistake.
 const MOST: usize = 1000;
@@ -47,7 +47,8 @@ pub fn read(
 ) -> Vec<Entry> {
     let of_a_list = INPUTS.iter().filter(|input| input.scope == Scope::List);
     for name in of_a_list.map(|input| input.name).filter(|name| defaults.get(name).is_some()) {
-        problems.add(name, format!("has no place beside spec: each list in {path} names its own"));
+        problems
+            .add(name, format!("cannot be combined with spec: set it for each entry in {path}"));
     }
     let Some(text) = problems.take(
         INPUT,
@@ -109,7 +110,7 @@ impl Document<'_> {
     }
 
     fn entries(&self, tree: Node, problems: &mut Problems) -> Vec<Entry> {
-        const SHAPE: &str = "must be `indexes:` and a list below it";
+        const SHAPE: &str = "must contain `indexes:` with a list";
         let Value::Map(top) = tree.value else {
             problems.0.push(self.problem(tree.place, SHAPE));
             return Vec::new();
@@ -119,17 +120,20 @@ impl Document<'_> {
             match (key.as_str(), node.value) {
                 ("indexes", Value::List(items)) => lists = Some(items),
                 ("indexes", _) => problems.0.push(self.problem(node.place, SHAPE)),
-                (other, _) => problems.0.push(
-                    self.problem(place, format!("{other:?} is unknown here: the file {SHAPE}")),
-                ),
+                (other, _) => problems
+                    .0
+                    .push(self.problem(place, format!("unknown key {other:?}: the file {SHAPE}"))),
             }
         }
         match lists {
             Some(items) if items.is_empty() => {
-                problems.0.push(self.problem(tree.place, "`indexes:` holds no list"));
+                problems.0.push(self.problem(tree.place, "`indexes:` contains no entry"));
             }
             Some(items) if items.len() > MOST => {
-                let text = format!("`indexes:` holds {} lists, {MOST} are possible", items.len());
+                let text = format!(
+                    "`indexes:` contains {} entries; at most {MOST} are possible",
+                    items.len()
+                );
                 problems.0.push(self.problem(tree.place, text));
             }
             Some(items) => {
@@ -176,7 +180,7 @@ impl Document<'_> {
                 continue;
             };
             if input.scope == Scope::Run {
-                let text = "is for the whole run: give it beside spec, not in one list";
+                let text = "applies to the whole run: set it next to spec, not in an entry";
                 problems.0.push(entry.problem(input.name, place, None, text));
                 continue;
             }
@@ -358,7 +362,7 @@ mod tests {
             let mut found = Problems::default();
             found.add("wait", "is wrong");
             found.add("tags", "follows from what could not be read");
-            found.add("sources", "is needed");
+            found.add("sources", "is required");
             entry(number).keep(found, &mut problems);
         }
         let shown: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
@@ -366,8 +370,8 @@ mod tests {
             shown,
             [
                 "wait: is wrong",
-                "lists.yaml, line 1, column 1: index 1: sources: is needed",
-                "lists.yaml, line 1, column 1: index 2: sources: is needed"
+                "lists.yaml, line 1, column 1: index 1: sources: is required",
+                "lists.yaml, line 1, column 1: index 2: sources: is required"
             ]
         );
     }

@@ -49,7 +49,7 @@ pub fn is_object(value: &str) -> bool {
     value.trim_start().starts_with('{')
 }
 
-/// The members of a JSON object in their order; a key that stands twice is there twice.
+/// The members of a JSON object in their order; a key that is given twice is there twice.
 pub fn object<T: DeserializeOwned>(value: &str) -> Result<Vec<(String, T)>, serde_json::Error> {
     struct Members<T>(PhantomData<T>);
     impl<'de, T: DeserializeOwned> Visitor<'de> for Members<T> {
@@ -90,7 +90,7 @@ pub fn pairs(value: &str) -> Result<Vec<Pair>, String> {
         Some((key, value)) if !key.trim().is_empty() => {
             (item.line, Ok((key.trim().to_owned(), value.trim().to_owned())))
         }
-        _ => (item.line, Err("no KEY=VALUE".to_owned())),
+        _ => (item.line, Err("not KEY=VALUE".to_owned())),
     });
     Ok(pairs.collect())
 }
@@ -110,7 +110,7 @@ pub fn crowded(input: &str, value: &str, parts: fn(&str, &str) -> bool) -> Vec<S
     crowded
         .map(|item| {
             format!(
-                "{input}, line {}: is taken as one value, commas and all; are several meant, each needs its own line",
+                "{input}, line {}: read as one value including the commas; put each KEY=VALUE on its own line",
                 item.line
             )
         })
@@ -146,7 +146,7 @@ fn json_items(value: &str) -> Result<Vec<Item>, String> {
 }
 
 fn not_json(error: &serde_json::Error) -> String {
-    format!("not valid JSON of texts ({})", json::place(error))
+    format!("not a JSON array of strings ({})", json::place(error))
 }
 
 /// Yes or no.
@@ -166,7 +166,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     let seconds = text.parse::<u64>().ok().map(Duration::from_secs);
     let parsed = seconds.or_else(|| humantime::parse_duration(text).ok());
     let duration =
-        parsed.ok_or_else(|| format!("{text:?} is no duration: write 90s, 10m or 1h30m"))?;
+        parsed.ok_or_else(|| format!("{text:?} is not a duration: write 90s, 10m or 1h30m"))?;
     if duration > LONGEST_DURATION {
         Err(format!("{text:?} is longer than a week"))
     } else {
@@ -229,7 +229,7 @@ mod tests {
             assert_eq!(crowded("annotations", value, parts_pairs).len(), expected, "{value}");
         }
         let warning = crowded("annotations", "a=1\nb=2,c=3", parts_pairs).concat();
-        assert!(warning.starts_with("annotations, line 2: is taken as one value"), "{warning}");
+        assert!(warning.starts_with("annotations, line 2: read as one value"), "{warning}");
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub struct Fault {
 pub fn parse(text: &str) -> Result<Node, Vec<Fault>> {
     let start = Place { line: 1, column: 1 };
     if text.len() > LARGEST {
-        let text = format!("has {} bytes, a file of lists can have {LARGEST}", text.len());
+        let text = format!("has {} bytes; at most {LARGEST} are possible", text.len());
         return Err(vec![Fault { place: start, text }]);
     }
     let mut reader = Reader { parser: Parser::new_from_str(text), faults: Vec::new() };
@@ -95,7 +95,7 @@ impl<'a> Reader<'a> {
             Some(Ok(event)) => Ok(event),
             Some(Err(error)) => Err(Fault {
                 place: Place::of(*error.marker()),
-                text: format!("is no valid YAML: {}", error.info()),
+                text: format!("is not valid YAML: {}", error.info()),
             }),
             None => Ok((Event::StreamEnd, Span::default())),
         }
@@ -112,7 +112,7 @@ impl<'a> Reader<'a> {
                 Event::DocumentStart(_) if tree.is_some() => {
                     return Err(Fault {
                         place: Place::of(span.start),
-                        text: "holds a second document".to_owned(),
+                        text: "contains a second document".to_owned(),
                     });
                 }
                 Event::Nothing
@@ -157,7 +157,7 @@ impl<'a> Reader<'a> {
             Event::Alias(_) => {
                 self.fault(
                     place,
-                    "an alias: anchors and aliases are not read here, write the value out",
+                    "an alias: anchors and aliases are not supported; write the value out",
                 );
                 Value::Empty
             }
@@ -179,7 +179,7 @@ impl<'a> Reader<'a> {
             match key.value {
                 Value::Text(name) => {
                     if let Some((first, _, _)) = map.iter().find(|(_, other, _)| *other == name) {
-                        let text = format!("{name:?} stands twice, first in line {}", first.line);
+                        let text = format!("{name:?} is given twice, first in line {}", first.line);
                         self.fault(key.place, text);
                     }
                     map.push((key.place, name, value));
@@ -194,11 +194,11 @@ impl<'a> Reader<'a> {
         if anchor > 0 {
             self.fault(
                 place,
-                "an anchor: anchors and aliases are not read here, write the value out",
+                "an anchor: anchors and aliases are not supported; write the value out",
             );
         }
         if let Some(tag) = tag.filter(|tag| !tag.is_yaml_core_schema()) {
-            self.fault(place, format!("the tag {}{} is not known here", tag.handle, tag.suffix));
+            self.fault(place, format!("the tag {}{} is not supported", tag.handle, tag.suffix));
         }
     }
 
@@ -252,9 +252,9 @@ mod tests {
         assert!(found.iter().any(|fault| fault.contains("an alias")), "{found:?}");
         assert_eq!(
             faults("a: 1\nb: 2\na: 3\n"),
-            ["line 3, column 1: \"a\" stands twice, first in line 1"]
+            ["line 3, column 1: \"a\" is given twice, first in line 1"]
         );
-        assert!(faults("a: [1\nb: 2\n")[0].contains("is no valid YAML"));
+        assert!(faults("a: [1\nb: 2\n")[0].contains("is not valid YAML"));
         assert!(faults("a: 1\n---\nb: 2\n")[0].contains("second document"));
         assert!(faults("? [a]\n: b\n")[0].contains("a key must be a text"));
         assert!(faults("a: !secret b\n")[0].contains("the tag !secret"));

@@ -1,5 +1,7 @@
 //! Names of jobs: exact, or with `*` for any characters and `?` for one.
 
+use wildmatch::WildMatch;
+
 /// A name to look for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern(String);
@@ -7,12 +9,7 @@ pub struct Pattern(String);
 impl Pattern {
     /// Whether a job of this name is meant.
     pub fn matches(&self, name: &str) -> bool {
-        // Brackets are a matrix job's own, and more than one `*` is as good as one.
-        let mut pattern = self.0.replace('[', "[[]");
-        while pattern.contains("**") {
-            pattern = pattern.replace("**", "*");
-        }
-        glob::Pattern::new(&pattern).is_ok_and(|pattern| pattern.matches(name))
+        WildMatch::new(&self.0).matches(name)
     }
 
     /// Whether it can be the name of several jobs.

@@ -49,7 +49,7 @@ pub(super) fn read(
                 Level::Entries => &mut requested.entries,
                 Level::OneEntry(platform) => one_entry(&mut requested.one_entry, platform),
                 Level::Ignored => {
-                    warnings.push(format!("annotations, line {line}: index-descriptor: is ignored, nothing points to the index"));
+                    warnings.push(format!("annotations, line {line}: index-descriptor: is ignored: nothing points to the index"));
                     continue;
                 }
             };
@@ -123,7 +123,7 @@ fn level(text: &str) -> Result<Level, String> {
             .map_err(|error: crate::oci::Invalid| error.to_string()),
         ("index-descriptor", _) => Ok(Level::Ignored),
         _ => Err(format!(
-            "{text}: is no level; index, manifest, manifest-descriptor and manifest-descriptor[PLATFORM] are"
+            "{text}: is not a level; index, manifest, manifest-descriptor and manifest-descriptor[PLATFORM] are"
         )),
     }
 }
@@ -177,9 +177,9 @@ mod tests {
             ("manifest[linux/amd64]:a=1", "manifest-descriptor[linux/amd64]:"),
             ("manifest-descriptor[x]:a=1", "is not a platform"),
             ("manifest-descriptor[linux/amd64:a=1", "without a ]"),
-            ("idnex:a=1", "no level"),
+            ("idnex:a=1", "not a level"),
             ("index:=1", "no key"),
-            ("novalue", "no KEY=VALUE"),
+            ("novalue", "not KEY=VALUE"),
         ] {
             let (_, problems, _) = run(value);
             assert!(problems.iter().any(|problem| problem.contains(why)), "{value}: {problems:?}");

@@ -47,7 +47,7 @@ pub(super) fn read(
             .collect()
     };
     if given.is_empty() && problems.0.len() == before {
-        problems.add(INPUT, "holds no digest");
+        problems.add(INPUT, "contains no digest");
     }
     given
 }
@@ -207,12 +207,12 @@ fn from_folder(path: &Path, shown: &str, line: usize, problems: &mut Problems) -
                 ),
             ),
             _ if name.ends_with(".json") => {
-                problems.add_at(INPUT, line, format!("{shown}/{name} is no digest; for metadata files write {shown}/*.json"));
+                problems.add_at(INPUT, line, format!("{shown}/{name} is not a digest; for metadata files write {shown}/*.json"));
             }
             _ => problems.add_at(
                 INPUT,
                 line,
-                format!("{shown}/{name} is no digest: file names must be 64 hex digits, with or without sha256- in front"),
+                format!("{shown}/{name} is not a digest: file names must be 64 hex digits, with or without sha256- in front"),
             ),
         }
     }
@@ -231,11 +231,7 @@ fn from_files(
         return Vec::new();
     };
     if files.is_empty() {
-        problems.add_at(
-            INPUT,
-            line,
-            format!("{shown}: no such file or folder, and no digest either"),
-        );
+        problems.add_at(INPUT, line, format!("{shown}: not a digest, and no such file or folder"));
     }
     let mut given = Vec::new();
     let mut folders = BTreeSet::new();
@@ -282,7 +278,7 @@ fn files(folder: &Path, shown: &str) -> Result<Vec<PathBuf>, String> {
     // Only what the user wrote is a pattern: the folder may have such characters in its name.
     let pattern = Path::new(&Pattern::escape(&folder.to_string_lossy())).join(shown);
     let matches = glob::glob(&pattern.to_string_lossy())
-        .map_err(|error| format!("{shown:?} is no valid pattern: {error}"))?;
+        .map_err(|error| format!("{shown:?} is not a valid pattern: {error}"))?;
     let mut files: Vec<PathBuf> =
         matches.filter_map(Result::ok).filter(|path| path.is_file()).collect();
     files.sort();
@@ -297,7 +293,7 @@ fn read_metadata(file: &Path, target: Option<&Repository>) -> Result<Vec<Digest>
     }
     let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
     let object: Map<String, Value> = serde_json::from_str(&text)
-        .map_err(|error| format!("no metadata file of docker build: {error}"))?;
+        .map_err(|error| format!("not a metadata file of docker build: {error}"))?;
     // Of bake, every target has what a build has at the top.
     let is_build = object
         .keys()
@@ -488,8 +484,8 @@ mod tests {
             (r#"{"a": null}"#, "\"a\" is empty"),
             (r#"{"a": {"digest": "x"}}"#, "nested"),
             (r#"{"a": "sha256:12"}"#, "64 hex digits"),
-            (r#"{"a": "text"}"#, "holds no digest"),
-            ("[]", "holds no digest"),
+            (r#"{"a": "text"}"#, "contains no digest"),
+            ("[]", "contains no digest"),
             ("{", "not valid"),
             ("sha256:12", "64 hex digits"),
             ("linux=sha256:12", "is not a platform"),
@@ -497,7 +493,7 @@ mod tests {
             ("other/*.json", "another image (r.example/acme/app-api:1)"),
             ("unpushed/*.json", "was the image pushed?"),
             ("deep", "merge-multiple"),
-            ("text", "no digest"),
+            ("text", "not a digest"),
             (
                 "named/a/*",
                 "named/a/*: files there are named by their digests; name the folder instead: named/a",

@@ -30,11 +30,7 @@ pub(super) fn read(
             }
             _ if value.is_empty() => {
                 // Mostly a variable of the CI system that is not set there.
-                problems.add_at(
-                    INPUT,
-                    line,
-                    format!("{key} has no value: no image would be the right one"),
-                );
+                problems.add_at(INPUT, line, format!("{key} has no value"));
             }
             _ => {
                 labels.insert(key, value);
@@ -66,7 +62,7 @@ mod tests {
         for (value, why) in [
             ("a=1\na=2", "expect-labels, line 2: a has two values"),
             ("a=", "expect-labels, line 1: a has no value"),
-            ("a", "expect-labels, line 1: no KEY=VALUE"),
+            ("a", "expect-labels, line 1: not KEY=VALUE"),
             (r#"{"a": 1}"#, "the value of \"a\" must be a text"),
         ] {
             assert!(run(value).1.contains(why), "{value}: {:?}", run(value));

@@ -56,10 +56,10 @@ fn stated(
             let login = Login::stated(credential, "inputs username and password");
             stated.extend(host.map(|host| (host, login)));
         }
-        (Some(_), None) => problems.add("password", "is missing: username is set"),
-        (None, Some(_)) => problems.add("username", "is missing: password is set"),
+        (Some(_), None) => problems.add("password", "is not set, but username is"),
+        (None, Some(_)) => problems.add("username", "is not set, but password is"),
         (None, None) if inputs.registry.is_some() => {
-            problems.add("registry", "is set without username and password");
+            problems.add("registry", "is set, but username and password are not");
         }
         (None, None) => {}
     }
@@ -87,7 +87,7 @@ fn credentials(value: &str, secrets: &Secrets, problems: &mut Problems) -> Vec<(
             Err(error) => problems.add(
                 INPUT,
                 format!(
-                    "is no JSON of {{\"REGISTRY\": {{\"username\": …, \"password\": …}}}} ({})",
+                    "is not JSON of {{\"REGISTRY\": {{\"username\": …, \"password\": …}}}} ({})",
                     json::place(&error)
                 ),
             ),
@@ -108,7 +108,7 @@ fn credentials(value: &str, secrets: &Secrets, problems: &mut Problems) -> Vec<(
                         Pair { username: username.to_owned(), password: password.to_owned() },
                     ));
                 }
-                _ => problems.add_at(INPUT, item.line, "is no REGISTRY=USERNAME:PASSWORD"),
+                _ => problems.add_at(INPUT, item.line, "is not REGISTRY=USERNAME:PASSWORD"),
             }
         }
     }
@@ -117,7 +117,7 @@ fn credentials(value: &str, secrets: &Secrets, problems: &mut Problems) -> Vec<(
         let credential = Credential::password(secrets, &pair.username, &pair.password);
         let login = Login::stated(credential, "input credentials");
         let Ok(host) = parse_host(&canonical_host(&host)) else {
-            problems.add_at(INPUT, line, "the part before = is no registry host");
+            problems.add_at(INPUT, line, "the part before = is not a registry host");
             continue;
         };
         match logins.iter().find(|(_, other, _)| *other == host) {
@@ -125,7 +125,7 @@ fn credentials(value: &str, secrets: &Secrets, problems: &mut Problems) -> Vec<(
                 problems.add_at(
                     INPUT,
                     line,
-                    format!("{host} has a login already, in line {first}"),
+                    format!("{host} already has a login, in line {first}"),
                 );
             }
             None => logins.push((line, host, login)),
@@ -177,7 +177,7 @@ fn found_files(context: &Context<'_>, warnings: &mut Vec<String>) -> Vec<AuthFil
     // What was named and is not there is worth a word; the usual places are not.
     for name in ["REGISTRY_AUTH_FILE", "DOCKER_CONFIG"] {
         if let Some(path) = set(name).filter(|path| !Path::new(path).exists()) {
-            warnings.push(format!("{name} names {path}, which is not there"));
+            warnings.push(format!("{name} names {path}, which does not exist"));
         }
     }
     let docker = set("DOCKER_CONFIG").map(PathBuf::from);
@@ -365,20 +365,20 @@ mod tests {
         let secret = || Some("canary".to_owned());
         let input = RawInputs::default;
         for (inputs, expected) in [
-            (RawInputs { username: secret(), ..input() }, "password: is missing: username is set"),
-            (RawInputs { password: secret(), ..input() }, "username: is missing: password is set"),
-            (RawInputs { registry: Some("r.example".into()), ..input() }, "registry: is set without username and password"),
+            (RawInputs { username: secret(), ..input() }, "password: is not set, but username is"),
+            (RawInputs { password: secret(), ..input() }, "username: is not set, but password is"),
+            (RawInputs { registry: Some("r.example".into()), ..input() }, "registry: is set, but username and password are not"),
             (
                 RawInputs { credentials: Some("# first\nr.example=canary".into()), ..input() },
-                "credentials, line 2: is no REGISTRY=USERNAME:PASSWORD",
+                "credentials, line 2: is not REGISTRY=USERNAME:PASSWORD",
             ),
             (
                 RawInputs { credentials: Some("r example=u:canary".into()), ..input() },
-                "credentials, line 1: the part before = is no registry host",
+                "credentials, line 1: the part before = is not a registry host",
             ),
             (
                 RawInputs { credentials: Some("r.example=u:canary\nR.EXAMPLE=u:canary".into()), ..input() },
-                "credentials, line 2: r.example has a login already, in line 1",
+                "credentials, line 2: r.example already has a login, in line 1",
             ),
             (
                 RawInputs {
@@ -387,7 +387,7 @@ mod tests {
                     ),
                     ..input()
                 },
-                "credentials, line 2: r.example has a login already, in line 1",
+                "credentials, line 2: r.example already has a login, in line 1",
             ),
             (
                 RawInputs { docker_config: Some("/nowhere/x".into()), ..input() },
@@ -399,7 +399,7 @@ mod tests {
         let json =
             bad(RawInputs { credentials: Some(r#"{"r.example": "canary"}"#.into()), ..input() });
         assert!(
-            json[0].starts_with("credentials: is no JSON") && !json[0].contains("canary"),
+            json[0].starts_with("credentials: is not JSON") && !json[0].contains("canary"),
             "{json:?}"
         );
     }
@@ -439,8 +439,8 @@ mod tests {
         assert_eq!(
             warnings[1..],
             [
-                "REGISTRY_AUTH_FILE names /no/file, which is not there",
-                "DOCKER_CONFIG names /nowhere, which is not there"
+                "REGISTRY_AUTH_FILE names /no/file, which does not exist",
+                "DOCKER_CONFIG names /nowhere, which does not exist"
             ]
         );
         assert!(!warnings.join(" ").contains("canary"));

@@ -92,7 +92,7 @@ fn of_file(
     }
     // One line for what many lists have in common.
     warnings.extend(heard.into_iter().map(|(warning, names)| match names.as_slice() {
-        [first, _, ..] => format!("{first} and {} other lists: {warning}", names.len() - 1),
+        [first, _, ..] => format!("{first} and {} other indexes: {warning}", names.len() - 1),
         _ => format!("{}: {warning}", names.concat()),
     }));
     each_tag_once(&entries, &plans, problems);
@@ -116,7 +116,7 @@ fn each_tag_once(entries: &[indexes::Entry], plans: &[Plan], problems: &mut Prob
         for source in &plan.sources {
             if let Some(other) = publishers.get(&source.reference).filter(|other| **other != at) {
                 let text = format!(
-                    "{} is published by index {}, and lists are composed at the same time: use its sources, or two runs",
+                    "{} is published by index {}, and indexes are composed at the same time: use its sources, or two runs",
                     source.reference,
                     other + 1
                 );

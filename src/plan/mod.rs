@@ -158,7 +158,7 @@ fn one(
     if format == Format::Docker && !annotations.is_empty() {
         problems.add(
             "format",
-            "docker: a Docker manifest list has no place for annotations; use auto or oci, or drop the annotations",
+            "docker: a Docker manifest list cannot have annotations; use auto or oci, or drop the annotations",
         );
     }
     Plan {
@@ -201,12 +201,12 @@ fn targets(
         .map(|value| value.trim())
         .filter(|value| !value.is_empty());
     let Some(value) = inputs.tags.as_deref().or(fallback) else {
-        problems.add("tags", "is needed: full references to publish, such as ghcr.io/acme/app:1.2");
+        problems.add("tags", "is required: references to publish, such as ghcr.io/acme/app:1.2");
         return Vec::new();
     };
     let items = problems.take("tags", None, lists::items(value, true)).unwrap_or_default();
     if items.is_empty() {
-        problems.add("tags", "holds no reference");
+        problems.add("tags", "contains no reference");
     }
     let mut targets: Vec<Reference> = Vec::new();
     for item in items {
@@ -215,7 +215,7 @@ fn targets(
                 problems.add_at(
                     "tags",
                     item.line,
-                    format!("{}: a tag to publish cannot hold a digest", item.text),
+                    format!("{}: a tag to publish cannot contain a digest", item.text),
                 );
             }
             Ok(Reference { tag: None, .. }) => {
@@ -242,7 +242,7 @@ fn platforms(
     let items = inputs.platforms.as_deref().map(|value| lists::items(value, true)).transpose();
     let items = problems.take("platforms", None, items).flatten();
     if items.as_ref().is_some_and(Vec::is_empty) {
-        problems.add("platforms", "holds no platform");
+        problems.add("platforms", "contains no platform");
     }
     for item in items.unwrap_or_default() {
         let Some(platform) =
@@ -254,12 +254,12 @@ fn platforms(
             problems.add_at(
                 "platforms",
                 item.line,
-                format!("{} stands twice: it means the same as {twin}", item.text),
+                format!("{} is given twice: it is the same as {twin}", item.text),
             );
         }
         if !platform.is_usual() {
             warnings.push(format!(
-                "platforms: {} is no platform that Go knows; it is taken as it is",
+                "platforms: {} is an unknown platform; it is used as given",
                 item.text
             ));
         }
@@ -296,7 +296,7 @@ pub fn settings(
         .and_then(|path| problems.take("ca-file", None, certificates(&context.folder.join(path))));
     let concurrency = |text: &str| match text.parse::<usize>() {
         Ok(number @ 1..=256) => Ok(number),
-        _ => Err(format!("{text:?} is no number from 1 to 256")),
+        _ => Err(format!("{text:?} is not a number from 1 to 256")),
     };
     Settings {
         logins,
@@ -312,10 +312,10 @@ fn certificates(path: &Path) -> Result<Vec<u8>, String> {
     let pem = fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     match http::parse_certificates(&pem) {
         Ok(certificates) if certificates.is_empty() => {
-            Err(format!("{} holds no certificate in PEM form", path.display()))
+            Err(format!("{} contains no certificate in PEM form", path.display()))
         }
         Ok(_) => Ok(pem),
-        Err(error) => Err(format!("{} is no PEM file of certificates: {error}", path.display())),
+        Err(error) => Err(format!("{} is not a PEM file of certificates: {error}", path.display())),
     }
 }
 
@@ -349,7 +349,7 @@ fn choice<T: Copy + Default>(
             .find(|(word, _)| word.eq_ignore_ascii_case(text))
             .map(|(_, value)| *value);
         let words = || choices.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
-        found.ok_or_else(|| format!("{text:?} is none of {}", words()))
+        found.ok_or_else(|| format!("{text:?} is not one of {}", words()))
     };
     value(inputs, name, parse, problems)
 }
@@ -443,7 +443,7 @@ mod tests {
         .unwrap_err();
         let starts = [
             "tags, line 2: r.example/app has no tag",
-            "platforms, line 1: linux/arm64/v8 stands twice",
+            "platforms, line 1: linux/arm64/v8 is given twice",
             "platforms, line 1: \"amd64\" is not a platform",
             "sources, line 1: linux/arm64 and linux/arm64/v8 both give r.example/app:arm64",
             "format: docker",
@@ -451,7 +451,7 @@ mod tests {
             "wait: \"soon\"",
             "dry-run: \"perhaps\"",
             "wait-interval: must not be shorter than 100 ms",
-            "password: is missing",
+            "password: is not set",
             "insecure-registries, line 1:",
             "ca-file: cannot read",
             "concurrency: \"0\"",
@@ -469,11 +469,11 @@ mod tests {
     fn what_cannot_be_right_is_refused() {
         let tags = ("tags", "r.example/app:1");
         for (pairs, why) in [
-            (vec![tags], "one of sources and digests is needed"),
-            (vec![("sources", "r.example/app:a")], "tags: is needed"),
+            (vec![tags], "sources or digests is required"),
+            (vec![("sources", "r.example/app:a")], "tags: is required"),
             (
                 vec![tags, ("sources", "r.example/app:a"), ("digests", "x")],
-                "only one of sources and digests",
+                "give either sources or digests, not both",
             ),
             (
                 vec![tags, ("sources", "r.example/a b"), ("digests", "sha256:1")],
@@ -528,7 +528,7 @@ mod tests {
         ])
         .unwrap();
         for input in ["annotations", "expect-labels", "credentials"] {
-            let start = format!("{input}, line 1: is taken as one value");
+            let start = format!("{input}, line 1: read as one value");
             assert!(
                 planned.warnings.iter().any(|warning| warning.starts_with(&start)),
                 "{input}: {:?}",

@@ -21,9 +21,9 @@ pub(super) fn read(
 ) -> Vec<Source> {
     match (&inputs.sources, &inputs.digests) {
         (None, None) => {
-            problems.add(INPUT, "one of sources and digests is needed: the images to put in");
+            problems.add(INPUT, "sources or digests is required: the images to combine");
         }
-        (Some(_), Some(_)) => problems.add(INPUT, "only one of sources and digests can be given"),
+        (Some(_), Some(_)) => problems.add(INPUT, "give either sources or digests, not both"),
         _ => {}
     }
     let mut sources = Vec::new();
@@ -34,9 +34,7 @@ pub(super) fn read(
     }
     if let Some(value) = &inputs.digests {
         if inputs.platforms.is_none() {
-            warnings.push(
-                "without the input platforms, nothing tells how many digests to expect".to_owned(),
-            );
+            warnings.push("platforms is not set, so a missing digest cannot be noticed".to_owned());
         }
         sources.extend(by_digest(value, folder, first, problems));
     }
@@ -47,7 +45,7 @@ pub(super) fn read(
 fn references(value: &str, platforms: Option<&[Platform]>, problems: &mut Problems) -> Vec<Source> {
     let items = problems.take(INPUT, None, lists::items(value, true));
     if items.as_ref().is_some_and(Vec::is_empty) {
-        problems.add(INPUT, "holds no reference");
+        problems.add(INPUT, "contains no reference");
     }
     let mut sources: Vec<(usize, Source)> = Vec::new();
     for item in items.unwrap_or_default() {
@@ -65,7 +63,7 @@ fn references(value: &str, platforms: Option<&[Platform]>, problems: &mut Proble
                 INPUT,
                 item.line,
                 format!(
-                    "{text} is expanded over platforms: a platform in front of it has no place"
+                    "{text} is expanded over platforms, so it cannot have a platform in front of it"
                 ),
             );
         } else if let Some(platforms) = platforms {
@@ -74,7 +72,7 @@ fn references(value: &str, platforms: Option<&[Platform]>, problems: &mut Proble
             problems.add_at(
                 INPUT,
                 item.line,
-                format!("{text} is expanded over the input platforms, which is not set"),
+                format!("{text} has placeholders, but platforms is not set"),
             );
         }
     }
@@ -139,7 +137,7 @@ fn push(
         .iter()
         .find(|(_, other)| other.reference == source.reference && other.platform == source.platform)
     {
-        problems.add_at(INPUT, line, format!("{text} is there already, in line {other}"));
+        problems.add_at(INPUT, line, format!("{text} is already given in line {other}"));
     }
     sources.push((line, source));
 }

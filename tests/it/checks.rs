@@ -205,11 +205,11 @@ async fn all_that_is_wrong_is_told_in_one_run_before_any_request() {
         "sources, line 3: ",
         "sources, line 4: ",
         "sources, line 5: ",
-        "platforms, line 2: linux/x86_64 stands twice",
+        "platforms, line 2: linux/x86_64 is given twice",
         "platforms, line 3: ",
         "annotations, line 2: ",
         "annotations, line 3: ",
-        "format: docker: a Docker manifest list has no place for annotations",
+        "format: docker: a Docker manifest list cannot have annotations",
         "attestations: \"perhaps\"",
         "wait: \"10 parsecs\"",
         "wait-interval: ",
@@ -238,13 +238,13 @@ async fn what_is_needed_and_what_excludes_each_other_is_named() {
     let source = scene.reference("amd64");
     let digest = Image::oci("linux/amd64").digest();
     for (inputs, words) in [
-        (vec![("tags", "")], "tags: is needed"),
-        (vec![], "sources: one of sources and digests is needed"),
+        (vec![("tags", "")], "tags: is required"),
+        (vec![], "sources: sources or digests is required"),
         (
             vec![("sources", source.as_str()), ("digests", &digest)],
-            "sources: only one of sources and digests",
+            "sources: give either sources or digests, not both",
         ),
-        (vec![("sources", "# nothing but a remark")], "sources: holds no reference"),
+        (vec![("sources", "# nothing but a remark")], "sources: contains no reference"),
         (
             vec![("sources", "{platform}")],
             "sources, line 1: {platform} is expanded over the input platforms",
@@ -305,5 +305,5 @@ async fn a_value_that_is_no_text_is_refused_and_not_left_out() {
     let odd = OsStr::from_bytes(b"linux/amd64\xff");
     let ran =
         scene.step_of(&["a"]).env("INPUT_PLATFORMS", odd).env("ELSE", odd).run().await.fails(2);
-    assert!(ran.stdout.contains("\n  platforms: is no valid UTF-8\n"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("\n  platforms: is not valid UTF-8\n"), "{}", ran.stdout);
 }

@@ -160,7 +160,7 @@ async fn what_would_lose_an_architecture_is_refused_before_any_request() {
         (empty_output.as_str(), as_it_is, ["digests", "\"arm64\" is empty"]),
         (&null_output, as_it_is, ["digests", "\"arm64\" is empty"]),
         (&nested_output, as_it_is, ["digests", "\"amd64\" is nested"]),
-        ("{}", as_it_is, ["digests", "holds no digest"]),
+        ("{}", as_it_is, ["digests", "contains no digest"]),
         ("empty", as_it_is, ["digests, line 1", "the folder empty is empty"]),
         ("empty", bad_name, ["digests, line 1", "empty/not-a-digest is no digest"]),
         ("nested", as_it_is, ["digests, line 1", "nested/digests-amd64 is a folder"]),

@@ -194,5 +194,5 @@ async fn they_are_flags() {
     run(vec!["create".into(), list, amd64, label("new")]).await.ok();
     let ran = scene.waiting_step().input("expect-labels", "a=\nb").run().await.fails(2);
     assert!(ran.stdout.contains("expect-labels, line 1: a has no value"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("expect-labels, line 2: no KEY=VALUE"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("expect-labels, line 2: not KEY=VALUE"), "{}", ran.stdout);
 }

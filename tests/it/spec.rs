@@ -163,7 +163,7 @@ other: 1
         .await
         .fails(2);
     let expected = [
-        "tags: has no place beside spec: each list in lists.yaml names its own".to_owned(),
+        "tags: cannot be combined with spec: set it for each entry in lists.yaml".to_owned(),
         format!(
             "lists.yaml, line 4, column 11: index 1 ({host}/acme/app:a): wait: \"soon\" is no duration"
         ),
@@ -171,12 +171,12 @@ other: 1
             "lists.yaml, line 5, column 5: index 1 ({host}/acme/app:a): spec: there is no input \"fromat\"; did you mean format?"
         ),
         format!(
-            "lists.yaml, line 6, column 5: index 1 ({host}/acme/app:a): password: is for the whole run"
+            "lists.yaml, line 6, column 5: index 1 ({host}/acme/app:a): password: applies to the whole run"
         ),
         format!(
             "lists.yaml, line 3, column 14: index 1 ({host}/acme/app:a): sources, line 1: {host}/acme/app:{{arch}} is expanded over"
         ),
-        "lists.yaml, line 7, column 5: index 2: tags: is needed".to_owned(),
+        "lists.yaml, line 7, column 5: index 2: tags: is required".to_owned(),
         "index 2: sources: an item is empty".to_owned(),
         "lists.yaml, line 8, column 30: index 2: platforms: \"amd64\" is not a platform".to_owned(),
         format!(
@@ -188,7 +188,7 @@ other: 1
         "lists.yaml, line 13, column 5: index 4: spec: must be a mapping of inputs".to_owned(),
         format!("index 5 ({host}/acme/app:d): wait: must be one value, not a list"),
         format!(
-            "index 5 ({host}/acme/app:d): sources: {host}/acme/app:a is published by index 1, and lists are composed at the same time"
+            "index 5 ({host}/acme/app:d): sources: {host}/acme/app:a is published by index 1, and indexes are composed at the same time"
         ),
         "lists.yaml, line 17, column 1: spec: \"other\" is unknown here".to_owned(),
         "wait-interval: \"never\" is no duration".to_owned(),
@@ -213,10 +213,10 @@ async fn a_file_that_is_no_file_of_lists_is_refused() {
         ("indexes: []\n", "holds no list"),
         ("indexes: {}\n", "must be `indexes:`"),
         ("indexes:\n  - tags: &a x/y:1\n    sources: *a\n", "line 2, column 11: spec: an anchor"),
-        ("indexes:\n  - tags: [x\n", "is no valid YAML"),
+        ("indexes:\n  - tags: [x\n", "is not valid YAML"),
         (
             "indexes:\n  - tags: x/y:1\n    tags: x/y:2\n",
-            "line 3, column 5: spec: \"tags\" stands twice, first in line 2",
+            "line 3, column 5: spec: \"tags\" is given twice, first in line 2",
         ),
     ] {
         let ran = step_of_lists(file).run().await.fails(2);
@@ -414,7 +414,7 @@ async fn the_command_line_takes_a_file_instead_of_a_list() {
     let report: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(report["status"], json!("unchanged"));
     let ran = create().args([&format!("{host}/acme/app:z")]).run().await.fails(2);
-    assert!(ran.stderr.contains("tags: has no place beside spec"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("tags: cannot be combined with spec"), "{}", ran.stderr);
     Step::new().args(["create"]).run().await.fails(2);
 }
 

@@ -304,7 +304,7 @@ async fn what_annotate_and_remove_refuse() {
         (
             vec!["annotate", &list, "linux/amd64", "--annotation", "a"],
             2,
-            "--annotation: no KEY=VALUE",
+            "--annotation: not KEY=VALUE",
         ),
     ] {
         let ran = run(&arguments).await.fails(status);

@@ -37,7 +37,7 @@ async fn whole_lists(client: &Client) -> Vec<String> {
             let digest = child["digest"].as_str().unwrap_or_default();
             assert!(
                 client.get_manifest(REPO, digest).await.is_some(),
-                "{tag} names {digest}, which is not there"
+                "{tag} names {digest}, which does not exist"
             );
         }
         lists.push(found.digest);
