@@ -2,8 +2,9 @@
 
 use crate::console::{Console, Stream, log};
 use crate::error::{Error, Exit};
-use crate::inputs::env::{self, Read};
-use crate::inputs::{Context, Problems};
+use crate::inputs::env;
+use crate::inputs::spec::RawInputs;
+use crate::inputs::{Context, Findings};
 use crate::jobs::Jobs;
 use crate::lists::Lists;
 use crate::pipeline;
@@ -23,10 +24,10 @@ use tracing::{info, warn};
 pub struct Invocation<'a> {
     /// What the process hands over.
     pub context: Context<'a>,
-    /// The inputs, and warnings about how they were given.
-    pub read: Read,
-    /// Problems that were met while reading them.
-    pub problems: Problems,
+    /// The inputs.
+    pub inputs: RawInputs,
+    /// What was found while reading them.
+    pub findings: Findings,
     /// Whether this is a CI step, whose outputs go to the CI system's files.
     pub step: bool,
     /// Where the story goes.
@@ -36,24 +37,21 @@ pub struct Invocation<'a> {
 impl<'a> Invocation<'a> {
     /// A CI step: everything comes from the environment.
     pub fn step(context: Context<'a>) -> Self {
-        let mut problems = Problems::default();
-        let read = env::read(context.environment, &mut problems);
+        let mut findings = Findings::default();
+        let inputs = env::read(context.environment, &mut findings);
         let console = Console::of_run(&context, Stream::Stdout);
-        Self { context, read, problems, step: true, console }
+        Self { context, inputs, findings, step: true, console }
     }
 
     /// The command `create`: flags only.
     pub fn create(
         pairs: Vec<(String, String)>,
-        mut problems: Problems,
+        mut findings: Findings,
         context: Context<'a>,
     ) -> Self {
-        let read = Read {
-            inputs: env::from_pairs(pairs.into_iter(), &mut problems),
-            warnings: Vec::new(),
-        };
+        let inputs = env::from_pairs(pairs.into_iter(), &mut findings);
         let console = Console::of_run(&context, Stream::Stderr);
-        Self { context, read, problems, step: false, console }
+        Self { context, inputs, findings, step: false, console }
     }
 }
 
@@ -68,10 +66,10 @@ pub struct Ended {
 
 /// Composes and publishes all lists, from inputs to outputs.
 pub async fn compose_lists(invocation: Invocation<'_>) -> Ended {
-    let Invocation { context, read, problems, step, console } = invocation;
-    let opened = prepare(&read, problems, &context, &console).and_then(|planned| {
-        let destinations = Destinations::open(&read.inputs, &context, step)?;
-        for warning in &planned.warnings {
+    let Invocation { context, inputs, findings, step, console } = invocation;
+    let opened = prepare(&inputs, findings, &context, &console).and_then(|(planned, warnings)| {
+        let destinations = Destinations::open(&inputs, &context, step)?;
+        for warning in warnings {
             warn!("{warning}");
         }
         let concurrency = planned.settings.concurrency;
@@ -90,7 +88,7 @@ pub async fn compose_lists(invocation: Invocation<'_>) -> Ended {
             console.failure(&error);
             let exit = error.exit;
             let run = Run::that_never_began(error);
-            if let Ok(destinations) = Destinations::open(&read.inputs, &context, step) {
+            if let Ok(destinations) = Destinations::open(&inputs, &context, step) {
                 destinations.write_failure(&ending(&run, exit, &console.warnings(), &console));
             }
             return Ended { exit, run };
@@ -185,24 +183,23 @@ fn tell_how_it_ended(ended: &Result<Report, Error>) {
 
 /// Inputs to a plan: all problems in one run, and the log at its level before anything is logged.
 fn prepare(
-    read: &Read,
-    mut problems: Problems,
+    inputs: &RawInputs,
+    mut findings: Findings,
     context: &Context<'_>,
     console: &Arc<Console>,
-) -> Result<Planned, Error> {
-    let level = plan::log_level(&read.inputs, context.environment, &mut problems);
+) -> Result<(Planned, Vec<String>), Error> {
+    let level = plan::log_level(inputs, context.environment, &mut findings);
     log::init(Arc::clone(console), level);
     info!("manifest-action {}", env!("CARGO_PKG_VERSION"));
-    for warning in &read.warnings {
+    for warning in std::mem::take(&mut findings.warnings) {
         warn!("{warning}");
     }
-    match plan::all(&read.inputs, context) {
-        Ok(planned) if problems.0.is_empty() => return Ok(planned),
-        Ok(_) => {}
-        Err(more) => problems.extend(more),
+    let planned = plan::all(inputs, context, &mut findings);
+    if findings.problems.is_empty() {
+        return Ok((planned, findings.warnings));
     }
-    let count = text::count(problems.0.len(), "problem");
+    let count = text::count(findings.problems.len(), "problem");
     let what = format!("{count} with the inputs; nothing was sent to a registry");
-    let details = problems.0.iter().map(ToString::to_string).collect();
+    let details = findings.problems.iter().map(ToString::to_string).collect();
     Err(Error::new(Exit::Inputs, what).with_details(details))
 }

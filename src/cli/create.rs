@@ -7,7 +7,7 @@ use crate::app::{self, Ended, Invocation};
 use crate::console::Console;
 use crate::error::{Error, Exit};
 use crate::inputs::spec::{INPUTS, Input, Kind};
-use crate::inputs::{Context, Problems};
+use crate::inputs::{Context, Findings};
 use crate::report::files::NOT_WRITTEN;
 use crate::report::{Ending, json};
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -29,9 +29,9 @@ pub(super) fn command() -> Command {
 
 /// Composes the list and prints its name.
 pub(super) async fn run(flags: &ArgMatches, context: &Context<'_>) -> Exit {
-    let (pairs, problems) = pairs(flags);
-    let mut invocation = Invocation::create(pairs, problems, *context);
-    invocation.read.warnings.extend(super::password_warning(flags));
+    let (pairs, findings) = pairs(flags);
+    let mut invocation = Invocation::create(pairs, findings, *context);
+    invocation.findings.warnings.extend(super::password_warning(flags));
     let console = invocation.console.clone();
     let ended = app::compose_lists(invocation).await;
     print(&ended, flags.get_flag("json"), &console)
@@ -71,8 +71,8 @@ fn switch_flag(arg: Arg) -> Arg {
 }
 
 /// Flags of `create` as pairs of input and value.
-fn pairs(flags: &ArgMatches) -> (Vec<(String, String)>, Problems) {
-    let mut problems = Problems::default();
+fn pairs(flags: &ArgMatches) -> (Vec<(String, String)>, Findings) {
+    let mut findings = Findings::default();
     let text = |name: &str| {
         flags
             .get_many::<String>(name)
@@ -83,7 +83,7 @@ fn pairs(flags: &ArgMatches) -> (Vec<(String, String)>, Problems) {
     };
     let (list, source) =
         if flags.contains_id("tags") { (None, text("LIST")) } else { (text("LIST"), None) };
-    let given = super::global_pairs(flags, &mut problems);
+    let given = super::global_pairs(flags, &mut findings);
     let global =
         |name: &str| given.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone());
     let mut pairs: Vec<(String, String)> = Vec::new();
@@ -106,7 +106,7 @@ fn pairs(flags: &ArgMatches) -> (Vec<(String, String)>, Problems) {
                 .map(|value| (input.name.to_owned(), value)),
         );
     }
-    (pairs, problems)
+    (pairs, findings)
 }
 
 /// The result, alone on stdout: of several lists, those that were published.

@@ -5,7 +5,7 @@ use crate::app::{self, Invocation};
 use crate::error::words::Words;
 use crate::error::{Audience, Error, Exit};
 use crate::inputs::spec::INPUTS;
-use crate::inputs::{Context, Problems};
+use crate::inputs::{Context, Findings};
 use crate::report::json;
 use crate::report::outputs::OUTPUTS;
 use crate::secret::Secrets;
@@ -199,7 +199,7 @@ fn password_warning(flags: &ArgMatches) -> Option<String> {
 }
 
 /// What the flags of every command say, as pairs of input and value.
-fn global_pairs(flags: &ArgMatches, problems: &mut Problems) -> Vec<(String, String)> {
+fn global_pairs(flags: &ArgMatches, findings: &mut Findings) -> Vec<(String, String)> {
     let text = |name: &str| {
         flags
             .get_many::<String>(name)
@@ -207,7 +207,7 @@ fn global_pairs(flags: &ArgMatches, problems: &mut Problems) -> Vec<(String, Str
     };
     let from_stdin = flags
         .get_flag("password-stdin")
-        .then(|| problems.take("password", None, password_from_stdin()))
+        .then(|| findings.take("password", None, password_from_stdin()))
         .flatten();
     let level = match (flags.get_flag("debug"), flags.get_flag("quiet")) {
         (true, _) => Some("debug"),

@@ -5,7 +5,7 @@ use super::output;
 use crate::console::Console;
 use crate::console::log;
 use crate::error::{Error, Exit};
-use crate::inputs::{Context, Problems, env};
+use crate::inputs::{Context, Findings, env};
 use crate::oci::Reference;
 use crate::pipeline::progress::Progress;
 use crate::registry::Registry;
@@ -43,30 +43,29 @@ impl Session {
     ) -> Result<(Self, Vec<Reference>), Exit> {
         let console = Console::of_command(context);
         let json = flags.get_flag("json");
-        let mut problems = Problems::default();
-        let mut warnings: Vec<String> = super::password_warning(flags).into_iter().collect();
+        let mut findings = Findings::default();
+        findings.warnings.extend(super::password_warning(flags));
         let inputs =
-            env::from_pairs(super::global_pairs(flags, &mut problems).into_iter(), &mut problems);
-        let level = plan::log_level(&inputs, context.environment, &mut problems);
+            env::from_pairs(super::global_pairs(flags, &mut findings).into_iter(), &mut findings);
+        let level = plan::log_level(&inputs, context.environment, &mut findings);
         let parsed: Vec<Reference> = references
             .iter()
-            .filter_map(|(name, text)| problems.take(name, None, parse(name, text.trim())))
+            .filter_map(|(name, text)| findings.take(name, None, parse(name, text.trim())))
             .collect();
         let first_host = parsed.first().map(|reference| reference.repository.host());
         let written = parsed.iter().filter(|_| writes);
         let writable =
             written.map(|reference| (reference.repository.clone(), BTreeSet::new())).collect();
-        let settings =
-            plan::settings(&inputs, context, first_host, writable, &mut problems, &mut warnings);
-        if !problems.0.is_empty() {
-            let details: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
+        let settings = plan::settings(&inputs, context, first_host, writable, &mut findings);
+        if !findings.problems.is_empty() {
+            let details: Vec<String> = findings.problems.iter().map(ToString::to_string).collect();
             let count = text::count(details.len(), "problem");
             let what = format!("{count} with the arguments; nothing was sent to a registry");
             let error = Error::new(Exit::Inputs, what).with_details(details);
             return Err(fail(&console, json, &error));
         }
         log::init(Arc::clone(&console), level);
-        for warning in warnings {
+        for warning in findings.warnings {
             warn!("{warning}");
         }
         let registry =

@@ -1,7 +1,7 @@
 //! The keys of Drone's `plugins/manifest`, as they reach a plugin (`PLUGIN_…`), in our inputs'
 //! words: a drop-in.
 
-use super::{Environment, Problems, lists};
+use super::{Environment, Findings, lists};
 use crate::oci::Reference;
 
 /// Keys that only that plugin has.
@@ -9,36 +9,36 @@ pub const KEYS: [&str; 3] = ["PLUGIN_TARGET", "PLUGIN_TEMPLATE", "PLUGIN_IGNORE_
 
 /// The environment with that plugin's keys replaced by ours; borrowed settings (`platforms`,
 /// `username`, `password`) have the same names.
-pub fn translate(environment: &Environment, problems: &mut Problems) -> Environment {
+pub fn translate(environment: &Environment, findings: &mut Findings) -> Environment {
     let set = |name: &str| {
         environment.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     };
     let mut ours = environment.clone();
     let is_theirs = KEYS.iter().any(|key| set(key).is_some());
     if set("PLUGIN_SPEC").is_some_and(|spec| is_theirs || spec.ends_with(".tmpl")) {
-        problems.add("spec", "is a template of plugins/manifest, which cannot be read: use target and template, or our own inputs tags and sources");
+        findings.problem("spec", "is a template of plugins/manifest, which cannot be read: use target and template, or our own inputs tags and sources");
         ours.remove("PLUGIN_SPEC");
     }
     if let Some(target) = set("PLUGIN_TARGET") {
-        ours.insert("PLUGIN_TAGS".to_owned(), tags(target, set("PLUGIN_TAGS"), problems));
+        ours.insert("PLUGIN_TAGS".to_owned(), tags(target, set("PLUGIN_TAGS"), findings));
     }
     if let Some(template) = set("PLUGIN_TEMPLATE") {
         ours.insert("PLUGIN_SOURCES".to_owned(), source(template));
     }
     if let Some(ignore) = set("PLUGIN_IGNORE_MISSING") {
-        let skip = problems.take("ignore_missing", None, lists::switch(ignore)).unwrap_or_default();
+        let skip = findings.take("ignore_missing", None, lists::switch(ignore)).unwrap_or_default();
         ours.insert("PLUGIN_MISSING".to_owned(), if skip { "skip" } else { "fail" }.to_owned());
     }
     ours
 }
 
 /// `target`, and every bare tag as a tag of its repository.
-fn tags(target: &str, more: Option<&str>, problems: &mut Problems) -> String {
+fn tags(target: &str, more: Option<&str>, findings: &mut Findings) -> String {
     let repository = target
         .parse::<Reference>()
         .map(|reference| reference.repository.to_string())
         .unwrap_or_else(|_| target.to_owned());
-    let bare = problems
+    let bare = findings
         .take("tags", None, more.map(|value| lists::items(value, true)).transpose())
         .flatten()
         .unwrap_or_default();
@@ -71,11 +71,11 @@ mod tests {
     use super::*;
 
     fn translated(pairs: &[(&str, &str)]) -> (Environment, Vec<String>) {
-        let mut problems = Problems::default();
+        let mut findings = Findings::default();
         let environment =
             pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let ours = translate(&environment, &mut problems);
-        (ours, problems.0.iter().map(ToString::to_string).collect())
+        let ours = translate(&environment, &mut findings);
+        (ours, findings.problems.iter().map(ToString::to_string).collect())
     }
 
     #[test]

@@ -1,24 +1,15 @@
 //! Environment variables to inputs: which variable gives which input, on every CI system.
 
 use super::spec::{self, INPUTS, RawInputs};
-use super::{Environment, Problems, drone};
+use super::{Environment, Findings, drone};
 
 /// Set by GitHub's runner for a container step, not by the user.
 const RUNNERS_OWN: [&str; 2] = ["INPUT_ARGS", "INPUT_ENTRYPOINT"];
 const PREFIXES: [&str; 3] = ["INPUT_", "PLUGIN_", "MANIFEST_ACTION_"];
 
-/// What was read: the inputs, and warnings about names that nobody knows.
-#[derive(Debug, Default)]
-pub struct Read {
-    /// The inputs.
-    pub inputs: RawInputs,
-    /// One sentence for each unknown name.
-    pub warnings: Vec<String>,
-}
-
 /// Reads all inputs from the environment.
-pub fn read(environment: &Environment, problems: &mut Problems) -> Read {
-    let environment = &drone::translate(environment, problems);
+pub fn read(environment: &Environment, findings: &mut Findings) -> RawInputs {
+    let environment = &drone::translate(environment, findings);
     let pairs = INPUTS.iter().filter_map(|input| {
         let value = variables(input.name)
             .iter()
@@ -27,24 +18,26 @@ pub fn read(environment: &Environment, problems: &mut Problems) -> Read {
             .find(|value| !value.is_empty())?;
         Some((input.name.to_owned(), value.to_owned()))
     });
-    Read { inputs: from_pairs(pairs, problems), warnings: unknown(environment) }
+    let inputs = from_pairs(pairs, findings);
+    warn_of_unknown(environment, findings);
+    inputs
 }
 
 /// Inputs from pairs of name and value, from wherever they come; what is empty is not set.
 pub fn from_pairs(
     pairs: impl Iterator<Item = (String, String)>,
-    problems: &mut Problems,
+    findings: &mut Findings,
 ) -> RawInputs {
     let cleaned = pairs.map(|(name, value)| (clean(&name, &value).to_owned(), name));
     let pairs = cleaned.filter(|(value, _)| !value.is_empty()).map(|(value, name)| (name, value));
     // envy takes `Some("")` and stops at the first error, so it is given only what is set, and only
     // text.
     let result = envy::from_iter::<_, RawInputs>(pairs);
-    let inputs = problems.take("inputs", None, result).unwrap_or_default();
+    let inputs = findings.take("inputs", None, result).unwrap_or_default();
     for (input, value) in INPUTS.iter().filter_map(|input| Some((input, inputs.get(input.name)?))) {
         // In place of bytes that were no text: left out, they would be missed by nobody.
         if value.contains(char::REPLACEMENT_CHARACTER) {
-            problems.add(input.name, "is not valid UTF-8");
+            findings.problem(input.name, "is not valid UTF-8");
         }
     }
     inputs
@@ -70,8 +63,7 @@ fn clean<'a>(name: &str, value: &'a str) -> &'a str {
     value.strip_suffix('\n').map_or(value, |value| value.strip_suffix('\r').unwrap_or(value))
 }
 
-fn unknown(environment: &Environment) -> Vec<String> {
-    let mut warnings = Vec::new();
+fn warn_of_unknown(environment: &Environment, findings: &mut Findings) {
     for (variable, value) in environment {
         let Some(name) = PREFIXES.into_iter().find_map(|prefix| variable.strip_prefix(prefix))
         else {
@@ -86,9 +78,8 @@ fn unknown(environment: &Environment) -> Vec<String> {
         {
             continue;
         }
-        warnings.push(format!("{variable} is set, but {}", spec::unknown(&name)));
+        findings.warn(format!("{variable} is set, but {}", spec::unknown(&name)));
     }
-    warnings
 }
 
 #[cfg(test)]
@@ -99,11 +90,12 @@ mod tests {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
-    fn read_ok(pairs: &[(&str, &str)]) -> Read {
-        let mut problems = Problems::default();
-        let read = read(&environment(pairs), &mut problems);
-        assert_eq!(problems.0, []);
-        read
+    /// The inputs, and what is warned of.
+    fn read_ok(pairs: &[(&str, &str)]) -> (RawInputs, Vec<String>) {
+        let mut findings = Findings::default();
+        let inputs = read(&environment(pairs), &mut findings);
+        assert_eq!(findings.problems, []);
+        (inputs, findings.warnings)
     }
 
     #[test]
@@ -115,7 +107,7 @@ mod tests {
             "MANIFEST_ACTION_WAIT_INTERVAL",
         ] {
             assert_eq!(
-                read_ok(&[(name, " 5s\n")]).inputs.wait_interval.as_deref(),
+                read_ok(&[(name, " 5s\n")]).0.wait_interval.as_deref(),
                 Some("5s"),
                 "{name}"
             );
@@ -127,15 +119,15 @@ mod tests {
             ("MANIFEST_DIGEST", "x"),
             ("TAGS", "y"),
         ]);
-        assert_eq!(read.inputs.tags.as_deref(), Some("b"));
-        assert_eq!(read.inputs.sources, None);
-        assert!(read.warnings.is_empty());
+        assert_eq!(read.0.tags.as_deref(), Some("b"));
+        assert_eq!(read.0.sources, None);
+        assert!(read.1.is_empty());
     }
 
     #[test]
     fn a_password_keeps_its_spaces() {
         assert_eq!(
-            read_ok(&[("INPUT_PASSWORD", " a b \r\n")]).inputs.password.as_deref(),
+            read_ok(&[("INPUT_PASSWORD", " a b \r\n")]).0.password.as_deref(),
             Some(" a b ")
         );
     }
@@ -148,7 +140,7 @@ mod tests {
             ("INPUT_DOCKER_CONFIG", " /login "),
         ]);
         assert_eq!(
-            (read.inputs.token.as_deref(), read.inputs.docker_config.as_deref()),
+            (read.0.token.as_deref(), read.0.docker_config.as_deref()),
             (Some("t"), Some("/login"))
         );
     }
@@ -165,7 +157,7 @@ mod tests {
             ("INPUT_BLANK", " \n"),
         ]);
         assert_eq!(
-            read.warnings,
+            read.1,
             [
                 "INPUT_INPUT_TAGS is set, but there is no input \"input-tags\"",
                 "INPUT_TAG is set, but there is no input \"tag\"; did you mean tags?",

@@ -2,7 +2,7 @@
 
 use super::spec::{self, INPUTS, Kind, RawInputs, Scope};
 use super::yaml::{self, Node, Place, Value};
-use super::{Problem, Problems, env};
+use super::{Findings, Problem, env};
 use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
@@ -43,14 +43,16 @@ pub fn read(
     path: &str,
     folder: &Path,
     defaults: &RawInputs,
-    problems: &mut Problems,
+    findings: &mut Findings,
 ) -> Vec<Entry> {
     let of_a_list = INPUTS.iter().filter(|input| input.scope == Scope::List);
     for name in of_a_list.map(|input| input.name).filter(|name| defaults.get(name).is_some()) {
-        problems
-            .add(name, format!("cannot be combined with spec: set it for each entry in {path}"));
+        findings.problem(
+            name,
+            format!("cannot be combined with spec: set it for each entry in {path}"),
+        );
     }
-    let Some(text) = problems.take(
+    let Some(text) = findings.take(
         INPUT,
         None,
         text(&folder.join(path)).map_err(|why| format!("{path}: {why}")),
@@ -60,22 +62,22 @@ pub fn read(
     let file = Document { path, defaults };
     let tree = match yaml::parse(&text) {
         Ok(tree) if is_of_another_tool(&tree) => {
-            problems.0.push(file.problem(tree.place, ANOTHER));
+            findings.problems.push(file.problem(tree.place, ANOTHER));
             return Vec::new();
         }
         Ok(tree) => tree,
         Err(_) if text.contains("{{") => {
-            problems.0.push(file.problem(START, ANOTHER));
+            findings.problems.push(file.problem(START, ANOTHER));
             return Vec::new();
         }
         Err(faults) => {
             for fault in faults {
-                problems.0.push(file.problem(fault.place, fault.text));
+                findings.problems.push(file.problem(fault.place, fault.text));
             }
             return Vec::new();
         }
     };
-    file.entries(tree, problems)
+    file.entries(tree, findings)
 }
 
 /// What plugins/manifest makes its templates into, and what manifest-tool reads.
@@ -109,47 +111,49 @@ impl Document<'_> {
         }
     }
 
-    fn entries(&self, tree: Node, problems: &mut Problems) -> Vec<Entry> {
+    fn entries(&self, tree: Node, findings: &mut Findings) -> Vec<Entry> {
         const SHAPE: &str = "must contain `indexes:` with a list";
         let Value::Map(top) = tree.value else {
-            problems.0.push(self.problem(tree.place, SHAPE));
+            findings.problems.push(self.problem(tree.place, SHAPE));
             return Vec::new();
         };
         let mut lists = None;
         for (place, key, node) in top {
             match (key.as_str(), node.value) {
                 ("indexes", Value::List(items)) => lists = Some(items),
-                ("indexes", _) => problems.0.push(self.problem(node.place, SHAPE)),
-                (other, _) => problems
-                    .0
+                ("indexes", _) => findings.problems.push(self.problem(node.place, SHAPE)),
+                (other, _) => findings
+                    .problems
                     .push(self.problem(place, format!("unknown key {other:?}: the file {SHAPE}"))),
             }
         }
         match lists {
             Some(items) if items.is_empty() => {
-                problems.0.push(self.problem(tree.place, "`indexes:` contains no entry"));
+                findings.problems.push(self.problem(tree.place, "`indexes:` contains no entry"));
             }
             Some(items) if items.len() > MOST => {
                 let text = format!(
                     "`indexes:` contains {} entries; at most {MOST} are possible",
                     items.len()
                 );
-                problems.0.push(self.problem(tree.place, text));
+                findings.problems.push(self.problem(tree.place, text));
             }
             Some(items) => {
                 return items
                     .into_iter()
                     .enumerate()
-                    .map(|(at, node)| self.entry(at + 1, node, problems))
+                    .map(|(at, node)| self.entry(at + 1, node, findings))
                     .collect();
             }
-            None if problems.0.is_empty() => problems.0.push(self.problem(tree.place, SHAPE)),
+            None if findings.problems.is_empty() => {
+                findings.problems.push(self.problem(tree.place, SHAPE))
+            }
             None => {}
         }
         Vec::new()
     }
 
-    fn entry(&self, number: usize, node: Node, problems: &mut Problems) -> Entry {
+    fn entry(&self, number: usize, node: Node, findings: &mut Findings) -> Entry {
         let mut entry = Entry {
             inputs: RawInputs::default(),
             file: self.path.to_owned(),
@@ -160,7 +164,7 @@ impl Document<'_> {
             faulty: HashSet::new(),
         };
         let Value::Map(keys) = node.value else {
-            problems.0.push(entry.problem(
+            findings.problems.push(entry.problem(
                 INPUT,
                 entry.at,
                 None,
@@ -176,12 +180,12 @@ impl Document<'_> {
         let mut pairs = Vec::new();
         for (place, key, node) in keys {
             let Some(input) = spec::find(&key) else {
-                problems.0.push(entry.problem(INPUT, place, None, spec::unknown(&key)));
+                findings.problems.push(entry.problem(INPUT, place, None, spec::unknown(&key)));
                 continue;
             };
             if input.scope == Scope::Run {
                 let text = "applies to the whole run: set it next to spec, not in an entry";
-                problems.0.push(entry.problem(input.name, place, None, text));
+                findings.problems.push(entry.problem(input.name, place, None, text));
                 continue;
             }
             let items = match &node.value {
@@ -198,7 +202,7 @@ impl Document<'_> {
                 Ok(None) => {}
                 Err((place, text)) => {
                     entry.faulty.insert(input.name);
-                    problems.0.push(entry.problem(input.name, place, None, text));
+                    findings.problems.push(entry.problem(input.name, place, None, text));
                 }
             }
         }
@@ -210,9 +214,9 @@ impl Document<'_> {
                 Some((input.name.to_owned(), self.defaults.get(input.name)?.to_owned()))
             })
             .collect();
-        let mut found = Problems::default();
+        let mut found = Findings::default();
         entry.inputs = env::from_pairs(defaults.into_iter().chain(pairs), &mut found);
-        entry.keep(found, problems);
+        entry.keep(found, findings);
         entry
     }
 }
@@ -226,8 +230,8 @@ impl Entry {
     /// Takes over what is wrong with this list's inputs, each with its place in the file. What is
     /// wrong with a default is told once, and what follows from a value that could not be read is
     /// not told.
-    pub fn keep(&self, found: Problems, problems: &mut Problems) {
-        for Problem { input, line, text, .. } in found.0 {
+    pub fn keep(&self, found: Findings, findings: &mut Findings) {
+        for Problem { input, line, text, .. } in found.problems {
             if self.faulty.contains(input) {
                 continue;
             }
@@ -241,8 +245,8 @@ impl Entry {
                 }
                 None => self.problem(input, self.at, None, text),
             };
-            if problem.place.is_some() || !problems.0.contains(&problem) {
-                problems.0.push(problem);
+            if problem.place.is_some() || !findings.problems.contains(&problem) {
+                findings.problems.push(problem);
             }
         }
     }
@@ -335,20 +339,20 @@ mod tests {
             "image: acme/app:1\nmanifests:\n  -\n    image: acme/app:1-amd64\n    platform: {architecture: amd64, os: linux}\n",
         ] {
             std::fs::write(folder.path().join("x.yaml"), text).unwrap();
-            let mut problems = Problems::default();
-            read("x.yaml", folder.path(), &RawInputs::default(), &mut problems);
-            assert_eq!(problems.0.len(), 1, "{:?}", problems.0);
+            let mut findings = Findings::default();
+            read("x.yaml", folder.path(), &RawInputs::default(), &mut findings);
+            assert_eq!(findings.problems.len(), 1, "{:?}", findings.problems);
             assert!(
-                problems.0[0].text.contains("of plugins/manifest or manifest-tool"),
+                findings.problems[0].text.contains("of plugins/manifest or manifest-tool"),
                 "{:?}",
-                problems.0
+                findings.problems
             );
         }
     }
 
     #[test]
     fn a_default_that_is_wrong_is_told_once() {
-        let mut problems = Problems::default();
+        let mut findings = Findings::default();
         let entry = |number| Entry {
             inputs: RawInputs { wait: Some("soon".to_owned()), ..RawInputs::default() },
             file: "lists.yaml".to_owned(),
@@ -359,13 +363,13 @@ mod tests {
             faulty: HashSet::from(["tags"]),
         };
         for number in 1..=2 {
-            let mut found = Problems::default();
-            found.add("wait", "is wrong");
-            found.add("tags", "follows from what could not be read");
-            found.add("sources", "is required");
-            entry(number).keep(found, &mut problems);
+            let mut found = Findings::default();
+            found.problem("wait", "is wrong");
+            found.problem("tags", "follows from what could not be read");
+            found.problem("sources", "is required");
+            entry(number).keep(found, &mut findings);
         }
-        let shown: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
+        let shown: Vec<String> = findings.problems.iter().map(ToString::to_string).collect();
         assert_eq!(
             shown,
             [

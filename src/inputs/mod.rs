@@ -52,28 +52,40 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Collects problems, so that one run shows all of them.
+/// What reading the inputs finds, so that one run shows all of it.
 #[derive(Debug, Default)]
-pub struct Problems(pub Vec<Problem>);
+pub struct Findings {
+    /// What is wrong: nothing is done.
+    pub problems: Vec<Problem>,
+    /// What the user should hear, though it stops nothing.
+    pub warnings: Vec<String>,
+}
 
-impl Problems {
+impl Findings {
     /// Notes a problem of a whole input.
-    pub fn add(&mut self, input: &'static str, text: impl fmt::Display) {
-        self.0.push(Problem { input, line: None, text: text.to_string(), place: None });
+    pub fn problem(&mut self, input: &'static str, text: impl fmt::Display) {
+        self.problems.push(Problem { input, line: None, text: text.to_string(), place: None });
     }
 
     /// Notes a problem of one line.
-    pub fn add_at(&mut self, input: &'static str, line: usize, text: impl fmt::Display) {
-        self.0.push(Problem { input, line: Some(line), text: text.to_string(), place: None });
+    pub fn problem_at(&mut self, input: &'static str, line: usize, text: impl fmt::Display) {
+        let line = Some(line);
+        self.problems.push(Problem { input, line, text: text.to_string(), place: None });
     }
 
-    /// Takes over others, each once.
+    /// Notes a warning.
+    pub fn warn(&mut self, text: impl Into<String>) {
+        self.warnings.push(text.into());
+    }
+
+    /// Takes over others, each problem once.
     pub fn extend(&mut self, others: Self) {
-        for problem in others.0 {
-            if !self.0.contains(&problem) {
-                self.0.push(problem);
+        for problem in others.problems {
+            if !self.problems.contains(&problem) {
+                self.problems.push(problem);
             }
         }
+        self.warnings.extend(others.warnings);
     }
 
     /// The value, or `None` after noting the error.
@@ -83,12 +95,11 @@ impl Problems {
         line: Option<usize>,
         result: Result<T, E>,
     ) -> Option<T> {
-        match result {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.0.push(Problem { input, line, text: error.to_string(), place: None });
-                None
-            }
-        }
+        result
+            .map_err(|error| {
+                let text = error.to_string();
+                self.problems.push(Problem { input, line, text, place: None });
+            })
+            .ok()
     }
 }

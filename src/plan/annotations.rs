@@ -1,6 +1,6 @@
 //! Annotations as metadata-action and buildx write them: `[LEVEL[,LEVEL…]:]KEY=VALUE`.
 
-use crate::inputs::{Problems, lists};
+use crate::inputs::{Findings, lists};
 use crate::oci::{Annotations, Platform};
 
 const INPUT: &str = "annotations";
@@ -31,31 +31,28 @@ enum Level {
 }
 
 /// Reads the input.
-pub(super) fn read(
-    value: Option<&str>,
-    problems: &mut Problems,
-    warnings: &mut Vec<String>,
-) -> Requested {
+pub(super) fn read(value: Option<&str>, findings: &mut Findings) -> Requested {
     let mut requested = Requested::default();
-    warnings
+    findings
+        .warnings
         .extend(value.iter().flat_map(|value| lists::crowded(INPUT, value, lists::parts_pairs)));
     let pairs = value.map(lists::pairs).transpose();
-    for (line, pair) in problems.take(INPUT, None, pairs).flatten().unwrap_or_default() {
-        let Some((name, value)) = problems.take(INPUT, Some(line), pair) else { continue };
-        let Some((levels, key)) = problems.take(INPUT, Some(line), parse(&name)) else { continue };
+    for (line, pair) in findings.take(INPUT, None, pairs).flatten().unwrap_or_default() {
+        let Some((name, value)) = findings.take(INPUT, Some(line), pair) else { continue };
+        let Some((levels, key)) = findings.take(INPUT, Some(line), parse(&name)) else { continue };
         for level in levels {
             let place = match level {
                 Level::Index => &mut requested.index,
                 Level::Entries => &mut requested.entries,
                 Level::OneEntry(platform) => one_entry(&mut requested.one_entry, platform),
                 Level::Ignored => {
-                    warnings.push(format!("annotations, line {line}: index-descriptor: is ignored: nothing points to the index"));
+                    findings.warn(format!("annotations, line {line}: index-descriptor: is ignored: nothing points to the index"));
                     continue;
                 }
             };
             match place.get(key) {
                 Some(other) if *other != value => {
-                    problems.add_at(
+                    findings.problem_at(
                         INPUT,
                         line,
                         format!("{key} has two values: {other:?} and {value:?}"),
@@ -133,9 +130,10 @@ mod tests {
     use super::*;
 
     fn run(value: &str) -> (Requested, Vec<String>, Vec<String>) {
-        let (mut problems, mut warnings) = (Problems::default(), Vec::new());
-        let requested = read(Some(value), &mut problems, &mut warnings);
-        (requested, problems.0.iter().map(ToString::to_string).collect(), warnings)
+        let mut findings = Findings::default();
+        let requested = read(Some(value), &mut findings);
+        let problems = findings.problems.iter().map(ToString::to_string).collect();
+        (requested, problems, findings.warnings)
     }
 
     fn pairs(pairs: &[(&str, &str)]) -> Annotations {

@@ -1,7 +1,7 @@
 //! The input `digests`: lines, JSON of job outputs, a folder of digest files, build or bake
 //! metadata files.
 
-use crate::inputs::{Problems, lists};
+use crate::inputs::{Findings, lists};
 use crate::oci::{Digest, Platform, Reference, Repository, json};
 use glob::Pattern;
 use serde_json::{Map, Value};
@@ -34,20 +34,20 @@ pub(super) fn read(
     value: &str,
     folder: &Path,
     target: Option<&Repository>,
-    problems: &mut Problems,
+    findings: &mut Findings,
 ) -> Vec<Given> {
-    let before = problems.0.len();
+    let before = findings.problems.len();
     let given = if lists::is_object(value) || lists::is_array(value) {
-        from_json(value, problems)
+        from_json(value, findings)
     } else {
-        let items = problems.take(INPUT, None, lists::items(value, true)).unwrap_or_default();
+        let items = findings.take(INPUT, None, lists::items(value, true)).unwrap_or_default();
         items
             .iter()
-            .flat_map(|item| from_item(&item.text, item.line, folder, target, problems))
+            .flat_map(|item| from_item(&item.text, item.line, folder, target, findings))
             .collect()
     };
-    if given.is_empty() && problems.0.len() == before {
-        problems.add(INPUT, "contains no digest");
+    if given.is_empty() && findings.problems.len() == before {
+        findings.problem(INPUT, "contains no digest");
     }
     given
 }
@@ -57,22 +57,22 @@ fn from_item(
     line: usize,
     folder: &Path,
     target: Option<&Repository>,
-    problems: &mut Problems,
+    findings: &mut Findings,
 ) -> Vec<Given> {
     match parse_digest(text) {
         Some(Ok((platform, repository, digest))) => {
             vec![Given { line, from: String::new(), platform, repository, digest }]
         }
         Some(Err(why)) => {
-            problems.add_at(INPUT, line, format!("{text}: {why}"));
+            findings.problem_at(INPUT, line, format!("{text}: {why}"));
             Vec::new()
         }
         None => {
             let path = folder.join(text);
             if path.is_dir() {
-                from_folder(&path, text, line, problems)
+                from_folder(&path, text, line, findings)
             } else {
-                from_files(folder, text, line, target, problems)
+                from_files(folder, text, line, target, findings)
             }
         }
     }
@@ -110,7 +110,7 @@ fn parse_digest(text: &str) -> Option<Result<Parsed, String>> {
 }
 
 /// An object or array, such as `toJSON(needs.build.outputs)`.
-fn from_json(value: &str, problems: &mut Problems) -> Vec<Given> {
+fn from_json(value: &str, findings: &mut Findings) -> Vec<Given> {
     let parsed = if lists::is_array(value) {
         let array = serde_json::from_str::<Vec<Value>>(value);
         array.map(|array| {
@@ -126,8 +126,10 @@ fn from_json(value: &str, problems: &mut Problems) -> Vec<Given> {
     let entries: Vec<(String, Value)> = match parsed {
         Ok(entries) => entries,
         Err(error) => {
-            problems
-                .add(INPUT, format!("looks like JSON but is not valid ({})", json::place(&error)));
+            findings.problem(
+                INPUT,
+                format!("looks like JSON but is not valid ({})", json::place(&error)),
+            );
             return Vec::new();
         }
     };
@@ -135,25 +137,26 @@ fn from_json(value: &str, problems: &mut Problems) -> Vec<Given> {
     for (at, (key, value)) in entries.into_iter().enumerate() {
         let line = at + 1;
         match value {
-            Value::Null => problems.add(
+            Value::Null => findings.problem(
                 INPUT,
                 format!("{key:?} is empty: did that job end before it wrote its output?"),
             ),
             Value::String(text) if text.trim().is_empty() => {
-                problems.add(
+                findings.problem(
                     INPUT,
                     format!("{key:?} is empty: did that job end before it wrote its output?"),
                 );
             }
             Value::Object(_) | Value::Array(_) => {
-                problems.add(INPUT, format!("{key:?} is nested: a digest is expected, as text"));
+                findings
+                    .problem(INPUT, format!("{key:?} is nested: a digest is expected, as text"));
             }
             Value::String(text) => match parse_digest(text.trim()) {
                 Some(Ok((platform, repository, digest))) => {
                     let platform = platform.or_else(|| key.parse().ok());
                     given.push(Given { line, from: key, platform, repository, digest });
                 }
-                Some(Err(why)) => problems.add(INPUT, format!("{key:?}: {why}")),
+                Some(Err(why)) => findings.problem(INPUT, format!("{key:?}: {why}")),
                 // Other outputs of the same job.
                 None => {}
             },
@@ -164,7 +167,7 @@ fn from_json(value: &str, problems: &mut Problems) -> Vec<Given> {
 }
 
 /// A folder whose file names are the digests, as in Docker's multi-runner workflow.
-fn from_folder(path: &Path, shown: &str, line: usize, problems: &mut Problems) -> Vec<Given> {
+fn from_folder(path: &Path, shown: &str, line: usize, findings: &mut Findings) -> Vec<Given> {
     let names: Result<Vec<(String, bool)>, _> = fs::read_dir(path).and_then(|entries| {
         entries
             .map(|entry| {
@@ -177,7 +180,7 @@ fn from_folder(path: &Path, shown: &str, line: usize, problems: &mut Problems) -
             })
             .collect()
     });
-    let Some(mut names) = problems.take(
+    let Some(mut names) = findings.take(
         INPUT,
         Some(line),
         names.map_err(|error| format!("cannot read the folder {shown}: {error}")),
@@ -187,7 +190,7 @@ fn from_folder(path: &Path, shown: &str, line: usize, problems: &mut Problems) -
     names.retain(|(name, _)| !name.starts_with('.'));
     names.sort();
     if names.is_empty() {
-        problems.add_at(
+        findings.problem_at(
             INPUT,
             line,
             format!("the folder {shown} is empty: no job left a digest there"),
@@ -199,7 +202,7 @@ fn from_folder(path: &Path, shown: &str, line: usize, problems: &mut Problems) -
             Some(digest) if !is_folder => {
                 given.push(Given { line, from: format!("{shown}/{name}"), platform: None, repository: None, digest });
             }
-            _ if is_folder => problems.add_at(
+            _ if is_folder => findings.problem_at(
                 INPUT,
                 line,
                 format!(
@@ -207,9 +210,9 @@ fn from_folder(path: &Path, shown: &str, line: usize, problems: &mut Problems) -
                 ),
             ),
             _ if name.ends_with(".json") => {
-                problems.add_at(INPUT, line, format!("{shown}/{name} is not a digest; for metadata files write {shown}/*.json"));
+                findings.problem_at(INPUT, line, format!("{shown}/{name} is not a digest; for metadata files write {shown}/*.json"));
             }
-            _ => problems.add_at(
+            _ => findings.problem_at(
                 INPUT,
                 line,
                 format!("{shown}/{name} is not a digest: file names must be 64 hex digits, with or without sha256- in front"),
@@ -225,13 +228,17 @@ fn from_files(
     shown: &str,
     line: usize,
     target: Option<&Repository>,
-    problems: &mut Problems,
+    findings: &mut Findings,
 ) -> Vec<Given> {
-    let Some(files) = problems.take(INPUT, Some(line), files(folder, shown)) else {
+    let Some(files) = findings.take(INPUT, Some(line), files(folder, shown)) else {
         return Vec::new();
     };
     if files.is_empty() {
-        problems.add_at(INPUT, line, format!("{shown}: not a digest, and no such file or folder"));
+        findings.problem_at(
+            INPUT,
+            line,
+            format!("{shown}: not a digest, and no such file or folder"),
+        );
     }
     let mut given = Vec::new();
     let mut folders = BTreeSet::new();
@@ -249,12 +256,12 @@ fn from_files(
             Err(_) if Digest::from_file_name(&name).is_some() => {
                 folders.insert(folder_of(&file, folder));
             }
-            Err(why) => problems.add_at(INPUT, line, format!("{name}: {why}")),
+            Err(why) => findings.problem_at(INPUT, line, format!("{name}: {why}")),
         }
     }
     if !folders.is_empty() {
         let folders = folders.into_iter().collect::<Vec<_>>().join(", ");
-        problems.add_at(
+        findings.problem_at(
             INPUT,
             line,
             format!("{shown}: files there are named by their digests; name the folder instead: {folders}"),
@@ -353,10 +360,10 @@ mod tests {
     }
 
     fn run(value: &str, folder: &Path) -> (Vec<Given>, Vec<String>) {
-        let mut problems = Problems::default();
+        let mut findings = Findings::default();
         let target: Repository = "r.example/acme/app".parse().unwrap();
-        let given = read(value, folder, Some(&target), &mut problems);
-        (given, problems.0.iter().map(ToString::to_string).collect())
+        let given = read(value, folder, Some(&target), &mut findings);
+        (given, findings.problems.iter().map(ToString::to_string).collect())
     }
 
     fn digests(value: &str, folder: &Path) -> Vec<String> {

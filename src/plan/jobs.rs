@@ -1,18 +1,16 @@
 //! Names of jobs to watch, from the input `watch-jobs`.
 
-use crate::inputs::{Problems, lists};
+use crate::inputs::{Findings, lists};
 use crate::jobs::pattern::Pattern;
 
 /// Reads the input `watch-jobs`.
-pub(super) fn read(
-    value: Option<&str>,
-    problems: &mut Problems,
-    warnings: &mut Vec<String>,
-) -> Vec<Pattern> {
+pub(super) fn read(value: Option<&str>, findings: &mut Findings) -> Vec<Pattern> {
     const INPUT: &str = "watch-jobs";
-    warnings.extend(value.iter().flat_map(|value| lists::crowded(INPUT, value, parts_names)));
+    findings
+        .warnings
+        .extend(value.iter().flat_map(|value| lists::crowded(INPUT, value, parts_names)));
     let items = value.map(|value| lists::items(value, false)).transpose();
-    let items = problems.take(INPUT, None, items).flatten().unwrap_or_default();
+    let items = findings.take(INPUT, None, items).flatten().unwrap_or_default();
     items.into_iter().map(|item| Pattern::from(item.text.as_str())).collect()
 }
 
@@ -35,20 +33,20 @@ mod tests {
             ("build,", 0),
             (r#"["build, lint"]"#, 0),
         ] {
-            let mut warnings = Vec::new();
-            read(Some(value), &mut Problems::default(), &mut warnings);
-            assert_eq!(warnings.len(), expected, "{value}");
+            let mut findings = Findings::default();
+            read(Some(value), &mut findings);
+            assert_eq!(findings.warnings.len(), expected, "{value}");
         }
     }
 
     #[test]
     fn lines_and_json() {
         let texts = |value: &str| {
-            let mut problems = Problems::default();
-            let patterns = read(Some(value), &mut problems, &mut Vec::new());
+            let mut findings = Findings::default();
+            let patterns = read(Some(value), &mut findings);
             (
                 patterns.into_iter().map(|pattern| pattern.text().to_owned()).collect::<Vec<_>>(),
-                problems.0.len(),
+                findings.problems.len(),
             )
         };
         assert_eq!(

@@ -1,6 +1,6 @@
 //! Labels that every image must carry, from the input `expect-labels`.
 
-use crate::inputs::{Problems, lists};
+use crate::inputs::{Findings, lists};
 use std::collections::BTreeMap;
 
 /// Label keys and the values that they must have.
@@ -9,20 +9,17 @@ pub type Labels = BTreeMap<String, String>;
 const INPUT: &str = "expect-labels";
 
 /// Reads the input.
-pub(super) fn read(
-    value: Option<&str>,
-    problems: &mut Problems,
-    warnings: &mut Vec<String>,
-) -> Labels {
+pub(super) fn read(value: Option<&str>, findings: &mut Findings) -> Labels {
     let mut labels = Labels::new();
-    warnings
+    findings
+        .warnings
         .extend(value.iter().flat_map(|value| lists::crowded(INPUT, value, lists::parts_pairs)));
     let pairs = value.map(lists::pairs).transpose();
-    for (line, pair) in problems.take(INPUT, None, pairs).flatten().unwrap_or_default() {
-        let Some((key, value)) = problems.take(INPUT, Some(line), pair) else { continue };
+    for (line, pair) in findings.take(INPUT, None, pairs).flatten().unwrap_or_default() {
+        let Some((key, value)) = findings.take(INPUT, Some(line), pair) else { continue };
         match labels.get(&key) {
             Some(other) if *other != value => {
-                problems.add_at(
+                findings.problem_at(
                     INPUT,
                     line,
                     format!("{key} has two values: {other:?} and {value:?}"),
@@ -30,7 +27,7 @@ pub(super) fn read(
             }
             _ if value.is_empty() => {
                 // Mostly a variable of the CI system that is not set there.
-                problems.add_at(INPUT, line, format!("{key} has no value"));
+                findings.problem_at(INPUT, line, format!("{key} has no value"));
             }
             _ => {
                 labels.insert(key, value);
@@ -47,13 +44,13 @@ mod tests {
     #[test]
     fn by_table() {
         let run = |value: &str| {
-            let mut problems = Problems::default();
-            let labels = read(Some(value), &mut problems, &mut Vec::new());
+            let mut findings = Findings::default();
+            let labels = read(Some(value), &mut findings);
             let pairs: Vec<String> =
                 labels.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
             (
                 pairs.join(" "),
-                problems.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+                findings.problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
             )
         };
         let good = |text: &str| (text.to_owned(), String::new());

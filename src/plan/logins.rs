@@ -1,7 +1,7 @@
 //! Logins from inputs, auth files and what the CI system provides.
 
 use crate::inputs::spec::RawInputs;
-use crate::inputs::{Context, Problems, lists};
+use crate::inputs::{Context, Findings, lists};
 use crate::oci::json;
 use crate::oci::reference::parse_host;
 use crate::registry::{AuthFile, Credential, Login, Logins, canonical_host};
@@ -17,54 +17,54 @@ pub(super) fn read(
     inputs: &RawInputs,
     context: &Context<'_>,
     first_host: Option<&str>,
-    problems: &mut Problems,
-) -> (Logins, Vec<String>) {
+    findings: &mut Findings,
+) -> Logins {
     let given = inputs.credentials.iter();
-    let mut warnings: Vec<String> =
-        given.flat_map(|value| lists::crowded("credentials", value, parts_logins)).collect();
+    let crowded = given.flat_map(|value| lists::crowded("credentials", value, parts_logins));
+    findings.warnings.extend(crowded);
     let mut logins = Logins {
-        stated: stated(inputs, first_host, context.secrets, problems),
+        stated: stated(inputs, first_host, context.secrets, findings),
         ..Logins::default()
     };
     if let Some(value) = &inputs.docker_config {
-        logins.files.extend(problems.take(
+        logins.files.extend(findings.take(
             "docker-config",
             None,
             stated_file(value, context.secrets),
         ));
     }
-    logins.files.extend(found_files(context, &mut warnings));
+    logins.files.extend(found_files(context, findings));
     logins.provided = provided(inputs, context);
     know_proxy_passwords(context);
-    (logins, warnings)
+    logins
 }
 
 fn stated(
     inputs: &RawInputs,
     first_host: Option<&str>,
     secrets: &Secrets,
-    problems: &mut Problems,
+    findings: &mut Findings,
 ) -> Vec<(String, Login)> {
     let mut stated = Vec::new();
     match (&inputs.username, &inputs.password) {
         (Some(username), Some(password)) => {
             let host = match &inputs.registry {
-                Some(text) => problems.take("registry", None, parse_host(&canonical_host(text))),
+                Some(text) => findings.take("registry", None, parse_host(&canonical_host(text))),
                 None => first_host.map(str::to_owned),
             };
             let credential = Credential::password(secrets, username, password);
             let login = Login::stated(credential, "inputs username and password");
             stated.extend(host.map(|host| (host, login)));
         }
-        (Some(_), None) => problems.add("password", "is not set, but username is"),
-        (None, Some(_)) => problems.add("username", "is not set, but password is"),
+        (Some(_), None) => findings.problem("password", "is not set, but username is"),
+        (None, Some(_)) => findings.problem("username", "is not set, but password is"),
         (None, None) if inputs.registry.is_some() => {
-            problems.add("registry", "is set, but username and password are not");
+            findings.problem("registry", "is set, but username and password are not");
         }
         (None, None) => {}
     }
     if let Some(value) = &inputs.credentials {
-        stated.extend(credentials(value, secrets, problems));
+        stated.extend(credentials(value, secrets, findings));
     }
     stated
 }
@@ -76,7 +76,7 @@ struct Pair {
 }
 
 /// Messages name lines and never quote them: they are made of secrets.
-fn credentials(value: &str, secrets: &Secrets, problems: &mut Problems) -> Vec<(String, Login)> {
+fn credentials(value: &str, secrets: &Secrets, findings: &mut Findings) -> Vec<(String, Login)> {
     const INPUT: &str = "credentials";
     let mut found: Vec<(usize, String, Pair)> = Vec::new();
     if lists::is_object(value) {
@@ -84,7 +84,7 @@ fn credentials(value: &str, secrets: &Secrets, problems: &mut Problems) -> Vec<(
             Ok(object) => found.extend(
                 object.into_iter().enumerate().map(|(at, (host, pair))| (at + 1, host, pair)),
             ),
-            Err(error) => problems.add(
+            Err(error) => findings.problem(
                 INPUT,
                 format!(
                     "is not JSON of {{\"REGISTRY\": {{\"username\": …, \"password\": …}}}} ({})",
@@ -93,7 +93,7 @@ fn credentials(value: &str, secrets: &Secrets, problems: &mut Problems) -> Vec<(
             ),
         }
     } else {
-        for item in problems.take(INPUT, None, lists::items(value, false)).unwrap_or_default() {
+        for item in findings.take(INPUT, None, lists::items(value, false)).unwrap_or_default() {
             let parts = item
                 .text
                 .split_once('=')
@@ -108,7 +108,7 @@ fn credentials(value: &str, secrets: &Secrets, problems: &mut Problems) -> Vec<(
                         Pair { username: username.to_owned(), password: password.to_owned() },
                     ));
                 }
-                _ => problems.add_at(INPUT, item.line, "is not REGISTRY=USERNAME:PASSWORD"),
+                _ => findings.problem_at(INPUT, item.line, "is not REGISTRY=USERNAME:PASSWORD"),
             }
         }
     }
@@ -117,12 +117,12 @@ fn credentials(value: &str, secrets: &Secrets, problems: &mut Problems) -> Vec<(
         let credential = Credential::password(secrets, &pair.username, &pair.password);
         let login = Login::stated(credential, "input credentials");
         let Ok(host) = parse_host(&canonical_host(&host)) else {
-            problems.add_at(INPUT, line, "the part before = is not a registry host");
+            findings.problem_at(INPUT, line, "the part before = is not a registry host");
             continue;
         };
         match logins.iter().find(|(_, other, _)| *other == host) {
             Some((first, _, _)) => {
-                problems.add_at(
+                findings.problem_at(
                     INPUT,
                     line,
                     format!("{host} already has a login, in line {first}"),
@@ -163,7 +163,7 @@ fn whole(file: AuthFile) -> Result<AuthFile, String> {
 }
 
 /// Auth files where Docker and the containers tools keep them; what is not there is no problem.
-fn found_files(context: &Context<'_>, warnings: &mut Vec<String>) -> Vec<AuthFile> {
+fn found_files(context: &Context<'_>, findings: &mut Findings) -> Vec<AuthFile> {
     let Context { environment, secrets, .. } = *context;
     let set = |name: &str| environment.get(name).filter(|value| !value.is_empty());
     let home = |rest: &str| set("HOME").map(|home| Path::new(home).join(rest));
@@ -171,13 +171,13 @@ fn found_files(context: &Context<'_>, warnings: &mut Vec<String>) -> Vec<AuthFil
     if let Some(text) = set("DOCKER_AUTH_CONFIG") {
         match AuthFile::parse(text, "DOCKER_AUTH_CONFIG", secrets) {
             Ok(file) => files.push(file),
-            Err(why) => warnings.push(format!("DOCKER_AUTH_CONFIG is ignored: {why}")),
+            Err(why) => findings.warn(format!("DOCKER_AUTH_CONFIG is ignored: {why}")),
         }
     }
     // What was named and is not there is worth a word; the usual places are not.
     for name in ["REGISTRY_AUTH_FILE", "DOCKER_CONFIG"] {
         if let Some(path) = set(name).filter(|path| !Path::new(path).exists()) {
-            warnings.push(format!("{name} names {path}, which does not exist"));
+            findings.warn(format!("{name} names {path}, which does not exist"));
         }
     }
     let docker = set("DOCKER_CONFIG").map(PathBuf::from);
@@ -192,11 +192,11 @@ fn found_files(context: &Context<'_>, warnings: &mut Vec<String>) -> Vec<AuthFil
         let text = fs::read_to_string(&path).map_err(|error| error.to_string());
         match text.and_then(|text| AuthFile::parse(&text, &path.display().to_string(), secrets)) {
             Ok(file) => files.push(file),
-            Err(why) => warnings.push(format!("{} is ignored: {why}", path.display())),
+            Err(why) => findings.warn(format!("{} is ignored: {why}", path.display())),
         }
     }
     for file in &files {
-        warnings.extend(
+        findings.warnings.extend(
             file.skipped().iter().map(|why| format!("{} is used without {why}", file.label())),
         );
     }
@@ -259,10 +259,12 @@ mod tests {
         inputs: &RawInputs,
         environment: &Environment,
         first_host: Option<&str>,
-        problems: &mut Problems,
+        findings: &mut Findings,
     ) -> (Logins, Vec<String>) {
         let (folder, secrets) = (Path::new("."), &Secrets::default());
-        super::read(inputs, &Context { environment, folder, secrets }, first_host, problems)
+        let context = Context { environment, folder, secrets };
+        let logins = super::read(inputs, &context, first_host, findings);
+        (logins, std::mem::take(&mut findings.warnings))
     }
 
     fn environment(pairs: &[(&str, &str)]) -> Environment {
@@ -313,10 +315,10 @@ mod tests {
             ..RawInputs::default()
         };
         let expect = |inputs: &RawInputs, variables: &Environment, expected: &str| {
-            let mut problems = Problems::default();
-            let (logins, warnings) = read(inputs, variables, Some("r.example"), &mut problems);
+            let mut findings = Findings::default();
+            let (logins, warnings) = read(inputs, variables, Some("r.example"), &mut findings);
             assert_eq!(
-                (origin(&logins, "r.example/x").as_deref(), problems.0, warnings),
+                (origin(&logins, "r.example/x").as_deref(), findings.problems, warnings),
                 (Some(expected), vec![], vec![])
             );
         };
@@ -349,7 +351,7 @@ mod tests {
                 &inputs,
                 &environment(&[("GITHUB_SERVER_URL", server)]),
                 None,
-                &mut Problems::default(),
+                &mut Findings::default(),
             );
             assert_eq!(origin(&logins, "ghcr.io/acme/app").as_deref(), expected, "{server}");
         }
@@ -358,9 +360,9 @@ mod tests {
     #[test]
     fn problems_name_lines_and_no_secrets() {
         let bad = |inputs: RawInputs| {
-            let mut problems = Problems::default();
-            read(&inputs, &environment(&[]), Some("r.example"), &mut problems);
-            problems.0.iter().map(ToString::to_string).collect::<Vec<_>>()
+            let mut findings = Findings::default();
+            read(&inputs, &environment(&[]), Some("r.example"), &mut findings);
+            findings.problems.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
         let secret = || Some("canary".to_owned());
         let input = RawInputs::default;
@@ -415,7 +417,7 @@ mod tests {
             ("r.example=u:can,=a:b,c", 0),
         ] {
             let inputs = RawInputs { credentials: Some(value.to_owned()), ..RawInputs::default() };
-            let (_, warnings) = read(&inputs, &environment(&[]), None, &mut Problems::default());
+            let (_, warnings) = read(&inputs, &environment(&[]), None, &mut Findings::default());
             assert!(
                 warnings.len() == expected && !warnings.concat().contains("canary"),
                 "{value}: {warnings:?}"
@@ -433,7 +435,7 @@ mod tests {
                 ("REGISTRY_AUTH_FILE", "/no/file"),
             ]),
             None,
-            &mut Problems::default(),
+            &mut Findings::default(),
         );
         assert!(warnings[0].starts_with("DOCKER_AUTH_CONFIG is ignored"), "{warnings:?}");
         assert_eq!(

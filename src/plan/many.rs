@@ -2,7 +2,7 @@
 
 use super::{Plan, one, settings};
 use crate::inputs::spec::RawInputs;
-use crate::inputs::{Context, Problems, indexes};
+use crate::inputs::{Context, Findings, indexes};
 use crate::jobs::{self, System};
 use crate::oci::Reference;
 use crate::registry::{Settings, Writable};
@@ -17,31 +17,23 @@ pub struct Planned {
     pub jobs: Option<Box<dyn System>>,
     /// How registries are reached, for all of them.
     pub settings: Settings,
-    /// What the user should hear, though it stops nothing.
-    pub warnings: Vec<String>,
 }
 
-/// Makes all plans from inputs; `folder` is where relative paths start.
-pub fn all(inputs: &RawInputs, context: &Context<'_>) -> Result<Planned, Problems> {
-    let mut problems = Problems::default();
-    let mut warnings = Vec::new();
+/// Makes all plans from inputs. After a problem they do not matter: nothing is done.
+pub fn all(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Planned {
     let plans = match inputs.spec.as_deref() {
-        None => vec![one(inputs, context, &mut problems, &mut warnings)],
-        Some(path) => of_file(path, inputs, context, &mut problems, &mut warnings),
+        None => vec![one(inputs, context, findings)],
+        Some(path) => of_file(path, inputs, context, findings),
     };
     let writable = writable(&plans);
     let first_host =
         plans.iter().flat_map(|plan| &plan.targets).map(|target| target.repository.host()).next();
-    let settings = settings(inputs, context, first_host, writable, &mut problems, &mut warnings);
+    let settings = settings(inputs, context, first_host, writable, findings);
     let watches = plans.iter().any(|plan| !plan.watch_jobs.is_empty());
     let jobs = watches
-        .then(|| problems.take("watch-jobs", None, jobs::find(context, inputs.token.as_deref())))
+        .then(|| findings.take("watch-jobs", None, jobs::find(context, inputs.token.as_deref())))
         .flatten();
-    if problems.0.is_empty() {
-        Ok(Planned { plans, jobs, settings, warnings })
-    } else {
-        Err(problems)
-    }
+    Planned { plans, jobs, settings }
 }
 
 /// The repositories of all targets, each with those of the same registry that its children may come
@@ -69,20 +61,20 @@ fn of_file(
     path: &str,
     inputs: &RawInputs,
     context: &Context<'_>,
-    problems: &mut Problems,
-    warnings: &mut Vec<String>,
+    findings: &mut Findings,
 ) -> Vec<Plan> {
     // It stands for one list's tags; here each list has its own.
     let mut environment = context.environment.clone();
     environment.remove("DOCKER_METADATA_OUTPUT_TAGS");
-    let entries = indexes::read(path, context.folder, inputs, problems);
+    let entries = indexes::read(path, context.folder, inputs, findings);
     let mut heard: Vec<(String, Vec<String>)> = Vec::new();
     let mut plans = Vec::new();
     let context = &Context { environment: &environment, ..*context };
     for entry in &entries {
-        let (mut found, mut warned) = (Problems::default(), Vec::new());
-        plans.push(one(entry.inputs(), context, &mut found, &mut warned));
-        entry.keep(found, problems);
+        let mut found = Findings::default();
+        plans.push(one(entry.inputs(), context, &mut found));
+        let warned = std::mem::take(&mut found.warnings);
+        entry.keep(found, findings);
         for warning in warned {
             match heard.iter_mut().find(|(other, _)| *other == warning) {
                 Some((_, names)) => names.push(entry.name()),
@@ -91,24 +83,24 @@ fn of_file(
         }
     }
     // One line for what many lists have in common.
-    warnings.extend(heard.into_iter().map(|(warning, names)| match names.as_slice() {
+    findings.warnings.extend(heard.into_iter().map(|(warning, names)| match names.as_slice() {
         [first, _, ..] => format!("{first} and {} other indexes: {warning}", names.len() - 1),
         _ => format!("{}: {warning}", names.concat()),
     }));
-    each_tag_once(&entries, &plans, problems);
+    each_tag_once(&entries, &plans, findings);
     plans
 }
 
 /// Lists are composed at the same time: two that publish one tag, or one that reads what another
 /// publishes, would give now this and now that.
-fn each_tag_once(entries: &[indexes::Entry], plans: &[Plan], problems: &mut Problems) {
+fn each_tag_once(entries: &[indexes::Entry], plans: &[Plan], findings: &mut Findings) {
     let mut publishers: HashMap<&Reference, usize> = HashMap::new();
     for (at, (entry, plan)) in entries.iter().zip(plans).enumerate() {
         for target in &plan.targets {
             let first = *publishers.entry(target).or_insert(at);
             if first != at {
                 let text = format!("{target} is published by index {} too", first + 1);
-                problems.0.push(entry.problem_of("tags", text));
+                findings.problems.push(entry.problem_of("tags", text));
             }
         }
     }
@@ -120,7 +112,7 @@ fn each_tag_once(entries: &[indexes::Entry], plans: &[Plan], problems: &mut Prob
                     source.reference,
                     other + 1
                 );
-                problems.0.push(entry.problem_of("sources", text));
+                findings.problems.push(entry.problem_of("sources", text));
             }
         }
     }

@@ -13,7 +13,7 @@ mod sources;
 mod template;
 
 use crate::inputs::spec::{self, RawInputs};
-use crate::inputs::{Context, Environment, Problems, lists};
+use crate::inputs::{Context, Environment, Findings, lists};
 use crate::jobs::pattern::Pattern;
 use crate::oci::{Platform, Reference};
 use crate::registry::{Settings, Writable, http};
@@ -137,26 +137,20 @@ impl Plan {
 }
 
 /// Makes the plan of one list from inputs.
-fn one(
-    inputs: &RawInputs,
-    context: &Context<'_>,
-    problems: &mut Problems,
-    warnings: &mut Vec<String>,
-) -> Plan {
-    let targets = targets(inputs, context.environment, problems);
-    let platforms = platforms(inputs, problems, warnings);
+fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Plan {
+    let targets = targets(inputs, context.environment, findings);
+    let platforms = platforms(inputs, findings);
     let first = targets.first().map(|target| target.repository.clone());
-    let sources =
-        sources::read(inputs, &platforms, context.folder, first.as_ref(), problems, warnings);
-    let annotations = annotations::read(inputs.annotations.as_deref(), problems, warnings);
+    let sources = sources::read(inputs, &platforms, context.folder, first.as_ref(), findings);
+    let annotations = annotations::read(inputs.annotations.as_deref(), findings);
     let format = choice(
         inputs,
         "format",
         &[("auto", Format::Auto), ("oci", Format::Oci), ("docker", Format::Docker)],
-        problems,
+        findings,
     );
     if format == Format::Docker && !annotations.is_empty() {
-        problems.add(
+        findings.problem(
             "format",
             "docker: a Docker manifest list cannot have annotations; use auto or oci, or drop the annotations",
         );
@@ -169,16 +163,16 @@ fn one(
             inputs,
             "attestations",
             &[("keep", true), ("drop", false)],
-            problems,
+            findings,
         ),
-        append: value(inputs, "append", lists::switch, problems),
-        skip_missing: choice(inputs, "missing", &[("fail", false), ("skip", true)], problems),
-        overwrite: value(inputs, "overwrite", lists::switch, problems),
-        wait: value(inputs, "wait", lists::duration, problems),
-        wait_interval: value(inputs, "wait-interval", pause, problems),
-        expect_labels: labels::read(inputs.expect_labels.as_deref(), problems, warnings),
-        watch_jobs: jobs::read(inputs.watch_jobs.as_deref(), problems, warnings),
-        dry_run: value(inputs, "dry-run", lists::switch, problems),
+        append: value(inputs, "append", lists::switch, findings),
+        skip_missing: choice(inputs, "missing", &[("fail", false), ("skip", true)], findings),
+        overwrite: value(inputs, "overwrite", lists::switch, findings),
+        wait: value(inputs, "wait", lists::duration, findings),
+        wait_interval: value(inputs, "wait-interval", pause, findings),
+        expect_labels: labels::read(inputs.expect_labels.as_deref(), findings),
+        watch_jobs: jobs::read(inputs.watch_jobs.as_deref(), findings),
+        dry_run: value(inputs, "dry-run", lists::switch, findings),
         targets,
         sources,
     }
@@ -194,32 +188,33 @@ pub fn pause(text: &str) -> Result<Duration, String> {
 fn targets(
     inputs: &RawInputs,
     environment: &Environment,
-    problems: &mut Problems,
+    findings: &mut Findings,
 ) -> Vec<Reference> {
     let fallback = environment
         .get("DOCKER_METADATA_OUTPUT_TAGS")
         .map(|value| value.trim())
         .filter(|value| !value.is_empty());
     let Some(value) = inputs.tags.as_deref().or(fallback) else {
-        problems.add("tags", "is required: references to publish, such as ghcr.io/acme/app:1.2");
+        findings
+            .problem("tags", "is required: references to publish, such as ghcr.io/acme/app:1.2");
         return Vec::new();
     };
-    let items = problems.take("tags", None, lists::items(value, true)).unwrap_or_default();
+    let items = findings.take("tags", None, lists::items(value, true)).unwrap_or_default();
     if items.is_empty() {
-        problems.add("tags", "contains no reference");
+        findings.problem("tags", "contains no reference");
     }
     let mut targets: Vec<Reference> = Vec::new();
     for item in items {
         match item.text.parse::<Reference>() {
             Ok(Reference { digest: Some(_), .. }) => {
-                problems.add_at(
+                findings.problem_at(
                     "tags",
                     item.line,
                     format!("{}: a tag to publish cannot contain a digest", item.text),
                 );
             }
             Ok(Reference { tag: None, .. }) => {
-                problems.add_at(
+                findings.problem_at(
                     "tags",
                     item.line,
                     format!("{} has no tag: write {}:TAG", item.text, item.text),
@@ -227,38 +222,34 @@ fn targets(
             }
             Ok(target) if targets.contains(&target) => {}
             Ok(target) => targets.push(target),
-            Err(error) => problems.add_at("tags", item.line, format!("{}: {error}", item.text)),
+            Err(error) => findings.problem_at("tags", item.line, format!("{}: {error}", item.text)),
         }
     }
     targets
 }
 
-fn platforms(
-    inputs: &RawInputs,
-    problems: &mut Problems,
-    warnings: &mut Vec<String>,
-) -> Vec<Platform> {
+fn platforms(inputs: &RawInputs, findings: &mut Findings) -> Vec<Platform> {
     let mut platforms: Vec<Platform> = Vec::new();
     let items = inputs.platforms.as_deref().map(|value| lists::items(value, true)).transpose();
-    let items = problems.take("platforms", None, items).flatten();
+    let items = findings.take("platforms", None, items).flatten();
     if items.as_ref().is_some_and(Vec::is_empty) {
-        problems.add("platforms", "contains no platform");
+        findings.problem("platforms", "contains no platform");
     }
     for item in items.unwrap_or_default() {
         let Some(platform) =
-            problems.take("platforms", Some(item.line), item.text.parse::<Platform>())
+            findings.take("platforms", Some(item.line), item.text.parse::<Platform>())
         else {
             continue;
         };
         if let Some(twin) = platforms.iter().find(|other| other.same(&platform)) {
-            problems.add_at(
+            findings.problem_at(
                 "platforms",
                 item.line,
                 format!("{} is given twice: it is the same as {twin}", item.text),
             );
         }
         if !platform.is_usual() {
-            warnings.push(format!(
+            findings.warn(format!(
                 "platforms: {} is an unknown platform; it is used as given",
                 item.text
             ));
@@ -275,16 +266,14 @@ pub fn settings(
     context: &Context<'_>,
     first_host: Option<&str>,
     writable: Writable,
-    problems: &mut Problems,
-    warnings: &mut Vec<String>,
+    findings: &mut Findings,
 ) -> Settings {
-    let (logins, heard) = logins::read(inputs, context, first_host, problems);
-    warnings.extend(heard);
+    let logins = logins::read(inputs, context, first_host, findings);
     let mut plain_http = HashSet::new();
     let hosts =
         inputs.insecure_registries.as_deref().map(|value| lists::items(value, true)).transpose();
-    for item in problems.take("insecure-registries", None, hosts).flatten().unwrap_or_default() {
-        plain_http.extend(problems.take(
+    for item in findings.take("insecure-registries", None, hosts).flatten().unwrap_or_default() {
+        plain_http.extend(findings.take(
             "insecure-registries",
             Some(item.line),
             crate::oci::reference::parse_host(&item.text),
@@ -293,7 +282,7 @@ pub fn settings(
     let certificates = inputs
         .ca_file
         .as_deref()
-        .and_then(|path| problems.take("ca-file", None, certificates(&context.folder.join(path))));
+        .and_then(|path| findings.take("ca-file", None, certificates(&context.folder.join(path))));
     let concurrency = |text: &str| match text.parse::<usize>() {
         Ok(number @ 1..=256) => Ok(number),
         _ => Err(format!("{text:?} is not a number from 1 to 256")),
@@ -304,7 +293,7 @@ pub fn settings(
         plain_http,
         certificates,
         secrets: context.secrets.clone(),
-        concurrency: value(inputs, "concurrency", concurrency, problems),
+        concurrency: value(inputs, "concurrency", concurrency, findings),
     }
 }
 
@@ -320,7 +309,7 @@ fn certificates(path: &Path) -> Result<Vec<u8>, String> {
 }
 
 /// The log level; wanted before anything else, so that everything else can be logged.
-pub fn log_level(inputs: &RawInputs, environment: &Environment, problems: &mut Problems) -> Level {
+pub fn log_level(inputs: &RawInputs, environment: &Environment, findings: &mut Findings) -> Level {
     let levels = [
         ("error", Level::ERROR),
         ("warn", Level::WARN),
@@ -333,7 +322,7 @@ pub fn log_level(inputs: &RawInputs, environment: &Environment, problems: &mut P
     if inputs.log_level.is_none() && asked_by_ci {
         return Level::DEBUG;
     }
-    choice(inputs, "log-level", &levels.map(|(word, level)| (word, Some(level))), problems)
+    choice(inputs, "log-level", &levels.map(|(word, level)| (word, Some(level))), findings)
         .unwrap_or(Level::INFO)
 }
 
@@ -341,7 +330,7 @@ fn choice<T: Copy + Default>(
     inputs: &RawInputs,
     name: &'static str,
     choices: &[(&str, T)],
-    problems: &mut Problems,
+    findings: &mut Findings,
 ) -> T {
     let parse = |text: &str| {
         let found = choices
@@ -351,7 +340,7 @@ fn choice<T: Copy + Default>(
         let words = || choices.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
         found.ok_or_else(|| format!("{text:?} is not one of {}", words()))
     };
-    value(inputs, name, parse, problems)
+    value(inputs, name, parse, findings)
 }
 
 /// The value of an input, or what holds when it is not set. After a problem it does not matter:
@@ -360,10 +349,10 @@ fn value<T: Default>(
     inputs: &RawInputs,
     name: &'static str,
     parse: impl Fn(&str) -> Result<T, String>,
-    problems: &mut Problems,
+    findings: &mut Findings,
 ) -> T {
     let text = inputs.get(name).unwrap_or_else(|| spec::default_of(name));
-    problems.take(name, None, parse(text)).unwrap_or_default()
+    findings.take(name, None, parse(text)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -373,21 +362,24 @@ mod tests {
     use crate::secret::Secrets;
 
     fn inputs(pairs: &[(&str, &str)]) -> RawInputs {
-        let mut problems = Problems::default();
+        let mut findings = Findings::default();
         let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let inputs = env::from_pairs(pairs, &mut problems);
-        assert!(problems.0.is_empty());
+        let inputs = env::from_pairs(pairs, &mut findings);
+        assert!(findings.problems.is_empty());
         inputs
     }
 
-    fn planned(pairs: &[(&str, &str)], environment: &Environment) -> Result<Planned, Problems> {
+    fn planned(pairs: &[(&str, &str)], environment: &Environment) -> (Planned, Findings) {
         let (folder, secrets) = (Path::new("."), &Secrets::default());
-        all(&inputs(pairs), &Context { environment, folder, secrets })
+        let mut findings = Findings::default();
+        let context = Context { environment, folder, secrets };
+        (all(&inputs(pairs), &context, &mut findings), findings)
     }
 
     fn made(pairs: &[(&str, &str)]) -> Result<Planned, Vec<String>> {
-        planned(pairs, &Environment::new())
-            .map_err(|problems| problems.0.iter().map(ToString::to_string).collect())
+        let (planned, findings) = planned(pairs, &Environment::new());
+        let problems: Vec<String> = findings.problems.iter().map(ToString::to_string).collect();
+        if problems.is_empty() { Ok(planned) } else { Err(problems) }
     }
 
     #[test]
@@ -419,7 +411,7 @@ mod tests {
             "r.example/app:1\nr.example/app:1\nr.example/app:latest".to_owned(),
         )]
         .into();
-        let planned = planned(&[("sources", "r.example/app:a")], &environment).unwrap();
+        let planned = planned(&[("sources", "r.example/app:a")], &environment).0;
         assert_eq!(planned.plans[0].targets.len(), 2);
     }
 
@@ -519,23 +511,24 @@ mod tests {
 
     #[test]
     fn what_looks_like_several_values_is_told_for_each_input() {
-        let planned = made(&[
+        let pairs = [
             ("tags", "r.example/app:1"),
             ("sources", "r.example/app:a"),
             ("annotations", "a=1,b=2"),
             ("expect-labels", "a=1,b=2"),
             ("credentials", "r.example=u:canary,s.example=v:canary"),
-        ])
-        .unwrap();
+        ];
+        let (_, findings) = planned(&pairs, &Environment::new());
+        assert!(findings.problems.is_empty());
         for input in ["annotations", "expect-labels", "credentials"] {
             let start = format!("{input}, line 1: read as one value");
             assert!(
-                planned.warnings.iter().any(|warning| warning.starts_with(&start)),
+                findings.warnings.iter().any(|warning| warning.starts_with(&start)),
                 "{input}: {:?}",
-                planned.warnings
+                findings.warnings
             );
         }
-        assert!(!planned.warnings.concat().contains("canary"));
+        assert!(!findings.warnings.concat().contains("canary"));
     }
 
     #[test]
@@ -545,7 +538,7 @@ mod tests {
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect();
-            log_level(&inputs(pairs), &environment, &mut Problems::default())
+            log_level(&inputs(pairs), &environment, &mut Findings::default())
         };
         assert_eq!(level(&[], &[]), Level::INFO);
         assert_eq!(level(&[], &[("RUNNER_DEBUG", "1")]), Level::DEBUG);

@@ -4,7 +4,7 @@ use super::Source;
 use super::digests;
 use super::template;
 use crate::inputs::spec::RawInputs;
-use crate::inputs::{Problems, lists};
+use crate::inputs::{Findings, lists};
 use crate::oci::{Digest, Platform, Reference, Repository};
 use std::path::Path;
 
@@ -16,50 +16,49 @@ pub(super) fn read(
     platforms: &[Platform],
     folder: &Path,
     first: Option<&Repository>,
-    problems: &mut Problems,
-    warnings: &mut Vec<String>,
+    findings: &mut Findings,
 ) -> Vec<Source> {
     match (&inputs.sources, &inputs.digests) {
         (None, None) => {
-            problems.add(INPUT, "sources or digests is required: the images to combine");
+            findings.problem(INPUT, "sources or digests is required: the images to combine");
         }
-        (Some(_), Some(_)) => problems.add(INPUT, "give either sources or digests, not both"),
+        (Some(_), Some(_)) => findings.problem(INPUT, "give either sources or digests, not both"),
         _ => {}
     }
     let mut sources = Vec::new();
     if let Some(value) = &inputs.sources {
         // Of an input that is set and gave none, it was told already what is wrong.
         let platforms = inputs.platforms.is_some().then_some(platforms);
-        sources.extend(references(value, platforms, problems));
+        sources.extend(references(value, platforms, findings));
     }
     if let Some(value) = &inputs.digests {
         if inputs.platforms.is_none() {
-            warnings.push("platforms is not set, so a missing digest cannot be noticed".to_owned());
+            findings.warn("platforms is not set, so a missing digest cannot be noticed".to_owned());
         }
-        sources.extend(by_digest(value, folder, first, problems));
+        sources.extend(by_digest(value, folder, first, findings));
     }
     sources
 }
 
 /// `platforms`: what templates are expanded over, if that input is set.
-fn references(value: &str, platforms: Option<&[Platform]>, problems: &mut Problems) -> Vec<Source> {
-    let items = problems.take(INPUT, None, lists::items(value, true));
+fn references(value: &str, platforms: Option<&[Platform]>, findings: &mut Findings) -> Vec<Source> {
+    let items = findings.take(INPUT, None, lists::items(value, true));
     if items.as_ref().is_some_and(Vec::is_empty) {
-        problems.add(INPUT, "contains no reference");
+        findings.problem(INPUT, "contains no reference");
     }
     let mut sources: Vec<(usize, Source)> = Vec::new();
     for item in items.unwrap_or_default() {
         let (platform, text) = match item.text.split_once('=') {
             Some((platform, text)) => (
-                problems.take(INPUT, Some(item.line), platform.trim().parse::<Platform>()),
+                findings.take(INPUT, Some(item.line), platform.trim().parse::<Platform>()),
                 text.trim(),
             ),
             None => (None, item.text.as_str()),
         };
         if !template::is_template(text) {
-            push(&mut sources, item.line, text, platform, None, problems);
+            push(&mut sources, item.line, text, platform, None, findings);
         } else if platform.is_some() {
-            problems.add_at(
+            findings.problem_at(
                 INPUT,
                 item.line,
                 format!(
@@ -67,9 +66,9 @@ fn references(value: &str, platforms: Option<&[Platform]>, problems: &mut Proble
                 ),
             );
         } else if let Some(platforms) = platforms {
-            expand(&mut sources, item.line, text, platforms, problems);
+            expand(&mut sources, item.line, text, platforms, findings);
         } else {
-            problems.add_at(
+            findings.problem_at(
                 INPUT,
                 item.line,
                 format!("{text} has placeholders, but platforms is not set"),
@@ -84,12 +83,12 @@ fn expand(
     line: usize,
     text: &str,
     platforms: &[Platform],
-    problems: &mut Problems,
+    findings: &mut Findings,
 ) {
     let expanded: Result<Vec<String>, String> =
         platforms.iter().map(|platform| template::expand(text, platform)).collect();
     let Some(expanded) =
-        problems.take(INPUT, Some(line), expanded.map_err(|why| format!("{text}: {why}")))
+        findings.take(INPUT, Some(line), expanded.map_err(|why| format!("{text}: {why}")))
     else {
         return;
     };
@@ -97,13 +96,13 @@ fn expand(
         match expanded.iter().position(|other| other == reference) {
             Some(first) if first < at => {
                 let (one, two) = (as_written(&platforms[first]), as_written(&platforms[at]));
-                problems.add_at(
+                findings.problem_at(
                     INPUT,
                     line,
                     format!("{one} and {two} both give {reference}: the template needs {{variant}}, {{os}} or another tag"),
                 );
             }
-            _ => push(sources, line, reference, None, Some(&platforms[at]), problems),
+            _ => push(sources, line, reference, None, Some(&platforms[at]), findings),
         }
     }
 }
@@ -124,10 +123,10 @@ fn push(
     text: &str,
     platform: Option<Platform>,
     expanded: Option<&Platform>,
-    problems: &mut Problems,
+    findings: &mut Findings,
 ) {
     let reference = text.parse::<Reference>().map_err(|error| format!("{text}: {error}"));
-    let Some(reference) = problems.take(INPUT, Some(line), reference).map(Reference::or_latest)
+    let Some(reference) = findings.take(INPUT, Some(line), reference).map(Reference::or_latest)
     else {
         return;
     };
@@ -137,7 +136,7 @@ fn push(
         .iter()
         .find(|(_, other)| other.reference == source.reference && other.platform == source.platform)
     {
-        problems.add_at(INPUT, line, format!("{text} is already given in line {other}"));
+        findings.problem_at(INPUT, line, format!("{text} is already given in line {other}"));
     }
     sources.push((line, source));
 }
@@ -156,9 +155,9 @@ fn by_digest(
     value: &str,
     folder: &Path,
     first: Option<&Repository>,
-    problems: &mut Problems,
+    findings: &mut Findings,
 ) -> Vec<Source> {
-    let given = digests::read(value, folder, first, problems);
+    let given = digests::read(value, folder, first, findings);
     given
         .into_iter()
         .filter_map(|given| {

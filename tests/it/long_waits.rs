@@ -7,7 +7,7 @@ use crate::support::rules::{Fault, Rule};
 use crate::support::scene::{BOTH, REPO, Scene, manifest};
 use manifest_action::app::{self, Invocation};
 use manifest_action::error::{Error, Exit};
-use manifest_action::inputs::{Context, Environment, Problems};
+use manifest_action::inputs::{Context, Environment, Findings};
 use manifest_action::secret::Secrets;
 use std::io::Write;
 use std::path::Path;
@@ -52,7 +52,7 @@ async fn run(
         .map(|(name, value)| ((*name).to_owned(), value.clone()))
         .collect();
     let context = Context { environment, folder: Path::new("."), secrets: &Secrets::default() };
-    let invocation = Invocation::create(pairs, Problems::default(), context);
+    let invocation = Invocation::create(pairs, Findings::default(), context);
     let before = clock.elapsed();
     let ended = clock.run(STEP, app::compose_lists(invocation), event).await;
     let error = ended.run.lists.into_iter().next().and_then(|list| list.ended.err());

@@ -12,7 +12,7 @@ use crate::support::registry::Registry;
 use crate::support::rules::{Fault, Rule};
 use manifest_action::app::{self, Invocation};
 use manifest_action::error::Exit;
-use manifest_action::inputs::{Context, Environment, Problems};
+use manifest_action::inputs::{Context, Environment, Findings};
 use manifest_action::secret::Secrets;
 use std::path::Path;
 use std::time::Duration;
@@ -196,7 +196,7 @@ async fn check(registry: &Registry, seed: u64) {
     let pairs = inputs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let (environment, secrets) = (&environment, &Secrets::default());
     let context = Context { environment, folder: Path::new("."), secrets };
-    let work = app::compose_lists(Invocation::create(pairs, Problems::default(), context));
+    let work = app::compose_lists(Invocation::create(pairs, Findings::default(), context));
     let other = Image::oci("linux/mips64le");
     let mut next = case.events.iter().enumerate().peekable();
     let ended = clock
