@@ -259,7 +259,11 @@ async fn what_annotate_and_remove_refuse() {
             "already",
         ),
         (vec!["annotate", &list, "linux/amd64"], 2, "nothing to change"),
-        (vec!["annotate", &plain, "linux/amd64", "--variant", "v2"], 5, "one image, no list"),
+        (
+            vec!["annotate", &plain, "linux/amd64", "--variant", "v2"],
+            5,
+            "a single image, not an index",
+        ),
         (vec!["annotate", &absent, "linux/amd64", "--variant", "v2"], 7, "does not exist"),
         (vec!["remove", &list, "linux/s390x"], 5, "no entry for linux/s390x"),
         (
