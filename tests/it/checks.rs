@@ -247,7 +247,7 @@ async fn what_is_needed_and_what_excludes_each_other_is_named() {
         (vec![("sources", "# nothing but a remark")], "sources: contains no reference"),
         (
             vec![("sources", "{platform}")],
-            "sources, line 1: {platform} is expanded over the input platforms",
+            "sources, line 1: {platform} has placeholders, but platforms is not set",
         ),
         (
             vec![("sources", &source), ("format", "docker"), ("annotations", "a=b")],

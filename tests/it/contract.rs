@@ -63,7 +63,7 @@ macro_rules! exits {
 exits! {
     Done "done"
     Different "`diff` found differences"
-    Inputs "problems with the inputs"
+    Inputs "inputs are wrong"
     NotArrived "did not arrive in time"
     JobFailed "a watched job failed"
     Refused "a check failed"

@@ -165,7 +165,7 @@ other: 1
     let expected = [
         "tags: cannot be combined with spec: set it for each entry in lists.yaml".to_owned(),
         format!(
-            "lists.yaml, line 4, column 11: index 1 ({host}/acme/app:a): wait: \"soon\" is no duration"
+            "lists.yaml, line 4, column 11: index 1 ({host}/acme/app:a): wait: \"soon\" is not a duration"
         ),
         format!(
             "lists.yaml, line 5, column 5: index 1 ({host}/acme/app:a): spec: there is no input \"fromat\"; did you mean format?"
@@ -191,7 +191,7 @@ other: 1
             "index 5 ({host}/acme/app:d): sources: {host}/acme/app:a is published by index 1, and indexes are composed at the same time"
         ),
         "lists.yaml, line 17, column 1: spec: \"other\" is unknown here".to_owned(),
-        "wait-interval: \"never\" is no duration".to_owned(),
+        "wait-interval: \"never\" is not a duration".to_owned(),
     ];
     for line in &expected {
         assert!(ran.stdout.contains(line.as_str()), "no {line}\n{}", ran.stdout);
@@ -209,9 +209,9 @@ other: 1
 #[tokio::test]
 async fn a_file_that_is_no_file_of_lists_is_refused() {
     for (file, why) in [
-        ("", "must be `indexes:`"),
-        ("indexes: []\n", "holds no list"),
-        ("indexes: {}\n", "must be `indexes:`"),
+        ("", "must contain `indexes:`"),
+        ("indexes: []\n", "contains no entry"),
+        ("indexes: {}\n", "must contain `indexes:`"),
         ("indexes:\n  - tags: &a x/y:1\n    sources: *a\n", "line 2, column 11: spec: an anchor"),
         ("indexes:\n  - tags: [x\n", "is not valid YAML"),
         (
@@ -224,7 +224,12 @@ async fn a_file_that_is_no_file_of_lists_is_refused() {
     }
     let many = format!("indexes:\n{}", "- {}\n".repeat(1001));
     assert!(
-        step_of_lists(&many).run().await.fails(2).stdout.contains("1001 lists, 1000 are possible")
+        step_of_lists(&many)
+            .run()
+            .await
+            .fails(2)
+            .stdout
+            .contains("1001 entries; at most 1000 are possible")
     );
     let large = format!("indexes:\n{}", "# a comment\n".repeat(6000));
     assert!(step_of_lists(&large).run().await.fails(2).stdout.contains("65536"));

@@ -123,7 +123,7 @@ async fn another_architecture_has_no_variant_of_the_old_one_and_what_the_image_s
     );
     let ran = run(&["annotate", &list, "linux/s390x", "--os", "bogus"]).await.ok();
     assert!(
-        ran.stderr.contains("warning: bogus/s390x is a platform that Go does not know"),
+        ran.stderr.contains("warning: unknown platform bogus/s390x: no client will choose it"),
         "{}",
         ran.stderr
     );

@@ -237,7 +237,7 @@ async fn a_blob_larger_than_its_descriptor_is_cut_off() {
         let (from, to, image) = two().await;
         let size = image.layer_blob().len();
         let twice = format!("the blob has {} bytes, but its descriptor says {size}", 2 * size);
-        let why = if length { twice } else { format!("has more than the {size} bytes") };
+        let why = if length { twice } else { format!("is larger than the {size} bytes") };
         from.proxy.rule(
             Rule::on("GET", &layer(&image))
                 .then(Fault::AlterBody(|body| [body.clone(), body].concat())),
