@@ -146,7 +146,7 @@ impl Document<'_> {
                     .collect();
             }
             None if findings.problems.is_empty() => {
-                findings.problems.push(self.problem(tree.place, SHAPE))
+                findings.problems.push(self.problem(tree.place, SHAPE));
             }
             None => {}
         }

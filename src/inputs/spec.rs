@@ -1,6 +1,7 @@
 //! The one table of inputs. Names, flags, `--help`, action.yml and README are held against it by
 //! tests.
 
+use super::Findings;
 use serde::Deserialize;
 
 /// One input.
@@ -58,6 +59,11 @@ macro_rules! inputs {
         }
 
         impl RawInputs {
+            $(#[doc = concat!("The input `", $name, "`, with what reading it needs.")]
+            pub fn $field(&self) -> Given<'_> {
+                Given { name: $name, text: self.$field.as_deref(), default: $default }
+            })*
+
             /// The value of an input by its name.
             pub fn get(&self, name: &str) -> Option<&str> {
                 match name {
@@ -99,6 +105,43 @@ inputs! {
     json_file "json-file" Text Run "" "write a JSON report, also on failure";
     concurrency "concurrency" Text Run "16" "maximum number of simultaneous requests";
     log_level "log-level" Text Run "info" "error, warn, info, debug or trace";
+}
+
+/// An input as it was given.
+#[derive(Debug, Clone, Copy)]
+pub struct Given<'a> {
+    /// Its name, for problems.
+    pub name: &'static str,
+    /// Its cleaned value, if it is set.
+    pub text: Option<&'a str>,
+    /// What holds when it is not.
+    pub default: &'static str,
+}
+
+impl Given<'_> {
+    /// Its value, or what holds when it is not set. After a problem it does not matter: nothing is
+    /// done.
+    pub fn read<T: Default>(
+        self,
+        parse: impl Fn(&str) -> Result<T, String>,
+        findings: &mut Findings,
+    ) -> T {
+        let text = self.text.unwrap_or(self.default);
+        findings.take(self.name, None, parse(text)).unwrap_or_default()
+    }
+
+    /// The value that its word stands for, in any case.
+    pub fn one_of<T: Copy + Default>(self, words: &[(&str, T)], findings: &mut Findings) -> T {
+        let parse = |text: &str| {
+            let found = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
+            found.map(|(_, value)| *value).ok_or_else(|| {
+                let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+                let (last, others) = words.split_last().unwrap_or((&"", &[]));
+                format!("must be {} or {last}, not {text:?}", others.join(", "))
+            })
+        };
+        self.read(parse, findings)
+    }
 }
 
 /// What holds when an input is not set.

@@ -9,22 +9,21 @@ mod jobs;
 mod labels;
 mod logins;
 mod many;
+mod platforms;
+mod settings;
 mod sources;
+mod targets;
 mod template;
 
-use crate::inputs::spec::{self, RawInputs};
-use crate::inputs::{Context, Environment, Findings, lists};
+use crate::inputs::spec::RawInputs;
+use crate::inputs::{Context, Findings, lists};
 use crate::jobs::pattern::Pattern;
 use crate::oci::{Platform, Reference};
-use crate::registry::{Settings, Writable, http};
 use annotations::Requested;
 pub use labels::Labels;
 pub use many::{Planned, all};
-use std::collections::HashSet;
-use std::fs;
-use std::path::Path;
+pub use settings::{log_level, settings};
 use std::time::Duration;
-use tracing::Level;
 
 /// A shorter pause between looks at a source would be an attack on its registry.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
@@ -138,17 +137,13 @@ impl Plan {
 
 /// Makes the plan of one list from inputs.
 fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Plan {
-    let targets = targets(inputs, context.environment, findings);
-    let platforms = platforms(inputs, findings);
+    let targets = targets::read(inputs, context.environment, findings);
+    let platforms = platforms::read(inputs, findings);
     let first = targets.first().map(|target| target.repository.clone());
     let sources = sources::read(inputs, &platforms, context.folder, first.as_ref(), findings);
     let annotations = annotations::read(inputs.annotations.as_deref(), findings);
-    let format = choice(
-        inputs,
-        "format",
-        &[("auto", Format::Auto), ("oci", Format::Oci), ("docker", Format::Docker)],
-        findings,
-    );
+    let formats = [("auto", Format::Auto), ("oci", Format::Oci), ("docker", Format::Docker)];
+    let format = inputs.format().one_of(&formats, findings);
     if format == Format::Docker && !annotations.is_empty() {
         findings.problem(
             "format",
@@ -159,20 +154,17 @@ fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Pl
         platforms,
         annotations,
         format,
-        keep_attestations: choice(
-            inputs,
-            "attestations",
-            &[("keep", true), ("drop", false)],
-            findings,
-        ),
-        append: value(inputs, "append", lists::switch, findings),
-        skip_missing: choice(inputs, "missing", &[("fail", false), ("skip", true)], findings),
-        overwrite: value(inputs, "overwrite", lists::switch, findings),
-        wait: value(inputs, "wait", lists::duration, findings),
-        wait_interval: value(inputs, "wait-interval", pause, findings),
+        keep_attestations: inputs
+            .attestations()
+            .one_of(&[("keep", true), ("drop", false)], findings),
+        append: inputs.append().read(lists::switch, findings),
+        skip_missing: inputs.missing().one_of(&[("fail", false), ("skip", true)], findings),
+        overwrite: inputs.overwrite().read(lists::switch, findings),
+        wait: inputs.wait().read(lists::duration, findings),
+        wait_interval: inputs.wait_interval().read(pause, findings),
         expect_labels: labels::read(inputs.expect_labels.as_deref(), findings),
         watch_jobs: jobs::read(inputs.watch_jobs.as_deref(), findings),
-        dry_run: value(inputs, "dry-run", lists::switch, findings),
+        dry_run: inputs.dry_run().read(lists::switch, findings),
         targets,
         sources,
     }
@@ -185,181 +177,13 @@ pub fn pause(text: &str) -> Result<Duration, String> {
         .and_then(|pause| if pause < SHORTEST_INTERVAL { Err(shortest()) } else { Ok(pause) })
 }
 
-fn targets(
-    inputs: &RawInputs,
-    environment: &Environment,
-    findings: &mut Findings,
-) -> Vec<Reference> {
-    let fallback = environment
-        .get("DOCKER_METADATA_OUTPUT_TAGS")
-        .map(|value| value.trim())
-        .filter(|value| !value.is_empty());
-    let Some(value) = inputs.tags.as_deref().or(fallback) else {
-        findings
-            .problem("tags", "is required: references to publish, such as ghcr.io/acme/app:1.2");
-        return Vec::new();
-    };
-    let items = findings.take("tags", None, lists::items(value, true)).unwrap_or_default();
-    if items.is_empty() {
-        findings.problem("tags", "contains no reference");
-    }
-    let mut targets: Vec<Reference> = Vec::new();
-    for item in items {
-        match item.text.parse::<Reference>() {
-            Ok(Reference { digest: Some(_), .. }) => {
-                findings.problem_at(
-                    "tags",
-                    item.line,
-                    format!("{}: a tag to publish cannot contain a digest", item.text),
-                );
-            }
-            Ok(Reference { tag: None, .. }) => {
-                findings.problem_at(
-                    "tags",
-                    item.line,
-                    format!("{} has no tag: write {}:TAG", item.text, item.text),
-                );
-            }
-            Ok(target) if targets.contains(&target) => {}
-            Ok(target) => targets.push(target),
-            Err(error) => findings.problem_at("tags", item.line, format!("{}: {error}", item.text)),
-        }
-    }
-    targets
-}
-
-fn platforms(inputs: &RawInputs, findings: &mut Findings) -> Vec<Platform> {
-    let mut platforms: Vec<Platform> = Vec::new();
-    let items = inputs.platforms.as_deref().map(|value| lists::items(value, true)).transpose();
-    let items = findings.take("platforms", None, items).flatten();
-    if items.as_ref().is_some_and(Vec::is_empty) {
-        findings.problem("platforms", "contains no platform");
-    }
-    for item in items.unwrap_or_default() {
-        let Some(platform) =
-            findings.take("platforms", Some(item.line), item.text.parse::<Platform>())
-        else {
-            continue;
-        };
-        if let Some(twin) = platforms.iter().find(|other| other.same(&platform)) {
-            findings.problem_at(
-                "platforms",
-                item.line,
-                format!("{} is given twice: it is the same as {twin}", item.text),
-            );
-        }
-        if !platform.is_usual() {
-            findings.warn(format!(
-                "platforms: {} is an unknown platform; it is used as given",
-                item.text
-            ));
-        }
-        platforms.push(platform);
-    }
-    platforms
-}
-
-/// How registries are reached, from inputs. `first_host`: the registry of a login that names none;
-/// `writable`: what will be pushed to.
-pub fn settings(
-    inputs: &RawInputs,
-    context: &Context<'_>,
-    first_host: Option<&str>,
-    writable: Writable,
-    findings: &mut Findings,
-) -> Settings {
-    let logins = logins::read(inputs, context, first_host, findings);
-    let mut plain_http = HashSet::new();
-    let hosts =
-        inputs.insecure_registries.as_deref().map(|value| lists::items(value, true)).transpose();
-    for item in findings.take("insecure-registries", None, hosts).flatten().unwrap_or_default() {
-        plain_http.extend(findings.take(
-            "insecure-registries",
-            Some(item.line),
-            crate::oci::reference::parse_host(&item.text),
-        ));
-    }
-    let certificates = inputs
-        .ca_file
-        .as_deref()
-        .and_then(|path| findings.take("ca-file", None, certificates(&context.folder.join(path))));
-    let concurrency = |text: &str| match text.parse::<usize>() {
-        Ok(number @ 1..=256) => Ok(number),
-        _ => Err(format!("{text:?} is not a number from 1 to 256")),
-    };
-    Settings {
-        logins,
-        writable,
-        plain_http,
-        certificates,
-        secrets: context.secrets.clone(),
-        concurrency: value(inputs, "concurrency", concurrency, findings),
-    }
-}
-
-fn certificates(path: &Path) -> Result<Vec<u8>, String> {
-    let pem = fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    match http::parse_certificates(&pem) {
-        Ok(certificates) if certificates.is_empty() => {
-            Err(format!("{} contains no certificate in PEM form", path.display()))
-        }
-        Ok(_) => Ok(pem),
-        Err(error) => Err(format!("{} is not a PEM file of certificates: {error}", path.display())),
-    }
-}
-
-/// The log level; wanted before anything else, so that everything else can be logged.
-pub fn log_level(inputs: &RawInputs, environment: &Environment, findings: &mut Findings) -> Level {
-    let levels = [
-        ("error", Level::ERROR),
-        ("warn", Level::WARN),
-        ("info", Level::INFO),
-        ("debug", Level::DEBUG),
-        ("trace", Level::TRACE),
-    ];
-    let is = |name: &str, value: &str| environment.get(name).is_some_and(|set| set == value);
-    let asked_by_ci = is("RUNNER_DEBUG", "1") || is("CI_DEBUG_TRACE", "true");
-    if inputs.log_level.is_none() && asked_by_ci {
-        return Level::DEBUG;
-    }
-    choice(inputs, "log-level", &levels.map(|(word, level)| (word, Some(level))), findings)
-        .unwrap_or(Level::INFO)
-}
-
-fn choice<T: Copy + Default>(
-    inputs: &RawInputs,
-    name: &'static str,
-    choices: &[(&str, T)],
-    findings: &mut Findings,
-) -> T {
-    let parse = |text: &str| {
-        let found = choices
-            .iter()
-            .find(|(word, _)| word.eq_ignore_ascii_case(text))
-            .map(|(_, value)| *value);
-        let words = || choices.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
-        found.ok_or_else(|| format!("{text:?} is not one of {}", words()))
-    };
-    value(inputs, name, parse, findings)
-}
-
-/// The value of an input, or what holds when it is not set. After a problem it does not matter:
-/// nothing is done.
-fn value<T: Default>(
-    inputs: &RawInputs,
-    name: &'static str,
-    parse: impl Fn(&str) -> Result<T, String>,
-    findings: &mut Findings,
-) -> T {
-    let text = inputs.get(name).unwrap_or_else(|| spec::default_of(name));
-    findings.take(name, None, parse(text)).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inputs::env;
+    use crate::inputs::{Environment, env};
     use crate::secret::Secrets;
+    use std::path::Path;
+    use tracing::Level;
 
     fn inputs(pairs: &[(&str, &str)]) -> RawInputs {
         let mut findings = Findings::default();
@@ -439,14 +263,14 @@ mod tests {
             "platforms, line 1: \"amd64\" is not a platform",
             "sources, line 1: linux/arm64 and linux/arm64/v8 both give r.example/app:arm64",
             "format: docker",
-            "attestations: \"maybe\"",
+            "attestations: must be keep or drop, not \"maybe\"",
             "wait: \"soon\"",
-            "dry-run: \"perhaps\"",
+            "dry-run: must be true or false, not \"perhaps\"",
             "wait-interval: must not be shorter than 100 ms",
             "password: is not set",
             "insecure-registries, line 1:",
             "ca-file: cannot read",
-            "concurrency: \"0\"",
+            "concurrency: must be a number from 1 to 256, not \"0\"",
         ];
         assert_eq!(problems.len(), starts.len(), "{problems:#?}");
         for start in starts {

@@ -423,11 +423,11 @@ async fn failures_say_what_to_do() {
     Step::new().args(["inspect", &name]).run().await.fails(6);
     let wrong = Step::new()
         .args(["inspect", &name, "--username=u", "--password-stdin"])
-        .stdin("wrong")
+        .stdin("mistaken")
         .run()
         .await
         .fails(6);
-    wrong.never_says("wrong");
+    wrong.never_says("mistaken");
     let warned = Step::new()
         .args(["inspect", &name, "--username=u", "--password=right"])
         .run()
