@@ -2,24 +2,24 @@
 //! can trust.
 //!
 //! ```text
-//! inputs → plan → pipeline, once for each list → report
+//! inputs → plan → pipeline, once for each index → report
 //!                 (targets, resolve → check → compose → transfer → publish → verify → outcome)
 //! ```
 //!
-//! Every module stands on those below it, none on one above:
+//! A module stands on those below it and knows none beside or above it; `tests/it/architecture.rs`
+//! holds that:
 //!
-//! - [`cli`]: the commands; [`app`]: a run from inputs to outputs; [`lists`]: its lists, a few at a
-//!   time; [`signals`]: what ends it early
-//! - [`report`]: the result, one file per format, and the files that it goes to
-//! - [`pipeline`]: one list, stage by stage, each with a type that only the stage before it makes;
-//!   [`inspect`]: the commands that only look
-//! - [`plan`]: what inputs mean, all problems at once; [`inputs`]: environment variables to cleaned
-//!   text
-//! - [`entries`]: the entries of a list; [`jobs`]: whether those who build the sources still can
-//! - [`console`]: where people read; [`text`]: what they read; [`error`]: the one error that they
-//!   see, and what to do
-//! - [`registry`]: the distribution API; [`oci`]: the specs' nouns; [`secret`]: what must not be
-//!   seen
+//! - [`cli`]: the commands
+//! - [`app`]: a run, from inputs to outputs
+//! - `lists`: the indexes of a run, a few at a time; `signals`: what ends a run early; [`report`]: its
+//!   result, one file per format, and the files that it goes to
+//! - [`pipeline`]: one index, stage by stage; `inspect`: the commands that only look
+//! - [`plan`]: everything that is decided before the first request, all problems at once; [`entries`]:
+//!   what the entries of an index are and how they change; [`console`]: where people read
+//! - [`jobs`]: whether the jobs that build the images still can; [`error`]: the one error that people
+//!   see, and what to do; `text`: text for people and for the systems that show it
+//! - [`inputs`]: environment variables and flags to cleaned values; [`registry`]: the distribution API
+//! - [`oci`]: the specs' nouns; [`secret`]: what must not be seen; `backoff`, `join`: small tools
 //!
 //! ```
 //! use manifest_action::oci::{Platform, Reference};
@@ -38,15 +38,15 @@ pub mod console;
 pub mod entries;
 pub mod error;
 pub mod inputs;
-pub mod inspect;
+mod inspect;
 pub mod jobs;
 mod join;
-pub mod lists;
+mod lists;
 pub mod oci;
 pub mod pipeline;
 pub mod plan;
 pub mod registry;
 pub mod report;
 pub mod secret;
-pub mod signals;
-pub mod text;
+mod signals;
+mod text;

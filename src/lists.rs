@@ -21,7 +21,7 @@ const MOST_AT_WORK: usize = 16;
 
 /// One list: what it shall be, and how far it has come.
 #[derive(Debug)]
-pub struct List {
+pub(crate) struct List {
     plan: Plan,
     progress: Progress,
     ended: std::cell::OnceCell<Result<Report, Error>>,
@@ -29,14 +29,14 @@ pub struct List {
 
 impl List {
     /// Its first tag.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         self.plan.targets.first().map(ToString::to_string).unwrap_or_default()
     }
 }
 
 /// The lists of a run, in the order of the plan.
 #[derive(Debug)]
-pub struct Lists {
+pub(crate) struct Lists {
     all: Vec<List>,
     somebody_waits: Arc<Notify>,
     started: Instant,
@@ -56,7 +56,7 @@ fn told(mut error: Error, progress: &Progress) -> Error {
 
 impl Lists {
     /// Lists that nothing was done for.
-    pub fn new(plans: Vec<Plan>) -> Self {
+    pub(crate) fn new(plans: Vec<Plan>) -> Self {
         let somebody_waits = Arc::new(Notify::new());
         let several = plans.len() > 1;
         let list = |plan: Plan| {
@@ -72,17 +72,17 @@ impl Lists {
     }
 
     /// Whether there is more than one.
-    pub fn are_several(&self) -> bool {
+    pub(crate) fn are_several(&self) -> bool {
         self.all.len() > 1
     }
 
     /// Since the start of the run.
-    pub fn elapsed(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
 
     /// Carries out all of them. `concurrency`: how many requests can be under way at once.
-    pub async fn carry_out(
+    pub(crate) async fn carry_out(
         &self,
         concurrency: usize,
         console: &Console,
@@ -120,7 +120,7 @@ impl Lists {
     }
 
     /// How every list ended; `stopped`: those that did not.
-    pub fn ended(&self, stopped: &Error) -> Vec<Listed> {
+    pub(crate) fn ended(&self, stopped: &Error) -> Vec<Listed> {
         let listed = |list: &List| Listed {
             name: list.name(),
             tags: list.progress.tags(),
@@ -137,7 +137,7 @@ impl Lists {
     }
 
     /// One line that says what was left undone.
-    pub fn left_undone(&self) -> String {
+    pub(crate) fn left_undone(&self) -> String {
         if let [list] = self.all.as_slice() {
             return list.progress.left_undone();
         }

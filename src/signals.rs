@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Which signal ended the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stopped {
+pub(crate) enum Stopped {
     /// SIGINT.
     Interrupted,
     /// SIGTERM.
@@ -19,12 +19,12 @@ pub enum Stopped {
 
 impl Stopped {
     /// The one line that says what was left undone.
-    pub fn error(self, progress: &Progress) -> Error {
+    pub(crate) fn error(self, progress: &Progress) -> Error {
         self.leaving(&progress.left_undone())
     }
 
     /// The same in other words.
-    pub fn leaving(self, left_undone: &str) -> Error {
+    pub(crate) fn leaving(self, left_undone: &str) -> Error {
         let (exit, name) = match self {
             Self::Interrupted => (Exit::Interrupted, "SIGINT"),
             Self::Terminated => (Exit::Terminated, "SIGTERM"),
@@ -35,7 +35,7 @@ impl Stopped {
 }
 
 /// Waits for the first of these signals. Later ones change nothing: the run is ending already.
-pub async fn stopped() -> Stopped {
+pub(crate) async fn stopped() -> Stopped {
     tokio::select! {
         () = received(SignalKind::interrupt()) => Stopped::Interrupted,
         () = received(SignalKind::terminate()) => Stopped::Terminated,
