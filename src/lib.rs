@@ -17,8 +17,10 @@
 //! - [`plan`]: everything that is decided before the first request, all problems at once; [`entries`]:
 //!   what the entries of an index are and how they change; [`console`]: where people read
 //! - [`jobs`]: whether the jobs that build the images still can; [`error`]: the one error that people
-//!   see, and what to do; `text`: text for people and for the systems that show it
-//! - [`inputs`]: environment variables and flags to cleaned values; [`registry`]: the distribution API
+//!   see, and what to do
+//! - [`registry`]: the distribution API
+//! - `text`: text for people and for the systems that show it
+//! - [`inputs`]: environment variables and flags to cleaned values
 //! - [`oci`]: the specs' nouns; [`secret`]: what must not be seen; `backoff`, `join`: small tools
 //!
 //! ```

@@ -300,7 +300,7 @@ async fn a_docker_list_is_refused_where_it_has_no_place_for_something() {
         &["docker"],
         &[docker, ("annotations", "a=b")],
         2,
-        &["format: docker", "no place for annotations"],
+        &["format: docker", "cannot have annotations"],
     )
     .await;
     assert_eq!(scene.proxy.requests(), requests, "found before any request");

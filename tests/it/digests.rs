@@ -168,7 +168,11 @@ async fn what_would_lose_an_architecture_is_refused_before_any_request() {
         ("nested", as_it_is, ["digests, line 1", "nested/digests-amd64 is a folder"]),
         ("apps/*.json", as_it_is, ["digests, line 1: app-api.json", "acme/app-api:1"]),
         ("unpushed.json", as_it_is, ["digests, line 1: unpushed.json", "was the image pushed?"]),
-        ("none/*.json", as_it_is, ["digests, line 1", "none/*.json: no such file"]),
+        (
+            "none/*.json",
+            as_it_is,
+            ["digests, line 1", "none/*.json: not a digest, and no such file"],
+        ),
         (&short, as_it_is, ["digests, line 2", "64 hex digits"]),
     ] {
         let ran = change(step()).input("digests", value).run().await.fails(2);

@@ -174,13 +174,13 @@ other: 1
             "lists.yaml, line 6, column 5: index 1 ({host}/acme/app:a): password: applies to the whole run"
         ),
         format!(
-            "lists.yaml, line 3, column 14: index 1 ({host}/acme/app:a): sources, line 1: {host}/acme/app:{{arch}} is expanded over"
+            "lists.yaml, line 3, column 14: index 1 ({host}/acme/app:a): sources, line 1: {host}/acme/app:{{arch}} has placeholders, but platforms is not set"
         ),
         "lists.yaml, line 7, column 5: index 2: tags: is required".to_owned(),
         "index 2: sources: an item is empty".to_owned(),
         "lists.yaml, line 8, column 30: index 2: platforms: \"amd64\" is not a platform".to_owned(),
         format!(
-            "lists.yaml, line 12, column 9: index 3 ({host}/acme/app:a): sources: {host}/acme/app:y is there already"
+            "lists.yaml, line 12, column 9: index 3 ({host}/acme/app:a): sources: {host}/acme/app:y is already given"
         ),
         format!(
             "lists.yaml, line 9, column 11: index 3 ({host}/acme/app:a): tags: {host}/acme/app:a is published by index 1 too"
@@ -190,7 +190,7 @@ other: 1
         format!(
             "index 5 ({host}/acme/app:d): sources: {host}/acme/app:a is published by index 1, and indexes are composed at the same time"
         ),
-        "lists.yaml, line 17, column 1: spec: \"other\" is unknown here".to_owned(),
+        "lists.yaml, line 17, column 1: spec: unknown key \"other\"".to_owned(),
         "wait-interval: \"never\" is not a duration".to_owned(),
     ];
     for line in &expected {

@@ -69,7 +69,7 @@ async fn a_pause_that_is_too_long_ends_it_at_once() {
         let ran = scene.waiting_step().input("wait", wait).run().await.fails(7);
         assert!(
             ran.stdout.contains(&format!(
-                "rate limited for another {}:",
+                "rate limited for another {}",
                 if asked == "60" { "1m" } else { "1day 3h 46m 39s" }
             )),
             "{status} {asked}: {}",
