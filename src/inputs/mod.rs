@@ -46,6 +46,8 @@ impl fmt::Display for Problem {
             write!(f, "{place}: ")?;
         }
         match self.line {
+            // A sentence of its own.
+            None if self.text.starts_with(self.input) => f.write_str(&self.text),
             Some(line) => write!(f, "{}, line {line}: {}", self.input, self.text),
             None => write!(f, "{}: {}", self.input, self.text),
         }

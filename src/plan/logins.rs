@@ -56,10 +56,10 @@ fn stated(
             let login = Login::stated(credential, "inputs username and password");
             stated.extend(host.map(|host| (host, login)));
         }
-        (Some(_), None) => findings.problem("password", "is not set, but username is"),
-        (None, Some(_)) => findings.problem("username", "is not set, but password is"),
+        (Some(_), None) => findings.problem("username", "username is set, but password is not"),
+        (None, Some(_)) => findings.problem("password", "password is set, but username is not"),
         (None, None) if inputs.registry.is_some() => {
-            findings.problem("registry", "is set, but username and password are not");
+            findings.problem("registry", "registry is set, but username and password are not");
         }
         (None, None) => {}
     }
@@ -367,9 +367,9 @@ mod tests {
         let secret = || Some("canary".to_owned());
         let input = RawInputs::default;
         for (inputs, expected) in [
-            (RawInputs { username: secret(), ..input() }, "password: is not set, but username is"),
-            (RawInputs { password: secret(), ..input() }, "username: is not set, but password is"),
-            (RawInputs { registry: Some("r.example".into()), ..input() }, "registry: is set, but username and password are not"),
+            (RawInputs { username: secret(), ..input() }, "username is set, but password is not"),
+            (RawInputs { password: secret(), ..input() }, "password is set, but username is not"),
+            (RawInputs { registry: Some("r.example".into()), ..input() }, "registry is set, but username and password are not"),
             (
                 RawInputs { credentials: Some("# first\nr.example=canary".into()), ..input() },
                 "credentials, line 2: is not REGISTRY=USERNAME:PASSWORD",

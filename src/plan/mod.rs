@@ -267,7 +267,7 @@ mod tests {
             "wait: \"soon\"",
             "dry-run: must be true or false, not \"perhaps\"",
             "wait-interval: must not be shorter than 100 ms",
-            "password: is not set",
+            "username is set, but password is not",
             "insecure-registries, line 1:",
             "ca-file: cannot read",
             "concurrency: must be a number from 1 to 256, not \"0\"",
@@ -286,7 +286,7 @@ mod tests {
         let tags = ("tags", "r.example/app:1");
         for (pairs, why) in [
             (vec![tags], "sources or digests is required"),
-            (vec![("sources", "r.example/app:a")], "tags: is required"),
+            (vec![("sources", "r.example/app:a")], "tags is required"),
             (
                 vec![tags, ("sources", "r.example/app:a"), ("digests", "x")],
                 "give either sources or digests, not both",

@@ -56,7 +56,8 @@ fn references(value: &str, platforms: Option<&[Platform]>, findings: &mut Findin
             None => (None, item.text.as_str()),
         };
         if !template::is_template(text) {
-            push(&mut sources, item.line, text, platform, None, findings);
+            let wanted = Wanted { line: item.line, text, platform, expanded: None };
+            push(&mut sources, wanted, findings);
         } else if platform.is_some() {
             findings.problem_at(
                 INPUT,
@@ -102,7 +103,11 @@ fn expand(
                     format!("{one} and {two} both give {reference}: the template needs {{variant}}, {{os}} or another tag"),
                 );
             }
-            _ => push(sources, line, reference, None, Some(&platforms[at]), findings),
+            _ => {
+                let expanded = Some(&platforms[at]);
+                let wanted = Wanted { line, text: reference, platform: None, expanded };
+                push(sources, wanted, findings);
+            }
         }
     }
 }
@@ -117,14 +122,16 @@ fn as_written(platform: &Platform) -> String {
     }
 }
 
-fn push(
-    sources: &mut Vec<(usize, Source)>,
+/// A reference, its line, and the platform in front of it or that it was expanded for.
+struct Wanted<'a> {
     line: usize,
-    text: &str,
+    text: &'a str,
     platform: Option<Platform>,
-    expanded: Option<&Platform>,
-    findings: &mut Findings,
-) {
+    expanded: Option<&'a Platform>,
+}
+
+fn push(sources: &mut Vec<(usize, Source)>, wanted: Wanted<'_>, findings: &mut Findings) {
+    let Wanted { line, text, platform, expanded } = wanted;
     let reference = text.parse::<Reference>().map_err(|error| format!("{text}: {error}"));
     let Some(reference) = findings.take(INPUT, Some(line), reference).map(Reference::or_latest)
     else {

@@ -15,8 +15,10 @@ pub(super) fn read(
         .map(|value| value.trim())
         .filter(|value| !value.is_empty());
     let Some(value) = inputs.tags.as_deref().or(fallback) else {
-        findings
-            .problem("tags", "is required: references to publish, such as ghcr.io/acme/app:1.2");
+        findings.problem(
+            "tags",
+            "tags is required: references to publish, such as ghcr.io/acme/app:1.2",
+        );
         return Vec::new();
     };
     let items = findings.take("tags", None, lists::items(value, true)).unwrap_or_default();

@@ -210,13 +210,13 @@ async fn all_that_is_wrong_is_told_in_one_run_before_any_request() {
         "annotations, line 2: ",
         "annotations, line 3: ",
         "format: docker: a Docker manifest list cannot have annotations",
-        "attestations: \"perhaps\"",
+        "attestations: must be keep or drop, not \"perhaps\"",
         "wait: \"10 parsecs\"",
         "wait-interval: ",
-        "overwrite: \"sometimes\"",
-        "dry-run: \"maybe\"",
-        "concurrency: \"0\"",
-        "log-level: \"loud\"",
+        "overwrite: must be true or false, not \"sometimes\"",
+        "dry-run: must be true or false, not \"maybe\"",
+        "concurrency: must be a number from 1 to 256, not \"0\"",
+        "log-level: must be error, warn, info, debug or trace, not \"loud\"",
         "ca-file: ",
         "19 problems with the inputs; nothing was sent to a registry",
     ] {
@@ -238,8 +238,8 @@ async fn what_is_needed_and_what_excludes_each_other_is_named() {
     let source = scene.reference("amd64");
     let digest = Image::oci("linux/amd64").digest();
     for (inputs, words) in [
-        (vec![("tags", "")], "tags: is required"),
-        (vec![], "sources: sources or digests is required"),
+        (vec![("tags", "")], "tags is required"),
+        (vec![], "sources or digests is required"),
         (
             vec![("sources", source.as_str()), ("digests", &digest)],
             "sources: give either sources or digests, not both",

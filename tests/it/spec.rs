@@ -176,7 +176,7 @@ other: 1
         format!(
             "lists.yaml, line 3, column 14: index 1 ({host}/acme/app:a): sources, line 1: {host}/acme/app:{{arch}} has placeholders, but platforms is not set"
         ),
-        "lists.yaml, line 7, column 5: index 2: tags: is required".to_owned(),
+        "lists.yaml, line 7, column 5: index 2: tags is required".to_owned(),
         "index 2: sources: an item is empty".to_owned(),
         "lists.yaml, line 8, column 30: index 2: platforms: \"amd64\" is not a platform".to_owned(),
         format!(
