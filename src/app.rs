@@ -3,7 +3,7 @@
 use crate::console::{Console, Stream, log};
 use crate::error::{Error, Exit};
 use crate::inputs::env;
-use crate::inputs::spec::RawInputs;
+use crate::inputs::table::RawInputs;
 use crate::inputs::{Context, Findings};
 use crate::jobs::Jobs;
 use crate::lists::Lists;

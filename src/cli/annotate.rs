@@ -5,7 +5,7 @@ use super::session::{LIST, Session};
 use crate::entries::change::{self, Annotation};
 use crate::entries::{self, Named};
 use crate::error::{Error, Exit};
-use crate::inputs::{Context, lists};
+use crate::inputs::{Context, values};
 use crate::inspect::{self, Inside, Inspected};
 use crate::oci::{Platform, Reference, media_type};
 use crate::pipeline::edit::Moved;
@@ -125,7 +125,7 @@ fn asked(flags: &ArgMatches) -> Result<Annotation, String> {
     });
     let wrong = |why: String| format!("--annotation: {why}");
     let pairs = many("annotation")
-        .map(|value| lists::pairs(&value))
+        .map(|value| values::pairs(&value))
         .transpose()
         .map_err(wrong)?
         .unwrap_or_default();

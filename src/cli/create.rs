@@ -6,7 +6,7 @@ use super::{GLOBAL, output};
 use crate::app::{self, Ended, Invocation};
 use crate::console::Console;
 use crate::error::{Error, Exit};
-use crate::inputs::spec::{INPUTS, Input, Kind};
+use crate::inputs::table::{INPUTS, Input, Kind};
 use crate::inputs::{Context, Findings};
 use crate::report::files::NOT_WRITTEN;
 use crate::report::{Ending, json};

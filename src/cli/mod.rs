@@ -4,7 +4,7 @@
 use crate::app::{self, Invocation};
 use crate::error::words::Words;
 use crate::error::{Audience, Error, Exit};
-use crate::inputs::spec::INPUTS;
+use crate::inputs::table::INPUTS;
 use crate::inputs::{Context, Findings};
 use crate::report::json;
 use crate::report::outputs::OUTPUTS;

@@ -3,7 +3,8 @@
 use super::output;
 use super::session::Session;
 use crate::error::{Error, Exit};
-use crate::inputs::{Context, lists, spec};
+use crate::inputs::table::default_of;
+use crate::inputs::{Context, values};
 use crate::oci::{Descriptor, Digest, Reference};
 use crate::pipeline::progress::Progress;
 use crate::pipeline::resolve::arrived::Arrived;
@@ -21,7 +22,7 @@ pub(super) fn command() -> Command {
     Command::new("wait")
         .about("Wait until all images exist, and print REF@DIGEST of each; exit status 3 if one does not arrive")
         .arg(Arg::new("REF").required(true).num_args(1..).help("images or indexes to wait for"))
-        .arg(duration("wait", lists::duration).help("how long to wait for all images; 0 checks once"))
+        .arg(duration("wait", values::duration).help("how long to wait for all images; 0 checks once"))
         .arg(duration("wait-interval", plan::pause).help("longest pause between two checks of an image"))
         .arg(
             Arg::new("expect-labels")
@@ -38,7 +39,7 @@ fn duration(name: &'static str, parse: fn(&str) -> Result<Duration, String>) -> 
     Arg::new(name)
         .long(name)
         .value_name("DURATION")
-        .default_value(spec::default_of(name))
+        .default_value(default_of(name))
         .value_parser(ValueParser::new(parse))
 }
 

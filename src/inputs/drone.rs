@@ -1,7 +1,7 @@
 //! The keys of Drone's `plugins/manifest`, as they reach a plugin (`PLUGIN_…`), in our inputs'
 //! words: a drop-in.
 
-use super::{Environment, Findings, lists};
+use super::{Environment, Findings, values};
 use crate::oci::Reference;
 
 /// Keys that only that plugin has.
@@ -26,7 +26,8 @@ pub fn translate(environment: &Environment, findings: &mut Findings) -> Environm
         ours.insert("PLUGIN_SOURCES".to_owned(), source(template));
     }
     if let Some(ignore) = set("PLUGIN_IGNORE_MISSING") {
-        let skip = findings.take("ignore_missing", None, lists::switch(ignore)).unwrap_or_default();
+        let skip =
+            findings.take("ignore_missing", None, values::switch(ignore)).unwrap_or_default();
         ours.insert("PLUGIN_MISSING".to_owned(), if skip { "skip" } else { "fail" }.to_owned());
     }
     ours
@@ -39,7 +40,7 @@ fn tags(target: &str, more: Option<&str>, findings: &mut Findings) -> String {
         .map(|reference| reference.repository.to_string())
         .unwrap_or_else(|_| target.to_owned());
     let bare = findings
-        .take("tags", None, more.map(|value| lists::items(value, true)).transpose())
+        .take("tags", None, more.map(|value| values::items(value, true)).transpose())
         .flatten()
         .unwrap_or_default();
     let full = bare.into_iter().map(|item| {

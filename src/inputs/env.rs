@@ -1,6 +1,6 @@
 //! Environment variables to inputs: which variable gives which input, on every CI system.
 
-use super::spec::{self, INPUTS, RawInputs};
+use super::table::{self, INPUTS, RawInputs};
 use super::{Environment, Findings, drone};
 
 /// Set by GitHub's runner for a container step, not by the user.
@@ -74,11 +74,11 @@ fn warn_of_unknown(environment: &Environment, findings: &mut Findings) {
             || value.trim().is_empty()
             || RUNNERS_OWN.contains(&variable.as_str())
             || drone::KEYS.contains(&variable.as_str())
-            || spec::find(&name).is_some()
+            || table::find(&name).is_some()
         {
             continue;
         }
-        findings.warn(format!("{variable} is set, but {}", spec::unknown(&name)));
+        findings.warn(format!("{variable} is set, but {}", table::unknown(&name)));
     }
 }
 

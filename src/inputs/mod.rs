@@ -3,9 +3,9 @@
 
 pub mod drone;
 pub mod env;
-pub mod indexes;
-pub mod lists;
 pub mod spec;
+pub mod table;
+pub mod values;
 pub mod yaml;
 
 use crate::secret::Secrets;
@@ -40,14 +40,20 @@ pub struct Problem {
     pub place: Option<String>,
 }
 
+impl Problem {
+    /// Whether it names its input itself: `tags is required`.
+    fn is_a_sentence(&self) -> bool {
+        self.text.strip_prefix(self.input).is_some_and(|rest| rest.starts_with(' '))
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(place) = &self.place {
             write!(f, "{place}: ")?;
         }
         match self.line {
-            // A sentence of its own.
-            None if self.text.starts_with(self.input) => f.write_str(&self.text),
+            None if self.is_a_sentence() => f.write_str(&self.text),
             Some(line) => write!(f, "{}, line {line}: {}", self.input, self.text),
             None => write!(f, "{}: {}", self.input, self.text),
         }

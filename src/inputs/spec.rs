@@ -1,170 +1,382 @@
-//! The one table of inputs. Names, flags, `--help`, action.yml and README are held against it by
-//! tests.
+//! The file that the input `spec` names: several indexes, each with inputs of its own, in YAML.
 
-use super::Findings;
-use serde::Deserialize;
+use super::table::{self, INPUTS, Kind, RawInputs, Scope};
+use super::yaml::{self, Node, Place, Value};
+use super::{Findings, Problem, env};
+use serde_json::{Map, Value as Json};
+use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
 
-/// One input.
-#[derive(Debug, Clone, Copy)]
-pub struct Input {
-    /// Its name, in the form of action.yml.
-    pub name: &'static str,
-    /// What holds when it is not set, for people; empty for nothing.
-    pub default: &'static str,
-    /// What it is, one line.
-    pub help: &'static str,
-    /// What kind of value it takes.
-    pub kind: Kind,
-    /// Where it can be given when `spec` names a file of lists.
-    pub scope: Scope,
+const INPUT: &str = "spec";
+const ANOTHER: &str = "is a file of plugins/manifest or manifest-tool, which cannot be read: write `indexes:` and below it, \
+     for each index, `tags:` and `sources:`";
+const START: Place = Place { line: 1, column: 1 };
+/// More lists than this are a mistake.
+const MOST: usize = 1000;
+/// Inputs that a mapping says well: `KEY: VALUE`.
+const MAPS: [&str; 3] = ["annotations", "expect-labels", "digests"];
+
+/// One list of the file.
+#[derive(Debug)]
+pub struct Entry {
+    /// The inputs: its own, and the defaults beside the file.
+    inputs: RawInputs,
+    file: String,
+    number: usize,
+    name: Option<String>,
+    at: Place,
+    own: BTreeMap<&'static str, Own>,
+    faulty: HashSet<&'static str>,
 }
 
-/// What an input is for: a list of the file that `spec` names, or the run as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// The run: one list cannot have its own.
-    Run,
-    /// One list: there is none for all.
-    List,
-    /// A list, or all that have none of their own.
-    Any,
+/// Where an input's value stands: as a whole, and item by item.
+#[derive(Debug)]
+struct Own {
+    at: Place,
+    items: Vec<Place>,
 }
 
-/// Kinds of values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// One value.
-    Text,
-    /// Yes or no; a flag without a value on the command line.
-    Switch,
-    /// Lines, commas or a JSON array.
-    List,
-    /// Lines or JSON, because values may hold commas.
-    Lines,
-    /// One value that is never shown.
-    Secret,
-    /// Lines or JSON that are never shown.
-    SecretLines,
-}
-
-macro_rules! inputs {
-    ($($field:ident $name:literal $kind:ident $scope:ident $default:literal $help:literal;)*) => {
-        /// All inputs, in the order in which they are shown.
-        pub const INPUTS: &[Input] = &[$(Input { name: $name, default: $default, help: $help, kind: Kind::$kind, scope: Scope::$scope }),*];
-
-        /// The cleaned value of every input: trimmed, `None` where it is not set. Filled by envy.
-        #[derive(Debug, Clone, Default, Deserialize)]
-        pub struct RawInputs {
-            $(#[doc = concat!("The input `", $name, "`.")] #[serde(rename = $name)] pub $field: Option<String>,)*
+/// Reads the file. `defaults`: the inputs beside it.
+pub fn read(
+    path: &str,
+    folder: &Path,
+    defaults: &RawInputs,
+    findings: &mut Findings,
+) -> Vec<Entry> {
+    let of_a_list = INPUTS.iter().filter(|input| input.scope == Scope::List);
+    for name in of_a_list.map(|input| input.name).filter(|name| defaults.get(name).is_some()) {
+        findings.problem(
+            name,
+            format!("cannot be combined with spec: set it for each entry in {path}"),
+        );
+    }
+    let Some(text) = findings.take(
+        INPUT,
+        None,
+        text(&folder.join(path)).map_err(|why| format!("{path}: {why}")),
+    ) else {
+        return Vec::new();
+    };
+    let file = Document { path, defaults };
+    let tree = match yaml::parse(&text) {
+        Ok(tree) if is_of_another_tool(&tree) => {
+            findings.problems.push(file.problem(tree.place, ANOTHER));
+            return Vec::new();
         }
+        Ok(tree) => tree,
+        Err(_) if text.contains("{{") => {
+            findings.problems.push(file.problem(START, ANOTHER));
+            return Vec::new();
+        }
+        Err(faults) => {
+            for fault in faults {
+                findings.problems.push(file.problem(fault.place, fault.text));
+            }
+            return Vec::new();
+        }
+    };
+    file.entries(tree, findings)
+}
 
-        impl RawInputs {
-            $(#[doc = concat!("The input `", $name, "`, with what reading it needs.")]
-            pub fn $field(&self) -> Given<'_> {
-                Given { name: $name, text: self.$field.as_deref(), default: $default }
-            })*
+/// What plugins/manifest makes its templates into, and what manifest-tool reads.
+fn is_of_another_tool(tree: &Node) -> bool {
+    let Value::Map(keys) = &tree.value else { return false };
+    ["image", "manifests"].iter().all(|name| keys.iter().any(|(_, key, _)| key == name))
+}
 
-            /// The value of an input by its name.
-            pub fn get(&self, name: &str) -> Option<&str> {
-                match name {
-                    $($name => self.$field.as_deref(),)*
-                    _ => None,
+/// Reads no more than a file of lists can have.
+fn text(path: &Path) -> Result<String, String> {
+    let mut text = String::new();
+    let file = File::open(path).map_err(|error| format!("cannot be read: {error}"))?;
+    file.take(yaml::LARGEST as u64 + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| format!("cannot be read: {error}"))?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+struct Document<'a> {
+    path: &'a str,
+    defaults: &'a RawInputs,
+}
+
+impl Document<'_> {
+    fn problem(&self, place: Place, text: impl Into<String>) -> Problem {
+        Problem {
+            input: INPUT,
+            line: None,
+            text: text.into(),
+            place: Some(format!("{}, {place}", self.path)),
+        }
+    }
+
+    fn entries(&self, tree: Node, findings: &mut Findings) -> Vec<Entry> {
+        const SHAPE: &str = "must contain `indexes:` with a list";
+        let Value::Map(top) = tree.value else {
+            findings.problems.push(self.problem(tree.place, SHAPE));
+            return Vec::new();
+        };
+        let mut lists = None;
+        for (place, key, node) in top {
+            match (key.as_str(), node.value) {
+                ("indexes", Value::List(items)) => lists = Some(items),
+                ("indexes", _) => findings.problems.push(self.problem(node.place, SHAPE)),
+                (other, _) => findings
+                    .problems
+                    .push(self.problem(place, format!("unknown key {other:?}: the file {SHAPE}"))),
+            }
+        }
+        match lists {
+            Some(items) if items.is_empty() => {
+                findings.problems.push(self.problem(tree.place, "`indexes:` contains no entry"));
+            }
+            Some(items) if items.len() > MOST => {
+                let text = format!(
+                    "`indexes:` contains {} entries; at most {MOST} are possible",
+                    items.len()
+                );
+                findings.problems.push(self.problem(tree.place, text));
+            }
+            Some(items) => {
+                return items
+                    .into_iter()
+                    .enumerate()
+                    .map(|(at, node)| self.entry(at + 1, node, findings))
+                    .collect();
+            }
+            None if findings.problems.is_empty() => {
+                findings.problems.push(self.problem(tree.place, SHAPE));
+            }
+            None => {}
+        }
+        Vec::new()
+    }
+
+    fn entry(&self, number: usize, node: Node, findings: &mut Findings) -> Entry {
+        let mut entry = Entry {
+            inputs: RawInputs::default(),
+            file: self.path.to_owned(),
+            number,
+            name: None,
+            at: node.place,
+            own: BTreeMap::new(),
+            faulty: HashSet::new(),
+        };
+        let Value::Map(keys) = node.value else {
+            findings.problems.push(entry.problem(
+                INPUT,
+                entry.at,
+                None,
+                "must be a mapping of inputs: tags, sources and others",
+            ));
+            entry.faulty.extend(INPUTS.iter().map(|input| input.name));
+            return entry;
+        };
+        entry.name = keys
+            .iter()
+            .find(|(_, key, _)| key == "tags")
+            .and_then(|(_, _, node)| first_text(&node.value));
+        let mut pairs = Vec::new();
+        for (place, key, node) in keys {
+            let Some(input) = table::find(&key) else {
+                findings.problems.push(entry.problem(INPUT, place, None, table::unknown(&key)));
+                continue;
+            };
+            if input.scope == Scope::Run {
+                let text = "applies to the whole run: set it next to spec, not in an entry";
+                findings.problems.push(entry.problem(input.name, place, None, text));
+                continue;
+            }
+            let items = match &node.value {
+                Value::List(items) => items.iter().map(|item| item.place).collect(),
+                Value::Map(items) => items.iter().map(|(place, _, _)| *place).collect(),
+                _ => Vec::new(),
+            };
+            match value(input.name, input.kind, &node) {
+                Ok(Some(value)) => {
+                    entry.own.insert(input.name, Own { at: node.place, items });
+                    pairs.push((input.name.to_owned(), value));
+                }
+                // What is empty is not set.
+                Ok(None) => {}
+                Err((place, text)) => {
+                    entry.faulty.insert(input.name);
+                    findings.problems.push(entry.problem(input.name, place, None, text));
                 }
             }
         }
-    };
-}
-
-inputs! {
-    tags "tags" List List "DOCKER_METADATA_OUTPUT_TAGS" "references to publish, such as ghcr.io/acme/app:1.4.0";
-    sources "sources" List List "" "images to combine: REF, REF@DIGEST or PLATFORM=REF; {os} {arch} {variant} {platform} are replaced for each platform";
-    digests "digests" List List "" "images to combine, by digest: lines, JSON such as job outputs, a folder of digest files, or build metadata files";
-    platforms "platforms" List Any "those of the sources" "the exact platforms the index must have";
-    missing "missing" Text Any "fail" "fail, or skip images that have not arrived when the wait ends";
-    annotations "annotations" Lines Any "" "KEY=VALUE for the index; prefix manifest-descriptor[PLATFORM]: for one entry";
-    format "format" Text Any "auto" "format of the index: auto, oci or docker";
-    attestations "attestations" Text Any "keep" "keep or drop provenance and SBOM entries";
-    append "append" Switch Any "false" "add to the index the first tag points to";
-    overwrite "overwrite" Switch Any "true" "false: fail if a tag already points to another digest";
-    wait "wait" Text Any "10m" "how long to wait for all images; 0 checks once";
-    wait_interval "wait-interval" Text Any "10s" "longest pause between two checks of an image";
-    expect_labels "expect-labels" Lines Any "" "KEY=VALUE labels every image must have; an image with another value counts as not arrived";
-    watch_jobs "watch-jobs" Lines Any "" "names of the build jobs (* and ? allowed); when one fails, the run ends";
-    token "token" Secret Run "github.token, CI_JOB_TOKEN" "CI token, for watch-jobs and ghcr.io";
-    registry "registry" Text Run "the first tag's registry" "registry that username and password are for";
-    username "username" Text Run "" "user name";
-    password "password" Secret Run "" "password or token";
-    credentials "credentials" SecretLines Run "" "more logins, REGISTRY=USERNAME:PASSWORD one per line, or JSON";
-    docker_config "docker-config" Secret Run "~/.docker/config.json and others" "Docker or containers auth file: folder, path or JSON";
-    insecure_registries "insecure-registries" List Run "" "registries (HOST[:PORT]) to contact over plain HTTP";
-    ca_file "ca-file" Text Run "" "PEM file of additional CA certificates";
-    dry_run "dry-run" Switch Any "false" "do everything except write";
-    spec "spec" Text Run "" "YAML file that describes several indexes";
-    dotenv_file "dotenv-file" Text Run "manifest.env on GitLab" "also write outputs to this dotenv file";
-    results_dir "results-dir" Text Run "" "also write one file per output to this folder";
-    json_file "json-file" Text Run "" "write a JSON report, also on failure";
-    concurrency "concurrency" Text Run "16" "maximum number of simultaneous requests";
-    log_level "log-level" Text Run "info" "error, warn, info, debug or trace";
-}
-
-/// An input as it was given.
-#[derive(Debug, Clone, Copy)]
-pub struct Given<'a> {
-    /// Its name, for problems.
-    pub name: &'static str,
-    /// Its cleaned value, if it is set.
-    pub text: Option<&'a str>,
-    /// What holds when it is not.
-    pub default: &'static str,
-}
-
-impl Given<'_> {
-    /// Its value, or what holds when it is not set. After a problem it does not matter: nothing is
-    /// done.
-    pub fn read<T: Default>(
-        self,
-        parse: impl Fn(&str) -> Result<T, String>,
-        findings: &mut Findings,
-    ) -> T {
-        let text = self.text.unwrap_or(self.default);
-        findings.take(self.name, None, parse(text)).unwrap_or_default()
-    }
-
-    /// The value that its word stands for, in any case.
-    pub fn one_of<T: Copy + Default>(self, words: &[(&str, T)], findings: &mut Findings) -> T {
-        let parse = |text: &str| {
-            let found = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
-            found.map(|(_, value)| *value).ok_or_else(|| {
-                let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-                let (last, others) = words.split_last().unwrap_or((&"", &[]));
-                format!("must be {} or {last}, not {text:?}", others.join(", "))
+        let defaults = INPUTS
+            .iter()
+            .filter(|input| input.scope == Scope::Any && !entry.own.contains_key(input.name));
+        let defaults: Vec<(String, String)> = defaults
+            .filter_map(|input| {
+                Some((input.name.to_owned(), self.defaults.get(input.name)?.to_owned()))
             })
-        };
-        self.read(parse, findings)
+            .collect();
+        let mut found = Findings::default();
+        entry.inputs = env::from_pairs(defaults.into_iter().chain(pairs), &mut found);
+        entry.keep(found, findings);
+        entry
     }
 }
 
-/// What holds when an input is not set.
-pub fn default_of(name: &str) -> &'static str {
-    find(name).map_or("", |input| input.default)
+impl Entry {
+    /// The inputs: its own, and the defaults beside the file.
+    pub fn inputs(&self) -> &RawInputs {
+        &self.inputs
+    }
+
+    /// Takes over what is wrong with this list's inputs, each with its place in the file. What is
+    /// wrong with a default is told once, and what follows from a value that could not be read is
+    /// not told.
+    pub fn keep(&self, found: Findings, findings: &mut Findings) {
+        for Problem { input, line, text, .. } in found.problems {
+            if self.faulty.contains(input) {
+                continue;
+            }
+            let problem = match self.own.get(input) {
+                Some(Own { at, items }) => match line.and_then(|line| items.get(line - 1)) {
+                    Some(item) => self.problem(input, *item, None, text),
+                    None => self.problem(input, *at, line, text),
+                },
+                None if self.inputs.get(input).is_some() => {
+                    Problem { input, line, text, place: None }
+                }
+                None => self.problem(input, self.at, None, text),
+            };
+            if problem.place.is_some() || !findings.problems.contains(&problem) {
+                findings.problems.push(problem);
+            }
+        }
+    }
+
+    /// Its first tag as written, or its number.
+    pub fn name(&self) -> String {
+        self.name.clone().unwrap_or_else(|| format!("index {}", self.number))
+    }
+
+    /// A problem of this list, at its input or else at its start.
+    pub fn problem_of(&self, input: &'static str, text: impl Into<String>) -> Problem {
+        self.problem(input, self.own.get(input).map_or(self.at, |own| own.at), None, text)
+    }
+
+    fn problem(
+        &self,
+        input: &'static str,
+        place: Place,
+        line: Option<usize>,
+        text: impl Into<String>,
+    ) -> Problem {
+        let name = self.name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+        let place = format!("{}, {place}: index {}{name}", self.file, self.number);
+        Problem { input, line, text: text.into(), place: Some(place) }
+    }
 }
 
-/// The input with this name.
-pub fn find(name: &str) -> Option<&'static Input> {
-    INPUTS.iter().find(|input| input.name == name)
+/// The first reference that stands for `tags`, as written.
+fn first_text(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::Text(text) => text.as_str(),
+        Value::List(items) => return items.iter().find_map(|item| first_text(&item.value)),
+        _ => return None,
+    };
+    super::values::items(text, true).ok()?.into_iter().next().map(|item| item.text)
 }
 
-/// That there is no such input, and which one may be meant.
-pub fn unknown(name: &str) -> String {
-    let hint = nearest(name).map(|known| format!("; did you mean {known}?")).unwrap_or_default();
-    format!("there is no input {name:?}{hint}")
+/// An input's value in the text form that an environment variable would have; `None` when it is
+/// empty.
+fn value(name: &'static str, kind: Kind, node: &Node) -> Result<Option<String>, (Place, String)> {
+    let is_list = matches!(kind, Kind::List | Kind::Lines);
+    let scalar = |node: &Node| match &node.value {
+        Value::Text(text) if !text.trim().is_empty() => Ok(text.trim().to_owned()),
+        Value::Text(_) | Value::Empty => Err((node.place, "an item is empty".to_owned())),
+        Value::List(_) | Value::Map(_) => Err((node.place, "an item must be a text".to_owned())),
+    };
+    match &node.value {
+        Value::Empty => Ok(None),
+        Value::Text(text) => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
+        Value::List(items) if items.is_empty() => Ok(None),
+        Value::List(items) if is_list => {
+            let texts = items.iter().map(scalar).collect::<Result<Vec<_>, _>>()?;
+            if name != "digests" {
+                return Ok(Some(Json::from(texts).to_string()));
+            }
+            // A JSON array of digests is what jobs put out, where text that is none is ignored;
+            // here each counts.
+            Ok(Some(texts.join("\n")))
+        }
+        Value::Map(items) if items.is_empty() => Ok(None),
+        Value::Map(items) if MAPS.contains(&name) => {
+            let pairs =
+                items.iter().map(|(_, key, node)| Ok((key.clone(), Json::from(scalar(node)?))));
+            Ok(Some(Json::Object(pairs.collect::<Result<Map<_, _>, _>>()?).to_string()))
+        }
+        Value::List(_) => Err((node.place, "must be one value, not a list".to_owned())),
+        Value::Map(_) => Err((
+            node.place,
+            if is_list { "must be a list or a text" } else { "must be one value" }.to_owned(),
+        )),
+    }
 }
 
-/// The input whose name is so like it that a slip of the keyboard explains the rest.
-fn nearest(name: &str) -> Option<&'static str> {
-    let (distance, known) = INPUTS
-        .iter()
-        .map(|input| (strsim::damerau_levenshtein(name, input.name), input.name))
-        .min()?;
-    (distance <= 3.min(known.len().div_ceil(2))).then_some(known)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_mapping_says_well_is_an_input() {
+        for name in MAPS {
+            assert!(INPUTS.iter().any(|input| input.name == name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_template_of_another_tool_is_refused_with_a_pointer() {
+        let folder = tempfile::TempDir::new().unwrap();
+        for text in [
+            "image: acme/app:{{#if build.tag}}{{trimPrefix \"v\" build.tag}}-{{/if}}linux\n{{#if build.tags}}\ntags:\n{{/if}}\nmanifests: []\n",
+            "image: acme/app:1\nmanifests:\n  -\n    image: acme/app:1-amd64\n    platform: {architecture: amd64, os: linux}\n",
+        ] {
+            std::fs::write(folder.path().join("x.yaml"), text).unwrap();
+            let mut findings = Findings::default();
+            read("x.yaml", folder.path(), &RawInputs::default(), &mut findings);
+            assert_eq!(findings.problems.len(), 1, "{:?}", findings.problems);
+            assert!(
+                findings.problems[0].text.contains("of plugins/manifest or manifest-tool"),
+                "{:?}",
+                findings.problems
+            );
+        }
+    }
+
+    #[test]
+    fn a_default_that_is_wrong_is_told_once() {
+        let mut findings = Findings::default();
+        let entry = |number| Entry {
+            inputs: RawInputs { wait: Some("soon".to_owned()), ..RawInputs::default() },
+            file: "lists.yaml".to_owned(),
+            number,
+            name: None,
+            at: Place { line: 1, column: 1 },
+            own: BTreeMap::new(),
+            faulty: HashSet::from(["tags"]),
+        };
+        for number in 1..=2 {
+            let mut found = Findings::default();
+            found.problem("wait", "is wrong");
+            found.problem("tags", "follows from what could not be read");
+            found.problem("sources", "is required");
+            entry(number).keep(found, &mut findings);
+        }
+        let shown: Vec<String> = findings.problems.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            shown,
+            [
+                "wait: is wrong",
+                "lists.yaml, line 1, column 1: index 1: sources: is required",
+                "lists.yaml, line 1, column 1: index 2: sources: is required"
+            ]
+        );
+    }
 }

@@ -1,6 +1,6 @@
 //! Annotations as metadata-action and buildx write them: `[LEVEL[,LEVEL…]:]KEY=VALUE`.
 
-use crate::inputs::{Findings, lists};
+use crate::inputs::{Findings, values};
 use crate::oci::{Annotations, Platform};
 
 const INPUT: &str = "annotations";
@@ -35,8 +35,8 @@ pub(super) fn read(value: Option<&str>, findings: &mut Findings) -> Requested {
     let mut requested = Requested::default();
     findings
         .warnings
-        .extend(value.iter().flat_map(|value| lists::crowded(INPUT, value, lists::parts_pairs)));
-    let pairs = value.map(lists::pairs).transpose();
+        .extend(value.iter().flat_map(|value| values::crowded(INPUT, value, values::parts_pairs)));
+    let pairs = value.map(values::pairs).transpose();
     for (line, pair) in findings.take(INPUT, None, pairs).flatten().unwrap_or_default() {
         let Some((name, value)) = findings.take(INPUT, Some(line), pair) else { continue };
         let Some((levels, key)) = findings.take(INPUT, Some(line), parse(&name)) else { continue };

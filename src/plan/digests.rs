@@ -1,7 +1,7 @@
 //! The input `digests`: lines, JSON of job outputs, a folder of digest files, build or bake
 //! metadata files.
 
-use crate::inputs::{Findings, lists};
+use crate::inputs::{Findings, values};
 use crate::oci::{Digest, Platform, Reference, Repository, json};
 use glob::Pattern;
 use serde_json::{Map, Value};
@@ -37,10 +37,10 @@ pub(super) fn read(
     findings: &mut Findings,
 ) -> Vec<Given> {
     let before = findings.problems.len();
-    let given = if lists::is_object(value) || lists::is_array(value) {
+    let given = if values::is_object(value) || values::is_array(value) {
         from_json(value, findings)
     } else {
-        let items = findings.take(INPUT, None, lists::items(value, true)).unwrap_or_default();
+        let items = findings.take(INPUT, None, values::items(value, true)).unwrap_or_default();
         items
             .iter()
             .flat_map(|item| from_item(&item.text, item.line, folder, target, findings))
@@ -111,7 +111,7 @@ fn parse_digest(text: &str) -> Option<Result<Parsed, String>> {
 
 /// An object or array, such as `toJSON(needs.build.outputs)`.
 fn from_json(value: &str, findings: &mut Findings) -> Vec<Given> {
-    let parsed = if lists::is_array(value) {
+    let parsed = if values::is_array(value) {
         let array = serde_json::from_str::<Vec<Value>>(value);
         array.map(|array| {
             array
@@ -121,7 +121,7 @@ fn from_json(value: &str, findings: &mut Findings) -> Vec<Given> {
                 .collect()
         })
     } else {
-        lists::object(value)
+        values::object(value)
     };
     let entries: Vec<(String, Value)> = match parsed {
         Ok(entries) => entries,

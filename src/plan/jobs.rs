@@ -1,6 +1,6 @@
 //! Names of jobs to watch, from the input `watch-jobs`.
 
-use crate::inputs::{Findings, lists};
+use crate::inputs::{Findings, values};
 use crate::jobs::pattern::Pattern;
 
 /// Reads the input `watch-jobs`.
@@ -8,8 +8,8 @@ pub(super) fn read(value: Option<&str>, findings: &mut Findings) -> Vec<Pattern>
     const INPUT: &str = "watch-jobs";
     findings
         .warnings
-        .extend(value.iter().flat_map(|value| lists::crowded(INPUT, value, parts_names)));
-    let items = value.map(|value| lists::items(value, false)).transpose();
+        .extend(value.iter().flat_map(|value| values::crowded(INPUT, value, parts_names)));
+    let items = value.map(|value| values::items(value, false)).transpose();
     let items = findings.take(INPUT, None, items).flatten().unwrap_or_default();
     items.into_iter().map(|item| Pattern::from(item.text.as_str())).collect()
 }

@@ -1,6 +1,6 @@
 //! Labels that every image must carry, from the input `expect-labels`.
 
-use crate::inputs::{Findings, lists};
+use crate::inputs::{Findings, values};
 use std::collections::BTreeMap;
 
 /// Label keys and the values that they must have.
@@ -13,8 +13,8 @@ pub(super) fn read(value: Option<&str>, findings: &mut Findings) -> Labels {
     let mut labels = Labels::new();
     findings
         .warnings
-        .extend(value.iter().flat_map(|value| lists::crowded(INPUT, value, lists::parts_pairs)));
-    let pairs = value.map(lists::pairs).transpose();
+        .extend(value.iter().flat_map(|value| values::crowded(INPUT, value, values::parts_pairs)));
+    let pairs = value.map(values::pairs).transpose();
     for (line, pair) in findings.take(INPUT, None, pairs).flatten().unwrap_or_default() {
         let Some((key, value)) = findings.take(INPUT, Some(line), pair) else { continue };
         match labels.get(&key) {

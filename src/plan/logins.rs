@@ -1,7 +1,7 @@
 //! Logins from inputs, auth files and what the CI system provides.
 
-use crate::inputs::spec::RawInputs;
-use crate::inputs::{Context, Findings, lists};
+use crate::inputs::table::RawInputs;
+use crate::inputs::{Context, Findings, values};
 use crate::oci::json;
 use crate::oci::reference::parse_host;
 use crate::registry::{AuthFile, Credential, Login, Logins, canonical_host};
@@ -20,7 +20,7 @@ pub(super) fn read(
     findings: &mut Findings,
 ) -> Logins {
     let given = inputs.credentials.iter();
-    let crowded = given.flat_map(|value| lists::crowded("credentials", value, parts_logins));
+    let crowded = given.flat_map(|value| values::crowded("credentials", value, parts_logins));
     findings.warnings.extend(crowded);
     let mut logins = Logins {
         stated: stated(inputs, first_host, context.secrets, findings),
@@ -79,8 +79,8 @@ struct Pair {
 fn credentials(value: &str, secrets: &Secrets, findings: &mut Findings) -> Vec<(String, Login)> {
     const INPUT: &str = "credentials";
     let mut found: Vec<(usize, String, Pair)> = Vec::new();
-    if lists::is_object(value) {
-        match lists::object::<Pair>(value) {
+    if values::is_object(value) {
+        match values::object::<Pair>(value) {
             Ok(object) => found.extend(
                 object.into_iter().enumerate().map(|(at, (host, pair))| (at + 1, host, pair)),
             ),
@@ -93,7 +93,7 @@ fn credentials(value: &str, secrets: &Secrets, findings: &mut Findings) -> Vec<(
             ),
         }
     } else {
-        for item in findings.take(INPUT, None, lists::items(value, false)).unwrap_or_default() {
+        for item in findings.take(INPUT, None, values::items(value, false)).unwrap_or_default() {
             let parts = item
                 .text
                 .split_once('=')
@@ -144,7 +144,7 @@ fn parts_logins(_: &str, after: &str) -> bool {
 
 /// The input `docker-config`: a folder, a path or the JSON itself.
 fn stated_file(value: &str, secrets: &Secrets) -> Result<AuthFile, String> {
-    if lists::is_object(value) {
+    if values::is_object(value) {
         return whole(AuthFile::parse(value, "input docker-config", secrets)?);
     }
     let path = Path::new(value);

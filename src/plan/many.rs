@@ -1,8 +1,8 @@
 //! The plans of a run: of one list, or of all lists in the file that `spec` names.
 
 use super::{Plan, one, settings};
-use crate::inputs::spec::RawInputs;
-use crate::inputs::{Context, Findings, indexes};
+use crate::inputs::table::RawInputs;
+use crate::inputs::{Context, Findings, spec};
 use crate::jobs::{self, System};
 use crate::oci::Reference;
 use crate::registry::{Settings, Writable};
@@ -66,7 +66,7 @@ fn of_file(
     // It stands for one list's tags; here each list has its own.
     let mut environment = context.environment.clone();
     environment.remove("DOCKER_METADATA_OUTPUT_TAGS");
-    let entries = indexes::read(path, context.folder, inputs, findings);
+    let entries = spec::read(path, context.folder, inputs, findings);
     let mut heard: Vec<(String, Vec<String>)> = Vec::new();
     let mut plans = Vec::new();
     let context = &Context { environment: &environment, ..*context };
@@ -93,7 +93,7 @@ fn of_file(
 
 /// Lists are composed at the same time: two that publish one tag, or one that reads what another
 /// publishes, would give now this and now that.
-fn each_tag_once(entries: &[indexes::Entry], plans: &[Plan], findings: &mut Findings) {
+fn each_tag_once(entries: &[spec::Entry], plans: &[Plan], findings: &mut Findings) {
     let mut publishers: HashMap<&Reference, usize> = HashMap::new();
     for (at, (entry, plan)) in entries.iter().zip(plans).enumerate() {
         for target in &plan.targets {

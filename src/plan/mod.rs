@@ -15,8 +15,8 @@ mod sources;
 mod targets;
 mod template;
 
-use crate::inputs::spec::RawInputs;
-use crate::inputs::{Context, Findings, lists};
+use crate::inputs::table::RawInputs;
+use crate::inputs::{Context, Findings, values};
 use crate::jobs::pattern::Pattern;
 use crate::oci::{Platform, Reference};
 use annotations::Requested;
@@ -157,14 +157,14 @@ fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Pl
         keep_attestations: inputs
             .attestations()
             .one_of(&[("keep", true), ("drop", false)], findings),
-        append: inputs.append().read(lists::switch, findings),
+        append: inputs.append().read(values::switch, findings),
         skip_missing: inputs.missing().one_of(&[("fail", false), ("skip", true)], findings),
-        overwrite: inputs.overwrite().read(lists::switch, findings),
-        wait: inputs.wait().read(lists::duration, findings),
+        overwrite: inputs.overwrite().read(values::switch, findings),
+        wait: inputs.wait().read(values::duration, findings),
         wait_interval: inputs.wait_interval().read(pause, findings),
         expect_labels: labels::read(inputs.expect_labels.as_deref(), findings),
         watch_jobs: jobs::read(inputs.watch_jobs.as_deref(), findings),
-        dry_run: inputs.dry_run().read(lists::switch, findings),
+        dry_run: inputs.dry_run().read(values::switch, findings),
         targets,
         sources,
     }
@@ -173,7 +173,7 @@ fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Pl
 /// The longest pause between two looks at a source.
 pub fn pause(text: &str) -> Result<Duration, String> {
     let shortest = || format!("must not be shorter than {} ms", SHORTEST_INTERVAL.as_millis());
-    lists::duration(text)
+    values::duration(text)
         .and_then(|pause| if pause < SHORTEST_INTERVAL { Err(shortest()) } else { Ok(pause) })
 }
 

@@ -1,13 +1,13 @@
 //! What the index must hold, from the input `platforms`.
 
-use crate::inputs::spec::RawInputs;
-use crate::inputs::{Findings, lists};
+use crate::inputs::table::RawInputs;
+use crate::inputs::{Findings, values};
 use crate::oci::Platform;
 
 /// Reads the input; two that mean the same are a problem.
 pub(super) fn read(inputs: &RawInputs, findings: &mut Findings) -> Vec<Platform> {
     let mut platforms: Vec<Platform> = Vec::new();
-    let items = inputs.platforms.as_deref().map(|value| lists::items(value, true)).transpose();
+    let items = inputs.platforms.as_deref().map(|value| values::items(value, true)).transpose();
     let items = findings.take("platforms", None, items).flatten();
     if items.as_ref().is_some_and(Vec::is_empty) {
         findings.problem("platforms", "contains no platform");

@@ -1,8 +1,8 @@
 //! How registries are reached and how much is logged, from inputs.
 
 use super::logins;
-use crate::inputs::spec::RawInputs;
-use crate::inputs::{Context, Environment, Findings, lists};
+use crate::inputs::table::RawInputs;
+use crate::inputs::{Context, Environment, Findings, values};
 use crate::oci::reference::parse_host;
 use crate::registry::{Settings, Writable, http};
 use std::collections::HashSet;
@@ -22,7 +22,7 @@ pub fn settings(
     let logins = logins::read(inputs, context, first_host, findings);
     let mut plain_http = HashSet::new();
     let hosts =
-        inputs.insecure_registries.as_deref().map(|value| lists::items(value, true)).transpose();
+        inputs.insecure_registries.as_deref().map(|value| values::items(value, true)).transpose();
     for item in findings.take("insecure-registries", None, hosts).flatten().unwrap_or_default() {
         plain_http.extend(findings.take(
             "insecure-registries",

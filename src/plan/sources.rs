@@ -3,8 +3,8 @@
 use super::Source;
 use super::digests;
 use super::template;
-use crate::inputs::spec::RawInputs;
-use crate::inputs::{Findings, lists};
+use crate::inputs::table::RawInputs;
+use crate::inputs::{Findings, values};
 use crate::oci::{Digest, Platform, Reference, Repository};
 use std::path::Path;
 
@@ -42,7 +42,7 @@ pub(super) fn read(
 
 /// `platforms`: what templates are expanded over, if that input is set.
 fn references(value: &str, platforms: Option<&[Platform]>, findings: &mut Findings) -> Vec<Source> {
-    let items = findings.take(INPUT, None, lists::items(value, true));
+    let items = findings.take(INPUT, None, values::items(value, true));
     if items.as_ref().is_some_and(Vec::is_empty) {
         findings.problem(INPUT, "contains no reference");
     }

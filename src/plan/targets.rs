@@ -1,7 +1,7 @@
 //! The tags to publish, from the input `tags`.
 
-use crate::inputs::spec::RawInputs;
-use crate::inputs::{Environment, Findings, lists};
+use crate::inputs::table::RawInputs;
+use crate::inputs::{Environment, Findings, values};
 use crate::oci::Reference;
 
 /// Reads the input, or what metadata-action gives in its place: each tag once, in the order given.
@@ -21,7 +21,7 @@ pub(super) fn read(
         );
         return Vec::new();
     };
-    let items = findings.take("tags", None, lists::items(value, true)).unwrap_or_default();
+    let items = findings.take("tags", None, values::items(value, true)).unwrap_or_default();
     if items.is_empty() {
         findings.problem("tags", "contains no reference");
     }

@@ -6,7 +6,7 @@
 
 use super::{Ending, github, gitlab, json, outputs, summary};
 use crate::error::{Error, Exit};
-use crate::inputs::spec::RawInputs;
+use crate::inputs::table::RawInputs;
 use crate::inputs::{Context, Environment};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};

@@ -3,7 +3,7 @@
 
 use crate::support::step::Step;
 use manifest_action::error::Exit;
-use manifest_action::inputs::spec::INPUTS;
+use manifest_action::inputs::table::INPUTS;
 use manifest_action::report::outputs::OUTPUTS;
 use std::fs;
 use std::path::Path;

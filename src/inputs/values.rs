@@ -1,4 +1,4 @@
-//! Lists in one value: lines, commas or a JSON array.
+//! What one text means: lists by lines, commas or JSON, pairs, switches, durations.
 
 use crate::oci::json;
 use serde::de::{DeserializeOwned, Deserializer as _, MapAccess, Visitor};
@@ -136,7 +136,7 @@ fn json_items(value: &str) -> Result<Vec<Item>, String> {
             }
             _ => {
                 return Err(format!(
-                    "item {} of the JSON array must be a text that is not empty",
+                    "item {} of the JSON array must be a non-empty string",
                     at + 1
                 ));
             }

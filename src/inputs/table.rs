@@ -1,0 +1,170 @@
+//! The one table of inputs. Names, flags, `--help`, action.yml and README are held against it by
+//! tests.
+
+use super::Findings;
+use serde::Deserialize;
+
+/// One input.
+#[derive(Debug, Clone, Copy)]
+pub struct Input {
+    /// Its name, in the form of action.yml.
+    pub name: &'static str,
+    /// What holds when it is not set, for people; empty for nothing.
+    pub default: &'static str,
+    /// What it is, one line.
+    pub help: &'static str,
+    /// What kind of value it takes.
+    pub kind: Kind,
+    /// Where it can be given when `spec` names a file of lists.
+    pub scope: Scope,
+}
+
+/// What an input is for: a list of the file that `spec` names, or the run as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The run: one list cannot have its own.
+    Run,
+    /// One list: there is none for all.
+    List,
+    /// A list, or all that have none of their own.
+    Any,
+}
+
+/// Kinds of values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// One value.
+    Text,
+    /// Yes or no; a flag without a value on the command line.
+    Switch,
+    /// Lines, commas or a JSON array.
+    List,
+    /// Lines or JSON, because values may hold commas.
+    Lines,
+    /// One value that is never shown.
+    Secret,
+    /// Lines or JSON that are never shown.
+    SecretLines,
+}
+
+macro_rules! inputs {
+    ($($field:ident $name:literal $kind:ident $scope:ident $default:literal $help:literal;)*) => {
+        /// All inputs, in the order in which they are shown.
+        pub const INPUTS: &[Input] = &[$(Input { name: $name, default: $default, help: $help, kind: Kind::$kind, scope: Scope::$scope }),*];
+
+        /// The cleaned value of every input: trimmed, `None` where it is not set. Filled by envy.
+        #[derive(Debug, Clone, Default, Deserialize)]
+        pub struct RawInputs {
+            $(#[doc = concat!("The input `", $name, "`.")] #[serde(rename = $name)] pub $field: Option<String>,)*
+        }
+
+        impl RawInputs {
+            $(#[doc = concat!("The input `", $name, "`, with what reading it needs.")]
+            pub fn $field(&self) -> Given<'_> {
+                Given { name: $name, text: self.$field.as_deref(), default: $default }
+            })*
+
+            /// The value of an input by its name.
+            pub fn get(&self, name: &str) -> Option<&str> {
+                match name {
+                    $($name => self.$field.as_deref(),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+inputs! {
+    tags "tags" List List "DOCKER_METADATA_OUTPUT_TAGS" "references to publish, such as ghcr.io/acme/app:1.4.0";
+    sources "sources" List List "" "images to combine: REF, REF@DIGEST or PLATFORM=REF; {os} {arch} {variant} {platform} are replaced for each platform";
+    digests "digests" List List "" "images to combine, by digest: lines, JSON such as job outputs, a folder of digest files, or build metadata files";
+    platforms "platforms" List Any "those of the sources" "the exact platforms the index must have";
+    missing "missing" Text Any "fail" "fail, or skip images that have not arrived when the wait ends";
+    annotations "annotations" Lines Any "" "KEY=VALUE for the index; prefix manifest-descriptor[PLATFORM]: for one entry";
+    format "format" Text Any "auto" "format of the index: auto, oci or docker";
+    attestations "attestations" Text Any "keep" "keep or drop provenance and SBOM entries";
+    append "append" Switch Any "false" "add to the index the first tag points to";
+    overwrite "overwrite" Switch Any "true" "false: fail if a tag already points to another digest";
+    wait "wait" Text Any "10m" "how long to wait for all images; 0 checks once";
+    wait_interval "wait-interval" Text Any "10s" "longest pause between two checks of an image";
+    expect_labels "expect-labels" Lines Any "" "KEY=VALUE labels every image must have; an image with another value counts as not arrived";
+    watch_jobs "watch-jobs" Lines Any "" "names of the build jobs (* and ? allowed); when one fails, the run ends";
+    token "token" Secret Run "github.token, CI_JOB_TOKEN" "CI token, for watch-jobs and ghcr.io";
+    registry "registry" Text Run "the first tag's registry" "registry that username and password are for";
+    username "username" Text Run "" "user name";
+    password "password" Secret Run "" "password or token";
+    credentials "credentials" SecretLines Run "" "more logins, REGISTRY=USERNAME:PASSWORD one per line, or JSON";
+    docker_config "docker-config" Secret Run "~/.docker/config.json and others" "Docker or containers auth file: folder, path or JSON";
+    insecure_registries "insecure-registries" List Run "" "registries (HOST[:PORT]) to contact over plain HTTP";
+    ca_file "ca-file" Text Run "" "PEM file of additional CA certificates";
+    dry_run "dry-run" Switch Any "false" "do everything except write";
+    spec "spec" Text Run "" "YAML file that describes several indexes";
+    dotenv_file "dotenv-file" Text Run "manifest.env on GitLab" "also write outputs to this dotenv file";
+    results_dir "results-dir" Text Run "" "also write one file per output to this folder";
+    json_file "json-file" Text Run "" "write a JSON report, also on failure";
+    concurrency "concurrency" Text Run "16" "maximum number of simultaneous requests";
+    log_level "log-level" Text Run "info" "error, warn, info, debug or trace";
+}
+
+/// An input as it was given.
+#[derive(Debug, Clone, Copy)]
+pub struct Given<'a> {
+    /// Its name, for problems.
+    pub name: &'static str,
+    /// Its cleaned value, if it is set.
+    pub text: Option<&'a str>,
+    /// What holds when it is not.
+    pub default: &'static str,
+}
+
+impl Given<'_> {
+    /// Its value, or what holds when it is not set. After a problem it does not matter: nothing is
+    /// done.
+    pub fn read<T: Default>(
+        self,
+        parse: impl Fn(&str) -> Result<T, String>,
+        findings: &mut Findings,
+    ) -> T {
+        let text = self.text.unwrap_or(self.default);
+        findings.take(self.name, None, parse(text)).unwrap_or_default()
+    }
+
+    /// The value that its word stands for, in any case.
+    pub fn one_of<T: Copy + Default>(self, words: &[(&str, T)], findings: &mut Findings) -> T {
+        let parse = |text: &str| {
+            let found = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
+            found.map(|(_, value)| *value).ok_or_else(|| {
+                let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+                let (last, others) = words.split_last().unwrap_or((&"", &[]));
+                format!("must be {} or {last}, not {text:?}", others.join(", "))
+            })
+        };
+        self.read(parse, findings)
+    }
+}
+
+/// What holds when an input is not set.
+pub fn default_of(name: &str) -> &'static str {
+    find(name).map_or("", |input| input.default)
+}
+
+/// The input with this name.
+pub fn find(name: &str) -> Option<&'static Input> {
+    INPUTS.iter().find(|input| input.name == name)
+}
+
+/// That there is no such input, and which one may be meant.
+pub fn unknown(name: &str) -> String {
+    let hint = nearest(name).map(|known| format!("; did you mean {known}?")).unwrap_or_default();
+    format!("there is no input {name:?}{hint}")
+}
+
+/// The input whose name is so like it that a slip of the keyboard explains the rest.
+fn nearest(name: &str) -> Option<&'static str> {
+    let (distance, known) = INPUTS
+        .iter()
+        .map(|input| (strsim::damerau_levenshtein(name, input.name), input.name))
+        .min()?;
+    (distance <= 3.min(known.len().div_ceil(2))).then_some(known)
+}
