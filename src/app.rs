@@ -30,7 +30,7 @@ pub struct Invocation<'a> {
     pub findings: Findings,
     /// Whether this is a CI step, whose outputs go to the CI system's files.
     pub step: bool,
-    /// Where the story goes.
+    /// Where the log goes.
     pub console: Arc<Console>,
 }
 

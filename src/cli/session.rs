@@ -26,7 +26,7 @@ pub(super) const LIST: &str = "LIST";
 pub(super) struct Session {
     /// The registries, with the logins of flags and files.
     pub(super) registry: Registry,
-    /// The story, on stderr.
+    /// The log, on stderr.
     pub(super) console: Arc<Console>,
     /// Whether the result is wanted in JSON.
     pub(super) json: bool,

@@ -32,7 +32,7 @@ pub enum Reader {
     Plain,
 }
 
-/// Where the story goes.
+/// Where the log goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
     /// The CI step: masks, groups and lines keep their order only on one stream.
@@ -41,7 +41,7 @@ pub enum Stream {
     Stderr,
 }
 
-/// Writes the story.
+/// Writes the log.
 #[derive(Debug)]
 pub struct Console {
     reader: Reader,
@@ -206,7 +206,7 @@ impl Console {
     fn push_line(&self, out: &mut String, text: &str) {
         let line = self.safe(&self.audience.words.fill(text));
         match self.columns() {
-            Some(columns) => out.push_str(&style::story_line(&line, columns)),
+            Some(columns) => out.push_str(&style::log_line(&line, columns)),
             None => {
                 out.push_str(&line);
                 out.push('\n');

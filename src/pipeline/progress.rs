@@ -1,4 +1,4 @@
-//! How far a run has come: read by the story of the wait, by the line that a signal leaves behind,
+//! How far a run has come: read by the log of the wait, by the line that a signal leaves behind,
 //! and by the report.
 
 use crate::oci::{Reference, Repository};

@@ -64,7 +64,7 @@ pub(crate) fn wrapped(start: &str, width: usize, text: &str) -> String {
 
 /// A log line on a terminal with this number of columns, wrapped below its text, not below its
 /// label.
-pub(crate) fn story_line(line: &str, columns: usize) -> String {
+pub(crate) fn log_line(line: &str, columns: usize) -> String {
     let spaces = |from: usize| line[from..].len() - line[from..].trim_start().len();
     let is_labelled = line.as_bytes().get(LABEL - 1) == Some(&b' ') && line.is_char_boundary(LABEL);
     let (start, width) = match line.split_once(' ') {
@@ -152,7 +152,7 @@ mod tests {
             ("äöüäöü äöü", "äöüäöü äöü\n"),
         ];
         for (line, expected) in shown {
-            assert_eq!(story_line(line, 24), expected);
+            assert_eq!(log_line(line, 24), expected);
         }
         let digest = "x".repeat(100);
         assert_eq!(wrapped("a ", 2, &digest), format!("a {digest}\n"));

@@ -1,9 +1,9 @@
 //! Giving up: what was there, what was not, how long, what the jobs said, what to do.
 
 use super::arrived::Arrived;
+use super::lines;
 use super::look::cannot_read;
 use super::state::{NotYet, Over};
-use super::story;
 use super::{Absent, Wait};
 use crate::error::words::{input, setting};
 use crate::error::{Error, Exit};
@@ -28,8 +28,8 @@ impl Wait<'_> {
             None if plan.wait.is_zero() => format!("{of} not found"),
             None => format!("{of} did not arrive within {}", duration(plan.wait)),
         };
-        let mut details: Vec<String> = absent.iter().map(story::absent).collect();
-        details.extend(arrived.iter().map(story::there));
+        let mut details: Vec<String> = absent.iter().map(lines::absent).collect();
+        details.extend(arrived.iter().map(lines::there));
         details.extend(jobs);
         let stale = absent.iter().any(|absent| matches!(absent.why, NotYet::Stale { .. }));
         let fix = match over {

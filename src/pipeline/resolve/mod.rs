@@ -8,9 +8,9 @@ pub mod arrived;
 mod end;
 mod labels;
 mod learn;
+mod lines;
 mod look;
 mod state;
-mod story;
 pub mod table;
 mod waiting;
 mod watch;
@@ -198,7 +198,7 @@ impl Wait<'_> {
             let state = why.state();
             if last.as_ref().map(NotYet::state).as_ref() != Some(&state) {
                 let left = self.deadline.saturating_duration_since(now);
-                info!("{}", story::waiting(&source.name, &state, left));
+                info!("{}", lines::waiting(&source.name, &state, left));
             }
             (first, last) = (false, Some(why));
             tokio::select! {
@@ -212,7 +212,7 @@ impl Wait<'_> {
         let after = (!first).then(|| self.started.elapsed());
         let arrived = Arrived { after, ..arrived };
         self.work.progress.arrived(at, after);
-        info!("{}", story::found(&arrived));
+        info!("{}", lines::found(&arrived));
         arrived
     }
 
@@ -245,7 +245,7 @@ impl Wait<'_> {
             if progress.waits() > 0 && !left.is_zero() && !progress.among_others() {
                 info!(
                     "{}",
-                    story::still_waiting(&progress.sources(), self.started.elapsed(), left)
+                    lines::still_waiting(&progress.sources(), self.started.elapsed(), left)
                 );
             }
         }

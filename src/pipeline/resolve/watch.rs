@@ -1,7 +1,7 @@
 //! Watches the jobs that build the sources while these are waited for.
 
+use super::lines;
 use super::state::Over;
-use super::story;
 use crate::error::words::setting;
 use crate::error::{Error, Exit};
 use crate::jobs::pattern::Pattern;
@@ -234,7 +234,7 @@ impl<'a> Watch<'a> {
         if failed.len() > MOST_LISTED {
             details.push(format!("job: and {} more", failed.len() - MOST_LISTED));
         }
-        details.extend(self.progress.sources().iter().map(story::stands));
+        details.extend(self.progress.sources().iter().map(lines::stands));
         let fix = if failed.iter().all(|job| job.state == State::Skipped) {
             format!(
                 "find out why it was skipped; if its image is not needed, use {}",
