@@ -112,45 +112,39 @@ impl Document<'_> {
     }
 
     fn entries(&self, tree: Node, findings: &mut Findings) -> Vec<Entry> {
+        let items = self.items(tree, findings).unwrap_or_default();
+        items.into_iter().zip(1..).map(|(node, at)| self.entry(at, node, findings)).collect()
+    }
+
+    /// The items below `indexes:`, or `None` after noting why there are none to read.
+    fn items(&self, tree: Node, findings: &mut Findings) -> Option<Vec<Node>> {
         const SHAPE: &str = "must contain `indexes:` with a list";
-        let Value::Map(top) = tree.value else {
-            findings.problems.push(self.problem(tree.place, SHAPE));
-            return Vec::new();
-        };
-        let mut lists = None;
+        let mut faults: Vec<(Place, String)> = Vec::new();
+        let mut items = None;
+        let top = if let Value::Map(top) = tree.value { top } else { Vec::new() };
         for (place, key, node) in top {
             match (key.as_str(), node.value) {
-                ("indexes", Value::List(items)) => lists = Some(items),
-                ("indexes", _) => findings.problems.push(self.problem(node.place, SHAPE)),
-                (other, _) => findings
-                    .problems
-                    .push(self.problem(place, format!("unknown key {other:?}: the file {SHAPE}"))),
+                ("indexes", Value::List(found)) => items = Some(found),
+                ("indexes", _) => faults.push((node.place, SHAPE.to_owned())),
+                (other, _) => {
+                    faults.push((place, format!("unknown key {other:?}: the file {SHAPE}")));
+                }
             }
         }
-        match lists {
-            Some(items) if items.is_empty() => {
-                findings.problems.push(self.problem(tree.place, "`indexes:` contains no entry"));
+        let count = items.as_ref().map(Vec::len);
+        match count {
+            None if faults.is_empty() => faults.push((tree.place, SHAPE.to_owned())),
+            Some(0) => faults.push((tree.place, "`indexes:` contains no entry".to_owned())),
+            Some(count) if count > MOST => {
+                let text =
+                    format!("`indexes:` contains {count} entries; at most {MOST} are possible");
+                faults.push((tree.place, text));
             }
-            Some(items) if items.len() > MOST => {
-                let text = format!(
-                    "`indexes:` contains {} entries; at most {MOST} are possible",
-                    items.len()
-                );
-                findings.problems.push(self.problem(tree.place, text));
-            }
-            Some(items) => {
-                return items
-                    .into_iter()
-                    .enumerate()
-                    .map(|(at, node)| self.entry(at + 1, node, findings))
-                    .collect();
-            }
-            None if findings.problems.is_empty() => {
-                findings.problems.push(self.problem(tree.place, SHAPE));
-            }
-            None => {}
+            _ => {}
         }
-        Vec::new()
+        let problems = faults.into_iter().map(|(place, text)| self.problem(place, text));
+        findings.problems.extend(problems);
+        items.filter(|items| items.len() <= MOST)
     }
 
     fn entry(&self, number: usize, node: Node, findings: &mut Findings) -> Entry {
@@ -164,48 +158,14 @@ impl Document<'_> {
             faulty: HashSet::new(),
         };
         let Value::Map(keys) = node.value else {
-            findings.problems.push(entry.problem(
-                INPUT,
-                entry.at,
-                None,
-                "must be a mapping of inputs: tags, sources and others",
-            ));
+            let text = "must be a mapping of inputs: tags, sources and others";
+            findings.problems.push(entry.problem(INPUT, entry.at, None, text));
             entry.faulty.extend(INPUTS.iter().map(|input| input.name));
             return entry;
         };
-        entry.name = keys
-            .iter()
-            .find(|(_, key, _)| key == "tags")
-            .and_then(|(_, _, node)| first_text(&node.value));
-        let mut pairs = Vec::new();
-        for (place, key, node) in keys {
-            let Some(input) = table::find(&key) else {
-                findings.problems.push(entry.problem(INPUT, place, None, table::unknown(&key)));
-                continue;
-            };
-            if input.scope == Scope::Run {
-                let text = "applies to the whole run: set it next to spec, not in an entry";
-                findings.problems.push(entry.problem(input.name, place, None, text));
-                continue;
-            }
-            let items = match &node.value {
-                Value::List(items) => items.iter().map(|item| item.place).collect(),
-                Value::Map(items) => items.iter().map(|(place, _, _)| *place).collect(),
-                _ => Vec::new(),
-            };
-            match value(input.name, input.kind, &node) {
-                Ok(Some(value)) => {
-                    entry.own.insert(input.name, Own { at: node.place, items });
-                    pairs.push((input.name.to_owned(), value));
-                }
-                // What is empty is not set.
-                Ok(None) => {}
-                Err((place, text)) => {
-                    entry.faulty.insert(input.name);
-                    findings.problems.push(entry.problem(input.name, place, None, text));
-                }
-            }
-        }
+        let tags = keys.iter().find(|(_, key, _)| key == "tags");
+        entry.name = tags.and_then(|(_, _, node)| first_text(&node.value));
+        let own = entry.read_own(keys, findings);
         let defaults = INPUTS
             .iter()
             .filter(|input| input.scope == Scope::Any && !entry.own.contains_key(input.name));
@@ -215,7 +175,7 @@ impl Document<'_> {
             })
             .collect();
         let mut found = Findings::default();
-        entry.inputs = env::from_pairs(defaults.into_iter().chain(pairs), &mut found);
+        entry.inputs = env::from_pairs(defaults.into_iter().chain(own), &mut found);
         entry.keep(found, findings);
         entry
     }
@@ -225,6 +185,44 @@ impl Entry {
     /// The inputs: its own, and the defaults beside the file.
     pub fn inputs(&self) -> &RawInputs {
         &self.inputs
+    }
+
+    /// Reads the inputs of its own, as pairs of name and value, and keeps where each is.
+    fn read_own(
+        &mut self,
+        keys: Vec<(Place, String, Node)>,
+        findings: &mut Findings,
+    ) -> Vec<(String, String)> {
+        let mut pairs = Vec::new();
+        for (place, key, node) in keys {
+            let Some(input) = table::find(&key) else {
+                findings.problems.push(self.problem(INPUT, place, None, table::unknown(&key)));
+                continue;
+            };
+            if input.scope == Scope::Run {
+                let text = "applies to the whole run: set it next to spec, not in an entry";
+                findings.problems.push(self.problem(input.name, place, None, text));
+                continue;
+            }
+            let items = match &node.value {
+                Value::List(items) => items.iter().map(|item| item.place).collect(),
+                Value::Map(items) => items.iter().map(|(place, _, _)| *place).collect(),
+                _ => Vec::new(),
+            };
+            match value(input.name, input.kind, &node) {
+                Ok(Some(value)) => {
+                    self.own.insert(input.name, Own { at: node.place, items });
+                    pairs.push((input.name.to_owned(), value));
+                }
+                // What is empty is not set.
+                Ok(None) => {}
+                Err((place, text)) => {
+                    self.faulty.insert(input.name);
+                    findings.problems.push(self.problem(input.name, place, None, text));
+                }
+            }
+        }
+        pairs
     }
 
     /// Takes over what is wrong with this list's inputs, each with its place in the file. What is
@@ -347,6 +345,35 @@ mod tests {
                 "{:?}",
                 findings.problems
             );
+        }
+    }
+
+    #[test]
+    fn the_shape_of_the_file_is_told_whatever_else_is_wrong() {
+        let folder = tempfile::TempDir::new().unwrap();
+        for (text, expected) in [
+            ("", "must contain `indexes:` with a list"),
+            ("{}\n", "must contain `indexes:` with a list"),
+            ("- a\n", "must contain `indexes:` with a list"),
+            ("indexes: a\n", "must contain `indexes:` with a list"),
+            ("indexes: []\n", "`indexes:` contains no entry"),
+            (
+                "images: []\n",
+                "unknown key \"images\": the file must contain `indexes:` with a list",
+            ),
+            ("indexes:\n  - a\n", "must be a mapping of inputs: tags, sources and others"),
+        ] {
+            std::fs::write(folder.path().join("x.yaml"), text).unwrap();
+            for before in [0, 1] {
+                let mut findings = Findings::default();
+                if before == 1 {
+                    findings.problem("wait", "is wrong");
+                }
+                read("x.yaml", folder.path(), &RawInputs::default(), &mut findings);
+                let told: Vec<&str> =
+                    findings.problems.iter().skip(before).map(|problem| &*problem.text).collect();
+                assert_eq!(told, [expected], "{text:?}, {before} before");
+            }
         }
     }
 
