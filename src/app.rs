@@ -194,12 +194,10 @@ fn prepare(
     for warning in std::mem::take(&mut findings.warnings) {
         warn!("{warning}");
     }
-    let planned = plan::all(inputs, context, &mut findings);
-    if findings.problems.is_empty() {
-        return Ok((planned, findings.warnings));
-    }
-    let count = text::count(findings.problems.len(), "problem");
-    let what = format!("{count} with the inputs; nothing was sent to a registry");
-    let details = findings.problems.iter().map(ToString::to_string).collect();
-    Err(Error::new(Exit::Inputs, what).with_details(details))
+    plan::all(inputs, context, findings).map_err(|problems| {
+        let count = text::count(problems.len(), "problem");
+        let what = format!("{count} with the inputs; nothing was sent to a registry");
+        let details = problems.iter().map(ToString::to_string).collect();
+        Error::new(Exit::Inputs, what).with_details(details)
+    })
 }

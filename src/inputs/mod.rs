@@ -86,7 +86,7 @@ impl Findings {
         self.warnings.push(text.into());
     }
 
-    /// Takes over others, each problem once.
+    /// Adds others; a problem that is noted already is not repeated.
     pub fn extend(&mut self, others: Self) {
         for problem in others.problems {
             if !self.problems.contains(&problem) {
@@ -94,6 +94,11 @@ impl Findings {
             }
         }
         self.warnings.extend(others.warnings);
+    }
+
+    /// What was made from the inputs, with the warnings about them; or all problems.
+    pub fn settle<T>(self, made: T) -> Result<(T, Vec<String>), Vec<Problem>> {
+        if self.problems.is_empty() { Ok((made, self.warnings)) } else { Err(self.problems) }
     }
 
     /// The value, or `None` after noting the error.
@@ -109,5 +114,56 @@ impl Findings {
                 self.problems.push(Problem { input, line, text, place: None });
             })
             .ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_names_its_input_and_place_once() {
+        let place = Some("x.yaml, line 2, column 3: index 1".to_owned());
+        for (input, line, text, place, expected) in [
+            ("wait", None, "is wrong", None, "wait: is wrong"),
+            ("tags", Some(2), "is wrong", None, "tags, line 2: is wrong"),
+            ("tags", None, "tags is required", None, "tags is required"),
+            ("tags", None, "tags: x", None, "tags: tags: x"),
+            (
+                "tags",
+                None,
+                "tags is required",
+                place.clone(),
+                "x.yaml, line 2, column 3: index 1: tags is required",
+            ),
+            (
+                "wait",
+                Some(1),
+                "is wrong",
+                place,
+                "x.yaml, line 2, column 3: index 1: wait, line 1: is wrong",
+            ),
+        ] {
+            let problem = Problem { input, line, text: text.to_owned(), place };
+            assert_eq!(problem.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn findings_give_what_was_made_or_all_problems() {
+        let mut findings = Findings::default();
+        findings.warn("a warning");
+        assert_eq!(findings.take("wait", None, Ok::<_, String>(1)), Some(1));
+        let mut others = Findings::default();
+        assert_eq!(others.take("wait", Some(3), Err::<u8, _>("is wrong")), None);
+        others.problem("tags", "is wrong");
+        others.warn("another");
+        let mut both = Findings::default();
+        both.problem("tags", "is wrong");
+        both.extend(others);
+        let problems = both.settle(()).unwrap_err();
+        let shown: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["tags: is wrong", "wait, line 3: is wrong"]);
+        assert_eq!(findings.settle("made"), Ok(("made", vec!["a warning".to_owned()])));
     }
 }

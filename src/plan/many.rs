@@ -2,7 +2,7 @@
 
 use super::{Plan, one, settings};
 use crate::inputs::table::RawInputs;
-use crate::inputs::{Context, Findings, spec};
+use crate::inputs::{Context, Findings, Problem, spec};
 use crate::jobs::{self, System};
 use crate::oci::Reference;
 use crate::registry::{Settings, Writable};
@@ -19,8 +19,21 @@ pub struct Planned {
     pub settings: Settings,
 }
 
-/// Makes all plans from inputs. After a problem they do not matter: nothing is done.
-pub fn all(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Planned {
+/// Makes all plans from inputs, and gives them with the warnings, or all problems. `found`: what
+/// was found before.
+pub fn all(
+    inputs: &RawInputs,
+    context: &Context<'_>,
+    found: Findings,
+) -> Result<(Planned, Vec<String>), Vec<Problem>> {
+    let mut findings = Findings::default();
+    let planned = planned(inputs, context, &mut findings);
+    let mut all = found;
+    all.extend(findings);
+    all.settle(planned)
+}
+
+fn planned(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Planned {
     let plans = match inputs.spec.as_deref() {
         None => vec![one(inputs, context, findings)],
         Some(path) => of_file(path, inputs, context, findings),

@@ -193,17 +193,18 @@ mod tests {
         inputs
     }
 
-    fn planned(pairs: &[(&str, &str)], environment: &Environment) -> (Planned, Findings) {
+    fn planned(
+        pairs: &[(&str, &str)],
+        environment: &Environment,
+    ) -> Result<(Planned, Vec<String>), Vec<String>> {
         let (folder, secrets) = (Path::new("."), &Secrets::default());
-        let mut findings = Findings::default();
         let context = Context { environment, folder, secrets };
-        (all(&inputs(pairs), &context, &mut findings), findings)
+        all(&inputs(pairs), &context, Findings::default())
+            .map_err(|problems| problems.iter().map(ToString::to_string).collect())
     }
 
     fn made(pairs: &[(&str, &str)]) -> Result<Planned, Vec<String>> {
-        let (planned, findings) = planned(pairs, &Environment::new());
-        let problems: Vec<String> = findings.problems.iter().map(ToString::to_string).collect();
-        if problems.is_empty() { Ok(planned) } else { Err(problems) }
+        planned(pairs, &Environment::new()).map(|(planned, _)| planned)
     }
 
     #[test]
@@ -235,7 +236,7 @@ mod tests {
             "r.example/app:1\nr.example/app:1\nr.example/app:latest".to_owned(),
         )]
         .into();
-        let planned = planned(&[("sources", "r.example/app:a")], &environment).0;
+        let (planned, _) = planned(&[("sources", "r.example/app:a")], &environment).unwrap();
         assert_eq!(planned.plans[0].targets.len(), 2);
     }
 
@@ -342,17 +343,15 @@ mod tests {
             ("expect-labels", "a=1,b=2"),
             ("credentials", "r.example=u:canary,s.example=v:canary"),
         ];
-        let (_, findings) = planned(&pairs, &Environment::new());
-        assert!(findings.problems.is_empty());
+        let (_, warnings) = planned(&pairs, &Environment::new()).unwrap();
         for input in ["annotations", "expect-labels", "credentials"] {
             let start = format!("{input}, line 1: read as one value");
             assert!(
-                findings.warnings.iter().any(|warning| warning.starts_with(&start)),
-                "{input}: {:?}",
-                findings.warnings
+                warnings.iter().any(|warning| warning.starts_with(&start)),
+                "{input}: {warnings:?}"
             );
         }
-        assert!(!findings.warnings.concat().contains("canary"));
+        assert!(!warnings.concat().contains("canary"));
     }
 
     #[test]
