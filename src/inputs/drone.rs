@@ -1,6 +1,7 @@
 //! The keys of Drone's `plugins/manifest`, as they reach a plugin (`PLUGIN_…`), in our inputs'
 //! words: a drop-in.
 
+use super::table::names;
 use super::{Environment, Findings, values};
 use crate::oci::Reference;
 
@@ -16,7 +17,7 @@ pub fn translate(environment: &Environment, findings: &mut Findings) -> Environm
     let mut ours = environment.clone();
     let is_theirs = KEYS.iter().any(|key| set(key).is_some());
     if set("PLUGIN_SPEC").is_some_and(|spec| is_theirs || spec.ends_with(".tmpl")) {
-        findings.problem("spec", "is a template of plugins/manifest, which cannot be read: use target and template, or our own inputs tags and sources");
+        findings.problem(names::spec, "is a template of plugins/manifest, which cannot be read: use target and template, or our own inputs tags and sources");
         ours.remove("PLUGIN_SPEC");
     }
     if let Some(target) = set("PLUGIN_TARGET") {
@@ -40,7 +41,7 @@ fn tags(target: &str, more: Option<&str>, findings: &mut Findings) -> String {
         .map(|reference| reference.repository.to_string())
         .unwrap_or_else(|_| target.to_owned());
     let bare = findings
-        .take("tags", None, more.map(|value| values::items(value, true)).transpose())
+        .take(names::tags, None, more.map(|value| values::items(value, true)).transpose())
         .flatten()
         .unwrap_or_default();
     let full = bare.into_iter().map(|item| {

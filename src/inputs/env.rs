@@ -1,6 +1,6 @@
 //! Environment variables to inputs: which variable gives which input, on every CI system.
 
-use super::table::{self, INPUTS, RawInputs};
+use super::table::{self, INPUTS, RawInputs, names};
 use super::{Environment, Findings, drone};
 
 /// Set by GitHub's runner for a container step, not by the user.
@@ -56,7 +56,7 @@ pub fn variables(name: &str) -> [String; 4] {
 }
 
 fn clean<'a>(name: &str, value: &'a str) -> &'a str {
-    if name != "password" {
+    if name != names::password {
         return value.trim();
     }
     // It may begin or end with spaces; only the line end of a file it was read from is not its own.

@@ -1,6 +1,6 @@
 //! The file that the input `spec` names: several indexes, each with inputs of its own, in YAML.
 
-use super::table::{self, INPUTS, Kind, RawInputs, Scope};
+use super::table::{self, INPUTS, Kind, RawInputs, Scope, names};
 use super::yaml::{self, Node, Place, Value};
 use super::{Findings, Problem, env};
 use serde_json::{Map, Value as Json};
@@ -9,14 +9,14 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-const INPUT: &str = "spec";
+const INPUT: &str = names::spec;
 const ANOTHER: &str = "is a file of plugins/manifest or manifest-tool, which cannot be read: write `indexes:` and below it, \
      for each index, `tags:` and `sources:`";
 const START: Place = Place { line: 1, column: 1 };
 /// More lists than this are a mistake.
 const MOST: usize = 1000;
 /// Inputs that a mapping says well: `KEY: VALUE`.
-const MAPS: [&str; 3] = ["annotations", "expect-labels", "digests"];
+const MAPS: [&str; 3] = [names::annotations, names::expect_labels, names::digests];
 
 /// One list of the file.
 #[derive(Debug)]
@@ -163,7 +163,7 @@ impl Document<'_> {
             entry.faulty.extend(INPUTS.iter().map(|input| input.name));
             return entry;
         };
-        let tags = keys.iter().find(|(_, key, _)| key == "tags");
+        let tags = keys.iter().find(|(_, key, _)| key == names::tags);
         entry.name = tags.and_then(|(_, _, node)| first_text(&node.value));
         let own = entry.read_own(keys, findings);
         let defaults = INPUTS
@@ -297,7 +297,7 @@ fn value(name: &'static str, kind: Kind, node: &Node) -> Result<Option<String>, 
         Value::List(items) if items.is_empty() => Ok(None),
         Value::List(items) if is_list => {
             let texts = items.iter().map(scalar).collect::<Result<Vec<_>, _>>()?;
-            if name != "digests" {
+            if name != names::digests {
                 return Ok(Some(Json::from(texts).to_string()));
             }
             // A JSON array of digests is what jobs put out, where text that is none is ignored;

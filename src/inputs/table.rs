@@ -2,6 +2,7 @@
 //! tests.
 
 use super::Findings;
+use super::values::{self, Item, Pair};
 use serde::Deserialize;
 
 /// One input.
@@ -52,6 +53,12 @@ macro_rules! inputs {
         /// All inputs, in the order in which they are shown.
         pub const INPUTS: &[Input] = &[$(Input { name: $name, default: $default, help: $help, kind: Kind::$kind, scope: Scope::$scope }),*];
 
+        /// The name of every input: one that is misspelt does not compile.
+        #[allow(missing_docs, non_upper_case_globals)]
+        pub mod names {
+            $(pub const $field: &str = $name;)*
+        }
+
         /// The cleaned value of every input: trimmed, `None` where it is not set. Filled by envy.
         #[derive(Debug, Clone, Default, Deserialize)]
         pub struct RawInputs {
@@ -61,7 +68,12 @@ macro_rules! inputs {
         impl RawInputs {
             $(#[doc = concat!("The input `", $name, "`, with what reading it needs.")]
             pub fn $field(&self) -> Given<'_> {
-                Given { name: $name, text: self.$field.as_deref(), default: $default }
+                Given {
+                    name: names::$field,
+                    text: self.$field.as_deref(),
+                    default: $default,
+                    kind: Kind::$kind,
+                }
             })*
 
             /// The value of an input by its name.
@@ -114,12 +126,52 @@ pub struct Given<'a> {
     pub name: &'static str,
     /// Its cleaned value, if it is set.
     pub text: Option<&'a str>,
-    /// What holds when it is not.
+    /// What applies when it is not.
     pub default: &'static str,
+    /// What kind of value it takes.
+    pub kind: Kind,
 }
 
-impl Given<'_> {
-    /// Its value, or what holds when it is not set. After a problem it does not matter: nothing is
+impl<'a> Given<'a> {
+    /// The input, or this text in its place where it is not set.
+    pub fn or(self, text: Option<&'a str>) -> Self {
+        Self { text: self.text.or(text), ..self }
+    }
+
+    /// The items of a list, none when it is not set or cannot be read. Commas separate where the
+    /// input's kind says so.
+    pub fn items(self, findings: &mut Findings) -> Vec<Item> {
+        self.read_items(findings).unwrap_or_default()
+    }
+
+    /// The same, where a list without any item is a problem; `what` it should contain.
+    pub fn some_items(self, what: &str, findings: &mut Findings) -> Vec<Item> {
+        let items = self.read_items(findings);
+        if items.as_ref().is_some_and(Vec::is_empty) {
+            findings.problem(self.name, format!("contains no {what}"));
+        }
+        items.unwrap_or_default()
+    }
+
+    fn read_items(self, findings: &mut Findings) -> Option<Vec<Item>> {
+        let commas = self.kind == Kind::List;
+        findings.take(self.name, None, values::items(self.text?, commas))
+    }
+
+    /// The lines of `KEY=VALUE` pairs, none when it is not set or cannot be read.
+    pub fn pairs(self, findings: &mut Findings) -> Vec<Pair> {
+        let pairs = self.text.map(values::pairs);
+        pairs.and_then(|pairs| findings.take(self.name, None, pairs)).unwrap_or_default()
+    }
+
+    /// Warns of each line that may be meant as several items. `parts`: whether what is before a
+    /// comma and what is after it are two items.
+    pub fn warn_of_crowded(self, parts: fn(&str, &str) -> bool, findings: &mut Findings) {
+        let text = self.text.unwrap_or_default();
+        findings.warnings.extend(values::crowded(self.name, text, parts));
+    }
+
+    /// Its value, or the default. After a problem it does not matter: nothing is
     /// done.
     pub fn read<T: Default>(
         self,

@@ -1,9 +1,8 @@
 //! Annotations as metadata-action and buildx write them: `[LEVEL[,LEVEL…]:]KEY=VALUE`.
 
+use crate::inputs::table::Given;
 use crate::inputs::{Findings, values};
 use crate::oci::{Annotations, Platform};
-
-const INPUT: &str = "annotations";
 
 /// The annotations that were asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,15 +30,14 @@ enum Level {
 }
 
 /// Reads the input.
-pub(super) fn read(value: Option<&str>, findings: &mut Findings) -> Requested {
+pub(super) fn read(input: Given<'_>, findings: &mut Findings) -> Requested {
     let mut requested = Requested::default();
-    findings
-        .warnings
-        .extend(value.iter().flat_map(|value| values::crowded(INPUT, value, values::parts_pairs)));
-    let pairs = value.map(values::pairs).transpose();
-    for (line, pair) in findings.take(INPUT, None, pairs).flatten().unwrap_or_default() {
-        let Some((name, value)) = findings.take(INPUT, Some(line), pair) else { continue };
-        let Some((levels, key)) = findings.take(INPUT, Some(line), parse(&name)) else { continue };
+    input.warn_of_crowded(values::parts_pairs, findings);
+    for (line, pair) in input.pairs(findings) {
+        let Some((name, value)) = findings.take(input.name, Some(line), pair) else { continue };
+        let Some((levels, key)) = findings.take(input.name, Some(line), parse(&name)) else {
+            continue;
+        };
         for level in levels {
             let place = match level {
                 Level::Index => &mut requested.index,
@@ -53,7 +51,7 @@ pub(super) fn read(value: Option<&str>, findings: &mut Findings) -> Requested {
             match place.get(key) {
                 Some(other) if *other != value => {
                     findings.problem_at(
-                        INPUT,
+                        input.name,
                         line,
                         format!("{key} has two values: {other:?} and {value:?}"),
                     );
@@ -128,10 +126,12 @@ fn level(text: &str) -> Result<Level, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inputs::table::RawInputs;
 
     fn run(value: &str) -> (Requested, Vec<String>, Vec<String>) {
         let mut findings = Findings::default();
-        let requested = read(Some(value), &mut findings);
+        let inputs = RawInputs { annotations: Some(value.to_owned()), ..RawInputs::default() };
+        let requested = read(inputs.annotations(), &mut findings);
         let problems = findings.problems.iter().map(ToString::to_string).collect();
         (requested, problems, findings.warnings)
     }

@@ -1,21 +1,22 @@
 //! The input `digests`: lines, JSON of job outputs, a folder of digest files, build or bake
 //! metadata files.
 
+use crate::inputs::table::{Given, names};
 use crate::inputs::{Findings, values};
 use crate::oci::{Digest, Platform, Reference, Repository, json};
 use glob::Pattern;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
-const INPUT: &str = "digests";
+const INPUT: &str = names::digests;
 /// Metadata files hold the whole provenance; more than this is another kind of file.
 const LARGEST_METADATA: u64 = 16 << 20;
 
 /// One source by digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Given {
+pub(super) struct Pinned {
     /// Line of the input that named it.
     pub(super) line: usize,
     /// File or key that it came from, for people; empty when the line says it all.
@@ -31,20 +32,18 @@ pub(super) struct Given {
 /// Reads the input and the files that it names, below `folder`. `target`: the first tag's
 /// repository, which metadata files of another image are told from.
 pub(super) fn read(
-    value: &str,
+    input: Given<'_>,
     folder: &Path,
     target: Option<&Repository>,
     findings: &mut Findings,
-) -> Vec<Given> {
+) -> Vec<Pinned> {
+    let Some(value) = input.text else { return Vec::new() };
     let before = findings.problems.len();
-    let given = if values::is_object(value) || values::is_array(value) {
+    let given: Vec<Pinned> = if values::is_object(value) || values::is_array(value) {
         from_json(value, findings)
     } else {
-        let items = findings.take(INPUT, None, values::items(value, true)).unwrap_or_default();
-        items
-            .iter()
-            .flat_map(|item| from_item(&item.text, item.line, folder, target, findings))
-            .collect()
+        let items = input.items(findings).into_iter();
+        items.flat_map(|item| from_item(&item.text, item.line, folder, target, findings)).collect()
     };
     if given.is_empty() && findings.problems.len() == before {
         findings.problem(INPUT, "contains no digest");
@@ -58,10 +57,10 @@ fn from_item(
     folder: &Path,
     target: Option<&Repository>,
     findings: &mut Findings,
-) -> Vec<Given> {
+) -> Vec<Pinned> {
     match parse_digest(text) {
         Some(Ok((platform, repository, digest))) => {
-            vec![Given { line, from: String::new(), platform, repository, digest }]
+            vec![Pinned { line, from: String::new(), platform, repository, digest }]
         }
         Some(Err(why)) => {
             findings.problem_at(INPUT, line, format!("{text}: {why}"));
@@ -110,116 +109,97 @@ fn parse_digest(text: &str) -> Option<Result<Parsed, String>> {
 }
 
 /// An object or array, such as `toJSON(needs.build.outputs)`.
-fn from_json(value: &str, findings: &mut Findings) -> Vec<Given> {
-    let parsed = if values::is_array(value) {
-        let array = serde_json::from_str::<Vec<Value>>(value);
-        array.map(|array| {
-            array
-                .into_iter()
-                .enumerate()
-                .map(|(at, value)| (format!("item {}", at + 1), value))
-                .collect()
-        })
-    } else {
-        values::object(value)
-    };
-    let entries: Vec<(String, Value)> = match parsed {
+fn from_json(value: &str, findings: &mut Findings) -> Vec<Pinned> {
+    let entries = match json_entries(value) {
         Ok(entries) => entries,
         Err(error) => {
-            findings.problem(
-                INPUT,
-                format!("looks like JSON but is not valid ({})", json::place(&error)),
-            );
+            let place = json::place(&error);
+            findings.problem(INPUT, format!("looks like JSON but is not valid ({place})"));
             return Vec::new();
         }
     };
-    let mut given = Vec::new();
-    for (at, (key, value)) in entries.into_iter().enumerate() {
-        let line = at + 1;
-        match value {
-            Value::Null => findings.problem(
-                INPUT,
-                format!("{key:?} is empty: did that job end before it wrote its output?"),
-            ),
-            Value::String(text) if text.trim().is_empty() => {
-                findings.problem(
-                    INPUT,
-                    format!("{key:?} is empty: did that job end before it wrote its output?"),
-                );
-            }
-            Value::Object(_) | Value::Array(_) => {
-                findings
-                    .problem(INPUT, format!("{key:?} is nested: a digest is expected, as text"));
-            }
-            Value::String(text) => match parse_digest(text.trim()) {
-                Some(Ok((platform, repository, digest))) => {
-                    let platform = platform.or_else(|| key.parse().ok());
-                    given.push(Given { line, from: key, platform, repository, digest });
-                }
-                Some(Err(why)) => findings.problem(INPUT, format!("{key:?}: {why}")),
-                // Other outputs of the same job.
-                None => {}
-            },
-            _ => {}
-        }
+    let pinned = entries.into_iter().zip(1..).filter_map(|((key, value), line)| {
+        let found = from_value(value).map_err(|why| format!("{key:?}{why}"));
+        let (platform, repository, digest) = findings.take(INPUT, None, found)??;
+        let platform = platform.or_else(|| key.parse().ok());
+        Some(Pinned { line, from: key, platform, repository, digest })
+    });
+    pinned.collect()
+}
+
+/// The members of an object, or the items of an array under their numbers.
+fn json_entries(value: &str) -> Result<Vec<(String, Value)>, serde_json::Error> {
+    if !values::is_array(value) {
+        return values::object(value);
     }
-    given
+    let array: Vec<Value> = serde_json::from_str(value)?;
+    Ok(array.into_iter().zip(1..).map(|(value, at)| (format!("item {at}"), value)).collect())
+}
+
+/// The digest that a value of JSON is; `None` for another output of the same job.
+fn from_value(value: Value) -> Result<Option<Parsed>, String> {
+    const EMPTY: &str = " is empty: did that job end before it wrote its output?";
+    match value {
+        Value::Null => Err(EMPTY.to_owned()),
+        Value::String(text) if text.trim().is_empty() => Err(EMPTY.to_owned()),
+        Value::Object(_) | Value::Array(_) => {
+            Err(" is nested: a digest is expected, as text".to_owned())
+        }
+        Value::String(text) => {
+            parse_digest(text.trim()).transpose().map_err(|why| format!(": {why}"))
+        }
+        Value::Bool(_) | Value::Number(_) => Ok(None),
+    }
 }
 
 /// A folder whose file names are the digests, as in Docker's multi-runner workflow.
-fn from_folder(path: &Path, shown: &str, line: usize, findings: &mut Findings) -> Vec<Given> {
-    let names: Result<Vec<(String, bool)>, _> = fs::read_dir(path).and_then(|entries| {
-        entries
-            .map(|entry| {
-                entry.and_then(|entry| {
-                    Ok((
-                        entry.file_name().to_string_lossy().into_owned(),
-                        entry.file_type()?.is_dir(),
-                    ))
-                })
-            })
-            .collect()
-    });
-    let Some(mut names) = findings.take(
-        INPUT,
-        Some(line),
-        names.map_err(|error| format!("cannot read the folder {shown}: {error}")),
-    ) else {
-        return Vec::new();
-    };
-    names.retain(|(name, _)| !name.starts_with('.'));
-    names.sort();
+fn from_folder(path: &Path, shown: &str, line: usize, findings: &mut Findings) -> Vec<Pinned> {
+    let names = names_in(path).map_err(|error| format!("cannot read the folder {shown}: {error}"));
+    let Some(names) = findings.take(INPUT, Some(line), names) else { return Vec::new() };
     if names.is_empty() {
-        findings.problem_at(
-            INPUT,
-            line,
-            format!("the folder {shown} is empty: no job left a digest there"),
-        );
+        let text = format!("the folder {shown} is empty: no job left a digest there");
+        findings.problem_at(INPUT, line, text);
     }
-    let mut given = Vec::new();
-    for (name, is_folder) in names {
+    let pinned = names.into_iter().filter_map(|(name, is_folder)| {
+        let from = format!("{shown}/{name}");
         match Digest::from_file_name(&name) {
             Some(digest) if !is_folder => {
-                given.push(Given { line, from: format!("{shown}/{name}"), platform: None, repository: None, digest });
+                Some(Pinned { line, from, platform: None, repository: None, digest })
             }
-            _ if is_folder => findings.problem_at(
-                INPUT,
-                line,
-                format!(
-                    "{shown}/{name} is a folder; digest files must lie side by side (download-artifact: merge-multiple: true)"
-                ),
-            ),
-            _ if name.ends_with(".json") => {
-                findings.problem_at(INPUT, line, format!("{shown}/{name} is not a digest; for metadata files write {shown}/*.json"));
+            _ => {
+                findings.problem_at(INPUT, line, no_digest(&from, shown, is_folder));
+                None
             }
-            _ => findings.problem_at(
-                INPUT,
-                line,
-                format!("{shown}/{name} is not a digest: file names must be 64 hex digits, with or without sha256- in front"),
-            ),
         }
+    });
+    pinned.collect()
+}
+
+/// The names in a folder, sorted, and whether each is a folder; without hidden ones.
+fn names_in(path: &Path) -> io::Result<Vec<(String, bool)>> {
+    let entries = fs::read_dir(path)?.map(|entry| {
+        let entry = entry?;
+        Ok((entry.file_name().to_string_lossy().into_owned(), entry.file_type()?.is_dir()))
+    });
+    let mut names = entries.collect::<io::Result<Vec<_>>>()?;
+    names.retain(|(name, _)| !name.starts_with('.'));
+    names.sort();
+    Ok(names)
+}
+
+/// Why something in a folder of digests is not one, and what would be right.
+fn no_digest(from: &str, shown: &str, is_folder: bool) -> String {
+    if is_folder {
+        format!(
+            "{from} is a folder; digest files must lie side by side (download-artifact: merge-multiple: true)"
+        )
+    } else if from.ends_with(".json") {
+        format!("{from} is not a digest; for metadata files write {shown}/*.json")
+    } else {
+        format!(
+            "{from} is not a digest: file names must be 64 hex digits, with or without sha256- in front"
+        )
     }
-    given
 }
 
 /// Build or bake metadata files: one by its name, or those that a pattern names.
@@ -229,7 +209,7 @@ fn from_files(
     line: usize,
     target: Option<&Repository>,
     findings: &mut Findings,
-) -> Vec<Given> {
+) -> Vec<Pinned> {
     let Some(files) = findings.take(INPUT, Some(line), files(folder, shown)) else {
         return Vec::new();
     };
@@ -246,7 +226,7 @@ fn from_files(
         let name =
             file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         match read_metadata(&file, target) {
-            Ok(digests) => given.extend(digests.into_iter().map(|digest| Given {
+            Ok(digests) => given.extend(digests.into_iter().map(|digest| Pinned {
                 line,
                 from: name.clone(),
                 platform: None,
@@ -353,16 +333,18 @@ fn names_target(build: &Map<String, Value>, target: Option<&Repository>) -> bool
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inputs::table::RawInputs;
     use tempfile::TempDir;
 
     fn digest(number: u8) -> String {
         format!("sha256:{}", format!("{number:02x}").repeat(32))
     }
 
-    fn run(value: &str, folder: &Path) -> (Vec<Given>, Vec<String>) {
+    fn run(value: &str, folder: &Path) -> (Vec<Pinned>, Vec<String>) {
         let mut findings = Findings::default();
         let target: Repository = "r.example/acme/app".parse().unwrap();
-        let given = read(value, folder, Some(&target), &mut findings);
+        let inputs = RawInputs { digests: Some(value.to_owned()), ..RawInputs::default() };
+        let given = read(inputs.digests(), folder, Some(&target), &mut findings);
         (given, findings.problems.iter().map(ToString::to_string).collect())
     }
 

@@ -1,17 +1,13 @@
 //! Names of jobs to watch, from the input `watch-jobs`.
 
-use crate::inputs::{Findings, values};
+use crate::inputs::Findings;
+use crate::inputs::table::Given;
 use crate::jobs::pattern::Pattern;
 
 /// Reads the input `watch-jobs`.
-pub(super) fn read(value: Option<&str>, findings: &mut Findings) -> Vec<Pattern> {
-    const INPUT: &str = "watch-jobs";
-    findings
-        .warnings
-        .extend(value.iter().flat_map(|value| values::crowded(INPUT, value, parts_names)));
-    let items = value.map(|value| values::items(value, false)).transpose();
-    let items = findings.take(INPUT, None, items).flatten().unwrap_or_default();
-    items.into_iter().map(|item| Pattern::from(item.text.as_str())).collect()
+pub(super) fn read(input: Given<'_>, findings: &mut Findings) -> Vec<Pattern> {
+    input.warn_of_crowded(parts_names, findings);
+    input.items(findings).into_iter().map(|item| Pattern::from(item.text.as_str())).collect()
 }
 
 /// A comma between parentheses is a matrix job's own: `build (amd64, linux)`.
@@ -22,6 +18,13 @@ fn parts_names(before: &str, after: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inputs::table::RawInputs;
+
+    fn run(value: &str) -> (Vec<Pattern>, Findings) {
+        let mut findings = Findings::default();
+        let inputs = RawInputs { watch_jobs: Some(value.to_owned()), ..RawInputs::default() };
+        (read(inputs.watch_jobs(), &mut findings), findings)
+    }
 
     #[test]
     fn a_comma_between_names_is_told() {
@@ -33,8 +36,7 @@ mod tests {
             ("build,", 0),
             (r#"["build, lint"]"#, 0),
         ] {
-            let mut findings = Findings::default();
-            read(Some(value), &mut findings);
+            let (_, findings) = run(value);
             assert_eq!(findings.warnings.len(), expected, "{value}");
         }
     }
@@ -42,8 +44,7 @@ mod tests {
     #[test]
     fn lines_and_json() {
         let texts = |value: &str| {
-            let mut findings = Findings::default();
-            let patterns = read(Some(value), &mut findings);
+            let (patterns, findings) = run(value);
             (
                 patterns.into_iter().map(|pattern| pattern.text().to_owned()).collect::<Vec<_>>(),
                 findings.problems.len(),

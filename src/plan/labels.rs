@@ -1,33 +1,29 @@
 //! Labels that every image must carry, from the input `expect-labels`.
 
+use crate::inputs::table::Given;
 use crate::inputs::{Findings, values};
 use std::collections::BTreeMap;
 
 /// Label keys and the values that they must have.
 pub type Labels = BTreeMap<String, String>;
 
-const INPUT: &str = "expect-labels";
-
 /// Reads the input.
-pub(super) fn read(value: Option<&str>, findings: &mut Findings) -> Labels {
+pub(super) fn read(input: Given<'_>, findings: &mut Findings) -> Labels {
     let mut labels = Labels::new();
-    findings
-        .warnings
-        .extend(value.iter().flat_map(|value| values::crowded(INPUT, value, values::parts_pairs)));
-    let pairs = value.map(values::pairs).transpose();
-    for (line, pair) in findings.take(INPUT, None, pairs).flatten().unwrap_or_default() {
-        let Some((key, value)) = findings.take(INPUT, Some(line), pair) else { continue };
+    input.warn_of_crowded(values::parts_pairs, findings);
+    for (line, pair) in input.pairs(findings) {
+        let Some((key, value)) = findings.take(input.name, Some(line), pair) else { continue };
         match labels.get(&key) {
             Some(other) if *other != value => {
                 findings.problem_at(
-                    INPUT,
+                    input.name,
                     line,
                     format!("{key} has two values: {other:?} and {value:?}"),
                 );
             }
             _ if value.is_empty() => {
                 // Mostly a variable of the CI system that is not set there.
-                findings.problem_at(INPUT, line, format!("{key} has no value"));
+                findings.problem_at(input.name, line, format!("{key} has no value"));
             }
             _ => {
                 labels.insert(key, value);
@@ -40,12 +36,14 @@ pub(super) fn read(value: Option<&str>, findings: &mut Findings) -> Labels {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inputs::table::RawInputs;
 
     #[test]
     fn by_table() {
         let run = |value: &str| {
             let mut findings = Findings::default();
-            let labels = read(Some(value), &mut findings);
+            let inputs = RawInputs { expect_labels: Some(value.to_owned()), ..Default::default() };
+            let labels = read(inputs.expect_labels(), &mut findings);
             let pairs: Vec<String> =
                 labels.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
             (

@@ -1,6 +1,6 @@
 //! Logins from inputs, auth files and what the CI system provides.
 
-use crate::inputs::table::RawInputs;
+use crate::inputs::table::{Given, RawInputs};
 use crate::inputs::{Context, Findings, values};
 use crate::oci::json;
 use crate::oci::reference::parse_host;
@@ -19,19 +19,15 @@ pub(super) fn read(
     first_host: Option<&str>,
     findings: &mut Findings,
 ) -> Logins {
-    let given = inputs.credentials.iter();
-    let crowded = given.flat_map(|value| values::crowded("credentials", value, parts_logins));
-    findings.warnings.extend(crowded);
+    inputs.credentials().warn_of_crowded(parts_logins, findings);
     let mut logins = Logins {
         stated: stated(inputs, first_host, context.secrets, findings),
         ..Logins::default()
     };
-    if let Some(value) = &inputs.docker_config {
-        logins.files.extend(findings.take(
-            "docker-config",
-            None,
-            stated_file(value, context.secrets),
-        ));
+    let docker_config = inputs.docker_config();
+    if let Some(value) = docker_config.text {
+        let file = stated_file(value, context.secrets);
+        logins.files.extend(findings.take(docker_config.name, None, file));
     }
     logins.files.extend(found_files(context, findings));
     logins.provided = provided(inputs, context);
@@ -46,26 +42,25 @@ fn stated(
     findings: &mut Findings,
 ) -> Vec<(String, Login)> {
     let mut stated = Vec::new();
-    match (&inputs.username, &inputs.password) {
+    let (registry, username, password) = (inputs.registry(), inputs.username(), inputs.password());
+    match (username.text, password.text) {
         (Some(username), Some(password)) => {
-            let host = match &inputs.registry {
-                Some(text) => findings.take("registry", None, parse_host(&canonical_host(text))),
+            let host = match registry.text {
+                Some(text) => findings.take(registry.name, None, parse_host(&canonical_host(text))),
                 None => first_host.map(str::to_owned),
             };
             let credential = Credential::password(secrets, username, password);
             let login = Login::stated(credential, "inputs username and password");
             stated.extend(host.map(|host| (host, login)));
         }
-        (Some(_), None) => findings.problem("username", "username is set, but password is not"),
-        (None, Some(_)) => findings.problem("password", "password is set, but username is not"),
-        (None, None) if inputs.registry.is_some() => {
-            findings.problem("registry", "registry is set, but username and password are not");
+        (Some(_), None) => findings.problem(username.name, "username is set, but password is not"),
+        (None, Some(_)) => findings.problem(password.name, "password is set, but username is not"),
+        (None, None) if registry.text.is_some() => {
+            findings.problem(registry.name, "registry is set, but username and password are not");
         }
         (None, None) => {}
     }
-    if let Some(value) = &inputs.credentials {
-        stated.extend(credentials(value, secrets, findings));
-    }
+    stated.extend(credentials(inputs.credentials(), secrets, findings));
     stated
 }
 
@@ -76,62 +71,56 @@ struct Pair {
 }
 
 /// Messages name lines and never quote them: they are made of secrets.
-fn credentials(value: &str, secrets: &Secrets, findings: &mut Findings) -> Vec<(String, Login)> {
-    const INPUT: &str = "credentials";
-    let mut found: Vec<(usize, String, Pair)> = Vec::new();
-    if values::is_object(value) {
-        match values::object::<Pair>(value) {
-            Ok(object) => found.extend(
-                object.into_iter().enumerate().map(|(at, (host, pair))| (at + 1, host, pair)),
-            ),
-            Err(error) => findings.problem(
-                INPUT,
-                format!(
-                    "is not JSON of {{\"REGISTRY\": {{\"username\": …, \"password\": …}}}} ({})",
-                    json::place(&error)
-                ),
-            ),
-        }
-    } else {
-        for item in findings.take(INPUT, None, values::items(value, false)).unwrap_or_default() {
-            let parts = item
-                .text
-                .split_once('=')
-                .and_then(|(host, login)| Some((host, login.split_once(':')?)));
-            match parts {
-                Some((host, (username, password)))
-                    if !username.is_empty() && !password.is_empty() =>
-                {
-                    found.push((
-                        item.line,
-                        host.trim().to_owned(),
-                        Pair { username: username.to_owned(), password: password.to_owned() },
-                    ));
-                }
-                _ => findings.problem_at(INPUT, item.line, "is not REGISTRY=USERNAME:PASSWORD"),
-            }
-        }
-    }
+fn credentials(
+    input: Given<'_>,
+    secrets: &Secrets,
+    findings: &mut Findings,
+) -> Vec<(String, Login)> {
     let mut logins: Vec<(usize, String, Login)> = Vec::new();
-    for (line, host, pair) in found {
+    for (line, host, pair) in credential_lines(input, findings) {
         let credential = Credential::password(secrets, &pair.username, &pair.password);
         let login = Login::stated(credential, "input credentials");
         let Ok(host) = parse_host(&canonical_host(&host)) else {
-            findings.problem_at(INPUT, line, "the part before = is not a registry host");
+            findings.problem_at(input.name, line, "the part before = is not a registry host");
             continue;
         };
         match logins.iter().find(|(_, other, _)| *other == host) {
             Some((first, _, _)) => {
-                findings.problem_at(
-                    INPUT,
-                    line,
-                    format!("{host} already has a login, in line {first}"),
-                );
+                let text = format!("{host} already has a login, in line {first}");
+                findings.problem_at(input.name, line, text);
             }
             None => logins.push((line, host, login)),
         }
     }
     logins.into_iter().map(|(_, host, login)| (host, login)).collect()
+}
+
+/// The input's lines or JSON members: the number of each, its host and its login.
+fn credential_lines(input: Given<'_>, findings: &mut Findings) -> Vec<(usize, String, Pair)> {
+    if let Some(value) = input.text.filter(|value| values::is_object(value)) {
+        let object = values::object::<Pair>(value).map_err(|error| {
+            format!(
+                "is not JSON of {{\"REGISTRY\": {{\"username\": …, \"password\": …}}}} ({})",
+                json::place(&error)
+            )
+        });
+        let members = findings.take(input.name, None, object).unwrap_or_default();
+        return members.into_iter().zip(1..).map(|((host, pair), at)| (at, host, pair)).collect();
+    }
+    let lines = input.items(findings).into_iter().filter_map(|item| {
+        let login = credential(&item.text).ok_or("is not REGISTRY=USERNAME:PASSWORD");
+        let (host, pair) = findings.take(input.name, Some(item.line), login)?;
+        Some((item.line, host, pair))
+    });
+    lines.collect()
+}
+
+/// `REGISTRY=USERNAME:PASSWORD`.
+fn credential(text: &str) -> Option<(String, Pair)> {
+    let (host, login) = text.split_once('=')?;
+    let (username, password) = login.split_once(':')?;
+    let pair = Pair { username: username.to_owned(), password: password.to_owned() };
+    (!username.is_empty() && !password.is_empty()).then(|| (host.trim().to_owned(), pair))
 }
 
 /// Whether the text after a comma begins as another `HOST=USERNAME:` would. A password may hold
@@ -217,7 +206,7 @@ fn provided(inputs: &RawInputs, context: &Context<'_>) -> Vec<(String, Login)> {
     }
     // The token of a GitHub Enterprise server is nothing that ghcr.io should ever see.
     if let (Some(token), Some("https://github.com")) =
-        (&inputs.token, set("GITHUB_SERVER_URL").map(|url| url.trim_end_matches('/')))
+        (inputs.token().text, set("GITHUB_SERVER_URL").map(|url| url.trim_end_matches('/')))
     {
         let user = set("GITHUB_ACTOR").map_or("x-access-token", String::as_str);
         let login = Login::provided(Credential::password(secrets, user, token), "input token");

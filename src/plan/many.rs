@@ -1,7 +1,7 @@
 //! The plans of a run: of one list, or of all lists in the file that `spec` names.
 
 use super::{Plan, one, settings};
-use crate::inputs::table::RawInputs;
+use crate::inputs::table::{RawInputs, names};
 use crate::inputs::{Context, Findings, Problem, spec};
 use crate::jobs::{self, System};
 use crate::oci::Reference;
@@ -34,7 +34,7 @@ pub fn all(
 }
 
 fn planned(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Planned {
-    let plans = match inputs.spec.as_deref() {
+    let plans = match inputs.spec().text {
         None => vec![one(inputs, context, findings)],
         Some(path) => of_file(path, inputs, context, findings),
     };
@@ -44,7 +44,7 @@ fn planned(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -
     let settings = settings(inputs, context, first_host, writable, findings);
     let watches = plans.iter().any(|plan| !plan.watch_jobs.is_empty());
     let jobs = watches
-        .then(|| findings.take("watch-jobs", None, jobs::find(context, inputs.token.as_deref())))
+        .then(|| findings.take(names::watch_jobs, None, jobs::find(context, inputs.token().text)))
         .flatten();
     Planned { plans, jobs, settings }
 }
@@ -113,7 +113,7 @@ fn each_tag_once(entries: &[spec::Entry], plans: &[Plan], findings: &mut Finding
             let first = *publishers.entry(target).or_insert(at);
             if first != at {
                 let text = format!("{target} is published by index {} too", first + 1);
-                findings.problems.push(entry.problem_of("tags", text));
+                findings.problems.push(entry.problem_of(names::tags, text));
             }
         }
     }
@@ -125,7 +125,7 @@ fn each_tag_once(entries: &[spec::Entry], plans: &[Plan], findings: &mut Finding
                     source.reference,
                     other + 1
                 );
-                findings.problems.push(entry.problem_of("sources", text));
+                findings.problems.push(entry.problem_of(names::sources, text));
             }
         }
     }

@@ -137,16 +137,16 @@ impl Plan {
 
 /// Makes the plan of one list from inputs.
 fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Plan {
-    let targets = targets::read(inputs, context.environment, findings);
-    let platforms = platforms::read(inputs, findings);
+    let targets = targets::read(inputs.tags(), context.environment, findings);
+    let platforms = platforms::read(inputs.platforms(), findings);
     let first = targets.first().map(|target| target.repository.clone());
     let sources = sources::read(inputs, &platforms, context.folder, first.as_ref(), findings);
-    let annotations = annotations::read(inputs.annotations.as_deref(), findings);
+    let annotations = annotations::read(inputs.annotations(), findings);
     let formats = [("auto", Format::Auto), ("oci", Format::Oci), ("docker", Format::Docker)];
     let format = inputs.format().one_of(&formats, findings);
     if format == Format::Docker && !annotations.is_empty() {
         findings.problem(
-            "format",
+            inputs.format().name,
             "docker: a Docker manifest list cannot have annotations; use auto or oci, or drop the annotations",
         );
     }
@@ -162,8 +162,8 @@ fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Pl
         overwrite: inputs.overwrite().read(values::switch, findings),
         wait: inputs.wait().read(values::duration, findings),
         wait_interval: inputs.wait_interval().read(pause, findings),
-        expect_labels: labels::read(inputs.expect_labels.as_deref(), findings),
-        watch_jobs: jobs::read(inputs.watch_jobs.as_deref(), findings),
+        expect_labels: labels::read(inputs.expect_labels(), findings),
+        watch_jobs: jobs::read(inputs.watch_jobs(), findings),
         dry_run: inputs.dry_run().read(values::switch, findings),
         targets,
         sources,

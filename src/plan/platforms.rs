@@ -1,26 +1,21 @@
 //! What the index must hold, from the input `platforms`.
 
-use crate::inputs::table::RawInputs;
-use crate::inputs::{Findings, values};
+use crate::inputs::Findings;
+use crate::inputs::table::Given;
 use crate::oci::Platform;
 
 /// Reads the input; two that mean the same are a problem.
-pub(super) fn read(inputs: &RawInputs, findings: &mut Findings) -> Vec<Platform> {
+pub(super) fn read(input: Given<'_>, findings: &mut Findings) -> Vec<Platform> {
     let mut platforms: Vec<Platform> = Vec::new();
-    let items = inputs.platforms.as_deref().map(|value| values::items(value, true)).transpose();
-    let items = findings.take("platforms", None, items).flatten();
-    if items.as_ref().is_some_and(Vec::is_empty) {
-        findings.problem("platforms", "contains no platform");
-    }
-    for item in items.unwrap_or_default() {
+    for item in input.some_items("platform", findings) {
         let Some(platform) =
-            findings.take("platforms", Some(item.line), item.text.parse::<Platform>())
+            findings.take(input.name, Some(item.line), item.text.parse::<Platform>())
         else {
             continue;
         };
         if let Some(twin) = platforms.iter().find(|other| other.same(&platform)) {
             findings.problem_at(
-                "platforms",
+                input.name,
                 item.line,
                 format!("{} is given twice: it is the same as {twin}", item.text),
             );

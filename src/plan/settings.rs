@@ -2,7 +2,7 @@
 
 use super::logins;
 use crate::inputs::table::RawInputs;
-use crate::inputs::{Context, Environment, Findings, values};
+use crate::inputs::{Context, Environment, Findings};
 use crate::oci::reference::parse_host;
 use crate::registry::{Settings, Writable, http};
 use std::collections::HashSet;
@@ -21,19 +21,15 @@ pub fn settings(
 ) -> Settings {
     let logins = logins::read(inputs, context, first_host, findings);
     let mut plain_http = HashSet::new();
-    let hosts =
-        inputs.insecure_registries.as_deref().map(|value| values::items(value, true)).transpose();
-    for item in findings.take("insecure-registries", None, hosts).flatten().unwrap_or_default() {
-        plain_http.extend(findings.take(
-            "insecure-registries",
-            Some(item.line),
-            parse_host(&item.text),
-        ));
+    let insecure = inputs.insecure_registries();
+    for item in insecure.items(findings) {
+        let host = parse_host(&item.text);
+        plain_http.extend(findings.take(insecure.name, Some(item.line), host));
     }
-    let certificates = inputs
-        .ca_file
-        .as_deref()
-        .and_then(|path| findings.take("ca-file", None, certificates(&context.folder.join(path))));
+    let ca_file = inputs.ca_file();
+    let certificates = ca_file.text.and_then(|path| {
+        findings.take(ca_file.name, None, certificates(&context.folder.join(path)))
+    });
     let concurrency = |text: &str| match text.parse::<usize>() {
         Ok(number @ 1..=256) => Ok(number),
         _ => Err(format!("must be a number from 1 to 256, not {text:?}")),
@@ -70,7 +66,7 @@ pub fn log_level(inputs: &RawInputs, environment: &Environment, findings: &mut F
     ];
     let is = |name: &str, value: &str| environment.get(name).is_some_and(|set| set == value);
     let asked_by_ci = is("RUNNER_DEBUG", "1") || is("CI_DEBUG_TRACE", "true");
-    if inputs.log_level.is_none() && asked_by_ci {
+    if inputs.log_level().text.is_none() && asked_by_ci {
         return Level::DEBUG;
     }
     let levels = levels.map(|(word, level)| (word, Some(level)));

@@ -3,12 +3,12 @@
 use super::Source;
 use super::digests;
 use super::template;
-use crate::inputs::table::RawInputs;
-use crate::inputs::{Findings, values};
+use crate::inputs::Findings;
+use crate::inputs::table::{Given, RawInputs, names};
 use crate::oci::{Digest, Platform, Reference, Repository};
 use std::path::Path;
 
-const INPUT: &str = "sources";
+const INPUT: &str = names::sources;
 
 /// All sources, in the order given; templates in the order of `platforms`.
 pub(super) fn read(
@@ -18,7 +18,8 @@ pub(super) fn read(
     first: Option<&Repository>,
     findings: &mut Findings,
 ) -> Vec<Source> {
-    match (&inputs.sources, &inputs.digests) {
+    let (by_reference, by_digest) = (inputs.sources(), inputs.digests());
+    match (by_reference.text, by_digest.text) {
         (None, None) => {
             findings.problem(INPUT, "sources or digests is required: the images to combine");
         }
@@ -26,28 +27,24 @@ pub(super) fn read(
         _ => {}
     }
     let mut sources = Vec::new();
-    if let Some(value) = &inputs.sources {
-        // Of an input that is set and gave none, it was told already what is wrong.
-        let platforms = inputs.platforms.is_some().then_some(platforms);
-        sources.extend(references(value, platforms, findings));
+    // If platforms is set and gave none, what is wrong with it is noted already.
+    let is_set = inputs.platforms().text.is_some();
+    sources.extend(references(by_reference, is_set.then_some(platforms), findings));
+    if by_digest.text.is_some() && !is_set {
+        findings.warn("platforms is not set, so a missing digest cannot be noticed");
     }
-    if let Some(value) = &inputs.digests {
-        if inputs.platforms.is_none() {
-            findings.warn("platforms is not set, so a missing digest cannot be noticed".to_owned());
-        }
-        sources.extend(by_digest(value, folder, first, findings));
-    }
+    sources.extend(pinned(by_digest, folder, first, findings));
     sources
 }
 
 /// `platforms`: what templates are expanded over, if that input is set.
-fn references(value: &str, platforms: Option<&[Platform]>, findings: &mut Findings) -> Vec<Source> {
-    let items = findings.take(INPUT, None, values::items(value, true));
-    if items.as_ref().is_some_and(Vec::is_empty) {
-        findings.problem(INPUT, "contains no reference");
-    }
+fn references(
+    input: Given<'_>,
+    platforms: Option<&[Platform]>,
+    findings: &mut Findings,
+) -> Vec<Source> {
     let mut sources: Vec<(usize, Source)> = Vec::new();
-    for item in items.unwrap_or_default() {
+    for item in input.some_items("reference", findings) {
         let (platform, text) = match item.text.split_once('=') {
             Some((platform, text)) => (
                 findings.take(INPUT, Some(item.line), platform.trim().parse::<Platform>()),
@@ -158,13 +155,13 @@ fn whence<'f>(from: &'f str, digest: &Digest) -> &'f str {
     }
 }
 
-fn by_digest(
-    value: &str,
+fn pinned(
+    input: Given<'_>,
     folder: &Path,
     first: Option<&Repository>,
     findings: &mut Findings,
 ) -> Vec<Source> {
-    let given = digests::read(value, folder, first, findings);
+    let given = digests::read(input, folder, first, findings);
     given
         .into_iter()
         .filter_map(|given| {
