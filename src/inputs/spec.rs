@@ -136,8 +136,7 @@ impl Document<'_> {
             None if faults.is_empty() => faults.push((tree.place, SHAPE.to_owned())),
             Some(0) => faults.push((tree.place, "`indexes:` contains no entry".to_owned())),
             Some(count) if count > MOST => {
-                let text =
-                    format!("`indexes:` contains {count} entries; at most {MOST} are possible");
+                let text = format!("`indexes:` contains {count} entries; the limit is {MOST}");
                 faults.push((tree.place, text));
             }
             _ => {}
@@ -289,7 +288,7 @@ fn value(name: &'static str, kind: Kind, node: &Node) -> Result<Option<String>, 
     let scalar = |node: &Node| match &node.value {
         Value::Text(text) if !text.trim().is_empty() => Ok(text.trim().to_owned()),
         Value::Text(_) | Value::Empty => Err((node.place, "an item is empty".to_owned())),
-        Value::List(_) | Value::Map(_) => Err((node.place, "an item must be a text".to_owned())),
+        Value::List(_) | Value::Map(_) => Err((node.place, "an item must be a string".to_owned())),
     };
     match &node.value {
         Value::Empty => Ok(None),
@@ -313,7 +312,7 @@ fn value(name: &'static str, kind: Kind, node: &Node) -> Result<Option<String>, 
         Value::List(_) => Err((node.place, "must be one value, not a list".to_owned())),
         Value::Map(_) => Err((
             node.place,
-            if is_list { "must be a list or a text" } else { "must be one value" }.to_owned(),
+            if is_list { "must be a list or a string" } else { "must be one value" }.to_owned(),
         )),
     }
 }

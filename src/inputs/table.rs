@@ -164,11 +164,16 @@ impl<'a> Given<'a> {
         pairs.and_then(|pairs| findings.take(self.name, None, pairs)).unwrap_or_default()
     }
 
-    /// Warns of each line that may be meant as several items. `parts`: whether what is before a
-    /// comma and what is after it are two items.
-    pub fn warn_of_crowded(self, parts: fn(&str, &str) -> bool, findings: &mut Findings) {
+    /// Warns of each line that may be meant as several items. `what`: what an item is; `parts`:
+    /// whether the texts before and after a comma are two of them.
+    pub fn warn_of_crowded(
+        self,
+        what: &str,
+        parts: fn(&str, &str) -> bool,
+        findings: &mut Findings,
+    ) {
         let text = self.text.unwrap_or_default();
-        findings.warnings.extend(values::crowded(self.name, text, parts));
+        findings.warnings.extend(values::crowded(self.name, text, what, parts));
     }
 
     /// Its value, or the default. After a problem it does not matter: nothing is

@@ -82,7 +82,7 @@ pub fn pairs(value: &str) -> Result<Vec<Pair>, String> {
         let pairs = members.into_iter().enumerate().map(|(at, (key, value))| match value {
             _ if key.trim().is_empty() => (at + 1, Err("a key is empty".to_owned())),
             Value::String(text) => (at + 1, Ok((key, text))),
-            _ => (at + 1, Err(format!("the value of {key:?} must be a text"))),
+            _ => (at + 1, Err(format!("the value of {key:?} must be a string"))),
         });
         return Ok(pairs.collect());
     }
@@ -97,7 +97,7 @@ pub fn pairs(value: &str) -> Result<Vec<Pair>, String> {
 
 /// A warning for each line that may be meant as several items: `parts` tells of what stands before
 /// and after a comma whether it parts two. JSON says itself where an item ends.
-pub fn crowded(input: &str, value: &str, parts: fn(&str, &str) -> bool) -> Vec<String> {
+pub fn crowded(input: &str, value: &str, what: &str, parts: fn(&str, &str) -> bool) -> Vec<String> {
     if is_array(value) || is_object(value) {
         return Vec::new();
     }
@@ -110,7 +110,7 @@ pub fn crowded(input: &str, value: &str, parts: fn(&str, &str) -> bool) -> Vec<S
     crowded
         .map(|item| {
             format!(
-                "{input}, line {}: read as one value including the commas; put each KEY=VALUE on its own line",
+                "{input}, line {}: read as one value including the commas; put each {what} on its own line",
                 item.line
             )
         })
@@ -226,10 +226,18 @@ mod tests {
             (r#"{"a": "1,b=2"}"#, 0),
             (r#"["a=1,b=2"]"#, 0),
         ] {
-            assert_eq!(crowded("annotations", value, parts_pairs).len(), expected, "{value}");
+            assert_eq!(
+                crowded("annotations", value, "KEY=VALUE", parts_pairs).len(),
+                expected,
+                "{value}"
+            );
         }
-        let warning = crowded("annotations", "a=1\nb=2,c=3", parts_pairs).concat();
-        assert!(warning.starts_with("annotations, line 2: read as one value"), "{warning}");
+        assert_eq!(
+            crowded("annotations", "a=1\nb=2,c=3", "KEY=VALUE", parts_pairs),
+            [
+                "annotations, line 2: read as one value including the commas; put each KEY=VALUE on its own line"
+            ]
+        );
     }
 
     #[test]

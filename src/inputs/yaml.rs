@@ -69,7 +69,7 @@ pub struct Fault {
 pub fn parse(text: &str) -> Result<Node, Vec<Fault>> {
     let start = Place { line: 1, column: 1 };
     if text.len() > LARGEST {
-        let text = format!("has {} bytes; at most {LARGEST} are possible", text.len());
+        let text = format!("is {} bytes long; the limit is {LARGEST} bytes", text.len());
         return Err(vec![Fault { place: start, text }]);
     }
     let mut reader = Reader { parser: Parser::new_from_str(text), faults: Vec::new() };
@@ -184,7 +184,7 @@ impl<'a> Reader<'a> {
                     }
                     map.push((key.place, name, value));
                 }
-                _ => self.fault(key.place, "a key must be a text"),
+                _ => self.fault(key.place, "a key must be a string"),
             }
         }
     }
@@ -256,7 +256,7 @@ mod tests {
         );
         assert!(faults("a: [1\nb: 2\n")[0].contains("is not valid YAML"));
         assert!(faults("a: 1\n---\nb: 2\n")[0].contains("second document"));
-        assert!(faults("? [a]\n: b\n")[0].contains("a key must be a text"));
+        assert!(faults("? [a]\n: b\n")[0].contains("a key must be a string"));
         assert!(faults("a: !secret b\n")[0].contains("the tag !secret"));
         for bomb in [
             "[".repeat(60_000),

@@ -100,14 +100,14 @@ pub fn find(context: &Context<'_>, token: Option<&str>) -> Result<Box<dyn System
         return Ok(Box::new(gitlab::GitLab::new(context, token)?));
     }
     Err("jobs can only be watched in GitHub Actions and GitLab CI/CD, but neither GITHUB_RUN_ID nor \
-         CI_PIPELINE_ID is set: remove watch-jobs, and set `wait` to the longest time that a build may take"
+         CI_PIPELINE_ID is set: remove watch-jobs, and set `wait` to the longest time a build may take"
         .to_owned())
 }
 
 /// A variable that the CI system sets.
 fn needed<'a>(environment: &'a Environment, name: &str) -> Result<&'a str, String> {
     let value = environment.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
-    value.ok_or_else(|| format!("needs {name}, which the CI system sets, but it is not set"))
+    value.ok_or_else(|| format!("needs {name}, which the CI system should have set"))
 }
 
 /// The address of an API, from a variable, and below it a path of these segments.
@@ -136,7 +136,7 @@ fn address(
 /// A header with a token, which no log of the HTTP library shows.
 fn secret_header(headers: &mut HeaderMap, name: HeaderName, value: &str) -> Result<(), String> {
     let value =
-        sensitive(value).ok_or("token: contains a character that is not allowed in a token")?;
+        sensitive(value).ok_or("token contains a character that is not allowed in a token")?;
     headers.insert(name, value);
     Ok(())
 }

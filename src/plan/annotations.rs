@@ -32,7 +32,7 @@ enum Level {
 /// Reads the input.
 pub(super) fn read(input: Given<'_>, findings: &mut Findings) -> Requested {
     let mut requested = Requested::default();
-    input.warn_of_crowded(values::parts_pairs, findings);
+    input.warn_of_crowded("KEY=VALUE", values::parts_pairs, findings);
     for (line, pair) in input.pairs(findings) {
         let Some((name, value)) = findings.take(input.name, Some(line), pair) else { continue };
         let Some((levels, key)) = findings.take(input.name, Some(line), parse(&name)) else {
@@ -109,7 +109,7 @@ fn level(text: &str) -> Result<Level, String> {
     match (word, platform) {
         ("index" | "manifest", None) => Ok(Level::Index),
         ("manifest", Some(platform)) => Err(format!(
-            "manifest[{platform}]: would change an image that is already pushed; manifest-descriptor[{platform}]: annotates its entry"
+            "manifest[{platform}]: would change an image that is already pushed; to annotate its entry, use manifest-descriptor[{platform}]:"
         )),
         ("manifest-descriptor", None) => Ok(Level::Entries),
         ("manifest-descriptor", Some(platform)) => platform
@@ -118,7 +118,7 @@ fn level(text: &str) -> Result<Level, String> {
             .map_err(|error: crate::oci::Invalid| error.to_string()),
         ("index-descriptor", _) => Ok(Level::Ignored),
         _ => Err(format!(
-            "{text}: is not a level; index, manifest, manifest-descriptor and manifest-descriptor[PLATFORM] are"
+            "{text} is not a level; use index, manifest, manifest-descriptor or manifest-descriptor[PLATFORM]"
         )),
     }
 }

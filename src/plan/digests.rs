@@ -143,7 +143,7 @@ fn from_value(value: Value) -> Result<Option<Parsed>, String> {
         Value::Null => Err(EMPTY.to_owned()),
         Value::String(text) if text.trim().is_empty() => Err(EMPTY.to_owned()),
         Value::Object(_) | Value::Array(_) => {
-            Err(" is nested: a digest is expected, as text".to_owned())
+            Err(" is nested: a digest is expected, as a string".to_owned())
         }
         Value::String(text) => {
             parse_digest(text.trim()).transpose().map_err(|why| format!(": {why}"))
@@ -276,7 +276,7 @@ fn files(folder: &Path, shown: &str) -> Result<Vec<PathBuf>, String> {
 fn read_metadata(file: &Path, target: Option<&Repository>) -> Result<Vec<Digest>, String> {
     let size = fs::metadata(file).map_err(|error| error.to_string())?.len();
     if size > LARGEST_METADATA {
-        return Err(format!("{size} bytes are too many for a metadata file"));
+        return Err(format!("is {size} bytes long, too large for a metadata file"));
     }
     let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
     let object: Map<String, Value> = serde_json::from_str(&text)
@@ -300,7 +300,7 @@ fn read_metadata(file: &Path, target: Option<&Repository>) -> Result<Vec<Digest>
     if let (true, Some(other)) = (ours.is_empty(), others.first()) {
         let names = other.get("image.name").and_then(Value::as_str).unwrap_or_default();
         return Err(format!(
-            "is of another image ({names}), not of {}",
+            "belongs to another image ({names}), not to {}",
             target.map(ToString::to_string).unwrap_or_default()
         ));
     }
@@ -314,7 +314,11 @@ fn read_metadata(file: &Path, target: Option<&Repository>) -> Result<Vec<Digest>
             })
         })
         .collect::<Result<_, _>>()?;
-    if digests.is_empty() { Err("no containerimage.digest in it".to_owned()) } else { Ok(digests) }
+    if digests.is_empty() {
+        Err("contains no containerimage.digest".to_owned())
+    } else {
+        Ok(digests)
+    }
 }
 
 /// Whether a build pushed to the target's repository, or does not say where it pushed.

@@ -6,7 +6,7 @@ use crate::jobs::pattern::Pattern;
 
 /// Reads the input `watch-jobs`.
 pub(super) fn read(input: Given<'_>, findings: &mut Findings) -> Vec<Pattern> {
-    input.warn_of_crowded(parts_names, findings);
+    input.warn_of_crowded("name", parts_names, findings);
     input.items(findings).into_iter().map(|item| Pattern::from(item.text.as_str())).collect()
 }
 

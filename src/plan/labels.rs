@@ -10,7 +10,7 @@ pub type Labels = BTreeMap<String, String>;
 /// Reads the input.
 pub(super) fn read(input: Given<'_>, findings: &mut Findings) -> Labels {
     let mut labels = Labels::new();
-    input.warn_of_crowded(values::parts_pairs, findings);
+    input.warn_of_crowded("KEY=VALUE", values::parts_pairs, findings);
     for (line, pair) in input.pairs(findings) {
         let Some((key, value)) = findings.take(input.name, Some(line), pair) else { continue };
         match labels.get(&key) {
@@ -58,7 +58,7 @@ mod tests {
             ("a=1\na=2", "expect-labels, line 2: a has two values"),
             ("a=", "expect-labels, line 1: a has no value"),
             ("a", "expect-labels, line 1: not KEY=VALUE"),
-            (r#"{"a": 1}"#, "the value of \"a\" must be a text"),
+            (r#"{"a": 1}"#, "the value of \"a\" must be a string"),
         ] {
             assert!(run(value).1.contains(why), "{value}: {:?}", run(value));
         }

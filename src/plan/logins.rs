@@ -19,7 +19,7 @@ pub(super) fn read(
     first_host: Option<&str>,
     findings: &mut Findings,
 ) -> Logins {
-    inputs.credentials().warn_of_crowded(parts_logins, findings);
+    inputs.credentials().warn_of_crowded("login", parts_logins, findings);
     let mut logins = Logins {
         stated: stated(inputs, first_host, context.secrets, findings),
         ..Logins::default()

@@ -112,7 +112,7 @@ fn each_tag_once(entries: &[spec::Entry], plans: &[Plan], findings: &mut Finding
         for target in &plan.targets {
             let first = *publishers.entry(target).or_insert(at);
             if first != at {
-                let text = format!("{target} is published by index {} too", first + 1);
+                let text = format!("{target} is also published by index {}", first + 1);
                 findings.problems.push(entry.problem_of(names::tags, text));
             }
         }

@@ -260,7 +260,7 @@ mod tests {
         .unwrap_err();
         let starts = [
             "tags, line 2: r.example/app has no tag",
-            "platforms, line 1: linux/arm64/v8 is given twice",
+            "platforms, line 1: linux/arm64/v8 and linux/arm64 are the same platform",
             "platforms, line 1: \"amd64\" is not a platform",
             "sources, line 1: linux/arm64 and linux/arm64/v8 both give r.example/app:arm64",
             "format: docker",

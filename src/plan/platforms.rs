@@ -17,16 +17,39 @@ pub(super) fn read(input: Given<'_>, findings: &mut Findings) -> Vec<Platform> {
             findings.problem_at(
                 input.name,
                 item.line,
-                format!("{} is given twice: it is the same as {twin}", item.text),
+                format!("{} and {twin} are the same platform", item.text),
             );
         }
         if !platform.is_usual() {
-            findings.warn(format!(
-                "platforms: {} is an unknown platform; it is used as given",
-                item.text
-            ));
+            findings.warn(format!("{}: {}", input.name, unknown(&item.text)));
         }
         platforms.push(platform);
     }
     platforms
+}
+
+/// Those that most images are built for, for hints.
+const COMMON: [&str; 9] = [
+    "linux/amd64",
+    "linux/arm64",
+    "linux/arm",
+    "linux/386",
+    "linux/ppc64le",
+    "linux/riscv64",
+    "linux/s390x",
+    "linux/loong64",
+    "windows/amd64",
+];
+
+/// That a platform is unknown, and which one may be meant. It is used all the same: Go, whose names
+/// these are, gets new ones.
+fn unknown(text: &str) -> String {
+    let distance = |known: &&str| strsim::damerau_levenshtein(text, known);
+    let nearest = COMMON.into_iter().min_by_key(distance).filter(|known| distance(known) <= 2);
+    match nearest {
+        Some(known) => {
+            format!("unknown platform {text}; did you mean {known}? It is used as given")
+        }
+        None => format!("unknown platform {text}; it is used as given"),
+    }
 }

@@ -33,7 +33,7 @@ pub(super) fn expand(text: &str, platform: &Platform) -> Result<String, String> 
             "variant" => expanded.push_str(variant),
             other => {
                 return Err(format!(
-                    "{{{other}}} is not a placeholder; use {{os}}, {{arch}}, {{variant}} or {{platform}}"
+                    "unknown placeholder {{{other}}}; use {{os}}, {{arch}}, {{variant}} or {{platform}}"
                 ));
             }
         }

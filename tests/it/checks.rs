@@ -205,7 +205,7 @@ async fn all_that_is_wrong_is_told_in_one_run_before_any_request() {
         "sources, line 3: ",
         "sources, line 4: ",
         "sources, line 5: ",
-        "platforms, line 2: linux/x86_64 is given twice",
+        "platforms, line 2: linux/x86_64 and linux/amd64 are the same platform",
         "platforms, line 3: ",
         "annotations, line 2: ",
         "annotations, line 3: ",

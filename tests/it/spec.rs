@@ -183,7 +183,7 @@ other: 1
             "lists.yaml, line 12, column 9: index 3 ({host}/acme/app:a): sources: {host}/acme/app:y is already given"
         ),
         format!(
-            "lists.yaml, line 9, column 11: index 3 ({host}/acme/app:a): tags: {host}/acme/app:a is published by index 1 too"
+            "lists.yaml, line 9, column 11: index 3 ({host}/acme/app:a): tags: {host}/acme/app:a is also published by index 1"
         ),
         "lists.yaml, line 13, column 5: index 4: spec: must be a mapping of inputs".to_owned(),
         format!("index 5 ({host}/acme/app:d): wait: must be one value, not a list"),
@@ -229,7 +229,7 @@ async fn a_file_that_is_no_file_of_lists_is_refused() {
             .await
             .fails(2)
             .stdout
-            .contains("1001 entries; at most 1000 are possible")
+            .contains("1001 entries; the limit is 1000")
     );
     let large = format!("indexes:\n{}", "# a comment\n".repeat(6000));
     assert!(step_of_lists(&large).run().await.fails(2).stdout.contains("65536"));
