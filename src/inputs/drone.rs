@@ -1,5 +1,5 @@
-//! The keys of Drone's `plugins/manifest`, as they reach a plugin (`PLUGIN_…`), in our inputs'
-//! words: a drop-in.
+//! The keys of Drone's `plugins/manifest`, as they reach a plugin (`PLUGIN_…`), translated to our
+//! inputs, so that this program is a drop-in.
 
 use super::table::names;
 use super::{Environment, Findings, values};

@@ -35,7 +35,7 @@ pub fn from_pairs(
     let result = envy::from_iter::<_, RawInputs>(pairs);
     let inputs = findings.take("inputs", None, result).unwrap_or_default();
     for (input, value) in INPUTS.iter().filter_map(|input| Some((input, inputs.get(input.name)?))) {
-        // In place of bytes that were no text: left out, they would be missed by nobody.
+        // It replaces bytes that are not UTF-8; nobody would notice that they are missing.
         if value.contains(char::REPLACEMENT_CHARACTER) {
             findings.problem(input.name, "is not valid UTF-8");
         }
@@ -43,7 +43,7 @@ pub fn from_pairs(
     inputs
 }
 
-/// The variables that may hold an input, first one first.
+/// The variables that an input is read from; the first one that is not empty counts.
 pub fn variables(name: &str) -> [String; 4] {
     let upper = name.to_ascii_uppercase();
     let plain = upper.replace('-', "_");

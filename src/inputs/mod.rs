@@ -23,7 +23,7 @@ pub struct Context<'a> {
     pub environment: &'a Environment,
     /// Where relative paths start.
     pub folder: &'a Path,
-    /// What must not be seen.
+    /// Values that no output may show.
     pub secrets: &'a Secrets,
 }
 
@@ -36,12 +36,12 @@ pub struct Problem {
     pub line: Option<usize>,
     /// What is wrong and what would be right.
     pub text: String,
-    /// File, line, column and list, where the value stands in a file.
+    /// File, line, column and index, if the value comes from a file.
     pub place: Option<String>,
 }
 
 impl Problem {
-    /// Whether it names its input itself: `tags is required`.
+    /// Whether the text names its input itself: `tags is required`.
     fn is_a_sentence(&self) -> bool {
         self.text.strip_prefix(self.input).is_some_and(|rest| rest.starts_with(' '))
     }

@@ -13,12 +13,12 @@ const INPUT: &str = names::spec;
 const ANOTHER: &str = "is a file of plugins/manifest or manifest-tool, which cannot be read: write `indexes:` and below it, \
      for each index, `tags:` and `sources:`";
 const START: Place = Place { line: 1, column: 1 };
-/// More lists than this are a mistake.
+/// More entries than this are a mistake.
 const MOST: usize = 1000;
-/// Inputs that a mapping says well: `KEY: VALUE`.
+/// Inputs that can be a mapping: `KEY: VALUE`.
 const MAPS: [&str; 3] = [names::annotations, names::expect_labels, names::digests];
 
-/// One list of the file.
+/// One index of the file.
 #[derive(Debug)]
 pub struct Entry {
     /// The inputs: its own, and the defaults beside the file.
@@ -31,7 +31,7 @@ pub struct Entry {
     faulty: HashSet<&'static str>,
 }
 
-/// Where an input's value stands: as a whole, and item by item.
+/// Where an input's value is: as a whole, and item by item.
 #[derive(Debug)]
 struct Own {
     at: Place,
@@ -86,7 +86,7 @@ fn is_of_another_tool(tree: &Node) -> bool {
     ["image", "manifests"].iter().all(|name| keys.iter().any(|(_, key, _)| key == name))
 }
 
-/// Reads no more than a file of lists can have.
+/// Reads no more than such a file can have.
 fn text(path: &Path) -> Result<String, String> {
     let mut text = String::new();
     let file = File::open(path).map_err(|error| format!("cannot be read: {error}"))?;
@@ -224,9 +224,8 @@ impl Entry {
         pairs
     }
 
-    /// Takes over what is wrong with this list's inputs, each with its place in the file. What is
-    /// wrong with a default is told once, and what follows from a value that could not be read is
-    /// not told.
+    /// Takes over the problems of this entry, each with its place in the file. A problem of a
+    /// default is noted once; a problem that follows from an unreadable value is dropped.
     pub fn keep(&self, found: Findings, findings: &mut Findings) {
         for Problem { input, line, text, .. } in found.problems {
             if self.faulty.contains(input) {
@@ -253,7 +252,7 @@ impl Entry {
         self.name.clone().unwrap_or_else(|| format!("index {}", self.number))
     }
 
-    /// A problem of this list, at its input or else at its start.
+    /// A problem of this entry, at its input or else at its start.
     pub fn problem_of(&self, input: &'static str, text: impl Into<String>) -> Problem {
         self.problem(input, self.own.get(input).map_or(self.at, |own| own.at), None, text)
     }
@@ -299,8 +298,8 @@ fn value(name: &'static str, kind: Kind, node: &Node) -> Result<Option<String>, 
             if name != names::digests {
                 return Ok(Some(Json::from(texts).to_string()));
             }
-            // A JSON array of digests is what jobs put out, where text that is none is ignored;
-            // here each counts.
+            // In a JSON array, which is what jobs put out, text that is not a digest is ignored;
+            // here each item counts.
             Ok(Some(texts.join("\n")))
         }
         Value::Map(items) if items.is_empty() => Ok(None),

@@ -1,5 +1,4 @@
-//! The one table of inputs. Names, flags, `--help`, action.yml and README are held against it by
-//! tests.
+//! The table of inputs. Tests compare names, flags, `--help`, action.yml and README with it.
 
 use super::Findings;
 use super::values::{self, Item, Pair};
@@ -10,24 +9,24 @@ use serde::Deserialize;
 pub struct Input {
     /// Its name, in the form of action.yml.
     pub name: &'static str,
-    /// What holds when it is not set, for people; empty for nothing.
+    /// What applies when it is not set, as people read it; empty for nothing.
     pub default: &'static str,
     /// What it is, one line.
     pub help: &'static str,
     /// What kind of value it takes.
     pub kind: Kind,
-    /// Where it can be given when `spec` names a file of lists.
+    /// Where it can be set when `spec` names a file of indexes.
     pub scope: Scope,
 }
 
-/// What an input is for: a list of the file that `spec` names, or the run as a whole.
+/// What an input applies to: an index of the file that `spec` names, or the whole run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// The run: one list cannot have its own.
+    /// The run: an index cannot have its own.
     Run,
-    /// One list: there is none for all.
+    /// One index: there is no default for all.
     List,
-    /// A list, or all that have none of their own.
+    /// An index, or all indexes that do not set it.
     Any,
 }
 
@@ -40,7 +39,7 @@ pub enum Kind {
     Switch,
     /// Lines, commas or a JSON array.
     List,
-    /// Lines or JSON, because values may hold commas.
+    /// Lines or JSON, because values may contain commas.
     Lines,
     /// One value that is never shown.
     Secret,
@@ -201,7 +200,7 @@ impl<'a> Given<'a> {
     }
 }
 
-/// What holds when an input is not set.
+/// What applies when an input is not set.
 pub fn default_of(name: &str) -> &'static str {
     find(name).map_or("", |input| input.default)
 }

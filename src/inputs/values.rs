@@ -1,4 +1,4 @@
-//! What one text means: lists by lines, commas or JSON, pairs, switches, durations.
+//! What a text means: items by lines, commas or JSON, pairs, switches, durations.
 
 use crate::oci::json;
 use serde::de::{DeserializeOwned, Deserializer as _, MapAccess, Visitor};
@@ -18,7 +18,7 @@ pub struct Item {
 }
 
 /// The items of a list. `commas`: whether a comma separates as a line end does.
-/// An error says why what looks like JSON is none.
+/// An error says why text that looks like JSON is not JSON.
 pub fn items(value: &str, commas: bool) -> Result<Vec<Item>, String> {
     if is_array(value) {
         return json_items(value);
@@ -49,7 +49,7 @@ pub fn is_object(value: &str) -> bool {
     value.trim_start().starts_with('{')
 }
 
-/// The members of a JSON object in their order; a key that is given twice is there twice.
+/// The members of a JSON object in their order; a key that is given twice is kept twice.
 pub fn object<T: DeserializeOwned>(value: &str) -> Result<Vec<(String, T)>, serde_json::Error> {
     struct Members<T>(PhantomData<T>);
     impl<'de, T: DeserializeOwned> Visitor<'de> for Members<T> {
@@ -75,7 +75,7 @@ pub fn object<T: DeserializeOwned>(value: &str) -> Result<Vec<(String, T)>, serd
 /// A line of a list of pairs, and its key and value, or what is wrong with it.
 pub type Pair = (usize, Result<(String, String), String>);
 
-/// `KEY=VALUE` pairs: lines, a JSON array of such texts, or a JSON object.
+/// `KEY=VALUE` pairs: lines, a JSON array of such strings, or a JSON object.
 pub fn pairs(value: &str) -> Result<Vec<Pair>, String> {
     if is_object(value) {
         let members = object::<Value>(value).map_err(|error| not_json(&error))?;

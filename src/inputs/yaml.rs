@@ -1,8 +1,8 @@
-//! YAML to a tree of texts, each with its place. Nothing is guessed: `1.10`, `yes` and `08` stay
-//! the texts that they are.
+//! YAML to a tree of strings, each with its place. No type is guessed: `1.10`, `yes` and `08` stay
+//! strings.
 //!
-//! Bounded: 64 KiB, no anchors, aliases or tags of its own (what grows when it is read), few
-//! levels, each key once.
+//! Bounded: 64 KiB, few levels, each key once, and no anchors, aliases or custom tags, which can
+//! grow when they are read.
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
 use std::borrow::Cow;
@@ -10,10 +10,10 @@ use std::fmt;
 
 /// The largest file, in bytes.
 pub const LARGEST: usize = 64 << 10;
-/// Levels of lists and mappings: a file of lists needs four.
+/// Levels of sequences and mappings: a file of indexes needs four.
 const DEEPEST: usize = 8;
 
-/// Where something stands: line and column, from 1.
+/// Where something is: line and column, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     /// Line, from 1.
@@ -43,7 +43,7 @@ pub struct Node {
     pub value: Value,
 }
 
-/// A value; scalars are texts.
+/// A value; scalars are strings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// Nothing, `~` or `null`.
@@ -65,7 +65,7 @@ pub struct Fault {
     pub text: String,
 }
 
-/// Reads one document. All faults that reading can go on after are given at once.
+/// Reads one document. All faults that do not end the reading are returned together.
 pub fn parse(text: &str) -> Result<Node, Vec<Fault>> {
     let start = Place { line: 1, column: 1 };
     if text.len() > LARGEST {

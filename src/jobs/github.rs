@@ -108,9 +108,9 @@ impl System for GitHub {
     }
 
     /// `GITHUB_JOB` is the key in the workflow file, which the API does not list, and a name may be
-    /// anything. But a runner runs one job at a time: ours is the one that runs, in this attempt,
-    /// on the runner that we run on. Where several runners share a name, the key must decide; where
-    /// it does not, nobody is taken for us.
+    /// anything. But a runner runs one job at a time: ours is the one that is running, in this
+    /// attempt, on our runner. If several runners share a name, the key must decide; if it cannot,
+    /// our job stays unknown.
     fn own<'a>(&self, jobs: &'a [Job]) -> Option<&'a Job> {
         let here = |job: &&Job| {
             job.attempt == self.attempt && job.state == State::Running && job.runner == self.runner

@@ -1,7 +1,7 @@
-//! GitLab CI/CD: `GET /projects/ID/pipelines/ID/jobs`, on gitlab.com and on one's own server.
+//! GitLab CI/CD: `GET /projects/ID/pipelines/ID/jobs`, on gitlab.com and on self-managed servers.
 //!
-//! Source: docs.gitlab.com/api/jobs. It lists a job that was retried once, as it is now. The job
-//! token may read it since GitLab 18.3.
+//! Source: docs.gitlab.com/api/jobs. A job that was retried is listed once, in its current state.
+//! The job token may read it since GitLab 18.3.
 
 use super::{Job, State, System, address, needed, secret_header};
 use crate::inputs::Context;
@@ -107,7 +107,7 @@ fn state(status: &str) -> State {
         "failed" => State::Failed,
         "canceled" | "canceling" => State::Cancelled,
         "skipped" => State::Skipped,
-        // `manual` may still be started by somebody.
+        // Somebody may still start a `manual` job.
         "created"
         | "pending"
         | "preparing"

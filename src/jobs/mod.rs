@@ -1,7 +1,7 @@
-//! The jobs beside this one in the CI system: whether those that build the sources still can.
+//! The other jobs of this run in the CI system, and whether those that build the images still can.
 //!
-//! Does: find the system from the environment, ask its API gently, decide what the answer means for
-//! the wait. Does not: know what is waited for. Called by: `resolve`.
+//! Finds the system from the environment, polls its API gently and decides what the answer means
+//! for the wait. It does not know what is waited for; `resolve` does.
 
 mod ask;
 pub mod github;
@@ -17,18 +17,18 @@ use reqwest::header::{HeaderMap, HeaderName};
 use std::fmt;
 use url::Url;
 
-/// How far a job is.
+/// The state of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// It has not begun.
+    /// It has not started.
     Pending,
-    /// It is at work, or in a state that this version does not know.
+    /// It is running, or in a state that this version does not know.
     Running,
-    /// It ended well.
+    /// It succeeded.
     Succeeded,
-    /// It ended badly.
+    /// It failed.
     Failed,
-    /// Somebody or something stopped it.
+    /// It was stopped from outside.
     Cancelled,
     /// It took too long.
     TimedOut,
@@ -37,7 +37,7 @@ pub enum State {
 }
 
 impl State {
-    /// For people, after a name.
+    /// What people read after the name of the job.
     pub fn word(self) -> &'static str {
         match self {
             Self::Pending => "has not started",
@@ -60,16 +60,16 @@ pub struct Job {
     pub name: String,
     /// Which attempt of the run it belongs to, from 1.
     pub attempt: u64,
-    /// How far it is.
+    /// Its state.
     pub state: State,
-    /// What runs it, as far as the system tells.
+    /// The runner that runs it, as far as the system tells.
     pub runner: String,
-    /// Where people can look at it.
+    /// Its page, for people.
     pub link: String,
 }
 
-/// A CI system with an API that lists jobs. What it says is read by pure functions; asking is the
-/// same for all.
+/// A CI system with an API that lists jobs. Pure functions read its answers; requests are the same
+/// for all systems.
 pub trait System: fmt::Debug {
     /// Its name, for people.
     fn name(&self) -> &'static str;
@@ -85,7 +85,7 @@ pub trait System: fmt::Debug {
     fn attempt(&self) -> u64;
     /// Whether a job is listed only when those that it needs are done.
     fn lists_late(&self) -> bool;
-    /// What to do when the API does not let us in.
+    /// What to do if the API denies access.
     fn permission(&self) -> &'static str;
 }
 
@@ -110,7 +110,7 @@ fn needed<'a>(environment: &'a Environment, name: &str) -> Result<&'a str, Strin
     value.ok_or_else(|| format!("needs {name}, which the CI system should have set"))
 }
 
-/// The address of an API, from a variable, and below it a path of these segments.
+/// The address of an API from a variable, with a path of these segments below it.
 fn address(
     environment: &Environment,
     name: &str,
@@ -125,7 +125,7 @@ fn address(
         )
     };
     let mut url: Url = text.parse().map_err(|_| wrong())?;
-    // Against itself the rule is about what an address may be at all.
+    // Checked against itself, the rule only says which addresses are allowed at all.
     address::check(&url.clone(), &url).map_err(|_| wrong())?;
     url.path_segments_mut().map_err(|()| wrong())?.pop_if_empty().extend(path);
     url.set_query(Some(query));

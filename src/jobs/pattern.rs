@@ -7,12 +7,12 @@ use wildmatch::WildMatch;
 pub struct Pattern(String);
 
 impl Pattern {
-    /// Whether a job of this name is meant.
+    /// Whether it matches the name of a job.
     pub fn matches(&self, name: &str) -> bool {
         WildMatch::new(&self.0).matches(name)
     }
 
-    /// Whether it can be the name of several jobs.
+    /// Whether it can match several jobs.
     pub fn is_wild(&self) -> bool {
         self.text().contains(['*', '?'])
     }

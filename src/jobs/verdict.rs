@@ -5,11 +5,11 @@ use super::{Job, State};
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// How long a failure of an earlier attempt may be made good by a newer one that is not listed yet,
-/// and how long an image may take to be seen after its job is done.
+/// How long a newer attempt that is not listed yet may still repair a failure of an earlier one,
+/// and how long an image may take to become visible after its job is done.
 pub const GRACE: Duration = Duration::from_secs(60);
 
-/// What is known when a decision is taken.
+/// What is known when the decision is made.
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
     /// The names that are watched.
@@ -22,14 +22,14 @@ pub struct Known<'a> {
     pub attempt: u64,
     /// How long jobs have been watched.
     pub watched: Duration,
-    /// Whether a job that is skipped is no failure.
+    /// Whether a skipped job is not a failure.
     pub skip: bool,
     /// Whether the system lists a job only when those that it needs are done.
     pub lists_late: bool,
 }
 
 impl Known<'_> {
-    /// Whether a name is meant for a job. One that is skipped as a whole is listed under the name
+    /// Whether a name is meant for a job. A job that is skipped as a whole is listed under the name
     /// that it has in the workflow file: `build`, or `build (${{ matrix.platform }})`, where `build
     /// (linux/arm64)` was never made.
     pub fn is_for(pattern: &Pattern, job: &Job) -> bool {
@@ -45,8 +45,7 @@ impl Known<'_> {
         }
     }
 
-    /// Jobs of this attempt that are not ours and have not ended: what they lead to may not be
-    /// listed yet.
+    /// Whether another job of this attempt has not ended: jobs that need it may not be listed yet.
     fn others_at_work(&self) -> bool {
         let is_other = |job: &&Job| self.own.is_none_or(|own| own.id != job.id);
         let is_at_work = |job: &&Job| matches!(job.state, State::Pending | State::Running);
@@ -54,7 +53,7 @@ impl Known<'_> {
     }
 }
 
-/// What follows.
+/// What the jobs mean for the wait.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict<'a> {
     /// There is still something to wait for, as far as is known.
@@ -81,8 +80,8 @@ pub fn watched<'a>(known: &Known<'a>) -> Vec<&'a Job> {
     known.jobs.iter().filter(is_newest).filter(is_other).filter(is_meant).collect()
 }
 
-/// Whether a job in this state builds no image any more. `skip`: whether one that is skipped is no
-/// failure.
+/// Whether a job in this state will not build an image any more. `skip`: whether a skipped job is
+/// not a failure.
 pub fn is_bad(state: State, skip: bool) -> bool {
     match state {
         State::Failed | State::Cancelled | State::TimedOut => true,
@@ -91,12 +90,12 @@ pub fn is_bad(state: State, skip: bool) -> bool {
     }
 }
 
-/// Decides.
+/// Decides what the jobs mean for the wait.
 pub fn decide<'a>(known: &Known<'a>) -> Verdict<'a> {
     let jobs = watched(known);
     let bad = |job: &Job| is_bad(job.state, known.skip);
     let is_earlier = |job: &Job| job.attempt < known.attempt;
-    // Where we do not know ourselves, it may be we who are at work.
+    // If our own job is unknown, the one that is running may be ours.
     let may_come_again =
         known.watched < GRACE || known.own.is_some() && known.lists_late && known.others_at_work();
     let failed: Vec<&Job> = jobs
@@ -111,7 +110,7 @@ pub fn decide<'a>(known: &Known<'a>) -> Verdict<'a> {
         known.patterns.iter().all(|pattern| jobs.iter().any(|job| Known::is_for(pattern, job)));
     let all_done =
         jobs.iter().all(|job| matches!(job.state, State::Succeeded | State::Skipped) && !bad(job));
-    // A name with a wildcard may be for more jobs than are listed, and a job of an earlier attempt
+    // A name with a wildcard may match more jobs than are listed, and a job of an earlier attempt
     // may be run again.
     let may_run_again = jobs.iter().any(|job| is_earlier(job));
     let more_may_come = may_run_again || known.patterns.iter().any(Pattern::is_wild);

@@ -85,7 +85,7 @@ fn parse(name: &str) -> Result<(Vec<Level>, &str), String> {
         return Err(format!("no key after {front}:"));
     }
     let mut levels: Vec<Level> = front.split(',').map(level).collect::<Result<_, _>>()?;
-    // `index,manifest:` means the index twice.
+    // `index,manifest:` names the index twice.
     let mut index_seen = false;
     levels.retain(|level| {
         !matches!(level, Level::Index) || !std::mem::replace(&mut index_seen, true)

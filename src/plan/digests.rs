@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 const INPUT: &str = names::digests;
-/// Metadata files hold the whole provenance; more than this is another kind of file.
+/// Metadata files contain the whole provenance; a larger file is of another kind.
 const LARGEST_METADATA: u64 = 16 << 20;
 
 /// One source by digest.
@@ -30,7 +30,7 @@ pub(super) struct Pinned {
 }
 
 /// Reads the input and the files that it names, below `folder`. `target`: the first tag's
-/// repository, which metadata files of another image are told from.
+/// repository; metadata files of other images are a problem.
 pub(super) fn read(
     input: Given<'_>,
     folder: &Path,
@@ -187,7 +187,7 @@ fn names_in(path: &Path) -> io::Result<Vec<(String, bool)>> {
     Ok(names)
 }
 
-/// Why something in a folder of digests is not one, and what would be right.
+/// Why something in a folder of digests is not a digest, and how to fix it.
 fn no_digest(from: &str, shown: &str, is_folder: bool) -> String {
     if is_folder {
         format!(
@@ -250,7 +250,7 @@ fn from_files(
     given
 }
 
-/// The folder that holds a file, as it can be written in the input.
+/// The folder that contains a file, as it can be written in the input.
 fn folder_of(file: &Path, base: &Path) -> String {
     let parent = file.parent().unwrap_or(Path::new(""));
     let inside = parent.strip_prefix(base).unwrap_or(parent);
@@ -281,7 +281,7 @@ fn read_metadata(file: &Path, target: Option<&Repository>) -> Result<Vec<Digest>
     let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
     let object: Map<String, Value> = serde_json::from_str(&text)
         .map_err(|error| format!("not a metadata file of docker build: {error}"))?;
-    // Of bake, every target has what a build has at the top.
+    // In a file of bake, every target has what a build has at the top level.
     let is_build = object
         .keys()
         .any(|key| key.contains('.') && !object.get(key).is_some_and(Value::is_object))

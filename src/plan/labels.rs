@@ -1,4 +1,4 @@
-//! Labels that every image must carry, from the input `expect-labels`.
+//! Labels that every image must have, from the input `expect-labels`.
 
 use crate::inputs::table::Given;
 use crate::inputs::{Findings, values};
@@ -22,7 +22,7 @@ pub(super) fn read(input: Given<'_>, findings: &mut Findings) -> Labels {
                 );
             }
             _ if value.is_empty() => {
-                // Mostly a variable of the CI system that is not set there.
+                // Mostly a variable that the CI system did not set.
                 findings.problem_at(input.name, line, format!("{key} has no value"));
             }
             _ => {

@@ -70,7 +70,7 @@ struct Pair {
     password: String,
 }
 
-/// Messages name lines and never quote them: they are made of secrets.
+/// Messages name lines and never quote them, because they contain secrets.
 fn credentials(
     input: Given<'_>,
     secrets: &Secrets,
@@ -123,8 +123,8 @@ fn credential(text: &str) -> Option<(String, Pair)> {
     (!username.is_empty() && !password.is_empty()).then(|| (host.trim().to_owned(), pair))
 }
 
-/// Whether the text after a comma begins as another `HOST=USERNAME:` would. A password may hold
-/// that, too, but hardly a host.
+/// Whether the text after a comma begins as another `HOST=USERNAME:` would. A password may contain
+/// that too, but hardly with a host.
 fn parts_logins(_: &str, after: &str) -> bool {
     let Some((host, login)) = after.split_once('=') else { return false };
     let is_host = host == "localhost" || host.contains(['.', ':']) && parse_host(host).is_ok();
@@ -138,7 +138,8 @@ fn stated_file(value: &str, secrets: &Secrets) -> Result<AuthFile, String> {
     }
     let path = Path::new(value);
     let file = if path.is_dir() { path.join("config.json") } else { path.to_owned() };
-    // Not quoted: what is no file may be the content of one, encoded or torn.
+    // The value is not quoted: if it is not a path, it may be the content of a file, encoded or
+    // truncated.
     let text = fs::read_to_string(&file)
         .map_err(|error| format!("cannot read the file that it names: {error}"))?;
     AuthFile::parse(&text, &file.display().to_string(), secrets)
@@ -146,12 +147,12 @@ fn stated_file(value: &str, secrets: &Secrets) -> Result<AuthFile, String> {
         .map_err(|why| format!("{}: {why}", file.display()))
 }
 
-/// What was named on purpose must be right in all its parts.
+/// A file that was named explicitly must be valid in all its parts.
 fn whole(file: AuthFile) -> Result<AuthFile, String> {
     if file.skipped().is_empty() { Ok(file) } else { Err(file.skipped().join("; ")) }
 }
 
-/// Auth files where Docker and the containers tools keep them; what is not there is no problem.
+/// Auth files where Docker and the containers tools keep them; a missing one is not a problem.
 fn found_files(context: &Context<'_>, findings: &mut Findings) -> Vec<AuthFile> {
     let Context { environment, secrets, .. } = *context;
     let set = |name: &str| environment.get(name).filter(|value| !value.is_empty());
@@ -163,7 +164,7 @@ fn found_files(context: &Context<'_>, findings: &mut Findings) -> Vec<AuthFile> 
             Err(why) => findings.warn(format!("DOCKER_AUTH_CONFIG is ignored: {why}")),
         }
     }
-    // What was named and is not there is worth a word; the usual places are not.
+    // A file that was named and does not exist is worth a warning; the usual places are not.
     for name in ["REGISTRY_AUTH_FILE", "DOCKER_CONFIG"] {
         if let Some(path) = set(name).filter(|path| !Path::new(path).exists()) {
             findings.warn(format!("{name} names {path}, which does not exist"));
@@ -204,7 +205,7 @@ fn provided(inputs: &RawInputs, context: &Context<'_>) -> Vec<(String, Login)> {
         let login = Login::provided(credential, "CI_REGISTRY_USER and CI_REGISTRY_PASSWORD");
         provided.push((canonical_host(host), login));
     }
-    // The token of a GitHub Enterprise server is nothing that ghcr.io should ever see.
+    // ghcr.io must never see the token of a GitHub Enterprise server.
     if let (Some(token), Some("https://github.com")) =
         (inputs.token().text, set("GITHUB_SERVER_URL").map(|url| url.trim_end_matches('/')))
     {
@@ -215,8 +216,8 @@ fn provided(inputs: &RawInputs, context: &Context<'_>) -> Vec<(String, Login)> {
     provided
 }
 
-/// The HTTP library reads these variables itself; that their passwords are secret is for us to
-/// know.
+/// The HTTP library reads these variables itself, but does not know that their passwords are
+/// secret.
 fn know_proxy_passwords(context: &Context<'_>) {
     let Context { environment, secrets, .. } = *context;
     const VARIABLES: [&str; 3] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
@@ -227,7 +228,7 @@ fn know_proxy_passwords(context: &Context<'_>) {
         let Ok(url) = value.parse::<Url>() else { continue };
         let Some(password) = url.password() else { continue };
         secrets.keep(password);
-        // In a login `+` and `&` stand for themselves, unlike in a form.
+        // In a login `+` and `&` are literal, unlike in a form.
         let form = |text: &str| text.replace('+', "%2B").replace('&', "%26");
         let decoded = |text: &str| {
             url::form_urlencoded::parse(form(text).as_bytes())

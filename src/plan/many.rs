@@ -1,4 +1,4 @@
-//! The plans of a run: of one list, or of all lists in the file that `spec` names.
+//! The plans of a run: of one index, or of all indexes in the file that `spec` names.
 
 use super::{Plan, one, settings};
 use crate::inputs::table::{RawInputs, names};
@@ -8,10 +8,10 @@ use crate::oci::Reference;
 use crate::registry::{Settings, Writable};
 use std::collections::HashMap;
 
-/// What to do, and the way to do it.
+/// What to do, and how registries and jobs are reached.
 #[derive(Debug)]
 pub struct Planned {
-    /// The lists to publish, never none.
+    /// The indexes to publish, at least one.
     pub plans: Vec<Plan>,
     /// The CI system whose jobs are watched, if any are.
     pub jobs: Option<Box<dyn System>>,
@@ -54,7 +54,7 @@ fn planned(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -
 fn writable(plans: &[Plan]) -> Writable {
     let mut writable = Writable::new();
     for plan in plans.iter().filter(|plan| !plan.dry_run) {
-        // With `append`, what the first tag holds goes to the others.
+        // With `append`, the entries of the first tag go to the others.
         let base = plan.targets.first().filter(|_| plan.append).map(|first| &first.repository);
         let origins = plan.sources.iter().map(|source| &source.reference.repository).chain(base);
         for target in plan.targets.iter().map(|target| &target.repository) {
@@ -76,7 +76,7 @@ fn of_file(
     context: &Context<'_>,
     findings: &mut Findings,
 ) -> Vec<Plan> {
-    // It stands for one list's tags; here each list has its own.
+    // It gives the tags of one index; here each index has its own.
     let mut environment = context.environment.clone();
     environment.remove("DOCKER_METADATA_OUTPUT_TAGS");
     let entries = spec::read(path, context.folder, inputs, findings);
@@ -95,7 +95,7 @@ fn of_file(
             }
         }
     }
-    // One line for what many lists have in common.
+    // One line for what many indexes have in common.
     findings.warnings.extend(heard.into_iter().map(|(warning, names)| match names.as_slice() {
         [first, _, ..] => format!("{first} and {} other indexes: {warning}", names.len() - 1),
         _ => format!("{}: {warning}", names.concat()),
@@ -104,8 +104,8 @@ fn of_file(
     plans
 }
 
-/// Lists are composed at the same time: two that publish one tag, or one that reads what another
-/// publishes, would give now this and now that.
+/// Indexes are composed at the same time: the result would be random if two publish one tag, or if
+/// one reads what another publishes.
 fn each_tag_once(entries: &[spec::Entry], plans: &[Plan], findings: &mut Findings) {
     let mut publishers: HashMap<&Reference, usize> = HashMap::new();
     for (at, (entry, plan)) in entries.iter().zip(plans).enumerate() {

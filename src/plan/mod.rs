@@ -1,7 +1,7 @@
-//! The plan: everything that can be decided and checked before the first request. All problems at
-//! once.
+//! The plan: everything that can be decided and checked before the first request. All problems are
+//! reported together.
 //!
-//! Reads files that inputs name; talks to nobody.
+//! Reads the files that inputs name; sends nothing.
 
 pub mod annotations;
 mod digests;
@@ -25,13 +25,13 @@ pub use many::{Planned, all};
 pub use settings::{log_level, settings};
 use std::time::Duration;
 
-/// A shorter pause between looks at a source would be an attack on its registry.
+/// A shorter pause between two checks of an image would be an attack on its registry.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 
-/// One image to put in.
+/// One image to combine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// Where it is; pinned when it holds a digest.
+    /// Where it is; pinned if it has a digest.
     pub reference: Reference,
     /// The platform that was written in front of it.
     pub platform: Option<Platform>,
@@ -45,7 +45,8 @@ pub struct Source {
 /// The type of the index to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
-    /// A Docker list when all sources are Docker and nothing needs OCI, else an OCI index.
+    /// A Docker manifest list if all images are Docker images and nothing needs OCI, otherwise an
+    /// OCI index.
     #[default]
     Auto,
     /// An OCI image index.
@@ -54,14 +55,14 @@ pub enum Format {
     Docker,
 }
 
-/// What one index shall be, from which sources, under which tags.
+/// What one index will be, from which images, under which tags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// The tags to publish, each once, in the order given.
     pub targets: Vec<Reference>,
-    /// The images to put in, in the order of the entries.
+    /// The images to combine, in the order of the entries.
     pub sources: Vec<Source>,
-    /// What the index must hold; empty: whatever the sources are.
+    /// The platforms the index must have; empty: those of the images.
     pub platforms: Vec<Platform>,
     /// Annotations of the index and its entries.
     pub annotations: Requested,
@@ -69,17 +70,17 @@ pub struct Plan {
     pub format: Format,
     /// Whether provenance and SBOM entries stay.
     pub keep_attestations: bool,
-    /// Whether to start from what the first tag holds.
+    /// Whether to start from the index that the first tag points to.
     pub append: bool,
     /// Whether sources that have not arrived when waiting ends are left out.
     pub skip_missing: bool,
-    /// Whether a tag that holds another digest may be moved.
+    /// Whether a tag that points to another digest may be moved.
     pub overwrite: bool,
-    /// How long to wait in all; zero looks once.
+    /// How long to wait in all; zero checks once.
     pub wait: Duration,
-    /// The longest pause between two looks.
+    /// The longest pause between two checks of an image.
     pub wait_interval: Duration,
-    /// What the config of every image must say of itself; one that says otherwise is not there yet.
+    /// Labels every image's config must have; an image with others counts as not arrived.
     pub expect_labels: Labels,
     /// Jobs that build the sources: when one fails, there is nothing to wait for.
     pub watch_jobs: Vec<Pattern>,
@@ -88,7 +89,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// A plan to change what one tag holds.
+    /// A plan to change the index that one tag points to.
     pub fn to_edit(list: &Reference) -> Self {
         Self { targets: vec![list.clone()], append: true, ..Self::blank() }
     }
@@ -114,7 +115,7 @@ impl Plan {
         Self { sources, wait, wait_interval, expect_labels, ..Self::blank() }
     }
 
-    /// Nothing asked, and nothing waited for.
+    /// A plan that asks for nothing and does not wait.
     fn blank() -> Self {
         Self {
             targets: Vec::new(),
@@ -135,7 +136,7 @@ impl Plan {
     }
 }
 
-/// Makes the plan of one list from inputs.
+/// Makes the plan of one index from inputs.
 fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Plan {
     let targets = targets::read(inputs.tags(), context.environment, findings);
     let platforms = platforms::read(inputs.platforms(), findings);
@@ -170,7 +171,7 @@ fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Pl
     }
 }
 
-/// The longest pause between two looks at a source.
+/// The longest pause between two checks of an image.
 pub fn pause(text: &str) -> Result<Duration, String> {
     let shortest = || format!("must not be shorter than {} ms", SHORTEST_INTERVAL.as_millis());
     values::duration(text)

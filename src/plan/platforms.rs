@@ -1,10 +1,10 @@
-//! What the index must hold, from the input `platforms`.
+//! The platforms the index must have, from the input `platforms`.
 
 use crate::inputs::Findings;
 use crate::inputs::table::Given;
 use crate::oci::Platform;
 
-/// Reads the input; two that mean the same are a problem.
+/// Reads the input; a platform that is given twice is a problem.
 pub(super) fn read(input: Given<'_>, findings: &mut Findings) -> Vec<Platform> {
     let mut platforms: Vec<Platform> = Vec::new();
     for item in input.some_items("platform", findings) {

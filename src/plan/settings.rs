@@ -55,7 +55,7 @@ fn certificates(path: &Path) -> Result<Vec<u8>, String> {
     }
 }
 
-/// The log level; wanted before anything else, so that everything else can be logged.
+/// The log level, which is read first so that everything after it can be logged.
 pub fn log_level(inputs: &RawInputs, environment: &Environment, findings: &mut Findings) -> Level {
     let levels = [
         ("error", Level::ERROR),

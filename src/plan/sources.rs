@@ -109,7 +109,7 @@ fn expand(
     }
 }
 
-/// A platform without normalising: what the user wrote, apart from an OS version.
+/// A platform without normalising: as the user wrote it, apart from an OS version.
 fn as_written(platform: &Platform) -> String {
     let (os, architecture, variant) = platform.parts();
     if variant.is_empty() {
@@ -145,8 +145,8 @@ fn push(sources: &mut Vec<(usize, Source)>, wanted: Wanted<'_>, findings: &mut F
     sources.push((line, source));
 }
 
-/// Where a digest was found: of a file that is named by it the folder, for nobody wants to read it
-/// twice.
+/// Where a digest was found: for a file that is named by it, the folder, so that the digest is not
+/// shown twice.
 fn whence<'f>(from: &'f str, digest: &Digest) -> &'f str {
     let hex = digest.as_str().rsplit(':').next().unwrap_or_default();
     match from.rsplit_once('/') {
