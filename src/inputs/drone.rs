@@ -6,11 +6,11 @@ use super::{Environment, Findings, values};
 use crate::oci::Reference;
 
 /// Keys that only that plugin has.
-pub const KEYS: [&str; 3] = ["PLUGIN_TARGET", "PLUGIN_TEMPLATE", "PLUGIN_IGNORE_MISSING"];
+pub(super) const KEYS: [&str; 3] = ["PLUGIN_TARGET", "PLUGIN_TEMPLATE", "PLUGIN_IGNORE_MISSING"];
 
 /// The environment with that plugin's keys replaced by ours; borrowed settings (`platforms`,
 /// `username`, `password`) have the same names.
-pub fn translate(environment: &Environment, findings: &mut Findings) -> Environment {
+pub(super) fn translate(environment: &Environment, findings: &mut Findings) -> Environment {
     let set = |name: &str| {
         environment.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     };

@@ -8,7 +8,7 @@ const RUNNERS_OWN: [&str; 2] = ["INPUT_ARGS", "INPUT_ENTRYPOINT"];
 const PREFIXES: [&str; 3] = ["INPUT_", "PLUGIN_", "MANIFEST_ACTION_"];
 
 /// Reads all inputs from the environment.
-pub fn read(environment: &Environment, findings: &mut Findings) -> RawInputs {
+pub(crate) fn read(environment: &Environment, findings: &mut Findings) -> RawInputs {
     let environment = &drone::translate(environment, findings);
     let pairs = INPUTS.iter().filter_map(|input| {
         let value = variables(input.name)
@@ -24,7 +24,7 @@ pub fn read(environment: &Environment, findings: &mut Findings) -> RawInputs {
 }
 
 /// Inputs from pairs of name and value, from wherever they come; what is empty is not set.
-pub fn from_pairs(
+pub(crate) fn from_pairs(
     pairs: impl Iterator<Item = (String, String)>,
     findings: &mut Findings,
 ) -> RawInputs {
@@ -44,7 +44,7 @@ pub fn from_pairs(
 }
 
 /// The variables that an input is read from; the first one that is not empty counts.
-pub fn variables(name: &str) -> [String; 4] {
+pub(crate) fn variables(name: &str) -> [String; 4] {
     let upper = name.to_ascii_uppercase();
     let plain = upper.replace('-', "_");
     [

@@ -1,12 +1,12 @@
 //! Inputs: from environment variables (or flags) to cleaned text, one value a name. What the values
 //! mean is decided in `plan`.
 
-pub mod drone;
-pub mod env;
-pub mod spec;
+mod drone;
+pub(crate) mod env;
+pub(crate) mod spec;
 pub mod table;
-pub mod values;
-pub mod yaml;
+pub(crate) mod values;
+mod yaml;
 
 use crate::secret::Secrets;
 use std::collections::BTreeMap;

@@ -20,7 +20,7 @@ const MAPS: [&str; 3] = [names::annotations, names::expect_labels, names::digest
 
 /// One index of the file.
 #[derive(Debug)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// The inputs: its own, and the defaults beside the file.
     inputs: RawInputs,
     file: String,
@@ -39,7 +39,7 @@ struct Own {
 }
 
 /// Reads the file. `defaults`: the inputs beside it.
-pub fn read(
+pub(crate) fn read(
     path: &str,
     folder: &Path,
     defaults: &RawInputs,
@@ -182,7 +182,7 @@ impl Document<'_> {
 
 impl Entry {
     /// The inputs: its own, and the defaults beside the file.
-    pub fn inputs(&self) -> &RawInputs {
+    pub(crate) fn inputs(&self) -> &RawInputs {
         &self.inputs
     }
 
@@ -226,7 +226,7 @@ impl Entry {
 
     /// Takes over the problems of this entry, each with its place in the file. A problem of a
     /// default is noted once; a problem that follows from an unreadable value is dropped.
-    pub fn keep(&self, found: Findings, findings: &mut Findings) {
+    pub(crate) fn keep(&self, found: Findings, findings: &mut Findings) {
         for Problem { input, line, text, .. } in found.problems {
             if self.faulty.contains(input) {
                 continue;
@@ -248,12 +248,12 @@ impl Entry {
     }
 
     /// Its first tag as written, or its number.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         self.name.clone().unwrap_or_else(|| format!("index {}", self.number))
     }
 
     /// A problem of this entry, at its input or else at its start.
-    pub fn problem_of(&self, input: &'static str, text: impl Into<String>) -> Problem {
+    pub(crate) fn problem_of(&self, input: &'static str, text: impl Into<String>) -> Problem {
         self.problem(input, self.own.get(input).map_or(self.at, |own| own.at), None, text)
     }
 

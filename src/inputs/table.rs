@@ -52,21 +52,20 @@ macro_rules! inputs {
         /// All inputs, in the order in which they are shown.
         pub const INPUTS: &[Input] = &[$(Input { name: $name, default: $default, help: $help, kind: Kind::$kind, scope: Scope::$scope }),*];
 
-        /// The name of every input: one that is misspelt does not compile.
-        #[allow(missing_docs, non_upper_case_globals)]
-        pub mod names {
-            $(pub const $field: &str = $name;)*
+        /// The name of every input, so that one that is misspelt does not compile.
+        #[allow(non_upper_case_globals)]
+        pub(crate) mod names {
+            $(pub(crate) const $field: &str = $name;)*
         }
 
         /// The cleaned value of every input: trimmed, `None` where it is not set. Filled by envy.
         #[derive(Debug, Clone, Default, Deserialize)]
         pub struct RawInputs {
-            $(#[doc = concat!("The input `", $name, "`.")] #[serde(rename = $name)] pub $field: Option<String>,)*
+            $(#[serde(rename = $name)] pub(crate) $field: Option<String>,)*
         }
 
         impl RawInputs {
-            $(#[doc = concat!("The input `", $name, "`, with what reading it needs.")]
-            pub fn $field(&self) -> Given<'_> {
+            $(pub(crate) fn $field(&self) -> Given<'_> {
                 Given {
                     name: names::$field,
                     text: self.$field.as_deref(),
@@ -120,31 +119,30 @@ inputs! {
 
 /// An input as it was given.
 #[derive(Debug, Clone, Copy)]
-pub struct Given<'a> {
+pub(crate) struct Given<'a> {
     /// Its name, for problems.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Its cleaned value, if it is set.
-    pub text: Option<&'a str>,
+    pub(crate) text: Option<&'a str>,
     /// What applies when it is not.
-    pub default: &'static str,
-    /// What kind of value it takes.
-    pub kind: Kind,
+    pub(crate) default: &'static str,
+    kind: Kind,
 }
 
 impl<'a> Given<'a> {
     /// The input, or this text in its place where it is not set.
-    pub fn or(self, text: Option<&'a str>) -> Self {
+    pub(crate) fn or(self, text: Option<&'a str>) -> Self {
         Self { text: self.text.or(text), ..self }
     }
 
     /// The items of a list, none when it is not set or cannot be read. Commas separate where the
     /// input's kind says so.
-    pub fn items(self, findings: &mut Findings) -> Vec<Item> {
+    pub(crate) fn items(self, findings: &mut Findings) -> Vec<Item> {
         self.read_items(findings).unwrap_or_default()
     }
 
     /// The same, where a list without any item is a problem; `what` it should contain.
-    pub fn some_items(self, what: &str, findings: &mut Findings) -> Vec<Item> {
+    pub(crate) fn some_items(self, what: &str, findings: &mut Findings) -> Vec<Item> {
         let items = self.read_items(findings);
         if items.as_ref().is_some_and(Vec::is_empty) {
             findings.problem(self.name, format!("contains no {what}"));
@@ -158,14 +156,14 @@ impl<'a> Given<'a> {
     }
 
     /// The lines of `KEY=VALUE` pairs, none when it is not set or cannot be read.
-    pub fn pairs(self, findings: &mut Findings) -> Vec<Pair> {
+    pub(crate) fn pairs(self, findings: &mut Findings) -> Vec<Pair> {
         let pairs = self.text.map(values::pairs);
         pairs.and_then(|pairs| findings.take(self.name, None, pairs)).unwrap_or_default()
     }
 
     /// Warns of each line that may be meant as several items. `what`: what an item is; `parts`:
     /// whether the texts before and after a comma are two of them.
-    pub fn warn_of_crowded(
+    pub(crate) fn warn_of_crowded(
         self,
         what: &str,
         parts: fn(&str, &str) -> bool,
@@ -177,7 +175,7 @@ impl<'a> Given<'a> {
 
     /// Its value, or the default. After a problem it does not matter: nothing is
     /// done.
-    pub fn read<T: Default>(
+    pub(crate) fn read<T: Default>(
         self,
         parse: impl Fn(&str) -> Result<T, String>,
         findings: &mut Findings,
@@ -187,7 +185,11 @@ impl<'a> Given<'a> {
     }
 
     /// The value that its word stands for, in any case.
-    pub fn one_of<T: Copy + Default>(self, words: &[(&str, T)], findings: &mut Findings) -> T {
+    pub(crate) fn one_of<T: Copy + Default>(
+        self,
+        words: &[(&str, T)],
+        findings: &mut Findings,
+    ) -> T {
         let parse = |text: &str| {
             let found = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
             found.map(|(_, value)| *value).ok_or_else(|| {

@@ -10,16 +10,16 @@ use std::time::Duration;
 
 /// One item and its line, from 1; items of JSON count as lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
+pub(crate) struct Item {
     /// Line in the input.
-    pub line: usize,
+    pub(crate) line: usize,
     /// The text, trimmed, never empty.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 /// The items of a list. `commas`: whether a comma separates as a line end does.
 /// An error says why text that looks like JSON is not JSON.
-pub fn items(value: &str, commas: bool) -> Result<Vec<Item>, String> {
+pub(crate) fn items(value: &str, commas: bool) -> Result<Vec<Item>, String> {
     if is_array(value) {
         return json_items(value);
     }
@@ -39,18 +39,20 @@ pub fn items(value: &str, commas: bool) -> Result<Vec<Item>, String> {
 }
 
 /// Whether the text is meant as a JSON array; `[fe80::1]:5000/acme/app` is a reference.
-pub fn is_array(value: &str) -> bool {
+pub(crate) fn is_array(value: &str) -> bool {
     let Some(inner) = value.trim_start().strip_prefix('[') else { return false };
     inner.split_once(']').is_none_or(|(address, _)| address.parse::<Ipv6Addr>().is_err())
 }
 
 /// Whether the text is meant as a JSON object.
-pub fn is_object(value: &str) -> bool {
+pub(crate) fn is_object(value: &str) -> bool {
     value.trim_start().starts_with('{')
 }
 
 /// The members of a JSON object in their order; a key that is given twice is kept twice.
-pub fn object<T: DeserializeOwned>(value: &str) -> Result<Vec<(String, T)>, serde_json::Error> {
+pub(crate) fn object<T: DeserializeOwned>(
+    value: &str,
+) -> Result<Vec<(String, T)>, serde_json::Error> {
     struct Members<T>(PhantomData<T>);
     impl<'de, T: DeserializeOwned> Visitor<'de> for Members<T> {
         type Value = Vec<(String, T)>;
@@ -73,10 +75,10 @@ pub fn object<T: DeserializeOwned>(value: &str) -> Result<Vec<(String, T)>, serd
 }
 
 /// A line of a list of pairs, and its key and value, or what is wrong with it.
-pub type Pair = (usize, Result<(String, String), String>);
+pub(crate) type Pair = (usize, Result<(String, String), String>);
 
 /// `KEY=VALUE` pairs: lines, a JSON array of such strings, or a JSON object.
-pub fn pairs(value: &str) -> Result<Vec<Pair>, String> {
+pub(crate) fn pairs(value: &str) -> Result<Vec<Pair>, String> {
     if is_object(value) {
         let members = object::<Value>(value).map_err(|error| not_json(&error))?;
         let pairs = members.into_iter().enumerate().map(|(at, (key, value))| match value {
@@ -97,7 +99,12 @@ pub fn pairs(value: &str) -> Result<Vec<Pair>, String> {
 
 /// A warning for each line that may be meant as several items: `parts` tells of what stands before
 /// and after a comma whether it parts two. JSON says itself where an item ends.
-pub fn crowded(input: &str, value: &str, what: &str, parts: fn(&str, &str) -> bool) -> Vec<String> {
+pub(crate) fn crowded(
+    input: &str,
+    value: &str,
+    what: &str,
+    parts: fn(&str, &str) -> bool,
+) -> Vec<String> {
     if is_array(value) || is_object(value) {
         return Vec::new();
     }
@@ -119,7 +126,7 @@ pub fn crowded(input: &str, value: &str, what: &str, parts: fn(&str, &str) -> bo
 
 /// Whether a pair stands before a comma and another one begins after it, with what may stand in
 /// front of an annotation's key. `index,manifest:a=1` is one.
-pub fn parts_pairs(before: &str, after: &str) -> bool {
+pub(crate) fn parts_pairs(before: &str, after: &str) -> bool {
     let is_key = |key: &str| {
         !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/:[]".contains(&b))
     };
@@ -150,7 +157,7 @@ fn not_json(error: &serde_json::Error) -> String {
 }
 
 /// Yes or no.
-pub fn switch(text: &str) -> Result<bool, String> {
+pub(crate) fn switch(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" | "1" => Ok(true),
         "false" | "no" | "off" | "0" => Ok(false),
@@ -162,7 +169,7 @@ pub fn switch(text: &str) -> Result<bool, String> {
 const LONGEST_DURATION: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// A duration: `90s`, `10m`, `1h30m`; a bare number is seconds.
-pub fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let seconds = text.parse::<u64>().ok().map(Duration::from_secs);
     let parsed = seconds.or_else(|| humantime::parse_duration(text).ok());
     let duration =

@@ -9,17 +9,16 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// The largest file, in bytes.
-pub const LARGEST: usize = 64 << 10;
+pub(super) const LARGEST: usize = 64 << 10;
 /// Levels of sequences and mappings: a file of indexes needs four.
 const DEEPEST: usize = 8;
 
 /// Where something is: line and column, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
-    /// Line, from 1.
-    pub line: usize,
+pub(super) struct Place {
+    pub(super) line: usize,
     /// Column in characters, from 1.
-    pub column: usize,
+    pub(super) column: usize,
 }
 
 impl Place {
@@ -36,37 +35,32 @@ impl fmt::Display for Place {
 
 /// A value and where it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Node {
-    /// Where it begins.
-    pub place: Place,
-    /// What it is.
-    pub value: Value,
+pub(super) struct Node {
+    pub(super) place: Place,
+    pub(super) value: Value,
 }
 
 /// A value; scalars are strings.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Value {
+pub(super) enum Value {
     /// Nothing, `~` or `null`.
     Empty,
     /// Any other scalar.
     Text(String),
-    /// A sequence.
     List(Vec<Node>),
     /// A mapping, in its order: where each key begins, the key, its value.
     Map(Vec<(Place, String, Node)>),
 }
 
-/// Something that is wrong, and where.
+/// What is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// Where.
-    pub place: Place,
-    /// What.
-    pub text: String,
+pub(super) struct Fault {
+    pub(super) place: Place,
+    pub(super) text: String,
 }
 
 /// Reads one document. All faults that do not end the reading are returned together.
-pub fn parse(text: &str) -> Result<Node, Vec<Fault>> {
+pub(super) fn parse(text: &str) -> Result<Node, Vec<Fault>> {
     let start = Place { line: 1, column: 1 };
     if text.len() > LARGEST {
         let text = format!("is {} bytes long; the limit is {LARGEST} bytes", text.len());

@@ -12,7 +12,7 @@ use url::Url;
 
 /// A run of a workflow.
 #[derive(Debug)]
-pub struct GitHub {
+pub(super) struct GitHub {
     jobs: Url,
     headers: HeaderMap,
     attempt: u64,
@@ -22,7 +22,7 @@ pub struct GitHub {
 
 impl GitHub {
     /// The run that the environment names.
-    pub fn new(context: &Context<'_>, token: Option<&str>) -> Result<Self, String> {
+    pub(super) fn new(context: &Context<'_>, token: Option<&str>) -> Result<Self, String> {
         let Context { environment, secrets, .. } = *context;
         let repository = needed(environment, "GITHUB_REPOSITORY")?;
         let (owner, name) = match repository.split_once('/') {

@@ -11,7 +11,7 @@ use url::Url;
 
 /// A pipeline.
 #[derive(Debug)]
-pub struct GitLab {
+pub(super) struct GitLab {
     jobs: Url,
     headers: HeaderMap,
     job: Option<u64>,
@@ -19,7 +19,7 @@ pub struct GitLab {
 
 impl GitLab {
     /// The pipeline that the environment names.
-    pub fn new(context: &Context<'_>, token: Option<&str>) -> Result<Self, String> {
+    pub(super) fn new(context: &Context<'_>, token: Option<&str>) -> Result<Self, String> {
         let Context { environment, secrets, .. } = *context;
         let path = [
             "projects",

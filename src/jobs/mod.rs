@@ -4,11 +4,11 @@
 //! for the wait. It does not know what is waited for; `resolve` does.
 
 mod ask;
-pub mod github;
-pub mod gitlab;
+mod github;
+mod gitlab;
 mod link;
 pub mod pattern;
-pub mod verdict;
+pub(crate) mod verdict;
 
 use crate::inputs::{Context, Environment};
 use crate::registry::http::{address, sensitive};

@@ -7,32 +7,32 @@ use std::time::Duration;
 
 /// How long a newer attempt that is not listed yet may still repair a failure of an earlier one,
 /// and how long an image may take to become visible after its job is done.
-pub const GRACE: Duration = Duration::from_secs(60);
+pub(crate) const GRACE: Duration = Duration::from_secs(60);
 
 /// What is known when the decision is made.
 #[derive(Debug, Clone, Copy)]
-pub struct Known<'a> {
+pub(crate) struct Known<'a> {
     /// The names that are watched.
-    pub patterns: &'a [Pattern],
+    pub(crate) patterns: &'a [Pattern],
     /// All jobs of the run, of all attempts.
-    pub jobs: &'a [Job],
+    pub(crate) jobs: &'a [Job],
     /// The job that this process is a part of.
-    pub own: Option<&'a Job>,
+    pub(crate) own: Option<&'a Job>,
     /// The attempt that this process is a part of.
-    pub attempt: u64,
+    pub(crate) attempt: u64,
     /// How long jobs have been watched.
-    pub watched: Duration,
+    pub(crate) watched: Duration,
     /// Whether a skipped job is not a failure.
-    pub skip: bool,
+    pub(crate) skip: bool,
     /// Whether the system lists a job only when those that it needs are done.
-    pub lists_late: bool,
+    pub(crate) lists_late: bool,
 }
 
 impl Known<'_> {
     /// Whether a name is meant for a job. A job that is skipped as a whole is listed under the name
     /// that it has in the workflow file: `build`, or `build (${{ matrix.platform }})`, where `build
     /// (linux/arm64)` was never made.
-    pub fn is_for(pattern: &Pattern, job: &Job) -> bool {
+    pub(crate) fn is_for(pattern: &Pattern, job: &Job) -> bool {
         if job.state != State::Skipped || pattern.matches(&job.name) {
             return pattern.matches(&job.name);
         }
@@ -55,7 +55,7 @@ impl Known<'_> {
 
 /// What the jobs mean for the wait.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Verdict<'a> {
+pub(crate) enum Verdict<'a> {
     /// There is still something to wait for, as far as is known.
     GoOn,
     /// These jobs failed.
@@ -68,7 +68,7 @@ pub enum Verdict<'a> {
 }
 
 /// The jobs that are watched: of every name those of its newest attempt, without our own.
-pub fn watched<'a>(known: &Known<'a>) -> Vec<&'a Job> {
+pub(crate) fn watched<'a>(known: &Known<'a>) -> Vec<&'a Job> {
     let mut newest: HashMap<&str, u64> = HashMap::new();
     for job in known.jobs {
         let attempt = newest.entry(&job.name).or_default();
@@ -82,7 +82,7 @@ pub fn watched<'a>(known: &Known<'a>) -> Vec<&'a Job> {
 
 /// Whether a job in this state will not build an image any more. `skip`: whether a skipped job is
 /// not a failure.
-pub fn is_bad(state: State, skip: bool) -> bool {
+pub(crate) fn is_bad(state: State, skip: bool) -> bool {
     match state {
         State::Failed | State::Cancelled | State::TimedOut => true,
         State::Skipped => !skip,
@@ -91,7 +91,7 @@ pub fn is_bad(state: State, skip: bool) -> bool {
 }
 
 /// Decides what the jobs mean for the wait.
-pub fn decide<'a>(known: &Known<'a>) -> Verdict<'a> {
+pub(crate) fn decide<'a>(known: &Known<'a>) -> Verdict<'a> {
     let jobs = watched(known);
     let bad = |job: &Job| is_bad(job.state, known.skip);
     let is_earlier = |job: &Job| job.attempt < known.attempt;

@@ -6,7 +6,7 @@
 
 use super::{Ending, github, gitlab, json, outputs, summary};
 use crate::error::{Error, Exit};
-use crate::inputs::table::RawInputs;
+use crate::inputs::table::{Given, RawInputs};
 use crate::inputs::{Context, Environment};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
@@ -44,24 +44,23 @@ impl Destinations {
     ) -> Result<Self, Error> {
         let Context { environment, folder, .. } = *context;
         let on_gitlab = step && environment.get("GITLAB_CI").is_some_and(|value| value == "true");
-        let dotenv = inputs.dotenv_file.as_deref().or(on_gitlab.then_some("manifest.env"));
-        let own = |input: &str, path: &str| {
-            Own::open(&folder.join(path)).map_err(|error| cannot_open(input, path, &error))
+        let dotenv = inputs.dotenv_file().or(on_gitlab.then_some("manifest.env"));
+        let own = |input: Given<'_>| {
+            let open = |path: &str| {
+                Own::open(&folder.join(path)).map_err(|error| cannot_open(input.name, path, &error))
+            };
+            input.text.map(open).transpose()
+        };
+        let results_dir = inputs.results_dir();
+        let open_results = |path: &str| {
+            results(&folder.join(path)).map_err(|error| cannot_open(results_dir.name, path, &error))
         };
         Ok(Self {
             output: if step { append(environment, "GITHUB_OUTPUT")? } else { None },
             summary: if step { append(environment, "GITHUB_STEP_SUMMARY")? } else { None },
-            dotenv: dotenv.map(|path| own("dotenv-file", path)).transpose()?,
-            results: inputs
-                .results_dir
-                .as_deref()
-                .map(|path| {
-                    results(&folder.join(path))
-                        .map_err(|error| cannot_open("results-dir", path, &error))
-                })
-                .transpose()?
-                .unwrap_or_default(),
-            report: inputs.json_file.as_deref().map(|path| own("json-file", path)).transpose()?,
+            dotenv: own(dotenv)?,
+            results: results_dir.text.map(open_results).transpose()?.unwrap_or_default(),
+            report: own(inputs.json_file())?,
         })
     }
 
