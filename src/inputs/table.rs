@@ -226,3 +226,86 @@ fn nearest(name: &str) -> Option<&'static str> {
         .min()?;
     (distance <= 3.min(known.len().div_ceil(2))).then_some(known)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(findings: &Findings) -> Vec<String> {
+        findings.problems.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn accessors_give_names_defaults_and_kinds() {
+        let inputs = RawInputs { wait_interval: Some("5s".to_owned()), ..RawInputs::default() };
+        let input = inputs.wait_interval();
+        assert_eq!((input.name, input.text, input.default), ("wait-interval", Some("5s"), "10s"));
+        assert_eq!(inputs.get(names::wait_interval), Some("5s"));
+        assert_eq!(
+            (inputs.wait().text, inputs.get("wait"), inputs.get("wiat")),
+            (None, None, None)
+        );
+        assert_eq!(inputs.wait().or(Some("1m")).text, Some("1m"));
+        assert_eq!(input.or(Some("1m")).text, Some("5s"));
+    }
+
+    #[test]
+    fn values_defaults_and_words() {
+        for (text, expected, problem) in [
+            (None, true, None),
+            (Some("OCI"), false, None),
+            (Some("auto"), true, None),
+            (Some("dockr"), false, Some("format: must be auto, oci or docker, not \"dockr\"")),
+        ] {
+            let mut findings = Findings::default();
+            let inputs = RawInputs { format: text.map(str::to_owned), ..RawInputs::default() };
+            let words = [("auto", true), ("oci", false), ("docker", false)];
+            assert_eq!(inputs.format().one_of(&words, &mut findings), expected, "{text:?}");
+            assert_eq!(shown(&findings), Vec::from_iter(problem), "{text:?}");
+        }
+        let mut findings = Findings::default();
+        assert!(RawInputs::default().overwrite().read(values::switch, &mut findings));
+        assert!(!RawInputs::default().append().read(values::switch, &mut findings));
+        assert_eq!(shown(&findings), Vec::<String>::new());
+    }
+
+    #[test]
+    fn commas_part_the_items_of_some_inputs() {
+        let text = Some("a,b\nc".to_owned());
+        let inputs =
+            RawInputs { platforms: text.clone(), watch_jobs: text, ..RawInputs::default() };
+        let mut findings = Findings::default();
+        let count = |items: Vec<Item>| items.len();
+        assert_eq!(count(inputs.platforms().items(&mut findings)), 3);
+        assert_eq!(count(inputs.watch_jobs().items(&mut findings)), 2);
+        assert_eq!(count(inputs.tags().some_items("reference", &mut findings)), 0);
+        assert_eq!(shown(&findings), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_list_without_items_has_one_problem() {
+        for (text, expected) in [
+            ("# none", "tags: contains no reference"),
+            ("[]", "tags: contains no reference"),
+            ("[1]", "tags: item 1 of the JSON array must be a non-empty string"),
+        ] {
+            let inputs = RawInputs { tags: Some(text.to_owned()), ..RawInputs::default() };
+            let mut findings = Findings::default();
+            assert_eq!(inputs.tags().some_items("reference", &mut findings), []);
+            assert_eq!(shown(&findings), [expected]);
+        }
+    }
+
+    #[test]
+    fn a_slip_of_the_keyboard_gets_a_hint() {
+        for (name, expected) in [
+            ("tag", "there is no input \"tag\"; did you mean tags?"),
+            ("watchjobs", "there is no input \"watchjobs\"; did you mean watch-jobs?"),
+            ("wiat", "there is no input \"wiat\"; did you mean wait?"),
+            ("zzzzzzzz", "there is no input \"zzzzzzzz\""),
+            ("x", "there is no input \"x\""),
+        ] {
+            assert_eq!(unknown(name), expected);
+        }
+    }
+}

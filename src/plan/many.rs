@@ -97,6 +97,7 @@ fn of_file(
     }
     // One line for what many indexes have in common.
     findings.warnings.extend(heard.into_iter().map(|(warning, names)| match names.as_slice() {
+        [first, _] => format!("{first} and 1 other index: {warning}"),
         [first, _, ..] => format!("{first} and {} other indexes: {warning}", names.len() - 1),
         _ => format!("{}: {warning}", names.concat()),
     }));
@@ -128,5 +129,88 @@ fn each_tag_once(entries: &[spec::Entry], plans: &[Plan], findings: &mut Finding
                 findings.problems.push(entry.problem_of(names::sources, text));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inputs::Environment;
+    use crate::secret::Secrets;
+    use std::fs;
+    use tempfile::TempDir;
+
+    fn run(file: &str, beside: RawInputs) -> Result<(Planned, Vec<String>), Vec<String>> {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("x.yaml"), file).unwrap();
+        // It is for one index only, so it must not reach those of a file.
+        let tags = ("DOCKER_METADATA_OUTPUT_TAGS".to_owned(), "r.example/metadata:1".to_owned());
+        let (environment, secrets) = (&Environment::from([tags]), &Secrets::default());
+        let context = Context { environment, folder: folder.path(), secrets };
+        let inputs = RawInputs { spec: Some("x.yaml".to_owned()), ..beside };
+        all(&inputs, &context, Findings::default())
+            .map_err(|problems| problems.iter().map(ToString::to_string).collect())
+    }
+
+    fn problems(file: &str) -> Vec<String> {
+        run(file, RawInputs::default()).map(|_| ()).unwrap_err()
+    }
+
+    #[test]
+    fn each_index_has_its_own_inputs_and_the_defaults() {
+        let file = "indexes:\n  - {tags: r.example/a:1, sources: r.example/a:x}\n  - {tags: 'r.example/b:1,s.example/b:1', sources: r.example/c:x, wait: 1m}\n";
+        let beside = RawInputs { wait: Some("2m".to_owned()), ..RawInputs::default() };
+        let (planned, _) = run(file, beside).unwrap();
+        let seconds: Vec<u64> = planned.plans.iter().map(|plan| plan.wait.as_secs()).collect();
+        assert_eq!(seconds, [120, 60]);
+        let mut writable: Vec<String> = planned
+            .settings
+            .writable
+            .iter()
+            .map(|(target, from)| {
+                let from: Vec<String> = from.iter().map(ToString::to_string).collect();
+                format!("{target} from [{}]", from.join(" "))
+            })
+            .collect();
+        writable.sort();
+        assert_eq!(
+            writable,
+            ["r.example/a from []", "r.example/b from [r.example/c]", "s.example/b from []"]
+        );
+        assert!(planned.jobs.is_none());
+    }
+
+    #[test]
+    fn tags_are_of_one_index() {
+        let file = "indexes:\n  - tags: r.example/a:1\n    sources: r.example/a:x\n  - tags: r.example/a:1\n    sources: r.example/a:y\n";
+        assert_eq!(
+            problems(file),
+            [
+                "x.yaml, line 4, column 11: index 2 (r.example/a:1): tags: r.example/a:1 is also published by index 1"
+            ]
+        );
+        let file = "indexes:\n  - tags: r.example/a:1\n    sources: r.example/b:1\n  - tags: r.example/b:1\n    sources: r.example/a:y\n";
+        assert_eq!(
+            problems(file),
+            [
+                "x.yaml, line 3, column 14: index 1 (r.example/a:1): sources: r.example/b:1 is published by index 2, and indexes are composed at the same time: use its sources, or two runs"
+            ]
+        );
+        let file = "indexes:\n  - {sources: r.example/b:1}\n";
+        assert!(problems(file)[0].contains("tags is required"), "{:?}", problems(file));
+    }
+
+    #[test]
+    fn a_warning_of_several_indexes_is_one() {
+        let file = "indexes:\n  - {tags: r.example/a:1, sources: r.example/a:x}\n  - {tags: r.example/b:1, sources: r.example/b:x}\n  - {tags: r.example/c:1, sources: r.example/c:x, platforms: linux/amd46}\n";
+        let beside = RawInputs { platforms: Some("haiku/x".to_owned()), ..RawInputs::default() };
+        let (_, warnings) = run(file, beside).unwrap();
+        assert_eq!(
+            warnings,
+            [
+                "r.example/a:1 and 1 other index: platforms: unknown platform haiku/x; it is used as given",
+                "r.example/c:1: platforms: unknown platform linux/amd46; did you mean linux/amd64? It is used as given"
+            ]
+        );
     }
 }

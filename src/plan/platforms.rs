@@ -53,3 +53,43 @@ fn unknown(text: &str) -> String {
         None => format!("unknown platform {text}; it is used as given"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inputs::table::RawInputs;
+
+    #[test]
+    fn by_table() {
+        for (value, count, problems, warnings) in [
+            ("linux/amd64,linux/arm64", 2, "", ""),
+            (r#"["linux/amd64", "linux/arm/v7"]"#, 2, "", ""),
+            ("# none", 0, "platforms: contains no platform", ""),
+            ("{}", 0, "platforms, line 1: \"{}\" is not a platform", ""),
+            (
+                "linux/arm64\nlinux/arm64/v8",
+                2,
+                "platforms, line 2: linux/arm64/v8 and linux/arm64 are the same platform",
+                "",
+            ),
+            (
+                "linux/amd46",
+                1,
+                "",
+                "platforms: unknown platform linux/amd46; did you mean linux/amd64? It is used as given",
+            ),
+            ("haiku/x", 1, "", "platforms: unknown platform haiku/x; it is used as given"),
+        ] {
+            let inputs = RawInputs { platforms: Some(value.to_owned()), ..RawInputs::default() };
+            let mut findings = Findings::default();
+            assert_eq!(read(inputs.platforms(), &mut findings).len(), count, "{value}");
+            let told: Vec<String> = findings.problems.iter().map(ToString::to_string).collect();
+            assert!(told.join("; ").starts_with(problems), "{value}: {told:?}");
+            assert_eq!(told.is_empty(), problems.is_empty(), "{value}: {told:?}");
+            assert_eq!(findings.warnings.join("; "), warnings, "{value}");
+        }
+        for known in COMMON {
+            assert!(known.parse::<Platform>().unwrap().is_usual(), "{known}");
+        }
+    }
+}

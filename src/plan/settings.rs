@@ -72,3 +72,76 @@ pub fn log_level(inputs: &RawInputs, environment: &Environment, findings: &mut F
     let levels = levels.map(|(word, level)| (word, Some(level)));
     inputs.log_level().one_of(&levels, findings).unwrap_or(Level::INFO)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secrets;
+    use tempfile::TempDir;
+
+    fn read(inputs: &RawInputs, folder: &Path) -> (Settings, Vec<String>) {
+        let (environment, secrets) = (&Environment::new(), &Secrets::default());
+        let context = Context { environment, folder, secrets };
+        let mut findings = Findings::default();
+        let settings = settings(inputs, &context, None, Writable::new(), &mut findings);
+        (settings, findings.problems.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn hosts_that_speak_plain_http() {
+        let hosts = Some("localhost:5000, r.example\nhttps://x".to_owned());
+        let inputs = RawInputs { insecure_registries: hosts, ..RawInputs::default() };
+        let (settings, problems) = read(&inputs, Path::new("."));
+        let expected = ["localhost:5000".to_owned(), "r.example".to_owned()];
+        assert_eq!(settings.plain_http, HashSet::from(expected));
+        assert!(
+            problems.len() == 1 && problems[0].starts_with("insecure-registries, line 2: "),
+            "{problems:?}"
+        );
+    }
+
+    #[test]
+    fn concurrency() {
+        for (text, expected) in [(None, Some(16)), (Some("1"), Some(1)), (Some("256"), Some(256))]
+            .into_iter()
+            .chain(["0", "257", "-1", "x", "1.5"].map(|text| (Some(text), None)))
+        {
+            let inputs = RawInputs { concurrency: text.map(str::to_owned), ..RawInputs::default() };
+            let (settings, problems) = read(&inputs, Path::new("."));
+            let text = text.unwrap_or_default();
+            match expected {
+                Some(number) => assert_eq!((settings.concurrency, problems), (number, vec![])),
+                None => assert_eq!(
+                    problems,
+                    [format!("concurrency: must be a number from 1 to 256, not {text:?}")]
+                ),
+            }
+        }
+    }
+
+    #[test]
+    fn certificates_are_read_from_the_folder() {
+        let folder = TempDir::new().unwrap();
+        let good = rcgen::generate_simple_self_signed(vec!["r.example".to_owned()]).unwrap();
+        let pem = good.cert.pem();
+        for (name, text, why) in [
+            ("good.pem", Some(pem.as_str()), ""),
+            ("empty.pem", Some("nothing"), "contains no certificate in PEM form"),
+            (
+                "torn.pem",
+                Some("-----BEGIN CERTIFICATE-----\n%\n-----END CERTIFICATE-----\n"),
+                "is not a PEM file of certificates",
+            ),
+            ("missing.pem", None, "No such file"),
+        ] {
+            if let Some(text) = text {
+                fs::write(folder.path().join(name), text).unwrap();
+            }
+            let inputs = RawInputs { ca_file: Some(name.to_owned()), ..RawInputs::default() };
+            let (settings, problems) = read(&inputs, folder.path());
+            assert_eq!(settings.certificates.is_some(), why.is_empty(), "{name}: {problems:?}");
+            assert_eq!(problems.len(), usize::from(!why.is_empty()), "{name}: {problems:?}");
+            assert!(problems.concat().contains(why), "{name}: {problems:?}");
+        }
+    }
+}

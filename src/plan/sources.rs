@@ -179,3 +179,160 @@ fn pinned(
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(inputs: &RawInputs) -> (Vec<Source>, Findings) {
+        let mut findings = Findings::default();
+        let platforms = super::super::platforms::read(inputs.platforms(), &mut findings);
+        let first: Repository = "r.example/app".parse().unwrap();
+        let folder = Path::new("/nowhere");
+        let sources = read(inputs, &platforms, folder, Some(&first), &mut findings);
+        (sources, findings)
+    }
+
+    /// Each source: where it is, the platform in front of it, and the one that it stands for.
+    fn shown(sources: &[Source]) -> Vec<String> {
+        let or_any = |platform: &Option<Platform>| {
+            platform.as_ref().map_or_else(|| "any".to_owned(), ToString::to_string)
+        };
+        let show = |source: &Source| {
+            let Source { reference, platform, stands_for, .. } = source;
+            format!("{reference} {} {}", or_any(platform), or_any(stands_for))
+        };
+        sources.iter().map(show).collect()
+    }
+
+    #[test]
+    fn references_and_templates() {
+        for (sources, platforms, expected) in [
+            (
+                "r.example/a:1, r.example/a",
+                None,
+                vec!["r.example/a:1 any any", "r.example/a:latest any any"],
+            ),
+            ("linux/arm64=r.example/a:1", None, vec!["r.example/a:1 linux/arm64 linux/arm64"]),
+            (
+                "r.example/a:{arch}\nr.example/b:1",
+                Some("linux/arm64,linux/amd64"),
+                vec![
+                    "r.example/a:arm64 any linux/arm64",
+                    "r.example/a:amd64 any linux/amd64",
+                    "r.example/b:1 any any",
+                ],
+            ),
+            (
+                "linux/amd64=r.example/a:1\nlinux/arm64=r.example/a:1",
+                None,
+                vec![
+                    "r.example/a:1 linux/amd64 linux/amd64",
+                    "r.example/a:1 linux/arm64 linux/arm64",
+                ],
+            ),
+        ] {
+            let inputs = RawInputs {
+                sources: Some(sources.to_owned()),
+                platforms: platforms.map(str::to_owned),
+                ..RawInputs::default()
+            };
+            let (found, findings) = run(&inputs);
+            assert_eq!(
+                (shown(&found), findings.problems),
+                (expected.iter().map(ToString::to_string).collect(), vec![])
+            );
+        }
+    }
+
+    #[test]
+    fn problems_by_table() {
+        let platforms = Some("linux/arm64\nlinux/arm64/v8".to_owned());
+        for (sources, platforms, expected) in [
+            ("# none", None, "sources: contains no reference"),
+            (
+                "r.example/a:1\nr.example/a:1",
+                None,
+                "sources, line 2: r.example/a:1 is already given in line 1",
+            ),
+            (
+                "r.example/a\nr.example/a:latest",
+                None,
+                "sources, line 2: r.example/a:latest is already given in line 1",
+            ),
+            (
+                "r.example/a:{arch}",
+                None,
+                "sources, line 1: r.example/a:{arch} has placeholders, but platforms is not set",
+            ),
+            (
+                "r.example/a:{ach}",
+                Some("linux/amd64"),
+                "sources, line 1: r.example/a:{ach}: unknown placeholder {ach}; use {os}, {arch}, {variant} or {platform}",
+            ),
+            (
+                "linux/amd64=r.example/a:{arch}",
+                Some("linux/amd64"),
+                "sources, line 1: r.example/a:{arch} is expanded over platforms, so it cannot have a platform in front of it",
+            ),
+            (
+                "r.example/a:{os}",
+                Some("linux/arm64,linux/amd64"),
+                "sources, line 1: linux/arm64 and linux/amd64 both give r.example/a:linux: the template needs {variant}, {os} or another tag",
+            ),
+        ] {
+            let inputs = RawInputs {
+                sources: Some(sources.to_owned()),
+                platforms: platforms.map(str::to_owned),
+                ..RawInputs::default()
+            };
+            let told: Vec<String> =
+                run(&inputs).1.problems.iter().map(ToString::to_string).collect();
+            assert_eq!(told, [expected], "{sources}");
+        }
+        let inputs = RawInputs { platforms, ..RawInputs::default() };
+        let told: Vec<String> = run(&inputs).1.problems.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "platforms, line 2: linux/arm64/v8 and linux/arm64 are the same platform",
+                "sources or digests is required: the images to combine"
+            ]
+        );
+    }
+
+    #[test]
+    fn digests_are_of_the_first_tags_repository() {
+        let (one, two) =
+            (format!("sha256:{}", "1".repeat(64)), format!("sha256:{}", "2".repeat(64)));
+        let digests = Some(format!("{one}\nlinux/arm64=s.example/b@{two}"));
+        let inputs = RawInputs { digests, ..RawInputs::default() };
+        let (found, findings) = run(&inputs);
+        assert_eq!(
+            (shown(&found), findings.problems, findings.warnings),
+            (
+                vec![
+                    format!("r.example/app@{one} any any"),
+                    format!("s.example/b@{two} linux/arm64 linux/arm64")
+                ],
+                vec![],
+                vec!["platforms is not set, so a missing digest cannot be noticed".to_owned()]
+            )
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_named_by_its_digest_is_not_named() {
+        let digest: Digest = format!("sha256:{}", "1".repeat(64)).parse().unwrap();
+        let hex = "1".repeat(64);
+        for (from, expected) in [
+            ("", ""),
+            ("digests/amd64", "digests/amd64"),
+            ("needs.build", "needs.build"),
+            (&format!("/tmp/digests/{hex}"), "/tmp/digests"),
+            (&format!("digests/sha256-{hex}"), "digests"),
+        ] {
+            assert_eq!(whence(from, &digest), expected);
+        }
+    }
+}

@@ -47,3 +47,51 @@ pub(super) fn read(
     }
     targets
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inputs::table::RawInputs;
+
+    #[test]
+    fn by_table() {
+        const REQUIRED: &str =
+            "tags is required: references to publish, such as ghcr.io/acme/app:1.2";
+        for (tags, metadata, expected, problems) in [
+            (Some("r.example/a:1,r.example/a:2"), None, "r.example/a:1 r.example/a:2", ""),
+            (
+                Some("r.example/a:2\nr.example/a:1\nr.example/a:2"),
+                None,
+                "r.example/a:2 r.example/a:1",
+                "",
+            ),
+            (None, Some(" r.example/a:1\n"), "r.example/a:1", ""),
+            (Some("r.example/a:1"), Some("r.example/b:1"), "r.example/a:1", ""),
+            (None, Some(" \n"), "", REQUIRED),
+            (None, None, "", REQUIRED),
+            (Some("# none"), Some("r.example/a:1"), "", "tags: contains no reference"),
+            (Some("[1]"), None, "", "tags: item 1 of the JSON array must be a non-empty string"),
+            (
+                Some("r.example/a:1\nr.example/a"),
+                None,
+                "r.example/a:1",
+                "tags, line 2: r.example/a has no tag: write r.example/a:TAG",
+            ),
+        ] {
+            let inputs = RawInputs { tags: tags.map(str::to_owned), ..RawInputs::default() };
+            let metadata = metadata.map(|text| ("DOCKER_METADATA_OUTPUT_TAGS".into(), text.into()));
+            let environment = Environment::from_iter(metadata);
+            let mut findings = Findings::default();
+            let targets = read(inputs.tags(), &environment, &mut findings);
+            let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
+            assert_eq!(targets.join(" "), expected, "{tags:?} {environment:?}");
+            let told: Vec<String> = findings.problems.iter().map(ToString::to_string).collect();
+            assert_eq!(told.join("; "), problems, "{tags:?}");
+        }
+        let tags = Some(format!("r.example/a:1@sha256:{}", "0".repeat(64)));
+        let inputs = RawInputs { tags, ..RawInputs::default() };
+        let mut findings = Findings::default();
+        assert_eq!(read(inputs.tags(), &Environment::new(), &mut findings), []);
+        assert!(findings.problems[0].text.ends_with(": a tag to publish cannot contain a digest"));
+    }
+}
