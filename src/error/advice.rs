@@ -5,7 +5,6 @@ use super::words::{Words, input, setting};
 use super::{Access, Audience, Cause};
 use crate::registry::http::address;
 use crate::registry::{Error, Helper, Kind};
-use url::Url;
 
 /// The advice, if there is any better than the error itself.
 pub(super) fn for_cause(cause: &Cause, audience: Audience) -> Option<String> {
@@ -28,7 +27,7 @@ pub(super) fn for_cause(cause: &Cause, audience: Audience) -> Option<String> {
         (Kind::UnknownHost, _) => {
             format!("check the spelling of {host}, and that this job can resolve it")
         }
-        (Kind::Unreachable(_) | Kind::Timeout, _) if is_local(host) => format!(
+        (Kind::Unreachable(_) | Kind::Timeout, _) if address::is_loopback_host(host) => format!(
             "is the registry running? In a container, {host} is the container itself: use the \
              host network or the service's name"
         ),
@@ -151,10 +150,6 @@ fn rejected(error: &Error) -> Option<String> {
 
 fn is_ecr(host: &str) -> bool {
     host.ends_with(".amazonaws.com") || host == "public.ecr.aws"
-}
-
-fn is_local(host: &str) -> bool {
-    format!("http://{host}/").parse().is_ok_and(|url: Url| address::is_loopback(&url))
 }
 
 #[cfg(test)]

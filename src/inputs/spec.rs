@@ -12,7 +12,6 @@ use std::path::Path;
 const INPUT: &str = names::spec;
 const ANOTHER: &str = "is a file of plugins/manifest or manifest-tool, which cannot be read: write `indexes:` and below it, \
      for each index, `tags:` and `sources:`";
-const START: Place = Place { line: 1, column: 1 };
 /// More entries than this are a mistake.
 const MOST: usize = 1000;
 /// Inputs that can be a mapping: `KEY: VALUE`.
@@ -67,7 +66,7 @@ pub(crate) fn read(
         }
         Ok(tree) => tree,
         Err(_) if text.contains("{{") => {
-            findings.problems.push(file.problem(START, ANOTHER));
+            findings.problems.push(file.problem(Place::START, ANOTHER));
             return Vec::new();
         }
         Err(faults) => {

@@ -22,6 +22,8 @@ pub(super) struct Place {
 }
 
 impl Place {
+    pub(super) const START: Self = Self { line: 1, column: 1 };
+
     fn of(marker: Marker) -> Self {
         Self { line: marker.line(), column: marker.col() + 1 }
     }
@@ -61,13 +63,12 @@ pub(super) struct Fault {
 
 /// Reads one document. All faults that do not end the reading are returned together.
 pub(super) fn parse(text: &str) -> Result<Node, Vec<Fault>> {
-    let start = Place { line: 1, column: 1 };
     if text.len() > LARGEST {
         let text = format!("is {} bytes long; the limit is {LARGEST} bytes", text.len());
-        return Err(vec![Fault { place: start, text }]);
+        return Err(vec![Fault { place: Place::START, text }]);
     }
     let mut reader = Reader { parser: Parser::new_from_str(text), faults: Vec::new() };
-    let tree = reader.document(start);
+    let tree = reader.document();
     match tree {
         Ok(tree) if reader.faults.is_empty() => Ok(tree),
         Ok(_) => Err(reader.faults),
@@ -95,13 +96,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn document(&mut self, start: Place) -> Result<Node, Fault> {
+    fn document(&mut self) -> Result<Node, Fault> {
         let mut tree = None;
         loop {
             let (event, span) = self.next()?;
             match event {
                 Event::StreamEnd => {
-                    return Ok(tree.unwrap_or(Node { place: start, value: Value::Empty }));
+                    return Ok(tree.unwrap_or(Node { place: Place::START, value: Value::Empty }));
                 }
                 Event::DocumentStart(_) if tree.is_some() => {
                     return Err(Fault {

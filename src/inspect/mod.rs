@@ -9,6 +9,7 @@ pub(crate) mod text;
 use crate::entries::{self, Named};
 use crate::error::{Access, Error};
 use crate::join;
+use crate::oci::image_config::REVISION;
 use crate::oci::{
     Annotations, Content, Descriptor, ImageConfig, ImageManifest, Index, Manifest, Platform,
     Reference,
@@ -81,7 +82,7 @@ pub(crate) enum Behind {
 impl Image {
     /// The commit it was built from, if a label says so.
     pub(crate) fn revision(&self) -> Option<&str> {
-        self.labels.get("org.opencontainers.image.revision").map(String::as_str)
+        self.labels.get(REVISION).map(String::as_str)
     }
 }
 

@@ -36,7 +36,7 @@ pub struct Origin {
 }
 
 /// The label that names a commit (image spec, annotations.md).
-const REVISION: &str = "org.opencontainers.image.revision";
+pub(crate) const REVISION: &str = "org.opencontainers.image.revision";
 
 impl ImageConfig {
     /// The value of a label.

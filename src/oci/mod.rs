@@ -6,7 +6,7 @@
 mod annotations;
 pub(crate) mod descriptor;
 pub(crate) mod digest;
-mod image_config;
+pub(crate) mod image_config;
 mod index;
 pub(crate) mod json;
 pub(crate) mod manifest;

@@ -125,7 +125,7 @@ fn attestations<'a>(
 ) -> Vec<Member<'a>> {
     let digests: Vec<String> =
         members.iter().map(|member| member.entry.digest.to_string()).collect();
-    let keep = |member: &Member<'_>| match member.entry.attests() {
+    let mut keep = |member: &Member<'_>| match member.entry.attests() {
         None => true,
         Some(_) if !plan.keep_attestations => false,
         Some(of) if alone || digests.iter().any(|digest| digest == of) => true,
@@ -137,7 +137,6 @@ fn attestations<'a>(
             false
         }
     };
-    let mut keep = keep;
     members.into_iter().filter(|member| keep(member)).collect()
 }
 

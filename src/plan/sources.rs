@@ -148,9 +148,8 @@ fn push(sources: &mut Vec<(usize, Source)>, wanted: Wanted<'_>, findings: &mut F
 /// Where a digest was found: for a file that is named by it, the folder, so that the digest is not
 /// shown twice.
 fn whence<'f>(from: &'f str, digest: &Digest) -> &'f str {
-    let hex = digest.as_str().rsplit(':').next().unwrap_or_default();
     match from.rsplit_once('/') {
-        Some((folder, file)) if file.contains(hex) => folder,
+        Some((folder, file)) if file.contains(digest.hex()) => folder,
         _ => from,
     }
 }

@@ -192,7 +192,8 @@ impl Registry {
         }
     }
 
-    fn root(&self, request: &RequestName) -> Result<Url, Error> {
+    /// Root of the API that a request is sent to.
+    pub(crate) fn root(&self, request: &RequestName) -> Result<Url, Error> {
         let root = self.transport.root(&request.host);
         root.map_err(|error| request.error(Kind::Defect(error.to_string())))
     }

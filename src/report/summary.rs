@@ -9,7 +9,6 @@ use crate::pipeline::record;
 use crate::pipeline::resolve::arrived::Skipped;
 use crate::report::Ending;
 use crate::text::{self, count, escape};
-use bytesize::ByteSize;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -182,10 +181,7 @@ impl Ending<'_> {
     fn platforms(&self, report: &Report) -> String {
         let mut text = "| Platform | Digest | Download | Arrived |\n|:--|:--|--:|--:|\n".to_owned();
         for (platform, digest) in report.platforms() {
-            let size = report.download(&digest).map_or_else(
-                || "–".to_owned(),
-                |bytes| ByteSize::b(bytes).display().si().to_string(),
-            );
+            let size = report.download(&digest).map_or_else(|| "–".to_owned(), text::size);
             let source = report
                 .sources
                 .iter()

@@ -192,10 +192,7 @@ impl Registry {
     ) -> Result<Url, Error> {
         let malformed = |what: &str| request.error_of(Kind::Malformed(what.to_owned()), answer);
         let told = answer.header(LOCATION.as_str());
-        let root = self
-            .transport
-            .root(repository.host())
-            .map_err(|_| malformed("no URL for the registry"))?;
+        let root = self.root(request)?;
         let base = root.join(&format!("v2/{}/blobs/uploads/", repository.path()));
         let location = match base.and_then(|base| base.join(told)) {
             Ok(location) if !told.is_empty() => location,

@@ -46,12 +46,20 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => {
-            name.trim_end_matches('.') == "localhost"
-                || name.trim_end_matches('.').ends_with(".localhost")
-        }
+        Some(Host::Domain(name)) => is_localhost(name),
         None => false,
     }
+}
+
+/// Whether a registry host, as people write it, is this machine itself.
+pub(crate) fn is_loopback_host(host: &str) -> bool {
+    format!("http://{host}/").parse().is_ok_and(|url: Url| is_loopback(&url))
+}
+
+/// Whether a name is `localhost` or below it (RFC 6761 section 6.3).
+pub(super) fn is_localhost(name: &str) -> bool {
+    let bare = name.trim_end_matches('.');
+    bare == "localhost" || bare.ends_with(".localhost")
 }
 
 /// Whether an address is never gone to on a server's word.
@@ -82,8 +90,13 @@ fn is_forbidden_v4(address: Ipv4Addr) -> bool {
 
 /// A URL fit to be shown: without query, where signatures and tokens are, and without a login.
 pub(crate) fn safe(url: &Url) -> String {
+    format!("{}://{}{}", url.scheme(), authority(url), url.path())
+}
+
+/// The host of a URL, with its port if that is not the scheme's own.
+pub(super) fn authority(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+    format!("{}{port}", url.host_str().unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! by their cause. Also the rules that statuses and headers follow (RFC 9110 sections 10.2.3 and
 //! 15).
 
+use super::address;
 use super::names::NameError;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{
@@ -68,8 +69,7 @@ impl Answer {
     /// The only way to them, so that what another host asks for is not taken for the registry's.
     pub(crate) fn challenges(&self, root: &Url) -> Result<Vec<&str>, String> {
         if self.from.origin() != root.origin() {
-            let port = self.from.port().map(|port| format!(":{port}")).unwrap_or_default();
-            return Err(format!("{}{port}", self.from.host_str().unwrap_or_default()));
+            return Err(address::authority(&self.from));
         }
         let challenges = self.headers.get_all(WWW_AUTHENTICATE).iter();
         Ok(challenges.filter_map(|value| value.to_str().ok()).collect())

@@ -44,9 +44,8 @@ impl Resolver {
     }
 
     async fn look_up(self, name: String) -> Result<Vec<IpAddr>, NameError> {
-        let bare = name.trim_end_matches('.');
         // RFC 6761 section 6.3: never ask a name server for it.
-        let addresses = if bare == "localhost" || bare.ends_with(".localhost") {
+        let addresses = if address::is_localhost(&name) {
             vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]
         } else {
             let lookup = self.resolver()?.lookup_ip(name.as_str()).await;

@@ -237,9 +237,7 @@ impl Transport {
         if self.plain_http.contains(host) {
             return Protocol::Http;
         }
-        let loopback =
-            format!("http://{host}/").parse().is_ok_and(|url: Url| address::is_loopback(&url));
-        if loopback { Protocol::Unclear } else { Protocol::Https }
+        if address::is_loopback_host(host) { Protocol::Unclear } else { Protocol::Https }
     }
 
     fn learn(&self, host: &str, protocol: Protocol) {

@@ -94,16 +94,9 @@ pub struct Logins {
 impl Logins {
     /// The first login that fits the repository.
     pub fn find(&self, repository: &Repository) -> Option<&Login> {
-        let by_host = |logins: &'_ [(String, Login)]| {
-            logins.iter().position(|(host, _)| host == repository.host())
-        };
-        if let Some(at) = by_host(&self.stated) {
-            return self.stated.get(at).map(|(_, login)| login);
-        }
-        if let Some(login) = self.files.iter().find_map(|file| file.find(repository)) {
-            return Some(login);
-        }
-        by_host(&self.provided).and_then(|at| self.provided.get(at)).map(|(_, login)| login)
+        by_host(&self.stated, repository.host())
+            .or_else(|| self.files.iter().find_map(|file| file.find(repository)))
+            .or_else(|| by_host(&self.provided, repository.host()))
     }
 
     /// The credential helper that an auth file names for the host, with the file's label: we cannot
@@ -114,6 +107,10 @@ impl Logins {
         };
         self.files.iter().find_map(helper)
     }
+}
+
+fn by_host<'l>(logins: &'l [(String, Login)], host: &str) -> Option<&'l Login> {
+    logins.iter().find(|(other, _)| other == host).map(|(_, login)| login)
 }
 
 /// A Docker or containers auth file.
