@@ -4,7 +4,7 @@
 use super::output;
 use super::session::Session;
 use crate::entries::{Named, diff};
-use crate::error::{Access, Error, Exit};
+use crate::error::{Error, Exit};
 use crate::oci::{Descriptor, Digest, Platform, Reference};
 use crate::pipeline::compose::{self, Composed};
 use crate::pipeline::edit::{self, Change, Edited, Moved};
@@ -41,7 +41,7 @@ pub(super) async fn named(session: &Session, list: &Reference, text: &str) -> Re
     }
     let head = session.registry.look(&reference, None).await;
     head.map(|head| Named::Digest(head.digest.to_string()))
-        .map_err(|error| Error::of_registry(&error, &format!("read {reference}"), Access::Pull))
+        .map_err(|error| Error::cannot_read(&error, &reference))
 }
 
 /// Why a text that could be an image of Docker Hub is more likely a slip.

@@ -3,6 +3,7 @@
 mod advice;
 pub mod words;
 
+use crate::oci::Reference;
 use crate::registry::{self, Kind};
 use serde::Serialize;
 use std::fmt;
@@ -126,6 +127,16 @@ impl Error {
         let cause = Box::new(Cause { error: error.clone(), access });
         let what = format!("cannot {what}: {}", error.reason());
         Self { cause: Some(cause), ..Self::new(exit_of(&error.kind), what) }
+    }
+
+    /// A read that failed for good, of `what` ("ghcr.io/acme/app:1").
+    pub fn cannot_read(error: &registry::Error, what: impl fmt::Display) -> Self {
+        Self::of_registry(error, &format!("read {what}"), Access::Pull)
+    }
+
+    /// A push to a tag, or to a digest in its repository, that failed for good.
+    pub fn cannot_push_to(error: &registry::Error, reference: &Reference) -> Self {
+        Self::of_registry(error, &format!("push to {reference}"), Access::Push)
     }
 
     /// A bug of ours.

@@ -7,7 +7,7 @@ pub(crate) mod json;
 pub(crate) mod text;
 
 use crate::entries::{self, Named};
-use crate::error::{Access, Error};
+use crate::error::Error;
 use crate::join;
 use crate::oci::image_config::REVISION;
 use crate::oci::{
@@ -140,10 +140,7 @@ pub(crate) async fn manifest(
     registry: &Registry,
     reference: &Reference,
 ) -> Result<Manifest, Error> {
-    registry
-        .manifest(reference, None)
-        .await
-        .map_err(|error| cannot_read(&error, &reference.to_string()))
+    registry.manifest(reference, None).await.map_err(|error| Error::cannot_read(&error, reference))
 }
 
 /// The entry for a platform, its attestations and its manifest.
@@ -188,7 +185,7 @@ pub(crate) async fn image(
     let config = if is_image {
         let read = registry.config(&reference.repository, &manifest.config, None).await;
         let bytes =
-            read.map_err(|error| cannot_read(&error, &format!("the config of {reference}")))?;
+            read.map_err(|error| Error::cannot_read(&error, format!("the config of {reference}")))?;
         ImageConfig::parse(&bytes).map_err(|why| {
             Error::refused(format!("cannot read the config of {reference}: {why}"))
         })?
@@ -250,7 +247,7 @@ async fn behind(
             Ok(Behind::Unread("not in the registry".to_owned()))
         }
         Err(registry::Error { kind: Kind::Malformed(why), .. }) => Ok(Behind::Unread(why)),
-        Err(error) => Err(cannot_read(&error, &child.to_string())),
+        Err(error) => Err(Error::cannot_read(&error, child)),
     }
 }
 
@@ -278,10 +275,6 @@ fn pick(
     let entry = &index.manifests[at];
     let attests = |other: &&Descriptor| other.attests() == Some(entry.digest.as_str());
     Ok((entry.clone(), index.manifests.iter().filter(attests).cloned().collect()))
-}
-
-fn cannot_read(error: &registry::Error, what: &str) -> Error {
-    Error::of_registry(error, &format!("read {what}"), Access::Pull)
 }
 
 #[cfg(test)]

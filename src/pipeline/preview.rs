@@ -8,7 +8,7 @@ use super::targets::{self, Target, Targets};
 use super::transfer::{self, Origins};
 use super::work::Work;
 use crate::entries::diff;
-use crate::error::{Access, Error};
+use crate::error::Error;
 use tracing::info;
 
 /// Tells what a real run would do to these targets.
@@ -34,10 +34,8 @@ pub(super) async fn left_undone(
         let old = match held {
             None => Vec::new(),
             Some(_) => {
-                let read = work.registry.manifest(tag, None).await.map_err(|error| {
-                    Error::of_registry(&error, &format!("read {tag}"), Access::Pull)
-                });
-                diff::entries_of(&read?)
+                let read = work.registry.manifest(tag, None).await;
+                diff::entries_of(&read.map_err(|error| Error::cannot_read(&error, tag))?)
             }
         };
         let changed = diff::entries(&old, &composed.entries);

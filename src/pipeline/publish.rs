@@ -7,7 +7,7 @@ use super::record::{Action, Write};
 use super::targets::{self, Target, Targets, refuse_without_permission};
 use super::work::{DOUBT, Document, FIRST_LAG_PAUSE, LONGEST_LAG_PAUSE, Work};
 use crate::backoff::Backoff;
-use crate::error::{Access, Error, Exit};
+use crate::error::{Error, Exit};
 use crate::join;
 use crate::oci::{Reference, Repository};
 use crate::registry::{self, Kind};
@@ -167,7 +167,7 @@ impl Publication<'_> {
     }
 
     async fn error(&self, error: &registry::Error, reference: &Reference) -> Error {
-        let mut failed = Error::of_registry(error, &format!("push to {reference}"), Access::Push);
+        let mut failed = Error::cannot_push_to(error, reference);
         if error.misses_content() {
             failed.details = self.absent_children(&reference.repository).await;
         }

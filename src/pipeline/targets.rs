@@ -8,7 +8,7 @@ use crate::error::{Access, Error};
 use crate::join;
 use crate::oci::{Content, Descriptor, Digest, Index, Manifest, Reference, Repository, media_type};
 use crate::plan::Plan;
-use crate::registry::{self, Kind, Registry};
+use crate::registry::{Kind, Registry};
 use std::collections::{BTreeMap, BTreeSet};
 use tracing::debug;
 
@@ -126,15 +126,12 @@ pub struct Base {
 impl Base {
     /// Reads what a tag points to now.
     pub async fn read(registry: &Registry, tag: &Reference) -> Result<Self, Error> {
-        let cannot_read = |error: &registry::Error| {
-            Error::of_registry(error, &format!("read {tag}"), Access::Pull)
-        };
         let manifest = match registry.manifest(tag, None).await {
             Ok(manifest) => manifest,
             Err(error) if error.may_be_missing() => {
                 return Ok(Self { manifest: None, entries: Vec::new() });
             }
-            Err(error) => return Err(cannot_read(&error)),
+            Err(error) => return Err(Error::cannot_read(&error, tag)),
         };
         let entries = match &manifest.content {
             Content::Index(index) => index.manifests.clone(),
@@ -142,7 +139,7 @@ impl Base {
                 let mut config = None;
                 if media_type::is_image_config(&image.config.media_type) {
                     let read = registry.config(&tag.repository, &image.config, None).await;
-                    config = Some(read.map_err(|error| cannot_read(&error))?);
+                    config = Some(read.map_err(|error| Error::cannot_read(&error, tag))?);
                 }
                 let name = tag.to_string();
                 vec![entries::plain_entry(&name, &manifest, image, config.as_deref(), None)?]
@@ -172,7 +169,7 @@ pub(super) fn refuse_without_permission<'t>(
 ) -> Result<(), Error> {
     for tag in tags {
         if let Some(denial) = registry.push_denial(&tag.repository) {
-            return Err(Error::of_registry(&denial, &format!("push to {tag}"), Access::Push));
+            return Err(Error::cannot_push_to(&denial, tag));
         }
     }
     Ok(())
@@ -191,9 +188,7 @@ pub(super) async fn preflight(work: &Work<'_>) -> Result<(), Error> {
         plan.targets.iter().rev().map(|tag| (&tag.repository, tag)).collect();
     let tests = homes.into_iter().map(|(repository, tag)| async move {
         match registry.may_push(repository).await {
-            Err(error) if error.is_denial() => {
-                Err(Error::of_registry(&error, &format!("push to {tag}"), Access::Push))
-            }
+            Err(error) if error.is_denial() => Err(Error::cannot_push_to(&error, tag)),
             Err(error) => {
                 debug!("whether {repository} may be pushed to is not known: {error}");
                 Ok(())

@@ -172,9 +172,7 @@ impl Transfer<'_> {
             None => {
                 let origin = Reference::at(from, &child.digest);
                 let read = registry.shared_manifest(&origin).await;
-                read.map_err(|error| {
-                    Error::of_registry(&error, &format!("read {origin}"), Access::Pull)
-                })?
+                read.map_err(|error| Error::cannot_read(&error, origin))?
             }
         };
         let Content::Image(image) = &manifest.content else {
@@ -190,8 +188,7 @@ impl Transfer<'_> {
             .filter(|blob| !media_type::is_foreign_layer(&blob.media_type));
         join::all(blobs.map(|blob| self.blob(blob, from, &reason))).await?;
         let pushed = self.work.put("blobs", &place, Document::from(&manifest)).await;
-        pushed
-            .map_err(|error| Error::of_registry(&error, &format!("push {place}"), Access::Push))?;
+        pushed.map_err(|error| cannot_push(&error, &place))?;
         self.count(|copied| copied.images += 1);
         self.work.progress.wrote(Write {
             action: Action::Manifest,
@@ -220,20 +217,20 @@ impl Transfer<'_> {
         };
         let copied =
             self.work.registry.shared_copy(from, self.repository, blob, &poured, brought).await;
-        let failed = |error: &registry::Error, verb: &str, repository: &Repository, access| {
-            let place = Reference::at(repository, &blob.digest);
-            Error::of_registry(error, &format!("{verb} {place}"), access)
-        };
+        let at = |repository: &Repository| Reference::at(repository, &blob.digest);
         match copied {
             Ok(_) => Ok(()),
-            Err(CopyError::Source(error)) => Err(failed(&error, "read", from, Access::Pull)),
-            Err(CopyError::Target(error)) => {
-                Err(failed(&error, "push", self.repository, Access::Push))
-            }
+            Err(CopyError::Source(error)) => Err(Error::cannot_read(&error, at(from))),
+            Err(CopyError::Target(error)) => Err(cannot_push(&error, &at(self.repository))),
         }
     }
 
     fn count(&self, change: impl FnOnce(&mut Copied)) {
         self.work.progress.copy(self.repository, change);
     }
+}
+
+/// Something that an index names could not be pushed.
+fn cannot_push(error: &registry::Error, place: &Reference) -> Error {
+    Error::of_registry(error, &format!("push {place}"), Access::Push)
 }

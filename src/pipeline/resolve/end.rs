@@ -2,7 +2,6 @@
 
 use super::arrived::Arrived;
 use super::lines;
-use super::look::cannot_read;
 use super::state::{NotYet, Over};
 use super::{Absent, Wait};
 use crate::error::words::{input, setting};
@@ -52,7 +51,7 @@ impl Wait<'_> {
 /// The error of a source that is denied for good.
 pub(super) fn denied(why: &NotYet, source: &Source) -> Error {
     let NotYet::Denied(error) = why else { return Error::defect("a denial that is none") };
-    cannot_read(error, source).with_details(vec![
+    Error::cannot_read(error, &source.name).with_details(vec![
         "some registries answer like this for an image that does not exist yet".to_owned(),
     ])
 }
@@ -60,7 +59,7 @@ pub(super) fn denied(why: &NotYet, source: &Source) -> Error {
 /// With `missing: skip` too: what may be there is not left out.
 pub(super) fn cannot_leave_out(Absent { source, why, .. }: &Absent) -> Error {
     let error = match why {
-        NotYet::Trouble(error) => cannot_read(error, source),
+        NotYet::Trouble(error) => Error::cannot_read(error, &source.name),
         _ => Error::new(
             Exit::Registry,
             format!("cannot tell whether {} exists: {}", source.name, why.state()),

@@ -4,7 +4,7 @@ use super::Wait;
 use super::arrived::Arrived;
 use super::state::{NotYet, Stop};
 use crate::entries::parsed;
-use crate::error::{Access, Error};
+use crate::error::Error;
 use crate::oci::{Descriptor, ImageConfig, Manifest, Reference};
 use crate::plan::Source;
 use crate::registry::{self, Kind};
@@ -131,12 +131,7 @@ impl<'a> Look<'a> {
             {
                 Stop::NotYet(NotYet::Trouble(Box::new(error.clone())))
             }
-            _ => cannot_read(error, self.source).into(),
+            _ => Error::cannot_read(error, &self.source.name).into(),
         }
     }
-}
-
-/// The error of a source that cannot be read.
-pub(super) fn cannot_read(error: &registry::Error, source: &Source) -> Error {
-    Error::of_registry(error, &format!("read {}", source.name), Access::Pull)
 }
