@@ -1,6 +1,6 @@
 //! Changes to the entries of an index: added, removed, annotated. Pure.
 
-use super::{Named, find};
+use super::{Named, find, images};
 use crate::error::Error;
 use crate::oci::{Descriptor, Platform};
 
@@ -51,7 +51,7 @@ pub(crate) fn remove(
             Err(error) => return Err(error),
         }
     }
-    if !rest.iter().any(|entry| entry.attests().is_none()) {
+    if images(&rest).next().is_none() {
         return Err(Error::refused(format!("this would remove the last entry of {list}"))
             .with_fix("delete the tag in the registry instead"));
     }

@@ -6,6 +6,16 @@ pub mod diff;
 use crate::error::Error;
 use crate::oci::{Descriptor, ImageConfig, ImageManifest, Manifest, Platform};
 
+/// The entries that are not attestations.
+pub(crate) fn images(entries: &[Descriptor]) -> impl Iterator<Item = &Descriptor> {
+    entries.iter().filter(|entry| entry.attests().is_none())
+}
+
+/// What the images are, in one line for people.
+pub(crate) fn titles(entries: &[Descriptor]) -> String {
+    images(entries).map(Descriptor::title).collect::<Vec<_>>().join(", ")
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Named {
     Digest(String),

@@ -1,5 +1,6 @@
 //! The guards between what arrived and what is composed: nothing that they refuse can be published.
 
+use crate::entries::images;
 use crate::error::Error;
 use crate::error::words::input;
 use crate::oci::manifest::Content;
@@ -50,7 +51,7 @@ pub fn sources(plan: &Plan, arrived: &[Arrived], skipped: &[Skipped]) -> Result<
     }
     warnings.extend(one_revision(arrived));
     let entries: Vec<Descriptor> = kept.into_iter().map(|member| member.entry.clone()).collect();
-    if !entries.iter().any(|entry| entry.attests().is_none()) {
+    if images(&entries).next().is_none() {
         return Err(Error::refused("there is no image to put in"));
     }
     let unchanged = match arrived {

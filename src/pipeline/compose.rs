@@ -2,6 +2,7 @@
 //! always give the same bytes.
 
 use super::targets::Base;
+use crate::entries::{images, titles};
 use crate::error::Error;
 use crate::error::words::setting;
 use crate::oci::manifest::LARGEST_MANIFEST;
@@ -202,13 +203,7 @@ pub(super) fn tell(composed: &Composed) {
 }
 
 fn line(composed: &Composed) -> String {
-    let images: Vec<String> = composed
-        .entries
-        .iter()
-        .filter(|entry| entry.attests().is_none())
-        .map(Descriptor::title)
-        .collect();
-    let attestations = composed.entries.iter().filter(|entry| entry.attests().is_some()).count();
+    let attestations = composed.entries.len() - images(&composed.entries).count();
     let more = if attestations == 0 {
         String::new()
     } else {
@@ -217,7 +212,7 @@ fn line(composed: &Composed) -> String {
     format!(
         "compose  {} of {}{more}, {} bytes, {}",
         media_type::name(&composed.media_type),
-        images.join(", "),
+        titles(&composed.entries),
         composed.bytes.len(),
         composed.digest.short()
     )

@@ -25,6 +25,11 @@ pub enum TagState {
 }
 
 impl TagState {
+    /// Whether the tag was moved, or may have been.
+    pub fn may_have_moved(self) -> bool {
+        matches!(self, Self::Moved | Self::Unknown)
+    }
+
     /// For people.
     pub fn name(self) -> &'static str {
         match self {
@@ -212,10 +217,7 @@ impl Progress {
 
     /// Whether any tag was moved, or may have been.
     pub fn has_moved(&self) -> bool {
-        self.lock()
-            .tags
-            .iter()
-            .any(|(_, state)| matches!(state, TagState::Moved | TagState::Unknown))
+        self.lock().tags.iter().any(|(_, state)| state.may_have_moved())
     }
 
     /// One line that says what was left undone.

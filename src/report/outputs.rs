@@ -46,7 +46,7 @@ fn of_all(run: &Run, name: &str) -> String {
 
 fn value(report: &Report, name: &str) -> String {
     let composed = &report.composed;
-    let platforms = report.platforms();
+    let platforms = || report.platforms().into_iter();
     match name {
         "digest" => composed.digest.to_string(),
         "media-type" => composed.media_type.clone(),
@@ -58,12 +58,9 @@ fn value(report: &Report, name: &str) -> String {
             .map(|(tag, _)| format!("{tag}@{}", composed.digest))
             .collect::<Vec<_>>()
             .join("\n"),
-        "platforms" => {
-            platforms.into_iter().map(|(platform, _)| platform).collect::<Vec<_>>().join(",")
-        }
+        "platforms" => platforms().map(|(platform, _)| platform).collect::<Vec<_>>().join(","),
         "digests" => one_line(&Value::Object(
-            platforms
-                .into_iter()
+            platforms()
                 .map(|(platform, digest)| (platform, Value::from(digest)))
                 .collect::<Map<_, _>>(),
         )),

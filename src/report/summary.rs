@@ -1,6 +1,7 @@
 //! The job summary: what was published, in Markdown, with a picture of the wait.
 
 use crate::entries::diff::Change;
+use crate::entries::images;
 use crate::error::{Error, Exit};
 use crate::oci::Reference;
 use crate::pipeline::outcome::{DryRun, Listed, Report};
@@ -36,8 +37,7 @@ pub(crate) fn markdown(ending: &Ending<'_>) -> String {
 impl Ending<'_> {
     /// The error comes first, then what was done before it.
     fn failed(&self, list: &Listed, error: &Error) -> String {
-        let moved =
-            list.tags.iter().any(|(_, state)| matches!(state, TagState::Moved | TagState::Unknown));
+        let moved = list.tags.iter().any(|(_, state)| state.may_have_moved());
         let heading = if moved || error.exit == Exit::Partial {
             "Partly published".to_owned()
         } else {
@@ -195,8 +195,8 @@ impl Ending<'_> {
             let _ =
                 writeln!(text, "| **{}** | `{digest}` | {size} | {after} |", self.shown(&platform));
         }
-        let attestations =
-            report.composed.entries.iter().filter(|entry| entry.attests().is_some()).count();
+        let entries = &report.composed.entries;
+        let attestations = entries.len() - images(entries).count();
         if attestations > 0 {
             let _ =
                 writeln!(text, "\nWith {} (provenance, SBOM).", count(attestations, "attestation"));

@@ -3,6 +3,7 @@
 
 use super::look::Look;
 use super::state::{NotYet, Stop, WrongLabel};
+use crate::entries::images;
 use crate::error::Error;
 use crate::error::words::input;
 use crate::join;
@@ -43,8 +44,7 @@ impl Look<'_> {
 
     /// Reads the configs of an index's images and checks their labels; where they come from.
     pub(super) async fn origins_of(&self, entries: &[Descriptor]) -> Result<Vec<Origin>, Stop> {
-        let images = entries.iter().filter(|entry| entry.attests().is_none());
-        let read = images.map(|entry| async move {
+        let read = images(entries).map(|entry| async move {
             let config = self.config_behind(entry).await?;
             // An artifact without a platform runs nowhere, so it is of no commit either.
             if config.is_none() && entry.known_platform().is_none() {

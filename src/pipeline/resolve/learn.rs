@@ -35,8 +35,8 @@ impl Look<'_> {
                 };
                 if self.wait.work.plan.expect_labels.is_empty() {
                     let picked = picked?;
-                    let images = picked.iter().filter(|entry| entry.attests().is_none());
-                    join::all(images.map(|entry| self.has_entry(entry))).await?;
+                    let looks = entries::images(&picked).map(|entry| self.has_entry(entry));
+                    join::all(looks).await?;
                     (picked, Vec::new())
                 } else {
                     // What an index that is stale lacks, the one to come may have.

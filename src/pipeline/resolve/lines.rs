@@ -2,6 +2,7 @@
 
 use super::Absent;
 use super::arrived::Arrived;
+use crate::entries::{images, titles};
 use crate::oci::Descriptor;
 use crate::pipeline::progress::SourceState;
 use crate::text::{brief, duration};
@@ -9,19 +10,13 @@ use std::time::Duration;
 
 /// A source arrived.
 pub(super) fn found(arrived: &Arrived) -> String {
-    let images: Vec<String> = arrived
-        .entries
-        .iter()
-        .filter(|entry| entry.attests().is_none())
-        .map(Descriptor::title)
-        .collect();
     let when =
         arrived.after.map(|after| format!("  after {}", duration(after))).unwrap_or_default();
     let origin = origin(arrived).map(|origin| format!("  {origin}")).unwrap_or_default();
     format!(
         "found    {}  {}{}{origin}{when}",
         arrived.source.name,
-        images.join(", "),
+        titles(&arrived.entries),
         digest(arrived)
     )
 }
@@ -30,8 +25,7 @@ pub(super) fn found(arrived: &Arrived) -> String {
 /// entry.
 fn digest(arrived: &Arrived) -> String {
     let whole = &arrived.manifest.digest;
-    let images: Vec<&Descriptor> =
-        arrived.entries.iter().filter(|entry| entry.attests().is_none()).collect();
+    let images: Vec<&Descriptor> = images(&arrived.entries).collect();
     match images.as_slice() {
         [one] if arrived.source.platform.is_some() && one.digest != *whole => {
             format!("  {} of {}", one.digest.short(), whole.short())
@@ -85,13 +79,14 @@ pub(super) fn still_waiting(
         _ => None,
     });
     let waiting: Vec<String> = waiting.collect();
-    let (count, all) = (waiting.len(), sources.len());
-    format!(
-        "waiting  {count} of {all} missing after {}, {} left: {}",
-        duration(elapsed),
-        duration(left),
-        waiting.join(", ")
-    )
+    let missing = missing(waiting.len(), sources.len(), elapsed, left);
+    format!("{missing}: {}", waiting.join(", "))
+}
+
+/// How many are waited for, and how long still.
+pub(super) fn missing(waiting: usize, all: usize, elapsed: Duration, left: Duration) -> String {
+    let (elapsed, left) = (duration(elapsed), duration(left));
+    format!("waiting  {waiting} of {all} missing after {elapsed}, {left} left")
 }
 
 /// How a source stands, when the wait ends for another reason.

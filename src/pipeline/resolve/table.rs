@@ -1,8 +1,8 @@
 //! The live table of a wait: how each source stands, on a terminal only.
 
+use super::lines::missing;
 use crate::console::Console;
 use crate::pipeline::progress::{Progress, SourceState};
-use crate::text;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tracing::{Level, enabled};
@@ -74,13 +74,8 @@ fn table(
     if sources.len() > most {
         lines.push(format!("  and {} more", sources.len() - most));
     }
-    let whole = |span: Duration| text::duration(Duration::from_secs(span.as_secs()));
-    lines.push(format!(
-        "waiting  {waiting} of {} missing after {}, {} left",
-        sources.len(),
-        whole(elapsed),
-        whole(left)
-    ));
+    let whole = |span: Duration| Duration::from_secs(span.as_secs());
+    lines.push(missing(waiting, sources.len(), whole(elapsed), whole(left)));
     lines.extend((!jobs.is_empty()).then(|| jobs.to_owned()));
     lines.join("\n")
 }

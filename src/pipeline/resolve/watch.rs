@@ -228,11 +228,7 @@ impl<'a> Watch<'a> {
             [job] => format!("job {} {}", brief(&job.name), job.state.word()),
             jobs => format!("{} watched jobs did not succeed", jobs.len()),
         };
-        let mut details: Vec<String> =
-            failed.iter().take(MOST_LISTED).map(|job| said(job)).collect();
-        if failed.len() > MOST_LISTED {
-            details.push(format!("job: and {} more", failed.len() - MOST_LISTED));
-        }
+        let mut details = all_said(failed.iter().copied());
         details.extend(self.progress.sources().iter().map(lines::stands));
         let fix = if failed.iter().all(|job| job.state == State::Skipped) {
             format!(
@@ -249,10 +245,7 @@ impl<'a> Watch<'a> {
     /// What the jobs said, for a run that gives up.
     pub(super) fn said(&self) -> Vec<String> {
         let last = self.lock();
-        let mut lines: Vec<String> = last.watched.iter().take(MOST_LISTED).map(said).collect();
-        if last.watched.len() > MOST_LISTED {
-            lines.push(format!("job: and {} more", last.watched.len() - MOST_LISTED));
-        }
+        let mut lines = all_said(last.watched.iter());
         lines.extend(last.unmet(&self.plan.watch_jobs).map(|line| format!("job: {line}")));
         lines
     }
@@ -284,6 +277,14 @@ fn watching(jobs: &[&Job]) -> String {
 /// A watched job has changed.
 fn told(job: &Job) -> String {
     format!("job      {}  {}", brief(&job.name), job.state.word())
+}
+
+/// Watched jobs, as an error shows them.
+fn all_said<'j>(jobs: impl ExactSizeIterator<Item = &'j Job>) -> Vec<String> {
+    let more = jobs.len().saturating_sub(MOST_LISTED);
+    let mut lines: Vec<String> = jobs.take(MOST_LISTED).map(said).collect();
+    lines.extend((more > 0).then(|| format!("job: and {more} more")));
+    lines
 }
 
 /// A watched job, as an error shows it.
