@@ -15,7 +15,6 @@ use crate::registry::Registry;
 use crate::report::Ending;
 use crate::report::files::Destinations;
 use crate::signals;
-use crate::text;
 use std::sync::Arc;
 use tracing::{info, warn};
 
@@ -89,7 +88,8 @@ pub async fn compose_lists(invocation: Invocation<'_>) -> Ended {
             let exit = error.exit;
             let run = Run::that_never_began(error);
             if let Ok(destinations) = Destinations::open(&inputs, &context, step) {
-                destinations.write_failure(&ending(&run, exit, &console.warnings(), &console));
+                let warnings = console.warnings();
+                destinations.write_failure(&Ending::of(&run, exit, &warnings, &console));
             }
             return Ended { exit, run };
         }
@@ -124,26 +124,19 @@ fn finish(
     let run = Run { lists: lists.ended(&unfinished), elapsed: lists.elapsed() };
     let mut exit = stopped.as_ref().map_or(run.exit(), |stopped| stopped.exit);
     console.end_group();
+    let warnings = console.warnings();
+    let ending = Ending::of(&run, exit, &warnings, console);
     if exit == Exit::Done {
-        if let Err(error) = destinations.write(&ending(&run, exit, &console.warnings(), console)) {
+        if let Err(error) = destinations.write(&ending) {
             console.failure(&error);
             exit = error.exit;
         }
-    } else if let Some(error) = &stopped {
-        console.failure(error);
-        destinations.write_failure(&ending(&run, exit, &console.warnings(), console));
     } else {
-        for list in &run.lists {
-            if let Err(error) = &list.ended {
-                let what = if lists.are_several() {
-                    format!("{}: {}", list.name, error.what)
-                } else {
-                    error.what.clone()
-                };
-                console.failure(&Error { what, ..error.clone() });
-            }
+        match &stopped {
+            Some(error) => console.failure(error),
+            None => tell_failures(&run, console),
         }
-        destinations.write_failure(&ending(&run, exit, &console.warnings(), console));
+        destinations.write_failure(&ending);
     }
     match run.lists.as_slice() {
         [Listed { ended: Ok(report), .. }] if exit == Exit::Done => {
@@ -157,19 +150,15 @@ fn finish(
     Ended { exit, run }
 }
 
-fn ending<'a>(
-    run: &'a Run,
-    exit: Exit,
-    warnings: &'a [String],
-    console: &'a Console,
-) -> Ending<'a> {
-    Ending {
-        run,
-        exit,
-        late: None,
-        warnings,
-        secrets: console.secrets(),
-        audience: console.audience(),
+fn tell_failures(run: &Run, console: &Console) {
+    for list in &run.lists {
+        let Err(error) = &list.ended else { continue };
+        if run.lists.len() == 1 {
+            console.failure(error);
+        } else {
+            let what = format!("{}: {}", list.name, error.what);
+            console.failure(&Error { what, ..error.clone() });
+        }
     }
 }
 
@@ -194,10 +183,6 @@ fn prepare(
     for warning in std::mem::take(&mut findings.warnings) {
         warn!("{warning}");
     }
-    plan::all(inputs, context, findings).map_err(|problems| {
-        let count = text::count(problems.len(), "problem");
-        let what = format!("{count} with the inputs; nothing was sent to a registry");
-        let details = problems.iter().map(ToString::to_string).collect();
-        Error::new(Exit::Inputs, what).with_details(details)
-    })
+    let planned = plan::all(inputs, context, findings);
+    planned.map_err(|problems| plan::refused("inputs", &problems))
 }

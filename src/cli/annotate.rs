@@ -112,10 +112,7 @@ async fn warn_of_contradictions(
 
 fn asked(flags: &ArgMatches) -> Result<Annotation, String> {
     let text = |name: &str| flags.get_one::<String>(name).map(|value| value.trim().to_owned());
-    let many = |name: &str| {
-        flags.get_many::<String>(name).map(|values| values.cloned().collect::<Vec<_>>().join("\n"))
-    };
-    let features = many("os-features").map(|value| {
+    let features = super::joined(flags, "os-features").map(|value| {
         value
             .split([',', '\n'])
             .map(str::trim)
@@ -124,7 +121,7 @@ fn asked(flags: &ArgMatches) -> Result<Annotation, String> {
             .collect()
     });
     let wrong = |why: String| format!("--annotation: {why}");
-    let pairs = many("annotation")
+    let pairs = super::joined(flags, "annotation")
         .map(|value| values::pairs(&value))
         .transpose()
         .map_err(wrong)?

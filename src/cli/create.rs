@@ -45,11 +45,7 @@ fn flag(input: &'static Input) -> Arg {
         "tags" | "dotenv-file" => "",
         _ => input.default,
     };
-    let help = if default.is_empty() {
-        input.help.to_owned()
-    } else {
-        format!("{} [{default}]", input.help)
-    };
+    let help = super::described(input.help, default);
     let arg = Arg::new(input.name).long(input.name).help(help);
     match input.kind {
         // `docker manifest create` calls it so.
@@ -73,11 +69,7 @@ fn switch_flag(arg: Arg) -> Arg {
 /// Flags of `create` as pairs of input and value.
 fn pairs(flags: &ArgMatches) -> (Vec<(String, String)>, Findings) {
     let mut findings = Findings::default();
-    let text = |name: &str| {
-        flags
-            .get_many::<String>(name)
-            .map(|values| values.map(String::as_str).collect::<Vec<_>>().join("\n"))
-    };
+    let text = |name: &str| super::joined(flags, name);
     let lines = |parts: &[Option<String>]| {
         parts.iter().flatten().map(String::as_str).collect::<Vec<_>>().join("\n")
     };
@@ -116,16 +108,9 @@ fn print(ended: &Ended, as_json: bool, console: &Console) -> Exit {
         // What went wrong after the last list is told on stderr.
         let all_well = run.lists.iter().all(|list| list.ended.is_ok());
         let late = (all_well && *exit == Exit::Partial).then(|| Error::new(*exit, NOT_WRITTEN));
-        let (warnings, secrets) = (&*console.warnings(), console.secrets());
-        let ending = Ending {
-            run,
-            exit: *exit,
-            late: late.as_ref(),
-            warnings,
-            secrets,
-            audience: console.audience(),
-        };
-        return output::json(&json::run(&ending), *exit, secrets);
+        let warnings = console.warnings();
+        let ending = Ending { late: late.as_ref(), ..Ending::of(run, *exit, &warnings, console) };
+        return output::json(&json::run(&ending), *exit, console.secrets());
     }
     let published =
         run.reports().filter_map(|report| Some((&report.tags.first()?.0, &report.composed.digest)));

@@ -198,13 +198,20 @@ fn password_warning(flags: &ArgMatches) -> Option<String> {
     given.then(|| "--password is visible in the process list; use --password-stdin".to_owned())
 }
 
+/// All values of a flag or an argument, one a line.
+fn joined(flags: &ArgMatches, name: &str) -> Option<String> {
+    let values = flags.get_many::<String>(name)?;
+    Some(values.map(String::as_str).collect::<Vec<_>>().join("\n"))
+}
+
+/// What an input is, and what applies when it is not set.
+fn described(help: &str, default: &str) -> String {
+    if default.is_empty() { help.to_owned() } else { format!("{help} [{default}]") }
+}
+
 /// What the flags of every command say, as pairs of input and value.
 fn global_pairs(flags: &ArgMatches, findings: &mut Findings) -> Vec<(String, String)> {
-    let text = |name: &str| {
-        flags
-            .get_many::<String>(name)
-            .map(|values| values.map(String::as_str).collect::<Vec<_>>().join("\n"))
-    };
+    let text = |name: &str| joined(flags, name);
     let from_stdin = flags
         .get_flag("password-stdin")
         .then(|| findings.take("password", None, password_from_stdin()))
@@ -242,17 +249,8 @@ fn password_from_stdin() -> Result<String, String> {
 /// Examples; inputs and outputs of the CI step, aligned.
 fn tables() -> String {
     let row = |name: &str, text: &str| wrapped(&format!("  {name:20} "), 23, text);
-    let inputs: String = INPUTS
-        .iter()
-        .map(|input| {
-            let default = if input.default.is_empty() {
-                String::new()
-            } else {
-                format!(" [{}]", input.default)
-            };
-            row(input.name, &format!("{}{default}", input.help))
-        })
-        .collect();
+    let inputs: String =
+        INPUTS.iter().map(|input| row(input.name, &described(input.help, input.default))).collect();
     let outputs: String = OUTPUTS.iter().map(|(name, help)| row(name, help)).collect();
     format!("{EXAMPLES}\n\n{STEP}\n{inputs}\nOutputs:\n{}", outputs.trim_end())
 }

@@ -10,7 +10,7 @@ use crate::oci::Reference;
 use crate::pipeline::progress::Progress;
 use crate::registry::Registry;
 use crate::report::json;
-use crate::{plan, signals, text};
+use crate::{plan, signals};
 use clap::ArgMatches;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -58,10 +58,7 @@ impl Session {
             written.map(|reference| (reference.repository.clone(), BTreeSet::new())).collect();
         let settings = plan::settings(&inputs, context, first_host, writable, &mut findings);
         if !findings.problems.is_empty() {
-            let details: Vec<String> = findings.problems.iter().map(ToString::to_string).collect();
-            let count = text::count(details.len(), "problem");
-            let what = format!("{count} with the arguments; nothing was sent to a registry");
-            let error = Error::new(Exit::Inputs, what).with_details(details);
+            let error = plan::refused("arguments", &findings.problems);
             return Err(fail(&console, json, &error));
         }
         log::init(Arc::clone(&console), level);

@@ -6,7 +6,7 @@ mod sink;
 
 use crate::error::words::Words;
 use crate::error::{Audience, Error};
-use crate::inputs::Context;
+use crate::inputs::{Context, set};
 use crate::secret::Secrets;
 use crate::text::{escape, style};
 use sink::Sink;
@@ -86,8 +86,8 @@ impl Console {
     }
 
     fn over(sink: Box<dyn Sink>, reader: Reader, words: Words, context: &Context<'_>) -> Self {
-        let set = |name: &str| context.environment.get(name).map_or("", String::as_str);
-        let is_still = !set("NO_COLOR").is_empty() || matches!(set("TERM"), "" | "dumb");
+        let set = |name: &str| set(context.environment, name);
+        let is_still = set("NO_COLOR").is_some() || matches!(set("TERM"), None | Some("dumb"));
         Self {
             reader,
             moving: sink.terminal().is_some() && !is_still,
@@ -291,7 +291,7 @@ impl Console {
 }
 
 fn is_github(context: &Context<'_>) -> bool {
-    context.environment.get("GITHUB_ACTIONS").is_some_and(|value| value == "true")
+    set(context.environment, "GITHUB_ACTIONS") == Some("true")
 }
 
 /// The runner takes the line out of the log and hides the value from then on.

@@ -16,6 +16,11 @@ use std::path::Path;
 /// The process's environment, as a map so that tests need no process.
 pub type Environment = BTreeMap<String, String>;
 
+/// The value of a variable; `None` also if it is empty.
+pub(crate) fn set<'e>(environment: &'e Environment, name: &str) -> Option<&'e str> {
+    environment.get(name).map(String::as_str).filter(|value| !value.is_empty())
+}
+
 /// What a run is handed by its process.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {

@@ -4,7 +4,7 @@
 //! The job token may read it since GitLab 18.3.
 
 use super::{Job, State, System, address, needed, secret_header};
-use crate::inputs::Context;
+use crate::inputs::{Context, set};
 use reqwest::header::{HeaderMap, HeaderName};
 use serde::Deserialize;
 use url::Url;
@@ -28,8 +28,7 @@ impl GitLab {
             needed(environment, "CI_PIPELINE_ID")?,
             "jobs",
         ];
-        let job_token =
-            environment.get("CI_JOB_TOKEN").map(String::as_str).filter(|token| !token.is_empty());
+        let job_token = set(environment, "CI_JOB_TOKEN");
         let (name, token) = match token {
             Some(token) if Some(token) != job_token => ("private-token", Some(token)),
             _ => ("job-token", job_token),

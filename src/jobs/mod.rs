@@ -10,7 +10,7 @@ mod link;
 pub mod pattern;
 pub(crate) mod verdict;
 
-use crate::inputs::{Context, Environment};
+use crate::inputs::{Context, Environment, set};
 use crate::registry::http::{address, sensitive};
 pub use ask::{Jobs, Listing, Look};
 use reqwest::header::{HeaderMap, HeaderName};
@@ -92,7 +92,7 @@ pub trait System: fmt::Debug {
 /// The CI system that this process runs in; `token`: the input. An error says why there is none.
 pub fn find(context: &Context<'_>, token: Option<&str>) -> Result<Box<dyn System>, String> {
     let environment = context.environment;
-    let is = |name: &str| environment.get(name).is_some_and(|value| value == "true");
+    let is = |name: &str| set(environment, name) == Some("true");
     if is("GITHUB_ACTIONS") || environment.contains_key("GITHUB_RUN_ID") {
         return Ok(Box::new(github::GitHub::new(context, token)?));
     }

@@ -1,7 +1,7 @@
 //! Logins from inputs, auth files and what the CI system provides.
 
 use crate::inputs::table::{Given, RawInputs};
-use crate::inputs::{Context, Findings, values};
+use crate::inputs::{Context, Findings, set, values};
 use crate::oci::json;
 use crate::oci::reference::parse_host;
 use crate::registry::{AuthFile, Credential, Login, Logins, canonical_host};
@@ -155,7 +155,7 @@ fn whole(file: AuthFile) -> Result<AuthFile, String> {
 /// Auth files where Docker and the containers tools keep them; a missing one is not a problem.
 fn found_files(context: &Context<'_>, findings: &mut Findings) -> Vec<AuthFile> {
     let Context { environment, secrets, .. } = *context;
-    let set = |name: &str| environment.get(name).filter(|value| !value.is_empty());
+    let set = |name: &str| set(environment, name);
     let home = |rest: &str| set("HOME").map(|home| Path::new(home).join(rest));
     let mut files = Vec::new();
     if let Some(text) = set("DOCKER_AUTH_CONFIG") {
@@ -196,7 +196,7 @@ fn found_files(context: &Context<'_>, findings: &mut Findings) -> Vec<AuthFile> 
 /// GitLab's registry login, and the token for GitHub's registry on github.com.
 fn provided(inputs: &RawInputs, context: &Context<'_>) -> Vec<(String, Login)> {
     let Context { environment, secrets, .. } = *context;
-    let set = |name: &str| environment.get(name).filter(|value| !value.is_empty());
+    let set = |name: &str| set(environment, name);
     let mut provided = Vec::new();
     if let (Some(host), Some(user), Some(password)) =
         (set("CI_REGISTRY"), set("CI_REGISTRY_USER"), set("CI_REGISTRY_PASSWORD"))
@@ -209,7 +209,7 @@ fn provided(inputs: &RawInputs, context: &Context<'_>) -> Vec<(String, Login)> {
     if let (Some(token), Some("https://github.com")) =
         (inputs.token().text, set("GITHUB_SERVER_URL").map(|url| url.trim_end_matches('/')))
     {
-        let user = set("GITHUB_ACTOR").map_or("x-access-token", String::as_str);
+        let user = set("GITHUB_ACTOR").unwrap_or("x-access-token");
         let login = Login::provided(Credential::password(secrets, user, token), "input token");
         provided.push(("ghcr.io".to_owned(), login));
     }

@@ -15,10 +15,12 @@ mod sources;
 mod targets;
 mod template;
 
+use crate::error::{Error, Exit};
 use crate::inputs::table::RawInputs;
-use crate::inputs::{Context, Findings, values};
+use crate::inputs::{Context, Findings, Problem, values};
 use crate::jobs::pattern::Pattern;
 use crate::oci::{Platform, Reference};
+use crate::text::count;
 use annotations::Requested;
 pub use labels::Labels;
 pub use many::{Planned, all};
@@ -169,6 +171,13 @@ fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Pl
         targets,
         sources,
     }
+}
+
+/// The error of a run that has no plan. `of`: what the problems are with.
+pub fn refused(of: &str, problems: &[Problem]) -> Error {
+    let count = count(problems.len(), "problem");
+    Error::new(Exit::Inputs, format!("{count} with the {of}; nothing was sent to a registry"))
+        .with_details(problems.iter().map(ToString::to_string).collect())
 }
 
 /// The longest pause between two checks of an image.

@@ -2,7 +2,7 @@
 
 use super::logins;
 use crate::inputs::table::RawInputs;
-use crate::inputs::{Context, Environment, Findings};
+use crate::inputs::{Context, Environment, Findings, set};
 use crate::oci::reference::parse_host;
 use crate::registry::{Settings, Writable, http};
 use std::collections::HashSet;
@@ -64,8 +64,8 @@ pub fn log_level(inputs: &RawInputs, environment: &Environment, findings: &mut F
         ("debug", Level::DEBUG),
         ("trace", Level::TRACE),
     ];
-    let is = |name: &str, value: &str| environment.get(name).is_some_and(|set| set == value);
-    let asked_by_ci = is("RUNNER_DEBUG", "1") || is("CI_DEBUG_TRACE", "true");
+    let asked_by_ci = set(environment, "RUNNER_DEBUG") == Some("1")
+        || set(environment, "CI_DEBUG_TRACE") == Some("true");
     if inputs.log_level().text.is_none() && asked_by_ci {
         return Level::DEBUG;
     }

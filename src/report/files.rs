@@ -7,7 +7,7 @@
 use super::{Ending, github, gitlab, json, outputs, summary};
 use crate::error::{Error, Exit};
 use crate::inputs::table::{Given, RawInputs};
-use crate::inputs::{Context, Environment};
+use crate::inputs::{Context, Environment, set};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -43,7 +43,7 @@ impl Destinations {
         step: bool,
     ) -> Result<Self, Error> {
         let Context { environment, folder, .. } = *context;
-        let on_gitlab = step && environment.get("GITLAB_CI").is_some_and(|value| value == "true");
+        let on_gitlab = step && set(environment, "GITLAB_CI") == Some("true");
         let dotenv = inputs.dotenv_file().or(on_gitlab.then_some("manifest.env"));
         let own = |input: Given<'_>| {
             let open = |path: &str| {
@@ -187,9 +187,7 @@ fn results(folder: &Path) -> io::Result<Vec<(&'static str, Own)>> {
 }
 
 fn append(environment: &Environment, variable: &str) -> Result<Option<File>, Error> {
-    let Some(path) = environment.get(variable).filter(|path| !path.is_empty()) else {
-        return Ok(None);
-    };
+    let Some(path) = set(environment, variable) else { return Ok(None) };
     OpenOptions::new().append(true).create(true).open(path).map(Some).map_err(|error| {
         let wrong = cannot_open(variable, path, &error);
         wrong.with_fix("in a container, mount the folder that contains it")

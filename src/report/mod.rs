@@ -7,6 +7,7 @@ pub(crate) mod json;
 pub mod outputs;
 mod summary;
 
+use crate::console::Console;
 use crate::error::{Audience, Error, Exit};
 use crate::pipeline::outcome::Run;
 use crate::secret::Secrets;
@@ -21,6 +22,19 @@ pub(crate) struct Ending<'a> {
     pub(crate) warnings: &'a [String],
     pub(crate) secrets: &'a Secrets,
     pub(crate) audience: Audience,
+}
+
+impl<'a> Ending<'a> {
+    /// For who reads the console.
+    pub(crate) fn of(
+        run: &'a Run,
+        exit: Exit,
+        warnings: &'a [String],
+        console: &'a Console,
+    ) -> Self {
+        let (secrets, audience) = (console.secrets(), console.audience());
+        Self { run, exit, late: None, warnings, secrets, audience }
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! Wrapped by hand: what a line continues below depends on its label, and digests are never broken.
 
 use super::escape::visible;
-use crate::inputs::Environment;
+use crate::inputs::{Environment, set};
 use anstyle::AnsiColor;
 use std::io::{self, IsTerminal as _};
 
@@ -35,9 +35,9 @@ pub(crate) struct Style {
 impl Style {
     /// Colour only on a terminal that supports it, and never with `NO_COLOR` (no-color.org).
     pub(crate) fn of_stdout(environment: &Environment) -> Self {
-        let set = |name: &str| environment.get(name).is_some_and(|value| !value.is_empty());
-        let dumb = environment.get("TERM").is_some_and(|term| term == "dumb");
-        Self { colour: io::stdout().is_terminal() && !set("NO_COLOR") && !dumb }
+        let plain = set(environment, "NO_COLOR").is_some();
+        let dumb = set(environment, "TERM") == Some("dumb");
+        Self { colour: io::stdout().is_terminal() && !plain && !dumb }
     }
 
     /// Colours our own text.
