@@ -6,7 +6,7 @@ use super::{GLOBAL, output};
 use crate::app::{self, Ended, Invocation};
 use crate::console::Console;
 use crate::error::{Error, Exit};
-use crate::inputs::table::{INPUTS, Input, Kind};
+use crate::inputs::table::{INPUTS, Input, Kind, names};
 use crate::inputs::{Context, Findings};
 use crate::report::files::NOT_WRITTEN;
 use crate::report::{Ending, json};
@@ -19,7 +19,7 @@ pub(super) fn command() -> Command {
         .about("Combine images into an index, push and verify it, and print LIST@DIGEST")
         .arg(
             Arg::new("LIST")
-                .required_unless_present_any(["spec", "tags"])
+                .required_unless_present_any([names::spec, names::tags])
                 .help("reference to publish, including the tag (with --tags: a source)"),
         )
         .arg(Arg::new("SOURCE").num_args(0..).help("images to combine: REF, REF@DIGEST or PLATFORM=REF"))
@@ -40,19 +40,19 @@ pub(super) async fn run(flags: &ArgMatches, context: &Context<'_>) -> Exit {
 /// The flag of an input: switches need no value, lists may be given more than once.
 fn flag(input: &'static Input) -> Arg {
     let default = match input.name {
-        "wait" => "0",
+        names::wait => "0",
         // Only a step has them from the CI system.
-        "tags" | "dotenv-file" => "",
+        names::tags | names::dotenv_file => "",
         _ => input.default,
     };
     let help = super::described(input.help, default);
     let arg = Arg::new(input.name).long(input.name).help(help);
     match input.kind {
         // `docker manifest create` calls it so.
-        Kind::Switch if input.name == "append" => switch_flag(arg).visible_alias("amend"),
+        Kind::Switch if input.name == names::append => switch_flag(arg).visible_alias("amend"),
         Kind::Switch => switch_flag(arg),
         // `docker buildx imagetools create` calls it so.
-        Kind::List if input.name == "tags" => {
+        Kind::List if input.name == names::tags => {
             arg.short('t').visible_alias("tag").value_name("LINE").action(ArgAction::Append)
         }
         Kind::List | Kind::Lines | Kind::SecretLines => {
@@ -74,23 +74,20 @@ fn pairs(flags: &ArgMatches) -> (Vec<(String, String)>, Findings) {
         parts.iter().flatten().map(String::as_str).collect::<Vec<_>>().join("\n")
     };
     let (list, source) =
-        if flags.contains_id("tags") { (None, text("LIST")) } else { (text("LIST"), None) };
+        if flags.contains_id(names::tags) { (None, text("LIST")) } else { (text("LIST"), None) };
     let given = super::global_pairs(flags, &mut findings);
     let global =
         |name: &str| given.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone());
     let mut pairs: Vec<(String, String)> = Vec::new();
     for input in INPUTS {
         let value = match input.name {
-            "tags" => list.clone().or_else(|| text("tags")),
-            "sources" => Some(lines(&[source.clone(), text("SOURCE"), text("sources")])),
-            "docker-config" => global("docker-config").or_else(|| text("docker-config")),
-            "insecure-registries" => {
-                Some(lines(&[global("insecure-registries"), text("insecure-registries")]))
+            names::tags => list.clone().or_else(|| text(names::tags)),
+            names::sources => Some(lines(&[source.clone(), text("SOURCE"), text(names::sources)])),
+            names::insecure_registries => {
+                Some(lines(&[global(names::insecure_registries), text(names::insecure_registries)]))
             }
-            "wait" => Some(text("wait").unwrap_or_else(|| "0".to_owned())),
-            "log-level" => global("log-level").or_else(|| text("log-level")),
-            name if GLOBAL.contains(&name) => global(name),
-            name => text(name),
+            names::wait => Some(text(names::wait).unwrap_or_else(|| "0".to_owned())),
+            name => global(name).or_else(|| text(name)),
         };
         pairs.extend(
             value

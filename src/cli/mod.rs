@@ -4,7 +4,7 @@
 use crate::app::{self, Invocation};
 use crate::error::words::Words;
 use crate::error::{Audience, Error, Exit};
-use crate::inputs::table::INPUTS;
+use crate::inputs::table::{INPUTS, names};
 use crate::inputs::{Context, Findings};
 use crate::report::json;
 use crate::report::outputs::OUTPUTS;
@@ -31,17 +31,17 @@ mod wait;
 
 /// Inputs that are flags of every command under their own names; `--cfg`, `--insecure` and others
 /// are further ones.
-const GLOBAL: [&str; 3] = ["username", "password", "ca-file"];
+const GLOBAL: [&str; 3] = [names::username, names::password, names::ca_file];
 
 /// All flags of every command.
 const FLAGS: [&str; 9] = [
     "cfg",
-    "username",
-    "password",
+    names::username,
+    names::password,
     "password-stdin",
     "debug",
     "insecure",
-    "ca-file",
+    names::ca_file,
     "json",
     "quiet",
 ];
@@ -76,12 +76,12 @@ pub fn command() -> Command {
         .after_help(tables())
         .args([
             value("cfg", "DIR", "Docker or containers auth file, or the folder that contains it"),
-            value("username", "NAME", "user name for the registry of the index"),
-            value("password", "PASSWORD", "password (prefer --password-stdin: arguments are visible in the process list)"),
-            switch("password-stdin", "read the password from standard input").conflicts_with("password"),
+            value(names::username, "NAME", "user name for the registry of the index"),
+            value(names::password, "PASSWORD", "password (prefer --password-stdin: arguments are visible in the process list)"),
+            switch("password-stdin", "read the password from standard input").conflicts_with(names::password),
             switch("debug", "log every request, without secrets"),
             value("insecure", "HOST", "contact this registry over plain HTTP").action(ArgAction::Append),
-            value("ca-file", "FILE", "additional CA certificates (PEM)"),
+            value(names::ca_file, "FILE", "additional CA certificates (PEM)"),
             switch("json", "print the result as JSON, also on failure"),
             switch("quiet", "print only warnings and errors").conflicts_with("debug"),
         ])
@@ -194,7 +194,7 @@ fn told(error: &clap::Error, as_json: bool) -> Exit {
 
 /// A password among the arguments works, and can be seen.
 fn password_warning(flags: &ArgMatches) -> Option<String> {
-    let given = flags.contains_id("password");
+    let given = flags.contains_id(names::password);
     given.then(|| "--password is visible in the process list; use --password-stdin".to_owned())
 }
 
@@ -214,7 +214,7 @@ fn global_pairs(flags: &ArgMatches, findings: &mut Findings) -> Vec<(String, Str
     let text = |name: &str| joined(flags, name);
     let from_stdin = flags
         .get_flag("password-stdin")
-        .then(|| findings.take("password", None, password_from_stdin()))
+        .then(|| findings.take(names::password, None, password_from_stdin()))
         .flatten();
     let level = match (flags.get_flag("debug"), flags.get_flag("quiet")) {
         (true, _) => Some("debug"),
@@ -222,12 +222,12 @@ fn global_pairs(flags: &ArgMatches, findings: &mut Findings) -> Vec<(String, Str
         (false, false) => None,
     };
     [
-        ("docker-config", text("cfg")),
-        ("username", text("username")),
-        ("password", from_stdin.or_else(|| text("password"))),
-        ("insecure-registries", text("insecure")),
-        ("ca-file", text("ca-file")),
-        ("log-level", level.map(str::to_owned)),
+        (names::docker_config, text("cfg")),
+        (names::username, text(names::username)),
+        (names::password, from_stdin.or_else(|| text(names::password))),
+        (names::insecure_registries, text("insecure")),
+        (names::ca_file, text(names::ca_file)),
+        (names::log_level, level.map(str::to_owned)),
     ]
     .into_iter()
     .filter_map(|(name, value)| Some((name.to_owned(), value?)))

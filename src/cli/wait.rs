@@ -3,7 +3,7 @@
 use super::output;
 use super::session::Session;
 use crate::error::{Error, Exit};
-use crate::inputs::table::default_of;
+use crate::inputs::table::{default_of, names};
 use crate::inputs::{Context, values};
 use crate::oci::{Descriptor, Digest, Reference};
 use crate::pipeline::progress::Progress;
@@ -22,11 +22,11 @@ pub(super) fn command() -> Command {
     Command::new("wait")
         .about("Wait until all images exist, and print REF@DIGEST of each; exit status 3 if one does not arrive")
         .arg(Arg::new("REF").required(true).num_args(1..).help("images or indexes to wait for"))
-        .arg(duration("wait", values::duration).help("how long to wait for all images; 0 checks once"))
-        .arg(duration("wait-interval", plan::pause).help("longest pause between two checks of an image"))
+        .arg(duration(names::wait, values::duration).help("how long to wait for all images; 0 checks once"))
+        .arg(duration(names::wait_interval, plan::pause).help("longest pause between two checks of an image"))
         .arg(
-            Arg::new("expect-labels")
-                .long("expect-labels")
+            Arg::new(names::expect_labels)
+                .long(names::expect_labels)
                 .value_name("KEY=VALUE")
                 .action(ArgAction::Append)
                 .value_parser(ValueParser::new(label))
@@ -67,7 +67,9 @@ async fn wait(flags: &ArgMatches, context: &Context<'_>) -> Result<Exit, Exit> {
     let (session, references) = Session::open(flags, context, &asked, false)?;
     let span = |name: &str| flags.get_one::<Duration>(name).copied().unwrap_or_default();
     let mut labels = Labels::new();
-    for (key, value) in flags.get_many::<(String, String)>("expect-labels").into_iter().flatten() {
+    for (key, value) in
+        flags.get_many::<(String, String)>(names::expect_labels).into_iter().flatten()
+    {
         if labels.insert(key.clone(), value.clone()).is_some_and(|other| other != *value) {
             let error = Error::new(
                 Exit::Inputs,
@@ -76,7 +78,8 @@ async fn wait(flags: &ArgMatches, context: &Context<'_>) -> Result<Exit, Exit> {
             return Err(session.fail(&error));
         }
     }
-    let plan = Plan::to_wait_for(&references, span("wait"), span("wait-interval"), labels);
+    let plan =
+        Plan::to_wait_for(&references, span(names::wait), span(names::wait_interval), labels);
     let progress = Progress::default();
     let console = Some(&*session.console);
     let work = Work { registry: &session.registry, plan: &plan, progress: &progress, console };

@@ -3,6 +3,7 @@
 
 use super::words::{Words, input, setting};
 use super::{Access, Audience, Cause};
+use crate::inputs::table::names;
 use crate::registry::http::address;
 use crate::registry::{Error, Helper, Kind};
 
@@ -44,8 +45,8 @@ pub(super) fn for_cause(cause: &Cause, audience: Audience) -> Option<String> {
             .into(),
         (Kind::Tls(_), _) => format!(
             "for a private certificate authority, use {}; if the registry speaks plain HTTP, use {}",
-            input("ca-file"),
-            setting("insecure-registries", host)
+            input(names::ca_file),
+            setting(names::insecure_registries, host)
         ),
         (Kind::DigestMismatch(_), _) => {
             "a proxy or cache between this job and the registry alters responses".into()
@@ -129,7 +130,7 @@ fn throttled(error: &Error) -> String {
     }
     match &error.login {
         None => format!("log in to {}: anonymous requests are limited", error.host),
-        Some(_) => format!("try again later, or with a smaller {}", input("concurrency")),
+        Some(_) => format!("try again later, or with a smaller {}", input(names::concurrency)),
     }
 }
 
@@ -142,8 +143,8 @@ fn rejected(error: &Error) -> Option<String> {
         format!(
             "this registry does not accept this kind of index: try {} or {}, or build all images \
              in one format",
-            setting("format", "oci"),
-            setting("format", "docker")
+            setting(names::format, "oci"),
+            setting(names::format, "docker")
         )
     })
 }

@@ -3,6 +3,7 @@
 //! A message is made where it is not known who will read it. So it marks what it names, and the
 //! marks are filled in at the end.
 
+use crate::inputs::table::names;
 use std::borrow::Cow;
 
 /// Around a setting: a character that no text shows, so that nothing else is taken for one.
@@ -54,7 +55,7 @@ impl Words {
             None => (setting, None),
         };
         // The shorter flag is one of every command.
-        let name = if name == "insecure-registries" { "insecure" } else { name };
+        let name = if name == names::insecure_registries { "insecure" } else { name };
         match value {
             None | Some("true") => format!("--{name}"),
             Some("false") => format!("--{name}=false"),

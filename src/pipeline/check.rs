@@ -3,6 +3,7 @@
 use crate::entries::images;
 use crate::error::Error;
 use crate::error::words::input;
+use crate::inputs::table::names;
 use crate::oci::manifest::Content;
 use crate::oci::{Descriptor, Manifest, Platform};
 use crate::pipeline::resolve::arrived::{Arrived, Skipped};
@@ -192,7 +193,7 @@ fn exact_platforms(
         .iter()
         .filter(|member| !extra.iter().any(|other| std::ptr::eq(**member, *other)))
         .map(|member| format!("ok:         {}", describe(member)));
-    let platforms = input("platforms");
+    let platforms = input(names::platforms);
     Err(Error::refused(format!("the images do not match {platforms}"))
         .with_details(missing.chain(too_many).chain(there).collect())
         .with_fix(format!("check that each build job built the platform that its name says, or correct {platforms}")))
@@ -227,6 +228,6 @@ fn one_revision(arrived: &[Arrived]) -> Option<String> {
     Some(format!(
         "the images were built from different commits: {}; {} can prevent that",
         each.join(", "),
-        input("expect-labels")
+        input(names::expect_labels)
     ))
 }

@@ -5,6 +5,7 @@ use super::targets::Base;
 use crate::entries::{images, titles};
 use crate::error::Error;
 use crate::error::words::setting;
+use crate::inputs::table::names;
 use crate::oci::manifest::LARGEST_MANIFEST;
 use crate::oci::{Descriptor, Digest, Index, Manifest, Platform, json, media_type};
 use crate::pipeline::check::Checked;
@@ -162,8 +163,8 @@ fn format(plan: &Plan, index: &Index) -> Result<&'static str, Error> {
 }
 
 fn docker_refused() -> Error {
-    let (docker, auto) = (setting("format", "docker"), setting("format", "auto"));
-    let drop = setting("attestations", "drop");
+    let (docker, auto) = (setting(names::format, "docker"), setting(names::format, "auto"));
+    let drop = setting(names::attestations, "drop");
     Error::refused(format!(
         "{docker} is not possible: a Docker manifest list cannot contain all of this"
     ))

@@ -5,6 +5,7 @@ use super::work::Work;
 use crate::entries;
 use crate::error::words::input;
 use crate::error::{Access, Error};
+use crate::inputs::table::names;
 use crate::join;
 use crate::oci::{Content, Descriptor, Digest, Index, Manifest, Reference, Repository, media_type};
 use crate::plan::Plan;
@@ -105,7 +106,7 @@ impl Targets {
         if plan.overwrite || taken.is_empty() {
             return Ok(());
         }
-        let overwrite = input("overwrite");
+        let overwrite = input(names::overwrite);
         Err(Error::refused(format!(
             "{overwrite} is false, and a tag already points to another image"
         ))

@@ -6,6 +6,7 @@ use super::state::{NotYet, Over};
 use super::{Absent, Wait};
 use crate::error::words::{input, setting};
 use crate::error::{Error, Exit};
+use crate::inputs::table::names;
 use crate::plan::Source;
 use crate::text::{count, duration};
 
@@ -35,13 +36,13 @@ impl Wait<'_> {
             _ if stale => format!(
                 "the image is from another build: did its job run for this commit? If so, correct \
                  {}",
-                input("expect-labels")
+                input(names::expect_labels)
             ),
             Some(_) => "compare the names that the jobs push with the images above".to_owned(),
             None => format!(
                 "look at the jobs that build them: did they fail or push under another name? If \
                  they need more time, raise {}",
-                input("wait")
+                input(names::wait)
             ),
         };
         Error::new(Exit::NotArrived, what).with_details(details).with_fix(fix)
@@ -67,6 +68,6 @@ pub(super) fn cannot_leave_out(Absent { source, why, .. }: &Absent) -> Error {
     };
     error.with_details(vec![format!(
         "{} leaves out only what is known not to exist",
-        setting("missing", "skip")
+        setting(names::missing, "skip")
     )])
 }

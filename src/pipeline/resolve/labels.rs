@@ -6,6 +6,7 @@ use super::state::{NotYet, Stop, WrongLabel};
 use crate::entries::images;
 use crate::error::Error;
 use crate::error::words::input;
+use crate::inputs::table::names;
 use crate::join;
 use crate::oci::{Content, Descriptor, ImageConfig, Origin, media_type};
 use crate::plan::Labels;
@@ -29,7 +30,7 @@ impl Look<'_> {
         if self.source.reference.digest.is_none() {
             return Err(Stop::NotYet(NotYet::Stale(label)));
         }
-        let (name, labels) = (&self.source.name, input("expect-labels"));
+        let (name, labels) = (&self.source.name, input(names::expect_labels));
         let error = Error::refused(format!(
             "{name} is not the image that {labels} asks for: {}",
             label.text()

@@ -19,6 +19,7 @@ use super::targets;
 use super::work::Work;
 use crate::error::Error;
 use crate::error::words::setting;
+use crate::inputs::table::names;
 use crate::jobs::Jobs;
 use crate::join;
 use crate::plan::Source;
@@ -219,7 +220,8 @@ impl Wait<'_> {
     fn leave_out(&self, absent: &[Absent]) {
         let early = self.over.borrow().as_ref().map(|Over(why)| format!(", {why}"));
         for Absent { at, source, why } in absent {
-            let (skip, early) = (setting("missing", "skip"), early.as_deref().unwrap_or_default());
+            let (skip, early) =
+                (setting(names::missing, "skip"), early.as_deref().unwrap_or_default());
             warn!("{} is left out ({skip}): {}{early}", source.name, why.left_out());
             self.work.progress.left_out(*at, why.word());
         }

@@ -4,6 +4,7 @@ use super::lines;
 use super::state::Over;
 use crate::error::words::setting;
 use crate::error::{Error, Exit};
+use crate::inputs::table::names;
 use crate::jobs::pattern::Pattern;
 use crate::jobs::verdict::{self, GRACE, Known, Verdict};
 use crate::jobs::{Job, Jobs, Listing, Look, State};
@@ -233,7 +234,7 @@ impl<'a> Watch<'a> {
         let fix = if failed.iter().all(|job| job.state == State::Skipped) {
             format!(
                 "find out why it was skipped; if its image is not needed, use {}",
-                setting("missing", "skip")
+                setting(names::missing, "skip")
             )
         } else {
             "see its log (link above) and re-run the failed jobs; this step will wait for them again"
