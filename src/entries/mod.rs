@@ -5,6 +5,7 @@ pub mod diff;
 
 use crate::error::Error;
 use crate::oci::{Descriptor, ImageConfig, ImageManifest, Manifest, Platform};
+use crate::text::brief;
 
 /// The entries that are not attestations.
 pub(crate) fn images(entries: &[Descriptor]) -> impl Iterator<Item = &Descriptor> {
@@ -55,6 +56,27 @@ pub(crate) fn find(owner: &str, entries: &[Descriptor], named: &Named) -> Result
             .with_details(lines(&mut several.iter().filter_map(|at| entries.get(*at))))
             .with_fix("use its digest, or the platform including the OS version")),
     }
+}
+
+/// An entry of the index `owner` is not what it says.
+pub(crate) fn wrong(owner: &str, entry: &Descriptor, why: &str) -> Error {
+    Error::refused(format!("{owner}: an entry is wrong: {why}"))
+        .with_details(vec![format!("entry: {}  {}", entry.title(), entry.digest)])
+        .with_fix("build and push it again: clients refuse an index that says something else")
+}
+
+/// Refuses entries of `owner` whose platforms are not made of words, whatever configs and indexes
+/// hold in their place: outputs and files list them.
+pub(crate) fn refuse_odd_platforms(owner: &str, entries: &[Descriptor]) -> Result<(), Error> {
+    let odd = entries.iter().find_map(|entry| {
+        let odd = entry.platform.as_ref()?.odd_part()?;
+        Some((entry, brief(odd)))
+    });
+    odd.map_or(Ok(()), |(entry, odd)| {
+        Err(Error::refused(format!("{owner}: its platform contains {odd:?}, which is not allowed"))
+            .with_details(vec![format!("entry: {}", entry.digest)])
+            .with_fix("build and push it again for a platform as Go names it, such as linux/arm64"))
+    })
 }
 
 /// Parses the config of the image `name`.

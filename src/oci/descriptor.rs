@@ -1,6 +1,8 @@
 //! Descriptors: media type, digest and size of something stored (image spec, descriptor.md).
 
-use super::{Annotations, Digest, Platform, media_type};
+use super::{Annotations, Digest, Invalid, Platform, media_type};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -54,6 +56,39 @@ impl Descriptor {
             platform: None,
             artifact_type: String::new(),
             extra: BTreeMap::new(),
+        }
+    }
+
+    /// Refuses a size that clients in Go cannot read, and embedded content of another digest.
+    pub(super) fn check(&self) -> Result<(), Invalid> {
+        let Self { digest, size, data, .. } = self;
+        if i64::try_from(*size).is_err() {
+            return Err(Invalid::new(format!("{digest} has size {size}, larger than any")));
+        }
+        if data.is_empty() {
+            return Ok(());
+        }
+        let bytes = STANDARD
+            .decode(data)
+            .map_err(|_| Invalid::new(format!("the data embedded for {digest} is not base64")))?;
+        if bytes.len() as u64 != *size || !digest.matches(&bytes) {
+            return Err(Invalid::new(format!("the data embedded for {digest} is other bytes")));
+        }
+        Ok(())
+    }
+
+    /// What it says that is not so, as far as the registry tells about what it describes.
+    /// `media_type`: empty where it does not tell; `size`: in bytes, `None` where it does not.
+    pub(crate) fn contradicted_by(&self, media_type: &str, size: Option<u64>) -> Option<String> {
+        let is_manifest = media_type::is_index(media_type) || media_type::is_image(media_type);
+        match size {
+            _ if is_manifest && media_type != self.media_type => {
+                Some(format!("its type is {media_type}, but the index says {}", self.media_type))
+            }
+            Some(size) if size != self.size => {
+                Some(format!("it has {size} bytes, but the index says {}", self.size))
+            }
+            _ => None,
         }
     }
 
@@ -121,6 +156,44 @@ mod tests {
             let entry = entry(media_type::OCI_MANIFEST, platform, annotations);
             assert_eq!((entry.title().as_str(), entry.attests()), (title, attests));
             assert_eq!(entry.known_platform().is_some(), title.contains('/'), "{title}");
+        }
+    }
+
+    #[test]
+    fn what_the_registry_knows_better() {
+        let entry = entry(media_type::OCI_MANIFEST, Some("linux/amd64"), &[]);
+        for (media_type, size, is_contradicted) in [
+            (media_type::OCI_MANIFEST, Some(1), false),
+            ("", None, false),
+            ("", Some(1), false),
+            ("application/json", Some(1), false),
+            (media_type::OCI_MANIFEST, Some(2), true),
+            ("", Some(2), true),
+            (media_type::DOCKER_MANIFEST, None, true),
+            (media_type::OCI_INDEX, Some(1), true),
+        ] {
+            let contradicted = entry.contradicted_by(media_type, size);
+            assert_eq!(contradicted.is_some(), is_contradicted, "{media_type} {size:?}");
+        }
+    }
+
+    #[test]
+    fn embedded_content_is_what_the_digest_names() {
+        let of = |bytes: &[u8], size: u64, data: &str| Descriptor {
+            data: data.into(),
+            ..Descriptor::new("a/b", Digest::of(bytes), size)
+        };
+        for (descriptor, is_good) in [
+            (of(b"{}", 2, "e30="), true),
+            (of(b"{}", 2, ""), true),
+            (of(b"{}", 3, "e30="), false),
+            (of(b"[]", 2, "e30="), false),
+            (of(b"{}", 2, "e30"), false),
+            (of(b"{}", 2, "e3 0="), false),
+            (of(b"{}", i64::MAX.unsigned_abs(), ""), true),
+            (of(b"{}", i64::MAX.unsigned_abs() + 1, ""), false),
+        ] {
+            assert_eq!(descriptor.check().is_ok(), is_good, "{descriptor:?}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! Image configs: platform, labels and time (image spec, config.md).
 
-use super::{Invalid, Platform, json};
+use super::{Invalid, Platform, fields, json};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -51,7 +51,7 @@ impl ImageConfig {
 
     /// Reads a config blob.
     pub fn parse(bytes: &[u8]) -> Result<Self, Invalid> {
-        let mut config: Self = json::parse(bytes)?;
+        let mut config: Self = json::parse(bytes, &fields::CONFIG)?;
         config.platform.extra.clear();
         Ok(config)
     }
@@ -84,7 +84,15 @@ mod tests {
 
     #[test]
     fn other_texts_are_not_configs() {
-        for text in ["", "[]", "{", r#"{"os":1}"#, r#"{"os":"a","os":"b"}"#] {
+        for text in [
+            "",
+            "[]",
+            "{",
+            r#"{"os":1}"#,
+            r#"{"os":"a","os":"b"}"#,
+            r#"{"os":"a","Architecture":"b"}"#,
+            r#"{"config":{"labels":{}}}"#,
+        ] {
             assert!(ImageConfig::parse(text.as_bytes()).is_err(), "{text}");
         }
     }

@@ -1,8 +1,10 @@
-//! JSON as we read and write it: no duplicate keys, bounded nesting, Go's escapes.
+//! JSON as we read and write it: no keys that two readers read differently, bounded nesting, Go's
+//! escapes.
 //!
 //! By hand, because `serde_json` accepts duplicate keys and does not write Go's escapes.
 
 use super::Invalid;
+use super::fields::Fields;
 use serde::Serialize;
 use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor,
@@ -17,15 +19,20 @@ use std::io::{self, Write};
 /// meant to fill memory.
 const MOST_VALUES: usize = 100_000;
 
-/// Reads a document of any shape. Rejects duplicate keys (two readers could see two documents),
-/// more than 128 levels (`serde_json`'s limit), more than 100 000 values, and text after the end.
-pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Invalid> {
+/// Reads a document with these fields, and any others. Rejects what two readers could see as two
+/// documents (duplicate keys, keys that differ from a field by case), more than 128 levels
+/// (`serde_json`'s limit), more than 100 000 values, and text after the end.
+pub(crate) fn parse<T: DeserializeOwned>(
+    bytes: &[u8],
+    fields: &'static Fields,
+) -> Result<T, Invalid> {
     let invalid = |error: serde_json::Error| {
         Invalid::new(format!("not valid JSON of the expected shape: {error}"))
     };
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let values = Cell::new(0);
-    Walk(&values).deserialize(&mut reader).and_then(|()| reader.end()).map_err(invalid)?;
+    let walk = Walk { values: &values, fields };
+    walk.deserialize(&mut reader).and_then(|()| reader.end()).map_err(invalid)?;
     serde_json::from_slice(bytes).map_err(invalid)
 }
 
@@ -36,13 +43,17 @@ pub(crate) fn place(error: &serde_json::Error) -> String {
 
 /// Walks a document without keeping it, counting its values.
 #[derive(Clone, Copy)]
-struct Walk<'a>(&'a Cell<usize>);
+struct Walk<'a> {
+    values: &'a Cell<usize>,
+    /// Of the object that comes, or of those in the array that comes.
+    fields: &'static Fields,
+}
 
 impl<'de> DeserializeSeed<'de> for Walk<'_> {
     type Value = ();
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        self.0.set(self.0.get() + 1);
-        if self.0.get() > MOST_VALUES {
+        self.values.set(self.values.get() + 1);
+        if self.values.get() > MOST_VALUES {
             return Err(D::Error::custom(format!("more than {MOST_VALUES} values")));
         }
         deserializer.deserialize_any(self)
@@ -83,8 +94,9 @@ impl<'de> Visitor<'de> for Walk<'_> {
             if seen.contains(&key) {
                 return Err(A::Error::custom(format!("key {key:?} is given twice in one object")));
             }
+            let fields = self.fields.under(&key).map_err(A::Error::custom)?;
             seen.insert(key);
-            pairs.next_value_seed(self)?;
+            pairs.next_value_seed(Self { fields, ..self })?;
         }
         Ok(())
     }
@@ -146,6 +158,7 @@ impl<F: Formatter> Formatter for Go<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oci::fields::{ANY, MANIFEST};
     use serde_json::{Value, json};
 
     #[test]
@@ -162,16 +175,37 @@ mod tests {
         );
     }
 
+    fn read(bytes: &[u8]) -> Result<Value, Invalid> {
+        parse(bytes, &ANY)
+    }
+
+    #[test]
+    fn a_field_by_another_name_is_refused_wherever_it_stands() {
+        for (body, is_refused) in [
+            (r#"{"manifests":[{"digest":"a"}]}"#, false),
+            (r#"{"manifests":[{"digest":"a","Digest":"b"}]}"#, true),
+            (r#"{"manifests":[{"platform":{"OS":"b"}}]}"#, true),
+            (r#"{"layers":[{"\u0053ize":1}]}"#, true),
+            (r#"{"Manifests":[]}"#, true),
+            (r#"{"manifests":[{"annotations":{"Digest":"b","digest":"c"}}]}"#, false),
+            (r#"{"annotations":{"Manifests":"b"}}"#, false),
+            (r#"{"other":[{"Digest":"b"}]}"#, false),
+        ] {
+            let read = parse::<Value>(body.as_bytes(), &MANIFEST);
+            assert_eq!(read.is_err(), is_refused, "{body}: {read:?}");
+        }
+    }
+
     #[test]
     fn refuses_ambiguous_or_bottomless_documents() {
-        assert!(parse::<Value>(br#"{"a":1,"b":{"c":1,"c":2}}"#).is_err());
-        assert!(parse::<Value>(br#"{"a":1} x"#).is_err());
-        assert!(parse::<Value>(&b"[".repeat(4 << 20)).is_err());
-        assert!(parse::<Value>(format!("[{}0]", "0,".repeat(99_998)).as_bytes()).is_ok());
-        assert!(parse::<Value>(format!("[{}0]", "0,".repeat(99_999)).as_bytes()).is_err());
-        assert!(parse::<Value>(&[b"[".repeat(200), b"]".repeat(200)].concat()).is_err());
+        assert!(read(br#"{"a":1,"b":{"c":1,"c":2}}"#).is_err());
+        assert!(read(br#"{"a":1} x"#).is_err());
+        assert!(read(&b"[".repeat(4 << 20)).is_err());
+        assert!(read(format!("[{}0]", "0,".repeat(99_998)).as_bytes()).is_ok());
+        assert!(read(format!("[{}0]", "0,".repeat(99_999)).as_bytes()).is_err());
+        assert!(read(&[b"[".repeat(200), b"]".repeat(200)].concat()).is_err());
         assert_eq!(
-            parse::<Value>(br#"{"a":[1,-2,3.5,"x",null,true]}"#).unwrap(),
+            read(br#"{"a":[1,-2,3.5,"x",null,true]}"#).unwrap(),
             json!({"a":[1,-2,3.5,"x",null,true]})
         );
     }

@@ -1,6 +1,6 @@
 //! Manifests as received: bytes, their digest and type, and what was parsed from them.
 
-use super::{Descriptor, Digest, Index, Invalid, json, media_type};
+use super::{Descriptor, Digest, Index, Invalid, fields, json, media_type};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
@@ -43,6 +43,9 @@ pub struct ImageManifest {
     /// Type of the artifact; empty for an image.
     #[serde(default)]
     pub artifact_type: String,
+    /// The manifest that this one refers to.
+    #[serde(default)]
+    pub subject: Option<Box<Descriptor>>,
 }
 
 impl ImageManifest {
@@ -56,7 +59,7 @@ impl Manifest {
     /// Parses `bytes` that came with `content_type`; their digest must be verified or computed
     /// already.
     pub fn parse(bytes: Bytes, content_type: &str, digest: Digest) -> Result<Self, Invalid> {
-        let value: Value = json::parse(&bytes)?;
+        let value: Value = json::parse(&bytes, &fields::MANIFEST)?;
         let Value::Object(fields) = &value else {
             return Err(Invalid::new("a manifest must be a JSON object"));
         };
@@ -69,17 +72,36 @@ impl Manifest {
         } else {
             Content::Image(serde_json::from_value(value).map_err(invalid)?)
         };
-        let empty =
-            |descriptors: &[Descriptor]| descriptors.iter().any(|descriptor| descriptor.size == 0);
-        if matches!(&content, Content::Index(index) if empty(&index.manifests)) {
-            return Err(Invalid::new("an entry has size 0"));
-        }
+        content.check()?;
         Ok(Self { media_type, digest, bytes, content })
+    }
+
+    /// What a descriptor says of this manifest that is not so.
+    pub(crate) fn contradicts(&self, descriptor: &Descriptor) -> Option<String> {
+        descriptor.contradicted_by(&self.media_type, Some(self.bytes.len() as u64))
     }
 
     /// A descriptor of this manifest.
     pub fn descriptor(&self) -> Descriptor {
         Descriptor::new(&self.media_type, self.digest.clone(), self.bytes.len() as u64)
+    }
+}
+
+impl Content {
+    /// Refuses descriptors that no client takes.
+    fn check(&self) -> Result<(), Invalid> {
+        match self {
+            Self::Image(ImageManifest { config, layers, subject, .. }) => {
+                let others = layers.iter().chain(subject.as_deref());
+                [config].into_iter().chain(others).try_for_each(Descriptor::check)
+            }
+            Self::Index(Index { manifests, subject, .. }) => {
+                if manifests.iter().any(|entry| entry.size == 0) {
+                    return Err(Invalid::new("an entry has size 0"));
+                }
+                manifests.iter().chain(subject).try_for_each(Descriptor::check)
+            }
+        }
     }
 }
 
@@ -178,7 +200,8 @@ mod tests {
                 Content::Index(_) => unreachable!(),
             }
         };
-        assert_eq!((download(4), download(u64::MAX)), (9, u64::MAX));
+        let most = i64::MAX.unsigned_abs();
+        assert_eq!((download(4), download(most)), (9, most + 5));
     }
 
     #[test]
@@ -205,6 +228,34 @@ mod tests {
             (
                 format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, config.replace(":2}", ":0}")),
                 "size 0",
+            ),
+            (
+                format!(
+                    r#"{{"schemaVersion":2,"manifests":[{}]}}"#,
+                    config.replace(":2}", ":9223372036854775808}")
+                ),
+                "larger than any",
+            ),
+            (
+                format!(
+                    r#"{{"schemaVersion":2,"config":{config},"layers":[{}]}}"#,
+                    config.replace(":2}", r#":2,"data":"e30="}"#)
+                ),
+                "other bytes",
+            ),
+            (
+                format!(
+                    r#"{{"schemaVersion":2,"config":{config},"subject":{}}}"#,
+                    config.replace(":2}", r#":2,"data":"e30"}"#)
+                ),
+                "not base64",
+            ),
+            (
+                format!(
+                    r#"{{"schemaVersion":2,"manifests":[{}]}}"#,
+                    config.replace("digest", "Digest")
+                ),
+                "one field to some clients",
             ),
         ] {
             let error = parse(&body, "").unwrap_err().to_string();

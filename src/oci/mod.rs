@@ -6,6 +6,7 @@
 mod annotations;
 pub(crate) mod descriptor;
 pub(crate) mod digest;
+mod fields;
 pub(crate) mod image_config;
 mod index;
 pub(crate) mod json;

@@ -10,6 +10,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+/// Bytes of a part of a platform. The longest known is an OS version of 16.
+const LONGEST_WORD: usize = 64;
+/// OS features of a platform. No more than one is known.
+const MOST_FEATURES: usize = 16;
+
 /// A platform as written in a descriptor or a config. Its fields have the order of the image spec.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Platform {
@@ -149,7 +154,16 @@ impl Platform {
     /// Whether a text can be a part of a platform. Anything else could break the files that list
     /// platforms.
     pub fn is_word(text: &str) -> bool {
-        text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'+'))
+        let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'+');
+        text.len() <= LONGEST_WORD && text.bytes().all(is_plain)
+    }
+
+    /// The first part that is no word, or one too many.
+    pub fn odd_part(&self) -> Option<&str> {
+        let parts = [&self.os, &self.architecture, &self.variant, &self.os_version];
+        let mut parts = parts.into_iter().chain(&self.os_features);
+        let odd = parts.find(|part| !Self::is_word(part));
+        odd.or(self.os_features.get(MOST_FEATURES)).map(String::as_str)
     }
 
     /// The parts that a `sources` template can refer to, as written: OS, architecture, variant.
@@ -332,6 +346,28 @@ mod tests {
         ] {
             assert_eq!(platform(text).is_usual(), usual, "{text}");
         }
+    }
+
+    #[test]
+    fn parts_that_are_no_words() {
+        let long = "x".repeat(65);
+        for odd in ["s390x,linux/riscv64", "$(id)", "a\nb", "\u{1b}[31m", " ", "ä", &long] {
+            let odd = odd.to_owned();
+            for platform in [
+                Platform { os: odd.clone(), ..Platform::default() },
+                Platform { architecture: odd.clone(), ..Platform::default() },
+                Platform { variant: odd.clone(), ..Platform::default() },
+                Platform { os_version: odd.clone(), ..Platform::default() },
+                Platform { os_features: vec!["a".into(), odd.clone()], ..Platform::default() },
+            ] {
+                assert_eq!(platform.odd_part(), Some(odd.as_str()));
+            }
+        }
+        let features =
+            |number| Platform { os_features: vec!["a".into(); number], ..Platform::default() };
+        assert_eq!((features(16).odd_part(), features(17).odd_part()), (None, Some("a")));
+        assert_eq!(platform("windows(10.0.20348.2700+win32k)/amd64").odd_part(), None);
+        assert_eq!(Platform::default().odd_part(), None);
     }
 
     #[test]

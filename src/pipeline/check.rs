@@ -1,6 +1,6 @@
 //! The guards between what arrived and what is composed: nothing that they refuse can be published.
 
-use crate::entries::images;
+use crate::entries::{self, images};
 use crate::error::Error;
 use crate::error::words::input;
 use crate::inputs::table::names;
@@ -32,8 +32,8 @@ pub fn sources(plan: &Plan, arrived: &[Arrived], skipped: &[Skipped]) -> Result<
         .iter()
         .flat_map(|from| from.entries.iter().map(move |entry| Member { entry, from }))
         .collect();
-    for member in &all {
-        printable_platform(member)?;
+    for from in arrived {
+        entries::refuse_odd_platforms(&from.source.name, &from.entries)?;
     }
     let distinct = without_repetitions(all)?;
     let kept = attestations(plan, distinct, arrived.len() == 1, &mut warnings);
@@ -64,21 +64,6 @@ pub fn sources(plan: &Plan, arrived: &[Arrived], skipped: &[Skipped]) -> Result<
         _ => None,
     };
     Ok(Checked { entries, unchanged, warnings })
-}
-
-/// A platform is made of words, whatever a config holds in their place.
-fn printable_platform(member: &Member<'_>) -> Result<(), Error> {
-    let Some(platform) = &member.entry.platform else { return Ok(()) };
-    let words = [&platform.os, &platform.architecture, &platform.variant, &platform.os_version]
-        .into_iter()
-        .chain(&platform.os_features);
-    match words.into_iter().find(|word| !Platform::is_word(word)) {
-        Some(odd) => Err(Error::refused(format!(
-            "{}: its platform contains {odd:?}, which is not allowed",
-            member.from.source.name
-        ))),
-        None => Ok(()),
-    }
 }
 
 /// Drops an entry that two sources bring alike. Two plain images with one digest are refused: where

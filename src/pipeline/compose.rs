@@ -2,7 +2,7 @@
 //! always give the same bytes.
 
 use super::targets::Base;
-use crate::entries::{images, titles};
+use crate::entries::{self, images, titles};
 use crate::error::Error;
 use crate::error::words::setting;
 use crate::inputs::table::names;
@@ -41,6 +41,8 @@ pub fn index(plan: &Plan, checked: Checked) -> Result<Composed, Error> {
 /// What a tag holds, with other entries: as it is where nothing differs, else with all else of the
 /// old index kept.
 pub fn onto(plan: &Plan, base: &Base, entries: Vec<Descriptor>) -> Result<Composed, Error> {
+    let tag = plan.targets.first().map(ToString::to_string).unwrap_or_default();
+    entries::refuse_odd_platforms(&tag, &entries)?;
     match (&base.manifest, base.index()) {
         (Some(manifest), Some(index))
             if index.manifests == entries && nothing_asked(plan, manifest) =>

@@ -4,6 +4,7 @@
 //! Does not: touch tags. A blob is mounted where the registry can, else streamed; foreign layers
 //! stay where they are (image spec, layer.md).
 
+use crate::entries;
 use crate::error::{Access, Error};
 use crate::join;
 use crate::oci::{Content, Descriptor, Digest, Manifest, Reference, Repository, media_type};
@@ -175,6 +176,9 @@ impl Transfer<'_> {
                 read.map_err(|error| Error::cannot_read(&error, origin))?
             }
         };
+        if let Some(why) = manifest.contradicts(child) {
+            return Err(entries::wrong(&from.to_string(), child, &why));
+        }
         let Content::Image(image) = &manifest.content else {
             return Err(Error::refused(format!(
                 "{place} is an index inside an index, which is not copied"

@@ -64,6 +64,8 @@ pub struct Head {
     pub digest: Digest,
     /// Media type without parameters; empty when the registry does not say.
     pub media_type: String,
+    /// Bytes; `None` when the registry does not say (proxies answer with none, or 0).
+    pub size: Option<u64>,
 }
 
 impl Registry {
@@ -116,9 +118,11 @@ impl Registry {
             Ok((answer, _)) => {
                 // ECR, among others, does not name the digest: then only the bytes tell.
                 if let Ok(digest) = answer.header("docker-content-digest").parse::<Digest>() {
+                    let length = answer.header("content-length").parse().ok();
                     return Ok(Head {
                         digest,
                         media_type: media_type::without_parameters(answer.header("content-type")),
+                        size: length.filter(|length| *length > 0),
                     });
                 }
             }
@@ -131,7 +135,8 @@ impl Registry {
             Err(error) => return Err(error),
         }
         let manifest = self.manifest(reference, deadline).await?;
-        Ok(Head { digest: manifest.digest, media_type: manifest.media_type })
+        let size = Some(manifest.bytes.len() as u64);
+        Ok(Head { digest: manifest.digest, media_type: manifest.media_type, size })
     }
 
     /// Reads a config blob, checked against its descriptor.

@@ -45,6 +45,7 @@ mod support_works;
 mod threats;
 mod tls;
 mod transfer;
+mod two_readers;
 mod waiting;
 mod wire;
 mod wrong_lists;

@@ -295,6 +295,7 @@ async fn manifests_that_contradict_themselves() {
         ("a negative size", OCI_INDEX, negative.clone()),
         ("a size of 0", OCI_INDEX, negative.replace("-2", "0")),
         ("a size beyond all numbers", OCI_INDEX, negative.replace("-2", "1e400")),
+        ("a size beyond Go's", OCI_INDEX, negative.replace("-2", "9223372036854775808")),
         ("a digest of no algorithm", OCI_INDEX, index.to_string().replace("sha256:", "md5:")),
         ("a digest in capitals", OCI_INDEX, index.to_string().replace("sha256:4", "sha256:A")),
         ("a digest that is a path", OCI_INDEX, index.to_string().replace("sha256:4", "sha256:../")),
@@ -558,12 +559,13 @@ fn indexes(root: Vec<u8>, more: Vec<Vec<u8>>) -> ScriptedServer {
 }
 
 fn index_of(inner: &[Vec<u8>], seed: usize) -> Vec<u8> {
-    index_of_digests(inner.iter().map(|bytes| sha256(bytes)), seed)
+    index_of_entries(inner.iter().map(|bytes| (sha256(bytes), bytes.len())), seed)
 }
 
-fn index_of_digests(inner: impl Iterator<Item = String>, seed: usize) -> Vec<u8> {
+/// Of indexes by digest and size.
+fn index_of_entries(inner: impl Iterator<Item = (String, usize)>, seed: usize) -> Vec<u8> {
     let entries: Vec<Value> = inner
-        .map(|digest| json!({"mediaType": OCI_INDEX, "digest": digest, "size": 200}))
+        .map(|(digest, size)| json!({"mediaType": OCI_INDEX, "digest": digest, "size": size}))
         .collect();
     serde_json::to_vec(
         &json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries, "annotations": {"seed": seed.to_string()}}),
@@ -590,9 +592,10 @@ async fn indexes_in_indexes_end() {
     assert!(server.requests().len() <= 4, "{}", server.requests().len());
 
     // Wide at every level: 40 indexes of 200 indexes each.
-    let leaves: Vec<String> = (0..200).map(|seed: usize| sha256(&seed.to_le_bytes())).collect();
+    let leaves: Vec<(String, usize)> =
+        (0..200).map(|seed: usize| (sha256(&seed.to_le_bytes()), 200)).collect();
     let middle: Vec<Vec<u8>> =
-        (0..40).map(|seed| index_of_digests(leaves.iter().cloned(), seed)).collect();
+        (0..40).map(|seed| index_of_entries(leaves.iter().cloned(), seed)).collect();
     let server = indexes(index_of(&middle, 5000), middle);
     let ran = step_at(&server.host(), &["amd64"]).run().await.fails(5);
     assert!(ran.stdout.contains("more than 256 entries"), "{}", ran.stdout);

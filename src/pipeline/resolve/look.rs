@@ -3,7 +3,7 @@
 use super::Wait;
 use super::arrived::Arrived;
 use super::state::{NotYet, Stop};
-use crate::entries::parsed;
+use crate::entries::{self, parsed};
 use crate::error::Error;
 use crate::oci::{Descriptor, ImageConfig, Manifest, Reference};
 use crate::plan::Source;
@@ -84,21 +84,29 @@ impl<'a> Look<'a> {
     pub(super) async fn entry(&self, entry: &Descriptor) -> Result<Manifest, Stop> {
         let place = Reference::at(&self.source.reference.repository, &entry.digest);
         let read = self.wait.work.registry.manifest(&place, self.deadline).await;
-        read.map_err(|error| self.sort(&error, true))
+        let manifest = read.map_err(|error| self.sort(&error, true))?;
+        self.refuse_wrong(entry, manifest.contradicts(entry))?;
+        Ok(manifest)
+    }
+
+    /// Refuses an entry that is not what it says: clients would refuse the index.
+    fn refuse_wrong(&self, entry: &Descriptor, why: Option<String>) -> Result<(), Stop> {
+        why.map_or(Ok(()), |why| Err(entries::wrong(&self.source.name, entry, &why).into()))
     }
 
     /// Checks that an entry is really there: an index may be ahead of its children.
     pub(super) async fn has_entry(&self, entry: &Descriptor) -> Result<(), Stop> {
         let place = Reference::at(&self.source.reference.repository, &entry.digest);
         let look = self.wait.work.registry.shared_look(&place, self.deadline).await;
-        look.map(|_| ()).map_err(|error| match self.sort(&error, true) {
+        let head = look.map_err(|error| match self.sort(&error, true) {
             Stop::NotYet(NotYet::Incomplete(_)) => Stop::NotYet(NotYet::Incomplete(format!(
                 "its entry for {} is not in the registry: {}",
                 entry.title(),
                 entry.digest
             ))),
             stop => stop,
-        })
+        })?;
+        self.refuse_wrong(entry, entry.contradicted_by(&head.media_type, head.size))
     }
 
     /// Reads the config of an image.

@@ -6,7 +6,7 @@ use crate::support::client::{DOCKER_LIST, OCI_INDEX};
 use crate::support::images::Image;
 use crate::support::indexes::{BuiltIndex, DockerList};
 use crate::support::running::Ran;
-use crate::support::scene::{REPO, Scene, manifest, reference_at};
+use crate::support::scene::{REPO, Scene, amd64, arm64, manifest, reference_at};
 use crate::support::step::Step;
 use crate::support::wait::until;
 use serde_json::Value;
@@ -77,6 +77,30 @@ async fn append_replaces_in_place_adds_behind_and_takes_attestations_along() {
         format!("{}@{}", image("1"), fetched.digest),
         "a second time changes nothing"
     );
+}
+
+/// What others wrote there would be in outputs and files of later steps.
+#[tokio::test]
+async fn entries_with_odd_platforms_are_not_written_again() {
+    let scene = Scene::with_both().await;
+    for odd in ["s390x,linux/riscv64", "$(id)", "a\nb", "\u{1b}[31m", &"x".repeat(65)] {
+        let mut index = BuiltIndex::new(vec![amd64(), arm64()]).json();
+        index["manifests"][1]["platform"]["architecture"] = odd.into();
+        scene.put("1", OCI_INDEX, &serde_json::to_vec(&index).unwrap()).await;
+        let before = scene.state().await;
+        let (list, source) = (scene.reference("1"), scene.reference("amd64"));
+        for arguments in [
+            vec!["create", &list, &source, "--append"],
+            vec!["annotate", &list, "linux/amd64", "--variant", "v3"],
+            vec!["remove", &list, "linux/amd64"],
+        ] {
+            let ran = run(&arguments).await.fails(5);
+            assert!(ran.stderr.contains("which is not allowed"), "{}", ran.everything());
+        }
+        let step = scene.step("1").input("append", "true").input("sources", &source);
+        step.run().await.fails(5);
+        assert_eq!(scene.state().await, before, "{odd:?}");
+    }
 }
 
 #[tokio::test]
