@@ -38,7 +38,8 @@ async fn compare(flags: &ArgMatches, context: &Context<'_>) -> Result<Exit, Exit
     if session.json {
         return Ok(session.print_json(&comparison.document(), exit));
     }
-    Ok(output::bytes(comparison.text(Style::of_stdout(context.environment)).as_bytes(), exit))
+    let page = comparison.text(Style::of_stdout(context.environment));
+    Ok(output::text(&page, exit, context.secrets))
 }
 
 async fn side(session: &Session, reference: &Reference) -> Result<Side, Error> {

@@ -73,8 +73,6 @@ async fn look(flags: &ArgMatches, context: &Context<'_>) -> Result<Exit, Exit> {
     if session.json {
         return Ok(session.print_json(&Document::of(&inspected), Exit::Done));
     }
-    Ok(output::bytes(
-        text::text(&inspected, Style::of_stdout(context.environment)).as_bytes(),
-        Exit::Done,
-    ))
+    let page = text::text(&inspected, Style::of_stdout(context.environment));
+    Ok(output::text(&page, Exit::Done, context.secrets))
 }

@@ -3,6 +3,7 @@
 use crate::error::Exit;
 use crate::report;
 use crate::secret::Secrets;
+use crate::text::escape;
 use serde::Serialize;
 use std::io::{self, Write as _};
 
@@ -15,6 +16,16 @@ pub(super) fn bytes(bytes: &[u8], exit: Exit) -> Exit {
         let _ = writeln!(io::stderr(), "error: cannot write the result: {error}");
     }
     Exit::Partial
+}
+
+/// Lines for people, in which foreign text may stand: no secrets, no commands of a CI system.
+pub(super) fn text(text: &str, exit: Exit, secrets: &Secrets) -> Exit {
+    let lines: String = secrets
+        .redact(text)
+        .lines()
+        .map(|line| format!("{}\n", escape::without_commands(line)))
+        .collect();
+    bytes(lines.as_bytes(), exit)
 }
 
 /// A document in JSON.

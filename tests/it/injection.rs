@@ -358,3 +358,44 @@ async fn in_the_entries_of_an_index() {
         harmless(text, &step().run().await.fails(5));
     }
 }
+
+/// On stdout, which a CI system reads as it reads the step's log.
+#[tokio::test]
+async fn in_what_commands_print() {
+    let scene = Scene::with_both().await;
+    let image = Image::oci("linux/s390x");
+    let image = HOSTILE.iter().fold(image, |image, text| image.label(text, text));
+    scene.push(&image, "labelled").await;
+    for (at, text) in HOSTILE.iter().enumerate() {
+        let mut index = BuiltIndex::new(vec![amd64()]).annotation(text, text).json();
+        index["manifests"][0]["annotations"] = json!({ *text: text });
+        index["manifests"][0]["artifactType"] = json!(text);
+        let tag = format!("s{at}");
+        scene.put(&tag, OCI_INDEX, &serde_json::to_vec(&index).unwrap()).await;
+        let (odd, good) = (scene.reference(&tag), scene.reference("arm64"));
+        for arguments in [
+            vec!["inspect", &odd],
+            vec!["inspect", &odd, "--platform", "linux/amd64"],
+            vec!["inspect", &scene.reference("labelled")],
+            vec!["diff", &odd, &good],
+            vec!["diff", &good, &odd],
+            vec!["remove", &odd, "linux/s390x"],
+        ] {
+            for json in [&[][..], &["--json"]] {
+                let step = Step::new().env("GITHUB_ACTIONS", "true");
+                let ran = step.args(arguments.iter().chain(json)).run().await;
+                // What a document holds is foreign, so only what obeys it is looked for.
+                let said = format!("{}\n{}", ran.stdout, ran.stderr);
+                assert_eq!(commands(&said), [], "{text}: {arguments:?}");
+                assert_eq!(azure_commands(&said), [""; 0], "{text}: {arguments:?}");
+                if json.is_empty() || arguments[0] != "inspect" {
+                    continue;
+                }
+                let document: Value = serde_json::from_str(&ran.stdout).unwrap();
+                let names = ["annotations", "entryAnnotations", "labels"];
+                let is_held = names.iter().any(|name| document[name][*text] == *text);
+                assert!(is_held, "as it is: {document}");
+            }
+        }
+    }
+}
