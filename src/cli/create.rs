@@ -31,7 +31,7 @@ pub(super) fn command() -> Command {
 pub(super) async fn run(flags: &ArgMatches, context: &Context<'_>) -> Exit {
     let (pairs, findings) = pairs(flags);
     let mut invocation = Invocation::create(pairs, findings, *context);
-    invocation.findings.warnings.extend(super::password_warning(flags));
+    invocation.findings.warnings.extend(super::visible_secrets(flags));
     let console = invocation.console.clone();
     let ended = app::compose_lists(invocation).await;
     print(&ended, flags.get_flag("json"), &console)

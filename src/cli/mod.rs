@@ -5,7 +5,7 @@ use crate::app::{self, Invocation};
 use crate::error::words::Words;
 use crate::error::{Audience, Error, Exit};
 use crate::inputs::table::{INPUTS, names};
-use crate::inputs::{Context, Findings};
+use crate::inputs::{Context, Findings, values};
 use crate::report::json;
 use crate::report::outputs::OUTPUTS;
 use crate::secret::Secrets;
@@ -44,6 +44,15 @@ const FLAGS: [&str; 9] = [
     names::ca_file,
     "json",
     "quiet",
+];
+
+/// Flags that may hold secrets, and what nobody else can see.
+const VISIBLE: [(&str, &str); 5] = [
+    (names::password, "use --password-stdin"),
+    (names::token, "run `manifest-action` as a CI step, which reads it from a variable"),
+    (names::credentials, "use an auth file (--docker-config PATH)"),
+    (names::docker_config, "name a file that holds the JSON"),
+    ("cfg", "name a file that holds the JSON"),
 ];
 
 /// Commands of other tools, or inputs taken for commands, and what does it here.
@@ -118,9 +127,10 @@ fn switch(name: &'static str, help: &'static str) -> Arg {
 pub async fn run(arguments: impl Iterator<Item = OsString>, context: &Context<'_>) -> Exit {
     let arguments: Vec<OsString> = arguments.collect();
     let as_json = arguments.iter().any(|argument| argument == "--json");
+    know_secrets(&arguments, context);
     let matches = match command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
-        Err(error) => return told(&with_hint(error), as_json),
+        Err(error) => return told(&with_hint(error), as_json, context.secrets),
     };
     match matches.subcommand() {
         Some(("inspect", flags)) => inspect::run(flags, context).await,
@@ -130,7 +140,7 @@ pub async fn run(arguments: impl Iterator<Item = OsString>, context: &Context<'_
         Some(("diff", flags)) => diff::run(flags, context).await,
         Some(("wait", flags)) => wait::run(flags, context).await,
         Some(("completions", flags)) => shell::complete(flags),
-        Some(("man", flags)) => shell::manual(flags),
+        Some(("man", flags)) => shell::manual(flags, context),
         _ if FLAGS
             .iter()
             .any(|flag| matches.value_source(flag) == Some(ValueSource::CommandLine)) =>
@@ -138,9 +148,27 @@ pub async fn run(arguments: impl Iterator<Item = OsString>, context: &Context<'_
             refuse(
                 "flags need a command (see --help); without one, inputs come from environment variables",
                 as_json,
+                context.secrets,
             )
         }
         _ => app::compose_lists(Invocation::step(*context)).await.exit,
+    }
+}
+
+/// Whatever is wrong with arguments and variables may be quoted before anything reads them.
+fn know_secrets(arguments: &[OsString], context: &Context<'_>) {
+    let secrets = context.secrets;
+    let texts: Vec<_> = arguments.iter().map(|argument| argument.to_string_lossy()).collect();
+    let texts = || texts.iter().map(|text| &**text);
+    for text in context.environment.values().map(String::as_str).chain(texts()) {
+        secrets.keep_those_in_addresses(text);
+    }
+    for (flag, next) in texts().zip(texts().skip(1).chain([""])) {
+        let (flag, value) = flag.split_once('=').unwrap_or((flag, next));
+        let name = flag.strip_prefix("--").unwrap_or_default();
+        if VISIBLE.iter().any(|(visible, _)| *visible == name) && is_secret(name, value) {
+            secrets.keep(value);
+        }
     }
 }
 
@@ -166,13 +194,14 @@ fn no_command(name: &str) -> String {
 }
 
 /// Arguments that clap lets pass, refused as it refuses others.
-fn refuse(why: impl Display, as_json: bool) -> Exit {
-    told(&command().error(ErrorKind::InvalidValue, why), as_json)
+fn refuse(why: impl Display, as_json: bool, secrets: &Secrets) -> Exit {
+    told(&command().error(ErrorKind::InvalidValue, why), as_json, secrets)
 }
 
 /// Prints help or a mistake, which a program that asked for JSON gets in JSON too.
-fn told(error: &clap::Error, as_json: bool) -> Exit {
+fn told(error: &clap::Error, as_json: bool, secrets: &Secrets) -> Exit {
     let text = error.render().to_string();
+    let text = secrets.redact(&text);
     if !error.use_stderr() {
         return output::bytes(text.as_bytes(), Exit::Done);
     }
@@ -183,19 +212,25 @@ fn told(error: &clap::Error, as_json: bool) -> Exit {
     }
     let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
     let what = first.split_whitespace().collect::<Vec<_>>().join(" ");
-    // No input was read, so no secret is known.
     let error = Error::new(Exit::Inputs, what);
-    output::json(
-        &json::failure(&error, Audience { words: Words::Flags, on_github: false }, &[]),
-        Exit::Inputs,
-        &Secrets::default(),
-    )
+    let document = json::failure(&error, Audience { words: Words::Flags, on_github: false }, &[]);
+    output::json(&document, Exit::Inputs, secrets)
 }
 
-/// A password among the arguments works, and can be seen.
-fn password_warning(flags: &ArgMatches) -> Option<String> {
-    let given = flags.contains_id(names::password);
-    given.then(|| "--password is visible in the process list; use --password-stdin".to_owned())
+/// Secrets among the arguments work, and can be seen.
+fn visible_secrets(flags: &ArgMatches) -> Vec<String> {
+    let given = VISIBLE.iter().filter(|(name, _)| {
+        let value = flags.try_get_one::<String>(name).ok().flatten();
+        value.is_some_and(|value| is_secret(name, value))
+    });
+    given
+        .map(|(name, better)| format!("--{name} is visible in the process list; {better}"))
+        .collect()
+}
+
+/// Whether the value of a flag in [`VISIBLE`] is one: an auth file may also be named.
+fn is_secret(name: &str, value: &str) -> bool {
+    !matches!(name, names::docker_config | "cfg") || values::is_object(value)
 }
 
 /// All values of a flag or an argument, one a line.

@@ -44,7 +44,7 @@ impl Session {
         let console = Console::of_command(context);
         let json = flags.get_flag("json");
         let mut findings = Findings::default();
-        findings.warnings.extend(super::password_warning(flags));
+        findings.warnings.extend(super::visible_secrets(flags));
         let inputs =
             env::from_pairs(super::global_pairs(flags, &mut findings).into_iter(), &mut findings);
         let level = plan::log_level(&inputs, context.environment, &mut findings);

@@ -3,6 +3,7 @@
 
 use super::output;
 use crate::error::Exit;
+use crate::inputs::Context;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command};
 use clap_complete::Shell;
@@ -41,7 +42,7 @@ pub(super) fn complete(flags: &ArgMatches) -> Exit {
 }
 
 /// Prints a manual page.
-pub(super) fn manual(flags: &ArgMatches) -> Exit {
+pub(super) fn manual(flags: &ArgMatches, context: &Context<'_>) -> Exit {
     let mut all = super::command();
     all.build();
     let page = match flags.get_one::<String>("COMMAND") {
@@ -52,7 +53,8 @@ pub(super) fn manual(flags: &ArgMatches) -> Exit {
                 command.clone().name(format!("{NAME}-{name}")).bin_name(format!("{NAME} {name}"))
             }
             None => {
-                return super::refuse(super::no_command(name), flags.get_flag("json"));
+                let as_json = flags.get_flag("json");
+                return super::refuse(super::no_command(name), as_json, context.secrets);
             }
         },
     };

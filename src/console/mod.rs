@@ -277,8 +277,8 @@ impl Console {
         let mut state = self.lock();
         let mut masks = String::new();
         if self.reader == Reader::GitHub {
-            let new = self.secrets.known_after(state.masked);
-            state.masked += new.len();
+            let (new, all) = self.secrets.known_after(state.masked);
+            state.masked = all;
             for value in new {
                 push_mask(&mut masks, &value);
             }

@@ -2,7 +2,7 @@
 
 use super::table::{self, INPUTS, Kind, RawInputs, Scope, names};
 use super::yaml::{self, Node, Place, Value};
-use super::{Findings, Problem, env};
+use super::{Context, Findings, Problem, env};
 use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
@@ -40,7 +40,7 @@ struct Own {
 /// Reads the file. `defaults`: the inputs beside it.
 pub(crate) fn read(
     path: &str,
-    folder: &Path,
+    context: &Context<'_>,
     defaults: &RawInputs,
     findings: &mut Findings,
 ) -> Vec<Entry> {
@@ -54,10 +54,11 @@ pub(crate) fn read(
     let Some(text) = findings.take(
         INPUT,
         None,
-        text(&folder.join(path)).map_err(|why| format!("{path}: {why}")),
+        text(&context.folder.join(path)).map_err(|why| format!("{path}: {why}")),
     ) else {
         return Vec::new();
     };
+    context.secrets.keep_those_in_addresses(&text);
     let file = Document { path, defaults };
     let tree = match yaml::parse(&text) {
         Ok(tree) if is_of_another_tool(&tree) => {
@@ -318,6 +319,14 @@ fn value(name: &'static str, kind: Kind, node: &Node) -> Result<Option<String>, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inputs::Environment;
+    use crate::secret::Secrets;
+
+    fn read_in(folder: &Path, findings: &mut Findings) -> Vec<Entry> {
+        let (environment, secrets) = (&Environment::new(), &Secrets::default());
+        let context = Context { environment, folder, secrets };
+        read("x.yaml", &context, &RawInputs::default(), findings)
+    }
 
     #[test]
     fn what_a_mapping_says_well_is_an_input() {
@@ -335,7 +344,7 @@ mod tests {
         ] {
             std::fs::write(folder.path().join("x.yaml"), text).unwrap();
             let mut findings = Findings::default();
-            read("x.yaml", folder.path(), &RawInputs::default(), &mut findings);
+            read_in(folder.path(), &mut findings);
             assert_eq!(findings.problems.len(), 1, "{:?}", findings.problems);
             assert!(
                 findings.problems[0].text.contains("of plugins/manifest or manifest-tool"),
@@ -366,7 +375,7 @@ mod tests {
                 if before == 1 {
                     findings.problem("wait", "is wrong");
                 }
-                read("x.yaml", folder.path(), &RawInputs::default(), &mut findings);
+                read_in(folder.path(), &mut findings);
                 let told: Vec<&str> =
                     findings.problems.iter().skip(before).map(|problem| &*problem.text).collect();
                 assert_eq!(told, [expected], "{text:?}, {before} before");

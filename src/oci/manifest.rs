@@ -43,9 +43,6 @@ pub struct ImageManifest {
     /// Type of the artifact; empty for an image.
     #[serde(default)]
     pub artifact_type: String,
-    /// The manifest that this one refers to.
-    #[serde(default)]
-    pub subject: Option<Box<Descriptor>>,
 }
 
 impl ImageManifest {
@@ -91,9 +88,8 @@ impl Content {
     /// Refuses descriptors that no client takes.
     fn check(&self) -> Result<(), Invalid> {
         match self {
-            Self::Image(ImageManifest { config, layers, subject, .. }) => {
-                let others = layers.iter().chain(subject.as_deref());
-                [config].into_iter().chain(others).try_for_each(Descriptor::check)
+            Self::Image(ImageManifest { config, layers, .. }) => {
+                [config].into_iter().chain(layers).try_for_each(Descriptor::check)
             }
             Self::Index(Index { manifests, subject, .. }) => {
                 if manifests.iter().any(|entry| entry.size == 0) {
@@ -245,7 +241,7 @@ mod tests {
             ),
             (
                 format!(
-                    r#"{{"schemaVersion":2,"config":{config},"subject":{}}}"#,
+                    r#"{{"schemaVersion":2,"manifests":[],"subject":{}}}"#,
                     config.replace(":2}", r#":2,"data":"e30"}"#)
                 ),
                 "not base64",

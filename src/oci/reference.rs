@@ -141,6 +141,7 @@ fn parse_repository(name: &str) -> Result<Repository, Invalid> {
                 || first == "localhost"
                 || first.contains(|c: char| c.is_ascii_uppercase()) =>
         {
+            refuse_lone_capitals(first, rest)?;
             (parse_host(first)?, rest)
         }
         _ => (DOCKER_HUB.to_owned(), name),
@@ -167,6 +168,20 @@ fn parse_repository(name: &str) -> Result<Repository, Invalid> {
         )));
     }
     Ok(Repository { host, path })
+}
+
+/// In lowercase, a host without a dot or a port is no host any more: others would read what we print
+/// as a repository of Docker Hub.
+fn refuse_lone_capitals(host: &str, path: &str) -> Result<(), Invalid> {
+    let lower = host.to_lowercase();
+    if lower == host || host.contains(['.', ':']) || lower == "localhost" {
+        return Ok(());
+    }
+    let path = path.to_lowercase();
+    Err(Invalid::new(format!(
+        "{host:?} is not a registry host: for Docker Hub write {lower}/{path}, for a registry of \
+         your own {lower}:PORT/{path}"
+    )))
 }
 
 /// A registry host with an optional port, in lowercase, with one name for Docker Hub. Also used for
@@ -256,6 +271,8 @@ mod tests {
             ("localhost/app:1", "localhost/app:1".to_owned()),
             ("localhost:5000/app", "localhost:5000/app".to_owned()),
             ("GHCR.IO/acme/app", "ghcr.io/acme/app".to_owned()),
+            ("MYREG:5000/app", "myreg:5000/app".to_owned()),
+            ("LOCALHOST/app", "localhost/app".to_owned()),
             ("[::1]:5000/a/b:c", "[::1]:5000/a/b:c".to_owned()),
             ("[::1]/a/b", "[::1]/a/b".to_owned()),
             ("r.example/a__b/c--d/e.f:_x", "r.example/a__b/c--d/e.f:_x".to_owned()),
@@ -327,6 +344,10 @@ mod tests {
                 "leave out docker://: a reference starts with the registry's name",
             ),
             ("r.example/Acme/App", "repository names must be lowercase: write acme/app"),
+            (
+                "MYREG/App",
+                "for Docker Hub write myreg/app, for a registry of your own myreg:PORT/app",
+            ),
             ("r.example/a//b", "a part of the repository name is empty"),
             ("r.example/a/-b", "\"-b\" is not a valid part of a repository name"),
             ("r.example:x/a", "\"r.example:x\" is not a registry host: write HOST or HOST:PORT"),

@@ -279,8 +279,10 @@ fn read_metadata(file: &Path, target: Option<&Repository>) -> Result<Vec<Digest>
         return Err(format!("is {size} bytes long, too large for a metadata file"));
     }
     let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
-    let object: Map<String, Value> = serde_json::from_str(&text)
-        .map_err(|error| format!("not a metadata file of docker build: {error}"))?;
+    // Whatever it is, it is not quoted: it may be a secret.
+    let object: Map<String, Value> = serde_json::from_str(&text).map_err(|error| {
+        format!("not a metadata file of docker build: no JSON object ({})", json::place(&error))
+    })?;
     // In a file of bake, every target has what a build has at the top level.
     let is_build = object
         .keys()

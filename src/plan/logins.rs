@@ -4,12 +4,12 @@ use crate::inputs::table::{Given, RawInputs};
 use crate::inputs::{Context, Findings, set, values};
 use crate::oci::json;
 use crate::oci::reference::parse_host;
-use crate::registry::{AuthFile, Credential, Login, Logins, canonical_host};
+use crate::registry::{AuthFile, Credential, Login, Logins, canonical_host, from_base64};
 use crate::secret::Secrets;
+use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use std::fs;
 use std::path::{Path, PathBuf};
-use url::Url;
 
 /// All logins in the order of README's section "Logins", and warnings about auth files that cannot
 /// be read. `first_host`: the first tag's registry, for a login without `registry`.
@@ -31,7 +31,7 @@ pub(super) fn read(
     }
     logins.files.extend(found_files(context, findings));
     logins.provided = provided(inputs, context);
-    know_proxy_passwords(context);
+    know_proxy_logins(context);
     logins
 }
 
@@ -166,8 +166,8 @@ fn found_files(context: &Context<'_>, findings: &mut Findings) -> Vec<AuthFile> 
     }
     // A file that was named and does not exist is worth a warning; the usual places are not.
     for name in ["REGISTRY_AUTH_FILE", "DOCKER_CONFIG"] {
-        if let Some(path) = set(name).filter(|path| !Path::new(path).exists()) {
-            findings.warn(format!("{name} names {path}, which does not exist"));
+        if let Some(value) = set(name).filter(|value| !Path::new(value).exists()) {
+            findings.warn(names_nothing(name, value, secrets));
         }
     }
     let docker = set("DOCKER_CONFIG").map(PathBuf::from);
@@ -193,6 +193,26 @@ fn found_files(context: &Context<'_>, findings: &mut Findings) -> Vec<AuthFile> 
     files
 }
 
+/// What is wrong with a variable that should name a file or a folder. Its value is quoted only where
+/// it can be nothing else.
+fn names_nothing(name: &str, value: &str, secrets: &Secrets) -> String {
+    let json = if values::is_object(value) { Some(value.to_owned()) } else { from_base64(value) };
+    if let Some(json) = json.filter(|json| values::is_object(json)) {
+        // So that none of it is shown by others either.
+        let _ = AuthFile::parse(&json, name, secrets);
+        return format!(
+            "{name} holds JSON, but must name a file: put JSON into DOCKER_AUTH_CONFIG"
+        );
+    }
+    let is_path = value.starts_with(['/', '.', '~'])
+        && !value.contains(|c: char| c.is_whitespace() || "{}\":=".contains(c));
+    if is_path {
+        format!("{name} names {value}, which does not exist")
+    } else {
+        format!("{name} must name a file or folder, and names none that exists")
+    }
+}
+
 /// GitLab's registry login, and the token for GitHub's registry on github.com.
 fn provided(inputs: &RawInputs, context: &Context<'_>) -> Vec<(String, Login)> {
     let Context { environment, secrets, .. } = *context;
@@ -216,26 +236,25 @@ fn provided(inputs: &RawInputs, context: &Context<'_>) -> Vec<(String, Login)> {
     provided
 }
 
-/// The HTTP library reads these variables itself, but does not know that their passwords are
-/// secret.
-fn know_proxy_passwords(context: &Context<'_>) {
+/// The HTTP library reads these variables itself, but does not know that their logins are secret.
+/// A login may be written as in an address, and the address without its scheme.
+fn know_proxy_logins(context: &Context<'_>) {
     let Context { environment, secrets, .. } = *context;
-    const VARIABLES: [&str; 3] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
-    for (name, value) in environment {
-        if !VARIABLES.iter().any(|variable| name.eq_ignore_ascii_case(variable)) {
-            continue;
-        }
-        let Ok(url) = value.parse::<Url>() else { continue };
-        let Some(password) = url.password() else { continue };
+    let is_proxy = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        name.ends_with("_proxy") && name != "no_proxy"
+    };
+    for (_, value) in environment.iter().filter(|(name, _)| is_proxy(name)) {
+        let address = value.split_once("://").map_or(value.as_str(), |(_, address)| address);
+        let Some((login, _)) = address.rsplit_once('@') else { continue };
+        // Alone, the user is a token.
+        let (user, password) = login.split_once(':').unwrap_or(("", login));
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
         secrets.keep(password);
-        // In a login `+` and `&` are literal, unlike in a form.
-        let form = |text: &str| text.replace('+', "%2B").replace('&', "%26");
-        let decoded = |text: &str| {
-            url::form_urlencoded::parse(form(text).as_bytes())
-                .map(|(text, _)| text.into_owned())
-                .collect::<String>()
-        };
-        Credential::password(secrets, &decoded(url.username()), &decoded(password));
+        Credential::password(secrets, &decoded(user), &decoded(password));
+        if password.is_empty() {
+            secrets.keep(decoded(user));
+        }
     }
 }
 

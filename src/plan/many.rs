@@ -1,12 +1,13 @@
 //! The plans of a run: of one index, or of all indexes in the file that `spec` names.
 
 use super::{Plan, one, settings};
+use crate::error::words::setting;
 use crate::inputs::table::{RawInputs, names};
 use crate::inputs::{Context, Findings, Problem, spec};
 use crate::jobs::{self, System};
 use crate::oci::Reference;
 use crate::registry::{Settings, Writable};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// What to do, and how registries and jobs are reached.
 #[derive(Debug)]
@@ -39,14 +40,54 @@ fn planned(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -
         Some(path) => of_file(path, inputs, context, findings),
     };
     let writable = writable(&plans);
-    let first_host =
-        plans.iter().flat_map(|plan| &plan.targets).map(|target| target.repository.host()).next();
-    let settings = settings(inputs, context, first_host, writable, findings);
+    let host = host_of_login(inputs, &plans, findings);
+    let settings = settings(inputs, context, host, writable, findings);
     let watches = plans.iter().any(|plan| !plan.watch_jobs.is_empty());
     let jobs = watches
         .then(|| findings.take(names::watch_jobs, None, jobs::find(context, inputs.token().text)))
         .flatten();
     Planned { plans, jobs, settings }
+}
+
+/// The registry of a login that names none: the first tag's. Beside a file, whose first line would
+/// then say who gets the password, it must be the only one.
+fn host_of_login<'p>(
+    inputs: &RawInputs,
+    plans: &'p [Plan],
+    findings: &mut Findings,
+) -> Option<&'p str> {
+    let targets = plans.iter().flat_map(|plan| &plan.targets);
+    let Some(file) = inputs.spec().text else {
+        return targets.map(|target| target.repository.host()).next();
+    };
+    let sources = plans.iter().flat_map(|plan| &plan.sources).map(|source| &source.reference);
+    let hosts: BTreeSet<&str> =
+        targets.chain(sources).map(|reference| reference.repository.host()).collect();
+    let is_login = inputs.password().text.is_some() && inputs.registry().text.is_none();
+    match hosts.iter().collect::<Vec<_>>().as_slice() {
+        [only] => {
+            if is_login {
+                findings.warn(format!(
+                    "username and password go to {only}, the only registry in {file}; to be sure, \
+                     set {}",
+                    setting(names::registry, only)
+                ));
+            }
+            Some(only)
+        }
+        several => {
+            if is_login && !several.is_empty() {
+                let hosts = hosts.iter().copied().collect::<Vec<_>>().join(", ");
+                findings.problem(
+                    inputs.registry().name,
+                    format!(
+                        "registry is required beside username and password: {file} names {hosts}"
+                    ),
+                );
+            }
+            None
+        }
+    }
 }
 
 /// The repositories of all targets, each with those of the same registry that its children may come
@@ -79,7 +120,7 @@ fn of_file(
     // It gives the tags of one index; here each index has its own.
     let mut environment = context.environment.clone();
     environment.remove("DOCKER_METADATA_OUTPUT_TAGS");
-    let entries = spec::read(path, context.folder, inputs, findings);
+    let entries = spec::read(path, context, inputs, findings);
     let mut heard: Vec<(String, Vec<String>)> = Vec::new();
     let mut plans = Vec::new();
     let context = &Context { environment: &environment, ..*context };
@@ -198,6 +239,40 @@ mod tests {
         );
         let file = "indexes:\n  - {sources: r.example/b:1}\n";
         assert!(problems(file)[0].contains("tags is required"), "{:?}", problems(file));
+    }
+
+    #[test]
+    fn a_login_beside_a_file_is_for_its_only_registry() {
+        let login = |registry: Option<&str>| RawInputs {
+            username: Some("u".to_owned()),
+            password: Some("canary-password".to_owned()),
+            registry: registry.map(str::to_owned),
+            ..RawInputs::default()
+        };
+        let file = |target: &str, source: &str| {
+            format!("indexes:\n  - {{tags: {target}/a:1, sources: {source}/a:x}}\n")
+        };
+        let (planned, warnings) = run(&file("r.example", "r.example"), login(None)).unwrap();
+        let hosts = |planned: &Planned| {
+            let stated = planned.settings.logins.stated.iter();
+            stated.map(|(host, _)| host.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(hosts(&planned), ["r.example"]);
+        assert!(
+            warnings[0].contains("go to r.example, the only registry in x.yaml"),
+            "{warnings:?}"
+        );
+        assert_eq!(
+            run(&file("evil.example", "r.example"), login(None)).unwrap_err(),
+            [
+                "registry is required beside username and password: x.yaml names evil.example, r.example"
+            ]
+        );
+        let (planned, warnings) =
+            run(&file("evil.example", "r.example"), login(Some("r.example"))).unwrap();
+        assert_eq!((hosts(&planned), warnings), (vec!["r.example".to_owned()], vec![]));
+        let (_, warnings) = run(&file("a.example", "b.example"), RawInputs::default()).unwrap();
+        assert_eq!(warnings, [""; 0]);
     }
 
     #[test]

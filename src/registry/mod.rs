@@ -22,6 +22,7 @@ pub use error::{Error, Helper, Kind, Said};
 use futures_util::FutureExt as _;
 use http::Transport;
 use login::Auth;
+pub(crate) use login::from_base64;
 pub use login::{AuthFile, Credential, Login, Logins, Writable, canonical_host};
 use reqwest::Method;
 use shared::Cache;

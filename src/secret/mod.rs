@@ -4,10 +4,13 @@
 //! The type is what keeps secrets out of our own messages. The list is for text that is not ours: a
 //! registry may quote a password or a token in its answer.
 
+mod address;
+mod spelling;
+
+use spelling::Spelled;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use url::form_urlencoded::byte_serialize;
 
 /// Shorter values would blacken ordinary words, and CI systems refuse to mask them.
 const SHORTEST: usize = 6;
@@ -31,58 +34,114 @@ impl fmt::Debug for Secret {
 
 /// The secrets of a run. Clones share one list.
 #[derive(Clone, Default)]
-pub struct Secrets(Arc<Mutex<Vec<String>>>);
+pub struct Secrets(Arc<Mutex<List>>);
+
+#[derive(Default)]
+struct List {
+    known: Vec<Known>,
+    /// How many there have been in all.
+    numbered: usize,
+}
+
+/// One line of a secret.
+struct Known {
+    number: usize,
+    line: String,
+    spelled: Spelled,
+    /// How many have it.
+    holders: usize,
+}
 
 impl Secrets {
-    /// Takes a value and remembers it for [`Secrets::redact`], in every spelling.
+    /// Takes a value and remembers it for [`Secrets::redact`], until it is forgotten as often.
     pub fn keep(&self, value: impl Into<String>) -> Secret {
         let value = value.into();
-        let mut known = self.known();
-        for line in value.lines().map(str::trim).filter(|line| line.len() >= SHORTEST) {
-            for spelling in spellings(line) {
-                if !known.contains(&spelling) {
-                    known.push(spelling);
-                }
+        let mut list = self.list();
+        for line in lines(&value) {
+            if let Some(known) = list.known.iter_mut().find(|known| known.line == line) {
+                known.holders += 1;
+                continue;
             }
+            list.numbered += 1;
+            let known = Known {
+                number: list.numbered,
+                line: line.to_owned(),
+                spelled: Spelled::new(line),
+                holders: 1,
+            };
+            list.known.push(known);
         }
         Secret(value)
     }
 
-    /// The secrets that became known after the first `seen` ones, for the CI system's own masking.
-    pub fn known_after(&self, seen: usize) -> Vec<String> {
-        self.known().get(seen..).map(<[String]>::to_vec).unwrap_or_default()
-    }
-
-    /// `text` with every known secret replaced by `***`.
-    pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let known = self.known();
-        let mut redacted = Cow::Borrowed(text);
-        // Longest first: a secret may be a part of another one.
-        let mut hits: Vec<&String> =
-            known.iter().filter(|secret| text.contains(secret.as_str())).collect();
-        hits.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        for secret in hits {
-            redacted = Cow::Owned(redacted.replace(secret.as_str(), "***"));
+    /// Remembers the logins in the addresses that a text contains (`USER:PASSWORD@HOST`): whoever
+    /// put one where it does not belong reads the text in a message.
+    pub fn keep_those_in_addresses(&self, text: &str) {
+        for secret in address::secrets(text) {
+            self.keep(secret);
         }
-        redacted
     }
 
-    fn known(&self) -> MutexGuard<'_, Vec<String>> {
+    /// A secret that is of no use to anybody any more.
+    pub fn forget(&self, secret: &Secret) {
+        let mut list = self.list();
+        for line in lines(secret.expose()) {
+            if let Some(known) = list.known.iter_mut().find(|known| known.line == line) {
+                known.holders = known.holders.saturating_sub(1);
+            }
+        }
+        list.known.retain(|known| known.holders > 0);
+    }
+
+    /// The secrets that became known after the first `seen` ones, for the CI system's own masking,
+    /// and how many there have been by now.
+    pub fn known_after(&self, seen: usize) -> (Vec<String>, usize) {
+        let list = self.list();
+        let new = list.known.iter().filter(|known| known.number > seen);
+        (new.map(|known| known.line.clone()).collect(), list.numbered)
+    }
+
+    /// `text` with every known secret, in whatever spelling, replaced by `***`.
+    pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let list = self.list();
+        let mut redacted = String::new();
+        let mut done = 0;
+        let mut next = 0;
+        for (at, _) in text.char_indices() {
+            if at < next {
+                continue;
+            }
+            // The longest: a secret may be a part of another one.
+            let rest = text.get(at..).unwrap_or_default();
+            let hits = list.known.iter().filter_map(|known| known.spelled.at_start_of(rest));
+            if let Some(length) = hits.max() {
+                redacted.push_str(text.get(done..at).unwrap_or_default());
+                redacted.push_str("***");
+                next = at + length;
+                done = next;
+            }
+        }
+        if done == 0 {
+            return Cow::Borrowed(text);
+        }
+        redacted.push_str(text.get(done..).unwrap_or_default());
+        Cow::Owned(redacted)
+    }
+
+    fn list(&self) -> MutexGuard<'_, List> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl fmt::Debug for Secrets {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} secrets", self.known().len())
-    }
+/// The lines that are long enough to be told from ordinary words.
+fn lines(value: &str) -> impl Iterator<Item = &str> {
+    value.lines().map(str::trim).filter(|line| line.len() >= SHORTEST)
 }
 
-/// As it is, as JSON and our own messages quote it, and as a form sends it.
-fn spellings(secret: &str) -> [String; 3] {
-    let quoted = format!("{secret:?}");
-    let quoted = quoted.trim_start_matches('"').strip_suffix('"').unwrap_or(&quoted).to_owned();
-    [secret.to_owned(), quoted, byte_serialize(secret.as_bytes()).collect()]
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} secrets", self.list().known.len())
+    }
 }
 
 #[cfg(test)]
@@ -96,6 +155,7 @@ mod tests {
         assert_eq!(format!("{secret:?} {secrets:?}"), "*** 1 secrets");
         assert_eq!(secrets.redact("denied: canary-password is wrong"), "denied: *** is wrong");
         assert_eq!(secrets.redact("nothing here"), "nothing here");
+        assert_eq!(secrets.redact("ä canary-password ö canary-password"), "ä *** ö ***");
         let longer = secrets.keep("canary-password-2");
         assert_eq!(secrets.redact(longer.expose()), "***");
         secrets.keep("canary\"\\/+x");
@@ -110,7 +170,29 @@ mod tests {
     fn a_run_knows_its_own_secrets_only() {
         let (one, other) = (Secrets::default(), Secrets::default());
         one.clone().keep("canary-password");
-        assert_eq!((one.known_after(0).len(), other.known_after(0).len()), (1, 0));
+        assert_eq!((one.known_after(0).0.len(), other.known_after(0).0.len()), (1, 0));
         assert_eq!(other.redact("canary-password"), "canary-password");
+    }
+
+    #[test]
+    fn what_was_replaced_is_forgotten() {
+        let secrets = Secrets::default();
+        let password = secrets.keep("canary-password");
+        let mut seen = 0;
+        for round in 0..5_000 {
+            let token = secrets.keep(format!("canary-token-{round}"));
+            let (new, all) = secrets.known_after(seen);
+            assert!(new.contains(&format!("canary-token-{round}")) && new.len() <= 2, "{new:?}");
+            seen = all;
+            assert_eq!(secrets.redact(token.expose()), "***");
+            secrets.forget(&token);
+        }
+        assert_eq!(format!("{secrets:?}"), "1 secrets");
+        secrets.keep("canary-password");
+        secrets.forget(&password);
+        assert_eq!(secrets.redact("canary-password"), "***", "somebody else still has it");
+        secrets.forget(&password);
+        assert_eq!(secrets.redact("canary-password"), "canary-password");
+        assert_eq!(secrets.known_after(0), (Vec::new(), seen));
     }
 }

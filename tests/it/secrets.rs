@@ -7,12 +7,12 @@
 use crate::support::http1::Request;
 use crate::support::rules::{Fault, Rule};
 use crate::support::running::Ran;
-use crate::support::scene::{BOTH, Scene, bare_step_at, manifest};
+use crate::support::scene::{BOTH, Scene, bare_step_at, manifest, reference_at};
 use crate::support::scripted::{Reply, ScriptedServer, answer};
 use crate::support::step::Step;
 use crate::support::token::TokenServer;
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
 use serde_json::json;
 
 const USER: &str = "ci";
@@ -25,17 +25,49 @@ fn pair() -> String {
     STANDARD.encode(format!("{USER}:{PASSWORD}"))
 }
 
-/// The start of [`pair`], so that a part of it is found too.
-const PAIR_START: &str = "Y2k6Y2FuYXJ5";
+/// `canary` in base64, wherever it begins in something longer: the start of [`pair`] among others.
+const ENCODED: [&str; 3] = ["Y2FuYXJ5", "NhbmFye", "jYW5hcn"];
+
+/// Passwords and tokens as programs write them.
+fn spellings(secret: &str) -> String {
+    let bytes = |write: fn(u8) -> String| secret.bytes().map(write).collect::<String>();
+    let specials = |write: fn(char) -> String| {
+        let one = |c: char| if c.is_alphanumeric() { c.to_string() } else { write(c) };
+        secret.chars().map(one).collect::<String>()
+    };
+    [
+        secret.to_owned(),
+        format!("{secret:?}"),
+        json!(secret).to_string().replace('/', "\\/"),
+        specials(|c| format!("\\u{:04x}", u32::from(c))),
+        specials(|c| format!("&#{};", u32::from(c))),
+        specials(|c| format!("&#x{:X};", u32::from(c))),
+        specials(|c| format!("%{:02x}", u32::from(c))),
+        specials(|c| format!("%25{:02X}", u32::from(c))),
+        bytes(|b| format!("%{b:02X}")),
+        STANDARD.encode(secret),
+        STANDARD_NO_PAD.encode(secret),
+        URL_SAFE.encode(secret),
+        STANDARD.encode(format!("x{secret}y")),
+        STANDARD.encode(format!("xy{secret}")),
+    ]
+    .join(" ")
+}
 
 /// All that a registry can have heard.
 fn echo() -> String {
-    format!("you sent {PASSWORD} as Basic {} and got {TOKEN} (Bearer {TOKEN})", pair())
+    format!(
+        "you sent {PASSWORD} as Basic {} and got {TOKEN} (Bearer {TOKEN}) {} {}",
+        pair(),
+        spellings(PASSWORD),
+        spellings(TOKEN),
+    )
 }
 
 #[track_caller]
 fn says_nothing(case: &str, ran: &Ran) {
-    for secret in ["canary", PAIR_START] {
+    let every_byte = "%63%61%6E%61%72%79";
+    for secret in ["canary", every_byte].into_iter().chain(ENCODED) {
         let leak = |text: &str| {
             text.lines()
                 .filter(|line| !line.starts_with("::add-mask::"))
@@ -306,6 +338,144 @@ async fn inputs_that_cannot_be_right() {
         };
         let (ran, _) = in_both_places(case, step).await;
         ran.fails(2).never_says(&base64);
+    }
+}
+
+/// Variables that name files, given what belongs into a file.
+#[tokio::test]
+async fn auth_files_in_place_of_their_names() {
+    let scene = Scene::with_both().await;
+    let json = format!(r#"{{"auths": {{"r.example": {{"auth": "{}"}}}}}}"#, pair());
+    let broken = r#"{"auths": {"r.example": {"auth": "canary"#;
+    for variable in ["DOCKER_CONFIG", "REGISTRY_AUTH_FILE"] {
+        for (value, why) in [
+            (json.clone(), "put JSON into DOCKER_AUTH_CONFIG"),
+            (format!(" {json}\n"), "put JSON into DOCKER_AUTH_CONFIG"),
+            (STANDARD.encode(&json), "put JSON into DOCKER_AUTH_CONFIG"),
+            (STANDARD_NO_PAD.encode(&json), "put JSON into DOCKER_AUTH_CONFIG"),
+            (broken.to_owned(), "put JSON into DOCKER_AUTH_CONFIG"),
+            (STANDARD.encode(broken), "put JSON into DOCKER_AUTH_CONFIG"),
+            (pair(), "names none that exists"),
+            ("canary".to_owned(), "names none that exists"),
+            (format!("https://{USER}:canary@r.example"), "names none that exists"),
+            ("/nowhere/else".to_owned(), "names /nowhere/else, which does not exist"),
+        ] {
+            let step = || bare_step_at(&scene.proxy.host(), &BOTH).env(variable, &value);
+            let (ran, _) = in_both_places(&value, step).await;
+            let warned = format!("{variable} ");
+            let ran = ran.ok();
+            assert!(ran.stdout.contains(why) && ran.stdout.contains(&warned), "{}", ran.stdout);
+        }
+    }
+}
+
+/// A login written into an address, which no input takes.
+#[tokio::test]
+async fn logins_in_addresses() {
+    let host = "r.example:5000";
+    for login in
+        ["ci:canary-password", "ci:canary,canary:x/y", "canary-user:pw", "ci:canary,canary"]
+    {
+        for (input, value) in [
+            ("tags", format!("{login}@{host}/acme/app:1")),
+            ("tags", format!("https://{login}@{host}/acme/app:1")),
+            ("sources", format!("linux/amd64={login}@{host}/acme/app:1")),
+            ("insecure-registries", format!("{login}@{host}")),
+            ("registry", format!("https://{login}@{host}")),
+            ("digests", format!("{login}@{host}/acme/app@sha256:{}", "0".repeat(64))),
+            ("spec", format!("{login}@{host}")),
+            ("ca-file", format!("https://{login}@{host}/ca.pem")),
+        ] {
+            let step = || {
+                let (tags, sources) = ("127.0.0.1:1/acme/app:1", "127.0.0.1:1/acme/app:a");
+                let step = match input {
+                    "digests" | "spec" => Step::new(),
+                    _ => Step::new().input("sources", sources),
+                };
+                let step = if input == "spec" { step } else { step.input("tags", tags) };
+                step.input(input, &value)
+            };
+            in_both_places(&value, step).await.0.fails(2);
+        }
+    }
+    let text = "indexes:\n- tags: ci:canary-password@r.example/app:1\n  sources: r.example/app:a\n";
+    let step = || Step::new().file("indexes.yaml", text).input("spec", "indexes.yaml");
+    in_both_places("in a file", step).await.0.fails(2);
+}
+
+/// A file that was named by mistake is not quoted, whatever it holds.
+#[tokio::test]
+async fn files_that_hold_something_else() {
+    for text in
+        ["\"canary\"", "[\"canary\"]", "canary=1", "{\"canary\": ", "1", "PASSWORD=canary\n"]
+    {
+        for input in ["digests", "spec", "ca-file"] {
+            let step = || {
+                let step = Step::new().file("secret.json", text).input(input, "secret.json");
+                let step = if input == "spec" { step } else { step.input("tags", "r.example/a:1") };
+                if input == "ca-file" { step.input("sources", "r.example/a:x") } else { step }
+            };
+            let (ran, _) = in_both_places(&format!("{input}: {text}"), step).await;
+            ran.fails(2);
+        }
+    }
+}
+
+/// Arguments can be seen by others, which is told; and none is told again.
+#[tokio::test]
+async fn secrets_among_arguments() {
+    let server = ScriptedServer::answering(|_, _| answer(404, &[], ""));
+    let (list, source) = (reference_at(&server.host(), "1"), reference_at(&server.host(), "a"));
+    let create = |more: &[&str]| {
+        let arguments = ["create", &list, &source].into_iter().chain(more.iter().copied());
+        Step::new().args(arguments)
+    };
+    let json = format!(r#"{{"auths": {{"r.example": {{"auth": "{}"}}}}}}"#, pair());
+    let credentials = format!("r.example={USER}:canary-password");
+    for (flag, value) in [
+        ("--password", "canary-password"),
+        ("--token", "canary-token"),
+        ("--credentials", &credentials),
+        ("--docker-config", &json),
+        ("--cfg", &json),
+    ] {
+        let user: &[&str] = if flag == "--password" { &["--username", USER] } else { &[] };
+        let ran = create(&[&[flag, value], user].concat()).run().await.fails(3);
+        says_nothing(flag, &ran);
+        let told = format!("{flag} is visible in the process list");
+        assert!(ran.stderr.contains(&told), "{}", ran.everything());
+        for wrong in [
+            vec![flag, value, "--wait", "nonsense"],
+            vec![flag, value, "--no-such-flag"],
+            vec![flag, value, value, "--no-such-flag"],
+        ] {
+            says_nothing(flag, &create(&wrong).run().await.fails(2));
+        }
+    }
+    let path = create(&["--cfg", "nowhere/config.json"]).run().await.fails(2);
+    assert!(!path.stderr.contains("process list"), "a path is no secret: {}", path.stderr);
+    let address = format!("ci:canary-password@{list}");
+    for arguments in [vec!["inspect", &address], vec![&address]] {
+        says_nothing("an address", &Step::new().args(arguments).run().await.fails(2));
+    }
+}
+
+#[tokio::test]
+async fn logins_of_proxies() {
+    let heard = format!("{} {}", spellings("canary:p@ss"), STANDARD.encode("ci:canary:p@ss"));
+    for proxy in [
+        "ci:canary:p%40ss@127.0.0.1:1",
+        "http://ci:canary:p%40ss@127.0.0.1:1",
+        "http://canary%3Ap%40ss@127.0.0.1:1/",
+        "canary%3Ap%40ss@127.0.0.1:1",
+        "http://canary%3Ap%40ss:@127.0.0.1:1/",
+    ] {
+        for variable in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"] {
+            let answered = answer(403, &[], heard.clone());
+            let server = ScriptedServer::answering(move |_, _| answered.clone());
+            let step = || bare_step_at(&server.host(), &["amd64"]).input("wait", "0");
+            in_both_places(proxy, || step().env(variable, proxy)).await.0.fails(6);
+        }
     }
 }
 

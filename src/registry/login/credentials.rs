@@ -200,8 +200,8 @@ impl Entry {
         }
         let (mut username, mut password) = (filled(self.username), filled(self.password));
         if let Some(encoded) = filled(self.auth) {
-            let pair =
-                decode(&encoded).ok_or("an `auth` value is not base64 of USERNAME:PASSWORD")?;
+            let pair = from_base64(&encoded)
+                .ok_or("an `auth` value is not base64 of USERNAME:PASSWORD")?;
             secrets.keep(encoded);
             let (user, secret) =
                 pair.split_once(':').ok_or("an `auth` value is not base64 of USERNAME:PASSWORD")?;
@@ -232,7 +232,8 @@ fn keep_basic(secrets: &Secrets, username: &str, password: &str) {
     secrets.keep(header);
 }
 
-fn decode(text: &str) -> Option<String> {
+/// Text in base64, with or without `=`.
+pub(crate) fn from_base64(text: &str) -> Option<String> {
     let lenient =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let bytes =
