@@ -323,7 +323,7 @@ mod tests {
         for (platform, attestations) in [("linux/amd64", 1), ("linux/arm", 0)] {
             let platform: Platform = platform.parse().unwrap();
             let (entry, attesting) = pick(&reference, &index, &platform).unwrap();
-            assert!(entry.platform.unwrap().same(&platform));
+            assert!(entry.platform.as_ref().unwrap().same(&platform));
             assert_eq!(attesting.len(), attestations);
         }
         let error = pick(&reference, &index, &"linux/s390x".parse().unwrap()).unwrap_err();

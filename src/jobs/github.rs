@@ -4,7 +4,7 @@
 //! Source: docs.github.com/en/rest/actions/workflow-jobs. `filter=all`, because `latest` has listed
 //! only the jobs of a re-run where others of the run had succeeded before.
 
-use super::{Job, State, System, address, needed, secret_header};
+use super::{Job, Rows, State, System, address, bounded, needed, secret_header};
 use crate::inputs::Context;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
 use serde::Deserialize;
@@ -63,11 +63,11 @@ impl GitHub {
 
 #[derive(Deserialize)]
 struct Page {
-    jobs: Vec<Listed>,
+    jobs: Rows<Row>,
 }
 
 #[derive(Deserialize)]
-struct Listed {
+struct Row {
     id: u64,
     name: String,
     // Gitea leaves it out.
@@ -93,7 +93,7 @@ impl System for GitHub {
 
     fn read(&self, page: &[u8]) -> Result<Vec<Job>, String> {
         let page: Page = serde_json::from_slice(page).map_err(|error| error.to_string())?;
-        let job = |listed: Listed| Job {
+        let job = |listed: Row| Job {
             id: listed.id,
             name: listed.name,
             attempt: listed.run_attempt.unwrap_or(1),
@@ -104,7 +104,7 @@ impl System for GitHub {
             runner: listed.runner_name.unwrap_or_default(),
             link: listed.html_url.unwrap_or_default(),
         };
-        Ok(page.jobs.into_iter().map(job).collect())
+        bounded(page.jobs.0.into_iter().map(job).collect())
     }
 
     /// `GITHUB_JOB` is the key in the workflow file, which the API does not list, and a name may be

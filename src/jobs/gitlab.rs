@@ -3,7 +3,7 @@
 //! Source: docs.gitlab.com/api/jobs. A job that was retried is listed once, in its current state.
 //! The job token may read it since GitLab 18.3.
 
-use super::{Job, State, System, address, needed, secret_header};
+use super::{Job, Rows, State, System, address, bounded, needed, secret_header};
 use crate::inputs::{Context, set};
 use reqwest::header::{HeaderMap, HeaderName};
 use serde::Deserialize;
@@ -50,7 +50,7 @@ impl GitLab {
 }
 
 #[derive(Deserialize)]
-struct Listed {
+struct Row {
     id: u64,
     name: String,
     status: String,
@@ -71,8 +71,8 @@ impl System for GitLab {
     }
 
     fn read(&self, page: &[u8]) -> Result<Vec<Job>, String> {
-        let jobs: Vec<Listed> = serde_json::from_slice(page).map_err(|error| error.to_string())?;
-        let job = |listed: Listed| Job {
+        let jobs: Rows<Row> = serde_json::from_slice(page).map_err(|error| error.to_string())?;
+        let job = |listed: Row| Job {
             id: listed.id,
             name: listed.name,
             attempt: 1,
@@ -80,7 +80,7 @@ impl System for GitLab {
             runner: String::new(),
             link: listed.web_url.unwrap_or_default(),
         };
-        Ok(jobs.into_iter().map(job).collect())
+        bounded(jobs.0.into_iter().map(job).collect())
     }
 
     fn own<'a>(&self, jobs: &'a [Job]) -> Option<&'a Job> {

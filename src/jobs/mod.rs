@@ -14,7 +14,10 @@ use crate::inputs::{Context, Environment, set};
 use crate::registry::http::{address, sensitive};
 pub use ask::{Jobs, Listing, Look};
 use reqwest::header::{HeaderMap, HeaderName};
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use std::fmt;
+use std::marker::PhantomData;
 use url::Url;
 
 /// The state of a job.
@@ -87,6 +90,47 @@ pub trait System: fmt::Debug {
     fn lists_late(&self) -> bool;
     /// What to do if the API denies access.
     fn permission(&self) -> &'static str;
+}
+
+/// Jobs of a page that are read: both systems are asked for a hundred.
+const MOST_OF_A_PAGE: usize = 200;
+/// Bytes of names and addresses of a page. A hundred jobs of GitHub have a sixth of it.
+const MOST_TEXT: usize = 128 << 10;
+
+/// The jobs of a page as they are listed, no more of them than were asked for.
+#[derive(Debug)]
+struct Rows<T>(Vec<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Rows<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Jobs<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Jobs<T> {
+            type Value = Rows<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of jobs")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+                let mut jobs = Vec::new();
+                while let Some(job) = items.next_element()? {
+                    if jobs.len() == MOST_OF_A_PAGE {
+                        return Err(A::Error::custom(format!("more than {MOST_OF_A_PAGE} jobs")));
+                    }
+                    jobs.push(job);
+                }
+                Ok(Rows(jobs))
+            }
+        }
+        deserializer.deserialize_seq(Jobs(PhantomData))
+    }
+}
+
+/// Refuses jobs whose texts are longer than any.
+fn bounded(jobs: Vec<Job>) -> Result<Vec<Job>, String> {
+    let length = |job: &Job| job.name.len() + job.link.len() + job.runner.len();
+    if jobs.iter().map(length).sum::<usize>() > MOST_TEXT {
+        return Err("the names of the jobs are longer than any".to_owned());
+    }
+    Ok(jobs)
 }
 
 /// The CI system that this process runs in; `token`: the input. An error says why there is none.

@@ -6,17 +6,24 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 /// The annotation that says what kind of entry it is; `BuildKit` writes `attestation-manifest`.
 pub(crate) const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 /// The annotation with the digest of the image that an attestation describes.
 pub(crate) const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
 
-/// A descriptor. Its fields have the order of the spec's Go structs, so that other tools write the
-/// same bytes.
+/// A descriptor. A clone shares its fields until one of the two is changed: each stage of a run has
+/// its own list of entries, and there may be megabytes in one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Descriptor(Arc<DescriptorFields>);
+
+/// The fields, in the order of the spec's Go structs, so that other tools write the same bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Descriptor {
+pub struct DescriptorFields {
     /// Type of what is described.
     pub media_type: String,
     /// Its digest.
@@ -43,10 +50,24 @@ pub struct Descriptor {
     pub extra: BTreeMap<String, Value>,
 }
 
+impl Deref for Descriptor {
+    type Target = DescriptorFields;
+
+    fn deref(&self) -> &DescriptorFields {
+        &self.0
+    }
+}
+
+impl DerefMut for Descriptor {
+    fn deref_mut(&mut self) -> &mut DescriptorFields {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
 impl Descriptor {
     /// A descriptor with the three required fields.
     pub fn new(media_type: &str, digest: Digest, size: u64) -> Self {
-        Self {
+        Self(Arc::new(DescriptorFields {
             media_type: media_type.to_owned(),
             digest,
             size,
@@ -56,12 +77,12 @@ impl Descriptor {
             platform: None,
             artifact_type: String::new(),
             extra: BTreeMap::new(),
-        }
+        }))
     }
 
     /// Refuses a size that clients in Go cannot read, and embedded content of another digest.
     pub(super) fn check(&self) -> Result<(), Invalid> {
-        let Self { digest, size, data, .. } = self;
+        let DescriptorFields { digest, size, data, .. } = &**self;
         if i64::try_from(*size).is_err() {
             return Err(Invalid::new(format!("{digest} has size {size}, larger than any")));
         }
@@ -179,9 +200,10 @@ mod tests {
 
     #[test]
     fn embedded_content_is_what_the_digest_names() {
-        let of = |bytes: &[u8], size: u64, data: &str| Descriptor {
-            data: data.into(),
-            ..Descriptor::new("a/b", Digest::of(bytes), size)
+        let of = |bytes: &[u8], size: u64, data: &str| {
+            let mut descriptor = Descriptor::new("a/b", Digest::of(bytes), size);
+            descriptor.data = data.into();
+            descriptor
         };
         for (descriptor, is_good) in [
             (of(b"{}", 2, "e30="), true),
@@ -200,13 +222,18 @@ mod tests {
     #[test]
     fn what_a_docker_list_cannot_contain() {
         let docker = || entry(media_type::DOCKER_MANIFEST, Some("linux/amd64"), &[]);
+        let with = |change: fn(&mut Descriptor)| {
+            let mut entry = docker();
+            change(&mut entry);
+            entry
+        };
         for (entry, needs_oci) in [
             (docker(), false),
             (entry(media_type::OCI_MANIFEST, None, &[]), true),
             (entry(media_type::DOCKER_MANIFEST, None, &[("k", "v")]), true),
-            (Descriptor { data: "e30=".into(), ..docker() }, true),
-            (Descriptor { artifact_type: "x".into(), ..docker() }, true),
-            (Descriptor { urls: vec!["https://example.com".into()], ..docker() }, false),
+            (with(|entry| entry.data = "e30=".into()), true),
+            (with(|entry| entry.artifact_type = "x".into()), true),
+            (with(|entry| entry.urls = vec!["https://example.com".into()]), false),
         ] {
             assert_eq!(entry.needs_oci(), needs_oci, "{entry:?}");
         }

@@ -8,7 +8,7 @@ use super::Invalid;
 #[derive(Debug)]
 pub(crate) struct Fields(&'static [(&'static str, &'static Self)]);
 
-/// Keys that users choose, or that nothing is known of.
+/// Any keys: those that users choose, and those below.
 pub(crate) const ANY: Fields = Fields(&[]);
 
 /// Of manifests of either kind (image spec, manifest.md, image-index.md).
@@ -75,18 +75,21 @@ const RUNTIME: Fields = Fields(&[
 const ROOTFS: Fields = Fields(&[("type", &ANY), ("diff_ids", &ANY)]);
 
 impl Fields {
-    /// What is known of the value under `key`; an error if another reader takes `key` for a field
-    /// that has another name.
-    pub(crate) fn under(&self, key: &str) -> Result<&'static Self, Invalid> {
+    /// What is known of the value under `key`, `None` if the key is not; an error if another reader
+    /// takes it for a field that has another name.
+    pub(crate) fn under(&self, key: &str) -> Result<Option<&'static Self>, Invalid> {
+        if self.0.is_empty() {
+            return Ok(Some(&ANY));
+        }
         if let Some((_, fields)) = self.0.iter().find(|(name, _)| *name == key) {
-            return Ok(fields);
+            return Ok(Some(fields));
         }
         let folded = folded(key);
         match self.0.iter().find(|(name, _)| self::folded(name) == folded) {
             Some((name, _)) => Err(Invalid::new(format!(
                 "{key:?} and {name:?} are one field to some clients and two to others"
             ))),
-            None => Ok(&ANY),
+            None => Ok(None),
         }
     }
 }
@@ -123,17 +126,17 @@ mod tests {
 
     #[test]
     fn names_of_fields_and_of_nothing() {
-        for (fields, key) in [
-            (&DESCRIPTOR, "digest"),
-            (&DESCRIPTOR, "digests"),
-            (&DESCRIPTOR, "os"),
-            (&PLATFORM, "os_version"),
-            (&CONFIG, "container_config"),
-            (&CONFIG, "Size"),
-            (&RUNTIME, "Image"),
-            (&ANY, "Digest"),
+        for (fields, key, is_known) in [
+            (&DESCRIPTOR, "digest", true),
+            (&DESCRIPTOR, "digests", false),
+            (&DESCRIPTOR, "os", false),
+            (&PLATFORM, "os_version", false),
+            (&CONFIG, "container_config", false),
+            (&CONFIG, "Size", false),
+            (&RUNTIME, "Image", false),
+            (&ANY, "Digest", true),
         ] {
-            assert!(fields.under(key).is_ok(), "{key}");
+            assert_eq!(fields.under(key).map(|fields| fields.is_some()), Ok(is_known), "{key}");
         }
     }
 }

@@ -4,7 +4,7 @@
 //! By hand, because `serde_json` accepts duplicate keys and does not write Go's escapes.
 
 use super::Invalid;
-use super::fields::Fields;
+use super::fields::{ANY, Fields};
 use serde::Serialize;
 use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor,
@@ -15,25 +15,41 @@ use std::collections::HashSet;
 use std::fmt;
 use std::io::{self, Write};
 
-/// An index of 256 entries with twenty annotations each has a tenth of it. A document with more is
+/// An index of 256 entries with twenty annotations each has half of it. A document with more is
 /// meant to fill memory.
-const MOST_VALUES: usize = 100_000;
+const MOST_VALUES: usize = 20_000;
+/// Values of fields that the specs do not name: known tools write none, or a few.
+const MOST_ODD: usize = 1_000;
+/// Bytes of memory that a value takes, about: a short annotation with both its texts.
+const WEIGHT: usize = 128;
+/// Bytes more of a value that is kept as it is: a small object has a table of its own.
+const WEIGHT_IF_ODD: usize = 1_024;
 
 /// Reads a document with these fields, and any others. Rejects what two readers could see as two
 /// documents (duplicate keys, keys that differ from a field by case), more than 128 levels
-/// (`serde_json`'s limit), more than 100 000 values, and text after the end.
+/// (`serde_json`'s limit), more than 20 000 values or 1 000 in unknown fields, and text after the
+/// end.
 pub(crate) fn parse<T: DeserializeOwned>(
     bytes: &[u8],
     fields: &'static Fields,
 ) -> Result<T, Invalid> {
+    weighed(bytes, fields).map(|(document, _)| document)
+}
+
+/// The same, with the bytes of memory that it takes when it is parsed, about.
+pub(crate) fn weighed<T: DeserializeOwned>(
+    bytes: &[u8],
+    fields: &'static Fields,
+) -> Result<(T, usize), Invalid> {
     let invalid = |error: serde_json::Error| {
         Invalid::new(format!("not valid JSON of the expected shape: {error}"))
     };
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let values = Cell::new(0);
-    let walk = Walk { values: &values, fields };
+    let counts = Counts::default();
+    let walk = Walk { counts: &counts, fields, is_odd: false };
     walk.deserialize(&mut reader).and_then(|()| reader.end()).map_err(invalid)?;
-    serde_json::from_slice(bytes).map_err(invalid)
+    let weight = counts.all.get() * WEIGHT + counts.odd.get() * WEIGHT_IF_ODD;
+    Ok((serde_json::from_slice(bytes).map_err(invalid)?, bytes.len() + weight))
 }
 
 /// Where JSON is invalid, without quoting it: it may contain secrets.
@@ -44,18 +60,40 @@ pub(crate) fn place(error: &serde_json::Error) -> String {
 /// Walks a document without keeping it, counting its values.
 #[derive(Clone, Copy)]
 struct Walk<'a> {
-    values: &'a Cell<usize>,
+    counts: &'a Counts,
     /// Of the object that comes, or of those in the array that comes.
     fields: &'static Fields,
+    /// Whether it is below a field that the specs do not name.
+    is_odd: bool,
+}
+
+#[derive(Default)]
+struct Counts {
+    all: Cell<usize>,
+    odd: Cell<usize>,
+}
+
+impl Walk<'_> {
+    fn count(&self) -> Result<(), String> {
+        let Counts { all, odd } = self.counts;
+        all.set(all.get() + 1);
+        odd.set(odd.get() + usize::from(self.is_odd));
+        if all.get() > MOST_VALUES {
+            return Err(format!("more than {MOST_VALUES} values"));
+        }
+        if odd.get() > MOST_ODD {
+            return Err(format!(
+                "more than {MOST_ODD} values in fields that the specs do not name"
+            ));
+        }
+        Ok(())
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for Walk<'_> {
     type Value = ();
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        self.values.set(self.values.get() + 1);
-        if self.values.get() > MOST_VALUES {
-            return Err(D::Error::custom(format!("more than {MOST_VALUES} values")));
-        }
+        self.count().map_err(D::Error::custom)?;
         deserializer.deserialize_any(self)
     }
 }
@@ -94,9 +132,10 @@ impl<'de> Visitor<'de> for Walk<'_> {
             if seen.contains(&key) {
                 return Err(A::Error::custom(format!("key {key:?} is given twice in one object")));
             }
-            let fields = self.fields.under(&key).map_err(A::Error::custom)?;
+            let known = self.fields.under(&key).map_err(A::Error::custom)?;
             seen.insert(key);
-            pairs.next_value_seed(Self { fields, ..self })?;
+            let (fields, is_odd) = (known.unwrap_or(&ANY), self.is_odd || known.is_none());
+            pairs.next_value_seed(Self { fields, is_odd, ..self })?;
         }
         Ok(())
     }
@@ -158,7 +197,7 @@ impl<F: Formatter> Formatter for Go<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::fields::{ANY, MANIFEST};
+    use crate::oci::fields::MANIFEST;
     use serde_json::{Value, json};
 
     #[test]
@@ -197,12 +236,25 @@ mod tests {
     }
 
     #[test]
+    fn what_known_tools_do_not_write_is_bounded_more() {
+        let entry = |values: &str| {
+            format!(r#"{{"manifests":[{{"annotations":{{"a":"b"}},"x":[{values}]}}]}}"#)
+        };
+        let zeros = |count: usize| vec!["0"; count].join(",");
+        let read = |values: usize| {
+            weighed::<Value>(entry(&zeros(values)).as_bytes(), &MANIFEST).map(|(_, weight)| weight)
+        };
+        assert!(read(998).is_ok() && read(1_000).is_err(), "the list itself is one");
+        assert!(read(900).unwrap() > read(1).unwrap() + 900 * 1_000);
+    }
+
+    #[test]
     fn refuses_ambiguous_or_bottomless_documents() {
         assert!(read(br#"{"a":1,"b":{"c":1,"c":2}}"#).is_err());
         assert!(read(br#"{"a":1} x"#).is_err());
         assert!(read(&b"[".repeat(4 << 20)).is_err());
-        assert!(read(format!("[{}0]", "0,".repeat(99_998)).as_bytes()).is_ok());
-        assert!(read(format!("[{}0]", "0,".repeat(99_999)).as_bytes()).is_err());
+        assert!(read(format!("[{}0]", "0,".repeat(19_998)).as_bytes()).is_ok());
+        assert!(read(format!("[{}0]", "0,".repeat(19_999)).as_bytes()).is_err());
         assert!(read(&[b"[".repeat(200), b"]".repeat(200)].concat()).is_err());
         assert_eq!(
             read(br#"{"a":[1,-2,3.5,"x",null,true]}"#).unwrap(),

@@ -1,5 +1,6 @@
 //! Manifests as received: bytes, their digest and type, and what was parsed from them.
 
+use super::held::Share;
 use super::{Descriptor, Digest, Index, Invalid, fields, json, media_type};
 use bytes::Bytes;
 use serde::Deserialize;
@@ -20,6 +21,8 @@ pub struct Manifest {
     pub bytes: Bytes,
     /// The parsed bytes.
     pub content: Content,
+    /// Its part of what a run may hold.
+    pub share: Share,
 }
 
 /// The two kinds of manifests.
@@ -56,7 +59,7 @@ impl Manifest {
     /// Parses `bytes` that came with `content_type`; their digest must be verified or computed
     /// already.
     pub fn parse(bytes: Bytes, content_type: &str, digest: Digest) -> Result<Self, Invalid> {
-        let value: Value = json::parse(&bytes, &fields::MANIFEST)?;
+        let (value, weight): (Value, usize) = json::weighed(&bytes, &fields::MANIFEST)?;
         let Value::Object(fields) = &value else {
             return Err(Invalid::new("a manifest must be a JSON object"));
         };
@@ -70,7 +73,8 @@ impl Manifest {
             Content::Image(serde_json::from_value(value).map_err(invalid)?)
         };
         content.check()?;
-        Ok(Self { media_type, digest, bytes, content })
+        let share = Share::of(weight);
+        Ok(Self { media_type, digest, bytes, content, share })
     }
 
     /// What a descriptor says of this manifest that is not so.

@@ -12,7 +12,7 @@ pub(crate) mod http;
 mod login;
 mod shared;
 
-use crate::oci::{Descriptor, Digest, Manifest, Reference, Repository, media_type};
+use crate::oci::{Descriptor, Digest, Held, Manifest, Reference, Repository, media_type};
 use crate::secret::Secrets;
 use attempts::Attempts;
 pub use blobs::{BlobOutcome, CopyError};
@@ -56,6 +56,7 @@ pub struct Registry {
     attempts: Attempts,
     auth: Auth,
     cache: Cache,
+    held: Held,
 }
 
 /// Answer to a HEAD of a manifest.
@@ -77,6 +78,7 @@ impl Registry {
             attempts: Attempts::new(settings.concurrency, settings.secrets),
             auth: Auth::new(settings.logins, settings.writable),
             cache: Cache::default(),
+            held: Held::default(),
         })
     }
 
@@ -103,6 +105,10 @@ impl Registry {
         let (answer, request) = self.call(call).await?;
         let digest = reference.digest.clone().unwrap_or_else(|| Digest::of(&answer.body));
         Manifest::parse(answer.body.clone(), answer.header("content-type"), digest)
+            .and_then(|mut manifest| {
+                manifest.share.count_in(&self.held)?;
+                Ok(manifest)
+            })
             .map_err(|invalid| request.error_of(invalid.into(), &answer))
     }
 

@@ -69,7 +69,7 @@ impl Registry {
     /// Reads a manifest as [`Registry::manifest`] does, once in this run: every list sees a tag as
     /// the first one did.
     pub async fn shared_manifest(&self, reference: &Reference) -> Result<Manifest, Error> {
-        let size = |manifest: &Manifest| manifest.bytes.len();
+        let size = |manifest: &Manifest| manifest.share.weight();
         let read = async || self.manifest(reference, None).await;
         self.cache.get(&self.cache.manifests, reference.to_string(), size, read).await
     }

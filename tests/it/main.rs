@@ -32,6 +32,7 @@ mod jobs;
 mod labels;
 mod login;
 mod long_waits;
+mod memory;
 mod migration;
 mod outputs;
 mod progress;

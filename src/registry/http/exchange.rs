@@ -14,6 +14,7 @@ use std::error::Error as _;
 use std::future::Future;
 use std::io;
 use std::time::{Duration, SystemTime};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 use url::Url;
 
@@ -21,6 +22,11 @@ use url::Url;
 pub(crate) const BETWEEN_BYTES: Duration = Duration::from_secs(30);
 /// Time for an exchange that is read to its end.
 pub(crate) const WHOLE_REQUEST: Duration = Duration::from_secs(60);
+/// Bytes of an answer that any number of exchanges may hold at once: larger ones come one after the
+/// other.
+const SMALL: usize = 64 << 10;
+/// Bytes of larger answers that are read at once: one of the largest.
+const MOST_LARGE: usize = 4 << 20;
 /// Bytes of an error answer that are read; fewer are shown.
 const LARGEST_ERROR: usize = 64 << 10;
 const PROXY_AUTHENTICATION_REQUIRED: u16 = 407;
@@ -180,7 +186,28 @@ pub(super) fn refuse_compression(response: &Response) -> Result<(), Broken> {
     }
 }
 
-pub(super) async fn read(exchange: &Exchange, mut response: Response) -> Result<Answer, Broken> {
+/// Memory for answers that are being read, of all exchanges together.
+#[derive(Debug)]
+pub(super) struct Room(Semaphore);
+
+impl Room {
+    pub(super) fn new() -> Self {
+        Self(Semaphore::new(MOST_LARGE))
+    }
+
+    /// Waits until an answer of so many bytes may be read.
+    async fn take(&self, bytes: usize) -> Option<SemaphorePermit<'_>> {
+        let bytes = u32::try_from(bytes.min(MOST_LARGE)).unwrap_or(u32::MAX);
+        // Never closed, so there will be room.
+        self.0.acquire_many(bytes).await.ok()
+    }
+}
+
+pub(super) async fn read(
+    exchange: &Exchange,
+    mut response: Response,
+    room: &Room,
+) -> Result<Answer, Broken> {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     if status == PROXY_AUTHENTICATION_REQUIRED {
         // RFC 9110 section 15.5.8: only a proxy says so, and what it says is for nobody to read.
@@ -201,8 +228,12 @@ pub(super) async fn read(exchange: &Exchange, mut response: Response) -> Result<
         .content_length()
         .and_then(|length| usize::try_from(length).ok())
         .unwrap_or_default();
+    let mut taken = if expected > SMALL { room.take(limit).await } else { None };
     let mut body = BytesMut::with_capacity(expected.min(limit));
     while let Some(chunk) = chunk(&mut response).await.map_err(|broken| cut(broken, body.len()))? {
+        if taken.is_none() && body.len() + chunk.len() > SMALL {
+            taken = room.take(limit).await;
+        }
         if body.len() + chunk.len() > limit {
             if is_aside {
                 break;

@@ -3,8 +3,8 @@
 
 use super::address;
 use super::exchange::{
-    Answer, BETWEEN_BYTES, Broken, Exchange, WHOLE_REQUEST, broken, read, refuse_compression, sent,
-    started, within,
+    Answer, BETWEEN_BYTES, Broken, Exchange, Room, WHOLE_REQUEST, broken, read, refuse_compression,
+    sent, started, within,
 };
 use super::names::Resolver;
 use bytes::Bytes;
@@ -40,6 +40,7 @@ pub(crate) struct Transport {
     guarded: Client,
     plain_http: HashSet<String>,
     learned: Mutex<HashMap<String, Protocol>>,
+    room: Room,
 }
 
 impl Transport {
@@ -70,6 +71,7 @@ impl Transport {
             guarded: base().dns_resolver(Resolver::guarded()).build()?,
             plain_http,
             learned: Mutex::new(HashMap::new()),
+            room: Room::new(),
         })
     }
 
@@ -119,8 +121,10 @@ impl Transport {
     ) -> Result<Answer, Broken> {
         address::check(registry, &exchange.url).map_err(Broken::Refused)?;
         let client = self.client_for(registry, &exchange.url);
-        within(WHOLE_REQUEST, async { read(&exchange, started(client, &exchange).await?).await })
-            .await
+        within(WHOLE_REQUEST, async {
+            read(&exchange, started(client, &exchange).await?, &self.room).await
+        })
+        .await
     }
 
     /// Sends one request to an API that the CI system named in our environment; redirects are not
@@ -135,7 +139,7 @@ impl Transport {
         let exchange = Exchange::new(Method::GET, url, limit);
         within(WHOLE_REQUEST, async {
             let sent = async { request.send().await.map_err(|error| broken(&error)) };
-            read(&exchange, within(BETWEEN_BYTES, sent).await?).await
+            read(&exchange, within(BETWEEN_BYTES, sent).await?, &self.room).await
         })
         .await
     }
@@ -152,7 +156,7 @@ impl Transport {
     ) -> Result<Answer, Broken> {
         address::check(registry, &exchange.url).map_err(Broken::Refused)?;
         let client = self.client_for(registry, &exchange.url);
-        read(&exchange, sent(client, &exchange, Some((length, body))).await?).await
+        read(&exchange, sent(client, &exchange, Some((length, body))).await?, &self.room).await
     }
 
     /// Sends one request to a registry and leaves a good answer's body to be read.
@@ -170,7 +174,7 @@ impl Transport {
                 Ok((Answer { status, headers, body, from }, Some(response)))
             }
             Reached::Open(response) => {
-                Ok((within(WHOLE_REQUEST, read(&exchange, response)).await?, None))
+                Ok((within(WHOLE_REQUEST, read(&exchange, response, &self.room)).await?, None))
             }
         }
     }
@@ -179,7 +183,7 @@ impl Transport {
         within(WHOLE_REQUEST, async {
             match self.reach(exchange).await? {
                 (_, Reached::Read(answer)) => Ok(answer),
-                (exchange, Reached::Open(response)) => read(&exchange, response).await,
+                (exchange, Reached::Open(response)) => read(&exchange, response, &self.room).await,
             }
         })
         .await
@@ -195,7 +199,7 @@ impl Transport {
             let redirects = matches!(status, 301 | 302 | 303 | 307 | 308)
                 && matches!(exchange.method, Method::GET | Method::HEAD);
             if exchange.url != registry && status >= 400 {
-                let mut answer = read(&exchange, response).await?;
+                let mut answer = read(&exchange, response, &self.room).await?;
                 // The body is not the registry's; storage quotes the signed address that it was
                 // asked for.
                 answer.body = Bytes::new();
@@ -205,7 +209,7 @@ impl Transport {
                 return Ok((exchange, Reached::Open(response)));
             }
             // Read to its end, so that the connection can be used again.
-            let answer = read(&exchange, response).await?;
+            let answer = read(&exchange, response, &self.room).await?;
             let location = answer.header(LOCATION.as_str());
             let next = exchange
                 .url
