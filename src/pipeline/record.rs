@@ -130,14 +130,14 @@ impl Copied {
     /// Notes a blob that is needed.
     pub fn knows(&mut self, blob: &Descriptor) {
         if self.known.insert(blob.digest.clone()) {
-            self.bytes += blob.size;
+            self.bytes = self.bytes.saturating_add(blob.size);
         }
     }
 
     /// Notes bytes of an upload.
     pub fn poured(&mut self, bytes: u64) {
-        self.bytes_poured += bytes;
-        self.bytes_there += bytes;
+        self.bytes_poured = self.bytes_poured.saturating_add(bytes);
+        self.bytes_there = self.bytes_there.saturating_add(bytes);
     }
 
     /// Notes a blob that is there now.
@@ -148,7 +148,7 @@ impl Copied {
             BlobOutcome::Uploaded => self.blobs_uploaded += 1,
         }
         if brought != BlobOutcome::Uploaded {
-            self.bytes_there += blob.size;
+            self.bytes_there = self.bytes_there.saturating_add(blob.size);
         }
     }
 
@@ -187,15 +187,14 @@ pub fn copy_bar(copies: &[Copied]) -> String {
     match copies {
         [] => String::new(),
         [copied] => {
-            let done =
-                usize::try_from(copied.bytes_there * 100 / copied.bytes.max(1)).unwrap_or(100);
+            let done = percent(copied.bytes_there, copied.bytes);
             format!("copy {} {}", gauge(done, 100, 20), share(copied))
         }
         several => {
-            let (there, all) = several.iter().fold((0, 0), |(there, all), copied| {
-                (there + copied.bytes_there, all + copied.bytes)
+            let (there, all) = several.iter().fold((0_u64, 0_u64), |(there, all), copied| {
+                (there.saturating_add(copied.bytes_there), all.saturating_add(copied.bytes))
             });
-            let done = usize::try_from(there * 100 / all.max(1)).unwrap_or(100);
+            let done = percent(there, all);
             format!(
                 "copy {} {} of {}, {} repositories",
                 gauge(done, 100, 20),
@@ -205,6 +204,11 @@ pub fn copy_bar(copies: &[Copied]) -> String {
             )
         }
     }
+}
+
+/// Whatever sizes a registry made up.
+fn percent(part: u64, all: u64) -> usize {
+    usize::try_from(u128::from(part) * 100 / u128::from(all.max(1))).unwrap_or(100).min(100)
 }
 
 fn share(copied: &Copied) -> String {
@@ -260,6 +264,21 @@ pub fn referrers_stay(from: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_that_a_registry_made_up_overflow_nothing() {
+        let repository: Repository = "r.example/acme/app".parse().unwrap();
+        let mut copied = Copied::into(&repository, Vec::new());
+        for seed in ["a", "b", "c"] {
+            let blob = Descriptor::new("x", Digest::of(seed.as_bytes()), i64::MAX.unsigned_abs());
+            copied.knows(&blob);
+            copied.brought(BlobOutcome::Mounted, &blob);
+            copied.poured(u64::MAX);
+            let bar = copy_bar(&[copied.clone(), copied.clone()]);
+            assert!(bar.contains("[====================]"), "{bar}");
+            assert!(!still_copying(&copied).is_empty());
+        }
+    }
 
     #[test]
     fn what_was_copied_is_told_in_one_line() {
