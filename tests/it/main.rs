@@ -36,6 +36,7 @@ mod memory;
 mod migration;
 mod outputs;
 mod progress;
+mod providers;
 mod publishing;
 mod quick;
 mod secrets;
