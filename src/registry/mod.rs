@@ -125,11 +125,10 @@ impl Registry {
             Ok((answer, _)) => {
                 // ECR, among others, does not name the digest: then only the bytes tell.
                 if let Ok(digest) = answer.header("docker-content-digest").parse::<Digest>() {
-                    let length = answer.header("content-length").parse().ok();
                     return Ok(Head {
                         digest,
                         media_type: media_type::without_parameters(answer.header("content-type")),
-                        size: length.filter(|length| *length > 0),
+                        size: answer.length(),
                     });
                 }
             }

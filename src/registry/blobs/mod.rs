@@ -168,7 +168,8 @@ impl Registry {
         call.terms.deadline = deadline;
         call.terms.has_permit = true;
         match self.call(call).await {
-            Ok(_) => Ok(true),
+            // What broke in the middle may be there with another length.
+            Ok((answer, _)) => Ok(answer.length().is_none_or(|bytes| bytes == blob.size)),
             // ECR Public denies this to everybody; some registries have no HEAD of blobs.
             Err(error) if matches!(error.status, Some(400..=499)) || error.is_denial() => Ok(false),
             Err(error) => Err(error),

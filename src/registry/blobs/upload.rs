@@ -1,6 +1,7 @@
 //! One upload of a blob, as Docker's own push makes it, because every registry knows that one: a
 //! POST before, one PATCH of all bytes, PUT with the digest (distribution spec, "Pushing blobs"). A
-//! PATCH that breaks is resumed where the registry says it stands.
+//! PATCH that breaks is resumed where the registry says it stands, once, and only where that can be
+//! believed: some say nothing, or always the same.
 
 use super::CopyError;
 use super::stream::{BlobReader, Streamed, stream};
@@ -37,7 +38,7 @@ pub(super) struct Upload<'a> {
     pub(super) location: Url,
     /// Whether the registry does not say how many bytes it has.
     pub(super) is_lost: bool,
-    tried: bool,
+    tries: u32,
     reader_failed: bool,
 }
 
@@ -59,7 +60,7 @@ impl<'a> Upload<'a> {
             streamed,
             location,
             is_lost: false,
-            tried: false,
+            tries: 0,
             reader_failed: false,
         }
     }
@@ -74,10 +75,48 @@ impl<'a> Upload<'a> {
         let side = if self.reader_failed { CopyError::Source } else { CopyError::Target };
         let (answer, request) = sent.map_err(side)?;
         self.reader.check().map_err(CopyError::Source)?;
+        if let Some(received) = self.received_otherwise(&answer) {
+            self.is_lost = true;
+            let error = request.error_of(self.of_another_size(received), &answer);
+            return Err(CopyError::Target(error));
+        }
         if !answer.header(LOCATION.as_str()).is_empty() {
             self.location = registry.location(to, &answer, &request).map_err(CopyError::Target)?;
         }
-        self.commit().await.map_err(CopyError::Target)
+        self.commit().await.map_err(CopyError::Target)?;
+        if self.tries > 1 { self.look().await.map_err(CopyError::Target) } else { Ok(()) }
+    }
+
+    /// Bytes that the registry says it has after the last one was sent, if they are other ones. That
+    /// it has fewer is believed only of an upload that broke: not all count alike.
+    fn received_otherwise(&self, answer: &Answer) -> Option<u64> {
+        let last = last_byte(answer)?;
+        // Some say the size in place of the last byte.
+        let is_right = last == self.blob.size || last.checked_add(1) == Some(self.blob.size);
+        let counts = last > self.blob.size || (self.tries > 1 && last > 0);
+        (!is_right && counts).then_some(last.saturating_add(1))
+    }
+
+    fn of_another_size(&self, bytes: u64) -> Kind {
+        Kind::Malformed(format!("the registry has {bytes} bytes of a blob of {}", self.blob.size))
+    }
+
+    /// Looks at a blob whose upload broke: a registry may have put together something else.
+    async fn look(&self) -> Result<(), Error> {
+        let rest = format!("blobs/{}", self.blob.digest);
+        let mut call = Call::new(Method::HEAD, self.to, &rest);
+        call.terms.has_permit = true;
+        match self.registry.call(call).await {
+            Ok((answer, request)) => match answer.length() {
+                Some(bytes) if bytes != self.blob.size => {
+                    Err(request.error_of(self.of_another_size(bytes), &answer))
+                }
+                _ => Ok(()),
+            },
+            // Not all have it, nor for everybody; the push of the manifest tells.
+            Err(error) if matches!(error.status, Some(400..=499)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Moves to the offset and location that the registry reports.
@@ -97,28 +136,24 @@ impl<'a> Upload<'a> {
         }
     }
 
-    /// Asks how many bytes the registry has, and where the upload goes on.
+    /// Asks how many bytes the registry has, and where the upload goes on. An error where that cannot
+    /// be known, and where it was resumed before: then only another upload is safe.
     async fn standing(&self) -> Result<(u64, Url), Error> {
         let rest = name_of(&self.location);
         let mut call = Call::new(Method::GET, self.to, &rest);
         call.location = Some(&self.location);
         call.terms.has_permit = true;
         let (answer, request) = self.registry.call(call).await?;
-        // `0-0` may mean nothing or one byte; the digest tells in the end.
-        let last = answer
-            .header("range")
-            .trim_start_matches("bytes=")
-            .rsplit('-')
-            .next()
-            .and_then(|last| last.parse().ok());
-        let at = match last {
-            None | Some(0) => 0,
-            Some(last) if last < self.blob.size => last + 1,
-            Some(last) => {
-                let what =
-                    format!("the registry reports {last} bytes of a blob of {}", self.blob.size);
-                return Err(request.error_of(Kind::Malformed(what), &answer));
-            }
+        // `0-0` may mean nothing or one byte, and is what some always say.
+        let last = last_byte(&answer).filter(|last| *last > 0 && self.tries == 1);
+        let at = last.and_then(|last| last.checked_add(1)).filter(|at| *at < self.blob.size);
+        let Some(at) = at else {
+            let what = format!(
+                "an upload of {} bytes cannot be resumed where the registry says {:?}",
+                self.blob.size,
+                answer.header("range")
+            );
+            return Err(request.error_of(Kind::Malformed(what), &answer));
         };
         debug!("{}: the upload of {} resumes at byte {at}", self.to, self.blob.digest);
         let location = if answer.header(LOCATION.as_str()).is_empty() {
@@ -157,10 +192,10 @@ impl Sender for Upload<'_> {
         mut exchange: Exchange,
     ) -> LocalBoxFuture<'_, Result<Answer, Failed>> {
         async move {
-            if self.tried {
+            if self.tries > 0 {
                 self.resume().await.map_err(Failed::Other)?;
             }
-            self.tried = true;
+            self.tries += 1;
             if self.location.origin() != root.origin() {
                 exchange.authorization = None;
             }
@@ -217,6 +252,11 @@ impl Sender for Commit<'_> {
         }
         .boxed_local()
     }
+}
+
+/// The last byte that the registry says it has (`Range: 0-LAST`).
+fn last_byte(answer: &Answer) -> Option<u64> {
+    answer.header("range").trim_start_matches("bytes=").strip_prefix("0-")?.parse().ok()
 }
 
 /// Path of an upload as it is shown: without the query, where registries keep their secrets.

@@ -71,6 +71,11 @@ impl Answer {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
+    /// Bytes that a HEAD says there are; proxies leave it out, or say 0.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.header(CONTENT_LENGTH.as_str()).parse().ok().filter(|bytes| *bytes > 0)
+    }
+
     /// The challenges of the registry with this root, or which host asks for a login in its place.
     /// The only way to them, so that what another host asks for is not taken for the registry's.
     pub(crate) fn challenges(&self, root: &Url) -> Result<Vec<&str>, String> {

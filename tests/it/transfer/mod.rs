@@ -7,6 +7,7 @@ mod mounted;
 mod restarted;
 mod several;
 mod streamed;
+mod uploads;
 
 use crate::support::running::Ran;
 use crate::support::step::Step;
