@@ -136,8 +136,7 @@ fn stated_file(value: &str, secrets: &Secrets) -> Result<AuthFile, String> {
     if values::is_object(value) {
         return whole(AuthFile::parse(value, "input docker-config", secrets)?);
     }
-    let path = Path::new(value);
-    let file = if path.is_dir() { path.join("config.json") } else { path.to_owned() };
+    let file = auth_file(Path::new(value));
     // The value is not quoted: if it is not a path, it may be the content of a file, encoded or
     // truncated.
     let text = fs::read_to_string(&file)
@@ -145,6 +144,11 @@ fn stated_file(value: &str, secrets: &Secrets) -> Result<AuthFile, String> {
     AuthFile::parse(&text, &file.display().to_string(), secrets)
         .and_then(whole)
         .map_err(|why| format!("{}: {why}", file.display()))
+}
+
+/// The auth file at a path: of a folder, what Docker keeps there.
+fn auth_file(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join("config.json") } else { path.to_owned() }
 }
 
 /// A file that was named explicitly must be valid in all its parts.
@@ -157,33 +161,48 @@ fn found_files(context: &Context<'_>, findings: &mut Findings) -> Vec<AuthFile> 
     let Context { environment, secrets, .. } = *context;
     let set = |name: &str| set(environment, name);
     let home = |rest: &str| set("HOME").map(|home| Path::new(home).join(rest));
-    let mut files = Vec::new();
-    if let Some(text) = set("DOCKER_AUTH_CONFIG") {
-        match AuthFile::parse(text, "DOCKER_AUTH_CONFIG", secrets) {
-            Ok(file) => files.push(file),
-            Err(why) => findings.warn(format!("DOCKER_AUTH_CONFIG is ignored: {why}")),
+    let mut texts = Vec::new();
+    let mut paths = Vec::new();
+    if let Some(value) = set("DOCKER_AUTH_CONFIG").map(str::trim) {
+        // A variable of GitLab's type "File" holds the path of a file with the value.
+        if Path::new(value).is_file() {
+            paths.push(PathBuf::from(value));
+        } else {
+            let text = Some(value).filter(|value| values::is_object(value)).map(str::to_owned);
+            let why = "it is neither the JSON of a Docker auth file nor the path of one";
+            texts.push(("DOCKER_AUTH_CONFIG".to_owned(), text.ok_or_else(|| why.to_owned())));
         }
     }
-    // A file that was named and does not exist is worth a warning; the usual places are not.
+    let named = |name: &str| set(name).map(|path| auth_file(Path::new(path)));
+    let configuration = set("XDG_CONFIG_HOME").map(PathBuf::from).or_else(|| home(".config"));
+    let usual = [
+        named("REGISTRY_AUTH_FILE"),
+        named("DOCKER_CONFIG").or_else(|| home(".docker/config.json")),
+        set("XDG_RUNTIME_DIR").map(|folder| Path::new(folder).join("containers/auth.json")),
+        configuration.map(|folder| folder.join("containers/auth.json")),
+    ];
+    paths.extend(usual.into_iter().flatten().filter(|path| path.is_file()));
+    texts.extend(paths.into_iter().map(|path| {
+        let text = fs::read_to_string(&path).map_err(|error| error.to_string());
+        (path.display().to_string(), text)
+    }));
+    let mut files = Vec::new();
+    for (label, text) in texts {
+        match text.and_then(|text| AuthFile::parse(&text, &label, secrets)) {
+            Ok(file) => files.push(file),
+            Err(why) => findings.warn(format!("{label} is ignored: {why}")),
+        }
+    }
+    // A file that was named and does not exist is worth a warning; the usual places are not, nor is
+    // a folder of Docker's without a login.
     for name in ["REGISTRY_AUTH_FILE", "DOCKER_CONFIG"] {
         if let Some(value) = set(name).filter(|value| !Path::new(value).exists()) {
             findings.warn(names_nothing(name, value, secrets));
         }
     }
-    let docker = set("DOCKER_CONFIG").map(PathBuf::from);
-    let configuration = set("XDG_CONFIG_HOME").map(PathBuf::from).or_else(|| home(".config"));
-    let paths = [
-        set("REGISTRY_AUTH_FILE").map(PathBuf::from),
-        docker.or_else(|| home(".docker")).map(|folder| folder.join("config.json")),
-        set("XDG_RUNTIME_DIR").map(|folder| Path::new(folder).join("containers/auth.json")),
-        configuration.map(|folder| folder.join("containers/auth.json")),
-    ];
-    for path in paths.into_iter().flatten().filter(|path| path.is_file()) {
-        let text = fs::read_to_string(&path).map_err(|error| error.to_string());
-        match text.and_then(|text| AuthFile::parse(&text, &path.display().to_string(), secrets)) {
-            Ok(file) => files.push(file),
-            Err(why) => findings.warn(format!("{} is ignored: {why}", path.display())),
-        }
+    let folder = set("REGISTRY_AUTH_FILE").map(Path::new).filter(|path| path.is_dir());
+    if let Some(path) = folder.map(auth_file).filter(|path| !path.exists()) {
+        findings.warn(format!("REGISTRY_AUTH_FILE names {}, which does not exist", path.display()));
     }
     for file in &files {
         findings.warnings.extend(
@@ -348,6 +367,44 @@ mod tests {
         expect(&inputs, &variables, &paths[3]);
         variables.remove("HOME");
         expect(&inputs, &variables, "CI_REGISTRY_USER and CI_REGISTRY_PASSWORD");
+    }
+
+    #[test]
+    fn a_variable_may_name_a_file_or_its_folder() {
+        let folder = TempDir::new().unwrap();
+        let file = folder.path().join("config.json");
+        fs::write(&file, AUTHS).unwrap();
+        let (folder, file) = (folder.path().display().to_string(), file.display().to_string());
+        let line = format!("{file}\n");
+        for (name, value) in [
+            ("DOCKER_AUTH_CONFIG", &file),
+            ("DOCKER_AUTH_CONFIG", &line),
+            ("REGISTRY_AUTH_FILE", &file),
+            ("REGISTRY_AUTH_FILE", &folder),
+            ("DOCKER_CONFIG", &file),
+            ("DOCKER_CONFIG", &folder),
+        ] {
+            let (logins, warnings) = read(
+                &RawInputs::default(),
+                &environment(&[(name, value)]),
+                None,
+                &mut Findings::default(),
+            );
+            assert_eq!(origin(&logins, "r.example/x"), Some(file.clone()), "{name}={value}");
+            assert_eq!(warnings, Vec::<String>::new(), "{name}={value}");
+        }
+        let empty = TempDir::new().unwrap();
+        let empty = empty.path().display().to_string();
+        for (name, expected) in [
+            ("REGISTRY_AUTH_FILE", Some(format!("REGISTRY_AUTH_FILE names {empty}/config.json, which does not exist"))),
+            ("DOCKER_CONFIG", None),
+            ("DOCKER_AUTH_CONFIG", Some("DOCKER_AUTH_CONFIG is ignored: it is neither the JSON of a Docker auth file nor the path of one".to_owned())),
+        ] {
+            let variables = environment(&[(name, &empty)]);
+            let (_, warnings) =
+                read(&RawInputs::default(), &variables, None, &mut Findings::default());
+            assert_eq!(warnings, Vec::from_iter(expected), "{name}");
+        }
     }
 
     #[test]

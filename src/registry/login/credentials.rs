@@ -206,7 +206,10 @@ impl Entry {
             let (user, secret) =
                 pair.split_once(':').ok_or("an `auth` value is not base64 of USERNAME:PASSWORD")?;
             username = Some(user.to_owned());
-            password = filled(Some(secret.trim_end_matches('\0').to_owned()));
+            // `echo USERNAME:PASSWORD | base64` encodes a line end too.
+            let secret = secret.trim_end_matches('\0');
+            let secret = secret.strip_suffix('\n').unwrap_or(secret);
+            password = filled(Some(secret.strip_suffix('\r').unwrap_or(secret).to_owned()));
         }
         if let Some(token) = filled(self.identitytoken) {
             let username = username.unwrap_or_default();
@@ -236,8 +239,9 @@ fn keep_basic(secrets: &Secrets, username: &str, password: &str) {
 pub(crate) fn from_base64(text: &str) -> Option<String> {
     let lenient =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    let bytes =
-        GeneralPurpose::new(&base64::alphabet::STANDARD, lenient).decode(text.trim()).ok()?;
+    // `base64` breaks what it prints into lines.
+    let text: String = text.split_ascii_whitespace().collect();
+    let bytes = GeneralPurpose::new(&base64::alphabet::STANDARD, lenient).decode(text).ok()?;
     String::from_utf8(bytes).ok()
 }
 
@@ -334,6 +338,15 @@ mod tests {
             nul.auths["r.example"].credential,
             Credential::password(&secrets, "a", "password")
         );
+        // Of `echo a:password | base64`, and broken into lines.
+        for auth in ["YTpwYXNzd29yZAo=", "YTpwYXNzd29yZA0K", "YTpwYXNz\\nd29yZA==\\r\\n"] {
+            let file = file(&format!(r#"{{"auths": {{"r.example": {{"auth": "{auth}"}}}}}}"#));
+            assert_eq!(
+                file.auths["r.example"].credential,
+                Credential::password(&secrets, "a", "password"),
+                "{auth}"
+            );
+        }
         let identity = file(
             r#"{"auths": {"r.example": {"auth": "MDAwMDo=", "identitytoken": "identity-token"}}}"#,
         );
