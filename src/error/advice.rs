@@ -5,7 +5,7 @@ use super::words::{Words, input, setting};
 use super::{Access, Audience, Cause};
 use crate::inputs::table::names;
 use crate::registry::http::address;
-use crate::registry::{Error, Helper, Kind};
+use crate::registry::{Error, Kind};
 
 /// The advice, if there is any better than the error itself.
 pub(super) fn for_cause(cause: &Cause, audience: Audience) -> Option<String> {
@@ -14,7 +14,14 @@ pub(super) fn for_cause(cause: &Cause, audience: Audience) -> Option<String> {
     let text = match (&error.kind, access) {
         (Kind::NoLogin, _) => no_login(error, audience),
         (Kind::Denied | Kind::BadCredentials, _) => match error.login.as_deref() {
-            Some(login) => denied(error, login, *access, audience),
+            Some(login) => {
+                let advice = denied(error, login, *access, audience);
+                // The login that was sent may not be the one that should have been.
+                match &error.helper {
+                    Some(failure) => format!("{advice}; {failure}"),
+                    None => advice,
+                }
+            }
             None => no_login(error, audience),
         },
         (Kind::NotFound, Access::Push) => "create the repository first, and check its name".into(),
@@ -97,15 +104,13 @@ fn denied(error: &Error, login: &str, access: Access, audience: Audience) -> Str
 fn no_login(error: &Error, audience: Audience) -> String {
     let host = error.host.as_str();
     let typed = audience.words == Words::Flags;
-    if let Some(Helper { name, file }) = error.helper.as_deref() {
+    if let Some(failure) = error.helper.as_deref() {
         let ways = if typed {
             "give --username and --password-stdin"
         } else {
             "set `username` and `password`, or `credentials`"
         };
-        return format!(
-            "{file} uses the credential helper {name} for {host}, which cannot be run here: {ways}"
-        );
+        return format!("{failure}: {}, or for {host} {ways}", failure.cause.remedy());
     }
     if is_ecr(host) {
         let way = if typed {
@@ -156,7 +161,8 @@ fn is_ecr(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::Said;
+    use crate::registry::{HelperCause, HelperFailure, Said};
+    use std::time::Duration;
 
     const GITHUB: Audience = Audience { words: Words::Inputs, on_github: true };
     const STEP: Audience = Audience { words: Words::Inputs, on_github: false };
@@ -192,8 +198,14 @@ mod tests {
         use Access::{Pull, Push};
         let anonymous = |error: Error| Error { login: None, ..error };
         let said = |code: &str| Some(Said { code: code.into(), message: String::new() });
-        let helper =
-            Some(Box::new(Helper { name: "ecr-login".into(), file: "config.json".into() }));
+        let helper = |cause: HelperCause| {
+            let (program, file) = ("docker-credential-ecr-login".into(), "config.json".into());
+            Some(Box::new(HelperFailure { program, file, cause }))
+        };
+        let without = |cause: HelperCause| {
+            let error = error(Kind::NoLogin, "r.example", 401);
+            told(Error { helper: helper(cause), ..anonymous(error) }, Pull, STEP)
+        };
         let tls = || error(Kind::Tls("unknown issuer".into()), "r.example", 0);
         let all = [
             told(error(Kind::Denied, "ghcr.io", 403), Push, GITHUB),
@@ -205,7 +217,30 @@ mod tests {
             told(error(Kind::BadCredentials, "r.example", 401), Pull, STEP),
             told(anonymous(error(Kind::Denied, "r.example", 401)), Pull, TYPED),
             told(anonymous(error(Kind::Denied, "r.example", 401)), Pull, STEP),
-            told(Error { helper, ..error(Kind::NoLogin, "r.example", 401) }, Pull, STEP),
+            without(HelperCause::Missing),
+            without(HelperCause::BadName),
+            without(HelperCause::NotStarted("Exec format error".into())),
+            without(HelperCause::Silent(Duration::from_secs(30))),
+            without(HelperCause::Failed(Some(1))),
+            without(HelperCause::Failed(None)),
+            without(HelperCause::TooLong),
+            without(HelperCause::Malformed),
+            told(
+                Error {
+                    helper: helper(HelperCause::Missing),
+                    ..anonymous(error(Kind::Denied, "r.example", 401))
+                },
+                Pull,
+                TYPED,
+            ),
+            told(
+                Error {
+                    helper: helper(HelperCause::Missing),
+                    ..error(Kind::Denied, "r.example", 403)
+                },
+                Push,
+                STEP,
+            ),
             told(error(Kind::NoLogin, ECR, 401), Pull, TYPED),
             told(error(Kind::NotFound, "r.example", 404), Push, STEP),
             told(error(Kind::NotFound, "r.example", 404), Pull, STEP),
@@ -257,7 +292,25 @@ mod tests {
         cannot read r.example/acme/app:1: permission denied
           no login for r.example is configured: set `username` and `password`, `credentials`, or `docker-config`. If the image is public, check its name
         cannot read r.example/acme/app:1: login required
-          config.json uses the credential helper ecr-login for r.example, which cannot be run here: set `username` and `password`, or `credentials`
+          docker-credential-ecr-login of config.json gave no login (not found on PATH): install it, or for r.example set `username` and `password`, or `credentials`
+        cannot read r.example/acme/app:1: login required
+          docker-credential-ecr-login of config.json gave no login (not run: a helper's name has only letters, digits, _ . and -): correct its name in that file, or for r.example set `username` and `password`, or `credentials`
+        cannot read r.example/acme/app:1: login required
+          docker-credential-ecr-login of config.json gave no login (it cannot be run: Exec format error): check that this system can run it, or for r.example set `username` and `password`, or `credentials`
+        cannot read r.example/acme/app:1: login required
+          docker-credential-ecr-login of config.json gave no login (no answer within 30 s): check what it waits for, or for r.example set `username` and `password`, or `credentials`
+        cannot read r.example/acme/app:1: login required
+          docker-credential-ecr-login of config.json gave no login (exit status 1): check its own login and settings, or for r.example set `username` and `password`, or `credentials`
+        cannot read r.example/acme/app:1: login required
+          docker-credential-ecr-login of config.json gave no login (it was killed): check its own login and settings, or for r.example set `username` and `password`, or `credentials`
+        cannot read r.example/acme/app:1: login required
+          docker-credential-ecr-login of config.json gave no login (it printed more than 64 KiB): check that it is a credential helper, or for r.example set `username` and `password`, or `credentials`
+        cannot read r.example/acme/app:1: login required
+          docker-credential-ecr-login of config.json gave no login (it printed no JSON with Username and Secret): check that it is a credential helper, or for r.example set `username` and `password`, or `credentials`
+        cannot read r.example/acme/app:1: permission denied
+          docker-credential-ecr-login of config.json gave no login (not found on PATH): install it, or for r.example give --username and --password-stdin
+        cannot push to r.example/acme/app:1: permission denied
+          allow the account from credentials to push to this repository; docker-credential-ecr-login of config.json gave no login (not found on PATH)
         cannot read r.example/acme/app:1: login required
           give --username AWS, and --password-stdin what `aws ecr get-login-password` prints
         cannot push to r.example/acme/app:1: not found

@@ -23,6 +23,14 @@ pub(crate) fn read(environment: &Environment, findings: &mut Findings) -> RawInp
     inputs
 }
 
+/// The environment without the variables of inputs, for programs that are none of ours: passwords
+/// are among them.
+pub(crate) fn without_inputs(environment: &Environment) -> Environment {
+    let is_input = |name: &str| PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    let others = environment.iter().filter(|(name, _)| !is_input(name));
+    others.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
 /// Inputs from pairs of name and value, from wherever they come; what is empty is not set.
 pub(crate) fn from_pairs(
     pairs: impl Iterator<Item = (String, String)>,
@@ -143,6 +151,20 @@ mod tests {
             (read.0.token.as_deref(), read.0.docker_config.as_deref()),
             (Some("t"), Some("/login"))
         );
+    }
+
+    #[test]
+    fn other_programs_get_no_inputs() {
+        let all = environment(&[
+            ("INPUT_PASSWORD", "x"),
+            ("INPUT_DOCKER-CONFIG", "x"),
+            ("PLUGIN_PASSWORD", "x"),
+            ("MANIFEST_ACTION_TOKEN", "x"),
+            ("MANIFEST_DIGEST", "x"),
+            ("PATH", "x"),
+        ]);
+        let left = without_inputs(&all);
+        assert_eq!(left.keys().collect::<Vec<_>>(), ["MANIFEST_DIGEST", "PATH"]);
     }
 
     #[test]

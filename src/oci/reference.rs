@@ -10,7 +10,7 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
-const DOCKER_HUB: &str = "docker.io";
+pub(crate) const DOCKER_HUB: &str = "docker.io";
 /// The limit of many clients for host and repository together (distribution spec).
 const LONGEST_NAME: usize = 255;
 

@@ -4,12 +4,18 @@ use crate::inputs::table::{Given, RawInputs};
 use crate::inputs::{Context, Findings, set, values};
 use crate::oci::json;
 use crate::oci::reference::parse_host;
-use crate::registry::{AuthFile, Credential, Login, Logins, canonical_host, from_base64};
+use crate::registry::{
+    AuthFile, Credential, HandedOver, Login, Logins, canonical_host, from_base64,
+};
 use crate::secret::Secrets;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+/// Folder of what credential helpers said, in that of the staged auth file: `action/stage.sh`
+/// writes it.
+const HANDED_OVER: &str = "manifest-action-helpers";
 
 /// All logins in the order of README's section "Logins", and warnings about auth files that cannot
 /// be read. `first_host`: the first tag's registry, for a login without `registry`.
@@ -31,6 +37,7 @@ pub(super) fn read(
     }
     logins.files.extend(found_files(context, findings));
     logins.provided = provided(inputs, context);
+    logins.handed_over = handed_over(context);
     know_proxy_logins(context);
     logins
 }
@@ -230,6 +237,15 @@ fn names_nothing(name: &str, value: &str, secrets: &Secrets) -> String {
     } else {
         format!("{name} must name a file or folder, and names none that exists")
     }
+}
+
+/// What credential helpers said to `action/stage.sh`, beside the auth file that it staged.
+fn handed_over(context: &Context<'_>) -> Vec<HandedOver> {
+    let folder = set(context.environment, "DOCKER_CONFIG")
+        .and_then(|folder| fs::read_dir(Path::new(folder).join(HANDED_OVER)).ok());
+    let files = folder.into_iter().flatten().flatten().map(|entry| entry.path());
+    let texts = files.filter(|path| path.is_file()).filter_map(|path| fs::read(path).ok());
+    texts.filter_map(|text| HandedOver::parse(&text, context.secrets)).collect()
 }
 
 /// GitLab's registry login, and the token for GitHub's registry on github.com.

@@ -2,7 +2,7 @@
 
 use super::logins;
 use crate::inputs::table::RawInputs;
-use crate::inputs::{Context, Environment, Findings, set};
+use crate::inputs::{Context, Environment, Findings, env, set};
 use crate::oci::reference::parse_host;
 use crate::registry::{Settings, Writable, http};
 use std::collections::HashSet;
@@ -40,6 +40,7 @@ pub fn settings(
         plain_http,
         certificates,
         secrets: context.secrets.clone(),
+        helper_environment: env::without_inputs(context.environment),
         concurrency: inputs.concurrency().read(concurrency, findings),
     }
 }

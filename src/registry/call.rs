@@ -5,7 +5,7 @@ use super::Registry;
 use super::attempts::{Failed, RequestName, Terms};
 use super::error::{Error, Kind};
 use super::http::{Answer, Broken, Exchange, Transport, address};
-use super::login::{Authorization, Wire};
+use super::login::{Authorization, Refusal, Wire};
 use crate::oci::manifest::LARGEST_MANIFEST;
 use crate::oci::{Repository, media_type};
 use bytes::Bytes;
@@ -87,7 +87,7 @@ impl Sender for Whole<'_> {
 
 impl Registry {
     pub(crate) fn with_helper(&self, error: Error) -> Error {
-        Error { helper: self.auth.logins().helper(&error.host).map(Box::new), ..error }
+        Error { helper: self.auth.helper_failure(&error.host).map(Box::new), ..error }
     }
 
     /// Sends a call with the right login until it is settled. Statuses below 300 are good answers.
@@ -173,16 +173,20 @@ impl Registry {
         loop {
             let (answer, request, authorization) =
                 self.settle(call, sender, fixed.as_ref()).await?;
+            self.auth.on_status(call.repository, answer.status, &authorization);
             match answer.status {
                 200..=299 => return Ok((answer, request)),
                 // The first 401 tells how to log in; a second one is about a token that the
                 // registry no longer takes.
                 401 if challenged < 2 => {
                     challenged += 1;
-                    let root = self.root(&request)?;
-                    self.auth
-                        .on_challenge(&request, call.repository, &root, &answer, &authorization)
-                        .await?;
+                    let refusal = Refusal {
+                        request: &request,
+                        root: &self.root(&request)?,
+                        answer: &answer,
+                        used: &authorization,
+                    };
+                    self.auth.on_challenge(self.wire(call), call.repository, refusal).await?;
                     if challenged == 2 && authorization.header.is_some() {
                         return Err(request.error_of(Kind::Denied, &answer));
                     }

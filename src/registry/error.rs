@@ -30,17 +30,72 @@ pub struct Error {
     pub spent: bool,
     /// Source of the login that was sent, if one was.
     pub login: Option<String>,
-    /// Credential helper that an auth file names for the host in place of a login.
-    pub helper: Option<Box<Helper>>,
+    /// Credential helper that should have given a login for the host, and did not.
+    pub helper: Option<Box<HelperFailure>>,
 }
 
-/// A credential helper (`docker-credential-NAME`): helpers are not run.
+/// A credential helper that an auth file names and that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Helper {
-    /// NAME.
-    pub name: String,
-    /// The auth file that names it.
+pub struct HelperFailure {
+    /// `docker-credential-NAME`.
+    pub program: String,
+    /// The auth file.
     pub file: String,
+    /// Why it gave no login.
+    pub cause: HelperCause,
+}
+
+/// Why a credential helper gave no login. Nothing that it prints is ever told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HelperCause {
+    /// It is not on PATH.
+    Missing,
+    /// Its name could lead elsewhere than to a program on PATH, so it is not run.
+    BadName,
+    /// The system's word.
+    NotStarted(String),
+    /// No answer within this time.
+    Silent(Duration),
+    /// Its exit status, unless a signal ended it.
+    Failed(Option<i32>),
+    /// More than 64 KiB.
+    TooLong,
+    /// Its output is not what the protocol says.
+    Malformed,
+}
+
+impl HelperCause {
+    /// What to do about it.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Missing => "install it",
+            Self::BadName => "correct its name in that file",
+            Self::NotStarted(_) => "check that this system can run it",
+            Self::Silent(_) => "check what it waits for",
+            Self::Failed(_) => "check its own login and settings",
+            Self::TooLong | Self::Malformed => "check that it is a credential helper",
+        }
+    }
+}
+
+impl fmt::Display for HelperFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { program, file, cause } = self;
+        write!(f, "{program} of {file} gave no login (")?;
+        match cause {
+            HelperCause::Missing => f.write_str("not found on PATH"),
+            HelperCause::BadName => {
+                f.write_str("not run: a helper's name has only letters, digits, _ . and -")
+            }
+            HelperCause::NotStarted(why) => write!(f, "it cannot be run: {why}"),
+            HelperCause::Silent(limit) => write!(f, "no answer within {}", duration(*limit)),
+            HelperCause::Failed(Some(status)) => write!(f, "exit status {status}"),
+            HelperCause::Failed(None) => f.write_str("it was killed"),
+            HelperCause::TooLong => f.write_str("it printed more than 64 KiB"),
+            HelperCause::Malformed => f.write_str("it printed no JSON with Username and Secret"),
+        }?;
+        f.write_str(")")
+    }
 }
 
 /// The first error of a registry's error document (distribution spec, "Error Codes").

@@ -12,18 +12,19 @@ pub(crate) mod http;
 mod login;
 mod shared;
 
+use crate::inputs::Environment;
 use crate::oci::{Descriptor, Digest, Held, Manifest, Reference, Repository, media_type};
 use crate::secret::Secrets;
 use attempts::Attempts;
 pub use blobs::{BlobOutcome, CopyError};
 use bytes::Bytes;
 use call::{Call, LOOK_FOR_A_PUSH};
-pub use error::{Error, Helper, Kind, Said};
+pub use error::{Error, HelperCause, HelperFailure, Kind, Said};
 use futures_util::FutureExt as _;
 use http::Transport;
-use login::Auth;
 pub(crate) use login::from_base64;
-pub use login::{AuthFile, Credential, Login, Logins, Writable, canonical_host};
+use login::{Auth, Lookup};
+pub use login::{AuthFile, Credential, HandedOver, Login, Logins, Writable, canonical_host};
 use reqwest::Method;
 use shared::Cache;
 use std::collections::HashSet;
@@ -45,8 +46,10 @@ pub struct Settings {
     pub certificates: Option<Vec<u8>>,
     /// Requests in flight at once.
     pub concurrency: usize,
-    /// Secrets of this run: logins, and what token servers give.
+    /// Secrets of this run: logins, and what token servers and credential helpers give.
     pub secrets: Secrets,
+    /// Variables of the credential helpers that are run, PATH among them; without it, none is found.
+    pub helper_environment: Environment,
 }
 
 /// Client of all registries, with what the run has learned about them.
@@ -75,8 +78,11 @@ impl Registry {
     pub fn new(settings: Settings) -> anyhow::Result<Self> {
         Ok(Self {
             transport: Transport::new(settings.certificates.as_deref(), settings.plain_http)?,
+            auth: Auth::new(
+                settings.writable,
+                Lookup::new(settings.logins, settings.helper_environment, settings.secrets.clone()),
+            ),
             attempts: Attempts::new(settings.concurrency, settings.secrets),
-            auth: Auth::new(settings.logins, settings.writable),
             cache: Cache::default(),
             held: Held::default(),
         })

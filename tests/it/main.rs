@@ -22,6 +22,7 @@ mod clients;
 mod commands;
 mod compose;
 mod contract;
+mod credential_helpers;
 mod digests;
 mod edit;
 mod faults;

@@ -19,6 +19,7 @@
 //! | 15 bad references | `oci::reference`; `injection` |
 //! | 16, 17, 18 injection | `injection` |
 //! | 19, 20 secrets | `secrets` |
+//! | 21 programs of credential helpers | `credential_helpers`; `registry::login::helper` |
 //! | 22 a tag that moves while waiting | `waiting` |
 //! | 25 proxies in the environment | [`a_proxy_never_sees_loopback`], [`the_password_of_a_proxy_is_not_told`] |
 

@@ -4,15 +4,17 @@
 //! need it, and renewed before it expires, for as long as a wait may take.
 
 use super::challenge::{self, Challenge};
-use super::credentials::{Credential, Login, Logins};
+use super::credentials::{Credential, Login};
+use super::lock;
+use super::lookup::Lookup;
 use super::token::{Token, TokenServer, Wire};
 use crate::oci::Repository;
 use crate::registry::attempts::RequestName;
-use crate::registry::error::{Error, Kind};
+use crate::registry::error::{Error, HelperFailure, Kind};
 use crate::registry::http::{Answer, address, sensitive};
 use reqwest::header::HeaderValue;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use tokio::time::Instant;
 use tracing::{debug, info};
 use url::Url;
@@ -22,13 +24,11 @@ pub type Writable = BTreeMap<Repository, BTreeSet<Repository>>;
 
 #[derive(Debug)]
 pub(crate) struct Auth {
-    logins: Logins,
+    lookup: Lookup,
     /// The first token of these asks for the right to push at once.
     writable: Writable,
     schemes: Mutex<HashMap<String, Scheme>>,
     tokens: Mutex<HashMap<Repository, Arc<tokio::sync::Mutex<TokenSlot>>>>,
-    /// Hosts whose implicit login was refused.
-    without_login: Mutex<HashSet<String>>,
     /// Repositories for which the token server refused a token to push.
     push_denials: Mutex<HashMap<Repository, Error>>,
     announced: Mutex<HashSet<String>>,
@@ -43,6 +43,8 @@ enum Scheme {
 #[derive(Debug, Default)]
 struct TokenSlot {
     token: Option<Token>,
+    /// Source of the login that it was given for.
+    login: Option<String>,
     /// Number of tokens so far: it tells a refused one from its successor.
     generation: u64,
     /// Why the token server refused the login, which is not sent to it again.
@@ -60,21 +62,45 @@ pub(crate) struct Authorization {
     generation: u64,
 }
 
+impl Authorization {
+    /// By the login itself.
+    fn of_login(login: &Login) -> Self {
+        let header = login.header().and_then(|header| sensitive(&header));
+        Self { header, login: Some(login.source.clone()), generation: 0 }
+    }
+}
+
+/// A 401 and what it answers.
+#[derive(Clone, Copy)]
+pub(crate) struct Refusal<'a> {
+    pub(crate) request: &'a RequestName,
+    /// Root of the registry's API.
+    pub(crate) root: &'a Url,
+    pub(crate) answer: &'a Answer,
+    pub(crate) used: &'a Authorization,
+}
+
+impl Refusal<'_> {
+    fn error(&self, kind: Kind) -> Error {
+        self.request.error_of(kind, self.answer)
+    }
+}
+
 impl Auth {
-    pub(crate) fn new(logins: Logins, writable: Writable) -> Self {
+    pub(crate) fn new(writable: Writable, lookup: Lookup) -> Self {
         Self {
-            logins,
+            lookup,
             writable,
             schemes: Mutex::default(),
             tokens: Mutex::default(),
-            without_login: Mutex::default(),
             push_denials: Mutex::default(),
             announced: Mutex::default(),
         }
     }
 
-    pub(crate) fn logins(&self) -> &Logins {
-        &self.logins
+    /// Which credential helper gave no login for the host, and why.
+    pub(crate) fn helper_failure(&self, host: &str) -> Option<HelperFailure> {
+        self.lookup.failure(host)
     }
 
     /// Why the token server refused a token to push, if it did.
@@ -89,24 +115,17 @@ impl Auth {
         wire: Wire<'_>,
         repository: &Repository,
     ) -> Result<Authorization, Error> {
-        let login = self.login(repository);
-        let source = login.map(|login| login.source.clone());
-        match (self.scheme(repository), login) {
-            (None, _) => Ok(Authorization::default()),
-            (Some(_), Some(Login { credential: Credential::Bearer(token), .. })) => {
-                let header = sensitive(&format!("Bearer {}", token.expose()));
-                Ok(Authorization { header, login: source, generation: 0 })
+        let (realm, service) = match self.scheme(repository) {
+            None => return Ok(Authorization::default()),
+            Some(Scheme::Bearer { realm, service }) => (realm, service),
+            Some(Scheme::Basic) => {
+                let login = self.lookup.login(repository, wire.deadline).await;
+                self.announce(repository, login.as_ref());
+                return Ok(login.as_ref().map(Authorization::of_login).unwrap_or_default());
             }
-            (Some(Scheme::Basic), login) => {
-                self.announce(repository, login);
-                let header = login.and_then(Login::basic).and_then(|basic| sensitive(&basic));
-                Ok(Authorization { header, login: source, generation: 0 })
-            }
-            (Some(Scheme::Bearer { realm, service }), _) => {
-                let service = service.as_deref();
-                self.with_token(TokenServer { wire, repository, realm: &realm, service }).await
-            }
-        }
+        };
+        let service = service.as_deref();
+        self.with_token(TokenServer { wire, repository, realm: &realm, service }).await
     }
 
     /// Authorization by a repository's token, fetched anew when it is due.
@@ -122,13 +141,12 @@ impl Auth {
         let token = match fresh {
             Some(token) => token,
             None => {
-                let fetched = self.fetch(server, &slot.extra_scopes).await;
-                slot.bad_login = fetched
-                    .as_ref()
-                    .err()
-                    .filter(|error| matches!(error.kind, Kind::BadCredentials))
-                    .cloned();
-                let token = fetched?;
+                let login = self.lookup.login(repository, server.wire.deadline).await;
+                self.announce(repository, login.as_ref());
+                if let Some(ready @ Login { credential: Credential::Bearer(_), .. }) = &login {
+                    return Ok(Authorization::of_login(ready));
+                }
+                let token = self.new_token(server, &mut slot, login).await?;
                 slot.generation += 1;
                 slot.token = Some(token.clone());
                 token
@@ -136,51 +154,88 @@ impl Auth {
         };
         Ok(Authorization {
             header: Some(token.header),
-            login: self.login(repository).map(|login| login.source.clone()),
+            login: slot.login.clone(),
             generation: slot.generation,
         })
+    }
+
+    /// Fetches a token for this login, or for its successor when it has expired.
+    async fn new_token(
+        &self,
+        server: TokenServer<'_>,
+        slot: &mut TokenSlot,
+        mut login: Option<Login>,
+    ) -> Result<Token, Error> {
+        let TokenServer { wire, repository, .. } = server;
+        let is_bad = |fetched: &Result<Token, Error>| {
+            fetched.as_ref().is_err_and(|error| matches!(error.kind, Kind::BadCredentials))
+        };
+        let mut fetched = self.fetch(server, &slot.extra_scopes, login.as_ref()).await;
+        if is_bad(&fetched)
+            && let Some(refused) = &login
+            && self.lookup.renew(repository, refused, wire.deadline).await
+        {
+            login = self.lookup.login(repository, wire.deadline).await;
+            fetched = self.fetch(server, &slot.extra_scopes, login.as_ref()).await;
+        }
+        if fetched.is_ok() && login.is_some() {
+            self.lookup.prove(repository.host());
+        }
+        slot.login = login.map(|login| login.source);
+        slot.bad_login = if is_bad(&fetched) { fetched.as_ref().err().cloned() } else { None };
+        fetched
+    }
+
+    /// Learns from an answer to a request that was sent with a login: a login that worked once and
+    /// is refused later has expired.
+    pub(crate) fn on_status(&self, repository: &Repository, status: u16, used: &Authorization) {
+        let took_it = matches!(status, 200..=299 | 403 | 404);
+        // Of a token, its own server has said that.
+        if took_it && used.header.is_some() && self.scheme(repository) == Some(Scheme::Basic) {
+            self.lookup.prove(repository.host());
+        }
     }
 
     /// Learns from a 401. `Ok`: another request with a new authorization makes sense.
     pub(crate) async fn on_challenge(
         &self,
-        request: &RequestName,
+        wire: Wire<'_>,
         repository: &Repository,
-        root: &Url,
-        answer: &Answer,
-        used: &Authorization,
+        refusal: Refusal<'_>,
     ) -> Result<(), Error> {
-        let login = self.login(repository);
-        let refused = |kind: Kind| Err(request.error_of(kind, answer));
-        let challenges = match answer.challenges(root) {
-            Ok(challenges) => challenges,
-            Err(host) => {
-                let why = format!("the registry redirects to {host}, which requires a login");
-                return refused(Kind::AddressRefused(why));
-            }
-        };
+        let Refusal { root, answer, used, .. } = refusal;
+        let challenges = answer.challenges(root).map_err(|host| {
+            let why = format!("the registry redirects to {host}, which requires a login");
+            refusal.error(Kind::AddressRefused(why))
+        })?;
         match challenge::choose(challenges.into_iter()) {
             Some(Challenge::Basic) => {
-                if login.is_none() {
-                    return refused(Kind::NoLogin);
-                }
+                let login = self.lookup.login(repository, wire.deadline).await;
+                let login = login.ok_or_else(|| refusal.error(Kind::NoLogin))?;
                 lock(&self.schemes).insert(repository.host().to_owned(), Scheme::Basic);
-                if used.header.is_none() { Ok(()) } else { refused(Kind::BadCredentials) }
+                // Refused is what was sent, which another request may have replaced meanwhile.
+                let is_refused =
+                    used.header.is_some() && used.header == Authorization::of_login(&login).header;
+                if is_refused && !self.lookup.renew(repository, &login, wire.deadline).await {
+                    return Err(refusal.error(Kind::BadCredentials));
+                }
+                Ok(())
             }
             Some(Challenge::Bearer { realm, service, scope }) => {
-                let realm =
-                    realm_at(root, &realm).map_err(|kind| request.error_of(kind, answer))?;
-                if used.header.is_some()
-                    && matches!(login.map(|login| &login.credential), Some(Credential::Bearer(_)))
-                {
-                    return refused(Kind::BadCredentials);
+                let realm = realm_at(root, &realm).map_err(|kind| refusal.error(kind))?;
+                if used.header.is_some() {
+                    let login = self.lookup.login(repository, wire.deadline).await;
+                    if login.is_some_and(|login| matches!(login.credential, Credential::Bearer(_)))
+                    {
+                        return Err(refusal.error(Kind::BadCredentials));
+                    }
                 }
                 lock(&self.schemes)
                     .insert(repository.host().to_owned(), Scheme::Bearer { realm, service });
                 self.on_token_challenge(repository, scope, used).await;
                 Ok(())
             }
-            None => refused(Kind::Denied),
+            None => Err(refusal.error(Kind::Denied)),
         }
     }
 
@@ -215,9 +270,10 @@ impl Auth {
     ) -> Option<Result<Authorization, Error>> {
         // Whether the login still counts does not matter: another request may have dropped it
         // meanwhile.
-        self.logins
-            .find(repository)
-            .filter(|login| login.implicit && refused.login.as_ref() == Some(&login.source))?;
+        let implicit = self.lookup.implicit(repository)?;
+        if refused.login.as_ref() != Some(&implicit.source) {
+            return None;
+        }
         let Some(Scheme::Bearer { realm, service }) = self.scheme(repository) else {
             return Some(Ok(Authorization::default()));
         };
@@ -234,17 +290,12 @@ impl Auth {
     /// Drops an implicit login without which a read succeeded.
     pub(crate) async fn drop_implicit(&self, repository: &Repository) {
         debug!("{}: the detected login was rejected; continuing without", repository.host());
-        lock(&self.without_login).insert(repository.host().to_owned());
+        self.lookup.drop_implicit(repository.host());
         let slot = lock(&self.tokens).get(repository).map(Arc::clone);
         if let Some(slot) = slot {
             let mut slot = slot.lock().await;
             (slot.token, slot.bad_login) = (None, None);
         }
-    }
-
-    fn login(&self, repository: &Repository) -> Option<&Login> {
-        let login = self.logins.find(repository)?;
-        (!login.implicit || !lock(&self.without_login).contains(repository.host())).then_some(login)
     }
 
     fn scheme(&self, repository: &Repository) -> Option<Scheme> {
@@ -271,10 +322,9 @@ impl Auth {
         &self,
         server: TokenServer<'_>,
         extra: &BTreeSet<String>,
+        login: Option<&Login>,
     ) -> Result<Token, Error> {
         let repository = server.repository;
-        let login = self.login(repository);
-        self.announce(repository, login);
         let mut denied = None;
         if let Some(mounted_from) = self.writable.get(repository) {
             let mut scopes = extra.clone();
@@ -312,8 +362,4 @@ fn realm_at(root: &Url, realm: &str) -> Result<Url, Kind> {
         ))
     })?;
     Ok(realm)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

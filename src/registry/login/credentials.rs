@@ -3,9 +3,9 @@
 //! Hosts are compared whole, never by a part of their name. A longer `host/path` key of an auth
 //! file goes before the host alone (containers-auth.json(5)).
 
+use super::helper::{HandedOver, Helper};
 use crate::oci::reference::parse_host;
 use crate::oci::{Repository, json};
-use crate::registry::error::Helper;
 use crate::secret::{Secret, Secrets};
 use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
@@ -32,9 +32,10 @@ impl Credential {
         Self::Password(username.to_owned(), secrets.keep(password))
     }
 
-    fn identity(secrets: &Secrets, username: String, token: String) -> Self {
-        keep_basic(secrets, &username, &token);
-        Self::Identity(username, secrets.keep(token))
+    /// User name and identity token.
+    pub(super) fn identity(secrets: &Secrets, username: &str, token: &str) -> Self {
+        keep_basic(secrets, username, token);
+        Self::Identity(username.to_owned(), secrets.keep(token))
     }
 }
 
@@ -71,6 +72,14 @@ impl Login {
         Some(basic(username, secret.expose()))
     }
 
+    /// The value of an `Authorization` header, for a registry.
+    pub(super) fn header(&self) -> Option<String> {
+        match &self.credential {
+            Credential::Bearer(token) => Some(format!("Bearer {}", token.expose())),
+            _ => self.basic(),
+        }
+    }
+
     /// The user's name, if there is one.
     pub fn username(&self) -> Option<&str> {
         match &self.credential {
@@ -89,28 +98,36 @@ pub struct Logins {
     pub files: Vec<AuthFile>,
     /// What the CI system provides, by exact host.
     pub provided: Vec<(String, Login)>,
+    /// What credential helpers said elsewhere, where they could be run.
+    pub handed_over: Vec<HandedOver>,
+}
+
+/// Where a login may come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place<'l> {
+    Login(&'l Login),
+    Helper(Helper<'l>),
 }
 
 impl Logins {
-    /// The first login that fits the repository.
+    /// The first login for the repository that is known without asking a credential helper.
     pub fn find(&self, repository: &Repository) -> Option<&Login> {
-        by_host(&self.stated, repository.host())
-            .or_else(|| self.files.iter().find_map(|file| file.find(repository)))
-            .or_else(|| by_host(&self.provided, repository.host()))
+        self.places(repository).find_map(|place| match place {
+            Place::Login(login) => Some(login),
+            Place::Helper(_) => None,
+        })
     }
 
-    /// The credential helper that an auth file names for the host, with the file's label: we cannot
-    /// run it, and the user should hear so when a login is missing.
-    pub fn helper(&self, host: &str) -> Option<Helper> {
-        let helper = |file: &AuthFile| {
-            Some(Helper { name: file.helper(host)?.to_owned(), file: file.label.clone() })
-        };
-        self.files.iter().find_map(helper)
+    /// Where a login for the repository may come from; the first one counts.
+    pub(super) fn places(&self, repository: &Repository) -> impl Iterator<Item = Place<'_>> {
+        let host = repository.host();
+        let files = self.files.iter().flat_map(move |file| file.places(repository));
+        by_host(&self.stated, host).into_iter().chain(files).chain(by_host(&self.provided, host))
     }
 }
 
-fn by_host<'l>(logins: &'l [(String, Login)], host: &str) -> Option<&'l Login> {
-    logins.iter().find(|(other, _)| other == host).map(|(_, login)| login)
+fn by_host<'l>(logins: &'l [(String, Login)], host: &str) -> Option<Place<'l>> {
+    logins.iter().find(|(other, _)| other == host).map(|(_, login)| Place::Login(login))
 }
 
 /// A Docker or containers auth file.
@@ -119,7 +136,9 @@ pub struct AuthFile {
     /// Its path or the variable that it came from.
     label: String,
     auths: BTreeMap<String, Login>,
+    /// By host; an empty name means that the host has none, not even the store.
     helpers: BTreeMap<String, String>,
+    /// The helper of all other hosts.
     store: Option<String>,
     /// Entries that cannot be read, and why; the others still count.
     skipped: Vec<String>,
@@ -130,8 +149,7 @@ pub struct AuthFile {
 struct Document {
     // Tools write null for what is empty.
     auths: Option<BTreeMap<String, Option<Entry>>>,
-    cred_helpers: Option<BTreeMap<String, String>>,
-    #[serde(default)]
+    cred_helpers: Option<BTreeMap<String, Option<String>>>,
     creds_store: Option<String>,
 }
 
@@ -165,7 +183,7 @@ impl AuthFile {
             .cred_helpers
             .unwrap_or_default()
             .into_iter()
-            .map(|(key, helper)| (canonical_key(&key), helper))
+            .map(|(key, helper)| (canonical_key(&key), helper.unwrap_or_default()))
             .collect();
         file.store = document.creds_store.filter(|store| !store.is_empty());
         Ok(file)
@@ -181,14 +199,23 @@ impl AuthFile {
         &self.skipped
     }
 
+    /// The host's own helper, an entry with a login, the helper of all hosts.
+    fn places(&self, repository: &Repository) -> impl Iterator<Item = Place<'_>> {
+        let own = self.helpers.get(repository.host());
+        let store = self.store.as_ref().filter(|_| own.is_none_or(|own| !own.is_empty()));
+        let own = own.filter(|own| !own.is_empty()).map(|name| self.helper(name));
+        let entry = self.find(repository).map(Place::Login);
+        own.into_iter().chain(entry).chain(store.map(|name| self.helper(name)))
+    }
+
+    fn helper<'l>(&'l self, name: &'l str) -> Place<'l> {
+        Place::Helper(Helper { name, file: &self.label })
+    }
+
     fn find(&self, repository: &Repository) -> Option<&Login> {
         let full = repository.to_string();
         let ends = full.match_indices('/').map(|(at, _)| at).chain([full.len()]).rev();
         ends.filter_map(|end| full.get(..end)).find_map(|key| self.auths.get(key))
-    }
-
-    fn helper(&self, host: &str) -> Option<&str> {
-        self.helpers.get(host).or(self.store.as_ref()).map(String::as_str)
     }
 }
 
@@ -213,7 +240,7 @@ impl Entry {
         }
         if let Some(token) = filled(self.identitytoken) {
             let username = username.unwrap_or_default();
-            return Ok(Some(Credential::identity(secrets, username, token)));
+            return Ok(Some(Credential::identity(secrets, &username, &token)));
         }
         // `{}` is Docker's marker for "the helper has it", no login.
         Ok(username
@@ -310,7 +337,7 @@ mod tests {
         let secrets = Secrets::default();
         let login =
             |name: &str| Login::stated(Credential::password(&secrets, name, "password"), "test");
-        let mut logins = Logins {
+        let logins = Logins {
             stated: vec![("a.example".into(), login("stated"))],
             files: vec![file(
                 r#"{"auths": {"a.example": {"username": "file", "password": "password"}, "b.example": {"username": "file", "password": "password"}}}"#,
@@ -319,15 +346,40 @@ mod tests {
                 ("b.example".into(), login("provided")),
                 ("c.example".into(), login("provided")),
             ],
+            handed_over: Vec::new(),
         };
         assert_eq!(user(&logins, "a.example/x"), Some("stated"));
         assert_eq!(user(&logins, "b.example/x"), Some("file"));
         assert_eq!(user(&logins, "c.example/x"), Some("provided"));
         assert_eq!(user(&logins, "d.example/x"), None);
-        logins.files[0].helpers.insert("e.example".into(), "ecr-login".into());
-        let helper = Helper { name: "ecr-login".into(), file: "test".into() };
-        assert_eq!(logins.helper("e.example"), Some(helper));
-        assert_eq!(logins.helper("d.example"), None);
+    }
+
+    #[test]
+    fn helpers_stand_in_the_order_of_their_file() {
+        let first = file(
+            r#"{"auths": {"a.example": {"auth": "YTpwYXNzd29yZA=="}, "b.example": {"auth": "YTpwYXNzd29yZA=="}, "docker.io": {}},
+                "credHelpers": {"https://A.EXAMPLE/": "own", "https://index.docker.io/v1/": "hub", "none.example": "", "null.example": null},
+                "credsStore": "store"}"#,
+        );
+        let second = file(r#"{"credsStore": "second"}"#);
+        let logins = Logins { files: vec![first, second], ..Logins::default() };
+        for (name, expected) in [
+            ("a.example/x", vec!["own", "login", "store", "second"]),
+            ("b.example/x", vec!["login", "store", "second"]),
+            ("c.example/x", vec!["store", "second"]),
+            ("a.example:444/x", vec!["store", "second"]),
+            ("app", vec!["hub", "store", "second"]),
+            // Docker's own reading: an empty name takes the store away.
+            ("none.example/x", vec!["second"]),
+            ("null.example/x", vec!["second"]),
+        ] {
+            let repository = repository(name);
+            let places = logins.places(&repository).map(|place| match place {
+                Place::Login(_) => "login",
+                Place::Helper(helper) => helper.name,
+            });
+            assert_eq!(places.collect::<Vec<_>>(), expected, "{name}");
+        }
     }
 
     #[test]
@@ -352,7 +404,7 @@ mod tests {
         );
         assert_eq!(
             identity.auths["r.example"].credential,
-            Credential::identity(&secrets, "0000".into(), "identity-token".into())
+            Credential::identity(&secrets, "0000", "identity-token")
         );
         let error = AuthFile::parse("canary", "test", &Secrets::default()).unwrap_err();
         assert!(error.contains("line 1") && !error.contains("canary"), "{error}");

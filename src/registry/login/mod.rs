@@ -3,10 +3,20 @@
 mod auth;
 mod challenge;
 mod credentials;
+mod helper;
+mod lookup;
+mod program;
 mod token;
 
 pub use auth::Writable;
-pub(crate) use auth::{Auth, Authorization};
+pub(crate) use auth::{Auth, Authorization, Refusal};
 pub(crate) use credentials::from_base64;
 pub use credentials::{AuthFile, Credential, Login, Logins, canonical_host};
+pub use helper::HandedOver;
+pub(crate) use lookup::Lookup;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 pub(crate) use token::Wire;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
