@@ -62,7 +62,7 @@ fn auth_file(host: &str) -> String {
 type Source = (&'static str, fn(Step, &str) -> Step);
 
 /// Every place of DESIGN section 3 that a login can come from, and a part of what the log calls it.
-const SOURCES: [Source; 14] = [
+const SOURCES: [Source; 16] = [
     ("inputs username and password", |step, _| login(step)),
     ("inputs username and password", |step, host| login(step).input("registry", host)),
     ("input credentials", |step, host| {
@@ -82,6 +82,14 @@ const SOURCES: [Source; 14] = [
     }),
     ("input docker-config", |step, host| step.input("docker-config", &auth_file(host))),
     ("DOCKER_AUTH_CONFIG", |step, host| step.env("DOCKER_AUTH_CONFIG", auth_file(host))),
+    // As GitLab's variables of type "File" are.
+    ("app.tmp/AUTH", |step, host| {
+        step.file("app.tmp/AUTH", auth_file(host)).env("DOCKER_AUTH_CONFIG", "app.tmp/AUTH")
+    }),
+    ("docker/config.json", |step, host| {
+        let file = "docker/config.json";
+        step.file(file, auth_file(host)).env("DOCKER_CONFIG", file)
+    }),
     ("auth.json", |step, host| {
         step.file("auth.json", auth_file(host)).env("REGISTRY_AUTH_FILE", "auth.json")
     }),
