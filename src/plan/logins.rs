@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 /// Folder of what credential helpers said, in that of the staged auth file: `action/stage.sh`
 /// writes it.
 const HANDED_OVER: &str = "manifest-action-helpers";
+/// Bytes: twice what is read of a helper.
+const LARGEST_HANDED_OVER: u64 = 128 << 10;
 
 /// All logins in the order of README's section "Logins", and warnings about auth files that cannot
 /// be read. `first_host`: the first tag's registry, for a login without `registry`.
@@ -243,8 +245,11 @@ fn names_nothing(name: &str, value: &str, secrets: &Secrets) -> String {
 fn handed_over(context: &Context<'_>) -> Vec<HandedOver> {
     let folder = set(context.environment, "DOCKER_CONFIG")
         .and_then(|folder| fs::read_dir(Path::new(folder).join(HANDED_OVER)).ok());
+    let is_one = |path: &PathBuf| {
+        path.metadata().is_ok_and(|file| file.is_file() && file.len() <= LARGEST_HANDED_OVER)
+    };
     let files = folder.into_iter().flatten().flatten().map(|entry| entry.path());
-    let texts = files.filter(|path| path.is_file()).filter_map(|path| fs::read(path).ok());
+    let texts = files.filter(is_one).filter_map(|path| fs::read(path).ok());
     texts.filter_map(|text| HandedOver::parse(&text, context.secrets)).collect()
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Whole workflows, run by act: the example of the README, Gitea's and Forgejo's, Docker's own for several runners, and
-# one that waits and fails.
+# Whole workflows, run by act: the example of the README, Gitea's and Forgejo's, Docker's own for several runners, one that
+# waits and fails, and one with a credential helper.
 # Run by run.sh.
 . tests/ci/lib.sh
 
@@ -8,7 +8,7 @@
 project=$TMP/act
 mkdir -p "$project/.github/workflows" "$TMP/action" "$TMP/artifacts"
 cp tests/ci/app/Dockerfile "$project"
-for workflow in examples/ci/github.yml examples/ci/gitea.yml tests/ci/act/waiting.yml tests/ci/act/docker-runners.yml; do
+for workflow in examples/ci/github.yml examples/ci/gitea.yml tests/ci/act/{waiting,helpers,docker-runners}.yml; do
   sed -E "s#(ghcr.io|gitea.example.com)/acme/app#$REGISTRY/act/app#; s#registry: ghcr.io#registry: $REGISTRY#" \
     "$workflow" >"$project/.github/workflows/$(basename "$workflow")"
 done
@@ -50,6 +50,10 @@ check "… it did wait" grep -qi 'manifest.*wait' "$TMP/log"
 check "… its tag holds both platforms" test "$(holds "$REGISTRY/act/app:waited")" = linux/amd64,linux/arm64
 check "… the image that never came left no tag" gives 1 holds "$REGISTRY/act/app:refused"
 check "… and its job saw the failure" grep -q 'refused.*Job succeeded' "$TMP/log"
+
+check "a credential helper of the job's machine logs in" workflow helpers.yml
+check "… its tag holds both platforms" test "$(holds "$REGISTRY/act/app:helper")" = linux/amd64,linux/arm64
+check "… the log says so" grep -q 'login .* from docker-credential-test of ' "$TMP/log"
 
 check "Docker's workflow for several runners runs, its merge job ending in the action" workflow docker-runners.yml
 # In the order of the files' names, which are digests.

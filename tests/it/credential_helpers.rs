@@ -637,3 +637,33 @@ async fn what_helpers_said_elsewhere_counts() {
     let ran = ran.fails(6);
     assert_eq!(warnings(&ran), Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn what_the_action_stages_logs_in_where_no_helper_is() {
+    let scene = basic().await;
+    let host = scene.proxy.host();
+    let helpers = Helpers::test(&good()).with("other", &good());
+    let config = json!({"credHelpers": {&host: "test", "r.example": "other"}}).to_string();
+    let stage = Step::new().github().home_file(".docker/config.json", config);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("action/stage.sh");
+    // What the step sees of its inputs, as in action.yml.
+    let stage = stage
+        .env("PATH", helpers.on_path())
+        .env("TAGS", scene.reference("1"))
+        .env("REFERENCES", format!("\n{}\n/", scene.references(&BOTH)))
+        .args(["-e".as_ref(), script.as_os_str()]);
+    let staged = stage.spawn_program(Path::new("/bin/sh")).await.wait().await.ok();
+    assert_eq!(helpers.asked(), [format!("docker-credential-test get {host}")]);
+    let log = format!("{}{}", staged.stdout, staged.stderr);
+    assert!(!log.contains("canary"), "{log}");
+    let folder = staged.output("folder").unwrap();
+    let ran = scene.waiting_step().env("DOCKER_CONFIG", &folder).run().await.ok();
+    assert!(
+        login_line(&ran).ends_with(&format!("docker-credential-test of {folder}/config.json")),
+        "{}",
+        ran.stdout
+    );
+    assert_eq!(warnings(&ran), Vec::<String>::new());
+    assert_eq!(helpers.asked().len(), 1);
+    says_nothing(&ran);
+}
