@@ -24,6 +24,16 @@ schema github-workflows .github/workflows/*.yml examples/ci/github.yml examples/
 # The component is two documents, what it takes and what it gives, which are looked at one by one.
 csplit --quiet --prefix "$TMP/component-" --suffix-format %d.yml templates/manifest.yml '/^---$/'
 schema gitlab-ci "$TMP"/component-*.yml examples/ci/gitlab.yml examples/ci/gitlab-component.yml
+# What the page on registries tells people to paste: jobs, each a file of its own. A workflow also says when it runs.
+awk -v folder="$TMP" '
+  /^```yaml$/ { file = ""; inside = 1; next }
+  /^```$/ { inside = 0 }
+  inside && !file { file = sprintf("%s/registries-%s-%d.yml", folder, /GitHub/ ? "github" : "gitlab", ++count)
+                    if (/GitHub/) print "on: push" > file }
+  inside { print > file }
+' docs/registries.md
+schema github-workflows "$TMP"/registries-github-*.yml
+schema gitlab-ci "$TMP"/registries-gitlab-*.yml
 schema woodpecker-ci examples/ci/woodpecker.yml
 schema drone-ci examples/ci/drone.yml
 schema azure-pipelines examples/ci/azure.yml

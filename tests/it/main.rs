@@ -40,6 +40,7 @@ mod progress;
 mod providers;
 mod publishing;
 mod quick;
+mod registries;
 mod secrets;
 mod signals;
 mod spec;
