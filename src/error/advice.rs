@@ -1,14 +1,38 @@
 //! What to do about a registry's error: one table of kind, host, status and code. Never decided by
 //! a part of a text.
 
+use super::providers::{self, ecr_service};
 use super::words::{Words, input, setting};
 use super::{Access, Audience, Cause};
 use crate::inputs::table::names;
 use crate::registry::http::address;
 use crate::registry::{Error, Kind};
 
-/// The advice, if there is any better than the error itself.
+/// The advice, if there is any better than the error itself; with it where the documentation says
+/// more of this registry.
 pub(super) fn for_cause(cause: &Cause, audience: Audience) -> Option<String> {
+    let text = of_kind(cause, audience);
+    let Some(address) = documentation(cause) else { return text };
+    Some(match text {
+        Some(text) => format!("{text} (see {address})"),
+        None => format!("see {address}"),
+    })
+}
+
+/// Where to read on, of what depends on how one provider works: its logins, its limits, its
+/// immutable tags, its repositories.
+fn documentation(Cause { error, access }: &Cause) -> Option<String> {
+    let depends = match error.kind {
+        Kind::Denied | Kind::BadCredentials | Kind::NoLogin => true,
+        Kind::Throttled { .. } => error.status == Some(429),
+        Kind::NotFound => *access == Access::Push || error.code() == "NAME_UNKNOWN",
+        Kind::Rejected => *access == Access::Push,
+        _ => false,
+    };
+    depends.then(|| providers::documentation(&error.host)).flatten()
+}
+
+fn of_kind(cause: &Cause, audience: Audience) -> Option<String> {
     let Cause { error, access } = cause;
     let host = error.host.as_str();
     let text = match (&error.kind, access) {
@@ -89,12 +113,13 @@ fn denied(error: &Error, login: &str, access: Access, audience: Audience) -> Str
             "the access token from {login} needs Read & Write, and the repository must exist, or \
              the account must be allowed to create it"
         ),
-        (_, Access::Push) if is_ecr(host) => {
-            "allow ecr:PutImage and ecr:InitiateLayerUpload, and create the repository first".into()
-        }
-        (_, Access::Push) => {
-            format!("allow the account from {login} to push to this repository")
-        }
+        (_, Access::Push) => match ecr_service(host) {
+            Some(service) => format!(
+                "allow {service}:PutImage and {service}:InitiateLayerUpload, and create the \
+                 repository first"
+            ),
+            None => format!("allow the account from {login} to push to this repository"),
+        },
         (_, Access::Pull) => {
             format!("check the image's name, and that the account from {login} may read it")
         }
@@ -112,13 +137,15 @@ fn no_login(error: &Error, audience: Audience) -> String {
         };
         return format!("{failure}: {}, or for {host} {ways}", failure.cause.remedy());
     }
-    if is_ecr(host) {
-        let way = if typed {
-            "give --username AWS, and --password-stdin what `aws ecr get-login-password` prints"
+    if let Some(service) = ecr_service(host) {
+        let (username, password) = if typed {
+            ("give --username AWS", "--password-stdin")
         } else {
-            "set `username: AWS`, and `password` to what `aws ecr get-login-password` prints"
+            ("set `username: AWS`", "`password` to")
         };
-        return way.into();
+        return format!(
+            "{username}, and {password} what `aws {service} get-login-password` prints"
+        );
     }
     let ways = if typed {
         format!("run `docker login {host}`, or give --username and --password-stdin")
@@ -152,10 +179,6 @@ fn rejected(error: &Error) -> Option<String> {
             setting(names::format, "docker")
         )
     })
-}
-
-fn is_ecr(host: &str) -> bool {
-    host.ends_with(".amazonaws.com") || host == "public.ecr.aws"
 }
 
 #[cfg(test)]
@@ -274,13 +297,13 @@ mod tests {
         ];
         insta::assert_snapshot!(all.concat(), @"
         cannot push to r.example/acme/app:1: permission denied
-          give the job `permissions: packages: write`
+          give the job `permissions: packages: write` (see https://github.com/org/manifest-action/blob/v1/docs/registries.md#ghcr)
         cannot push to r.example/acme/app:1: permission denied
-          give the token from credentials the scope write:packages
+          give the token from credentials the scope write:packages (see https://github.com/org/manifest-action/blob/v1/docs/registries.md#ghcr)
         cannot push to r.example/acme/app:1: permission denied
-          the access token from credentials needs Read & Write, and the repository must exist, or the account must be allowed to create it
+          the access token from credentials needs Read & Write, and the repository must exist, or the account must be allowed to create it (see https://github.com/org/manifest-action/blob/v1/docs/registries.md#docker-hub)
         cannot push to r.example/acme/app:1: permission denied
-          allow ecr:PutImage and ecr:InitiateLayerUpload, and create the repository first
+          allow ecr:PutImage and ecr:InitiateLayerUpload, and create the repository first (see https://github.com/org/manifest-action/blob/v1/docs/registries.md#amazon-ecr)
         cannot push to r.example/acme/app:1: permission denied
           allow the account from credentials to push to this repository
         cannot read r.example/acme/app:1: permission denied
@@ -312,7 +335,7 @@ mod tests {
         cannot push to r.example/acme/app:1: permission denied
           allow the account from credentials to push to this repository; docker-credential-ecr-login of config.json gave no login (not found on PATH)
         cannot read r.example/acme/app:1: login required
-          give --username AWS, and --password-stdin what `aws ecr get-login-password` prints
+          give --username AWS, and --password-stdin what `aws ecr get-login-password` prints (see https://github.com/org/manifest-action/blob/v1/docs/registries.md#amazon-ecr)
         cannot push to r.example/acme/app:1: not found
           create the repository first, and check its name
         cannot read r.example/acme/app:1: not found
@@ -320,9 +343,9 @@ mod tests {
         cannot read r.example/acme/app:1: rate limited for another 6m 40s
           try again when that time is over
         cannot read r.example/acme/app:1: rate limited
-          try again later, or with a smaller --concurrency
+          try again later, or with a smaller --concurrency (see https://github.com/org/manifest-action/blob/v1/docs/registries.md#docker-hub)
         cannot read r.example/acme/app:1: rate limited
-          log in to docker.io: anonymous requests are limited
+          log in to docker.io: anonymous requests are limited (see https://github.com/org/manifest-action/blob/v1/docs/registries.md#docker-hub)
         cannot read r.example/acme/app:1: the registry failed
           try again later; if it persists, tell the registry's operators
         cannot read r.example/acme/app:1: no such host
@@ -356,5 +379,41 @@ mod tests {
         cannot read r.example/acme/app:1: no URL
           -
         ");
+    }
+
+    #[test]
+    fn what_depends_on_the_provider_points_at_what_is_known_of_it() {
+        use Access::{Pull, Push};
+        let said = |code: &str| Some(Said { code: code.into(), message: String::new() });
+        let throttled = || Kind::Throttled { retry_after: None };
+        let unknown = || Error { said: said("NAME_UNKNOWN"), ..error(Kind::NotFound, "", 404) };
+        let untold = || Error { said: said("MANIFEST_UNKNOWN"), ..error(Kind::NotFound, "", 404) };
+        for (error, access, expected) in [
+            (error(Kind::Denied, "", 403), Pull, true),
+            (error(Kind::Denied, "", 403), Push, true),
+            (error(Kind::BadCredentials, "", 401), Pull, true),
+            (error(Kind::NoLogin, "", 401), Pull, true),
+            (error(throttled(), "", 429), Pull, true),
+            (error(throttled(), "", 503), Pull, false),
+            (error(Kind::Rejected, "", 409), Push, true),
+            (Error { said: said("TAG_INVALID"), ..error(Kind::Rejected, "", 400) }, Push, true),
+            (error(Kind::Rejected, "", 405), Push, true),
+            (unknown(), Pull, true),
+            (unknown(), Push, true),
+            (untold(), Pull, false),
+            (error(Kind::Server, "", 500), Push, false),
+            (error(Kind::Timeout, "", 0), Push, false),
+        ] {
+            let fix = |host: &str| {
+                let cause = Cause { error: Error { host: host.into(), ..error.clone() }, access };
+                for_cause(&cause, STEP).unwrap_or_default()
+            };
+            let case = format!("{:?} {:?} {access:?}", error.kind, error.status);
+            let section = "https://github.com/org/manifest-action/blob/v1/docs/registries.md#quay";
+            assert_eq!(fix("quay.io").contains(section), expected, "{case}: {}", fix("quay.io"));
+            for unknown in ["registry.example", "quay.io.evil.test", "notquay.io"] {
+                assert!(!fix(unknown).contains("docs/registries.md"), "{case}: {}", fix(unknown));
+            }
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The one error that a user sees: what failed, where, what to do; and the exit status.
 
 mod advice;
+mod providers;
 pub mod words;
 
 use crate::oci::Reference;
