@@ -200,7 +200,7 @@ pub(crate) async fn image(
     Ok(Image {
         platform: Some(config.platform).filter(Platform::is_known),
         created: config.created,
-        labels: config.config.and_then(|runtime| runtime.labels).unwrap_or_default(),
+        labels: config.config.map(|runtime| runtime.labels).unwrap_or_default(),
         config: manifest.config.clone(),
         layers: manifest.layers.clone(),
         download: manifest.download(),

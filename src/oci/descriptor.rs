@@ -1,5 +1,6 @@
 //! Descriptors: media type, digest and size of something stored (image spec, descriptor.md).
 
+use super::json::{or_absent, or_absent_texts};
 use super::{Annotations, Digest, Invalid, Platform, media_type};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -31,19 +32,23 @@ pub struct DescriptorFields {
     /// Its size in bytes.
     pub size: u64,
     /// Other places to get it from; kept, never fetched.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_absent", skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,
     /// Key and value pairs about it.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "or_absent_texts",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub annotations: Annotations,
     /// The content itself, base64, if it was embedded.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_absent", skip_serializing_if = "String::is_empty")]
     pub data: String,
     /// What it runs on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
     /// Type of the artifact.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_absent", skip_serializing_if = "String::is_empty")]
     pub artifact_type: String,
     /// Fields that the spec does not name, kept as they came.
     #[serde(flatten)]

@@ -22,8 +22,8 @@ pub struct ImageConfig {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct Runtime {
     /// The labels.
-    #[serde(rename = "Labels", default)]
-    pub labels: Option<BTreeMap<String, String>>,
+    #[serde(rename = "Labels", default, deserialize_with = "json::or_absent_texts")]
+    pub labels: BTreeMap<String, String>,
 }
 
 /// Where an image comes from according to its builder; nothing verifies it.
@@ -41,7 +41,7 @@ pub(crate) const REVISION: &str = "org.opencontainers.image.revision";
 impl ImageConfig {
     /// The value of a label.
     pub fn label(&self, key: &str) -> Option<&str> {
-        self.config.as_ref()?.labels.as_ref()?.get(key).map(String::as_str)
+        self.config.as_ref()?.labels.get(key).map(String::as_str)
     }
 
     /// Where the image comes from.
@@ -69,6 +69,13 @@ mod tests {
             ("{}", "unknown/unknown", None, None, None),
             (r#"{"os":"linux","config":{"Labels":null}}"#, "linux/unknown", None, None, None),
             (r#"{"config":null,"created":null}"#, "unknown/unknown", None, None, None),
+            (
+                r#"{"os":"linux","architecture":"arm64","variant":null,"os.version":null,"os.features":null,"config":{"Labels":{"a":null}}}"#,
+                "linux/arm64",
+                Some(""),
+                None,
+                None,
+            ),
         ] {
             let config = ImageConfig::parse(text.as_bytes()).unwrap();
             assert_eq!(config.platform.to_string(), platform);

@@ -1,5 +1,6 @@
 //! Image indexes and Docker manifest lists (image spec, image-index.md).
 
+use super::json::{or_absent, or_absent_texts};
 use super::{Annotations, Descriptor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,18 +13,23 @@ pub struct Index {
     /// Always 2.
     pub schema_version: u32,
     /// Always written; other tools may leave it out.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_absent", skip_serializing_if = "String::is_empty")]
     pub media_type: String,
     /// Type of the artifact.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_absent", skip_serializing_if = "String::is_empty")]
     pub artifact_type: String,
     /// The entries, in the order in which a client looks for a match.
+    #[serde(deserialize_with = "or_absent")]
     pub manifests: Vec<Descriptor>,
     /// The manifest that this index refers to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Descriptor>,
     /// Key and value pairs about the index.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "or_absent_texts",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub annotations: Annotations,
     /// Fields that the spec does not name.
     #[serde(flatten)]

@@ -5,13 +5,14 @@
 
 use super::Invalid;
 use super::fields::{ANY, Fields};
+use serde::Deserialize;
 use serde::Serialize;
 use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor,
 };
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 use std::cell::Cell;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::io::{self, Write};
 
@@ -50,6 +51,25 @@ pub(crate) fn weighed<T: DeserializeOwned>(
     walk.deserialize(&mut reader).and_then(|()| reader.end()).map_err(invalid)?;
     let weight = counts.all.get() * WEIGHT + counts.odd.get() * WEIGHT_IF_ODD;
     Ok((serde_json::from_slice(bytes).map_err(invalid)?, bytes.len() + weight))
+}
+
+/// For optional fields: `null` is absent, as Go reads it.
+pub(super) fn or_absent<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// For maps of texts, and the texts in them.
+pub(super) fn or_absent_texts<'de, D>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let texts = Option::<BTreeMap<String, Option<String>>>::deserialize(deserializer)?;
+    let texts = texts.unwrap_or_default().into_iter();
+    Ok(texts.map(|(key, text)| (key, text.unwrap_or_default())).collect())
 }
 
 /// Where JSON is invalid, without quoting it: it may contain secrets.

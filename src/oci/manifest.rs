@@ -41,10 +41,10 @@ pub struct ImageManifest {
     /// The config blob.
     pub config: Descriptor,
     /// The layers, lowest first.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "json::or_absent")]
     pub layers: Vec<Descriptor>,
     /// Type of the artifact; empty for an image.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "json::or_absent")]
     pub artifact_type: String,
 }
 
@@ -202,6 +202,34 @@ mod tests {
         };
         let most = i64::MAX.unsigned_abs();
         assert_eq!((download(4), download(most)), (9, most + 5));
+    }
+
+    #[test]
+    fn what_is_null_is_absent() {
+        let bare = format!(r#""mediaType":"x","digest":"sha256:{}","size":2"#, "0".repeat(64));
+        let nulls = format!(
+            r#"{{{bare},"urls":null,"annotations":null,"data":null,"artifactType":null,"platform":null}}"#
+        );
+        let platform = format!(
+            r#"{{{bare},"annotations":{{"a":null}},"platform":{{"os":"linux","architecture":"arm64","variant":null,"os.version":null,"os.features":null}}}}"#
+        );
+        let index = format!(
+            r#"{{"schemaVersion":2,"mediaType":null,"artifactType":null,"subject":null,"annotations":null,"manifests":[{nulls},{platform}]}}"#
+        );
+        let Content::Index(index) = parse(&index, media_type::OCI_INDEX).unwrap().content else {
+            unreachable!()
+        };
+        let absent: Descriptor = serde_json::from_str(&format!("{{{bare}}}")).unwrap();
+        assert_eq!((&index.manifests[0], index.media_type.as_str()), (&absent, ""));
+        let entry = &index.manifests[1];
+        assert_eq!((entry.title().as_str(), entry.annotations["a"].as_str()), ("linux/arm64", ""));
+        let image = format!(
+            r#"{{"schemaVersion":2,"config":{nulls},"layers":null,"artifactType":null,"annotations":null}}"#
+        );
+        let parsed = parse(&image, media_type::OCI_MANIFEST).unwrap();
+        assert!(matches!(parsed.content, Content::Image(image) if image.layers.is_empty()));
+        let empty = r#"{"schemaVersion":2,"manifests":null}"#;
+        assert!(parse(empty, media_type::OCI_INDEX).is_ok());
     }
 
     #[test]

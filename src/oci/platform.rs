@@ -4,6 +4,7 @@
 //! normalisation, because clients pick an entry in that way.
 
 use super::Invalid;
+use super::json::or_absent;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -19,19 +20,29 @@ const MOST_FEATURES: usize = 16;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Platform {
     /// GOARCH: `amd64`, `arm64`, …
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_absent")]
     pub architecture: String,
     /// GOOS: `linux`, `windows`, …
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_absent")]
     pub os: String,
     /// Windows build: `10.0.20348.2700`.
-    #[serde(rename = "os.version", default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        rename = "os.version",
+        default,
+        deserialize_with = "or_absent",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub os_version: String,
     /// Windows features: `win32k`.
-    #[serde(rename = "os.features", default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        rename = "os.features",
+        default,
+        deserialize_with = "or_absent",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub os_features: Vec<String>,
     /// CPU variant: `v7`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_absent", skip_serializing_if = "String::is_empty")]
     pub variant: String,
     /// Fields that the spec does not name, kept as they came.
     #[serde(flatten)]
