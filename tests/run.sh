@@ -24,6 +24,10 @@ if [ $# -eq 0 ]; then
   cargo test --locked --quiet --lib
   section 'Documentation tests'
   cargo test --locked --quiet --doc
+  # Every run of the tests is searched for the secrets that it was given: here at the most talkative level.
+  section 'Failures once more, at log level trace'
+  STEP_LOG_LEVEL=trace cargo nextest run --locked --profile quick \
+    --filterset 'test(/^(faults|jobs|login|publishing|secrets|signals|threats|transfer|waiting)::/)'
 fi
 section 'Unit and integration tests'
 cargo nextest run --locked "$@"

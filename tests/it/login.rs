@@ -531,7 +531,8 @@ async fn a_token_that_is_revoked_early_is_renewed_silently() {
         .start()
         .await;
     let scene = of_tokens(&tokens).await;
-    let running = login(scene.waiting_step()).input("wait-interval", "100ms").spawn().await;
+    let step = login(scene.waiting_step()).input("log-level", "info");
+    let running = step.input("wait-interval", "100ms").spawn().await;
     until("the first token", || async { tokens.requests().len() == 1 }).await;
     tokens.change(|settings| settings.lifetime = 300);
     until("the second token", || async { tokens.requests().len() == 2 }).await;

@@ -7,6 +7,7 @@
 //! | [`scene`]                       | a registry, a client and a proxy, and steps through them |
 //! | [`step`]                        | a run of our binary in preparation                       |
 //! | [`running`]                     | a run under way, and what it left behind                 |
+//! | [`canary`]                      | the secrets of a run, and whether it let go of one       |
 //! | [`github`]                      | what a GitHub runner makes of a run's output             |
 //! | [`registry`]                    | a real `docker-registry` process on a free port          |
 //! | [`token`], [`token_jwt`]        | a token server whose tokens that registry accepts        |
@@ -26,6 +27,7 @@
 //! | [`wait`]                        | waiting for a condition                                  |
 //! | [`skopeo`], [`engines`]         | what skopeo, Docker and podman make of a list            |
 
+pub mod canary;
 pub mod certs;
 pub mod client;
 pub mod engines;

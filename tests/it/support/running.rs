@@ -1,10 +1,11 @@
 //! Our binary while it runs, and what it left behind.
 
+use super::canary::Canaries;
 use super::github::{self, Command as WorkflowCommand};
 use super::wait::PATIENCE;
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Child;
@@ -49,6 +50,8 @@ pub struct Left {
     pub summary: Option<PathBuf>,
     /// What the test wrote itself.
     pub written: Vec<PathBuf>,
+    /// What it must keep to itself.
+    pub canaries: Canaries,
 }
 
 impl Running {
@@ -120,7 +123,7 @@ impl Running {
         found.unwrap_or_else(|| panic!("no line with {part:?} came:\n{}", self.so_far()))
     }
 
-    /// Its end; panics when that does not come in time.
+    /// Its end; panics when that does not come in time, or when the run let go of a secret.
     pub async fn wait(mut self) -> Ran {
         let Ok(status) = tokio::time::timeout(self.limit, self.child.wait()).await else {
             panic!("still running after {:?}:\n{}", self.limit, self.so_far());
@@ -146,7 +149,9 @@ impl Running {
         };
         let status = status.code().unwrap_or_else(|| -status.signal().unwrap_or_default());
         let max_rss_kib = *self.memory.borrow();
-        Ran { status, stdout, stderr, elapsed, max_rss_kib, left: self.left }
+        let ran = Ran { status, stdout, stderr, elapsed, max_rss_kib, left: self.left };
+        ran.kept_its_secrets();
+        ran
     }
 }
 
@@ -283,6 +288,32 @@ impl Ran {
         };
         assert!(!unmasked(&self.stdout), "{secret:?} is on stdout:\n{}", self.stdout);
         assert!(!unmasked(&self.stderr), "{secret:?} is on stderr:\n{}", self.stderr);
+        self.each_file(|path, bytes| {
+            assert!(
+                !String::from_utf8_lossy(bytes).contains(secret),
+                "{secret:?} is in {}",
+                path.display()
+            );
+        });
+        self
+    }
+
+    /// Asserts that no secret that it was given, in any spelling, is on stdout, on stderr or in a
+    /// file that it could write: outputs, summary, reports, core files.
+    fn kept_its_secrets(&self) {
+        let kept = |place: &str, bytes: &[u8]| {
+            if let Some((secret, spelling)) = self.left.canaries.found_in(bytes) {
+                let all = self.everything();
+                panic!("the secret {secret:?} is {place}, as {spelling:?}:\n{all}");
+            }
+        };
+        kept("on stdout", self.stdout.as_bytes());
+        kept("on stderr", self.stderr.as_bytes());
+        self.each_file(|path, bytes| kept(&format!("in {}", path.display()), bytes));
+    }
+
+    /// Every file that the run could write, but those that the test wrote itself.
+    fn each_file(&self, check: impl Fn(&Path, &[u8])) {
         let mut folders = vec![self.left.folder.path().to_owned()];
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(&folder).expect("a folder can be read").flatten() {
@@ -291,15 +322,9 @@ impl Ran {
                 if kind.is_dir() {
                     folders.push(path);
                 } else if kind.is_file() && !self.left.written.contains(&path) {
-                    let bytes = std::fs::read(&path).expect("a file can be read");
-                    assert!(
-                        !String::from_utf8_lossy(&bytes).contains(secret),
-                        "{secret:?} is in {}",
-                        path.display()
-                    );
+                    check(&path, &std::fs::read(&path).expect("a file can be read"));
                 }
             }
         }
-        self
     }
 }

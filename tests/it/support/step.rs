@@ -1,6 +1,7 @@
 //! Our binary as a CI system runs it: a scrubbed environment, a temporary home and work folder,
 //! inputs as variables.
 
+use super::canary::Canaries;
 use super::running::{Left, Ran, Running};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -139,7 +140,14 @@ impl Step {
     }
 
     /// Starts it.
-    pub async fn spawn(self) -> Running {
+    pub async fn spawn(mut self) -> Running {
+        // `STEP_LOG_LEVEL=trace` makes every step as talkative as it can be, whatever its test is
+        // about: [`Canaries`] are looked for in more text.
+        if let Some(level) =
+            std::env::var_os("STEP_LOG_LEVEL").filter(|_| self.arguments.is_empty())
+        {
+            self.environment.entry("INPUT_LOG-LEVEL".to_owned()).or_insert(level);
+        }
         self.spawn_program(Path::new(env!("CARGO_BIN_EXE_manifest-action"))).await
     }
 
@@ -158,7 +166,9 @@ impl Step {
         let child =
             command.spawn().unwrap_or_else(|e| panic!("cannot start {}: {e}", program.display()));
         let file = |name: &str| self.environment.get(name).map(PathBuf::from);
+        let files = self.written.iter().filter_map(|path| std::fs::read(path).ok());
         let left = Left {
+            canaries: Canaries::of(&self.environment, &self.arguments, &self.stdin, files),
             output: file("GITHUB_OUTPUT"),
             summary: file("GITHUB_STEP_SUMMARY"),
             folder: self.folder,

@@ -3,6 +3,7 @@
 //! Registry 2.8 forgives clocks 60 s (its `Leeway`): a token that must really die is given an `exp`
 //! that much earlier.
 
+use super::canary;
 use super::certs::Authority;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -86,6 +87,8 @@ impl Signer {
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", part(&head), part(&claims));
         let signature = self.key.sign(&self.random, signed.as_bytes()).expect("an ECDSA signature");
-        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+        let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature));
+        canary::issued(&token);
+        token
     }
 }

@@ -1,5 +1,6 @@
 //! The test support proves itself: what every other test leans on is held to its word here.
 
+mod canaries;
 mod faults;
 mod readers;
 mod registries;
