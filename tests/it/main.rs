@@ -45,6 +45,7 @@ mod secrets;
 mod signals;
 mod spec;
 mod spec_scale;
+mod supply_chain;
 mod support_works;
 mod threats;
 mod tls;
