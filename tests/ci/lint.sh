@@ -6,8 +6,8 @@ mapfile -t scripts < <(git ls-files --cached --others --exclude-standard '*.sh' 
 check "shellcheck: ${#scripts[@]} scripts" shellcheck --external-sources "${scripts[@]}"
 check "typos: every file" typos
 check "hadolint: the Dockerfiles" hadolint Dockerfile tests/ci/app/Dockerfile tests/ci/images/*.Dockerfile
-check "zizmor, pedantic: action.yml and the workflows" \
-  zizmor --offline --persona pedantic --no-progress --quiet action.yml .github/workflows
+check "zizmor, pedantic: action.yml, the workflows and dependabot.yml" \
+  zizmor --offline --persona pedantic --no-progress --quiet action.yml .github/workflows .github/dependabot.yml
 for file in action.yml .github/workflows/*.yml; do
   check "action-validator: $file" action-validator "$file"
 done
@@ -29,6 +29,7 @@ schema() {
   check "schema $name: $*" check-jsonschema --builtin-schema "vendor.$name" "${transform[@]}" "$@"
 }
 schema github-actions action.yml
+schema dependabot .github/dependabot.yml
 schema github-workflows .github/workflows/*.yml examples/ci/github.yml examples/ci/gitea.yml
 # The component is two documents, what it takes and what it gives, which are looked at one by one.
 csplit --quiet --prefix "$TMP/component-" --suffix-format %d.yml templates/manifest.yml '/^---$/'
