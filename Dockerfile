@@ -9,13 +9,13 @@ ARG BINARY
 ARG GIVEN=${BINARY:+given}
 
 FROM rust:1.95-slim-bookworm AS compiled
-WORKDIR /src
+# A name that no path of a dependency ends in: the script looks for it in the program.
+WORKDIR /compiling
 COPY . .
-# `install` rather than `build`: the same path to the result whatever the target's name is.
 # The caches are the builder's own; they make a second build quick and leave no trace in the image.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
-    --mount=type=cache,target=/src/target \
-    cargo install --locked --no-track --path . --root /out
+    --mount=type=cache,target=/compiling/target \
+    release/build.sh /out/bin/manifest-action
 
 FROM scratch AS given
 ARG BINARY

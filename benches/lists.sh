@@ -13,8 +13,7 @@ architectures=(amd64 arm64 ppc64le s390x)
 command -v docker >/dev/null || need_packages docker-cli
 need_packages docker-registry podman curl
 section 'Building manifest-action'
-cargo build --locked --quiet --release
-binary=$(built_binary release)
+binary=$(release/build.sh)
 
 scratch_registry
 image="127.0.0.1:$port/acme/app"

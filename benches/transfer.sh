@@ -13,8 +13,7 @@ mebibytes=${LAYER_MIB:-16}
 architectures=(amd64 arm64 ppc64le s390x riscv64 386 mips64le loong64)
 need_packages docker-registry skopeo curl time
 section 'Building manifest-action'
-cargo build --locked --quiet --release
-binary=$(built_binary release)
+binary=$(release/build.sh)
 
 scratch_registry
 from="127.0.0.1:$port/acme/app"

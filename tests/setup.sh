@@ -18,7 +18,7 @@ need_packages() {
   as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-# The path of our program after a build with the given profile (debug, release).
+# The path of our program after a build with the given profile (debug). What is shipped comes from release/build.sh.
 built_binary() {
   printf '%s/%s/%s/manifest-action' "${CARGO_TARGET_DIR:-target}" "$(rustc -vV | sed -n 's/^host: //p')" "$1"
 }

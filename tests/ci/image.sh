@@ -7,6 +7,11 @@ check "unpacked it is under 12 MiB ($(($(field .Size) / 1024)) KiB)" test "$(fie
 # Read by `wc`: busybox has it, whatever else it lacks.
 program() { docker run --rm --network none --entrypoint wc "$IMAGE" -c /usr/local/bin/manifest-action | cut -d ' ' -f 1; }
 check "the program is under 8 MiB ($(($(program) / 1024)) KiB)" test "$(program)" -lt $((8 * 1024 * 1024))
+docker run --rm --network none --entrypoint cat "$IMAGE" /usr/local/bin/manifest-action >"$TMP/program"
+# Of the Dockerfile's first stage, or of this machine where BINARY was given.
+for path in /root/ /compiling/ /usr/local/cargo/ /usr/local/rustup/ "$HOME/" "$PWD/"; do
+  check "the program does not tell that it was built in $path" lacks "$TMP/program" "$path"
+done
 check "it sets no user" test -z "$(field .Config.User)"
 check "its entrypoint is an absolute path in exec form" \
   test "$(field 'json .Config.Entrypoint')" = '["/usr/local/bin/manifest-action"]'

@@ -50,3 +50,15 @@ fn dependencies_are_found_wherever_they_stand() {
     let wanted = [("a", true), ("b", false), ("c", false), ("d", true), ("e", false)];
     assert_eq!(dependencies(manifest), wanted);
 }
+
+/// What is measured and tested is built as what is shipped.
+#[test]
+fn one_script_builds_what_is_shipped() {
+    for name in ["Dockerfile", "benches/lists.sh", "benches/transfer.sh"] {
+        let text = file(name);
+        assert!(text.contains("release/build.sh"), "{name} uses release/build.sh");
+        for word in ["cargo build", "cargo install"] {
+            assert!(!text.contains(word), "{name} builds in a way of its own: {word}");
+        }
+    }
+}
