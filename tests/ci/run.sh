@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Proves the packaging on a real Docker engine, as each CI system would use it.
 #
-# usage: tests/ci/run.sh [lint|staging|builds|image|act|github|gitlab|others]…      all, when none is named
+# usage: tests/ci/run.sh [lint|staging|builds|image|pin|act|github|gitlab|others]…      all, when none is named
 #
 # The image is made by `docker build .`, which compiles the program; BINARY, a static program that is there already, is
 # put into it instead. All that is needed is installed or made on the first run (root, Debian) and kept in target/tools.
@@ -37,7 +37,7 @@ run() {
   echo "($((SECONDS - start)) s)"
   return "$status"
 }
-(($#)) || set -- lint staging builds image act github gitlab others
+(($#)) || set -- lint staging builds image pin act github gitlab others
 failed=0 beside=''
 for name in "$@"; do
   # It mostly waits for containers to start; those that follow run beside it.
