@@ -42,6 +42,7 @@ mod publishing;
 mod quick;
 mod registries;
 mod secrets;
+mod security_policy;
 mod signals;
 mod spec;
 mod spec_scale;
