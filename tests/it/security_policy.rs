@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Whose tests must all stand in the table.
-const ABOUT_SECURITY: [&str; 3] = ["threats", "secrets", "injection"];
+const ABOUT_SECURITY: [&str; 6] =
+    ["threats", "secrets", "injection", "two_readers", "memory", "credential_helpers"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -99,11 +100,15 @@ fn a_name_that_is_wrong_is_found() {
 }
 
 #[test]
-fn the_program_starts_no_other() {
+fn only_credential_helpers_are_started() {
+    let starts_them = root().join("src/registry/login/program.rs");
     let mut places = vec![root().join("src")];
     while let Some(place) = places.pop() {
         if place.is_dir() {
             places.extend(std::fs::read_dir(&place).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        if place == starts_them {
             continue;
         }
         let text = read(&place);

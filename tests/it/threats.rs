@@ -1,27 +1,4 @@
-//! The threats of a hostile registry, each with what must come of it.
-//!
-//! | threat | test |
-//! |---|---|
-//! | 1 a login follows a redirect | [`redirects_carry_nothing_along`], [`a_challenge_from_elsewhere_is_not_answered`]; https to http: `registry::http::address` |
-//! | 2 a chain A, B, A | [`a_login_is_not_attached_again_on_the_way_back`] |
-//! | 3 a realm at metadata or loopback addresses | [`realms_that_are_refused`]; from other than loopback: `registry::http::address` |
-//! | 4 a realm beside a registry on the same network | every test with tokens; `registry::http::address` |
-//! | 5 a realm of an odd scheme | [`realms_that_are_refused`] |
-//! | 6 plain HTTP instead of TLS | `tls` |
-//! | 7 a login for another host | `login`; `registry::login::credentials` |
-//! | 8 addresses of foreign layers | [`foreign_layers_are_never_fetched`] |
-//! | 9 type confusion | [`manifests_that_contradict_themselves`] |
-//! | 10 lies about digests | [`bytes_of_another_digest`], [`a_wrong_digest_in_a_header_changes_nothing`] |
-//! | 11 lies about sizes | [`answers_without_end`], [`a_config_of_another_size`] |
-//! | 12 a compression bomb | [`answers_that_are_compressed_unasked`] |
-//! | 13 deep and huge JSON | [`deep_and_huge_documents`] |
-//! | 14 indexes in indexes | [`indexes_in_indexes_end`] |
-//! | 15 bad references | `oci::reference`; `injection` |
-//! | 16, 17, 18 injection | `injection` |
-//! | 19, 20 secrets | `secrets` |
-//! | 21 programs of credential helpers | `credential_helpers`; `registry::login::helper` |
-//! | 22 a tag that moves while waiting | `waiting` |
-//! | 25 proxies in the environment | [`a_proxy_never_sees_loopback`], [`the_password_of_a_proxy_is_not_told`] |
+//! What a hostile registry may try, and what must come of it. SECURITY.md has the list.
 
 use crate::support::client::{OCI_INDEX, OCI_MANIFEST, sha256};
 use crate::support::images::{Image, OCI_CONFIG};
