@@ -93,6 +93,11 @@ impl Registry {
         self.attempts.has_answered(host)
     }
 
+    /// How the last try at the registry failed, unless one has succeeded since.
+    pub fn last_trouble(&self, host: &str) -> Option<Error> {
+        self.attempts.last_trouble(host)
+    }
+
     /// Why pushing to the repository was refused when a token was asked for, if it was.
     pub fn push_denial(&self, repository: &Repository) -> Option<Error> {
         self.auth.push_denial(repository).map(|denial| self.with_helper(denial))

@@ -51,6 +51,7 @@ mod support_works;
 mod threats;
 mod tls;
 mod transfer;
+mod trouble;
 mod two_readers;
 mod waiting;
 mod wire;

@@ -204,7 +204,7 @@ async fn answers_that_hold_secrets_and_make_no_sense() {
             step_with_login(&server).input("wait", wait).input("wait-interval", "100ms")
         })
         .await;
-        assert!(matches!(ran.status, 3 | 5), "{case}: {}", ran.everything());
+        assert!(matches!(ran.status, 3 | 5 | 7), "{case}: {}", ran.everything());
     }
 }
 

@@ -1,4 +1,5 @@
-//! Giving up: what was there, what was not, how long, what the jobs said, what to do.
+//! Giving up: what was there, what was not, how long, what the jobs said, what to do. A wait has two
+//! different ends: the registry says that an image is not there, or nobody knows.
 
 use super::arrived::Arrived;
 use super::lines;
@@ -18,6 +19,9 @@ impl Wait<'_> {
         arrived: &[Arrived],
         jobs: Vec<String>,
     ) -> Error {
+        if let Some(error) = self.nobody_knows(absent, arrived, &jobs) {
+            return error;
+        }
         let plan = self.work.plan;
         let of = format!("{} of {}", absent.len(), count(plan.sources.len(), "image"));
         let over = self.over.borrow().clone();
@@ -46,6 +50,44 @@ impl Wait<'_> {
             ),
         };
         Error::new(Exit::NotArrived, what).with_details(details).with_fix(fix)
+    }
+
+    /// The error of a run in which a source was met by nothing but trouble: whether it is there,
+    /// nobody knows, so the jobs that build it are not to blame.
+    fn nobody_knows(
+        &self,
+        absent: &[Absent],
+        arrived: &[Arrived],
+        jobs: &[String],
+    ) -> Option<Error> {
+        let unknown: Vec<&Absent> = absent.iter().filter(|absent| !absent.why.is_known()).collect();
+        let trouble = unknown.iter().find_map(|absent| match &absent.why {
+            NotYet::Trouble(error) => Some((error, &absent.source.name)),
+            _ => None,
+        });
+        let host = unknown.first()?.source.reference.repository.host();
+        let (cause, why) = match trouble {
+            Some((error, name)) => {
+                (Error::cannot_read(error, name), format!("{} ({})", error.reason(), error.host))
+            }
+            None => (
+                Error::new(Exit::Registry, "").with_fix(format!(
+                    "is {host} slow, or down? Try again later, or raise {}",
+                    input(names::wait)
+                )),
+                format!("no answer in time ({host})"),
+            ),
+        };
+        let what = format!(
+            "cannot tell whether {} of {} {} after {}: {why}",
+            unknown.len(),
+            count(self.work.plan.sources.len(), "image"),
+            if unknown.len() == 1 { "exists" } else { "exist" },
+            duration(self.started.elapsed()),
+        );
+        let details = absent.iter().map(lines::absent).chain(arrived.iter().map(lines::there));
+        let details = details.chain(jobs.iter().cloned()).collect();
+        Some(Error { what, details, ..cause })
     }
 }
 

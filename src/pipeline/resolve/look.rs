@@ -34,11 +34,18 @@ impl<'a> Look<'a> {
         seen: &mut Option<Manifest>,
     ) -> Result<Arrived, Stop> {
         let Some(deadline) = self.deadline else { return self.read(None, seen).await };
-        // A check that hangs must not outlive the deadline, be it the first; and at least a moment,
-        // for the last check happens at the deadline itself.
-        let end = deadline.max(Instant::now() + Duration::from_secs(1));
-        let silent = Err(Stop::NotYet(NotYet::Silent));
-        timeout_at(end, self.read(last, seen)).await.unwrap_or(silent)
+        // A check that hangs must not outlive the deadline, be it the first. A moment more, for the
+        // last one happens at the deadline itself, and its requests have something to say.
+        let end = deadline.max(Instant::now()) + Duration::from_secs(1);
+        let checked = timeout_at(end, self.read(last, seen)).await;
+        checked.unwrap_or_else(|_| Err(Stop::NotYet(self.silent())))
+    }
+
+    /// Why there was no end of it, as far as the registry said.
+    fn silent(&self) -> NotYet {
+        let host = self.source.reference.repository.host();
+        let trouble = self.wait.work.registry.last_trouble(host);
+        trouble.map_or(NotYet::Silent, |error| NotYet::Trouble(Box::new(error)))
     }
 
     async fn read(

@@ -196,10 +196,9 @@ impl Wait<'_> {
                 self.somebody_waits.notify_one();
             }
             progress.waits_for(at, why.word());
-            let state = why.state();
-            if last.as_ref().map(NotYet::state).as_ref() != Some(&state) {
+            if !last.as_ref().is_some_and(|last| last.is_as(&why)) {
                 let left = self.deadline.saturating_duration_since(now);
-                info!("{}", lines::waiting(&source.name, &state, left));
+                info!("{}", lines::waiting(&source.name, &why.state(), left));
             }
             (first, last) = (false, Some(why));
             tokio::select! {

@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::registry;
 use crate::text::brief;
+use std::mem;
 
 /// Waiting has no sense any more, before its time is up; why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +72,22 @@ impl NotYet {
         !matches!(self, Self::Denied(_) | Self::Trouble(_) | Self::Silent)
     }
 
+    /// Whether there is nothing new to tell after this: the same, whatever the words of an answer and
+    /// the number of tries.
+    pub(super) fn is_as(&self, other: &Self) -> bool {
+        let essence = |error: &registry::Error| {
+            (mem::discriminant(&error.kind), error.status, error.host.clone())
+        };
+        match (self, other) {
+            (Self::Trouble(one), Self::Trouble(other))
+            | (Self::Denied(one), Self::Denied(other)) => essence(one) == essence(other),
+            (Self::Trouble(_) | Self::Denied(_), _) | (_, Self::Trouble(_) | Self::Denied(_)) => {
+                false
+            }
+            (one, other) => one.state() == other.state(),
+        }
+    }
+
     /// In a word or two.
     pub(super) fn word(&self) -> &'static str {
         match self {
@@ -113,6 +130,38 @@ impl NotYet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::Kind;
+
+    #[test]
+    fn one_change_is_one_line() {
+        let trouble = |kind: &Kind, status: u16, host: &str, tries: u32| {
+            NotYet::Trouble(Box::new(registry::Error {
+                kind: kind.clone(),
+                host: host.into(),
+                request: format!("GET /{tries}"),
+                status: Some(status),
+                said: None,
+                tries,
+                spent: tries > 3,
+                login: None,
+                helper: None,
+            }))
+        };
+        let first = trouble(&Kind::Server, 503, "r.example", 1);
+        for (other, is_same) in [
+            (trouble(&Kind::Server, 503, "r.example", 6), true),
+            (trouble(&Kind::Server, 502, "r.example", 1), false),
+            (trouble(&Kind::Server, 503, "s.example", 1), false),
+            (trouble(&Kind::Timeout, 503, "r.example", 1), false),
+            (NotYet::Missing, false),
+            (NotYet::Silent, false),
+        ] {
+            assert_eq!((first.is_as(&other), other.is_as(&first)), (is_same, is_same), "{other:?}");
+        }
+        assert!(NotYet::Missing.is_as(&NotYet::Missing));
+        let incomplete = |what: &str| NotYet::Incomplete(what.to_owned());
+        assert!(!incomplete("a").is_as(&incomplete("b")));
+    }
 
     #[test]
     fn a_stale_image_says_which_value_it_has() {

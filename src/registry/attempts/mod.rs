@@ -14,14 +14,16 @@ use limiter::Limiter;
 pub(crate) use request::RequestName;
 use retry::Decision;
 pub(crate) use retry::TRIES;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 use tried::Tried;
 
-/// What a try may take when the caller's time is up.
-const LAST_MOMENT: Duration = Duration::from_secs(1);
+/// What a try may take when the caller's time is up: less than the caller still listens.
+const LAST_MOMENT: Duration = Duration::from_millis(700);
 /// Blobs that are copied at once: more would only hold more in memory.
 const MOST_COPIES: usize = 6;
 
@@ -76,6 +78,8 @@ pub(crate) struct Attempts {
     copies: Semaphore,
     permits_per_copy: u32,
     secrets: Secrets,
+    /// How the last try at a host failed, until one succeeds.
+    troubles: Mutex<HashMap<String, Error>>,
 }
 
 impl Attempts {
@@ -88,12 +92,20 @@ impl Attempts {
             copies: Semaphore::new(MOST_COPIES),
             permits_per_copy: if concurrency == 1 { 1 } else { 2 },
             secrets,
+            troubles: Mutex::default(),
         }
+    }
+
+    /// How the last try at a host failed, unless one has succeeded since: what is known of a request
+    /// that is given up in a pause.
+    pub(crate) fn last_trouble(&self, host: &str) -> Option<Error> {
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner).get(host).cloned()
     }
 
     /// A request that was not tried yet.
     pub(crate) fn request(&self, host: &str, line: String, login: Option<String>) -> RequestName {
-        RequestName { host: host.to_owned(), line, login, tries: 0, secrets: self.secrets.clone() }
+        let (host, secrets) = (host.to_owned(), self.secrets.clone());
+        RequestName { host, line, login, tries: 0, heard: None, secrets }
     }
 
     /// Whether the host ever answered in this run.
@@ -203,6 +215,7 @@ impl Attempts {
         let result = match result {
             Ok(answer) => {
                 self.limiter.answered(&request.host, !matches!(answer.status, 429 | 500..));
+                request.heard = request.words(&answer).or_else(|| request.heard.take());
                 Ok(answer)
             }
             Err(Failed::Broken(broken)) => Err(broken),
@@ -213,6 +226,11 @@ impl Attempts {
         };
         let tried = Tried::new(request, terms.expect, began, result);
         tried.log(request);
+        let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        match tried.trouble(request) {
+            Some(error) => troubles.insert(request.host.clone(), error),
+            None => troubles.remove(&request.host),
+        };
         Ok(tried)
     }
 

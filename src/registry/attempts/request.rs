@@ -14,6 +14,8 @@ pub(crate) struct RequestName {
     /// Where the login comes from.
     pub(crate) login: Option<String>,
     pub(crate) tries: u32,
+    /// The last words of any answer to it: a later try may have had none.
+    pub(crate) heard: Option<Said>,
     pub(crate) secrets: Secrets,
 }
 
@@ -25,7 +27,7 @@ impl RequestName {
             host: self.host.clone(),
             request: self.line.clone(),
             status: None,
-            said: None,
+            said: self.heard.clone(),
             tries: self.tries,
             spent: false,
             login: self.login.clone(),
@@ -37,10 +39,13 @@ impl RequestName {
     pub(crate) fn error_of(&self, kind: Kind, answer: &Answer) -> Error {
         let refusal = Some(answer).filter(|answer| answer.status >= 300);
         let status = refusal.map(|answer| answer.status);
-        Error {
-            status,
-            said: refusal.and_then(|answer| Said::parse(&answer.body, &self.secrets)),
-            ..self.error(kind)
-        }
+        let said = refusal.and_then(|answer| self.words(answer)).or_else(|| self.heard.clone());
+        Error { status, said, ..self.error(kind) }
+    }
+
+    /// What an answer says that is not a good one.
+    pub(crate) fn words(&self, answer: &Answer) -> Option<Said> {
+        let said = Said::parse(&answer.body, &self.secrets).filter(|_| answer.status >= 300);
+        said.filter(|said| !said.code.is_empty() || !said.message.is_empty())
     }
 }

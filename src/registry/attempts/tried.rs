@@ -70,6 +70,19 @@ impl Tried {
         }
     }
 
+    /// How it failed, where that is the host's trouble or that of the way to it.
+    pub(super) fn trouble(&self, request: &RequestName) -> Option<Error> {
+        match &self.result {
+            Err(broken) => Some(request.error(broken.clone().into())),
+            Ok(answer) => match Kind::of_status(answer.status) {
+                kind @ (Kind::Server | Kind::Throttled { .. }) => {
+                    Some(request.error_of(kind, answer))
+                }
+                _ => None,
+            },
+        }
+    }
+
     /// What stands when there is no other try. `spent`: only because the host failed too often.
     pub(super) fn settled(
         self,
