@@ -66,26 +66,68 @@ pub(super) fn is_localhost(name: &str) -> bool {
 pub(crate) fn is_forbidden(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_forbidden_v4(v4),
-        IpAddr::V6(v6) => {
-            const AWS_METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x254);
-            v6.is_loopback()
-                || v6.is_unspecified()
-                || v6.is_multicast()
-                || v6.is_unicast_link_local()
-                || v6 == AWS_METADATA
-                || v6.to_ipv4().is_some_and(is_forbidden_v4)
-        }
+        IpAddr::V6(v6) => is_forbidden_v6(v6) || carried(v6).any(is_forbidden_v4),
     }
 }
 
 fn is_forbidden_v4(address: Ipv4Addr) -> bool {
-    const ALIBABA_METADATA: Ipv4Addr = Ipv4Addr::new(100, 100, 100, 200);
+    // Services of a cloud that only its machines can reach, outside of link-local addresses.
+    const METADATA: [Ipv4Addr; 2] = [
+        Ipv4Addr::new(100, 100, 100, 200), // Alibaba Cloud
+        Ipv4Addr::new(168, 63, 129, 16),   // Azure's WireServer
+    ];
+    let [a, b, c, _] = address.octets();
     address.is_loopback()
-        || address.octets()[0] == 0
+        || a == 0
         || address.is_link_local()
+        // IETF protocol assignments (RFC 6890 section 2.1); Oracle Cloud's metadata is at .192.
+        || [a, b, c] == [192, 0, 0]
         || address.is_multicast()
-        || address.is_broadcast()
-        || address == ALIBABA_METADATA
+        // Reserved, broadcast among them (RFC 1112 section 4).
+        || a >= 240
+        || METADATA.contains(&address)
+}
+
+fn is_forbidden_v6(address: Ipv6Addr) -> bool {
+    // Amazon keeps this network for services of the machine itself: metadata, names, time.
+    const AWS_SERVICES: [u16; 4] = [0xfd00, 0x0ec2, 0, 0];
+    const GOOGLE_METADATA: Ipv6Addr = Ipv6Addr::new(0xfd20, 0x0ce, 0, 0, 0, 0, 0, 0x254);
+    let segments = address.segments();
+    address.is_loopback()
+        || address.is_unspecified()
+        || address.is_multicast()
+        || address.is_unicast_link_local()
+        // Site-local, which is gone since RFC 3879.
+        || segments[0] & 0xffc0 == 0xfec0
+        || segments.starts_with(&AWS_SERVICES)
+        || address == GOOGLE_METADATA
+}
+
+/// The IPv4 addresses that an IPv6 address stands for: a gateway on the way would go there.
+fn carried(address: Ipv6Addr) -> impl Iterator<Item = Ipv4Addr> {
+    let segments = address.segments();
+    let v4 = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
+    let last = v4(segments[6], segments[7]);
+    let found = match segments {
+        // IPv4-compatible and IPv4-mapped (RFC 4291 section 2.5.5), IPv4-translated (RFC 2765
+        // section 2.1).
+        [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0, 0, 0, 0, 0xffff, 0, ..] => [Some(last), None],
+        // NAT64: the well-known prefix, and the local-use one, of which the last four bytes are
+        // usual and those after the prefix of 48 bits are not (RFC 6052 section 2.2, RFC 8215).
+        [0x64, 0xff9b, 0, 0, 0, 0, ..] => [Some(last), None],
+        [0x64, 0xff9b, 1, high, low, ..] => {
+            let after_48 = v4(high, (low & 0x00ff) << 8 | segments[5] >> 8);
+            [Some(last), Some(after_48)]
+        }
+        // 6to4 (RFC 3056 section 2).
+        [0x2002, high, low, ..] => [Some(v4(high, low)), None],
+        // Teredo: its server, and its client with all bits turned (RFC 4380 section 4).
+        [0x2001, 0, high, low, ..] => [Some(v4(high, low)), Some(v4(!segments[6], !segments[7]))],
+        // ISATAP under any prefix (RFC 5214 section 6.1).
+        [_, _, _, _, 0 | 0x0200, 0x5efe, ..] => [Some(last), None],
+        _ => [None, None],
+    };
+    found.into_iter().flatten()
 }
 
 /// A URL fit to be shown: without query, where signatures and tokens are, and without a login.
@@ -144,6 +186,80 @@ mod tests {
         assert!(!verdict("http://127.0.0.1:5000", "http://169.254.169.254/token"));
         assert!(!verdict("https://127.0.0.1:5000", "http://auth.example/token"));
         assert!(verdict("https://10.0.0.1", "https://10.0.0.1/token"));
+    }
+
+    #[test]
+    fn addresses_that_a_server_must_not_name() {
+        for (text, forbidden) in [
+            // Public and private ones stay: self-hosted registries live there.
+            ("8.8.8.8", false),
+            ("10.0.0.5", false),
+            ("172.16.0.1", false),
+            ("192.168.1.1", false),
+            ("192.0.1.1", false),
+            ("192.1.0.1", false),
+            ("100.64.0.1", false),
+            ("168.63.129.17", false),
+            ("2001:db8::1", false),
+            ("2606:4700::1111", false),
+            ("fd12:3456::1", false),
+            ("fd00:ec3::254", false),
+            ("fd20:ce::1", false),
+            // This machine and its link.
+            ("127.0.0.1", true),
+            ("127.255.255.254", true),
+            ("0.0.0.0", true),
+            ("0.1.2.3", true),
+            ("169.254.169.254", true),
+            ("169.254.170.2", true),
+            ("224.0.0.1", true),
+            ("240.0.0.1", true),
+            ("255.255.255.255", true),
+            ("::", true),
+            ("::1", true),
+            ("fe80::1", true),
+            ("febf::1", true),
+            ("fec0::1", true),
+            ("feff::1", true),
+            ("ff02::1", true),
+            // What clouds offer to their own machines only.
+            ("100.100.100.200", true),
+            ("168.63.129.16", true),
+            ("192.0.0.192", true),
+            ("192.0.0.8", true),
+            ("fd00:ec2::254", true),
+            ("fd00:ec2::253", true),
+            ("fd00:ec2::23", true),
+            ("fd20:ce::254", true),
+            // The same in the clothes of the sixth version.
+            ("::ffff:127.0.0.1", true),
+            ("::ffff:169.254.169.254", true),
+            ("::ffff:8.8.8.8", false),
+            ("::127.0.0.1", true),
+            ("::169.254.169.254", true),
+            ("::8.8.8.8", false),
+            ("::ffff:0:127.0.0.1", true),
+            ("64:ff9b::127.0.0.1", true),
+            ("64:ff9b::169.254.169.254", true),
+            ("64:ff9b::168.63.129.16", true),
+            ("64:ff9b::8.8.8.8", false),
+            ("64:ff9b:1::169.254.169.254", true),
+            ("64:ff9b:1:1234:56:7800:a9fe:a9fe", true),
+            ("64:ff9b:1:a9fe:a9:fe00:808:808", true),
+            ("64:ff9b:1:808:8:800:808:808", false),
+            ("2002:7f00:1::1", true),
+            ("2002:a9fe:a9fe::", true),
+            ("2002:c000:c0::", true),
+            ("2002:808:808::1", false),
+            ("2001:0:7f00:1::1", true),
+            ("2001:0:808:808::5601:5601", true),
+            ("2001:0:808:808::f7f7:f7f7", false),
+            ("2001:db8::5efe:127.0.0.1", true),
+            ("2001:db8::200:5efe:169.254.169.254", true),
+            ("2001:db8::5efe:8.8.8.8", false),
+        ] {
+            assert_eq!(is_forbidden(text.parse().unwrap()), forbidden, "{text}");
+        }
     }
 
     #[test]
