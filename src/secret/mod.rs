@@ -15,6 +15,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Shorter values would blacken ordinary words, and CI systems refuse to mask them.
 const SHORTEST: usize = 6;
 
+/// Tokens that are kept though they are of no use any more, because somebody quoted them.
+const MOST_QUOTED: usize = 32;
+
 /// A password or token. `Debug` shows nothing of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -32,6 +35,38 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// A secret that is replaced by another one in time: it is known for as long as it is used, and to
+/// be masked only if somebody quotes it.
+#[derive(Debug)]
+pub struct Passing {
+    secret: Secret,
+    secrets: Secrets,
+}
+
+impl Passing {
+    /// The value, for the one place that sends it.
+    pub fn expose(&self) -> &str {
+        self.secret.expose()
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        let mut list = self.secrets.list();
+        for line in lines(self.secret.expose()) {
+            if let Some(known) = list.known.iter_mut().find(|known| known.line == line) {
+                known.holders = known.holders.saturating_sub(1);
+            }
+        }
+        // One that was quoted is still to be masked, within bounds.
+        let mut quoted = 0;
+        list.known.retain(|known| {
+            quoted += usize::from(known.holders == 0 && known.number.is_some());
+            known.holders > 0 || (known.number.is_some() && quoted <= MOST_QUOTED)
+        });
+    }
+}
+
 /// The secrets of a run. Clones share one list.
 #[derive(Clone, Default)]
 pub struct Secrets(Arc<Mutex<List>>);
@@ -39,13 +74,14 @@ pub struct Secrets(Arc<Mutex<List>>);
 #[derive(Default)]
 struct List {
     known: Vec<Known>,
-    /// How many there have been in all.
+    /// How many were to be masked in all.
     numbered: usize,
 }
 
 /// One line of a secret.
 struct Known {
-    number: usize,
+    /// In the order in which they are to be masked; none while nobody quoted it.
+    number: Option<usize>,
     line: String,
     spelled: Spelled,
     /// How many have it.
@@ -53,25 +89,18 @@ struct Known {
 }
 
 impl Secrets {
-    /// Takes a value and remembers it for [`Secrets::redact`], until it is forgotten as often.
+    /// Takes a value and remembers it for [`Secrets::redact`].
     pub fn keep(&self, value: impl Into<String>) -> Secret {
         let value = value.into();
-        let mut list = self.list();
-        for line in lines(&value) {
-            if let Some(known) = list.known.iter_mut().find(|known| known.line == line) {
-                known.holders += 1;
-                continue;
-            }
-            list.numbered += 1;
-            let known = Known {
-                number: list.numbered,
-                line: line.to_owned(),
-                spelled: Spelled::new(line),
-                holders: 1,
-            };
-            list.known.push(known);
-        }
+        self.list().hold(&value, true);
         Secret(value)
+    }
+
+    /// Takes a value and remembers it as long as it is used.
+    pub fn keep_while_used(&self, value: impl Into<String>) -> Passing {
+        let secret = Secret(value.into());
+        self.list().hold(secret.expose(), false);
+        Passing { secret, secrets: self.clone() }
     }
 
     /// Remembers the logins in the addresses that a text contains (`USER:PASSWORD@HOST`): whoever
@@ -82,28 +111,17 @@ impl Secrets {
         }
     }
 
-    /// A secret that is of no use to anybody any more.
-    pub fn forget(&self, secret: &Secret) {
-        let mut list = self.list();
-        for line in lines(secret.expose()) {
-            if let Some(known) = list.known.iter_mut().find(|known| known.line == line) {
-                known.holders = known.holders.saturating_sub(1);
-            }
-        }
-        list.known.retain(|known| known.holders > 0);
-    }
-
-    /// The secrets that became known after the first `seen` ones, for the CI system's own masking,
+    /// The secrets that could be shown since the first `seen` ones, for the CI system's own masking,
     /// and how many there have been by now.
     pub fn known_after(&self, seen: usize) -> (Vec<String>, usize) {
         let list = self.list();
-        let new = list.known.iter().filter(|known| known.number > seen);
+        let new = list.known.iter().filter(|known| known.number.is_some_and(|at| at > seen));
         (new.map(|known| known.line.clone()).collect(), list.numbered)
     }
 
     /// `text` with every known secret, in whatever spelling, replaced by `***`.
     pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let list = self.list();
+        let list = &mut *self.list();
         let mut redacted = String::new();
         let mut done = 0;
         let mut next = 0;
@@ -113,8 +131,15 @@ impl Secrets {
             }
             // The longest: a secret may be a part of another one.
             let rest = text.get(at..).unwrap_or_default();
-            let hits = list.known.iter().filter_map(|known| known.spelled.at_start_of(rest));
-            if let Some(length) = hits.max() {
+            let hits = list.known.iter_mut().filter_map(|known| {
+                let length = known.spelled.at_start_of(rest)?;
+                Some((length, known))
+            });
+            if let Some((length, known)) = hits.max_by_key(|(length, _)| *length) {
+                if known.number.is_none() {
+                    list.numbered += 1;
+                    known.number = Some(list.numbered);
+                }
                 redacted.push_str(text.get(done..at).unwrap_or_default());
                 redacted.push_str("***");
                 next = at + length;
@@ -130,6 +155,26 @@ impl Secrets {
 
     fn list(&self) -> MutexGuard<'_, List> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl List {
+    /// Counts one more holder of a value. `lasts`: whether it is to be masked in any case.
+    fn hold(&mut self, value: &str, lasts: bool) {
+        for line in lines(value) {
+            let at = self.known.iter().position(|known| known.line == line);
+            let at = at.unwrap_or_else(|| {
+                let (line, spelled) = (line.to_owned(), Spelled::new(line));
+                self.known.push(Known { number: None, line, spelled, holders: 0 });
+                self.known.len() - 1
+            });
+            let Some(known) = self.known.get_mut(at) else { continue };
+            known.holders += 1;
+            if lasts && known.number.is_none() {
+                self.numbered += 1;
+                known.number = Some(self.numbered);
+            }
+        }
     }
 }
 
@@ -175,24 +220,31 @@ mod tests {
     }
 
     #[test]
-    fn what_was_replaced_is_forgotten() {
+    fn what_is_replaced_is_forgotten_and_masked_only_if_quoted() {
         let secrets = Secrets::default();
-        let password = secrets.keep("canary-password");
-        let mut seen = 0;
-        for round in 0..5_000 {
-            let token = secrets.keep(format!("canary-token-{round}"));
-            let (new, all) = secrets.known_after(seen);
-            assert!(new.contains(&format!("canary-token-{round}")) && new.len() <= 2, "{new:?}");
-            seen = all;
-            assert_eq!(secrets.redact(token.expose()), "***");
-            secrets.forget(&token);
-        }
-        assert_eq!(format!("{secrets:?}"), "1 secrets");
         secrets.keep("canary-password");
-        secrets.forget(&password);
-        assert_eq!(secrets.redact("canary-password"), "***", "somebody else still has it");
-        secrets.forget(&password);
-        assert_eq!(secrets.redact("canary-password"), "canary-password");
-        assert_eq!(secrets.known_after(0), (Vec::new(), seen));
+        let (masks, mut seen) = secrets.known_after(0);
+        assert_eq!(masks, ["canary-password"]);
+        let again = secrets.keep_while_used("canary-token-1");
+        for number in 1..=5_000 {
+            let text = format!("canary-token-{number}");
+            let token = secrets.keep_while_used(text.clone());
+            assert_eq!(secrets.known_after(seen), (Vec::new(), seen), "nobody quoted it");
+            if number % 1_000 == 0 {
+                assert_eq!(secrets.redact(token.expose()), "***");
+                assert_eq!(secrets.known_after(seen), (vec![text], seen + 1));
+                seen += 1;
+            }
+        }
+        assert_eq!(format!("{secrets:?}"), "7 secrets", "two in use, five quoted");
+        assert_eq!(secrets.redact("canary-token-2"), "canary-token-2");
+        drop(again);
+        for number in 0..100 {
+            let token = secrets.keep_while_used(format!("canary-quoted-{number}"));
+            secrets.redact(token.expose());
+        }
+        assert_eq!(format!("{secrets:?}"), format!("{} secrets", MOST_QUOTED + 1));
+        drop(secrets.keep_while_used("canary-password"));
+        assert_eq!(secrets.redact("canary-password"), "***");
     }
 }

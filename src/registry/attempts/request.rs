@@ -45,7 +45,8 @@ impl RequestName {
 
     /// What an answer says that is not a good one.
     pub(crate) fn words(&self, answer: &Answer) -> Option<Said> {
-        let said = Said::parse(&answer.body, &self.secrets).filter(|_| answer.status >= 300);
+        let refusal = Some(answer).filter(|answer| answer.status >= 300)?;
+        let said = Said::parse(&refusal.body, &self.secrets);
         said.filter(|said| !said.code.is_empty() || !said.message.is_empty())
     }
 }

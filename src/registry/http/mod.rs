@@ -4,12 +4,14 @@
 //! goes this way as well.
 
 pub(crate) mod address;
+mod certificates;
 mod exchange;
 mod names;
 mod transport;
 
+pub(crate) use certificates::parse_certificates;
 pub(crate) use exchange::{
     Answer, BETWEEN_BYTES, Broken, Exchange, WHOLE_REQUEST, chunk, leaves_it_open, may_pass,
     parse_retry_after, sensitive,
 };
-pub(crate) use transport::{Transport, parse_certificates};
+pub(crate) use transport::Transport;

@@ -2,6 +2,7 @@
 //! loopback port that turns out to have TLS is asked again, over HTTPS.
 
 use super::address;
+use super::certificates::tls_config;
 use super::exchange::{
     Answer, BETWEEN_BYTES, Broken, Exchange, Room, WHOLE_REQUEST, broken, read, refuse_compression,
     sent, started, within,
@@ -9,9 +10,9 @@ use super::exchange::{
 use super::names::Resolver;
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, LOCATION};
-use reqwest::{Body, Certificate, Client, ClientBuilder, Method, Response, redirect};
+use reqwest::{Body, Client, ClientBuilder, Method, Response, redirect};
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use url::Url;
 
@@ -250,46 +251,6 @@ impl Transport {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(host.to_owned(), protocol);
     }
-}
-
-fn tls_config(extra_certificates: Option<&[u8]>) -> anyhow::Result<rustls::ClientConfig> {
-    let mut roots = system_roots().clone();
-    for certificate in parse_certificates(extra_certificates.unwrap_or_default())? {
-        roots.add(certificate)?;
-    }
-    let mut config =
-        rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(config)
-}
-
-/// The system's store, read once: whoever runs many lists in one process would read hundreds of
-/// files each time.
-fn system_roots() -> &'static rustls::RootCertStore {
-    static ROOTS: OnceLock<rustls::RootCertStore> = OnceLock::new();
-    ROOTS.get_or_init(|| {
-        let mut roots = rustls::RootCertStore::empty();
-        let (added, _) =
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if added == 0 {
-            // An image FROM scratch has no store.
-            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        }
-        roots
-    })
-}
-
-/// Certificates of a PEM file; an error when it is broken or one cannot be a trust root.
-pub(crate) fn parse_certificates(
-    pem: &[u8],
-) -> anyhow::Result<Vec<rustls::pki_types::CertificateDer<'static>>> {
-    use rustls::pki_types::pem::PemObject as _;
-    let certificates: Vec<_> =
-        rustls::pki_types::CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>()?;
-    for certificate in &certificates {
-        Certificate::from_der(certificate)?;
-    }
-    Ok(certificates)
 }
 
 enum Reached {

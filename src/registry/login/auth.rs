@@ -12,6 +12,7 @@ use crate::oci::Repository;
 use crate::registry::attempts::RequestName;
 use crate::registry::error::{Error, HelperFailure, Kind};
 use crate::registry::http::{Answer, address, sensitive};
+use crate::secret::Passing;
 use reqwest::header::HeaderValue;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -60,13 +61,15 @@ pub(crate) struct Authorization {
     /// Source of the login, for people.
     pub(crate) login: Option<String>,
     generation: u64,
+    /// Keeps a token from being shown until the answer to it was read.
+    _in_use: Option<Arc<Passing>>,
 }
 
 impl Authorization {
     /// By the login itself.
     fn of_login(login: &Login) -> Self {
         let header = login.header().and_then(|header| sensitive(&header));
-        Self { header, login: Some(login.source.clone()), generation: 0 }
+        Self { header, login: Some(login.source.clone()), ..Self::default() }
     }
 }
 
@@ -156,6 +159,7 @@ impl Auth {
             header: Some(token.header),
             login: slot.login.clone(),
             generation: slot.generation,
+            _in_use: Some(token.secret),
         })
     }
 
@@ -279,12 +283,11 @@ impl Auth {
         };
         let server = TokenServer { wire, repository, realm: &realm, service: service.as_deref() };
         let token = server.token("pull", &BTreeSet::new(), None).await;
-        Some(
-            token.map(|token| Authorization {
-                header: Some(token.header),
-                ..Authorization::default()
-            }),
-        )
+        Some(token.map(|token| Authorization {
+            header: Some(token.header),
+            _in_use: Some(token.secret),
+            ..Authorization::default()
+        }))
     }
 
     /// Drops an implicit login without which a read succeeded.

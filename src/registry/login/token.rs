@@ -6,20 +6,27 @@ use crate::oci::Repository;
 use crate::registry::attempts::{Attempts, RequestName, Terms};
 use crate::registry::error::{Error, Kind};
 use crate::registry::http::{Answer, Exchange, Transport, address, sensitive};
-use crate::secret::Secrets;
+use crate::secret::{Passing, Secrets};
 use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::HeaderValue;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use url::Url;
 use url::form_urlencoded::Serializer;
 
 const CLIENT_ID: &str = "manifest-action";
-/// Lifetime of a token whose server does not say (distribution's token specification).
-const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
+/// Seconds that a token lives whose server does not say (distribution's token specification).
+const DEFAULT_LIFETIME: f64 = 60.0;
+/// Seconds. A shorter lifetime would cost a token for each request, a longer one outlasts any run.
+const SHORTEST_LIFETIME: f64 = 1.0;
+const LONGEST_LIFETIME: f64 = 24.0 * 3600.0;
+/// The part of its lifetime after which a token is renewed.
+const RENEWED_AFTER: f64 = 0.8;
 const LARGEST_TOKEN_ANSWER: usize = 128 << 10;
 
 #[derive(Debug, Clone)]
@@ -27,6 +34,8 @@ pub(super) struct Token {
     pub(super) header: HeaderValue,
     /// When another one is due.
     pub(super) renew_at: Instant,
+    /// Keeps it from being shown for as long as it is used.
+    pub(super) secret: Arc<Passing>,
 }
 
 /// How a token server is reached.
@@ -122,30 +131,34 @@ fn read(answer: &Answer, request: &RequestName) -> Result<Token, Error> {
 }
 
 #[derive(Deserialize)]
-struct TokenAnswer {
+struct TokenAnswer<'a> {
     token: Option<String>,
     access_token: Option<String>,
-    expires_in: Option<u64>,
+    // As it is written: a number may be too large for any type, and some servers quote it.
+    #[serde(borrow)]
+    expires_in: Option<&'a RawValue>,
 }
 
 /// Tokens are opaque; `issued_at` is not read, because the server's clock may differ from ours.
-fn parse_token(body: &Bytes, secrets: &Secrets) -> Option<Token> {
-    let answer: TokenAnswer = serde_json::from_slice(body).ok()?;
-    let token = secrets.keep(
-        answer
-            .token
-            .filter(|token| !token.is_empty())
-            .or(answer.access_token)
-            .filter(|token| !token.is_empty())?,
-    );
-    let lifetime = answer
-        .expires_in
-        .filter(|seconds| *seconds > 0)
-        .map_or(DEFAULT_LIFETIME, Duration::from_secs);
+fn parse_token(body: &[u8], secrets: &Secrets) -> Option<Token> {
+    let answer: TokenAnswer<'_> = serde_json::from_slice(body).ok()?;
+    let token = [answer.token, answer.access_token].into_iter().flatten();
+    let token = token.map(|token| token.trim().to_owned()).find(|token| !token.is_empty())?;
+    let secret = secrets.keep_while_used(token);
+    let after = lifetime(answer.expires_in.map_or("", RawValue::get)).mul_f64(RENEWED_AFTER);
     Some(Token {
-        header: sensitive(&format!("Bearer {}", token.expose()))?,
-        renew_at: Instant::now() + lifetime.mul_f64(0.8),
+        header: sensitive(&format!("Bearer {}", secret.expose()))?,
+        renew_at: Instant::now() + after,
+        secret: Arc::new(secret),
     })
+}
+
+/// What `expires_in` means: a number of seconds or a text of one. Anything else counts as absent.
+fn lifetime(expires_in: &str) -> Duration {
+    let seconds = expires_in.trim_matches(['"', ' ']).parse::<f64>().unwrap_or_default();
+    // Not a number is not more than nothing either.
+    let seconds = if seconds > 0.0 { seconds } else { DEFAULT_LIFETIME };
+    Duration::from_secs_f64(seconds.clamp(SHORTEST_LIFETIME, LONGEST_LIFETIME))
 }
 
 fn query(realm: &Url, service: Option<&str>, scopes: &[String], login: Option<&Login>) -> Url {
@@ -177,4 +190,112 @@ fn form(login: &Login, service: Option<&str>, scopes: &[String]) -> (String, Byt
     }
     form.append_pair("client_id", CLIENT_ID).append_pair("scope", &scopes.join(" "));
     ("application/x-www-form-urlencoded".to_owned(), Bytes::from(form.finish()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: f64 = LONGEST_LIFETIME;
+
+    fn parsed(body: &str) -> Option<Token> {
+        parse_token(body.as_bytes(), &Secrets::default())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lifetimes_by_table() {
+        for (expires_in, seconds) in [
+            ("300", 300.0),
+            ("\"300\"", 300.0),
+            ("\" 300 \"", 300.0),
+            ("1.5", 1.5),
+            ("3e2", 300.0),
+            ("2", 2.0),
+            ("0.001", 1.0),
+            ("86400", DAY),
+            ("86401", DAY),
+            ("18446744073709551615", DAY),
+            ("18446744073709551616", DAY),
+            ("1e400", DAY),
+            ("\"inf\"", DAY),
+            ("1e-400", 60.0),
+            ("0", 60.0),
+            ("-0.0", 60.0),
+            ("-1", 60.0),
+            ("-1e400", 60.0),
+            ("\"NaN\"", 60.0),
+            ("\"soon\"", 60.0),
+            ("\"\"", 60.0),
+            ("null", 60.0),
+            ("true", 60.0),
+            ("{\"seconds\": 300}", 60.0),
+            ("[300]", 60.0),
+        ] {
+            let body = format!(r#"{{"token": "canary", "expires_in": {expires_in}}}"#);
+            let token = parsed(&body).unwrap_or_else(|| panic!("{body}"));
+            let renewed = (token.renew_at - Instant::now()).as_secs_f64();
+            assert!((renewed - 0.8 * seconds).abs() < 0.01, "{body}: {renewed}");
+        }
+        let absent = parsed(r#"{"access_token": "canary"}"#).unwrap();
+        assert_eq!(absent.renew_at - Instant::now(), Duration::from_secs(48));
+    }
+
+    #[tokio::test]
+    async fn tokens_by_table() {
+        for (body, expected) in [
+            (r#"{"token": "canary-a"}"#, Some("canary-a")),
+            (r#"{"token": "", "access_token": "canary-b"}"#, Some("canary-b")),
+            (r#"{"token": null, "access_token": "canary-b"}"#, Some("canary-b")),
+            (r#"{"token": "canary-a", "access_token": "canary-b"}"#, Some("canary-a")),
+            (r#"{"token": " canary-a\n"}"#, Some("canary-a")),
+            (r#"{"token": "canary\r\nX-Evil: 1"}"#, None),
+            (r#"{"token": ["canary"]}"#, None),
+            (r#"{"token": "  "}"#, None),
+            (r#"{}"#, None),
+            (r#"[]"#, None),
+            ("<html>sign in</html>", None),
+            ("", None),
+        ] {
+            let expected = expected.map(|token| format!("Bearer {token}"));
+            let found = parsed(body).map(|token| token.header.to_str().unwrap().to_owned());
+            assert_eq!(found, expected, "{body}");
+        }
+    }
+
+    /// Pieces of answers put together at random: nothing panics, and every lifetime is bounded.
+    #[tokio::test(start_paused = true)]
+    async fn no_answer_panics() {
+        const PIECES: [&str; 18] = [
+            "{",
+            "}",
+            "[",
+            "]",
+            ":",
+            ",",
+            "\"",
+            "\\",
+            "\"token\":",
+            "\"expires_in\":",
+            "\"a\"",
+            "-",
+            "1",
+            "e",
+            "9999999999",
+            ".",
+            "null",
+            "é",
+        ];
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..20_000 {
+            let length = random.usize(0..12);
+            let noise: String = (0..length).map(|_| PIECES[random.usize(0..18)]).collect();
+            parsed(&noise);
+            let number: String = (0..length).map(|_| PIECES[random.usize(11..16)]).collect();
+            if let Some(token) =
+                parsed(&format!(r#"{{"token": "canary", "expires_in": {number}}}"#))
+            {
+                assert!(token.renew_at <= Instant::now() + Duration::from_secs(24 * 3600));
+            }
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Certificates and TLS versions that are not to be trusted: fatal, told, and not tried again.
 
-use crate::support::certs::{Authority, Identity};
+use crate::support::certs::{Authority, Identity, expire};
 use crate::support::client::Client;
 use crate::support::registry::Registry;
 use crate::support::scene::{REPO, amd64, step_at};
@@ -93,4 +93,43 @@ async fn the_systems_own_store_can_be_another_file() {
         ran.output("digest"),
         client.get_manifest(REPO, "1").await.map(|published| published.digest)
     );
+}
+
+/// A server that shows this certificate and has nothing to give.
+fn empty_behind(identity: &Identity) -> TcpServer {
+    let acceptor = TlsAcceptor::from(Arc::new(identity.tls()));
+    TcpServer::serve(move |stream, _| {
+        let acceptor = acceptor.clone();
+        async move {
+            let Ok(mut stream) = acceptor.accept(stream).await else { return };
+            let mut buffer = [0; 4096];
+            while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {
+                let answer = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+                let _ = stream.write_all(answer).await;
+            }
+        }
+    })
+}
+
+/// As `openssl req -x509` makes it: an authority that is a server as well.
+#[tokio::test]
+async fn a_server_whose_own_certificate_is_given_is_trusted() {
+    let ours = Identity::self_signed(&["127.0.0.1"], |_| {});
+    let other = Identity::self_signed(&["127.0.0.1"], |_| {});
+    let expired = Identity::self_signed(&["127.0.0.1"], expire);
+    let elsewhere = Identity::self_signed(&["elsewhere.test"], |_| {});
+    let authority = Authority::new("an authority");
+    let signed = authority.server(&["127.0.0.1"]);
+    for (case, shown, given, exit, why) in [
+        ("the same", &ours, &ours, 3, "not found"),
+        ("signed by somebody", &signed, &signed, 3, "not found"),
+        ("another one with the same name", &ours, &other, 7, "TLS connection failed"),
+        ("expired", &expired, &expired, 7, "certificate expired"),
+        ("for another name", &elsewhere, &elsewhere, 7, "not valid for name"),
+    ] {
+        let server = empty_behind(shown);
+        let step = step_at(&server.host(), &["amd64"]).file("ca.pem", &given.certificate);
+        let ran = step.input("ca-file", "ca.pem").run().await.fails(exit);
+        assert!(ran.stdout.contains(why), "{case}: {}", ran.stdout);
+    }
 }

@@ -22,6 +22,17 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// A certificate for these names that is its own issuer and says that it is an authority, as
+    /// `openssl req -x509` makes it.
+    pub fn self_signed(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Self {
+        let key = KeyPair::generate().expect("a P-256 key");
+        let mut params = names_of(names);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        change(&mut params);
+        let certificate = params.self_signed(&key).expect("a self-signed certificate");
+        Self { certificate: certificate.pem(), key: key.serialize_pem() }
+    }
+
     /// What a server needs to show it.
     pub fn tls(&self) -> rustls::ServerConfig {
         let certificate =
@@ -75,16 +86,25 @@ impl Authority {
 
     /// The same, and nobody may trust it any more.
     pub fn expired(&self, names: &[&str]) -> Identity {
-        self.sign(names, |params| params.not_after = rcgen::date_time_ymd(2021, 1, 1))
+        self.sign(names, expire)
     }
 
     fn sign(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Identity {
-        let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
         let key = KeyPair::generate().expect("a P-256 key");
-        let mut params = CertificateParams::new(names).expect("names that a certificate can have");
+        let mut params = names_of(names);
         change(&mut params);
         let certificate =
             params.signed_by(&key, &self.issuer).expect("a signed server certificate");
         Identity { certificate: certificate.pem(), key: key.serialize_pem() }
     }
+}
+
+fn names_of(names: &[&str]) -> CertificateParams {
+    let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
+    CertificateParams::new(names).expect("names that a certificate can have")
+}
+
+/// Makes a certificate one that nobody may trust any more.
+pub fn expire(params: &mut CertificateParams) {
+    params.not_after = rcgen::date_time_ymd(2021, 1, 1);
 }
