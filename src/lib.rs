@@ -21,7 +21,8 @@
 //! - [`registry`]: the distribution API
 //! - `text`: text for people and for the systems that show it
 //! - [`inputs`]: environment variables and flags to cleaned values
-//! - [`oci`]: the specs' nouns; [`secret`]: what must not be seen; `backoff`, `join`: small tools
+//! - [`oci`]: the specs' nouns; [`secret`]: what must not be seen; `file`: the files that users name;
+//!   `backoff`, `join`: small tools
 //!
 //! ```
 //! use manifest_action::oci::{Platform, Reference};
@@ -32,6 +33,7 @@
 //! assert_eq!(platform.to_string(), "linux/arm64");
 //! # Ok::<(), manifest_action::oci::Invalid>(())
 //! ```
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests name their files themselves"))]
 
 pub mod app;
 mod backoff;
@@ -39,6 +41,7 @@ pub mod cli;
 pub mod console;
 pub mod entries;
 pub mod error;
+mod file;
 pub mod inputs;
 mod inspect;
 pub mod jobs;

@@ -1,8 +1,9 @@
 //! SIGINT, SIGTERM and SIGHUP, also as PID 1, where nothing is handled by default.
 
 use crate::error::{Error, Exit};
+use crate::file;
 use crate::pipeline::progress::Progress;
-use std::fs;
+use std::path::Path;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Which signal ended the run.
@@ -57,7 +58,7 @@ async fn received(kind: SignalKind) {
 /// undo that.
 fn hangups_are_ignored() -> bool {
     // Linux shows it as a mask; SIGHUP, the first signal, is its lowest bit.
-    let mask = fs::read_to_string("/proc/self/status").ok();
+    let mask = file::text(Path::new("/proc/self/status"), 64 << 10).ok();
     let ignored = mask
         .as_deref()
         .and_then(|status| status.lines().find_map(|line| line.strip_prefix("SigIgn:")));

@@ -3,10 +3,9 @@
 use super::table::{self, INPUTS, Kind, RawInputs, Scope, names};
 use super::yaml::{self, Node, Place, Value};
 use super::{Context, Findings, Problem, env};
+use crate::file;
 use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, HashSet};
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 const INPUT: &str = names::spec;
@@ -86,13 +85,8 @@ fn is_of_another_tool(tree: &Node) -> bool {
     ["image", "manifests"].iter().all(|name| keys.iter().any(|(_, key, _)| key == name))
 }
 
-/// Reads no more than such a file can have.
 fn text(path: &Path) -> Result<String, String> {
-    let mut text = String::new();
-    let file = File::open(path).map_err(|error| format!("cannot be read: {error}"))?;
-    file.take(yaml::LARGEST as u64 + 1)
-        .read_to_string(&mut text)
-        .map_err(|error| format!("cannot be read: {error}"))?;
+    let text = file::text(path, yaml::LARGEST as u64)?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 

@@ -1,6 +1,7 @@
 //! The input `digests`: lines, JSON of job outputs, a folder of digest files, build or bake
 //! metadata files.
 
+use crate::file;
 use crate::inputs::table::{Given, names};
 use crate::inputs::{Findings, values};
 use crate::oci::{Digest, Platform, Reference, Repository, json};
@@ -154,7 +155,8 @@ fn from_value(value: Value) -> Result<Option<Parsed>, String> {
 
 /// A folder whose file names are the digests, as in Docker's multi-runner workflow.
 fn from_folder(path: &Path, shown: &str, line: usize, findings: &mut Findings) -> Vec<Pinned> {
-    let names = names_in(path).map_err(|error| format!("cannot read the folder {shown}: {error}"));
+    let names = names_in(path)
+        .map_err(|error| format!("cannot read the folder {shown}: {}", file::why(&error)));
     let Some(names) = findings.take(INPUT, Some(line), names) else { return Vec::new() };
     if names.is_empty() {
         let text = format!("the folder {shown} is empty: no job left a digest there");
@@ -259,7 +261,8 @@ fn folder_of(file: &Path, base: &Path) -> String {
 
 fn files(folder: &Path, shown: &str) -> Result<Vec<PathBuf>, String> {
     let named = folder.join(shown);
-    if named.is_file() {
+    // A folder was looked for before. What else is there is read, or refused as what it is.
+    if named.exists() {
         return Ok(vec![named]);
     }
     // Only what the user wrote is a pattern: the folder may have such characters in its name.
@@ -267,18 +270,14 @@ fn files(folder: &Path, shown: &str) -> Result<Vec<PathBuf>, String> {
     let matches = glob::glob(&pattern.to_string_lossy())
         .map_err(|error| format!("{shown:?} is not a valid pattern: {error}"))?;
     let mut files: Vec<PathBuf> =
-        matches.filter_map(Result::ok).filter(|path| path.is_file()).collect();
+        matches.filter_map(Result::ok).filter(|path| !path.is_dir()).collect();
     files.sort();
     Ok(files)
 }
 
 /// The digests of the first tag's image in one metadata file.
 fn read_metadata(file: &Path, target: Option<&Repository>) -> Result<Vec<Digest>, String> {
-    let size = fs::metadata(file).map_err(|error| error.to_string())?.len();
-    if size > LARGEST_METADATA {
-        return Err(format!("is {size} bytes long, too large for a metadata file"));
-    }
-    let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
+    let text = file::text(file, LARGEST_METADATA)?;
     // Whatever it is, it is not quoted: it may be a secret.
     let object: Map<String, Value> = serde_json::from_str(&text).map_err(|error| {
         format!("not a metadata file of docker build: no JSON object ({})", json::place(&error))

@@ -1,5 +1,6 @@
 //! Logins from inputs, auth files and what the CI system provides.
 
+use crate::file;
 use crate::inputs::table::{Given, RawInputs};
 use crate::inputs::{Context, Findings, set, values};
 use crate::oci::json;
@@ -10,7 +11,6 @@ use crate::registry::{
 use crate::secret::Secrets;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Folder of what credential helpers said, in that of the staged auth file: `action/stage.sh`
@@ -18,6 +18,9 @@ use std::path::{Path, PathBuf};
 const HANDED_OVER: &str = "manifest-action-helpers";
 /// Bytes: twice what is read of a helper.
 const LARGEST_HANDED_OVER: u64 = 128 << 10;
+
+/// Logins of hundreds of registries take far less.
+const LARGEST_FILE: u64 = 4 << 20;
 
 /// All logins in the order of README's section "Logins", and warnings about auth files that cannot
 /// be read. `first_host`: the first tag's registry, for a login without `registry`.
@@ -146,13 +149,17 @@ fn stated_file(value: &str, secrets: &Secrets) -> Result<AuthFile, String> {
         return whole(AuthFile::parse(value, "input docker-config", secrets)?);
     }
     let file = auth_file(Path::new(value));
-    // The value is not quoted: if it is not a path, it may be the content of a file, encoded or
-    // truncated.
-    let text = fs::read_to_string(&file)
-        .map_err(|error| format!("cannot read the file that it names: {error}"))?;
-    AuthFile::parse(&text, &file.display().to_string(), secrets)
-        .and_then(whole)
-        .map_err(|why| format!("{}: {why}", file.display()))
+    // The value is quoted only if something is there: if it is not a path, it may be the content of a
+    // file, encoded or truncated.
+    file.symlink_metadata()
+        .map_err(|error| format!("cannot read the file that it names: {}", file::why(&error)))?;
+    read_file(&file, secrets).and_then(whole).map_err(|why| format!("{}: {why}", file.display()))
+}
+
+fn read_file(path: &Path, secrets: &Secrets) -> Result<AuthFile, String> {
+    let text = file::text(path, LARGEST_FILE).map_err(|why| format!("it {why}"))?;
+    AuthFile::parse(&text, &path.display().to_string(), secrets)
+        .map_err(|why| format!("{why}; `docker login` writes a new one"))
 }
 
 /// The auth file at a path: of a folder, what Docker keeps there.
@@ -190,14 +197,15 @@ fn found_files(context: &Context<'_>, findings: &mut Findings) -> Vec<AuthFile> 
         set("XDG_RUNTIME_DIR").map(|folder| Path::new(folder).join("containers/auth.json")),
         configuration.map(|folder| folder.join("containers/auth.json")),
     ];
-    paths.extend(usual.into_iter().flatten().filter(|path| path.is_file()));
-    texts.extend(paths.into_iter().map(|path| {
-        let text = fs::read_to_string(&path).map_err(|error| error.to_string());
-        (path.display().to_string(), text)
-    }));
+    paths.extend(usual.into_iter().flatten().filter(|path| path.exists()));
+    let texts = texts.into_iter().map(|(label, text)| {
+        let file = text.and_then(|text| AuthFile::parse(&text, &label, secrets));
+        (label, file)
+    });
+    let read = paths.iter().map(|path| (path.display().to_string(), read_file(path, secrets)));
     let mut files = Vec::new();
-    for (label, text) in texts {
-        match text.and_then(|text| AuthFile::parse(&text, &label, secrets)) {
+    for (label, file) in texts.chain(read) {
+        match file {
             Ok(file) => files.push(file),
             Err(why) => findings.warn(format!("{label} is ignored: {why}")),
         }
@@ -244,12 +252,9 @@ fn names_nothing(name: &str, value: &str, secrets: &Secrets) -> String {
 /// What credential helpers said to `action/stage.sh`, beside the auth file that it staged.
 fn handed_over(context: &Context<'_>) -> Vec<HandedOver> {
     let folder = set(context.environment, "DOCKER_CONFIG")
-        .and_then(|folder| fs::read_dir(Path::new(folder).join(HANDED_OVER)).ok());
-    let is_one = |path: &PathBuf| {
-        path.metadata().is_ok_and(|file| file.is_file() && file.len() <= LARGEST_HANDED_OVER)
-    };
+        .and_then(|folder| Path::new(folder).join(HANDED_OVER).read_dir().ok());
     let files = folder.into_iter().flatten().flatten().map(|entry| entry.path());
-    let texts = files.filter(is_one).filter_map(|path| fs::read(path).ok());
+    let texts = files.filter_map(|path| file::bytes(&path, LARGEST_HANDED_OVER).ok());
     texts.filter_map(|text| HandedOver::parse(&text, context.secrets)).collect()
 }
 
@@ -302,6 +307,7 @@ fn know_proxy_logins(context: &Context<'_>) {
 mod tests {
     use super::*;
     use crate::inputs::Environment;
+    use std::fs;
     use tempfile::TempDir;
 
     fn read(
@@ -480,7 +486,7 @@ mod tests {
             ),
             (
                 RawInputs { docker_config: Some("/nowhere/x".into()), ..input() },
-                "docker-config: cannot read the file that it names: No such file or directory (os error 2)",
+                "docker-config: cannot read the file that it names: no such file or directory",
             ),
         ] {
             assert_eq!(bad(inputs), [expected]);

@@ -280,7 +280,7 @@ mod tests {
             "wait-interval: must not be shorter than 100 ms",
             "username is set, but password is not",
             "insecure-registries, line 1:",
-            "ca-file: cannot read",
+            "ca-file: /nowhere.pem cannot be read",
             "concurrency: must be a number from 1 to 256, not \"0\"",
         ];
         assert_eq!(problems.len(), starts.len(), "{problems:#?}");

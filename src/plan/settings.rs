@@ -1,14 +1,17 @@
 //! How registries are reached and how much is logged, from inputs.
 
 use super::logins;
+use crate::file;
 use crate::inputs::table::RawInputs;
 use crate::inputs::{Context, Environment, Findings, env, set};
 use crate::oci::reference::parse_host;
 use crate::registry::{Settings, Writable, http};
 use std::collections::HashSet;
-use std::fs;
 use std::path::Path;
 use tracing::Level;
+
+/// All public authorities together are a quarter of a megabyte.
+const LARGEST_CERTIFICATES: u64 = 4 << 20;
 
 /// How registries are reached, from inputs. `first_host`: the registry of a login that names none;
 /// `writable`: what will be pushed to.
@@ -46,7 +49,8 @@ pub fn settings(
 }
 
 fn certificates(path: &Path) -> Result<Vec<u8>, String> {
-    let pem = fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let pem = file::bytes(path, LARGEST_CERTIFICATES)
+        .map_err(|why| format!("{} {why}", path.display()))?;
     match http::parse_certificates(&pem) {
         Ok(certificates) if certificates.is_empty() => {
             Err(format!("{} contains no certificate in PEM form", path.display()))
@@ -78,6 +82,7 @@ pub fn log_level(inputs: &RawInputs, environment: &Environment, findings: &mut F
 mod tests {
     use super::*;
     use crate::secret::Secrets;
+    use std::fs;
     use tempfile::TempDir;
 
     fn read(inputs: &RawInputs, folder: &Path) -> (Settings, Vec<String>) {
@@ -133,7 +138,7 @@ mod tests {
                 Some("-----BEGIN CERTIFICATE-----\n%\n-----END CERTIFICATE-----\n"),
                 "is not a PEM file of certificates",
             ),
-            ("missing.pem", None, "No such file"),
+            ("missing.pem", None, "no such file"),
         ] {
             if let Some(text) = text {
                 fs::write(folder.path().join(name), text).unwrap();

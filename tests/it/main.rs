@@ -11,6 +11,7 @@
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::use_debug,
+    clippy::disallowed_methods,
     reason = "in a test a panic is the report; clippy's allow-…-in-tests covers only the test functions themselves"
 )]
 
@@ -53,6 +54,7 @@ mod tls;
 mod transfer;
 mod trouble;
 mod two_readers;
+mod user_files;
 mod waiting;
 mod wire;
 mod wrong_lists;
