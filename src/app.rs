@@ -14,7 +14,7 @@ use crate::plan::{self, Planned};
 use crate::registry::Registry;
 use crate::report::Ending;
 use crate::report::files::Destinations;
-use crate::signals;
+use crate::signals::Signals;
 use std::sync::Arc;
 use tracing::{info, warn};
 
@@ -22,24 +22,27 @@ use tracing::{info, warn};
 #[derive(Debug)]
 pub struct Invocation<'a> {
     /// What the process hands over.
-    pub context: Context<'a>,
+    pub(crate) context: Context<'a>,
     /// The inputs.
-    pub inputs: RawInputs,
+    pub(crate) inputs: RawInputs,
     /// What was found while reading them.
-    pub findings: Findings,
+    pub(crate) findings: Findings,
     /// Whether this is a CI step, whose outputs go to the CI system's files.
-    pub step: bool,
+    pub(crate) step: bool,
     /// Where the log goes.
-    pub console: Arc<Console>,
+    pub(crate) console: Arc<Console>,
+    /// What ends the run early, from its first moment on.
+    pub(crate) signals: Signals,
 }
 
 impl<'a> Invocation<'a> {
     /// A CI step: everything comes from the environment.
     pub fn step(context: Context<'a>) -> Self {
+        let signals = Signals::listen();
         let mut findings = Findings::default();
         let inputs = env::read(context.environment, &mut findings);
         let console = Console::of_run(&context, Stream::Stdout);
-        Self { context, inputs, findings, step: true, console }
+        Self { context, inputs, findings, step: true, console, signals }
     }
 
     /// The command `create`: flags only.
@@ -50,7 +53,7 @@ impl<'a> Invocation<'a> {
     ) -> Self {
         let inputs = env::from_pairs(pairs.into_iter(), &mut findings);
         let console = Console::of_run(&context, Stream::Stderr);
-        Self { context, inputs, findings, step: false, console }
+        Self { context, inputs, findings, step: false, console, signals: Signals::listen() }
     }
 }
 
@@ -65,7 +68,7 @@ pub struct Ended {
 
 /// Composes and publishes all lists, from inputs to outputs.
 pub async fn compose_lists(invocation: Invocation<'_>) -> Ended {
-    let Invocation { context, inputs, findings, step, console } = invocation;
+    let Invocation { context, inputs, findings, step, console, signals } = invocation;
     let opened = prepare(&inputs, findings, &context, &console).and_then(|(planned, warnings)| {
         let destinations = Destinations::open(&inputs, &context, step)?;
         for warning in warnings {
@@ -107,7 +110,7 @@ pub async fn compose_lists(invocation: Invocation<'_>) -> Ended {
             }
             ended
         }) => None,
-        stopped = signals::stopped() => Some(stopped.leaving(&lists.left_undone())),
+        stopped = signals.stopped() => Some(stopped.leaving(&lists.left_undone())),
     };
     console.bar("");
     finish(&lists, stopped, destinations, &console)

@@ -4,9 +4,11 @@ use manifest_action::cli;
 use manifest_action::error::Exit;
 use manifest_action::inputs::{Context, Environment};
 use manifest_action::secret::Secrets;
+use manifest_action::signals;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    signals::end_what_hangs();
     // A name that is no UTF-8 cannot be one of ours; a value can, and then it is refused.
     let environment: Environment = std::env::vars_os()
         .filter_map(|(name, value)| {

@@ -3,8 +3,16 @@
 use crate::error::{Error, Exit};
 use crate::file;
 use crate::pipeline::progress::Progress;
+use std::io::{self, Write as _};
 use std::path::Path;
+use std::time::Duration;
+use std::{process, thread};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Mutex;
+use tokio::time::sleep;
+
+/// How long a run that was stopped may take to end by itself; it ends within 2 s in any case.
+const GRACE: Duration = Duration::from_millis(1500);
 
 /// Which signal ended the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,23 +43,63 @@ impl Stopped {
     }
 }
 
-/// Waits for the first of these signals. Later ones change nothing: the run is ending already.
-pub(crate) async fn stopped() -> Stopped {
-    tokio::select! {
-        () = received(SignalKind::interrupt()) => Stopped::Interrupted,
-        () = received(SignalKind::terminate()) => Stopped::Terminated,
-        () = received(SignalKind::hangup()), if !hangups_are_ignored() => Stopped::HungUp,
+/// Hears signals from when it is made, whether or not somebody waits for one.
+#[derive(Debug)]
+pub(crate) struct Signals(Mutex<[Option<Signal>; 3]>);
+
+impl Signals {
+    /// Where a signal cannot be listened to, it keeps its usual effect. To be called in a runtime.
+    pub(crate) fn listen() -> Self {
+        let hear = |kind: SignalKind| signal(kind).ok();
+        let hangup = if hangups_are_ignored() { None } else { hear(SignalKind::hangup()) };
+        let interrupt = hear(SignalKind::interrupt());
+        Self(Mutex::new([interrupt, hear(SignalKind::terminate()), hangup]))
+    }
+
+    /// Waits for the first of these signals. Later ones change nothing: the run is ending already.
+    pub(crate) async fn stopped(&self) -> Stopped {
+        let mut signals = self.0.lock().await;
+        let [interrupt, terminate, hangup] = &mut *signals;
+        tokio::select! {
+            () = received(interrupt) => Stopped::Interrupted,
+            () = received(terminate) => Stopped::Terminated,
+            () = received(hangup) => Stopped::HungUp,
+        }
     }
 }
 
-/// Where a signal cannot be listened to, it keeps its usual effect.
-async fn received(kind: SignalKind) {
-    match signal(kind).as_mut().map(Signal::recv) {
-        Ok(received) => {
-            received.await;
+async fn received(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
         }
-        Err(_) => std::future::pending().await,
+        None => std::future::pending().await,
     }
+}
+
+/// Ends the process if a run that was stopped does not end by itself: it may hang in something that
+/// cannot be given up, such as a file on a server that is gone, standard input, or a log that nobody
+/// reads. A thread of its own hears the signals for that.
+pub fn end_what_hangs() {
+    // Without the thread, signals still end whatever does not hang.
+    let _ = thread::Builder::new().name("signals".to_owned()).spawn(|| {
+        let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let Ok(runtime) = built else { return };
+        runtime.block_on(async {
+            let stopped = Signals::listen().stopped().await;
+            sleep(GRACE).await;
+            let error = stopped.leaving("it hung; which tags were moved is not known");
+            // This may hang too, and nothing waits for it.
+            thread::spawn(move || writeln!(io::stderr(), "error: {}", error.what));
+            sleep(Duration::from_millis(100)).await;
+            end(error.exit);
+        });
+    });
+}
+
+#[expect(clippy::exit, reason = "the thread that would return hangs")]
+fn end(exit: Exit) -> ! {
+    process::exit(exit as i32)
 }
 
 /// Whether who started us wants it to outlive its terminal: `nohup` does it so. Listening would

@@ -10,6 +10,7 @@ use crate::inputs::table::{INPUTS, Input, Kind, names};
 use crate::inputs::{Context, Findings};
 use crate::report::files::NOT_WRITTEN;
 use crate::report::{Ending, json};
+use crate::signals::Signals;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 /// The command and its flags.
@@ -29,8 +30,10 @@ pub(super) fn command() -> Command {
 
 /// Composes the list and prints its name.
 pub(super) async fn run(flags: &ArgMatches, context: &Context<'_>) -> Exit {
+    // From before standard input is waited for.
+    let signals = Signals::listen();
     let (pairs, findings) = pairs(flags);
-    let mut invocation = Invocation::create(pairs, findings, *context);
+    let mut invocation = Invocation { signals, ..Invocation::create(pairs, findings, *context) };
     invocation.findings.warnings.extend(super::visible_secrets(flags));
     let console = invocation.console.clone();
     let ended = app::compose_lists(invocation).await;

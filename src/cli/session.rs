@@ -8,9 +8,10 @@ use crate::error::{Error, Exit};
 use crate::inputs::{Context, Findings, env};
 use crate::oci::Reference;
 use crate::pipeline::progress::Progress;
+use crate::plan;
 use crate::registry::Registry;
 use crate::report::json;
-use crate::{plan, signals};
+use crate::signals::Signals;
 use clap::ArgMatches;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -30,6 +31,7 @@ pub(super) struct Session {
     pub(super) console: Arc<Console>,
     /// Whether the result is wanted in JSON.
     pub(super) json: bool,
+    signals: Signals,
 }
 
 impl Session {
@@ -41,6 +43,7 @@ impl Session {
         references: &[(&'static str, &str)],
         writes: bool,
     ) -> Result<(Self, Vec<Reference>), Exit> {
+        let signals = Signals::listen();
         let console = Console::of_command(context);
         let json = flags.get_flag("json");
         let mut findings = Findings::default();
@@ -67,7 +70,7 @@ impl Session {
         }
         let registry =
             Registry::new(settings).map_err(|error| fail(&console, json, &Error::defect(error)))?;
-        Ok((Self { registry, console, json }, parsed))
+        Ok((Self { registry, console, json, signals }, parsed))
     }
 
     /// Does the work until it ends or a signal comes; tells a failure.
@@ -78,7 +81,7 @@ impl Session {
     ) -> Result<T, Exit> {
         let ended = tokio::select! {
             ended = work => ended,
-            stopped = signals::stopped() => Err(stopped.error(progress)),
+            stopped = self.signals.stopped() => Err(stopped.error(progress)),
         };
         self.console.bar("");
         ended.map_err(|error| self.fail(&error))

@@ -37,6 +37,7 @@ mod long_waits;
 mod memory;
 mod migration;
 mod outputs;
+mod process;
 mod progress;
 mod providers;
 mod publishing;
