@@ -45,6 +45,8 @@ pub enum Stream {
 #[derive(Debug)]
 pub struct Console {
     reader: Reader,
+    /// Whether a runner reads the lines that name what to hide, and takes them out.
+    masks: bool,
     moving: bool,
     audience: Audience,
     secrets: Secrets,
@@ -90,6 +92,9 @@ impl Console {
         let is_still = set("NO_COLOR").is_some() || matches!(set("TERM"), None | Some("dumb"));
         Self {
             reader,
+            // Only a step's stdout is the runner's for sure. In a file the lines would stay, with
+            // the secrets.
+            masks: reader == Reader::GitHub && words == Words::Inputs && !sink.is_file(),
             moving: sink.terminal().is_some() && !is_still,
             audience: Audience { words, on_github: is_github(context) },
             secrets: context.secrets.clone(),
@@ -276,7 +281,7 @@ impl Console {
         let text = self.secrets.redact(&text);
         let mut state = self.lock();
         let mut masks = String::new();
-        if self.reader == Reader::GitHub {
+        if self.masks {
             let (new, all) = self.secrets.known_after(state.masked);
             state.masked = all;
             for value in new {
@@ -312,6 +317,7 @@ mod tests {
     struct Page {
         text: Arc<Mutex<Vec<u8>>>,
         terminal: Option<Terminal>,
+        is_file: bool,
     }
 
     impl io::Write for Page {
@@ -328,6 +334,10 @@ mod tests {
     impl Sink for Page {
         fn terminal(&self) -> Option<Terminal> {
             self.terminal
+        }
+
+        fn is_file(&self) -> bool {
+            self.is_file
         }
     }
 
@@ -377,6 +387,19 @@ mod tests {
           fix:   use `missing: skip`
         ::error title=manifest-action%3A a check failed::100%25 of it%0A: :set-output name=a::b%0A  fix:   use `missing: skip`
         ");
+    }
+
+    #[test]
+    fn masks_go_only_where_a_runner_takes_them_out() {
+        for (reader, words, is_file, masked) in [
+            (Reader::GitHub, Words::Inputs, false, true),
+            (Reader::GitHub, Words::Inputs, true, false),
+            (Reader::GitHub, Words::Flags, false, false),
+            (Reader::Plain, Words::Inputs, false, false),
+        ] {
+            let log = written(&Page { is_file, ..Page::default() }, reader, words, tell);
+            assert_eq!(log.contains("canary"), masked, "{log}");
+        }
     }
 
     #[test]

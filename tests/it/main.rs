@@ -34,6 +34,7 @@ mod jobs;
 mod labels;
 mod login;
 mod long_waits;
+mod masks;
 mod memory;
 mod migration;
 mod outputs;
