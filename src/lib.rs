@@ -21,7 +21,8 @@
 //! - [`registry`]: the distribution API
 //! - `text`: text for people and for the systems that show it
 //! - [`inputs`]: environment variables and flags to cleaned values
-//! - [`oci`]: the specs' nouns; [`secret`]: what must not be seen; `file`: the files that users name;
+//! - [`oci`]: the specs' nouns; [`secret`]: what must not be seen; [`core_dump`]: nor in a file;
+//!   `file`: the files that users name;
 //!   `backoff`, `join`: small tools
 //!
 //! ```
@@ -39,6 +40,7 @@ pub mod app;
 mod backoff;
 pub mod cli;
 pub mod console;
+pub mod core_dump;
 pub mod entries;
 pub mod error;
 mod file;

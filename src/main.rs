@@ -1,6 +1,7 @@
 //! Arguments and environment in, exit status out.
 
 use manifest_action::cli;
+use manifest_action::core_dump;
 use manifest_action::error::Exit;
 use manifest_action::inputs::{Context, Environment};
 use manifest_action::secret::Secrets;
@@ -8,6 +9,7 @@ use manifest_action::signals;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    core_dump::forbid();
     signals::end_what_hangs();
     // A name that is no UTF-8 cannot be one of ours; a value can, and then it is refused.
     let environment: Environment = std::env::vars_os()

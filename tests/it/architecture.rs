@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// From the ground up. A new module has to find its floor here.
 const FLOORS: [&[&str]; 10] = [
-    &["backoff", "file", "join", "oci", "secret"],
+    &["backoff", "core_dump", "file", "join", "oci", "secret"],
     &["inputs"],
     &["text"],
     &["registry"],

@@ -1,9 +1,12 @@
-//! The process around a run: it ends on a signal even if something in it hangs.
+//! The process around a run: it ends on a signal even if something in it hangs, and leaves no picture
+//! of its memory.
 
 use crate::support::running::Running;
-use crate::support::scene::{BOTH, step_at};
+use crate::support::scene::{BOTH, Scene, step_at};
 use crate::support::step::Step;
 use crate::support::wait::until;
+use serde_json::Value;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -61,4 +64,69 @@ async fn a_signal_ends_what_hangs() {
             );
         }
     }
+}
+
+/// Whether the kernel writes cores as files, rather than to hand them to a program.
+fn cores_are_files() -> bool {
+    let pattern = std::fs::read_to_string("/proc/sys/kernel/core_pattern").expect("Linux has it");
+    !pattern.starts_with('|')
+}
+
+/// What lies in the work folder, where a core would be.
+fn left_in(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    entries
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn there_is_no_core_where_cores_are_allowed() {
+    const ALLOWED: &str = "ulimit -c unlimited && exec \"$@\"";
+    let scene = Scene::with_amd64().await;
+    for (signal, number) in [("QUIT", 3), ("ABRT", 6), ("TRAP", 5)] {
+        let running = in_shell(scene.waiting_step(), ALLOWED, &[]).await;
+        running.wait_for_line("checking for up to").await;
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", running.pid()));
+        let limits = limits.expect("it runs");
+        let core = limits.lines().find_map(|line| line.strip_prefix("Max core file size"));
+        let core: Vec<&str> = core.expect("a limit").split_whitespace().collect();
+        assert_eq!(core, ["0", "0", "bytes"], "what is started inherits it");
+        // Of a process that may not be dumped, all is root's (proc(5)). A kernel that hands cores to
+        // a program goes by this alone.
+        let environ = std::fs::metadata(format!("/proc/{}/environ", running.pid()));
+        assert_eq!(environ.expect("it runs").uid(), 0);
+        running.signal(signal).await;
+        let ran = running.wait().await.fails(-number);
+        assert_eq!(left_in(&ran.workdir()), Vec::<String>::new());
+    }
+    // The same surroundings do leave one where nobody forbids it.
+    let dying = Step::new().args(["-c", "ulimit -c unlimited && kill -QUIT $$"]);
+    let ran = dying.spawn_program(Path::new("/bin/sh")).await.wait().await.fails(-3);
+    let left = left_in(&ran.workdir());
+    assert_eq!(left.iter().any(|name| name.starts_with("core")), cores_are_files(), "{left:?}");
+}
+
+#[tokio::test]
+async fn all_goes_well_without_the_rights_of_root() {
+    let scene = Scene::with_both().await;
+    // A shell hands on only variables that it could set itself.
+    let step = scene.step_to(&["1", "latest"]).env("INPUT_JSON_FILE", "report.json");
+    let folder = step.workdir();
+    let program = folder.join("manifest-action");
+    std::fs::copy(BINARY, &program).expect("a copy");
+    // What is root's own, nobody must be able to write and to enter.
+    let opened = std::process::Command::new("chmod")
+        .args(["-R", "a+rwX"])
+        .arg(folder.parent().expect("a folder"))
+        .status();
+    assert!(opened.expect("chmod is there").success());
+    let script = r#"if [ "$(id -u)" = 0 ]; then
+        exec setpriv --reuid 65534 --regid 65534 --clear-groups "$0"
+    fi; exec "$0""#;
+    let step = step.args(["-c".as_ref(), script.as_ref(), program.as_os_str()]);
+    let ran = step.spawn_program(Path::new("/bin/sh")).await.wait().await.ok();
+    let report: Value =
+        serde_json::from_str(&ran.file("report.json").expect("a report")).expect("JSON");
+    assert_eq!(report["exit"], 0);
 }
