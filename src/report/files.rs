@@ -1,18 +1,14 @@
 //! The files that outputs go to: opened before the first request, written at the end, all of them
 //! or none.
-//!
-//! Our own files are written next to their place and moved there once all are complete, so that a
-//! later step never reads a link or a half-written file. The CI system's own files are appended to.
 
+use super::place::{Place, Refusal, Written};
 use super::{Ending, github, gitlab, json, outputs, summary};
 use crate::error::{Error, Exit};
+use crate::file;
 use crate::inputs::table::{Given, RawInputs};
 use crate::inputs::{Context, Environment, set};
-use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use tempfile::NamedTempFile;
+use std::fs;
+use std::path::Path;
 use tracing::warn;
 
 /// The error when everything was published, but the outputs were not written.
@@ -20,18 +16,21 @@ pub(crate) const NOT_WRITTEN: &str = "published, but the outputs could not be wr
 
 #[derive(Debug, Default)]
 pub(crate) struct Destinations {
-    output: Option<File>,
-    summary: Option<File>,
-    dotenv: Option<Own>,
-    results: Vec<(&'static str, Own)>,
-    report: Option<Own>,
+    output: Option<Output>,
+    summary: Option<Output>,
+    dotenv: Option<Output>,
+    results: Vec<(&'static str, Output)>,
+    report: Option<Output>,
 }
 
-/// One of our own files, not in its place yet.
+/// One output: its place, and how people know it.
 #[derive(Debug)]
-struct Own {
-    place: PathBuf,
-    file: NamedTempFile,
+struct Output {
+    /// The input or variable that names it.
+    name: &'static str,
+    /// The path as it stands there.
+    shown: String,
+    place: Place,
 }
 
 impl Destinations {
@@ -46,20 +45,16 @@ impl Destinations {
         let on_gitlab = step && set(environment, "GITLAB_CI") == Some("true");
         let dotenv = inputs.dotenv_file().or(on_gitlab.then_some("manifest.env"));
         let own = |input: Given<'_>| {
-            let open = |path: &str| {
-                Own::open(&folder.join(path)).map_err(|error| cannot_open(input.name, path, &error))
-            };
-            input.text.map(open).transpose()
+            input.text.map(|path| Output::open(input.name, path, folder)).transpose()
         };
         let results_dir = inputs.results_dir();
-        let open_results = |path: &str| {
-            results(&folder.join(path)).map_err(|error| cannot_open(results_dir.name, path, &error))
-        };
+        let results = results_dir.text.map(|path| results(results_dir.name, path, folder));
+        let append = |variable| if step { append(environment, variable) } else { Ok(None) };
         Ok(Self {
-            output: if step { append(environment, "GITHUB_OUTPUT")? } else { None },
-            summary: if step { append(environment, "GITHUB_STEP_SUMMARY")? } else { None },
+            output: append("GITHUB_OUTPUT")?,
+            summary: append("GITHUB_STEP_SUMMARY")?,
             dotenv: own(dotenv)?,
-            results: results_dir.text.map(open_results).transpose()?.unwrap_or_default(),
+            results: results.transpose()?.unwrap_or_default(),
             report: own(inputs.json_file())?,
         })
     }
@@ -70,29 +65,17 @@ impl Destinations {
         let values = outputs::values(ending.run);
         let dotenv = gitlab::dotenv(&values)?;
         let github = github::output_file(&values).map_err(Error::defect)?;
-        let report = self.report.as_ref().map(|own| own.place.clone());
         if let Err(error) = self.write_all(&values, &dotenv, &github, &document(ending)) {
             let shown = values.iter().filter(|(name, _)| *name != "manifest");
             let shown = shown.map(|(name, value)| format!("{name}: {value}")).collect();
-            let error = Error::new(Exit::Partial, format!("{NOT_WRITTEN}: {error}"));
             let error = error.with_details(shown);
             let ending = Ending { exit: error.exit, late: Some(&error), ..*ending };
-            if let Some(Ok(own)) = report.map(|place| Own::open(&place)) {
-                own.hold(&document(&ending));
-            }
+            self.write_report(&ending);
             self.write_summary(&ending);
             return Err(error);
         }
         self.write_summary(ending);
         Ok(())
-    }
-
-    fn write_summary(&mut self, ending: &Ending<'_>) {
-        if let Some(file) = &mut self.summary
-            && let Err(error) = file.write_all(summary::markdown(ending).as_bytes())
-        {
-            warn!("cannot write the job summary: {error}");
-        }
     }
 
     fn write_all(
@@ -101,35 +84,47 @@ impl Destinations {
         dotenv: &str,
         github: &str,
         document: &str,
-    ) -> io::Result<()> {
-        let mut complete = Vec::new();
-        for (name, own) in self.results.drain(..) {
-            if let Some((_, value)) = values.iter().find(|(other, _)| *other == name) {
-                complete.push(own.filled(value)?);
+    ) -> Result<(), Error> {
+        let mut outputs: Vec<(&mut Output, &str)> = Vec::new();
+        for (name, output) in &mut self.results {
+            if let Some((_, value)) = values.iter().find(|(other, _)| other == name) {
+                outputs.push((output, value));
             }
         }
-        complete.extend(self.dotenv.take().map(|own| own.filled(dotenv)).transpose()?);
-        complete.extend(self.report.take().map(|own| own.filled(document)).transpose()?);
-        let places: Vec<PathBuf> = complete.iter().map(|own| own.place.clone()).collect();
-        // `GITHUB_OUTPUT` comes last, because an append cannot be undone. It is a single write, so
-        // that a full disk does not leave half of it.
-        let written = complete.into_iter().try_for_each(Own::moved_to_its_place).and_then(|()| {
-            self.output.as_mut().map_or(Ok(()), |file| file.write_all(github.as_bytes()))
-        });
-        if written.is_err() {
-            // All or none. A file that cannot be removed was not written either.
-            for place in places {
-                drop(fs::remove_file(place));
+        outputs.extend(self.dotenv.as_mut().map(|output| (output, dotenv)));
+        outputs.extend(self.report.as_mut().map(|output| (output, document)));
+        outputs.extend(self.output.as_mut().map(|output| (output, github)));
+        // Last what cannot be taken back.
+        outputs.sort_by_key(|(output, _)| output.place.is_stream());
+        let mut written = Vec::new();
+        for (output, text) in outputs {
+            match output.place.put(text) {
+                Ok(done) => written.push(done),
+                Err(refusal) => {
+                    // All or none.
+                    written.into_iter().for_each(Written::undo);
+                    return Err(output.not_written(refusal));
+                }
             }
         }
-        written
+        Ok(())
     }
 
     /// Writes only the report and the summary of a failed run.
     pub(crate) fn write_failure(mut self, ending: &Ending<'_>) {
         self.write_summary(ending);
-        if let Some(own) = self.report {
-            own.hold(&document(ending));
+        self.write_report(ending);
+    }
+
+    fn write_summary(&mut self, ending: &Ending<'_>) {
+        if let Some(output) = &mut self.summary {
+            output.write_or_warn(&summary::markdown(ending));
+        }
+    }
+
+    fn write_report(&mut self, ending: &Ending<'_>) {
+        if let Some(output) = &mut self.report {
+            output.write_or_warn(&document(ending));
         }
     }
 }
@@ -138,70 +133,61 @@ fn document(ending: &Ending<'_>) -> String {
     json::text(&json::run(ending), ending.secrets)
 }
 
-impl Own {
-    fn open(place: &Path) -> io::Result<Self> {
-        // A link is replaced, not followed. Anything else that is not a file stays as it is.
-        if let Ok(metadata) = fs::symlink_metadata(place)
-            && !metadata.is_file()
-            && !metadata.is_symlink()
-        {
-            return Err(io::Error::other("it exists and is not a regular file"));
+impl Output {
+    fn open(name: &'static str, path: &str, folder: &Path) -> Result<Self, Error> {
+        let place = Place::open(&folder.join(path))
+            .map_err(|refusal| cannot_write(name, path, &refusal.why).with_fix(refusal.fix))?;
+        Ok(Self { name, shown: path.to_owned(), place })
+    }
+
+    fn not_written(&self, refusal: Refusal) -> Error {
+        let Self { name, shown, .. } = self;
+        let what = format!("{NOT_WRITTEN}: {name} ({shown}): {}", refusal.why);
+        // Nothing is pushed twice.
+        let then = Some("run it again");
+        Error { then, ..Error::new(Exit::Partial, what).with_fix(refusal.fix) }
+    }
+
+    /// Where a failure cannot change how the run ends.
+    fn write_or_warn(&mut self, text: &str) {
+        if let Err(Refusal { why, fix }) = self.place.put(text) {
+            warn!("cannot write {} ({}): {why}; {fix}", self.name, self.shown);
         }
-        let folder = place
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        // If the folder is missing, the error names it, and not the temporary file in it.
-        fs::metadata(folder)?;
-        // The reader may be another user; the umask still applies.
-        let file = tempfile::Builder::new()
-            .prefix(".manifest-action-")
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(folder)?;
-        Ok(Self { place: place.to_owned(), file })
-    }
-
-    fn filled(mut self, text: &str) -> io::Result<Self> {
-        self.file.write_all(text.as_bytes())?;
-        self.file.flush()?;
-        Ok(self)
-    }
-
-    /// Writes the report of a failure; if that fails too, it is only a warning.
-    fn hold(self, text: &str) {
-        let place = self.place.clone();
-        if let Err(error) = self.filled(text).and_then(Self::moved_to_its_place) {
-            warn!("cannot write {}: {error}", place.display());
-        }
-    }
-
-    fn moved_to_its_place(self) -> io::Result<()> {
-        self.file.persist(&self.place).map(|_| ()).map_err(|error| error.error)
     }
 }
 
 /// One file for each output, as Tekton reads results.
-fn results(folder: &Path) -> io::Result<Vec<(&'static str, Own)>> {
-    fs::create_dir_all(folder)?;
-    outputs::OUTPUTS.iter().map(|(name, _)| Ok((*name, Own::open(&folder.join(name))?))).collect()
-}
-
-#[expect(clippy::disallowed_methods, reason = "a CI system's own file")]
-fn append(environment: &Environment, variable: &str) -> Result<Option<File>, Error> {
-    let Some(path) = set(environment, variable) else { return Ok(None) };
-    OpenOptions::new().append(true).create(true).open(path).map(Some).map_err(|error| {
-        let wrong = cannot_open(variable, path, &error);
-        wrong.with_fix("in a container, mount the folder that contains it")
-    })
-}
-
-fn cannot_open(name: &str, path: &str, error: &io::Error) -> Error {
-    let wrong = Error::new(
-        Exit::Inputs,
-        format!("cannot write {name} ({path}): {error}; nothing was sent"),
-    );
-    match error.kind() {
-        io::ErrorKind::NotFound => wrong.with_fix("create the folder first"),
-        _ => wrong,
+fn results(
+    name: &'static str,
+    path: &str,
+    folder: &Path,
+) -> Result<Vec<(&'static str, Output)>, Error> {
+    let whole = folder.join(path);
+    if whole.exists() && !whole.is_dir() {
+        let wrong = cannot_write(name, path, "it is a file, not a folder");
+        return Err(wrong.with_fix("choose another path, or remove the file"));
     }
+    fs::create_dir_all(&whole).map_err(|error| {
+        cannot_write(name, path, &file::why(&error)).with_fix(Refusal::from(error).fix)
+    })?;
+    let open = |(output, _): &(&'static str, _)| {
+        Ok((
+            *output,
+            Output::open(name, &format!("{}/{output}", path.trim_end_matches('/')), folder)?,
+        ))
+    };
+    outputs::OUTPUTS.iter().map(open).collect()
+}
+
+fn append(environment: &Environment, variable: &'static str) -> Result<Option<Output>, Error> {
+    let Some(path) = set(environment, variable) else { return Ok(None) };
+    let place = Place::append(Path::new(path)).map_err(|refusal| {
+        let wrong = cannot_write(variable, path, &refusal.why);
+        wrong.with_fix("in a container, mount the folder that contains it")
+    })?;
+    Ok(Some(Output { name: variable, shown: path.to_owned(), place }))
+}
+
+fn cannot_write(name: &str, path: &str, why: &str) -> Error {
+    Error::new(Exit::Inputs, format!("cannot write {name} ({path}): {why}; nothing was sent"))
 }

@@ -5,6 +5,7 @@ mod github;
 mod gitlab;
 pub(crate) mod json;
 pub mod outputs;
+mod place;
 mod summary;
 
 use crate::console::Console;
