@@ -7,6 +7,7 @@ use crate::inputs::table::RawInputs;
 use crate::inputs::{Context, Findings};
 use crate::jobs::Jobs;
 use crate::lists::Lists;
+use crate::panics;
 use crate::pipeline;
 use crate::pipeline::outcome::{Listed, Report, Run, all_done, done};
 use crate::pipeline::work::Work;
@@ -69,24 +70,29 @@ pub struct Ended {
 /// Composes and publishes all lists, from inputs to outputs.
 pub async fn compose_lists(invocation: Invocation<'_>) -> Ended {
     let Invocation { context, inputs, findings, step, console, signals } = invocation;
-    let opened = prepare(&inputs, findings, &context, &console).and_then(|(planned, warnings)| {
-        let destinations = Destinations::open(&inputs, &context, step)?;
-        for warning in warnings {
-            warn!("{warning}");
-        }
-        let concurrency = planned.settings.concurrency;
-        let certificates = planned.settings.certificates.clone();
-        let jobs = planned
-            .jobs
-            .map(|system| Jobs::new(system, certificates.as_deref()))
-            .transpose()
-            .map_err(Error::defect)?;
-        let registry = Registry::new(planned.settings).map_err(Error::defect)?;
-        Ok((Lists::new(planned.plans), concurrency, registry, jobs, destinations))
+    let opened = panics::caught(async {
+        prepare(&inputs, findings, &context, &console).and_then(|(planned, warnings)| {
+            let destinations = Destinations::open(&inputs, &context, step)?;
+            for warning in warnings {
+                warn!("{warning}");
+            }
+            let concurrency = planned.settings.concurrency;
+            let certificates = planned.settings.certificates.clone();
+            let jobs = planned
+                .jobs
+                .map(|system| Jobs::new(system, certificates.as_deref()))
+                .transpose()
+                .map_err(Error::defect)?;
+            let registry = Registry::new(planned.settings).map_err(Error::defect)?;
+            Ok((Lists::new(planned.plans), concurrency, registry, jobs, destinations))
+        })
     });
-    let (lists, concurrency, registry, jobs, destinations) = match opened {
+    let (lists, concurrency, registry, jobs, destinations) = match opened.await.flatten() {
         Ok(opened) => opened,
         Err(error) => {
+            if error.exit == Exit::Defect {
+                env::keep_secrets(|name| inputs.get(name), context.secrets);
+            }
             console.failure(&error);
             let exit = error.exit;
             let run = Run::that_never_began(error);
@@ -101,17 +107,22 @@ pub async fn compose_lists(invocation: Invocation<'_>) -> Ended {
     if lists.are_several() {
         console.group("Indexes");
     }
-    let stopped = tokio::select! {
-        () = lists.carry_out(concurrency, &console, async |plan, progress| {
-            let work = Work { registry: &registry, plan, progress, console: alone };
-            let ended = pipeline::run(&work, jobs.as_ref()).await;
-            if alone.is_none() {
-                tell_how_it_ended(&ended);
-            }
-            ended
-        }) => None,
-        stopped = signals.stopped() => Some(stopped.leaving(&lists.left_undone())),
+    let working = async {
+        tokio::select! {
+            () = lists.carry_out(concurrency, &console, async |plan, progress| {
+                let work = Work { registry: &registry, plan, progress, console: alone };
+                let ended = pipeline::run(&work, jobs.as_ref()).await;
+                if alone.is_none() {
+                    tell_how_it_ended(&ended);
+                }
+                ended
+            }) => None,
+            stopped = signals.stopped() => Some(stopped.leaving(&lists.left_undone())),
+        }
     };
+    let stopped = panics::caught(Box::pin(working))
+        .await
+        .unwrap_or_else(|bug| Some(bug.with_details(vec![lists.left_undone()])));
     console.bar("");
     finish(&lists, stopped, destinations, &console)
 }
@@ -146,7 +157,7 @@ fn finish(
             info!("{}", done(report));
         }
         [_] => {}
-        // A signal's error has said it.
+        // The error of a signal or a panic has said it.
         _ if stopped.is_some() => {}
         _ => info!("{}", all_done(&run)),
     }

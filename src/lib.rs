@@ -11,7 +11,7 @@
 //!
 //! - [`cli`]: the commands
 //! - [`app`]: a run, from inputs to outputs
-//! - `lists`: the indexes of a run, a few at a time; [`signals`]: what ends a run early; [`report`]: its
+//! - `lists`: the indexes of a run, a few at a time; [`signals`], [`panics`]: what ends a run early; [`report`]: its
 //!   result, one file per format, and the files that it goes to
 //! - [`pipeline`]: one index, stage by stage; `inspect`: the commands that only look
 //! - [`plan`]: everything that is decided before the first request, all problems at once; [`entries`]:
@@ -50,6 +50,7 @@ pub mod jobs;
 mod join;
 mod lists;
 pub mod oci;
+pub mod panics;
 pub mod pipeline;
 pub mod plan;
 pub mod registry;

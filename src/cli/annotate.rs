@@ -9,6 +9,7 @@ use crate::inputs::{Context, values};
 use crate::inspect::{self, Inside, Inspected};
 use crate::oci::{Platform, Reference, media_type};
 use crate::pipeline::edit::Moved;
+use crate::pipeline::progress::Progress;
 use crate::pipeline::targets::Base;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::cell::RefCell;
@@ -51,7 +52,13 @@ pub(super) async fn run(flags: &ArgMatches, context: &Context<'_>) -> Exit {
         Ok(named) => named,
         Err(error) => return session.fail(&error),
     };
-    warn_of_contradictions(&session, list, &named, &asked).await;
+    let warned = async {
+        warn_of_contradictions(&session, list, &named, &asked).await;
+        Ok(())
+    };
+    if let Err(error) = session.until_stopped(&Progress::default(), warned).await {
+        return session.fail(&error);
+    }
     let entry = RefCell::new(named);
     let name = list.to_string();
     let apply = |base: &Base| {

@@ -39,9 +39,12 @@ pub(super) async fn named(session: &Session, list: &Reference, text: &str) -> Re
     if let Some(digest) = reference.digest {
         return Ok(Named::Digest(digest.to_string()));
     }
-    let head = session.registry.look(&reference, None).await;
-    head.map(|head| Named::Digest(head.digest.to_string()))
-        .map_err(|error| Error::cannot_read(&error, &reference))
+    let look = async {
+        let head = session.registry.look(&reference, None).await;
+        head.map_err(|error| Error::cannot_read(&error, &reference))
+    };
+    let head = session.until_stopped(&Progress::default(), look).await?;
+    Ok(Named::Digest(head.digest.to_string()))
 }
 
 /// Why a text that could be an image of Docker Hub is more likely a slip.

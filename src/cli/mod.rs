@@ -2,10 +2,11 @@
 //! cleaned pairs that environment variables become.
 
 use crate::app::{self, Invocation};
+use crate::console::{Console, Stream};
 use crate::error::words::Words;
 use crate::error::{Audience, Error, Exit};
 use crate::inputs::table::{INPUTS, names};
-use crate::inputs::{Context, Findings, values};
+use crate::inputs::{Context, Findings, env, values};
 use crate::report::json;
 use crate::report::outputs::OUTPUTS;
 use crate::secret::Secrets;
@@ -170,6 +171,26 @@ fn know_secrets(arguments: &[OsString], context: &Context<'_>) {
             secrets.keep(value);
         }
     }
+}
+
+/// Tells what kept all of it from being done, as it is told of a command or a step.
+pub fn failed(
+    error: &Error,
+    arguments: impl Iterator<Item = OsString>,
+    context: &Context<'_>,
+) -> Exit {
+    let given = |name: &str| {
+        let mut values = env::variables(name).into_iter();
+        values.find_map(|variable| context.environment.get(&variable)).map(String::as_str)
+    };
+    env::keep_secrets(given, context.secrets);
+    let arguments: Vec<OsString> = arguments.collect();
+    let console = if arguments.len() > 1 {
+        Console::of_command(context)
+    } else {
+        Console::of_run(context, Stream::Stdout)
+    };
+    session::fail(&console, arguments.iter().any(|argument| argument == "--json"), error)
 }
 
 /// An unknown command, with the one that was meant as far as that is known.

@@ -7,6 +7,7 @@ use crate::console::log;
 use crate::error::{Error, Exit};
 use crate::inputs::{Context, Findings, env};
 use crate::oci::Reference;
+use crate::panics;
 use crate::pipeline::progress::Progress;
 use crate::plan;
 use crate::registry::Registry;
@@ -79,12 +80,26 @@ impl Session {
         progress: &Progress,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Exit> {
-        let ended = tokio::select! {
-            ended = work => ended,
-            stopped = self.signals.stopped() => Err(stopped.error(progress)),
-        };
+        // In a box, or the compiler gives up on how deep futures are nested.
+        let ended = self.until_stopped(progress, Box::pin(work)).await;
         self.console.bar("");
         ended.map_err(|error| self.fail(&error))
+    }
+
+    /// The same, and a failure is for the caller to tell.
+    pub(super) async fn until_stopped<T>(
+        &self,
+        progress: &Progress,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let working = async {
+            tokio::select! {
+                ended = work => ended,
+                stopped = self.signals.stopped() => Err(stopped.error(progress)),
+            }
+        };
+        let left_undone = |bug: Error| bug.with_details(vec![progress.left_undone()]);
+        panics::caught(working).await.map_err(left_undone).flatten()
     }
 
     /// Prints the result as JSON.
@@ -112,7 +127,8 @@ fn parse(name: &str, text: &str) -> Result<Reference, String> {
     }
 }
 
-fn fail(console: &Console, as_json: bool, error: &Error) -> Exit {
+/// Tells a failure, with `--json` also on stdout; its exit status.
+pub(super) fn fail(console: &Console, as_json: bool, error: &Error) -> Exit {
     console.failure(error);
     if as_json {
         let warnings = console.warnings();

@@ -1,7 +1,8 @@
 //! Environment variables to inputs: which variable gives which input, on every CI system.
 
-use super::table::{self, INPUTS, RawInputs, names};
+use super::table::{self, INPUTS, Input, Kind, RawInputs, names};
 use super::{Environment, Findings, drone};
+use crate::secret::Secrets;
 
 /// Set by GitHub's runner for a container step, not by the user.
 const RUNNERS_OWN: [&str; 2] = ["INPUT_ARGS", "INPUT_ENTRYPOINT"];
@@ -61,6 +62,18 @@ pub(crate) fn variables(name: &str) -> [String; 4] {
         format!("PLUGIN_{plain}"),
         format!("MANIFEST_ACTION_{plain}"),
     ]
+}
+
+/// Keeps what inputs hold as secrets, whole and in parts. A bug that ends the run before logins are
+/// read may be told with any of it. `given`: the value of an input.
+pub(crate) fn keep_secrets<'v>(given: impl Fn(&str) -> Option<&'v str>, secrets: &Secrets) {
+    let kinds = |input: &&Input| matches!(input.kind, Kind::Secret | Kind::SecretLines);
+    for value in INPUTS.iter().filter(kinds).filter_map(|input| given(input.name)) {
+        secrets.keep(value);
+        for part in value.split([':', '=', '"', ',']) {
+            secrets.keep(part);
+        }
+    }
 }
 
 fn clean<'a>(name: &str, value: &'a str) -> &'a str {
@@ -130,6 +143,26 @@ mod tests {
         assert_eq!(read.0.tags.as_deref(), Some("b"));
         assert_eq!(read.0.sources, None);
         assert!(read.1.is_empty());
+    }
+
+    #[test]
+    fn what_inputs_hold_as_secrets_is_known_in_parts() {
+        let inputs = RawInputs {
+            password: Some("canary-password".to_owned()),
+            credentials: Some("r.example=robot:canary-one\n{\"s\": \"canary-two\"}".to_owned()),
+            tags: Some("r.example/acme/app:1".to_owned()),
+            ..RawInputs::default()
+        };
+        let secrets = Secrets::default();
+        keep_secrets(|name| inputs.get(name), &secrets);
+        for (text, redacted) in [
+            ("it is canary-password", "it is ***"),
+            ("it is canary-one", "it is ***"),
+            ("canary-two it is", "*** it is"),
+            ("acme/app:1", "acme/app:1"),
+        ] {
+            assert_eq!(secrets.redact(text), redacted);
+        }
     }
 
     #[test]

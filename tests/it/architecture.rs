@@ -12,7 +12,7 @@ const FLOORS: [&[&str]; 10] = [
     &["error", "jobs"],
     &["console", "entries", "plan"],
     &["inspect", "pipeline"],
-    &["lists", "report", "signals"],
+    &["lists", "panics", "report", "signals"],
     &["app"],
     &["cli"],
 ];

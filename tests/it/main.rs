@@ -38,6 +38,7 @@ mod masks;
 mod memory;
 mod migration;
 mod outputs;
+mod panics;
 mod places;
 mod process;
 mod progress;
