@@ -1,8 +1,9 @@
 //! The process around a run: it ends on a signal even if something in it hangs, and leaves no picture
 //! of its memory.
 
+use crate::support::rules::{Fault, Rule};
 use crate::support::running::Running;
-use crate::support::scene::{BOTH, Scene, step_at};
+use crate::support::scene::{BOTH, Scene, manifest, step_at};
 use crate::support::step::Step;
 use crate::support::wait::until;
 use serde_json::Value;
@@ -129,4 +130,19 @@ async fn all_goes_well_without_the_rights_of_root() {
     let report: Value =
         serde_json::from_str(&ran.file("report.json").expect("a report")).expect("JSON");
     assert_eq!(report["exit"], 0);
+}
+
+#[tokio::test]
+async fn a_command_that_looks_for_an_entry_hears_signals() {
+    let scene = Scene::with_amd64().await;
+    let (list, entry) = (scene.reference("1"), scene.reference("amd64"));
+    for command in [["annotate", "--variant=v8"].as_slice(), &["remove"]] {
+        scene.proxy.rule(Rule::on("HEAD", &manifest("amd64")).then(Fault::Hang));
+        let look = scene.proxy.gate("HEAD", &manifest("amd64"));
+        let running = Step::new().args(command).args([&list, &entry]).spawn().await;
+        look.wait_for_hits(1).await;
+        running.signal("TERM").await;
+        let ran = running.wait().await.fails(143);
+        assert_eq!(ran.stderr, "error: stopped by SIGTERM: no tag was moved\n");
+    }
 }
