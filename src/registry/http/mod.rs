@@ -7,6 +7,7 @@ pub(crate) mod address;
 mod certificates;
 mod exchange;
 mod names;
+mod no_proxy;
 mod transport;
 
 pub(crate) use certificates::parse_certificates;

@@ -8,6 +8,7 @@ use super::exchange::{
     sent, started, within,
 };
 use super::names::Resolver;
+use super::no_proxy::NoProxy;
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{Body, Client, ClientBuilder, Method, Response, redirect};
@@ -35,10 +36,14 @@ enum Protocol {
 pub(crate) struct Transport {
     /// For hosts that the user named.
     direct: Client,
-    /// For loopback: never through a proxy, as in every other tool of the field.
-    loopback: Client,
+    /// The same past proxies: for loopback, as in every other tool of the field, and for what
+    /// `NO_PROXY` names.
+    past_proxies: Client,
     /// For hosts that a server named: their resolved addresses obey the address rule too.
     guarded: Client,
+    /// The same past proxies.
+    guarded_past_proxies: Client,
+    no_proxy: NoProxy,
     plain_http: HashSet<String>,
     learned: Mutex<HashMap<String, Protocol>>,
     room: Room,
@@ -68,8 +73,10 @@ impl Transport {
         };
         Ok(Self {
             direct: base().dns_resolver(Resolver::any()).build()?,
-            loopback: base().dns_resolver(Resolver::any()).no_proxy().build()?,
+            past_proxies: base().dns_resolver(Resolver::any()).no_proxy().build()?,
             guarded: base().dns_resolver(Resolver::guarded()).build()?,
+            guarded_past_proxies: base().dns_resolver(Resolver::guarded()).no_proxy().build()?,
+            no_proxy: NoProxy::from_environment(),
             plain_http,
             learned: Mutex::new(HashMap::new()),
             room: Room::new(),
@@ -225,12 +232,13 @@ impl Transport {
     }
 
     fn client_for(&self, registry: &Url, url: &Url) -> &Client {
-        if address::is_loopback(url) {
-            &self.loopback
-        } else if url.origin() == registry.origin() {
-            &self.direct
-        } else {
-            &self.guarded
+        let is_known = url.origin() == registry.origin();
+        match (is_known, self.no_proxy.names(url)) {
+            _ if address::is_loopback(url) => &self.past_proxies,
+            (true, true) => &self.past_proxies,
+            (true, false) => &self.direct,
+            (false, true) => &self.guarded_past_proxies,
+            (false, false) => &self.guarded,
         }
     }
 

@@ -179,6 +179,12 @@ async fn what_no_proxy_names_goes_past_the_proxy() {
         ("NO_PROXY", "0.0.0.0/8", "0.0.0.0:9", false),
         ("NO_PROXY", "0.0.0.0", "0.0.0.0:9", false),
         ("NO_PROXY", "10.0.0.0/8", "0.0.0.0:9", true),
+        ("NO_PROXY", "*", "0.0.0.0:9", false),
+        ("NO_PROXY", "0.0.0.0:9", "0.0.0.0:9", false),
+        ("NO_PROXY", "0.0.0.0:8", "0.0.0.0:9", true),
+        ("NO_PROXY", "*.invalid", "registry.invalid", false),
+        ("NO_PROXY", "registry.invalid:80", "registry.invalid", false),
+        ("NO_PROXY", "registry.invalid:443", "registry.invalid", true),
     ];
     let runs = cases.map(|(variable, value, host, through)| async move {
         let case = format!("{variable}={value} {host}");
