@@ -180,9 +180,11 @@ impl Registry {
                 // registry no longer takes.
                 401 if challenged < 2 => {
                     challenged += 1;
+                    let root = self.root(&request)?;
+                    let answer = self.challenge(call, &root, answer, &authorization).await;
                     let refusal = Refusal {
                         request: &request,
-                        root: &self.root(&request)?,
+                        root: &root,
                         answer: &answer,
                         used: &authorization,
                     };
@@ -193,6 +195,32 @@ impl Registry {
                 }
                 status => return Err(request.error_of(Kind::of_status(status), &answer)),
             }
+        }
+    }
+
+    /// The 401 that says how to log in: where this one says nothing, that of the API's root, at which
+    /// some registries answer for all (old gcr.io).
+    async fn challenge(
+        &self,
+        call: &Call<'_>,
+        root: &Url,
+        answer: Answer,
+        sent: &Authorization,
+    ) -> Answer {
+        let is_silent = answer.challenges(root).is_ok_and(|challenges| challenges.is_empty());
+        let Ok(base) = root.join("v2/") else { return answer };
+        if !is_silent || sent.header.is_some() {
+            return answer;
+        }
+        let host = call.repository.host();
+        let mut request = self.attempts.request(host, "GET /v2/".to_owned(), None);
+        let (deadline, has_permit) = (call.terms.deadline, call.terms.has_permit);
+        let terms = Terms { deadline, has_permit, ..Terms::default() };
+        let exchange = Exchange::new(Method::GET, base, LARGEST_MANIFEST);
+        let send = async || Ok(self.transport.send(host, exchange.clone()).await?);
+        match self.attempts.until_settled(&mut request, terms, send).await {
+            Ok(Some(asked)) if asked.status == 401 => asked,
+            _ => answer,
         }
     }
 

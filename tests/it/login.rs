@@ -594,3 +594,19 @@ async fn a_token_server_that_stays_down_is_named() {
     let place = format!("GET http://{}/token → 503", before_tokens.host());
     assert!(ran.stdout.contains(&place), "{place}: {}", ran.stdout);
 }
+
+/// Some registries say how to log in at the root of the API only.
+#[tokio::test]
+async fn a_registry_that_asks_for_a_login_at_its_root_only() {
+    let (tokens, by_token) =
+        with_tokens(TokenServer::new().user(USER, PASSWORD).anonymous_pull(false)).await;
+    for scene in [by_token, basic().await] {
+        scene.proxy.rule(Rule::on("*", "/v2/acme/*").then(Fault::DropHeader("WWW-Authenticate")));
+        login(scene.waiting_step()).run().await.ok();
+        let asked = scene.proxy.count("GET", "/v2/");
+        assert!((1..=4).contains(&asked), "{asked}: {}", scene.proxy.log_text());
+        let refused = scene.waiting_step().input("wait", "0").run().await.fails(6);
+        assert!(refused.stdout.contains("no login for"), "{}", refused.stdout);
+    }
+    drop(tokens);
+}

@@ -18,6 +18,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 const RETRIES_PER_MINUTE: u32 = 10;
 const REQUESTS_PER_RETRY: u32 = 5;
 const MINUTE: Duration = Duration::from_secs(60);
+/// Pauses that a host may ask for in a run, in all, beside those within a wait.
+const MOST_ASKED: Duration = Duration::from_secs(300);
 /// Time after which a probe without an answer is joined by another.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -31,6 +33,8 @@ struct Host {
     retries: u32,
     minute_began: Option<Instant>,
     paused_until: Option<Instant>,
+    /// Pauses that were asked for outside of waiting, in all.
+    asked: Duration,
     answered: bool,
     in_flight: usize,
     asked_at: Option<Instant>,
@@ -118,18 +122,36 @@ impl Limiter {
         self.with(host, |entry| entry.in_this_minute().requests += 1);
     }
 
-    /// Pauses the host, which said that it is asked too much, and halves its limit.
-    pub(super) fn pause(&self, host: &str, after: Duration) {
+    /// Whether the host may make a pause that it asks for where nobody waits for anything: all of
+    /// them together are bounded. If so, it is counted.
+    pub(super) fn may_pause(&self, host: &str, after: Duration) -> bool {
+        let now = Instant::now();
+        self.with(host, |entry| {
+            let already = entry.pause().unwrap_or(now).duration_since(now);
+            let longer = after.saturating_sub(already);
+            let may = entry.asked.saturating_add(longer) <= MOST_ASKED;
+            if may {
+                entry.asked += longer;
+            }
+            may
+        })
+    }
+
+    /// Pauses the host, which said that it is asked too much, and halves its limit. Whether it made
+    /// no pause before.
+    pub(super) fn pause(&self, host: &str, after: Duration) -> bool {
         let until = Instant::now() + after;
         self.with(host, |entry| {
+            let is_new = entry.pause().is_none();
             // Requests in flight together are told together: that counts once.
-            if entry.pause().is_none() {
+            if is_new {
                 entry.limit =
                     Some((entry.limit.unwrap_or(entry.in_flight).min(entry.in_flight) / 2).max(1));
                 entry.successes = 0;
             }
             entry.paused_until = Some(entry.paused_until.map_or(until, |old| old.max(until)));
-        });
+            is_new
+        })
     }
 
     /// Whether a request that began then and failed may be retried. A failure that is not one with
@@ -216,6 +238,24 @@ mod tests {
             drop(permit(&limiter, HOST).await);
         });
         assert!(start.elapsed() >= Duration::from_secs(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pauses_that_are_asked_for_are_bounded_in_all() {
+        let limiter = Limiter::default();
+        let seconds = Duration::from_secs;
+        for (asked, may) in [(100, true), (100, true), (150, true), (151, true), (302, false)] {
+            // Those who are told together share a pause; only what is added to it counts.
+            assert_eq!(limiter.may_pause(HOST, seconds(asked)), may, "{asked}");
+            if may {
+                limiter.pause(HOST, seconds(asked));
+            }
+        }
+        tokio::time::advance(seconds(151)).await;
+        assert!(limiter.may_pause(HOST, seconds(149)), "300 in all");
+        assert!(!limiter.may_pause(HOST, seconds(1)));
+        assert!(limiter.may_pause("other.example", seconds(300)));
+        assert!(limiter.pause(HOST, seconds(1)) && !limiter.pause(HOST, seconds(2)));
     }
 
     #[tokio::test(start_paused = true)]

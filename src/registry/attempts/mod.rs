@@ -9,6 +9,7 @@ use crate::oci::Digest;
 use crate::registry::error::{Error, Kind};
 use crate::registry::http::{Answer, Broken};
 use crate::secret::Secrets;
+use crate::text::duration;
 use futures_util::future::LocalBoxFuture;
 use limiter::Limiter;
 pub(crate) use request::RequestName;
@@ -19,11 +20,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep, timeout_at};
-use tracing::debug;
+use tracing::{debug, info};
 use tried::Tried;
 
 /// What a try may take when the caller's time is up: less than the caller still listens.
 const LAST_MOMENT: Duration = Duration::from_millis(700);
+/// A pause that people should hear of.
+const LONG: Duration = Duration::from_secs(5);
 /// Blobs that are copied at once: more would only hold more in memory.
 const MOST_COPIES: usize = 6;
 
@@ -268,6 +271,9 @@ impl Attempts {
             Decision::TooLongToWait(seconds) => return Next::TooLongToWait(seconds),
             Decision::Again { after, whole_host, asked_for } => (after, whole_host, asked_for),
         };
+        if asked_for && deadline.is_none() && !self.limiter.may_pause(host, after) {
+            return Next::TooLongToWait(after.as_secs());
+        }
         // A host that names the pause sets its limits itself; the budget is for our own guesses.
         let down = match &tried.result {
             Ok(answer) => answer.status >= 500 && !whole_host,
@@ -276,8 +282,8 @@ impl Attempts {
         let allowed =
             asked_for || self.limiter.may_retry(host, tried.began, down.then_some(chance));
         // After that, for what fails in a pause is not counted.
-        if whole_host {
-            self.limiter.pause(host, after);
+        if whole_host && self.limiter.pause(host, after) && after >= LONG {
+            info!("pause    {host} asks for {}; nothing is sent to it until then", duration(after));
         }
         if !allowed {
             debug!("{host} {line}: not again, {host} failed too often");
