@@ -63,9 +63,15 @@ impl Destinations {
     /// written.
     pub(crate) fn write(&mut self, ending: &Ending<'_>) -> Result<(), Error> {
         let values = outputs::values(ending.run);
-        let dotenv = gitlab::dotenv(&values)?;
-        let github = github::output_file(&values).map_err(Error::defect)?;
-        if let Err(error) = self.write_all(&values, &dotenv, &github, &document(ending)) {
+        // Only what is wanted: an index may have megabytes, and each format has them once more.
+        let dotenv = self.dotenv.is_some().then(|| gitlab::dotenv(&values)).transpose()?;
+        let github = self.output.is_some().then(|| github::output_file(&values));
+        let texts = Texts {
+            dotenv: dotenv.unwrap_or_default(),
+            github: github.transpose().map_err(Error::defect)?.unwrap_or_default(),
+            report: if self.report.is_some() { document(ending) } else { String::new() },
+        };
+        if let Err(error) = self.write_all(&values, &texts) {
             let shown = values.iter().filter(|(name, _)| *name != "manifest");
             let shown = shown.map(|(name, value)| format!("{name}: {value}")).collect();
             let error = error.with_details(shown);
@@ -78,22 +84,16 @@ impl Destinations {
         Ok(())
     }
 
-    fn write_all(
-        &mut self,
-        values: &[(&'static str, String)],
-        dotenv: &str,
-        github: &str,
-        document: &str,
-    ) -> Result<(), Error> {
+    fn write_all(&mut self, values: &[(&'static str, String)], texts: &Texts) -> Result<(), Error> {
         let mut outputs: Vec<(&mut Output, &str)> = Vec::new();
         for (name, output) in &mut self.results {
             if let Some((_, value)) = values.iter().find(|(other, _)| other == name) {
                 outputs.push((output, value));
             }
         }
-        outputs.extend(self.dotenv.as_mut().map(|output| (output, dotenv)));
-        outputs.extend(self.report.as_mut().map(|output| (output, document)));
-        outputs.extend(self.output.as_mut().map(|output| (output, github)));
+        outputs.extend(self.dotenv.as_mut().map(|output| (output, &*texts.dotenv)));
+        outputs.extend(self.report.as_mut().map(|output| (output, &*texts.report)));
+        outputs.extend(self.output.as_mut().map(|output| (output, &*texts.github)));
         // Last what cannot be taken back.
         outputs.sort_by_key(|(output, _)| output.place.is_stream());
         let mut written = Vec::new();
@@ -127,6 +127,13 @@ impl Destinations {
             output.write_or_warn(&document(ending));
         }
     }
+}
+
+/// What goes into each file, empty where there is none.
+struct Texts {
+    dotenv: String,
+    github: String,
+    report: String,
 }
 
 fn document(ending: &Ending<'_>) -> String {
