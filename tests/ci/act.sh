@@ -9,22 +9,25 @@ project=$TMP/act
 mkdir -p "$project/.github/workflows" "$TMP/action" "$TMP/artifacts"
 cp tests/ci/app/Dockerfile "$project"
 for workflow in examples/ci/github.yml examples/ci/gitea.yml tests/ci/act/{waiting,helpers,docker-runners}.yml; do
-  sed -E "s#(ghcr.io|gitea.example.com)/acme/app#$REGISTRY/act/app#; s#registry: ghcr.io#registry: $REGISTRY#" \
+  sed "s#ghcr.io/acme/app#$REGISTRY/act/app#; s#registry: ghcr.io#registry: $REGISTRY#; s#gitea.example.com#$REGISTRY#" \
     "$workflow" >"$project/.github/workflows/$(basename "$workflow")"
 done
-# The job that the README's step comes after.
-printf '  build:\n    runs-on: ubuntu-latest\n    steps: [{run: "true"}]\n' >>"$project/.github/workflows/gitea.yml"
 git -C "$project" init --quiet --initial-branch main
 git -C "$project" add .
 git -C "$project" -c user.name=tester -c user.email=tester@example.com commit --quiet --message "chore: start"
-sha=$(git -C "$project" rev-parse HEAD)
+# What GitHub tells a workflow that a Git tag started.
+echo '{"ref": "refs/tags/v1.4.0"}' >"$TMP/tagged.json"
 cp -r action.yml action "$TMP/action"
 
-# workflow FILE: one run of it; the log in $TMP/log.
+# workflow FILE [OPTION…]: one run of it; the log in $TMP/log.
 workflow() {
-  HOME=$TMP/home act push --directory "$project" --workflows "$project/.github/workflows/$1" \
+  local file=$1
+  shift
+  HOME=$TMP/home act push --directory "$project" --workflows "$project/.github/workflows/$file" "$@" \
     --platform ubuntu-24.04=manifest-action-test/runner --platform ubuntu-24.04-arm=manifest-action-test/runner \
-    --platform ubuntu-latest=manifest-action-test/runner --pull=false --network host --rm --concurrent-jobs 4 \
+    --platform ubuntu-latest=manifest-action-test/runner \
+    --platform amd64=manifest-action-test/runner --platform arm64=manifest-action-test/runner \
+    --pull=false --network host --rm --concurrent-jobs 4 \
     --actor "$USERNAME" --secret "GITHUB_TOKEN=$PASSWORD" --secret "REGISTRY_TOKEN=$PASSWORD" \
     --local-repository "org/manifest-action@v1=$TMP/action" \
     --container-options "--volume $TMP/artifacts:/artifacts" \
@@ -40,8 +43,8 @@ workflow() {
 mkdir -p "$TMP/home"
 
 check "the README's workflow runs: a matrix builds, the action composes, a later job pulls by the digest" \
-  workflow github.yml
-check "… its tags hold both platforms" test "$(holds "$REGISTRY/act/app:1.4.0") $(holds "$REGISTRY/act/app:latest")" = \
+  workflow github.yml --eventpath "$TMP/tagged.json"
+check "… its tags hold both platforms" test "$(holds "$REGISTRY/act/app:v1.4.0") $(holds "$REGISTRY/act/app:latest")" = \
   "linux/amd64,linux/arm64 linux/amd64,linux/arm64"
 check "… with the login that docker/login-action left" grep -q 'is handed to the container' "$TMP/log"
 
@@ -66,7 +69,5 @@ step=$(sed -n '/diff$/,/^.\{3\}$/ s/^+//p' README.md | tail -n +2)
 quotes_step() { [[ -n $step && $(<tests/ci/act/docker-runners.yml) == *"$step"* ]]; }
 check "… and what the README adds to Docker's is what was run" quotes_step
 
-push_app "$REGISTRY/act/app:$sha-amd64" amd64
-push_app "$REGISTRY/act/app:$sha-arm64" arm64
-check "the step for Gitea and Forgejo runs" workflow gitea.yml
-check "… its tag holds both platforms" test "$(holds "$REGISTRY/act/app:latest")" = linux/amd64,linux/arm64
+check "the workflow for Gitea and Forgejo runs: a matrix builds, the image composes" workflow gitea.yml
+check "… its tag holds both platforms" test "$(holds "$REGISTRY/acme/app:latest")" = linux/amd64,linux/arm64

@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -31,10 +32,15 @@ def example_yaml(name):
     return YAML(typ="safe").load(example(name))
 
 
-def expand(text, values):
-    """${NAME}, $NAME and $(NAME), when the name is known."""
-    return re.sub(r"\$(?:\{([\w.-]+)\}|\(([\w.-]+)\)|(\w+))",
-                  lambda match: values.get(match[1] or match[2] or match[3], match[0]), text)
+# How a system fills in its own variables, and whether a name that it does not know becomes nothing or stays as it is.
+BRACES = r"\$\{(\w+)\}", True
+DOLLAR = r"\$\{?(\w+)\}?", True
+PARENTHESES = r"\$\(([\w.-]+)\)", False
+
+
+def expand(text, values, syntax):
+    pattern, forgets = syntax
+    return re.sub(pattern, lambda match: values.get(match[1], "" if forgets else match[0]), text)
 
 
 def run(*command, env=None, **options):
@@ -49,6 +55,18 @@ def run(*command, env=None, **options):
 def docker(image, env, *options, command=()):
     flags = [flag for name in env for flag in ("--env", name)]
     return run("docker", "run", "--rm", "--network", "host", *options, *flags, image, *command, env=env)
+
+
+@contextmanager
+def container(image, env, *options, keeps=("-c", "cat")):
+    """A container that stays while steps are run in it; `keeps` is what it is kept alive with."""
+    flags = [flag for name in env for flag in ("--env", name)]
+    started = run("docker", "run", "--tty", "--detach", "--network", "host", *options, *flags, image, *keeps,
+                  env=env).strip()
+    try:
+        yield started
+    finally:
+        run("docker", "rm", "--force", started)
 
 
 def tag(system, name="latest"):
@@ -82,14 +100,14 @@ def settings_to_variables(settings):
 def plugin(system, step, variables, **changes):
     """A plugin step: entrypoint, no shell, the workspace mounted, the settings and the system's own variables."""
     settings = {name: given for name, given in (step["settings"] | changes).items() if given is not None}
-    env = {name: expand(given, variables) for name, given in settings_to_variables(settings).items()}
+    env = {name: expand(given, variables, BRACES) for name, given in settings_to_variables(settings).items()}
     with tempfile.TemporaryDirectory() as workspace:
         return docker(step["image"], variables | env, "--volume", f"{workspace}:/{system}", "--workdir", f"/{system}/src")
 
 
 def woodpecker():
     variables = {"CI": "woodpecker", "CI_COMMIT_SHA": COMMIT, "CI_REPO": "acme/app", "CI_SYSTEM_NAME": "woodpecker",
-                 "CI_WORKSPACE": "/woodpecker/src", "HOME": "/root"}
+                 "CI_WORKSPACE": "/woodpecker/src"}
     plugin("woodpecker", example_yaml("woodpecker.yml")["steps"][0], variables)
     check("woodpecker: settings alone", tag("woodpecker")[1], PLATFORMS)
 
@@ -115,9 +133,9 @@ def tekton():
             "params.sources": f"{REGISTRY}/tekton/app:{COMMIT}-{{arch}}",
             "workspaces.docker-config.path": "/workspace/docker-config"}
         step = task["steps"][0]
-        env = {"HOME": "/tekton/home"} | {one["name"]: expand(one["value"], values) for one in step["env"]}
-        docker(step["image"], env, "--volume", f"{results}:/tekton/results", "--workdir", "/workspace",
-               "--volume", f"{login}:/workspace/docker-config", "--entrypoint", step["command"][0])
+        env = {one["name"]: expand(one["value"], values, PARENTHESES) for one in step["env"]}
+        docker(step["image"], env, "--volume", f"{results}:/tekton/results", "--volume", 
+               f"{login}:/workspace/docker-config", "--entrypoint", step["command"][0])
         digest = tag("tekton")[0]
         want = {"digest": digest, "image": f"{REGISTRY}/tekton/app@{digest}", "platforms": PLATFORMS, "changed": "true"}
         names = [result["name"] for result in task["results"]]
@@ -135,8 +153,12 @@ def azure():
         (docker_config / "config.json").write_text(Path(os.environ["DOCKER_CONFIG"], "config.json").read_text())
         env = {"TF_BUILD": "True", "BUILD_SOURCEVERSION": COMMIT, "AGENT_TEMPDIRECTORY": temp,
                "DOCKER_CONFIG": str(docker_config)}
-        env |= {name: expand(value, {"Build.SourceVersion": COMMIT}) for name, value in step["env"].items()}
-        log = run("bash", "-c", on_host_network(step["script"]), env=env)
+        def filled_in(text):
+            return expand(text, {"Build.SourceVersion": COMMIT}, PARENTHESES)
+        env |= {name: filled_in(value) for name, value in step["env"].items()}
+        script = Path(temp, "script.sh")
+        script.write_text(on_host_network(filled_in(step["script"])))
+        log = run("bash", "--noprofile", "--norc", str(script), env=env)
     check("azure: the output variable", log.strip().splitlines()[-1],
           f"##vso[task.setvariable variable=digest;isOutput=true]{tag('azure')[0]}")
 
@@ -147,13 +169,15 @@ def on_host_network(script):
 
 def circleci():
     job = example_yaml("circleci.yml")["jobs"]["manifest"]
-    env = job["environment"] | {"CI": "true", "CIRCLECI": "true", "CIRCLE_SHA1": COMMIT, "BASH_ENV": "/tmp/.bash_env",
+    env = job["environment"] | {"CI": "true", "CIRCLECI": "true", "CIRCLE_SHA1": COMMIT, "BASH_ENV": "/tmp/.bash_env-1",
                                 "MANIFEST_ACTION_PASSWORD": PASSWORD}
-    # Without bash in the image every step is given to `/bin/sh -eo pipefail`, in one container.
-    steps = [f"touch $BASH_ENV; . $BASH_ENV\n{step['run']}" for step in job["steps"]]
-    script = "\n".join(f"/bin/sh -eo pipefail -c '{step}'" for step in steps)
-    log = docker(job["docker"][0]["image"], env, "--entrypoint", "/bin/sh", command=("-e", "-c", script))
-    check("circleci: the next step reads the digest", log.strip().splitlines()[-1], f"deploy {tag('circleci')[0]}")
+    with tempfile.TemporaryDirectory() as steps, container(
+            job["docker"][0]["image"], env, "--entrypoint", "/bin/sh", "--volume", f"{steps}:{steps}") as circle:
+        # Each step is a file for `/bin/sh -eo pipefail` where the image has no bash: a new shell, in one container.
+        for number, step in enumerate(job["steps"]):
+            Path(steps, str(number)).write_text(step["run"])
+            log = run("docker", "exec", circle, "/bin/sh", "-eo", "pipefail", f"{steps}/{number}")
+    check("circleci: the next step reads the digest", log.strip(), f"deploy {tag('circleci')[0]}")
 
 
 def jenkins():
@@ -162,18 +186,16 @@ def jenkins():
     image, arguments = re.search(r"image '(.*)'", text)[1], re.search(r"args '(.*)'", text)[1]
     env = {"JENKINS_URL": "http://127.0.0.1:1/", "GIT_COMMIT": COMMIT, "LOGIN_USR": USERNAME, "LOGIN_PSW": PASSWORD}
     for name, value in re.findall(r'(\w+) = "(.*)"', text):
-        env[name] = expand(value, env)
+        env[name] = expand(value, env, BRACES)
     with tempfile.TemporaryDirectory() as workspace:
-        # docker.inside: the container is kept alive by `cat`; each `sh` is an exec in it.
-        flags = [flag for name in env for flag in ("--env", name)]
-        container = run("docker", "run", "--tty", "--detach", "--network", "host", "--user", "0:0",
-                        "--workdir", workspace, "--volume", f"{workspace}:{workspace}", arguments, *flags, image, "cat",
-                        env=env).strip()
-        assert "cat" in run("docker", "top", container, "-eo", "pid,comm")
-        for script in re.findall(r"sh '(.*)'", text):
-            run("docker", "exec", container, "sh", "-xe", "-c", script)
+        # docker.inside: the agent's own user, to whom the workspace belongs; each `sh` is a script run by an exec.
+        os.chown(workspace, 1000, 1000)
+        with container(image, env, "--user", "1000:1000", "--workdir", workspace, "--volume", f"{workspace}:{workspace}",
+                       arguments, keeps=("cat",)) as jenkins_container:
+            assert "cat" in run("docker", "top", jenkins_container, "-eo", "pid,comm")
+            for script in re.findall(r"sh '(.*)'", text):
+                run("docker", "exec", jenkins_container, "sh", "-xe", "-c", script)
         digest = Path(workspace, re.search(r"readFile\('(.*)'\)", text)[1]).read_text()
-        run("docker", "rm", "--force", container)
     check("jenkins: the pipeline reads the digest", digest, tag(system)[0])
 
 
@@ -182,7 +204,7 @@ def buildkite():
     (options,) = step["plugins"][0].values()
     # `$` is filled in when the pipeline is uploaded; a name alone is passed on from the agent.
     agent = {"BUILDKITE": "true", "CI": "true", "BUILDKITE_COMMIT": COMMIT, "MANIFEST_ACTION_PASSWORD": PASSWORD}
-    flags = [flag for one in options["environment"] for flag in ("--env", expand(one, agent))]
+    flags = [flag for one in options["environment"] for flag in ("--env", expand(one, agent, DOLLAR))]
     assert options["shell"] is False
     with tempfile.TemporaryDirectory() as checkout:
         run("docker", "run", "--tty", "--rm", "--volume", f"{checkout}:/workdir", "--workdir", "/workdir",
