@@ -25,4 +25,12 @@ check("the GitLab component takes the same inputs",
       [name for name in header["spec"]["inputs"] if name not in ("job", "stage", "image")], list(action["inputs"]))
 check("the GitLab component hands on every input under its name", job["variables"],
       {"MANIFEST_ACTION_" + name.replace("-", "_").upper(): f"$[[ inputs.{name} ]]" for name in action["inputs"]})
+# Older GitLab refuses a boolean among variables (its issue 21587), and an input of that type becomes one.
+check("the GitLab component's variables are texts or numbers",
+      {name: given["type"] for name, given in header["spec"]["inputs"].items()
+       if given.get("type", "string") not in ("string", "number")}, {})
+check("the GitLab component's defaults are of their types, and options are texts",
+      [name for name, given in header["spec"]["inputs"].items()
+       if type(given["default"]) is not {"string": str, "number": int}[given.get("type", "string")]
+       or not all(isinstance(option, str) for option in given.get("options", []))], [])
 check("the GitLab component's script holds no input", job["script"], ["manifest-action"])
