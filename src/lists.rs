@@ -4,8 +4,8 @@
 use crate::console::Console;
 use crate::console::log;
 use crate::error::{Error, Exit};
-use crate::pipeline::outcome::{Listed, Report};
-use crate::pipeline::progress::Progress;
+use crate::pipeline::outcome::{Awaited, Listed, Report};
+use crate::pipeline::progress::{NO_TAG_MOVED, Progress};
 use crate::plan::Plan;
 use crate::text::{self, duration, gauge, some};
 use futures_util::StreamExt as _;
@@ -32,6 +32,18 @@ impl List {
     pub(crate) fn name(&self) -> String {
         self.plan.targets.first().map(ToString::to_string).unwrap_or_default()
     }
+
+    fn sources(&self) -> Vec<Awaited> {
+        let states = self.progress.sources().into_iter();
+        states
+            .zip(&self.plan.sources)
+            .map(|((name, state), source)| Awaited {
+                name,
+                platform: source.stands_for.clone(),
+                state,
+            })
+            .collect()
+    }
 }
 
 /// The lists of a run, in the order of the plan.
@@ -49,7 +61,7 @@ fn told(mut error: Error, progress: &Progress) -> Error {
         Exit::NotArrived | Exit::JobFailed | Exit::Refused | Exit::Denied | Exit::Registry
     );
     if moves_none && !progress.has_moved() {
-        error.details.push("no tag was moved".to_owned());
+        error.details.push(NO_TAG_MOVED.to_owned());
     }
     error
 }
@@ -124,7 +136,7 @@ impl Lists {
         let listed = |list: &List| Listed {
             name: list.name(),
             tags: list.progress.tags(),
-            sources: list.progress.sources(),
+            sources: list.sources(),
             writes: list.progress.writes(),
             ended: list
                 .ended

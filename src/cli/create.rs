@@ -112,8 +112,9 @@ fn print(ended: &Ended, as_json: bool, console: &Console) -> Exit {
         let ending = Ending { late: late.as_ref(), ..Ending::of(run, *exit, &warnings, console) };
         return output::json(&json::run(&ending), *exit, console.secrets());
     }
-    let published =
-        run.reports().filter_map(|report| Some((&report.tags.first()?.0, &report.composed.digest)));
+    let published = run
+        .reports()
+        .filter_map(|report| Some((&report.tags.first()?.tag, &report.composed.digest)));
     let lines: String = published.map(|(tag, digest)| format!("{tag}@{digest}\n")).collect();
     // Alone, a list whose outputs could not be written is no result to go on with.
     if run.lists.len() == 1 && *exit != Exit::Done {

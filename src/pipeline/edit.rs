@@ -81,7 +81,7 @@ pub async fn until_settled(work: &Work<'_>, change: &impl Change) -> Result<Edit
             change.tell(&base, &composed);
             told = Some(composed.digest.clone());
         }
-        let check = async || Targets::check(registry, plan).await;
+        let check = async || Targets::check(work).await;
         let is_as_read = |targets: &Targets| {
             targets.first().and_then(|first| first.held.as_ref()) == base.held()
         };

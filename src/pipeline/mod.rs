@@ -112,7 +112,7 @@ async fn publish(
 /// What the targets point to, or nothing where the registry cannot be asked just now: a wait
 /// outlasts that, and ends with a check.
 async fn first_check(work: &Work<'_>) -> Result<Option<Targets>, Error> {
-    match Targets::check(work.registry, work.plan).await {
+    match Targets::check(work).await {
         Err(error) if error.exit == Exit::Registry && !work.plan.wait.is_zero() => {
             info!("targets  {}; will check again after the wait", error.what);
             Ok(None)
@@ -128,10 +128,8 @@ async fn check_again(
     before: Option<&Targets>,
     arrived: &[Arrived],
 ) -> Result<Targets, Error> {
-    let (now, ()) = tokio::try_join!(
-        Targets::check(work.registry, work.plan),
-        resolve::tell_what_moved(work.registry, arrived)
-    )?;
+    let (now, ()) =
+        tokio::try_join!(Targets::check(work), resolve::tell_what_moved(work.registry, arrived))?;
     for Target { tag, held } in before.iter().flat_map(|before| now.changed_since(before)) {
         let held = held.as_ref().map_or_else(
             || "does not exist now".to_owned(),

@@ -1,7 +1,7 @@
 //! How lists end, as data: what is reported of them, or why they failed.
 
 use super::compose::Composed;
-use super::progress::{SourceState, TagState};
+use super::progress::{SourceState, Tagged};
 use super::record::{Copied, Write};
 use super::resolve::arrived::{Arrived, Skipped};
 use crate::entries::diff::Change;
@@ -17,13 +17,24 @@ pub struct Listed {
     /// Its first tag.
     pub name: String,
     /// What became of each tag, in the order of the plan.
-    pub tags: Vec<(Reference, TagState)>,
+    pub tags: Vec<Tagged>,
     /// How each source stands, in the order of the plan.
-    pub sources: Vec<(String, SourceState)>,
+    pub sources: Vec<Awaited>,
     /// What was written for it, in this order.
     pub writes: Vec<Write>,
     /// What it has to say, or why it failed.
     pub ended: Result<Report, Error>,
+}
+
+/// A source as the wait left it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Awaited {
+    /// As messages call it.
+    pub name: String,
+    /// The platform that it is to bring, if the inputs say so.
+    pub platform: Option<Platform>,
+    /// How it stands.
+    pub state: SourceState,
 }
 
 /// All lists of a run, in the order of the plan.
@@ -65,7 +76,7 @@ pub struct Report {
     /// The index.
     pub composed: Composed,
     /// What became of each tag, in the order of the plan.
-    pub tags: Vec<(Reference, TagState)>,
+    pub tags: Vec<Tagged>,
     /// The sources, in the order of the plan.
     pub sources: Vec<SourceReport>,
     /// What was copied, by repository.
@@ -87,7 +98,9 @@ impl Report {
     pub fn image(&self) -> String {
         self.tags
             .first()
-            .map(|(tag, _)| Reference::at(&tag.repository, &self.composed.digest).to_string())
+            .map(|Tagged { tag, .. }| {
+                Reference::at(&tag.repository, &self.composed.digest).to_string()
+            })
             .unwrap_or_default()
     }
 

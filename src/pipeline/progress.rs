@@ -1,7 +1,7 @@
 //! How far a run has come: read by the log of the wait, by the line that a signal leaves behind,
 //! and by the report.
 
-use crate::oci::{Reference, Repository};
+use crate::oci::{Digest, Reference, Repository};
 use crate::pipeline::record::{Copied, Write};
 use crate::text;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,10 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tracing::debug;
 
-/// What became of one tag.
+/// What whoever reads of a failure asks first.
+pub const NO_TAG_MOVED: &str = "no tag was moved";
+
+/// What became of a tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TagState {
     /// Nothing was done to it.
@@ -29,16 +32,71 @@ impl TagState {
     pub fn may_have_moved(self) -> bool {
         matches!(self, Self::Moved | Self::Unknown)
     }
+}
 
-    /// For people.
-    pub fn name(self) -> &'static str {
+/// What a tag pointed to before this run wrote to it: the way back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Was {
+    /// Nobody looked, or the look was denied.
+    #[default]
+    NotKnown,
+    /// There was no such tag.
+    Nothing,
+    /// This.
+    Held(Digest),
+}
+
+impl Was {
+    /// The digest, if there was one and it is known.
+    pub fn digest(&self) -> Option<&Digest> {
         match self {
-            Self::Untouched => "not moved",
-            Self::Unchanged => "unchanged",
-            Self::Unknown => "unknown",
-            Self::Moved => "moved",
-            Self::Failed => "failed",
+            Self::Held(digest) => Some(digest),
+            Self::NotKnown | Self::Nothing => None,
         }
+    }
+}
+
+/// A tag of this run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tagged {
+    /// The tag.
+    pub tag: Reference,
+    /// What became of it.
+    pub state: TagState,
+    /// What it pointed to before.
+    pub was: Was,
+}
+
+impl Tagged {
+    /// What became of it, in a word.
+    pub fn word(&self) -> &'static str {
+        match (self.state, &self.was) {
+            (TagState::Untouched, _) => "left",
+            (TagState::Unchanged, _) => "unchanged",
+            (TagState::Unknown, _) => "unknown",
+            (TagState::Moved, Was::Nothing) => "created",
+            (TagState::Moved, _) => "moved",
+            (TagState::Failed, _) => "failed",
+        }
+    }
+
+    /// The digest to go back to, where the tag does not point to it any more, or perhaps not.
+    pub fn before(&self) -> Option<&Digest> {
+        self.was.digest().filter(|_| self.state.may_have_moved())
+    }
+
+    /// For people, with the way back.
+    pub fn words(&self) -> String {
+        format!("{}{}", self.word(), self.and_before())
+    }
+
+    /// The same, for a list of tags.
+    pub fn line(&self) -> String {
+        format!("{}: {}", self.tag, self.words())
+    }
+
+    fn and_before(&self) -> String {
+        self.before().map(|digest| format!(", was {digest}")).unwrap_or_default()
     }
 }
 
@@ -80,7 +138,7 @@ pub struct Progress {
 struct State {
     sources: Vec<(String, SourceState)>,
     jobs: String,
-    tags: Vec<(Reference, TagState)>,
+    tags: Vec<Tagged>,
     writes: Vec<Write>,
     copied: Vec<Copied>,
 }
@@ -98,7 +156,12 @@ impl Progress {
 
     /// Starts with tags that nothing was done to.
     pub fn start(&self, tags: &[Reference]) {
-        self.lock().tags = tags.iter().map(|tag| (tag.clone(), TagState::Untouched)).collect();
+        let untouched = |tag: &Reference| Tagged {
+            tag: tag.clone(),
+            state: TagState::Untouched,
+            was: Was::NotKnown,
+        };
+        self.lock().tags = tags.iter().map(untouched).collect();
     }
 
     /// Starts with sources that were not looked at.
@@ -160,19 +223,33 @@ impl Progress {
         self.lock().jobs.clone()
     }
 
+    /// Notes what a tag points to, until this run may have written to it.
+    pub fn holds(&self, tag: &Reference, was: &Was) {
+        for tagged in self.lock().tags.iter_mut().filter(|tagged| tagged.tag == *tag) {
+            if !tagged.state.may_have_moved() {
+                tagged.was = was.clone();
+            }
+        }
+    }
+
     /// Notes what became of a tag. One that was moved does not count as unchanged when it is looked
     /// at again.
     pub fn tag(&self, tag: &Reference, state: TagState) {
-        for (other, old) in &mut self.lock().tags {
-            if other == tag && !(*old == TagState::Moved && state == TagState::Unchanged) {
-                *old = state;
+        for tagged in self.lock().tags.iter_mut().filter(|tagged| tagged.tag == *tag) {
+            if !(tagged.state == TagState::Moved && state == TagState::Unchanged) {
+                tagged.state = state;
             }
         }
     }
 
     /// What became of all tags.
-    pub fn tags(&self) -> Vec<(Reference, TagState)> {
+    pub fn tags(&self) -> Vec<Tagged> {
         self.lock().tags.clone()
+    }
+
+    /// What became of one of them.
+    pub fn tagged(&self, tag: &Reference) -> Option<Tagged> {
+        self.lock().tags.iter().find(|tagged| tagged.tag == *tag).cloned()
     }
 
     /// Notes a write that was confirmed.
@@ -217,7 +294,7 @@ impl Progress {
 
     /// Whether any tag was moved, or may have been.
     pub fn has_moved(&self) -> bool {
-        self.lock().tags.iter().any(|(_, state)| state.may_have_moved())
+        self.lock().tags.iter().any(|tagged| tagged.state.may_have_moved())
     }
 
     /// One line that says what was left undone.
@@ -228,12 +305,14 @@ impl Progress {
             let rest = if state.tags.is_empty() { "" } else { "; no tag was moved" };
             return format!("still waiting for {}{rest}", waiting.join(", "));
         }
-        if state.tags.iter().all(|(_, tag)| matches!(tag, TagState::Untouched)) {
-            return "no tag was moved".to_owned();
+        if state.tags.iter().all(|tagged| tagged.state == TagState::Untouched) {
+            return NO_TAG_MOVED.to_owned();
         }
-        let tags = state.tags.iter().map(|(tag, state)| match state {
-            TagState::Unknown => format!("{tag} may or may not have moved"),
-            _ => format!("{tag} {}", state.name()),
+        let tags = state.tags.iter().map(|tagged| match tagged.state {
+            TagState::Unknown => {
+                format!("{} may or may not have moved{}", tagged.tag, tagged.and_before())
+            }
+            _ => format!("{} {}", tagged.tag, tagged.words()),
         });
         tags.collect::<Vec<_>>().join("; ")
     }
@@ -249,5 +328,55 @@ impl State {
             .iter()
             .filter(|(_, state)| matches!(state, SourceState::Waiting(_)))
             .map(|(name, _)| name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(seed: &str) -> Digest {
+        Digest::of(seed.as_bytes())
+    }
+
+    #[test]
+    fn what_became_of_a_tag_and_the_way_back() {
+        let old = digest("old");
+        let held = || Was::Held(digest("old"));
+        for (state, was, word, back) in [
+            (TagState::Untouched, Was::NotKnown, "left", false),
+            (TagState::Untouched, held(), "left", false),
+            (TagState::Unchanged, held(), "unchanged", false),
+            (TagState::Moved, held(), "moved", true),
+            (TagState::Moved, Was::Nothing, "created", false),
+            (TagState::Moved, Was::NotKnown, "moved", false),
+            (TagState::Unknown, held(), "unknown", true),
+            (TagState::Unknown, Was::Nothing, "unknown", false),
+            (TagState::Failed, held(), "failed", false),
+        ] {
+            let tagged = Tagged { tag: "r.example/a:1".parse().unwrap(), state, was };
+            let words = if back { format!("{word}, was {old}") } else { word.to_owned() };
+            assert_eq!((tagged.word(), tagged.words()), (word, words), "{tagged:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_tag_held_is_noted_until_it_is_written_to() {
+        let (progress, tag) = (Progress::default(), "r.example/a:1".parse().unwrap());
+        progress.start(std::slice::from_ref(&tag));
+        let was = || progress.tagged(&tag).unwrap().was;
+        assert_eq!(was(), Was::NotKnown);
+        for held in ["old", "of another writer"].map(|seed| Was::Held(digest(seed))) {
+            progress.holds(&tag, &held);
+            assert_eq!(was(), held, "the last look before the write counts");
+        }
+        let before = was();
+        for state in [TagState::Unknown, TagState::Moved] {
+            progress.tag(&tag, state);
+            progress.holds(&tag, &Was::Held(digest("ours")));
+            assert_eq!(was(), before);
+        }
+        let line = format!("r.example/a:1 moved, was {}", before.digest().unwrap());
+        assert_eq!(progress.left_undone(), line);
     }
 }

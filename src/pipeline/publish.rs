@@ -2,7 +2,7 @@
 //! what was written.
 
 use super::compose::Composed;
-use super::progress::TagState;
+use super::progress::{TagState, Tagged};
 use super::record::{Action, Write};
 use super::targets::{self, Target, Targets, refuse_without_permission};
 use super::work::{DOUBT, Document, FIRST_LAG_PAUSE, LONGEST_LAG_PAUSE, Work};
@@ -119,7 +119,9 @@ impl Publication<'_> {
         self.work.progress.tag(tag, state);
         if settled.is_ok() {
             self.wrote(tag, Action::Tag, "all that it names is complete");
-            info!("{}", targets::published(target));
+            if let Some(tagged) = self.work.progress.tagged(tag) {
+                info!("{}", targets::published(&tagged));
+            }
         }
         settled
     }
@@ -174,9 +176,7 @@ impl Publication<'_> {
         if self.work.progress.has_moved() {
             let tags = self.work.progress.tags();
             failed.exit = Exit::Partial;
-            failed
-                .details
-                .extend(tags.iter().map(|(tag, state)| format!("{tag}: {}", state.name())));
+            failed.details.extend(tags.iter().map(Tagged::line));
             failed.then = Some("run it again: finished tags are left alone");
         }
         failed

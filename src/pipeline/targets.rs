@@ -1,6 +1,7 @@
 //! The tags to publish, before anything is written: what they point to, whether they may be moved,
 //! whether they may be pushed to.
 
+use super::progress::{Tagged, Was};
 use super::work::Work;
 use crate::entries;
 use crate::error::words::input;
@@ -34,19 +35,21 @@ impl Target {
 
 impl Targets {
     /// Checks what every tag points to now.
-    pub async fn check(registry: &Registry, plan: &Plan) -> Result<Self, Error> {
+    pub async fn check(work: &Work<'_>) -> Result<Self, Error> {
+        let Work { registry, plan, progress, .. } = *work;
         let looks = plan.targets.iter().map(|tag| async move {
-            let held = match registry.look(tag, None).await {
-                Ok(head) => Some(head.digest),
-                Err(error) if error.may_be_missing() => None,
+            let was = match registry.look(tag, None).await {
+                Ok(head) => Was::Held(head.digest),
+                Err(error) if error.may_be_missing() => Was::Nothing,
                 // Some registries deny what does not exist. The push itself will tell, unless a tag
                 // must not be moved.
-                Err(error) if matches!(error.kind, Kind::Denied) && plan.overwrite => None,
+                Err(error) if matches!(error.kind, Kind::Denied) && plan.overwrite => Was::NotKnown,
                 Err(error) => {
                     return Err(Error::of_registry(&error, &format!("check {tag}"), Access::Pull));
                 }
             };
-            Ok(Target { tag: tag.clone(), held })
+            progress.holds(tag, &was);
+            Ok(Target { tag: tag.clone(), held: was.digest().cloned() })
         });
         join::all(looks).await.map(Self)
     }
@@ -201,9 +204,8 @@ pub(super) async fn preflight(work: &Work<'_>) -> Result<(), Error> {
 }
 
 /// A tag points to the index now.
-pub(super) fn published(target: &Target) -> String {
-    let what = if target.held.is_some() { "moved" } else { "created" };
-    format!("tag      {}  {what}", target.tag)
+pub(super) fn published(tagged: &Tagged) -> String {
+    format!("tag      {}  {}", tagged.tag, tagged.words())
 }
 
 /// A tag points to the index already.
@@ -213,8 +215,11 @@ pub fn unchanged(tag: &Reference) -> String {
 
 /// A tag would be moved.
 pub(super) fn would_move(target: &Target) -> String {
-    let what = if target.held.is_some() { "move" } else { "create" };
-    format!("dry run  would {what} {}", target.tag)
+    let tag = &target.tag;
+    match &target.held {
+        Some(held) => format!("dry run  would move {tag}  now {held}"),
+        None => format!("dry run  would create {tag}"),
+    }
 }
 
 #[cfg(test)]

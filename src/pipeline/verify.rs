@@ -25,8 +25,8 @@ pub(super) async fn tags(
     let moved: Vec<Reference> = progress
         .tags()
         .into_iter()
-        .filter(|(_, state)| *state == TagState::Moved)
-        .map(|(tag, _)| tag)
+        .filter(|tagged| tagged.state == TagState::Moved)
+        .map(|tagged| tagged.tag)
         .collect();
     let checks =
         moved.iter().enumerate().map(|(at, tag)| until_it_agrees(registry, composed, tag, at == 0));

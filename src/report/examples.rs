@@ -6,8 +6,8 @@ use crate::error::{Error, Exit};
 use crate::oci::descriptor::{REFERENCE_DIGEST, REFERENCE_TYPE};
 use crate::oci::{Descriptor, Digest, Index, Platform, Reference, json, media_type};
 use crate::pipeline::compose::Composed;
-use crate::pipeline::outcome::{DryRun, Listed, Report, Run, SourceReport};
-use crate::pipeline::progress::{SourceState, TagState};
+use crate::pipeline::outcome::{Awaited, DryRun, Listed, Report, Run, SourceReport};
+use crate::pipeline::progress::{SourceState, TagState, Tagged, Was};
 use crate::pipeline::record::{Action, Copied, Write};
 use crate::pipeline::resolve::arrived::Skipped;
 use std::time::Duration;
@@ -21,6 +21,18 @@ fn seconds(seconds: u64) -> Duration {
 
 fn reference(tag: &str) -> Reference {
     format!("{APP}:{tag}").parse().unwrap()
+}
+
+fn digest(seed: &str) -> Digest {
+    Digest::of(seed.as_bytes())
+}
+
+fn held() -> Was {
+    Was::Held(digest("the release before"))
+}
+
+fn tagged(tag: &str, state: TagState, was: Was) -> Tagged {
+    Tagged { tag: reference(tag), state, was }
 }
 
 fn image(platform: &str) -> Descriptor {
@@ -40,7 +52,10 @@ fn attestation(of: &Descriptor) -> Descriptor {
 
 fn composed() -> Composed {
     let (amd64, arm64) = (image("linux/amd64"), image("linux/arm64"));
-    let entries = vec![amd64.clone(), arm64, attestation(&amd64)];
+    index_of(vec![amd64.clone(), arm64, attestation(&amd64)])
+}
+
+fn index_of(entries: Vec<Descriptor>) -> Composed {
     let index = Index::new(media_type::OCI_INDEX, entries.clone(), Default::default());
     let bytes = json::pretty(&index).unwrap();
     Composed {
@@ -100,7 +115,10 @@ fn writes() -> Vec<Write> {
 fn report() -> Report {
     Report {
         composed: composed(),
-        tags: vec![(reference("1.4.0"), TagState::Moved), (reference("1"), TagState::Unchanged)],
+        tags: vec![
+            tagged("1.4.0", TagState::Moved, Was::Nothing),
+            tagged("1", TagState::Moved, held()),
+        ],
         sources: vec![source("linux/amd64", None), source("linux/arm64", Some(seconds(95)))],
         copied: vec![copied()],
         skipped: Vec::new(),
@@ -122,7 +140,7 @@ fn left_out() -> Skipped {
 fn listed(tag: &str, ended: Result<Report, Error>) -> Listed {
     let tags = match &ended {
         Ok(report) => report.tags.clone(),
-        Err(_) => vec![(reference(tag), TagState::Untouched)],
+        Err(_) => vec![tagged(tag, TagState::Untouched, Was::Nothing)],
     };
     let name = reference(tag).to_string();
     Listed { name, tags, sources: Vec::new(), writes: writes(), ended }
@@ -144,7 +162,8 @@ pub(super) fn incomplete() -> Run {
 
 /// The same with nothing to change.
 pub(super) fn unchanged() -> Run {
-    let tags = vec![(reference("1.4.0"), TagState::Unchanged)];
+    let was = Was::Held(composed().digest);
+    let tags = vec![tagged("1.4.0", TagState::Unchanged, was)];
     let (copied, waited) = (Vec::new(), Duration::ZERO);
     let sources = vec![source("linux/amd64", None), source("linux/arm64", None)];
     let report = Report { tags, copied, waited, sources, changed: false, ..report() };
@@ -159,8 +178,10 @@ pub(super) fn dry_run() -> Run {
         copies: vec![(APP.parse().unwrap(), 2)],
         changes: vec![(reference("1.4.0"), changes.clone()), (reference("1"), changes)],
     };
-    let tags =
-        vec![(reference("1.4.0"), TagState::Untouched), (reference("1"), TagState::Untouched)];
+    let tags = vec![
+        tagged("1.4.0", TagState::Untouched, Was::Nothing),
+        tagged("1", TagState::Untouched, held()),
+    ];
     let report = Report { tags, dry_run: Some(dry_run), copied: Vec::new(), ..report() };
     let list = listed("1.4.0", Ok(report));
     run(vec![Listed { writes: Vec::new(), ..list }])
@@ -175,11 +196,16 @@ pub(super) fn not_arrived() -> Error {
     }
 }
 
+fn awaited(architecture: &str, state: SourceState) -> Awaited {
+    let name = format!("{CACHE}:1.4.0-{architecture}");
+    Awaited { name, platform: format!("linux/{architecture}").parse().ok(), state }
+}
+
 /// One image did not arrive, and no tag was moved.
 pub(super) fn failure() -> Run {
     let sources = vec![
-        (format!("{CACHE}:1.4.0-amd64"), SourceState::Found(Some(seconds(42)))),
-        (format!("{CACHE}:1.4.0-arm64"), SourceState::Waiting("not found")),
+        awaited("amd64", SourceState::Found(Some(seconds(42)))),
+        awaited("arm64", SourceState::Waiting("not found")),
     ];
     let list = listed("1.4.0", Err(not_arrived()));
     run(vec![Listed { sources, ..list }])
@@ -187,23 +213,63 @@ pub(super) fn failure() -> Run {
 
 /// One tag was moved, the next was not.
 pub(super) fn partial() -> Run {
-    let error = Error::new(Exit::Partial, "cannot move ghcr.io/acme/app:1: access denied");
-    let tags = vec![(reference("1.4.0"), TagState::Moved), (reference("1"), TagState::Failed)];
+    let tags = vec![
+        tagged("1.4.0", TagState::Moved, held()),
+        tagged("1", TagState::Failed, held()),
+        tagged("latest", TagState::Untouched, held()),
+    ];
+    let error = Error::new(Exit::Partial, "cannot push to ghcr.io/acme/app:1: permission denied")
+        .with_details(tags.iter().map(Tagged::line).collect())
+        .with_fix("give the job `permissions: packages: write`");
     let list = listed("1.4.0", Err(error));
     run(vec![Listed { tags, ..list }])
+}
+
+/// Eight platforms, the last after forty minutes.
+pub(super) fn long_wait() -> Run {
+    let arrivals = [
+        ("linux/amd64", None, 31_400_000),
+        ("linux/arm64", Some(60), 29_800_000),
+        ("linux/arm/v7", Some(245), 27_900_000),
+        ("linux/386", Some(301), 30_200_000),
+        ("linux/ppc64le", Some(1_120), 33_600_000),
+        ("linux/s390x", Some(1_205), 31_100_000),
+        ("linux/riscv64", Some(2_010), 30_600_000),
+        ("windows(10.0.20348.2700)/amd64", Some(2_394), 118_200_000),
+    ];
+    let entries = arrivals.iter().map(|(platform, ..)| image(platform)).collect();
+    let of = |(platform, after, bytes): &(&str, Option<u64>, u64)| SourceReport {
+        download: Some(*bytes),
+        ..source(platform, after.map(seconds))
+    };
+    let report = Report {
+        composed: index_of(entries),
+        tags: vec![
+            tagged("1.4.0", TagState::Moved, Was::Nothing),
+            tagged("latest", TagState::Moved, held()),
+        ],
+        sources: arrivals.iter().map(of).collect(),
+        copied: Vec::new(),
+        waited: seconds(2_394),
+        ..report()
+    };
+    run(vec![listed("1.4.0", Ok(report))])
 }
 
 /// Three indexes: published, published without a platform, failed.
 pub(super) fn several() -> Run {
     let second = Report {
-        tags: vec![(reference("1.4.0-slim"), TagState::Moved)],
+        tags: vec![tagged("1.4.0-slim", TagState::Moved, held())],
         skipped: vec![left_out()],
         ..report()
     };
     run(vec![
         listed("1.4.0", Ok(report())),
         listed("1.4.0-slim", Ok(second)),
-        listed("1.4.0-debug", Err(not_arrived())),
+        Listed {
+            sources: vec![awaited("arm64", SourceState::Waiting("not found"))],
+            ..listed("1.4.0-debug", Err(not_arrived()))
+        },
     ])
 }
 

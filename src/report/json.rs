@@ -2,9 +2,9 @@
 //! Fields may be added within a version, never changed.
 
 use crate::error::{Audience, Error, Exit, Told};
-use crate::oci::{Digest, Reference};
+use crate::oci::Digest;
 use crate::pipeline::outcome::{self, Listed, Report};
-use crate::pipeline::progress::TagState;
+use crate::pipeline::progress::{TagState, Tagged};
 use crate::pipeline::record::{self, Action};
 use crate::report::Ending;
 use crate::secret::Secrets;
@@ -50,7 +50,7 @@ pub(crate) struct Published<'a> {
     size: usize,
     image: String,
     changed: bool,
-    tags: Vec<Tag>,
+    tags: Vec<Tag<'a>>,
     platforms: Vec<Platform>,
     sources: Vec<Source<'a>>,
     copied: Vec<Copied>,
@@ -73,7 +73,7 @@ pub(crate) struct Failed<'a> {
     exit: u8,
     error: Told,
     changed: bool,
-    tags: Vec<Tag>,
+    tags: Vec<Tag<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     warnings: Option<&'a [String]>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,9 +102,10 @@ struct Named<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct Tag {
+struct Tag<'a> {
     reference: String,
     state: &'static str,
+    was: Option<&'a Digest>,
 }
 
 #[derive(Debug, Serialize)]
@@ -238,13 +239,17 @@ fn status(exit: Exit, dry_run: bool, changed: bool) -> &'static str {
     }
 }
 
-fn has_moved(tags: &[(Reference, TagState)]) -> bool {
-    tags.iter().any(|(_, state)| *state == TagState::Moved)
+fn has_moved(tags: &[Tagged]) -> bool {
+    tags.iter().any(|tagged| tagged.state == TagState::Moved)
 }
 
-fn tags(tags: &[(Reference, TagState)]) -> Vec<Tag> {
+fn tags(tags: &[Tagged]) -> Vec<Tag<'_>> {
     tags.iter()
-        .map(|(tag, state)| Tag { reference: tag.to_string(), state: state.name() })
+        .map(|tagged| Tag {
+            reference: tagged.tag.to_string(),
+            state: tagged.word(),
+            was: tagged.was.digest(),
+        })
         .collect()
 }
 
@@ -368,7 +373,7 @@ mod tests {
         assert_eq!(shown, failed);
         let error = examples::not_arrived();
         let of_command = serde_json::to_value(failure(&error, Audience::default(), &[])).unwrap();
-        let left_out = ["tags[].reference", "tags[].state", "writes"];
+        let left_out = ["tags[].reference", "tags[].state", "tags[].was", "writes"];
         let expected: BTreeSet<String> =
             failed.into_iter().filter(|path| !left_out.contains(&path.as_str())).collect();
         assert_eq!(paths(&of_command), expected);

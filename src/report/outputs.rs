@@ -34,7 +34,7 @@ fn of_all(run: &Run, name: &str) -> String {
     match name {
         "changed" => run.reports().any(|report| report.changed).to_string(),
         "indexes" => {
-            let first = |report: &Report| report.tags.first().map(|(tag, _)| tag.to_string());
+            let first = |report: &Report| report.tags.first().map(|tagged| tagged.tag.to_string());
             let indexes = run.reports().filter_map(|report| {
                 Some((first(report)?, Value::from(report.composed.digest.as_str())))
             });
@@ -55,7 +55,7 @@ fn value(report: &Report, name: &str) -> String {
         "images" => report
             .tags
             .iter()
-            .map(|(tag, _)| format!("{tag}@{}", composed.digest))
+            .map(|tagged| format!("{}@{}", tagged.tag, composed.digest))
             .collect::<Vec<_>>()
             .join("\n"),
         "platforms" => platforms().map(|(platform, _)| platform).collect::<Vec<_>>().join(","),

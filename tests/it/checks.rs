@@ -31,11 +31,9 @@ async fn refused(scene: &Scene, sources: &[&str], platforms: &str, words: &[&str
     assert_eq!(scene.state().await, before, "no tag moved");
     assert_eq!(scene.proxy.count("PUT", "*"), 0, "nothing was written");
     assert_eq!(ran.raw_output_file().as_deref(), Some(""));
-    assert!(
-        ran.summary().starts_with("### ❌ Not published: a check failed\n\n```text\n"),
-        "{}",
-        ran.summary()
-    );
+    let start = format!("### ❌ `{}` not published: ", scene.reference("1"));
+    assert!(ran.summary().starts_with(&start), "{}", ran.summary());
+    assert!(ran.summary().contains("\n\nNo tag was moved.\n\n"), "{}", ran.summary());
     let errors = ran.commands().into_iter().filter(|command| command.name == "error").count();
     assert_eq!(errors, 1, "{}", ran.stdout);
     ran
@@ -225,8 +223,7 @@ async fn all_that_is_wrong_is_told_in_one_run_before_any_request() {
     assert_eq!(scene.proxy.requests(), 0, "{}", scene.proxy.log_text());
     assert_eq!(ran.raw_output_file().as_deref(), Some(""));
     assert!(
-        ran.summary()
-            .contains("Not published: wrong inputs\n\n```text\n19 problems with the inputs"),
+        ran.summary().contains("### ❌ Not published: 19 problems with the inputs; nothing was"),
         "{}",
         ran.summary()
     );

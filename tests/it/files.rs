@@ -72,7 +72,7 @@ async fn on_success_each_form_holds_the_outputs_exactly() {
         ("/digest", json!(list.digest)),
         ("/image", json!(image)),
         ("/changed", json!(true)),
-        ("/tags", json!([{"reference": scene.reference("1"), "state": "moved"}])),
+        ("/tags", json!([{"reference": scene.reference("1"), "state": "created", "was": null}])),
         ("/platforms/0/platform", json!("linux/arm64")),
         ("/manifest", list.json()),
     ] {
@@ -157,7 +157,7 @@ async fn outputs_that_cannot_be_written_are_all_missing_and_the_report_says_so()
         ),
         ("/digest", json!(list.digest)),
         ("/changed", json!(true)),
-        ("/tags/0/state", json!("moved")),
+        ("/tags/0/state", json!("created")),
     ] {
         assert_eq!(report.pointer(pointer), Some(&expected), "{pointer}: {report:#}");
     }

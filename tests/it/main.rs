@@ -60,5 +60,6 @@ mod trouble;
 mod two_readers;
 mod user_files;
 mod waiting;
+mod way_back;
 mod wire;
 mod wrong_lists;

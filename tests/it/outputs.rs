@@ -121,10 +121,10 @@ async fn outputs_are_appended_to_what_is_there_on_success() {
 async fn a_run_that_fails_writes_no_output_and_its_error_into_the_summary() {
     let scene = Scene::empty().await;
     scene.push(&Image::oci("linux/amd64"), "a").await;
-    for (source, wait, status, title) in [
-        ("missing", "0", 3, "images did not arrive"),
-        ("a", "soon", 2, "wrong inputs"),
-        ("linux/arm64=a", "0", 5, "a check failed"),
+    for (source, wait, status, state) in [
+        ("missing", "0", 3, "No tag was moved."),
+        ("a", "soon", 2, "- wait&#58; \"soon\""),
+        ("linux/arm64=a", "0", 5, "No tag was moved."),
     ] {
         let ran = scene.step_of(&[source]).input("wait", wait).run().await.fails(status);
         assert_eq!(ran.raw_output_file().as_deref(), Some(""));
@@ -134,10 +134,15 @@ async fn a_run_that_fails_writes_no_output_and_its_error_into_the_summary() {
             .and_then(|(_, said)| said.split_once("\n::error"))
             .expect("an error")
             .0;
-        assert_eq!(
-            ran.summary(),
-            format!("### ❌ Not published: {title}\n\n```text\n{said}\n```\n\n")
-        );
+        let name = match status {
+            2 => "Not published".to_owned(),
+            _ => format!("`{}` not published", scene.reference("1")),
+        };
+        let what = said.lines().next().expect("a line").replace(':', "&#58;");
+        let start = format!("### ❌ {name}: {what}\n\n{state}");
+        assert!(ran.summary().starts_with(&start), "{start}\n{}", ran.summary());
+        let advice = ran.summary().contains("\n\n**What to do:** ");
+        assert_eq!(advice, said.contains("\n  fix:   "), "{}", ran.summary());
     }
     assert_eq!(scene.client.tags(REPO).await, ["a"]);
 }
@@ -189,32 +194,36 @@ async fn the_summary_shows_image_platforms_and_tags() {
     let again = step().run().await.ok();
     let image = first.output("image").expect("an output");
     for (ran, heading, state) in [
-        (dry, "Would be published (dry run)", "would move"),
-        (first, "Published", "moved"),
-        (again, "Already published, nothing to change", "unchanged"),
+        (dry, "would be published (dry run)", "would be created"),
+        (first, "published", "created"),
+        (again, "already published, nothing to change", "unchanged"),
     ] {
         let summary = ran.summary();
         assert!(
             summary
                 .lines()
                 .next()
-                .is_some_and(|line| line.starts_with("### ") && line.ends_with(heading)),
+                .is_some_and(|line| line.ends_with(&format!(" `{}` {heading}", tags[0]))),
             "{summary}"
         );
         assert!(summary.contains(&image), "{summary}");
         for digest in &images {
             assert!(
-                summary.lines().any(|line| line.starts_with('|') && line.contains(digest)),
+                summary.lines().any(|line| line.starts_with('|') && line.contains(&digest[..19]))
+                    && summary.lines().any(|line| line.starts_with("- ") && line.contains(digest)),
                 "{digest}: {summary}"
             );
         }
-        for tag in &tags {
+        for tag in ["1.2", "latest"] {
             assert!(
                 summary.contains(&format!("| `{tag}` | {state} |")),
                 "{tag} {state}: {summary}"
             );
         }
-        assert!(summary.contains("With 1 attestation (provenance, SBOM)."), "{summary}");
+        assert!(
+            summary.contains(" 1 attestation (provenance, SBOM), OCI image index\n"),
+            "{summary}"
+        );
     }
 }
 
@@ -237,7 +246,7 @@ async fn a_full_disk_is_told_with_the_outputs_and_nothing_is_pushed_again() {
     let summary = ran.summary();
     assert!(
         summary.starts_with("### ❌ Outputs not written\n")
-            && summary.contains("\n### ✅ Published\n"),
+            && summary.contains(&format!("\n### ✅ `{}` published\n", scene.reference("1"))),
         "{summary}"
     );
     assert_eq!(scene.proxy.count("PUT", "*"), 1, "{}", scene.proxy.log_text());

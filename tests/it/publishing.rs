@@ -135,13 +135,13 @@ async fn after_the_first_tag_that_fails_no_other_is_started_and_latest_never_mov
     let moved = scene.client.tags(REPO).await;
     assert_eq!(moved, ["amd64", "arm64", "t1", "t3", "t4"]);
     let expected = [
-        "latest: not moved",
-        "t1: moved",
+        "latest: left",
+        "t1: created",
         "t2: failed",
-        "t3: moved",
-        "t4: moved",
-        "t5: not moved",
-        "t6: not moved",
+        "t3: created",
+        "t4: created",
+        "t5: left",
+        "t6: left",
     ];
     assert_eq!(tag_lines(&scene, &ran), expected, "{}", ran.stdout);
     assert!(
@@ -151,14 +151,12 @@ async fn after_the_first_tag_that_fails_no_other_is_started_and_latest_never_mov
     );
     assert!(ran.stdout.contains("then run it again"), "{}", ran.stdout);
     assert_eq!(ran.raw_output_file().as_deref(), Some(""));
-    let (summary, row) = (ran.summary(), |tag: &str, state: &str| {
-        format!("| `{}` | {state} |", scene.reference(tag))
-    });
+    let (summary, row) = (ran.summary(), |tag: &str, state: &str| format!("| `{tag}` | {state} |"));
     for part in [
-        "### ❌ Partly published\n",
-        &row("t1", "moved"),
+        &format!("### ❌ `{}` partly published: ", scene.reference("latest")),
+        &row("t1", "created"),
         &row("t2", "failed"),
-        &row("latest", "not moved"),
+        &row("latest", "left"),
     ] {
         assert!(summary.contains(part), "no {part}: {summary}");
     }
@@ -174,7 +172,7 @@ async fn latest_stays_when_another_tag_fails_and_is_named_when_it_fails_itself()
     let scene = Scene::with_both().await;
     scene.proxy.rule(Rule::on("PUT", &manifest("latest")).then(immutable()));
     let ran = scene.step_to(&["1", "latest"]).run().await.fails(8);
-    assert_eq!(tag_lines(&scene, &ran), ["1: moved", "latest: failed"], "{}", ran.stdout);
+    assert_eq!(tag_lines(&scene, &ran), ["1: created", "latest: failed"], "{}", ran.stdout);
     assert_eq!(scene.client.tags(REPO).await, ["1", "amd64", "arm64"]);
 }
 
@@ -457,7 +455,7 @@ async fn a_registry_that_does_not_see_the_images_yet_is_asked_again() {
 #[tokio::test]
 async fn a_registry_that_says_it_stored_something_else_is_not_believed() {
     let other = sha256(b"something else");
-    for (really, state) in [(false, "moved"), (true, "unknown")] {
+    for (really, state) in [(false, "created"), (true, "unknown")] {
         let scene = Scene::with_both().await;
         let wrong_digest = || Fault::SetHeader("Docker-Content-Digest", other.clone());
         scene.proxy.rule(Rule::on("PUT", &manifest("1")).then(wrong_digest()));

@@ -13,11 +13,7 @@ async fn stop(running: Running, signal: &str, status: i32) -> Ran {
     let ran = running.wait().await.fails(status);
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     assert_eq!(ran.raw_output_file().as_deref(), Some(""), "no output");
-    assert!(
-        ran.summary().contains(&format!("```text\nstopped by SIG{signal}: ")),
-        "{}",
-        ran.summary()
-    );
+    assert!(ran.summary().contains(&format!("stopped by SIG{signal}&#58; ")), "{}", ran.summary());
     let lines: Vec<&str> = ran.stdout.lines().filter(|line| line.starts_with("error: ")).collect();
     assert_eq!(lines.len(), 1, "one line says it: {}", ran.stdout);
     assert!(lines[0].starts_with(&format!("error: stopped by SIG{signal}: ")), "{}", lines[0]);
@@ -51,9 +47,9 @@ async fn during_a_push_the_tag_is_unknown() {
             "{}",
             ran.stdout
         );
-        let row = format!("| `{}` | unknown |", scene.reference("1"));
+        let row = "| `1` | unknown |";
         assert!(
-            ran.summary().contains("Partly published") && ran.summary().contains(&row),
+            ran.summary().contains("partly published") && ran.summary().contains(row),
             "{}",
             ran.summary()
         );
@@ -70,7 +66,7 @@ async fn between_two_tags_each_is_accounted_for() {
     push.wait_for_hits(1).await;
     let ran = stop(running, "TERM", 143).await;
     let line = format!(
-        "{} moved; {} may or may not have moved",
+        "{} created; {} may or may not have moved",
         scene.reference("1"),
         scene.reference("latest")
     );

@@ -101,7 +101,7 @@ indexes:
     assert_eq!(statuses, ["published", "published", "dry-run"]);
     assert_eq!(report["lists"][1]["name"], json!(format!("{host}/acme/app:b")));
     let summary = ran.summary();
-    assert!(summary.contains("3 of 3 indexes"), "{summary}");
+    assert!(summary.contains("3 of 3 indexes published"), "{summary}");
     assert_eq!(summary.lines().filter(|line| line.starts_with("| ")).count(), 1 + 3, "{summary}");
     assert!(ran.stdout.contains(&format!("{host}/acme/app:b | found")), "{}", ran.stdout);
     assert!(ran.stdout.contains("done     3 of 3 indexes"), "{}", ran.stdout);
@@ -269,7 +269,7 @@ async fn a_list_that_fails_stops_no_other_and_the_highest_status_counts() {
         .map(|list| list["exit"].as_u64().unwrap())
         .collect();
     assert_eq!(exits, [0, 0, 0, 3, 5]);
-    assert_eq!(report["lists"][3]["tags"][0]["state"], json!("not moved"));
+    assert_eq!(report["lists"][3]["tags"][0]["state"], json!("left"));
     assert!(
         ran.stdout.contains(&format!("error: {host}/acme/app:x: 2 of 2 images not found")),
         "{}",
@@ -281,9 +281,17 @@ async fn a_list_that_fails_stops_no_other_and_the_highest_status_counts() {
     assert_eq!(ran.commands().iter().filter(|command| command.name == "error").count(), 2);
     let summary = ran.summary();
     assert!(
-        summary.contains("3 of 5 indexes") && summary.contains("2 of 2 images not found"),
+        summary.starts_with(
+            "### ❌ 3 of 5 indexes published\n\n| Index | Result | Platforms | Digest |"
+        ),
         "{summary}"
     );
+    // Why and what to do, of each that failed.
+    let why = format!(
+        "\n**`{host}/acme/app:x`:** 2 of 2 images not found: `missing-amd64`, `missing-arm64`\\\n**What to do:** "
+    );
+    assert!(summary.contains(&why), "{why}: {summary}");
+    assert_eq!(summary.matches("**What to do:** ").count(), 2, "{summary}");
 }
 
 #[tokio::test]
@@ -298,17 +306,20 @@ async fn the_summary_names_what_a_list_lacks_and_whole_digests() {
     let rows: Vec<String> = ran
         .summary()
         .lines()
-        .filter(|line| line.contains("published"))
+        .filter(|line| line.contains("| published"))
         .map(str::to_owned)
         .collect();
     let row = |tag: &str, digest: &str, more: &str| {
         format!(
-            "| {host}/acme/app:{tag} | published | `{digest}` | linux/amd64, linux/arm64{more} |"
+            "| `{host}/acme/app:{tag}` | published | linux/amd64, linux/arm64{more} | `{}` |",
+            &digest[..19]
         )
-        .replacen(':', "&#58;", 2)
     };
     let (a, b) = (scene.digest("a").await.unwrap(), scene.digest("b").await.unwrap());
     assert_eq!(rows, [row("a", &a, ""), row("b", &b, "<br>⚠️ without linux/s390x")]);
+    for whole in [format!("app:a` `{a}`"), format!("app:b` `{b}`")] {
+        assert!(ran.summary().contains(&whole), "{whole}: {}", ran.summary());
+    }
 }
 
 #[tokio::test]

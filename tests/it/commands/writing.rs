@@ -79,7 +79,7 @@ async fn annotate_and_remove() {
     assert_ne!(annotated, before);
     let image = classic().images()[0].digest();
     let log = format!(
-        "edit     + linux/amd64/v2  {image}\nedit     - linux/amd64  {image}\ntag      {{}}/acme/app:classic  moved\nverify   read back as pushed\n"
+        "edit     + linux/amd64/v2  {image}\nedit     - linux/amd64  {image}\ntag      {{}}/acme/app:classic  moved, was {before}\nverify   read back as pushed\n"
     );
     says(&ran, &format!("{{}}/acme/app:classic@{annotated}\n"), &log);
     let ran = stocked

@@ -47,7 +47,7 @@ async fn a_registry_that_never_shows_what_was_pushed_is_told_and_the_next_run_he
         scene.proxy.log_text()
     );
     assert!(
-        ended.run.lists[0].tags.iter().all(|(_, state)| *state == TagState::Moved),
+        ended.run.lists[0].tags.iter().all(|tagged| tagged.state == TagState::Moved),
         "{ended:?}"
     );
 

@@ -300,14 +300,14 @@ async fn judge(setup: &Setup, ended: &Ended) -> Result<(), String> {
     let states = &ended.run.lists[0].tags;
     let told = states
         .iter()
-        .map(|(tag, state)| format!("{tag} {}", state.name()))
+        .map(|tagged| format!("{} {}", tagged.tag, tagged.words()))
         .collect::<Vec<_>>()
         .join(", ");
     let wrong = |target: &Target, what: &str| {
         Err(format!("{:?}: {} {what}; told: {told}", ended.exit, target.tag))
     };
     let mut moved = 0;
-    for ((target, now), (_, state)) in setup.targets.iter().zip(&now).zip(states) {
+    for ((target, now), tagged) in setup.targets.iter().zip(&now).zip(states) {
         let (is_new, is_old) = (*now == right, *now == target.before);
         moved += usize::from(is_new);
         if !is_new && !is_old {
@@ -316,7 +316,7 @@ async fn judge(setup: &Setup, ended: &Ended) -> Result<(), String> {
         if target.tag == "latest" && is_new && moved != setup.targets.len() {
             return wrong(target, "moved though not all others had");
         }
-        match (ended.exit, state) {
+        match (ended.exit, tagged.state) {
             (Exit::Done, TagState::Moved | TagState::Unchanged)
             | (Exit::Partial, TagState::Moved | TagState::Unchanged) => {
                 if !is_new {
@@ -336,7 +336,9 @@ async fn judge(setup: &Setup, ended: &Ended) -> Result<(), String> {
         }
     }
     if ended.exit == Exit::Partial
-        && states.iter().all(|(_, state)| matches!(state, TagState::Failed | TagState::Untouched))
+        && states
+            .iter()
+            .all(|tagged| matches!(tagged.state, TagState::Failed | TagState::Untouched))
     {
         return Err(format!("published in part, and nothing was: {told}"));
     }

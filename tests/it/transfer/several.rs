@@ -33,7 +33,7 @@ async fn a_list_over_three_registries_where_the_third_refuses_its_tag() {
         ran.stdout
     );
     assert!(
-        ran.stdout.contains(&format!("{}: moved", first.full_name("acme/app:1"))),
+        ran.stdout.contains(&format!("{}: created", first.full_name("acme/app:1"))),
         "{}",
         ran.stdout
     );
@@ -87,7 +87,7 @@ async fn a_list_over_three_registries_where_the_third_refuses_its_tag() {
         .iter()
         .map(|tag| tag["state"].as_str().unwrap().to_owned())
         .collect();
-    assert_eq!(states, ["moved", "moved", "failed"]);
+    assert_eq!(states, ["created", "created", "failed"]);
     assert!(third.client.tags("acme/mirror").await.is_empty());
     for (scene, repository) in
         [(&first, "acme/app"), (&second, "acme/app"), (&third, "acme/mirror")]
