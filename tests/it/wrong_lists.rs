@@ -146,11 +146,11 @@ impl Case {
             }
             (Some(_), _) => vec![Exit::Refused],
             (None, Some(_)) => vec![Exit::JobFailed],
+            // Nobody knows whether it is there; so it is not left out either.
+            (None, None) if (0..self.sources).any(in_doubt) => vec![Exit::Registry],
             (None, None) if images.len() < self.sources && (!self.skip || images.is_empty()) => {
                 vec![Exit::NotArrived]
             }
-            // What may be there is not left out.
-            (None, None) if (0..self.sources).any(in_doubt) => vec![Exit::Registry],
             (None, None)
                 if !self.overwrite
                     && self.at(|event| *event == Event::Taken).is_some_and(|at| at <= over) =>

@@ -140,7 +140,7 @@ async fn a_registry_that_stays_down_is_reported_truly_and_the_next_run_completes
     latest.release();
     let (ended, _) = running.await.unwrap();
     let said = failure(&ended, Exit::Partial);
-    for (tag, state) in [("1", "created"), ("1.2", "created"), ("latest", "unknown")] {
+    for (tag, state) in [("1", "created"), ("1.2", "moved, was sha256:"), ("latest", "unknown")] {
         let line = format!("{}: {state}", scene.reference(tag));
         assert!(said.contains(&line), "{line}: {said}");
     }
