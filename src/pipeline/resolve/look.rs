@@ -38,7 +38,19 @@ impl<'a> Look<'a> {
         // last one happens at the deadline itself, and its requests have something to say.
         let end = deadline.max(Instant::now()) + Duration::from_secs(1);
         let checked = timeout_at(end, self.read(last, seen)).await;
-        checked.unwrap_or_else(|_| Err(Stop::NotYet(self.silent())))
+        let checked = checked.unwrap_or_else(|_| Err(Stop::NotYet(self.silent())));
+        // A last check that the end of the wait cuts off takes nothing back of an honest answer.
+        match (checked, last) {
+            (Err(Stop::NotYet(why)), Some(before))
+                if why.is_cut_off()
+                    && before.is_known()
+                    && Instant::now() >= deadline
+                    && !self.wait.work.plan.skip_missing =>
+            {
+                Err(Stop::NotYet(before.clone()))
+            }
+            (checked, _) => checked,
+        }
     }
 
     /// Why there was no end of it, as far as the registry said.

@@ -72,6 +72,15 @@ impl NotYet {
         !matches!(self, Self::Denied(_) | Self::Trouble(_) | Self::Silent)
     }
 
+    /// Whether there was no answer, which the end of the wait may be the cause of.
+    pub(super) fn is_cut_off(&self) -> bool {
+        match self {
+            Self::Silent => true,
+            Self::Trouble(error) => error.kind == registry::Kind::Timeout,
+            _ => false,
+        }
+    }
+
     /// Whether there is nothing new to tell after this: the same, whatever the words of an answer and
     /// the number of tries.
     pub(super) fn is_as(&self, other: &Self) -> bool {
