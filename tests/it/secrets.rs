@@ -150,7 +150,11 @@ async fn registries_that_repeat_secrets_in_their_errors() {
         (503, 7, ("Retry-After", "0"), &in_json),
     ] {
         let answered = answer(status, &[header], body.clone());
-        let server = registry(move |_| answered.clone());
+        let server = registry(move |request| match (status, request.method.as_str()) {
+            // The first 429 ends the run, and one to a HEAD has no body to quote from.
+            (429, "HEAD") => answer(404, &[], ""),
+            _ => answered.clone(),
+        });
         let (ran, _) =
             in_both_places(&format!("{status} {body}"), || step_with_login(&server)).await;
         let masks = masks(&ran.fails(exit));
