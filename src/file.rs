@@ -1,8 +1,10 @@
 //! The files that users name, for reading. All of the program opens them here.
 //!
-//! A name can lead to anything. A pipe would have to be waited for, a device or a file of the kernel
-//! may never end. So only regular files are read, links followed, up to a size, without waiting.
+//! A name can lead to anything. A pipe would have to be waited for, a device or a file of the
+//! kernel may never end. So only regular files are read, links followed, up to a size, without
+//! waiting.
 
+use crate::system_words;
 use rustix::fs::OFlags;
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, Read as _};
@@ -12,8 +14,8 @@ use std::path::Path;
 /// Opening never waits for the other end of a pipe, and a terminal does not become ours.
 pub(crate) const AT_ONCE: i32 = OFlags::NONBLOCK.union(OFlags::NOCTTY).bits().cast_signed();
 
-/// The bytes of a file of at most `largest` bytes. An error continues a sentence that begins with the
-/// file's name.
+/// The bytes of a file of at most `largest` bytes. An error continues a sentence that begins with
+/// the file's name.
 pub(crate) fn bytes(path: &Path, largest: u64) -> Result<Vec<u8>, String> {
     let unread = |error: io::Error| format!("cannot be read: {}", why(&error));
     let file = open(path).map_err(unread)?.map_err(|kind| format!("is {kind}, not a file"))?;
@@ -60,9 +62,7 @@ pub(crate) fn other_kind(kind: FileType) -> Option<&'static str> {
 /// The operating system's words, to continue a sentence: without its capital and its number.
 pub(crate) fn why(error: &io::Error) -> String {
     let text = error.to_string();
-    let text = text.split(" (os error ").next().unwrap_or_default();
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+    system_words::plain(&text).unwrap_or_else(|| system_words::uncapitalized(&text))
 }
 
 #[cfg(test)]

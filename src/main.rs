@@ -23,7 +23,8 @@ fn main() -> ExitCode {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(Error::defect)?;
         let exit = runtime.block_on(cli::run(std::env::args_os(), &context));
-        // A look-up of a name may hang in a thread of its own; nothing is lost by not waiting for it.
+        // A look-up of a name may hang in a thread of its own; nothing is lost by not waiting for
+        // it.
         runtime.shutdown_background();
         Ok(exit)
     };

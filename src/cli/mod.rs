@@ -168,7 +168,7 @@ fn know_secrets(arguments: &[OsString], context: &Context<'_>) {
         let (flag, value) = flag.split_once('=').unwrap_or((flag, next));
         let name = flag.strip_prefix("--").unwrap_or_default();
         if VISIBLE.iter().any(|(visible, _)| *visible == name) && is_secret(name, value) {
-            secrets.keep(value);
+            env::keep_parts(value, secrets);
         }
     }
 }

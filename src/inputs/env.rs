@@ -69,10 +69,15 @@ pub(crate) fn variables(name: &str) -> [String; 4] {
 pub(crate) fn keep_secrets<'v>(given: impl Fn(&str) -> Option<&'v str>, secrets: &Secrets) {
     let kinds = |input: &&Input| matches!(input.kind, Kind::Secret | Kind::SecretLines);
     for value in INPUTS.iter().filter(kinds).filter_map(|input| given(input.name)) {
-        secrets.keep(value);
-        for part in value.split([':', '=', '"', ',']) {
-            secrets.keep(part);
-        }
+        keep_parts(value, secrets);
+    }
+}
+
+/// Keeps a value that is secret, whole and in parts: a message may quote any of them.
+pub(crate) fn keep_parts(value: &str, secrets: &Secrets) {
+    secrets.keep(value);
+    for part in value.split([':', '=', '"', ',']) {
+        secrets.keep(part);
     }
 }
 

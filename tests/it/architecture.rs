@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up. A new module has to find its floor here.
-const FLOORS: [&[&str]; 10] = [
-    &["backoff", "core_dump", "file", "join", "oci", "secret"],
+const FLOORS: [&[&str]; 11] = [
+    &["backoff", "core_dump", "join", "oci", "secret", "system_words"],
+    &["file"],
     &["inputs"],
     &["text"],
     &["registry"],

@@ -4,6 +4,7 @@
 //! Every secret here holds the word `canary`, so that a part of one, or one in another spelling, is
 //! found as well.
 
+use crate::support::canary;
 use crate::support::http1::Request;
 use crate::support::rules::{Fault, Rule};
 use crate::support::running::Ran;
@@ -12,7 +13,7 @@ use crate::support::scripted::{Reply, ScriptedServer, answer};
 use crate::support::step::Step;
 use crate::support::token::TokenServer;
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use serde_json::json;
 
 const USER: &str = "ci";
@@ -28,30 +29,10 @@ fn pair() -> String {
 /// `canary` in base64, wherever it begins in something longer: the start of [`pair`] among others.
 const ENCODED: [&str; 3] = ["Y2FuYXJ5", "NhbmFye", "jYW5hcn"];
 
-/// Passwords and tokens as programs write them.
+/// Passwords and tokens as programs write them, alone and in base64 within something longer.
 fn spellings(secret: &str) -> String {
-    let bytes = |write: fn(u8) -> String| secret.bytes().map(write).collect::<String>();
-    let specials = |write: fn(char) -> String| {
-        let one = |c: char| if c.is_alphanumeric() { c.to_string() } else { write(c) };
-        secret.chars().map(one).collect::<String>()
-    };
-    [
-        secret.to_owned(),
-        format!("{secret:?}"),
-        json!(secret).to_string().replace('/', "\\/"),
-        specials(|c| format!("\\u{:04x}", u32::from(c))),
-        specials(|c| format!("&#{};", u32::from(c))),
-        specials(|c| format!("&#x{:X};", u32::from(c))),
-        specials(|c| format!("%{:02x}", u32::from(c))),
-        specials(|c| format!("%25{:02X}", u32::from(c))),
-        bytes(|b| format!("%{b:02X}")),
-        STANDARD.encode(secret),
-        STANDARD_NO_PAD.encode(secret),
-        URL_SAFE.encode(secret),
-        STANDARD.encode(format!("x{secret}y")),
-        STANDARD.encode(format!("xy{secret}")),
-    ]
-    .join(" ")
+    let within = [format!("x{secret}y"), format!("xy{secret}")].map(|text| STANDARD.encode(text));
+    canary::spellings(secret).into_iter().chain(within).collect::<Vec<_>>().join(" ")
 }
 
 /// All that a registry can have heard.

@@ -37,14 +37,12 @@ impl RequestName {
 
     /// Its error after an answer, which tells something unless it was a good one.
     pub(crate) fn error_of(&self, kind: Kind, answer: &Answer) -> Error {
-        let refusal = Some(answer).filter(|answer| answer.status >= 300);
-        let status = refusal.map(|answer| answer.status);
-        let said = refusal.and_then(|answer| self.words(answer)).or_else(|| self.heard.clone());
-        Error { status, said, ..self.error(kind) }
+        let status = Some(answer.status).filter(|status| *status >= 300);
+        Error { status, ..self.error(kind) }
     }
 
     /// What an answer says that is not a good one.
-    pub(crate) fn words(&self, answer: &Answer) -> Option<Said> {
+    pub(super) fn words(&self, answer: &Answer) -> Option<Said> {
         let refusal = Some(answer).filter(|answer| answer.status >= 300)?;
         let said = Said::parse(&refusal.body, &self.secrets);
         said.filter(|said| !said.code.is_empty() || !said.message.is_empty())

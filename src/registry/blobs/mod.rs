@@ -163,15 +163,27 @@ impl Registry {
         blob: &Descriptor,
         deadline: Option<Instant>,
     ) -> Result<bool, Error> {
+        let found = self.head_blob(repository, blob, deadline).await?;
+        // What broke in the middle may be there with another length.
+        let is_whole = |answer: &Answer| answer.length().is_none_or(|bytes| bytes == blob.size);
+        Ok(found.is_some_and(|(answer, _)| is_whole(&answer)))
+    }
+
+    /// Looks at a blob; `None` where it is not there, or not to be seen.
+    async fn head_blob(
+        &self,
+        repository: &Repository,
+        blob: &Descriptor,
+        deadline: Option<Instant>,
+    ) -> Result<Option<(Answer, RequestName)>, Error> {
         let rest = format!("blobs/{}", blob.digest);
         let mut call = Call::new(Method::HEAD, repository, &rest);
         call.terms.deadline = deadline;
         call.terms.has_permit = true;
         match self.call(call).await {
-            // What broke in the middle may be there with another length.
-            Ok((answer, _)) => Ok(answer.length().is_none_or(|bytes| bytes == blob.size)),
+            Ok(found) => Ok(Some(found)),
             // ECR Public denies this to everybody; some registries have no HEAD of blobs.
-            Err(error) if matches!(error.status, Some(400..=499)) || error.is_denial() => Ok(false),
+            Err(error) if matches!(error.status, Some(400..=499)) || error.is_denial() => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -103,19 +103,16 @@ impl<'a> Upload<'a> {
 
     /// Looks at a blob whose upload broke: a registry may have put together something else.
     async fn look(&self) -> Result<(), Error> {
-        let rest = format!("blobs/{}", self.blob.digest);
-        let mut call = Call::new(Method::HEAD, self.to, &rest);
-        call.terms.has_permit = true;
-        match self.registry.call(call).await {
-            Ok((answer, request)) => match answer.length() {
-                Some(bytes) if bytes != self.blob.size => {
-                    Err(request.error_of(self.of_another_size(bytes), &answer))
-                }
-                _ => Ok(()),
-            },
-            // Not all have it, nor for everybody; the push of the manifest tells.
-            Err(error) if matches!(error.status, Some(400..=499)) => Ok(()),
-            Err(error) => Err(error),
+        // Where it cannot be looked at, the push of the manifest tells.
+        let Some((answer, request)) = self.registry.head_blob(self.to, self.blob, None).await?
+        else {
+            return Ok(());
+        };
+        match answer.length() {
+            Some(bytes) if bytes != self.blob.size => {
+                Err(request.error_of(self.of_another_size(bytes), &answer))
+            }
+            _ => Ok(()),
         }
     }
 

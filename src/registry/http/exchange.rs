@@ -4,6 +4,7 @@
 
 use super::address;
 use super::names::NameError;
+use crate::system_words;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName,
@@ -267,7 +268,8 @@ pub(super) fn broken(error: &reqwest::Error) -> Broken {
                 NameError::Failed(why) => Broken::Connection(format!("name lookup failed: {why}")),
             };
         }
-        let text = plain(&current.to_string());
+        let text = current.to_string();
+        let text = system_words::plain(&text).unwrap_or(text);
         if text == TUNNEL_WITHOUT_LOGIN {
             return Broken::Proxy;
         }
@@ -278,14 +280,6 @@ pub(super) fn broken(error: &reqwest::Error) -> Broken {
         return Broken::Timeout;
     }
     Broken::Connection(deepest.unwrap_or_else(|| "the connection broke".to_owned()))
-}
-
-/// An error of the system as part of a sentence: `connection refused` for `Connection refused (os
-/// error 111)`.
-fn plain(text: &str) -> String {
-    let Some((words, _)) = text.split_once(" (os error ") else { return text.to_owned() };
-    let mut letters = words.chars();
-    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
 /// A connection that breaks while the body comes: something was there to be answered.
@@ -312,24 +306,4 @@ pub(crate) fn sensitive(value: &str) -> Option<HeaderValue> {
     let mut header = HeaderValue::from_str(value).ok()?;
     header.set_sensitive(true);
     Some(header)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn errors_of_the_system_are_parts_of_a_sentence() {
-        for (text, expected) in [
-            ("Connection refused (os error 111)", "connection refused"),
-            ("No route to host (os error 113)", "no route to host"),
-            (
-                "connection closed before message completed",
-                "connection closed before message completed",
-            ),
-            (TUNNEL_WITHOUT_LOGIN, TUNNEL_WITHOUT_LOGIN),
-        ] {
-            assert_eq!(plain(text), expected);
-        }
-    }
 }

@@ -2,7 +2,7 @@
 //! when it ends, whatever its test is about.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -102,8 +102,8 @@ impl Canaries {
         }
     }
 
-    /// The first secret, of these or a token that was issued, that stands in `text`, and how it is spelled there. Lines that ask a runner
-    /// to mask something do not count: it swallows them.
+    /// The first secret, of these or a token that was issued, that stands in `text`, and how it is
+    /// spelled there. Lines that ask a runner to mask something do not count: it swallows them.
     pub fn found_in(&self, text: &[u8]) -> Option<(String, String)> {
         let text = String::from_utf8_lossy(text);
         let lines = || text.lines().filter(|line| !line.starts_with("::add-mask::"));
@@ -116,7 +116,7 @@ impl Canaries {
 }
 
 /// The ways to write a secret that a registry, a library or a page could turn it into.
-fn spellings(secret: &str) -> Vec<String> {
+pub fn spellings(secret: &str) -> Vec<String> {
     let escaped = |plain: fn(char) -> bool, escape: &dyn Fn(char) -> String| -> String {
         let one = |c| if plain(c) { String::from(c) } else { escape(c) };
         secret.chars().map(one).collect()
@@ -124,6 +124,8 @@ fn spellings(secret: &str) -> Vec<String> {
     let alphanumeric: fn(char) -> bool = |c| c.is_ascii_alphanumeric();
     let unreserved: fn(char) -> bool = |c| c.is_ascii_alphanumeric() || "-._~".contains(c);
     let bytes = |c: char| c.to_string().into_bytes();
+    let percent =
+        |c: char, write: fn(&u8) -> String| -> String { bytes(c).iter().map(write).collect() };
     let named = |c: char| match c {
         '&' => "&amp;".to_owned(),
         '<' => "&lt;".to_owned(),
@@ -137,15 +139,22 @@ fn spellings(secret: &str) -> Vec<String> {
         secret.to_owned(),
         within(format!("{secret:?}")),
         within(Value::from(secret).to_string()),
+        within(Value::from(secret).to_string()).replace('/', "\\/"),
         byte_serialize(secret.as_bytes()).collect(),
-        escaped(unreserved, &|c| bytes(c).iter().map(|b| format!("%{b:02X}")).collect()),
-        escaped(unreserved, &|c| bytes(c).iter().map(|b| format!("%{b:02x}")).collect()),
+        escaped(unreserved, &|c| percent(c, |b| format!("%{b:02X}"))),
+        escaped(unreserved, &|c| percent(c, |b| format!("%{b:02x}"))),
+        escaped(alphanumeric, &|c| percent(c, |b| format!("%{b:02x}"))),
+        escaped(alphanumeric, &|c| percent(c, |b| format!("%25{b:02X}"))),
+        escaped(|_| false, &|c| percent(c, |b| format!("%{b:02X}"))),
         escaped(alphanumeric, &|c| format!("\\u{:04X}", c as u32)),
         escaped(alphanumeric, &|c| format!("\\u{:04x}", c as u32)),
         escaped(alphanumeric, &named),
         escaped(alphanumeric, &|c| format!("&#{};", c as u32)),
         escaped(alphanumeric, &|c| format!("&#x{:x};", c as u32)),
         escaped(alphanumeric, &|c| format!("&#x{:X};", c as u32)),
+        STANDARD.encode(secret),
+        STANDARD_NO_PAD.encode(secret),
+        URL_SAFE.encode(secret),
     ];
     // Alone or within a longer text, such as USER:SECRET: what does not depend on its neighbours.
     for before in 0..3 {
