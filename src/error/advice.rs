@@ -6,7 +6,7 @@ use super::words::{Words, input, setting};
 use super::{Access, Audience, Cause};
 use crate::inputs::table::names;
 use crate::registry::http::address;
-use crate::registry::{Error, Kind};
+use crate::registry::{Error, Kind, ProxyError, ProxyTrouble, TlsError, TlsTrouble};
 
 /// The advice, if there is any better than the error itself; with it where the documentation says
 /// more of this registry.
@@ -71,14 +71,8 @@ fn of_kind(cause: &Cause, audience: Audience) -> Option<String> {
              limits"
                 .into()
         }
-        (Kind::Proxy, _) => "put the login into the proxy's address, \
-             HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, or list the registry in NO_PROXY"
-            .into(),
-        (Kind::Tls(_), _) => format!(
-            "for a private certificate authority, use {}; if the registry speaks plain HTTP, use {}",
-            input(names::ca_file),
-            setting(names::insecure_registries, host)
-        ),
+        (Kind::Proxy(error), _) => proxy(error),
+        (Kind::Tls(error), _) => tls(error, host),
         (Kind::DigestMismatch(_), _) => {
             "a proxy or cache between this job and the registry alters responses".into()
         }
@@ -155,6 +149,59 @@ fn no_login(error: &Error, audience: Audience) -> String {
     format!("no login for {host} is configured: {ways}. If the image is public, check its name")
 }
 
+fn proxy(error: &ProxyError) -> String {
+    let ProxyError { proxy, variable, host, trouble } = error;
+    let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
+    match trouble {
+        ProxyTrouble::Login => format!(
+            "put the login into the proxy's address, {variable}=http://USER:PASSWORD@{proxy}, or \
+             list {name} in NO_PROXY"
+        ),
+        ProxyTrouble::Refused => {
+            format!("let the proxy allow {host}, or list {name} in NO_PROXY")
+        }
+        ProxyTrouble::Unreachable(_) => {
+            format!("correct {variable}, or list {name} in NO_PROXY to go without the proxy")
+        }
+        ProxyTrouble::Tls(_) => format!(
+            "for a private certificate authority, use {}; if the proxy itself speaks plain HTTP, \
+             set {variable}=http://{proxy}",
+            input(names::ca_file)
+        ),
+        ProxyTrouble::Unusable => {
+            format!("set {variable}=http://HOST:PORT, or list {name} in NO_PROXY")
+        }
+    }
+}
+
+/// `registry`: the host whose request failed, which may have led to another one.
+fn tls(error: &TlsError, registry: &str) -> String {
+    let TlsError { host, trouble } = error;
+    match trouble {
+        TlsTrouble::PlainHttp if host == registry => {
+            format!("use {}", setting(names::insecure_registries, registry))
+        }
+        TlsTrouble::PlainHttp => {
+            format!("check the configuration of {registry}, which leads to {host} over HTTPS")
+        }
+        TlsTrouble::SpokenAfterAll => {
+            format!("take {registry} out of {}", input(names::insecure_registries))
+        }
+        TlsTrouble::OtherName(_) => format!(
+            "use a name that the certificate is for, or have {host} show a certificate for its name"
+        ),
+        TlsTrouble::OutOfTime(_) => {
+            format!("renew the certificate of {host}, or set this machine's clock")
+        }
+        TlsTrouble::UnknownIssuer => {
+            format!("for a private certificate authority, use {}", input(names::ca_file))
+        }
+        TlsTrouble::Other(_) => format!(
+            "check that {host} speaks TLS 1.2 or 1.3, and that nothing on the way takes part in it"
+        ),
+    }
+}
+
 fn throttled(error: &Error) -> String {
     // 503 with a time is not about how often anybody asks.
     if error.status == Some(503) {
@@ -229,7 +276,14 @@ mod tests {
             let error = error(Kind::NoLogin, "r.example", 401);
             told(Error { helper: helper(cause), ..anonymous(error) }, Pull, STEP)
         };
-        let tls = || error(Kind::Tls("unknown issuer".into()), "r.example", 0);
+        let proxied = |trouble: ProxyTrouble| {
+            let (proxy, host) = ("p.example:3128".to_owned(), "r.example".to_owned());
+            let kind = ProxyError { proxy, variable: "HTTPS_PROXY", host, trouble };
+            error(Kind::Proxy(Box::new(kind)), "r.example", 0)
+        };
+        let tls = |host: &str, trouble: TlsTrouble| {
+            error(Kind::Tls(TlsError { host: host.into(), trouble }), "r.example", 0)
+        };
         let all = [
             told(error(Kind::Denied, "ghcr.io", 403), Push, GITHUB),
             told(error(Kind::Denied, "ghcr.io", 403), Push, STEP),
@@ -279,9 +333,20 @@ mod tests {
             told(error(Kind::Unreachable("refused".into()), "localhost:5000", 0), Pull, STEP),
             told(error(Kind::Timeout, "r.example", 0), Pull, STEP),
             told(error(Kind::Truncated("eof".into()), "r.example", 0), Pull, STEP),
-            told(error(Kind::Proxy, "r.example", 0), Pull, STEP),
-            told(tls(), Pull, STEP),
-            told(tls(), Pull, TYPED),
+            told(proxied(ProxyTrouble::Login), Pull, STEP),
+            told(proxied(ProxyTrouble::Refused), Pull, STEP),
+            told(proxied(ProxyTrouble::Unreachable("refused".into())), Pull, STEP),
+            told(proxied(ProxyTrouble::Tls("expired".into())), Pull, STEP),
+            told(proxied(ProxyTrouble::Unusable), Pull, STEP),
+            told(tls("r.example", TlsTrouble::PlainHttp), Pull, STEP),
+            told(tls("s3.example", TlsTrouble::PlainHttp), Pull, STEP),
+            told(tls("r.example", TlsTrouble::SpokenAfterAll), Pull, STEP),
+            told(tls("r.example", TlsTrouble::SpokenAfterAll), Pull, TYPED),
+            told(tls("r.example", TlsTrouble::OtherName(vec!["a.example".into()])), Pull, STEP),
+            told(tls("r.example", TlsTrouble::OutOfTime("expired".into())), Pull, STEP),
+            told(tls("s3.example", TlsTrouble::UnknownIssuer), Pull, STEP),
+            told(tls("r.example", TlsTrouble::UnknownIssuer), Pull, TYPED),
+            told(tls("r.example", TlsTrouble::Other("no common version".into())), Pull, STEP),
             told(error(Kind::DigestMismatch("other bytes".into()), "r.example", 0), Pull, STEP),
             told(error(Kind::Rejected, "r.example", 409), Push, STEP),
             told(
@@ -356,12 +421,34 @@ mod tests {
           check that this job can reach r.example: firewall, proxy (HTTPS_PROXY, NO_PROXY), port
         cannot read r.example/acme/app:1: the response was truncated: eof
           a proxy or cache between this job and the registry truncates responses: check its limits
-        cannot read r.example/acme/app:1: the proxy requires a login (407)
-          put the login into the proxy's address, HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, or list the registry in NO_PROXY
-        cannot read r.example/acme/app:1: TLS connection failed: unknown issuer
-          for a private certificate authority, use `ca-file`; if the registry speaks plain HTTP, use `insecure-registries: r.example`
-        cannot read r.example/acme/app:1: TLS connection failed: unknown issuer
-          for a private certificate authority, use --ca-file; if the registry speaks plain HTTP, use --insecure r.example
+        cannot read r.example/acme/app:1: the proxy p.example:3128 (HTTPS_PROXY) requires a login (407)
+          put the login into the proxy's address, HTTPS_PROXY=http://USER:PASSWORD@p.example:3128, or list r.example in NO_PROXY
+        cannot read r.example/acme/app:1: the proxy p.example:3128 (HTTPS_PROXY) does not connect to r.example
+          let the proxy allow r.example, or list r.example in NO_PROXY
+        cannot read r.example/acme/app:1: the proxy p.example:3128 (HTTPS_PROXY) cannot be reached: refused
+          correct HTTPS_PROXY, or list r.example in NO_PROXY to go without the proxy
+        cannot read r.example/acme/app:1: TLS connection to the proxy p.example:3128 (HTTPS_PROXY) failed: expired
+          for a private certificate authority, use `ca-file`; if the proxy itself speaks plain HTTP, set HTTPS_PROXY=http://p.example:3128
+        cannot read r.example/acme/app:1: HTTPS_PROXY is not the address of an HTTP or HTTPS proxy
+          set HTTPS_PROXY=http://HOST:PORT, or list r.example in NO_PROXY
+        cannot read r.example/acme/app:1: TLS connection failed: r.example speaks plain HTTP, not HTTPS
+          use `insecure-registries: r.example`
+        cannot read r.example/acme/app:1: TLS connection failed: s3.example speaks plain HTTP, not HTTPS
+          check the configuration of r.example, which leads to s3.example over HTTPS
+        cannot read r.example/acme/app:1: r.example speaks HTTPS, but is listed as speaking plain HTTP
+          take r.example out of `insecure-registries`
+        cannot read r.example/acme/app:1: r.example speaks HTTPS, but is listed as speaking plain HTTP
+          take r.example out of --insecure
+        cannot read r.example/acme/app:1: TLS connection failed: the certificate of r.example is for another name: a.example
+          use a name that the certificate is for, or have r.example show a certificate for its name
+        cannot read r.example/acme/app:1: TLS connection failed: the certificate of r.example is expired
+          renew the certificate of r.example, or set this machine's clock
+        cannot read r.example/acme/app:1: TLS connection failed: the certificate of s3.example is from an authority that is not trusted
+          for a private certificate authority, use `ca-file`
+        cannot read r.example/acme/app:1: TLS connection failed: the certificate of r.example is from an authority that is not trusted
+          for a private certificate authority, use --ca-file
+        cannot read r.example/acme/app:1: TLS connection failed: no common version (r.example)
+          check that r.example speaks TLS 1.2 or 1.3, and that nothing on the way takes part in it
         cannot read r.example/acme/app:1: other bytes
           a proxy or cache between this job and the registry alters responses
         cannot push to r.example/acme/app:1: the registry rejected the request

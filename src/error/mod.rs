@@ -197,7 +197,7 @@ fn exit_of(kind: &Kind) -> Exit {
         | Kind::Unreachable(_)
         | Kind::Truncated(_)
         | Kind::Timeout
-        | Kind::Proxy
+        | Kind::Proxy(_)
         | Kind::Tls(_) => Exit::Registry,
     }
 }

@@ -102,7 +102,8 @@ impl Registry {
         call: &Call<'_>,
         sender: &mut dyn Sender,
     ) -> Result<(Answer, RequestName), Error> {
-        let settled = self.call_with_fallback(call, sender).await;
+        // Boxed, since what calls us has layers of its own: the compiler looks only so deep.
+        let settled = self.call_with_fallback(call, sender).boxed_local().await;
         settled.map_err(|error| self.with_helper(error))
     }
 

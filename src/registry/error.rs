@@ -1,6 +1,6 @@
 //! Errors of requests to registries, as data.
 
-use super::http::{Broken, may_pass};
+use super::http::{Broken, ProxyError, TlsError, may_pass};
 use crate::oci::Invalid;
 use crate::secret::Secrets;
 use crate::text::duration;
@@ -135,10 +135,10 @@ pub enum Kind {
     Truncated(String),
     /// No answer in time.
     Timeout,
-    /// The proxy on the way to the registry wants a login.
-    Proxy,
+    /// The proxy on the way does not let us through.
+    Proxy(Box<ProxyError>),
     /// TLS could not be set up.
-    Tls(String),
+    Tls(TlsError),
     /// The bytes are not those of the digest.
     DigestMismatch(String),
     /// More bytes than allowed or announced.
@@ -240,8 +240,8 @@ impl Kind {
             Self::Unreachable(why) => format!("connection failed: {why}"),
             Self::Truncated(why) => format!("the response was truncated: {why}"),
             Self::Timeout => "no response in time".to_owned(),
-            Self::Proxy => "the proxy requires a login (407)".to_owned(),
-            Self::Tls(why) => format!("TLS connection failed: {why}"),
+            Self::Proxy(error) => error.reason(),
+            Self::Tls(error) => error.reason(),
             Self::DigestMismatch(what)
             | Self::TooLarge(what)
             | Self::Malformed(what)
@@ -266,8 +266,8 @@ impl From<Broken> for Kind {
             Broken::Connection(why) => Self::Unreachable(why),
             Broken::Cut(why) => Self::Truncated(why),
             Broken::Timeout => Self::Timeout,
-            Broken::Proxy => Self::Proxy,
-            Broken::Tls(why) => Self::Tls(why),
+            Broken::Proxy(error) => Self::Proxy(error),
+            Broken::Tls(error) => Self::Tls(error),
             Broken::TooLarge(limit) => {
                 Self::TooLarge(format!("the response is larger than the limit of {limit} bytes"))
             }

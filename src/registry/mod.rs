@@ -22,6 +22,7 @@ use call::{Call, LOOK_FOR_A_PUSH};
 pub use error::{Error, HelperCause, HelperFailure, Kind, Said};
 use futures_util::FutureExt as _;
 use http::Transport;
+pub use http::{ProxyError, ProxyTrouble, TlsError, TlsTrouble};
 pub(crate) use login::from_base64;
 use login::{Auth, Lookup};
 pub use login::{AuthFile, Credential, HandedOver, Login, Logins, Writable, canonical_host};

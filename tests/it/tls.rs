@@ -65,11 +65,15 @@ async fn an_unknown_authority_is_named_and_not_tried_again() {
         .input("ca-file", "ca.pem");
     for (case, step) in [("none", without), ("a wrong one", wrong)] {
         let ran = step.run().await.fails(7);
-        assert!(ran.stdout.contains("TLS connection failed"), "{case}: {}", ran.stdout);
-        let advice = format!("`insecure-registries: {}`", tls.registry.host());
+        let why = format!(
+            "TLS connection failed: the certificate of {} is from an authority that is not trusted",
+            tls.registry.host()
+        );
         assert!(
-            ran.stdout.contains("for a private certificate authority, use `ca-file`")
-                && ran.stdout.contains(&advice),
+            ran.stdout.contains(&why)
+                && ran
+                    .stdout
+                    .contains("fix:   for a private certificate authority, use `ca-file`\n"),
             "{case}: {}",
             ran.stdout
         );
@@ -87,13 +91,41 @@ async fn an_unknown_authority_is_named_and_not_tried_again() {
 async fn a_tls_port_that_is_said_to_be_plain_is_taken_at_its_word() {
     let tls = tls(Auth::Open).await;
     let host = tls.registry.host();
-    waiting_step_at(&host, &BOTH)
+    let before = tls.registry.log().len();
+    let ran = waiting_step_at(&host, &BOTH)
         .file("ca.pem", tls.registry.ca_pem())
         .input("ca-file", "ca.pem")
         .input("insecure-registries", &host)
+        .input("username", "ci")
+        .input("password", "s3cret-canary")
         .run()
         .await
         .fails(7);
+    let why = format!("{host} speaks HTTPS, but is listed as speaking plain HTTP");
+    assert!(
+        ran.stdout.contains(&why)
+            && ran.stdout.contains(&format!("fix:   take {host} out of `insecure-registries`")),
+        "{}",
+        ran.stdout
+    );
+    assert!(ran.elapsed < Duration::from_secs(2), "{:?}", ran.elapsed);
+    let asked = tls.registry.log()[before..].to_owned();
+    assert!(!asked.contains("\"GET ") && !asked.contains("\"PUT "), "nothing is done: {asked}");
+}
+
+#[tokio::test]
+async fn plain_http_where_https_is_expected_is_told() {
+    // Loopback alone is asked in plain HTTP unasked: this address is none.
+    let plain = Registry::start().await;
+    let host = plain.host().replace("127.0.0.1", "0.0.0.0");
+    let ran = waiting_step_at(&host, &BOTH).run().await.fails(7);
+    assert!(
+        ran.stdout.contains(&format!("{host} speaks plain HTTP, not HTTPS"))
+            && ran.stdout.contains(&format!("fix:   use `insecure-registries: {host}`\n")),
+        "{}",
+        ran.stdout
+    );
+    assert!(ran.elapsed < Duration::from_secs(2), "{:?}", ran.elapsed);
 }
 
 #[tokio::test]

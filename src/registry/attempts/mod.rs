@@ -133,7 +133,7 @@ impl Attempts {
         broken: Broken,
     ) -> Result<(), Error> {
         let chance = fastrand::f64();
-        let down = is_down(&broken).then_some(chance);
+        let down = broken.is_down().then_some(chance);
         let outcome = retry::Outcome::Broken(&broken);
         match retry::decide(request.tries, outcome, chance, SystemTime::now(), None) {
             Decision::Again { after, .. }
@@ -277,7 +277,7 @@ impl Attempts {
         // A host that names the pause sets its limits itself; the budget is for our own guesses.
         let down = match &tried.result {
             Ok(answer) => answer.status >= 500 && !whole_host,
-            Err(broken) => is_down(broken),
+            Err(broken) => broken.is_down(),
         };
         let allowed =
             asked_for || self.limiter.may_retry(host, tried.began, down.then_some(chance));
@@ -292,12 +292,6 @@ impl Attempts {
         debug!("{host} {line}: again in {:.1} s", after.as_secs_f64());
         Next::Again((!whole_host).then_some(after))
     }
-}
-
-/// Whether others who ask the host now would hardly fare better. Silence may be about the one
-/// request.
-fn is_down(broken: &Broken) -> bool {
-    matches!(broken, Broken::Connection(_) | Broken::Cut(_))
 }
 
 async fn has_landed(request: &RequestName, landed: Option<Landed<'_>>) -> bool {

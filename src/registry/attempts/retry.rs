@@ -95,6 +95,7 @@ pub(super) fn pause(failures: u32, chance: f64) -> Duration {
 mod tests {
     use super::*;
     use crate::registry::error::Kind;
+    use crate::registry::http::{ProxyError, ProxyTrouble, TlsError, TlsTrouble};
 
     #[test]
     fn what_is_tried_again_ends_as_trouble_of_the_registry() {
@@ -119,7 +120,14 @@ mod tests {
     fn decides_by_table() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         let refused = Broken::Connection("refused".into());
-        let tls = Broken::Tls("expired".into());
+        let host = || "r.example".to_owned();
+        let tls = Broken::Tls(TlsError { host: host(), trouble: TlsTrouble::UnknownIssuer });
+        let proxy = |trouble: ProxyTrouble| {
+            let (proxy, variable) = ("p.example".to_owned(), "HTTPS_PROXY");
+            Broken::Proxy(Box::new(ProxyError { proxy, variable, host: host(), trouble }))
+        };
+        let (no_login, refused_by_proxy) =
+            (proxy(ProxyTrouble::Login), proxy(ProxyTrouble::Refused));
         for (tries, outcome, remaining, expected) in [
             (1, Outcome::Status(503, None), None, again(0.5, false)),
             (3, Outcome::Status(502, None), None, again(2.0, false)),
@@ -151,7 +159,8 @@ mod tests {
             (1, Outcome::Broken(&refused), None, again(0.5, false)),
             (1, Outcome::Broken(&Broken::Cut("eof".into())), None, again(0.5, false)),
             (1, Outcome::Broken(&tls), None, Decision::GiveUp),
-            (1, Outcome::Broken(&Broken::Proxy), None, Decision::GiveUp),
+            (1, Outcome::Broken(&no_login), None, Decision::GiveUp),
+            (1, Outcome::Broken(&refused_by_proxy), None, again(0.5, false)),
             (2, Outcome::Broken(&Broken::UnknownHost), None, again(1.0, false)),
             (3, Outcome::Broken(&Broken::UnknownHost), None, Decision::GiveUp),
             (1, Outcome::Altered, None, again(0.5, false)),

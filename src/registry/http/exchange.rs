@@ -1,19 +1,16 @@
-//! One exchange: a request is sent, its answer read within limits of time and size, errors sorted
-//! by their cause. Also the rules that statuses and headers follow (RFC 9110 sections 10.2.3 and
-//! 15).
+//! One exchange: a request is sent, its answer read within limits of time and size. Also the rules
+//! that statuses and headers follow (RFC 9110 sections 10.2.3 and 15).
 
 use super::address;
-use super::names::NameError;
-use crate::system_words;
+use super::broken::{Broken, ProxyTrouble, broken, cut};
+use super::proxies::Via;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName,
     HeaderValue, WWW_AUTHENTICATE,
 };
 use reqwest::{Body, Client, Method, Response};
-use std::error::Error as _;
 use std::future::Future;
-use std::io;
 use std::time::{Duration, SystemTime};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
@@ -30,10 +27,9 @@ const SMALL: usize = 64 << 10;
 const MOST_LARGE: usize = 4 << 20;
 /// Bytes of an error answer that are read; fewer are shown.
 const LARGEST_ERROR: usize = 64 << 10;
+/// A `Retry-After` beyond a year is read as one, so that nobody calculates with it in vain.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(365 * 24 * 3600);
 const PROXY_AUTHENTICATION_REQUIRED: u16 = 407;
-/// The HTTP library's error when a proxy answers CONNECT with 407. Its type is private, so only the
-/// whole text tells.
-const TUNNEL_WITHOUT_LOGIN: &str = "tunnel error: proxy authorization required";
 
 #[derive(Debug, Clone)]
 pub(crate) struct Exchange {
@@ -44,6 +40,8 @@ pub(crate) struct Exchange {
     pub(crate) authorization: Option<HeaderValue>,
     /// `Range` or `Content-Range`: where a body that broke is resumed.
     pub(crate) range: Option<(HeaderName, String)>,
+    /// Any other headers; a login among them is for a server that redirects are not followed from.
+    pub(crate) headers: HeaderMap,
     /// Media type and bytes.
     pub(crate) body: Option<(String, Bytes)>,
     /// Bytes of the largest answer that is read.
@@ -52,7 +50,16 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     pub(crate) fn new(method: Method, url: Url, limit: usize) -> Self {
-        Self { method, url, accept: None, authorization: None, range: None, body: None, limit }
+        Self {
+            method,
+            url,
+            accept: None,
+            authorization: None,
+            range: None,
+            headers: HeaderMap::new(),
+            body: None,
+            limit,
+        }
     }
 }
 
@@ -88,36 +95,6 @@ impl Answer {
     }
 }
 
-/// Why there is no answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Broken {
-    /// The name does not resolve, and trying soon again will hardly help.
-    UnknownHost,
-    /// No connection, or one that broke before the answer.
-    Connection(String),
-    /// The answer broke off, or was framed so that its end cannot be told.
-    Cut(String),
-    /// Nothing came for too long.
-    Timeout,
-    /// The proxy on the way wants a login, or another one.
-    Proxy,
-    /// TLS failed: certificate or protocol.
-    Tls(String),
-    /// The answer has more bytes than this.
-    TooLarge(usize),
-    /// The answer breaks HTTP or the specs.
-    Malformed(String),
-    /// A redirect that is not followed.
-    Refused(String),
-}
-
-impl Broken {
-    /// Whether another try may succeed.
-    pub(crate) fn may_pass(&self) -> bool {
-        matches!(self, Self::UnknownHost | Self::Connection(_) | Self::Cut(_) | Self::Timeout)
-    }
-}
-
 /// Whether a status tells of trouble that mostly passes, and not of the request.
 pub(crate) fn may_pass(status: u16) -> bool {
     matches!(status, 408 | 425 | 499 | 500 | 502..=504 | 520..=524)
@@ -132,10 +109,14 @@ pub(crate) fn leaves_it_open(status: u16) -> bool {
 /// `Retry-After` as seconds or as a date; anything else counts as absent.
 pub(crate) fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
-    if let Ok(seconds) = value.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    httpdate::parse_http_date(value).ok().map(|date| date.duration_since(now).unwrap_or_default())
+    let pause = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // Digits that no number holds are a long time too.
+        value.parse().map_or(LONGEST_RETRY_AFTER, Duration::from_secs)
+    } else {
+        let date = httpdate::parse_http_date(value).ok()?;
+        date.duration_since(now).unwrap_or_default()
+    };
+    Some(pause.min(LONGEST_RETRY_AFTER))
 }
 
 pub(super) async fn within<T>(
@@ -145,17 +126,28 @@ pub(super) async fn within<T>(
     timeout(limit, work).await.unwrap_or(Err(Broken::Timeout))
 }
 
+/// How a request goes to its server.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Way<'a> {
+    pub(super) client: &'a Client,
+    /// The proxy that it goes through, which the client knows too.
+    pub(super) via: Option<&'a Via>,
+}
+
 /// Sends a request and waits for its head as long as for any other byte.
-pub(super) async fn started(client: &Client, exchange: &Exchange) -> Result<Response, Broken> {
-    within(BETWEEN_BYTES, sent(client, exchange, None)).await
+pub(super) async fn started(way: Way<'_>, exchange: &Exchange) -> Result<Response, Broken> {
+    within(BETWEEN_BYTES, sent(way, exchange, None)).await
 }
 
 pub(super) async fn sent(
-    client: &Client,
+    way: Way<'_>,
     exchange: &Exchange,
     body: Option<(u64, Body)>,
 ) -> Result<Response, Broken> {
-    let mut request = client.request(exchange.method.clone(), exchange.url.clone());
+    let mut request = way
+        .client
+        .request(exchange.method.clone(), exchange.url.clone())
+        .headers(exchange.headers.clone());
     if let Some(accept) = exchange.accept {
         request = request.header(ACCEPT, accept);
     }
@@ -174,12 +166,23 @@ pub(super) async fn sent(
             .header(CONTENT_LENGTH, length)
             .body(body);
     }
-    request.send().await.map_err(|error| broken(&error))
+    let response = request.send().await.map_err(|error| broken(&error, &exchange.url, way.via))?;
+    match way.via {
+        // RFC 9110 section 15.5.8: only a proxy says so, and what it says is for nobody to read.
+        Some(via) if response.status().as_u16() == PROXY_AUTHENTICATION_REQUIRED => {
+            Err(Broken::by_proxy(via, &exchange.url, ProxyTrouble::Login))
+        }
+        _ => Ok(response),
+    }
 }
 
 /// The next bytes of a body, `None` at its end.
 pub(crate) async fn chunk(response: &mut Response) -> Result<Option<Bytes>, Broken> {
-    within(BETWEEN_BYTES, async { response.chunk().await.map_err(|error| broken(&error)) }).await
+    let url = response.url().clone();
+    within(BETWEEN_BYTES, async {
+        response.chunk().await.map_err(|error| broken(&error, &url, None))
+    })
+    .await
 }
 
 /// No request asks for compression: an answer that has it is a mistake or a bomb.
@@ -215,10 +218,6 @@ pub(super) async fn read(
     room: &Room,
 ) -> Result<Answer, Broken> {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    if status == PROXY_AUTHENTICATION_REQUIRED {
-        // RFC 9110 section 15.5.8: only a proxy says so, and what it says is for nobody to read.
-        return Err(Broken::Proxy);
-    }
     if exchange.method == Method::HEAD {
         return Ok(Answer { status, headers, body: Bytes::new(), from: exchange.url.clone() });
     }
@@ -251,59 +250,50 @@ pub(super) async fn read(
     Ok(Answer { status, headers, body: body.freeze(), from: exchange.url.clone() })
 }
 
-/// Sorts reqwest's errors by what lies beneath them.
-pub(super) fn broken(error: &reqwest::Error) -> Broken {
-    let mut cause = error.source();
-    let mut deepest = None;
-    while let Some(current) = cause {
-        if let Some(tls) = tls_error(current) {
-            return Broken::Tls(tls.to_string());
-        }
-        if let Some(name) = current.downcast_ref::<NameError>() {
-            return match name {
-                NameError::Unknown => Broken::UnknownHost,
-                NameError::Forbidden(address) => Broken::Refused(format!(
-                    "its name resolves to {address}, a loopback, link-local or reserved address"
-                )),
-                NameError::Failed(why) => Broken::Connection(format!("name lookup failed: {why}")),
-            };
-        }
-        let text = current.to_string();
-        let text = system_words::plain(&text).unwrap_or(text);
-        if text == TUNNEL_WITHOUT_LOGIN {
-            return Broken::Proxy;
-        }
-        deepest = Some(text);
-        cause = current.source();
-    }
-    if error.is_timeout() {
-        return Broken::Timeout;
-    }
-    Broken::Connection(deepest.unwrap_or_else(|| "the connection broke".to_owned()))
-}
-
-/// A connection that breaks while the body comes: something was there to be answered.
-fn cut(broken: Broken, received: usize) -> Broken {
-    match broken {
-        Broken::Connection(why) => Broken::Cut(format!("{why}, after {received} bytes")),
-        other => other,
-    }
-}
-
-/// I/O errors hold what they wrap beside the chain of sources, and one may wrap another.
-fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
-    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-        return Some(tls);
-    }
-    error
-        .downcast_ref::<io::Error>()
-        .and_then(io::Error::get_ref)
-        .and_then(|inner| tls_error(inner))
-}
-
 /// A header that no log of the HTTP library shows.
 pub(crate) fn sensitive(value: &str) -> Option<HeaderValue> {
     let mut header = HeaderValue::from_str(value).ok()?;
     header.set_sensitive(true);
     Some(header)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_that_servers_ask_for() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let year = LONGEST_RETRY_AFTER.as_secs();
+        for (value, seconds) in [
+            ("2", Some(2)),
+            (" 2 ", Some(2)),
+            ("0", Some(0)),
+            ("18446744073709551615", Some(year)),
+            ("18446744073709551616", Some(year)),
+            ("99999999999999999999999999999999", Some(year)),
+            ("Sun, 06 Nov 1994 08:49:47 GMT", Some(10)),
+            ("Sun, 06 Nov 1994 08:49:07 GMT", Some(0)),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", Some(year)),
+            ("Sunday, 06-Nov-94 08:49:47 GMT", Some(10)),
+            ("", None),
+            ("-1", None),
+            ("+2", None),
+            ("1.5", None),
+            ("1e3", None),
+            ("soon", None),
+            ("Sun, 99 Nov 1994 99:99:99 GMT", None),
+        ] {
+            let expected = seconds.map(Duration::from_secs);
+            assert_eq!(parse_retry_after(value, now), expected, "{value}");
+        }
+        const PIECES: [&str; 12] =
+            ["Sun, ", "06 ", "Nov ", "1994 ", "08:49:37", " GMT", "9999", "-", ":", " ", "é", "9"];
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..50_000 {
+            let value: String =
+                (0..random.usize(0..9)).map(|_| PIECES[random.usize(0..12)]).collect();
+            assert!(parse_retry_after(&value, now) <= Some(LONGEST_RETRY_AFTER), "{value}");
+        }
+    }
 }

@@ -4,15 +4,18 @@
 //! goes this way as well.
 
 pub(crate) mod address;
+mod broken;
 mod certificates;
 mod exchange;
 mod names;
-mod no_proxy;
+mod proxies;
 mod transport;
 
+pub(crate) use broken::Broken;
+pub use broken::{ProxyError, ProxyTrouble, TlsError, TlsTrouble};
 pub(crate) use certificates::parse_certificates;
 pub(crate) use exchange::{
-    Answer, BETWEEN_BYTES, Broken, Exchange, WHOLE_REQUEST, chunk, leaves_it_open, may_pass,
+    Answer, BETWEEN_BYTES, Exchange, WHOLE_REQUEST, chunk, leaves_it_open, may_pass,
     parse_retry_after, sensitive,
 };
 pub(crate) use transport::Transport;

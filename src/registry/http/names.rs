@@ -6,6 +6,7 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{LookupIpStrategy, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -13,6 +14,8 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 pub(super) struct Resolver {
     guarded: bool,
+    /// Names that no server gave us, though others are guarded: those of proxies.
+    trusted: Arc<HashSet<String>>,
     /// The system's when `None`; tests have their own.
     servers: Option<ResolverConfig>,
     // Built at the first look-up: most runs in tests and on loopback need none.
@@ -35,12 +38,12 @@ pub(super) enum NameError {
 impl Resolver {
     /// Allows any address: the user named the host.
     pub(super) fn any() -> Self {
-        Self { guarded: false, servers: None, resolver: Arc::default() }
+        Self { guarded: false, trusted: Arc::default(), servers: None, resolver: Arc::default() }
     }
 
-    /// Holds addresses against the address rule: a server named the host.
-    pub(super) fn guarded() -> Self {
-        Self { guarded: true, servers: None, resolver: Arc::default() }
+    /// Holds addresses against the address rule: a server named the host, unless it is one of these.
+    pub(super) fn guarded(trusted: impl Iterator<Item = String>) -> Self {
+        Self { guarded: true, trusted: Arc::new(trusted.collect()), ..Self::any() }
     }
 
     async fn look_up(self, name: String) -> Result<Vec<IpAddr>, NameError> {
@@ -60,7 +63,8 @@ impl Resolver {
                 .iter()
                 .collect()
         };
-        match addresses.iter().find(|address| self.guarded && address::is_forbidden(**address)) {
+        let guarded = self.guarded && !self.trusted.contains(&name);
+        match addresses.iter().find(|address| guarded && address::is_forbidden(**address)) {
             Some(forbidden) => Err(NameError::Forbidden(*forbidden)),
             None => Ok(addresses),
         }
@@ -164,7 +168,7 @@ mod tests {
         connection.port = address.port();
         let servers = NameServerConfig::new(address.ip(), true, vec![connection]);
         let servers = ResolverConfig::from_parts(None, Vec::new(), vec![servers]);
-        (Resolver { guarded, servers: Some(servers), resolver: Arc::default() }, asked)
+        (Resolver { guarded, servers: Some(servers), ..Resolver::any() }, asked)
     }
 
     async fn look_up(says: Says, guarded: bool) -> Result<Vec<IpAddr>, NameError> {
@@ -197,6 +201,9 @@ mod tests {
         let home = Says { address: Some([127, 0, 0, 1]), ..AT_ONCE };
         assert!(matches!(look_up(home, true).await, Err(NameError::Forbidden(_))));
         assert!(look_up(home, false).await.is_ok());
+        let trusted = Arc::new(HashSet::from(["registry.test".to_owned()]));
+        let resolver = Resolver { trusted, ..asking(home, true) };
+        assert!(resolver.look_up("registry.test".to_owned()).await.is_ok(), "a proxy of ours");
     }
 
     #[tokio::test]

@@ -2,18 +2,18 @@
 //! loopback port that turns out to have TLS is asked again, over HTTPS.
 
 use super::address;
+use super::broken::{Broken, ProxyTrouble, TlsError, TlsTrouble};
 use super::certificates::tls_config;
 use super::exchange::{
-    Answer, BETWEEN_BYTES, Broken, Exchange, Room, WHOLE_REQUEST, broken, read, refuse_compression,
-    sent, started, within,
+    Answer, Exchange, Room, WHOLE_REQUEST, Way, read, refuse_compression, sent, started, within,
 };
 use super::names::Resolver;
-use super::no_proxy::NoProxy;
+use super::proxies::Proxies;
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, LOCATION};
-use reqwest::{Body, Client, ClientBuilder, Method, Response, redirect};
+use reqwest::{Body, Client, ClientBuilder, Method, Proxy, Response, redirect};
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use url::Url;
 
@@ -29,21 +29,18 @@ enum Protocol {
     Http,
     /// A loopback port that has not answered yet: HTTP, unless it turns out to have TLS.
     Unclear,
+    /// HTTP, as the user says; it has not answered yet.
+    Stated,
 }
 
 /// HTTP clients of this process.
 #[derive(Debug)]
 pub(crate) struct Transport {
-    /// For hosts that the user named.
+    /// For hosts that the user named, and for loopback.
     direct: Client,
-    /// The same past proxies: for loopback, as in every other tool of the field, and for what
-    /// `NO_PROXY` names.
-    past_proxies: Client,
     /// For hosts that a server named: their resolved addresses obey the address rule too.
     guarded: Client,
-    /// The same past proxies.
-    guarded_past_proxies: Client,
-    no_proxy: NoProxy,
+    proxies: Arc<Proxies>,
     plain_http: HashSet<String>,
     learned: Mutex<HashMap<String, Protocol>>,
     room: Room,
@@ -60,8 +57,11 @@ impl Transport {
         // A second call finds the same provider in place.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let tls = tls_config(extra_certificates)?;
+        let proxies = Arc::new(Proxies::of_environment());
         let base = || {
+            let proxies = Arc::clone(&proxies);
             ClientBuilder::new()
+                .proxy(Proxy::custom(move |url| proxies.via(url)?.url().cloned()))
                 .tls_backend_preconfigured(tls.clone())
                 .redirect(redirect::Policy::none())
                 .referer(false)
@@ -73,10 +73,8 @@ impl Transport {
         };
         Ok(Self {
             direct: base().dns_resolver(Resolver::any()).build()?,
-            past_proxies: base().dns_resolver(Resolver::any()).no_proxy().build()?,
-            guarded: base().dns_resolver(Resolver::guarded()).build()?,
-            guarded_past_proxies: base().dns_resolver(Resolver::guarded()).no_proxy().build()?,
-            no_proxy: NoProxy::from_environment(),
+            guarded: base().dns_resolver(Resolver::guarded(proxies.names())).build()?,
+            proxies,
             plain_http,
             learned: Mutex::new(HashMap::new()),
             room: Room::new(),
@@ -93,7 +91,8 @@ impl Transport {
 
     /// Sends one request to the registry `host` and reads the answer.
     pub(crate) async fn send(&self, host: &str, exchange: Exchange) -> Result<Answer, Broken> {
-        if self.protocol(host) != Protocol::Unclear {
+        let protocol = self.protocol(host);
+        if matches!(protocol, Protocol::Https | Protocol::Http) {
             return self.follow(exchange).await;
         }
         let first = self.follow(exchange.clone()).await;
@@ -104,11 +103,19 @@ impl Transport {
             Err(_) => false,
         };
         // Another request may have learned it meanwhile.
-        if suspicious && self.protocol(host) == Protocol::Unclear {
+        if suspicious && self.protocol(host) == protocol {
             let mut encrypted = exchange;
+            if protocol == Protocol::Stated {
+                // Only to tell what is wrong: the user has not said that it may be done in TLS.
+                encrypted = Exchange::new(Method::HEAD, encrypted.url, encrypted.limit);
+            }
             if encrypted.url.set_scheme("https").is_ok() {
+                let url = encrypted.url.clone();
                 let second = self.follow(encrypted).await;
                 if matches!(&second, Ok(_) | Err(Broken::Tls(_))) && !speaks_no_tls(&second) {
+                    if protocol == Protocol::Stated {
+                        return Err(Broken::Tls(TlsError::new(&url, TlsTrouble::SpokenAfterAll)));
+                    }
                     self.learn(host, Protocol::Https);
                     return second;
                 }
@@ -128,11 +135,8 @@ impl Transport {
         exchange: Exchange,
     ) -> Result<Answer, Broken> {
         address::check(registry, &exchange.url).map_err(Broken::Refused)?;
-        let client = self.client_for(registry, &exchange.url);
-        within(WHOLE_REQUEST, async {
-            read(&exchange, started(client, &exchange).await?, &self.room).await
-        })
-        .await
+        let way = self.way(registry, &exchange.url)?;
+        self.answered(way, &exchange).await
     }
 
     /// Sends one request to an API that the CI system named in our environment; redirects are not
@@ -143,13 +147,9 @@ impl Transport {
         headers: HeaderMap,
         limit: usize,
     ) -> Result<Answer, Broken> {
-        let request = self.client_for(&url, &url).get(url.clone()).headers(headers);
-        let exchange = Exchange::new(Method::GET, url, limit);
-        within(WHOLE_REQUEST, async {
-            let sent = async { request.send().await.map_err(|error| broken(&error)) };
-            read(&exchange, within(BETWEEN_BYTES, sent).await?, &self.room).await
-        })
-        .await
+        let way = self.way(&url, &url)?;
+        let exchange = Exchange { headers, ..Exchange::new(Method::GET, url, limit) };
+        self.answered(way, &exchange).await
     }
 
     /// As [`Self::send_where_told`], with `length` bytes of body that come as they are taken. Their
@@ -163,8 +163,8 @@ impl Transport {
         body: Body,
     ) -> Result<Answer, Broken> {
         address::check(registry, &exchange.url).map_err(Broken::Refused)?;
-        let client = self.client_for(registry, &exchange.url);
-        read(&exchange, sent(client, &exchange, Some((length, body))).await?, &self.room).await
+        let way = self.way(registry, &exchange.url)?;
+        read(&exchange, sent(way, &exchange, Some((length, body))).await?, &self.room).await
     }
 
     /// Sends one request to a registry and leaves a good answer's body to be read.
@@ -187,6 +187,14 @@ impl Transport {
         }
     }
 
+    /// One exchange without redirects.
+    async fn answered(&self, way: Way<'_>, exchange: &Exchange) -> Result<Answer, Broken> {
+        within(WHOLE_REQUEST, async {
+            read(exchange, started(way, exchange).await?, &self.room).await
+        })
+        .await
+    }
+
     async fn follow(&self, exchange: Exchange) -> Result<Answer, Broken> {
         within(WHOLE_REQUEST, async {
             match self.reach(exchange).await? {
@@ -201,8 +209,8 @@ impl Transport {
     async fn reach(&self, mut exchange: Exchange) -> Result<(Exchange, Reached), Broken> {
         let registry = exchange.url.clone();
         for _ in 0..=MOST_REDIRECTS {
-            let client = self.client_for(&registry, &exchange.url);
-            let response = started(client, &exchange).await?;
+            let way = self.way(&registry, &exchange.url)?;
+            let response = started(way, &exchange).await?;
             let status = response.status().as_u16();
             let redirects = matches!(status, 301 | 302 | 303 | 307 | 308)
                 && matches!(exchange.method, Method::GET | Method::HEAD);
@@ -231,14 +239,14 @@ impl Transport {
         Err(Broken::Refused(format!("more than {MOST_REDIRECTS} redirects")))
     }
 
-    fn client_for(&self, registry: &Url, url: &Url) -> &Client {
-        let is_known = url.origin() == registry.origin();
-        match (is_known, self.no_proxy.names(url)) {
-            _ if address::is_loopback(url) => &self.past_proxies,
-            (true, true) => &self.past_proxies,
-            (true, false) => &self.direct,
-            (false, true) => &self.guarded_past_proxies,
-            (false, false) => &self.guarded,
+    fn way(&self, registry: &Url, url: &Url) -> Result<Way<'_>, Broken> {
+        let is_named_by_user = address::is_loopback(url) || url.origin() == registry.origin();
+        let client = if is_named_by_user { &self.direct } else { &self.guarded };
+        let via = self.proxies.via(url);
+        match via.filter(|via| via.url().is_none()) {
+            // To go without it would be what the user did not want.
+            Some(via) => Err(Broken::by_proxy(via, url, ProxyTrouble::Unusable)),
+            None => Ok(Way { client, via }),
         }
     }
 
@@ -248,7 +256,7 @@ impl Transport {
             return *protocol;
         }
         if self.plain_http.contains(host) {
-            return Protocol::Http;
+            return Protocol::Stated;
         }
         if address::is_loopback_host(host) { Protocol::Unclear } else { Protocol::Https }
     }
@@ -270,7 +278,5 @@ enum Reached {
 
 /// Whether an attempt at TLS met a port that has something else.
 fn speaks_no_tls(attempt: &Result<Answer, Broken>) -> bool {
-    let garbage =
-        rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType).to_string();
-    matches!(attempt, Err(Broken::Tls(why)) if *why == garbage)
+    matches!(attempt, Err(Broken::Tls(TlsError { trouble: TlsTrouble::PlainHttp, .. })))
 }

@@ -8,6 +8,7 @@ mod load;
 mod network;
 mod proxies;
 mod random;
+mod real_proxy;
 mod restarts;
 mod slow;
 mod table;

@@ -142,7 +142,12 @@ async fn a_proxy_that_wants_a_login_ends_it_at_once() {
         .env("HTTP_PROXY", format!("http://{}", plain.host()));
     for (case, step) in [("a tunnel", encrypted), ("plain HTTP", open)] {
         let ran = step.input("wait", "10m").run().await.fails(7);
-        assert!(ran.stdout.contains("the proxy requires a login (407)"), "{case}: {}", ran.stdout);
+        let (proxy, variable) = match case {
+            "a tunnel" => (tunnel.server.host(), "HTTPS_PROXY"),
+            _ => (plain.host(), "HTTP_PROXY"),
+        };
+        let why = format!("the proxy {proxy} ({variable}) requires a login (407)");
+        assert!(ran.stdout.contains(&why), "{case}: {}", ran.stdout);
         assert!(
             ran.stdout.contains("fix:   put the login into the proxy's address"),
             "{case}: {}",

@@ -152,6 +152,7 @@ const TABLE: [Row; 21] = [
             "faults::proxies::a_registry_behind_a_proxy_is_reached_through_a_tunnel",
             "faults::proxies::a_proxy_that_wants_a_login_ends_it_at_once",
             "faults::proxies::what_no_proxy_names_goes_past_the_proxy",
+            "faults::real_proxy::a_registry_is_reached_through_it_in_a_tunnel_and_in_plain_http",
             "threats::a_proxy_never_sees_loopback",
             "threats::the_password_of_a_proxy_is_not_told",
         ],
