@@ -93,6 +93,35 @@ mod tests {
         }
     }
 
+    /// Pieces of headers put together at random: nothing panics, and only a query is taken over.
+    #[test]
+    fn no_link_panics() {
+        const PIECES: [&str; 14] = [
+            "<",
+            ">",
+            ";",
+            ",",
+            "rel=next",
+            "rel=\"next\"",
+            "https://x/?page=2",
+            "?a=b",
+            "#",
+            " ",
+            "é",
+            "http://[",
+            "//evil.example?c=d",
+            "%zz",
+        ];
+        let base: Url = "https://api.example/jobs?per_page=100".parse().unwrap();
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..50_000 {
+            let header: String =
+                (0..random.usize(0..12)).map(|_| PIECES[random.usize(0..14)]).collect();
+            let found = next(&base, &header);
+            assert!(!found.is_some_and(|query| query.contains('#')), "{header}");
+        }
+    }
+
     #[test]
     fn pauses_by_table() {
         let now = UNIX_EPOCH + Duration::from_secs(784_111_777);

@@ -171,57 +171,41 @@ impl Registry {
         fixed: Option<Authorization>,
     ) -> Result<(Answer, RequestName), Error> {
         let mut challenged = if fixed.is_some() { 2 } else { 0 };
+        let mut may_widen = fixed.is_none();
         loop {
             let (answer, request, authorization) =
                 self.settle(call, sender, fixed.as_ref()).await?;
             self.auth.on_status(call.repository, answer.status, &authorization);
+            let root = self.root(&request)?;
+            // RFC 6750 says 403 for a scope that is too narrow, registries say 401.
+            if matches!(answer.status, 401 | 403)
+                && may_widen
+                && self.auth.widen(call.repository, &root, &answer, &authorization).await
+            {
+                may_widen = false;
+                continue;
+            }
             match answer.status {
                 200..=299 => return Ok((answer, request)),
                 // The first 401 tells how to log in; a second one is about a token that the
                 // registry no longer takes.
                 401 if challenged < 2 => {
                     challenged += 1;
-                    let root = self.root(&request)?;
-                    let answer = self.challenge(call, &root, answer, &authorization).await;
+                    let (wire, host) = (self.wire(call), call.repository.host());
+                    let answer = self.auth.with_challenge(wire, host, &root, answer).await;
                     let refusal = Refusal {
                         request: &request,
                         root: &root,
                         answer: &answer,
                         used: &authorization,
                     };
-                    self.auth.on_challenge(self.wire(call), call.repository, refusal).await?;
+                    self.auth.on_challenge(wire, call.repository, refusal).await?;
                     if challenged == 2 && authorization.header.is_some() {
                         return Err(request.error_of(Kind::Denied, &answer));
                     }
                 }
                 status => return Err(request.error_of(Kind::of_status(status), &answer)),
             }
-        }
-    }
-
-    /// The 401 that says how to log in: where this one says nothing, that of the API's root, at which
-    /// some registries answer for all (old gcr.io).
-    async fn challenge(
-        &self,
-        call: &Call<'_>,
-        root: &Url,
-        answer: Answer,
-        sent: &Authorization,
-    ) -> Answer {
-        let is_silent = answer.challenges(root).is_ok_and(|challenges| challenges.is_empty());
-        let Ok(base) = root.join("v2/") else { return answer };
-        if !is_silent || sent.header.is_some() {
-            return answer;
-        }
-        let host = call.repository.host();
-        let mut request = self.attempts.request(host, "GET /v2/".to_owned(), None);
-        let (deadline, has_permit) = (call.terms.deadline, call.terms.has_permit);
-        let terms = Terms { deadline, has_permit, ..Terms::default() };
-        let exchange = Exchange::new(Method::GET, base, LARGEST_MANIFEST);
-        let send = async || Ok(self.transport.send(host, exchange.clone()).await?);
-        match self.attempts.until_settled(&mut request, terms, send).await {
-            Ok(Some(asked)) if asked.status == 401 => asked,
-            _ => answer,
         }
     }
 

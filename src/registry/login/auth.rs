@@ -16,9 +16,13 @@ use crate::secret::Passing;
 use reqwest::header::HeaderValue;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use tracing::{debug, info};
 use url::Url;
+
+/// Scopes beside our own that a registry may name for one repository.
+const MOST_EXTRA_SCOPES: usize = 8;
 
 /// Repositories that will be pushed to, each with those from which its blobs may be mounted.
 pub type Writable = BTreeMap<Repository, BTreeSet<Repository>>;
@@ -29,6 +33,8 @@ pub(crate) struct Auth {
     /// The first token of these asks for the right to push at once.
     writable: Writable,
     schemes: Mutex<HashMap<String, Scheme>>,
+    /// The challenges at the roots of hosts that send none elsewhere.
+    pub(super) at_roots: Mutex<HashMap<String, Arc<OnceCell<Vec<HeaderValue>>>>>,
     tokens: Mutex<HashMap<Repository, Arc<tokio::sync::Mutex<TokenSlot>>>>,
     /// Repositories for which the token server refused a token to push.
     push_denials: Mutex<HashMap<Repository, Error>>,
@@ -52,6 +58,13 @@ struct TokenSlot {
     bad_login: Option<Error>,
     /// Scopes that the registry named beside ours.
     extra_scopes: BTreeSet<String>,
+}
+
+impl TokenSlot {
+    /// Asks for this scope too from now on; whether that is new.
+    fn adds_scope(&mut self, scope: String) -> bool {
+        self.extra_scopes.len() < MOST_EXTRA_SCOPES && self.extra_scopes.insert(scope)
+    }
 }
 
 /// What a request is sent with.
@@ -95,6 +108,7 @@ impl Auth {
             lookup,
             writable,
             schemes: Mutex::default(),
+            at_roots: Mutex::default(),
             tokens: Mutex::default(),
             push_denials: Mutex::default(),
             announced: Mutex::default(),
@@ -260,8 +274,32 @@ impl Auth {
         if let Some(scope) =
             scope.filter(|scope| !scope.starts_with(&ours) || used.header.is_some())
         {
-            slot.extra_scopes.insert(scope);
+            slot.adds_scope(scope);
         }
+    }
+
+    /// Learns from an answer that says that a token's scope was too narrow. Whether another request
+    /// makes sense: the scope was not asked for yet.
+    pub(crate) async fn widen(
+        &self,
+        repository: &Repository,
+        root: &Url,
+        answer: &Answer,
+        used: &Authorization,
+    ) -> bool {
+        let challenges = answer.challenges(root).unwrap_or_default();
+        let Some(scope) = challenge::lacking_scope(challenges.into_iter()) else { return false };
+        if used.generation == 0 {
+            return false;
+        }
+        let slot = self.slot(repository);
+        let mut slot = slot.lock().await;
+        let is_new = slot.adds_scope(scope);
+        if is_new || slot.generation != used.generation {
+            slot.token = slot.token.take().filter(|_| slot.generation != used.generation);
+            return true;
+        }
+        false
     }
 
     /// Authorization in place of an implicit login that was refused; `None`: the user asked for the

@@ -17,40 +17,52 @@ pub(super) enum Challenge {
     },
 }
 
+/// A challenge as it was sent: its scheme and parameters.
+type Raw = (String, Vec<(String, String)>);
+
 /// The challenge to answer among all header values: the first Bearer with a realm, else Basic.
 pub(super) fn choose<'a>(headers: impl Iterator<Item = &'a str>) -> Option<Challenge> {
-    let all: Vec<(String, Vec<(String, String)>)> = headers
-        .filter(|header| header.len() <= LONGEST_HEADER)
-        .flat_map(parse)
-        .take(MOST_CHALLENGES)
-        .collect();
-    let bearer = all.iter().filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).find_map(
-        |(_, parameters)| {
-            let get = |name: &str| {
-                parameters
-                    .iter()
-                    .find(|(key, _)| key.eq_ignore_ascii_case(name))
-                    .map(|(_, value)| value.clone())
-                    .filter(|value| !value.is_empty())
-            };
-            Some(Challenge::Bearer {
-                realm: get("realm")?,
-                service: get("service"),
-                scope: get("scope"),
-            })
-        },
-    );
-    bearer.or_else(|| {
-        all.iter()
-            .any(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"))
-            .then_some(Challenge::Basic)
-    })
+    let all = parse_all(headers);
+    let bearer = all.iter().filter(|challenge| is_of(challenge, "bearer")).find_map(|challenge| {
+        Some(Challenge::Bearer {
+            realm: parameter(challenge, "realm")?,
+            service: parameter(challenge, "service"),
+            scope: parameter(challenge, "scope"),
+        })
+    });
+    let basic = || all.iter().any(|challenge| is_of(challenge, "basic"));
+    bearer.or_else(|| basic().then_some(Challenge::Basic))
+}
+
+/// The scope that a token lacked, if that is what the answer says (RFC 6750 section 3.1).
+pub(super) fn lacking_scope<'a>(headers: impl Iterator<Item = &'a str>) -> Option<String> {
+    let all = parse_all(headers);
+    let lacking = all.iter().filter(|challenge| {
+        is_of(challenge, "bearer")
+            && parameter(challenge, "error").as_deref() == Some("insufficient_scope")
+    });
+    lacking.into_iter().find_map(|challenge| parameter(challenge, "scope"))
+}
+
+fn parse_all<'a>(headers: impl Iterator<Item = &'a str>) -> Vec<Raw> {
+    let short = headers.filter(|header| header.len() <= LONGEST_HEADER);
+    short.flat_map(parse).take(MOST_CHALLENGES).collect()
+}
+
+fn is_of(challenge: &Raw, scheme: &str) -> bool {
+    challenge.0.eq_ignore_ascii_case(scheme)
+}
+
+/// A parameter's value unless it is empty.
+fn parameter((_, parameters): &Raw, name: &str) -> Option<String> {
+    let found = parameters.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+    found.map(|(_, value)| value.clone()).filter(|value| !value.is_empty())
 }
 
 /// All challenges of one header value: scheme and parameters. A token without `=` after it starts a
 /// new challenge.
-fn parse(header: &str) -> Vec<(String, Vec<(String, String)>)> {
-    let mut challenges: Vec<(String, Vec<(String, String)>)> = Vec::new();
+fn parse(header: &str) -> Vec<Raw> {
+    let mut challenges: Vec<Raw> = Vec::new();
     let mut rest = header;
     loop {
         rest = rest.trim_start_matches([' ', '\t', ',']);
@@ -141,6 +153,28 @@ mod tests {
             ),
             (vec![r#"Bearer service="s""#, r#"Basic realm="x""#], Some(Challenge::Basic)),
             (vec![r#"Bearer service="s""#], None),
+            (vec![r#"Bearer realm="""#, r#"Basic realm="""#], Some(Challenge::Basic)),
+            (vec![r#"Bearer realm="",service="s""#], None),
+            (
+                vec!["Bearer\trealm=https://a/t,,, ,service=\"s\","],
+                bearer("https://a/t", Some("s"), None),
+            ),
+            (
+                vec![
+                    r#"Negotiate, NTLM, Digest realm="d", nonce="a, Bearer realm=no", Bearer realm="https://a/t""#,
+                ],
+                bearer("https://a/t", None, None),
+            ),
+            (
+                vec![
+                    r#"Basic realm="say \"hi\", Bearer realm=no", bEARER Realm="/t?x=1&y=\\",SCOPE="a b""#,
+                ],
+                bearer("/t?x=1&y=\\", None, Some("a b")),
+            ),
+            (
+                vec![r#"Bearer realm="https://a/t",realm="https://b/t""#],
+                bearer("https://a/t", None, None),
+            ),
             (vec![r#"Bearer realm="unclosed"#], bearer("unclosed", None, None)),
             (vec!["", ",,,", "=", "\"", "Digest realm=x"], None),
         ] {
@@ -150,6 +184,58 @@ mod tests {
         assert_eq!(choose([long.as_str()].into_iter()), None);
         let many = "Digest, ".repeat(1000);
         assert_eq!(choose([many.as_str()].into_iter()), None);
+    }
+
+    #[test]
+    fn the_scope_that_was_lacking() {
+        for (header, expected) in [
+            (r#"Bearer realm="/t",error="insufficient_scope",scope="a:b:pull""#, Some("a:b:pull")),
+            (r#"Basic, bearer ERROR=insufficient_scope , scope = "a:b:pull""#, Some("a:b:pull")),
+            (r#"Bearer realm="/t",error="invalid_token",scope="a:b:pull""#, None),
+            (r#"Bearer realm="/t",scope="a:b:pull""#, None),
+            (r#"Bearer realm="/t",error="insufficient_scope""#, None),
+            (r#"Basic error="insufficient_scope",scope="a:b:pull""#, None),
+            ("", None),
+        ] {
+            assert_eq!(lacking_scope([header].into_iter()).as_deref(), expected, "{header}");
+        }
+    }
+
+    /// Pieces of challenges put together at random: nothing panics, all of it is bounded, and a
+    /// Bearer challenge in front is found whatever follows it.
+    #[test]
+    fn survives_any_mixture() {
+        const PIECES: [&str; 18] = [
+            "Bearer ",
+            "basic",
+            "Negotiate",
+            " ",
+            ",",
+            "=",
+            "\"",
+            "\\",
+            "realm",
+            "realm=\"/t\"",
+            "scope=",
+            "a:b:pull,push",
+            "service=s",
+            "error=insufficient_scope",
+            "\t",
+            "é",
+            "abc==",
+            ";",
+        ];
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..50_000 {
+            let noise: String =
+                (0..random.usize(0..24)).map(|_| PIECES[random.usize(0..18)]).collect();
+            let found = parse_all([noise.as_str(), &noise].into_iter());
+            assert!(found.len() <= MOST_CHALLENGES);
+            let first = format!("Bearer realm=\"/first\", Basic realm=\"x\", {noise}");
+            let chosen = choose([first.as_str()].into_iter());
+            assert_eq!(chosen, bearer("/first", None, None), "{noise}");
+            lacking_scope([noise.as_str()].into_iter());
+        }
     }
 
     #[test]

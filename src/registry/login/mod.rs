@@ -6,6 +6,7 @@ mod credentials;
 mod helper;
 mod lookup;
 mod program;
+mod root;
 mod token;
 
 pub use auth::Writable;

@@ -69,17 +69,15 @@ impl TokenServer<'_> {
         // Our own scope goes first: some servers read only that one.
         let own = format!("repository:{}:{actions}", repository.path());
         let scopes: Vec<String> = [own].into_iter().chain(extra.iter().cloned()).collect();
-        if let Some(login) =
-            login.filter(|login| matches!(login.credential, Credential::Identity(..)))
-        {
-            let body = Some(form(login, service, &scopes));
-            let exchange = Exchange {
-                body,
-                ..Exchange::new(Method::POST, realm.clone(), LARGEST_TOKEN_ANSWER)
-            };
-            let (answer, request) = self.ask(exchange, Some(login)).await?;
+        let by_form = |login: &Login| Exchange {
+            body: Some(form(login, service, &scopes)),
+            ..Exchange::new(Method::POST, realm.clone(), LARGEST_TOKEN_ANSWER)
+        };
+        let is_identity = |login: &&Login| matches!(login.credential, Credential::Identity(..));
+        if let Some(login) = login.filter(is_identity) {
+            let (answer, request) = self.ask(by_form(login), Some(login)).await?;
             // Gitea's token server, among others, has no POST.
-            if !matches!(answer.status, 404 | 405) {
+            if !has_no_such_method(&answer) {
                 return read(&answer, &request);
             }
         }
@@ -88,6 +86,13 @@ impl TokenServer<'_> {
         let exchange =
             Exchange { authorization, ..Exchange::new(Method::GET, url, LARGEST_TOKEN_ANSWER) };
         let (answer, request) = self.ask(exchange, login).await?;
+        if let Some(login) = login.filter(|login| !is_identity(login))
+            && has_no_such_method(&answer)
+        {
+            // A server of OAuth2 alone has nothing but POST.
+            let (answer, request) = self.ask(by_form(login), Some(login)).await?;
+            return read(&answer, &request);
+        }
         read(&answer, &request)
     }
 
@@ -110,6 +115,10 @@ impl TokenServer<'_> {
         let answer = attempts.until_settled(&mut request, terms, send).await?;
         Ok((answer.ok_or_else(|| defect(&request, "a token request without a response"))?, request))
     }
+}
+
+fn has_no_such_method(answer: &Answer) -> bool {
+    matches!(answer.status, 404 | 405)
 }
 
 fn read(answer: &Answer, request: &RequestName) -> Result<Token, Error> {
@@ -181,9 +190,17 @@ fn query(realm: &Url, service: Option<&str>, scopes: &[String], login: Option<&L
 
 fn form(login: &Login, service: Option<&str>, scopes: &[String]) -> (String, Bytes) {
     let mut form = Serializer::new(String::new());
-    if let Credential::Identity(_, token) = &login.credential {
-        form.append_pair("grant_type", "refresh_token")
-            .append_pair("refresh_token", token.expose());
+    match &login.credential {
+        Credential::Identity(_, token) => {
+            form.append_pair("grant_type", "refresh_token")
+                .append_pair("refresh_token", token.expose());
+        }
+        Credential::Password(username, password) => {
+            form.append_pair("grant_type", "password")
+                .append_pair("username", username)
+                .append_pair("password", password.expose());
+        }
+        Credential::Bearer(_) => {}
     }
     if let Some(service) = service {
         form.append_pair("service", service);

@@ -52,6 +52,8 @@ pub struct Settings {
     pub most_scopes: usize,
     /// POST is answered with 405.
     pub get_only: bool,
+    /// GET is answered with 405.
+    pub post_only: bool,
     /// The token is named `access_token` instead of `token`.
     pub access_token_only: bool,
 }
@@ -145,6 +147,12 @@ impl Builder {
         self
     }
 
+    /// GET is answered with 405, as a server of `OAuth2` alone does.
+    pub fn post_only(mut self) -> Self {
+        self.0.post_only = true;
+        self
+    }
+
     /// Starts it.
     pub async fn start(self) -> TokenServer {
         let shared = Arc::new(Shared {
@@ -172,6 +180,7 @@ impl TokenServer {
             push: Push::Granted,
             most_scopes: usize::MAX,
             get_only: false,
+            post_only: false,
             access_token_only: false,
         })
     }
@@ -286,6 +295,9 @@ fn decide(
     }
     if form && settings.get_only {
         return refuse(405, "UNSUPPORTED", "POST is not supported here");
+    }
+    if !form && settings.post_only {
+        return refuse(405, "UNSUPPORTED", "GET is not supported here");
     }
     let login = if form {
         (get("username").zip(get("password")), get("refresh_token"))
