@@ -6,7 +6,7 @@ use super::words::{Words, input, setting};
 use super::{Access, Audience, Cause};
 use crate::inputs::table::names;
 use crate::registry::http::address;
-use crate::registry::{Error, Kind, ProxyError, ProxyTrouble, TlsError, TlsTrouble};
+use crate::registry::{Error, Kind, ProxyError, ProxyTrouble, Role, TlsError, TlsTrouble};
 
 /// The advice, if there is any better than the error itself; with it where the documentation says
 /// more of this registry.
@@ -34,7 +34,7 @@ fn documentation(Cause { error, access }: &Cause) -> Option<String> {
 
 fn of_kind(cause: &Cause, audience: Audience) -> Option<String> {
     let Cause { error, access } = cause;
-    let host = error.host.as_str();
+    let host = error.failing_host();
     let text = match (&error.kind, access) {
         (Kind::NoLogin, _) => no_login(error, audience),
         (Kind::Denied | Kind::BadCredentials, _) => match error.login.as_deref() {
@@ -56,8 +56,20 @@ fn of_kind(cause: &Cause, audience: Audience) -> Option<String> {
         (Kind::Server, _) => {
             "try again later; if it persists, tell the registry's operators".into()
         }
+        (Kind::UnknownHost, _) if error.elsewhere.is_some() => {
+            format!("check that this job can resolve {host}, which {} names", error.host)
+        }
         (Kind::UnknownHost, _) => {
             format!("check the spelling of {host}, and that this job can resolve it")
+        }
+        (Kind::Unreachable(_) | Kind::Timeout, _)
+            if error.elsewhere.as_ref().is_some_and(|place| place.role == Role::Uploads) =>
+        {
+            format!(
+                "{} names this address for uploads: behind a proxy, it must know the address that \
+                 clients use (X-Forwarded-Host, X-Forwarded-Proto)",
+                error.host
+            )
         }
         (Kind::Unreachable(_) | Kind::Timeout, _) if address::is_loopback_host(host) => format!(
             "is the registry running? In a container, {host} is the container itself: use the \
@@ -72,10 +84,14 @@ fn of_kind(cause: &Cause, audience: Audience) -> Option<String> {
                 .into()
         }
         (Kind::Proxy(error), _) => proxy(error),
-        (Kind::Tls(error), _) => tls(error, host),
+        (Kind::Tls(tls), _) => of_tls(tls, &error.host),
         (Kind::DigestMismatch(_), _) => {
             "a proxy or cache between this job and the registry alters responses".into()
         }
+        (Kind::Rejected, _) if matches!(error.status, Some(401 | 403)) => format!(
+            "check what stands between this job and {host} (a firewall, a proxy), and this \
+             machine's clock: signed addresses are valid for a short time"
+        ),
         (Kind::Rejected, Access::Push) => return rejected(error),
         (Kind::AddressRefused(_), _) => {
             "check the registry's configuration; if it is yours, its own address must be the one \
@@ -175,7 +191,7 @@ fn proxy(error: &ProxyError) -> String {
 }
 
 /// `registry`: the host whose request failed, which may have led to another one.
-fn tls(error: &TlsError, registry: &str) -> String {
+fn of_tls(error: &TlsError, registry: &str) -> String {
     let TlsError { host, trouble } = error;
     match trouble {
         TlsTrouble::PlainHttp if host == registry => {
@@ -244,6 +260,7 @@ mod tests {
             kind,
             host: host.into(),
             request: "PUT /v2/acme/app/manifests/1".into(),
+            elsewhere: None,
             status: Some(status).filter(|status| *status > 0),
             said: None,
             tries: 1,

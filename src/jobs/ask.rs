@@ -214,7 +214,7 @@ impl Jobs {
         let request = format!("GET {}", url.path());
         let answer = self.transport.ask(url.clone(), headers, LARGEST_PAGE).await;
         let answer = answer.map_err(|broken| {
-            Unlisted::Trouble(format!("{request}: {}", Kind::from(broken).reason()))
+            Unlisted::Trouble(format!("{request}: {}", Kind::from(broken).reason("the server")))
         })?;
         debug!(
             "{} {request} → {} ({} bytes)",

@@ -131,7 +131,7 @@ mod tests {
                 .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap()));
             let (headers, body) = (pairs.collect::<HeaderMap>(), bytes::Bytes::new());
             let from = "https://api.example".parse().unwrap();
-            Answer { status, headers, body, from }
+            Answer::new(status, headers, body, from)
         };
         let seconds = |pause: Option<Duration>| pause.map(|pause| pause.as_secs());
         for (status, headers, expected) in [

@@ -3,6 +3,7 @@
 
 use super::Registry;
 use super::attempts::{Failed, RequestName, Terms};
+use super::elsewhere::{Elsewhere, Role};
 use super::error::{Error, Kind};
 use super::http::{Answer, Broken, Exchange, Transport, address};
 use super::login::{Authorization, Refusal, Wire};
@@ -204,7 +205,7 @@ impl Registry {
                         return Err(request.error_of(Kind::Denied, &answer));
                     }
                 }
-                status => return Err(request.error_of(Kind::of_status(status), &answer)),
+                _ => return Err(request.error_of(Kind::of(&answer), &answer)),
             }
         }
     }
@@ -230,12 +231,15 @@ impl Registry {
         };
         let host = call.repository.host();
         let is_elsewhere = self.transport.root(host).is_ok_and(|root| call.leads_away_from(&root));
-        let line = match call.location.filter(|_| is_elsewhere) {
+        let location = call.location.filter(|_| is_elsewhere);
+        let line = match location {
             Some(location) => format!("{} {}", call.method, address::safe(location)),
             None => format!("{} /v2/{}/{}", call.method, call.repository.path(), call.rest),
         };
         let mut used = authorization().await?;
         let mut request = self.attempts.request(host, line, used.login.clone());
+        let place = |host: String| Box::new(Elsewhere { host, role: Role::Uploads });
+        request.elsewhere = location.map(address::authority).map(place);
         let send = async || {
             let root =
                 self.transport.root(host).map_err(|error| Broken::Malformed(error.to_string()))?;
@@ -245,11 +249,13 @@ impl Registry {
             let answer = sender.send(root, exchange).await?;
             // The body is not the registry's; storage quotes the signed address that it was asked
             // for.
-            Ok(if is_elsewhere { Answer { body: Bytes::new(), ..answer } } else { answer })
+            Ok(match location.map(address::authority) {
+                Some(host) => Answer { body: Bytes::new(), redirected_to: Some(host), ..answer },
+                None => answer,
+            })
         };
         let settled = self.attempts.until_settled(&mut request, call.terms, send).await?;
-        let created =
-            |from| Answer { status: 201, headers: HeaderMap::new(), body: Bytes::new(), from };
+        let created = |from| Answer::new(201, HeaderMap::new(), Bytes::new(), from);
         request.login.clone_from(&used.login);
         let answer = match settled {
             Some(answer) => answer,

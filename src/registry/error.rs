@@ -1,6 +1,7 @@
 //! Errors of requests to registries, as data.
 
-use super::http::{Broken, ProxyError, TlsError, may_pass};
+use super::elsewhere::{Elsewhere, Role};
+use super::http::{Answer, Broken, ProxyError, TlsError, may_pass};
 use crate::oci::Invalid;
 use crate::secret::Secrets;
 use crate::text::duration;
@@ -20,6 +21,8 @@ pub struct Error {
     pub host: String,
     /// Method and path: `PUT /v2/acme/app/manifests/1.2`; no query, no secrets.
     pub request: String,
+    /// The host that it went to, where that is not the registry itself.
+    pub elsewhere: Option<Box<Elsewhere>>,
     /// HTTP status, if there was an answer.
     pub status: Option<u16>,
     /// The registry's own words.
@@ -179,14 +182,29 @@ impl Error {
             && matches!(self.code(), "MANIFEST_BLOB_UNKNOWN" | "BLOB_UNKNOWN" | "MANIFEST_UNKNOWN")
     }
 
-    /// Why, in a few words.
+    /// Why, in a few words; with the host that failed where that is not the registry itself.
     pub fn reason(&self) -> String {
-        self.kind.reason()
+        let Some(elsewhere) = &self.elsewhere else { return self.kind.reason("the registry") };
+        let reason = self.kind.reason("the server");
+        // Whoever gives the tokens, a login is the registry's.
+        if elsewhere.role == Role::Tokens && self.is_denial() {
+            return reason;
+        }
+        format!("{reason} ({})", elsewhere.of(&self.host))
+    }
+
+    /// The host whose request failed.
+    pub fn failing_host(&self) -> &str {
+        self.elsewhere.as_ref().map_or(&self.host, |elsewhere| &elsewhere.host)
     }
 
     /// Where: request, answer, and the registry's own words marked as such.
     pub fn place(&self) -> String {
         let mut place = self.request.clone();
+        let role = self.elsewhere.as_ref().map(|elsewhere| elsewhere.role);
+        if role == Some(Role::Storage) {
+            place = format!("{place} → {}", self.failing_host());
+        }
         if let Some(status) = self.status {
             place = format!("{place} → {status}");
             if !self.code().is_empty() {
@@ -194,7 +212,8 @@ impl Error {
             }
         }
         if let Some(said) = self.said.as_ref().filter(|said| !said.message.is_empty()) {
-            place = format!("{place} (the registry said: {:?})", said.message);
+            let who = if role == Some(Role::Tokens) { "the token server" } else { "the registry" };
+            place = format!("{place} ({who} said: {:?})", said.message);
         }
         if self.tries > 1 {
             place = format!("{place}, tried {} times", self.tries);
@@ -207,8 +226,17 @@ impl Error {
 }
 
 impl Kind {
-    /// The kind of an answer that stays as it is. What was tried again as passing is the registry's
-    /// own trouble, however often: a wait goes on after it.
+    /// The kind of an answer that stays as it is.
+    pub(super) fn of(answer: &Answer) -> Self {
+        match answer.status {
+            // No login goes to where a redirect leads, so none can be wrong or missing there.
+            401 | 403 if answer.redirected_to.is_some() => Self::Rejected,
+            status => Self::of_status(status),
+        }
+    }
+
+    /// The kind of an answer of the registry itself. What was tried again as passing is the
+    /// registry's own trouble, however often: a wait goes on after it.
     pub(super) fn of_status(status: u16) -> Self {
         match status {
             401 | 403 => Self::Denied,
@@ -222,8 +250,8 @@ impl Kind {
         }
     }
 
-    /// Why, in a few words.
-    pub fn reason(&self) -> String {
+    /// Why, in a few words; `who`: the server that was asked.
+    pub fn reason(&self, who: &str) -> String {
         match self {
             Self::NotFound => "not found".to_owned(),
             Self::Denied => "permission denied".to_owned(),
@@ -233,8 +261,8 @@ impl Kind {
                 format!("rate limited for another {}", duration(Duration::from_secs(*seconds)))
             }
             Self::Throttled { retry_after: None } => "rate limited".to_owned(),
-            Self::Server => "the registry failed".to_owned(),
-            Self::Rejected => "the registry rejected the request".to_owned(),
+            Self::Server => format!("{who} failed"),
+            Self::Rejected => format!("{who} rejected the request"),
             Self::UnknownHost => "no such host".to_owned(),
             Self::Unreachable(why) if why.contains("connection") => why.clone(),
             Self::Unreachable(why) => format!("connection failed: {why}"),

@@ -7,6 +7,7 @@
 mod attempts;
 mod blobs;
 mod call;
+mod elsewhere;
 mod error;
 pub(crate) mod http;
 mod login;
@@ -19,6 +20,7 @@ use attempts::Attempts;
 pub use blobs::{BlobOutcome, CopyError};
 use bytes::Bytes;
 use call::{Call, LOOK_FOR_A_PUSH};
+pub use elsewhere::{Elsewhere, Role};
 pub use error::{Error, HelperCause, HelperFailure, Kind, Said};
 use futures_util::FutureExt as _;
 use http::Transport;

@@ -32,8 +32,15 @@ const STAGES: [&[&str]; 11] = [
     &["append"],
 ];
 /// The same within what speaks to registries.
-const ROOMS: [&[&str]; 7] =
-    [&["http"], &["error"], &["attempts"], &["login"], &["call"], &["blobs"], &["shared"]];
+const ROOMS: [&[&str]; 7] = [
+    &["elsewhere", "http"],
+    &["error"],
+    &["attempts"],
+    &["login"],
+    &["call"],
+    &["blobs"],
+    &["shared"],
+];
 
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries =

@@ -27,6 +27,7 @@ mod contract;
 mod credential_helpers;
 mod digests;
 mod edit;
+mod elsewhere;
 mod faults;
 mod files;
 mod golden;

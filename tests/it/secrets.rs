@@ -203,8 +203,8 @@ async fn redirects_to_signed_addresses() {
     let text =
         ScriptedServer::answering(|request, _| answer(403, &[], format!("no {}", request.target)));
     for (location, exit) in [
-        (format!("http://{}/blob?{SIGNED}", storage.host()), 6),
-        (format!("http://{}/blob?{SIGNED}", text.host()), 6),
+        (format!("http://{}/blob?{SIGNED}", storage.host()), 7),
+        (format!("http://{}/blob?{SIGNED}", text.host()), 7),
         (format!("http://169.254.169.254/blob?{SIGNED}"), 7),
         (format!("http://canary:canary@{}/blob?{SIGNED}", text.host()), 7),
         (format!("ftp://canary:canary@{}/blob?{SIGNED}", text.host()), 7),

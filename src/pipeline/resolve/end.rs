@@ -68,7 +68,11 @@ impl Wait<'_> {
         let host = unknown.first()?.source.reference.repository.host();
         let (cause, why) = match trouble {
             Some((error, name)) => {
-                (Error::cannot_read(error, name), format!("{} ({})", error.reason(), error.host))
+                let why = match error.elsewhere {
+                    Some(_) => error.reason(),
+                    None => format!("{} ({})", error.reason(), error.host),
+                };
+                (Error::cannot_read(error, name), why)
             }
             None => (
                 Error::new(Exit::Registry, "").with_fix(format!(

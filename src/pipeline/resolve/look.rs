@@ -158,6 +158,10 @@ impl<'a> Look<'a> {
             {
                 Stop::NotYet(NotYet::Trouble(Box::new(error.clone())))
             }
+            // Some storage says so of what it does not have yet.
+            Kind::Rejected if error.elsewhere.is_some() && self.deadline.is_some() => {
+                Stop::NotYet(NotYet::Trouble(Box::new(error.clone())))
+            }
             _ => Error::cannot_read(error, &self.source.name).into(),
         }
     }

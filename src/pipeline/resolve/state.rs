@@ -85,7 +85,7 @@ impl NotYet {
     /// the number of tries.
     pub(super) fn is_as(&self, other: &Self) -> bool {
         let essence = |error: &registry::Error| {
-            (mem::discriminant(&error.kind), error.status, error.host.clone())
+            (mem::discriminant(&error.kind), error.status, error.failing_host().to_owned())
         };
         match (self, other) {
             (Self::Trouble(one), Self::Trouble(other))
@@ -148,6 +148,7 @@ mod tests {
                 kind: kind.clone(),
                 host: host.into(),
                 request: format!("GET /{tries}"),
+                elsewhere: None,
                 status: Some(status),
                 said: None,
                 tries,

@@ -78,6 +78,7 @@ mod tests {
             kind: Kind::Denied,
             host: "r.example".into(),
             request: "GET /v2/app/manifests/1".into(),
+            elsewhere: None,
             status: Some(403),
             said: None,
             tries: 1,

@@ -7,7 +7,7 @@ mod tried;
 
 use crate::oci::Digest;
 use crate::registry::error::{Error, Kind};
-use crate::registry::http::{Answer, Broken};
+use crate::registry::http::{Answer, Broken, Unanswered};
 use crate::secret::Secrets;
 use crate::text::duration;
 use futures_util::future::LocalBoxFuture;
@@ -51,15 +51,15 @@ pub(crate) type Landed<'a> = &'a dyn Fn() -> LocalBoxFuture<'a, bool>;
 #[derive(Debug)]
 pub(crate) enum Failed {
     /// The request broke, which another try may mend.
-    Broken(Broken),
+    Broken(Unanswered),
     /// Something that the request needs failed for good, and this is its error: the token that it
     /// is sent with, or the blob that is its body.
     Other(Error),
 }
 
-impl From<Broken> for Failed {
-    fn from(broken: Broken) -> Self {
-        Self::Broken(broken)
+impl<E: Into<Unanswered>> From<E> for Failed {
+    fn from(unanswered: E) -> Self {
+        Self::Broken(unanswered.into())
     }
 }
 
@@ -108,7 +108,16 @@ impl Attempts {
     /// A request that was not tried yet.
     pub(crate) fn request(&self, host: &str, line: String, login: Option<String>) -> RequestName {
         let (host, secrets) = (host.to_owned(), self.secrets.clone());
-        RequestName { host, line, login, tries: 0, heard: None, secrets }
+        RequestName {
+            host,
+            line,
+            login,
+            tries: 0,
+            elsewhere: None,
+            redirected_to: None,
+            heard: None,
+            secrets,
+        }
     }
 
     /// Whether the host ever answered in this run.
@@ -211,7 +220,7 @@ impl Attempts {
             // time itself says it better.
             Some(deadline) => timeout_at(deadline.max(began) + LAST_MOMENT, send())
                 .await
-                .unwrap_or(Err(Failed::Broken(Broken::Timeout))),
+                .unwrap_or_else(|_| Err(Broken::Timeout.into())),
             None => send().await,
         };
         request.tries += 1;
@@ -219,9 +228,13 @@ impl Attempts {
             Ok(answer) => {
                 self.limiter.answered(&request.host, !matches!(answer.status, 429 | 500..));
                 request.heard = request.words(&answer).or_else(|| request.heard.take());
+                request.redirected_to.clone_from(&answer.redirected_to);
                 Ok(answer)
             }
-            Err(Failed::Broken(broken)) => Err(broken),
+            Err(Failed::Broken(Unanswered { why, redirected_to })) => {
+                request.redirected_to = redirected_to;
+                Err(why)
+            }
             Err(Failed::Other(error)) => {
                 debug!("{} {}: given up, {error}", request.host, request.line);
                 return Err(error);

@@ -1,5 +1,6 @@
 //! What a request is called in the log and in errors.
 
+use crate::registry::elsewhere::{Elsewhere, Role};
 use crate::registry::error::{Error, Kind, Said};
 use crate::registry::http::Answer;
 use crate::secret::Secrets;
@@ -14,6 +15,10 @@ pub(crate) struct RequestName {
     /// Where the login comes from.
     pub(crate) login: Option<String>,
     pub(crate) tries: u32,
+    /// The host that it goes to where that is not the registry.
+    pub(crate) elsewhere: Option<Box<Elsewhere>>,
+    /// `HOST[:PORT]` that the last try was redirected to.
+    pub(crate) redirected_to: Option<String>,
     /// The last words of any answer to it: a later try may have had none.
     pub(crate) heard: Option<Said>,
     pub(crate) secrets: Secrets,
@@ -22,10 +27,13 @@ pub(crate) struct RequestName {
 impl RequestName {
     /// Its error, when there is no answer or the answer does not tell why.
     pub(crate) fn error(&self, kind: Kind) -> Error {
+        let storage = |host: String| Box::new(Elsewhere { host, role: Role::Storage });
+        let redirected_to = || self.redirected_to.clone().map(storage);
         Error {
             kind,
             host: self.host.clone(),
             request: self.line.clone(),
+            elsewhere: self.elsewhere.clone().or_else(redirected_to),
             status: None,
             said: self.heard.clone(),
             tries: self.tries,

@@ -74,7 +74,7 @@ impl Tried {
     pub(super) fn trouble(&self, request: &RequestName) -> Option<Error> {
         match &self.result {
             Err(broken) => Some(request.error(broken.clone().into())),
-            Ok(answer) => match Kind::of_status(answer.status) {
+            Ok(answer) => match Kind::of(answer) {
                 kind @ (Kind::Server | Kind::Throttled { .. }) => {
                     Some(request.error_of(kind, answer))
                 }
@@ -101,7 +101,7 @@ impl Tried {
                     request.error(Kind::DigestMismatch(what))
                 }
                 None if spent && answer.status >= 300 => {
-                    request.error_of(Kind::of_status(answer.status), &answer)
+                    request.error_of(Kind::of(&answer), &answer)
                 }
                 None => return Ok(answer),
             },

@@ -81,7 +81,7 @@ pub(super) enum Streamed {
     /// The pipe took nothing for too long, or too little.
     Stalled,
     /// The source failed.
-    Failed(Error),
+    Failed(Box<Error>),
 }
 
 impl<'a> BlobReader<'a> {
@@ -192,6 +192,7 @@ impl<'a> BlobReader<'a> {
         call.terms.has_permit = true;
         let mut opening = Opening { transport: &self.registry.transport, response: None };
         let (answer, request) = self.registry.call_through(&call, &mut opening).await?;
+        self.request.redirected_to.clone_from(&request.redirected_to);
         let malformed = |what: &str| request.error_of(Kind::Malformed(what.to_owned()), &answer);
         let whole = match answer.status {
             206 => answer.header(CONTENT_RANGE.as_str()).rsplit('/').next().unwrap_or_default(),
@@ -237,7 +238,7 @@ pub(super) async fn stream(
             Err(error) => {
                 // The end must not take what was sent so far for the whole blob.
                 let _ = pipe.try_send(Err(io::Error::other("the source broke")));
-                return Streamed::Failed(error);
+                return Streamed::Failed(Box::new(error));
             }
         };
         let (began, length) = (Instant::now(), bytes.len() as u64);

@@ -223,7 +223,7 @@ impl Sender for Upload<'_> {
                 Streamed::Stalled => Err(Broken::Timeout.into()),
                 Streamed::Failed(error) => {
                     self.reader_failed = true;
-                    Err(Failed::Other(error))
+                    Err(Failed::Other(*error))
                 }
             }
         }

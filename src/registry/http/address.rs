@@ -136,7 +136,7 @@ pub(crate) fn safe(url: &Url) -> String {
 }
 
 /// The host of a URL, with its port if that is not the scheme's own.
-pub(super) fn authority(url: &Url) -> String {
+pub(crate) fn authority(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}{port}", url.host_str().unwrap_or_default())
 }

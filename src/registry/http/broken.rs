@@ -46,6 +46,20 @@ pub(crate) enum Broken {
     Refused(String),
 }
 
+/// A request without an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unanswered {
+    pub(crate) why: Broken,
+    /// `HOST[:PORT]` that redirects led to, unless it is the registry's own.
+    pub(crate) redirected_to: Option<String>,
+}
+
+impl From<Broken> for Unanswered {
+    fn from(why: Broken) -> Self {
+        Self { why, redirected_to: None }
+    }
+}
+
 /// A proxy that does not let us through.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProxyError {

@@ -71,9 +71,16 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
     /// Where it comes from: a redirect may have led elsewhere than the request went.
     pub(crate) from: Url,
+    /// `HOST[:PORT]` that redirects led to, unless it is the registry's own.
+    pub(crate) redirected_to: Option<String>,
 }
 
 impl Answer {
+    /// Of a request that was not redirected.
+    pub(crate) fn new(status: u16, headers: HeaderMap, body: Bytes, from: Url) -> Self {
+        Self { status, headers, body, from, redirected_to: None }
+    }
+
     /// A header as text, empty when it is absent or no text.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
@@ -119,11 +126,11 @@ pub(crate) fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration
     Some(pause.min(LONGEST_RETRY_AFTER))
 }
 
-pub(super) async fn within<T>(
+pub(super) async fn within<T, E: From<Broken>>(
     limit: Duration,
-    work: impl Future<Output = Result<T, Broken>>,
-) -> Result<T, Broken> {
-    timeout(limit, work).await.unwrap_or(Err(Broken::Timeout))
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    timeout(limit, work).await.unwrap_or_else(|_| Err(Broken::Timeout.into()))
 }
 
 /// How a request goes to its server.
@@ -219,7 +226,7 @@ pub(super) async fn read(
 ) -> Result<Answer, Broken> {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     if exchange.method == Method::HEAD {
-        return Ok(Answer { status, headers, body: Bytes::new(), from: exchange.url.clone() });
+        return Ok(Answer::new(status, headers, Bytes::new(), exchange.url.clone()));
     }
     refuse_compression(&response)?;
     // Neither an error nor a redirect is what was asked for, nor as large.
@@ -247,7 +254,7 @@ pub(super) async fn read(
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer { status, headers, body: body.freeze(), from: exchange.url.clone() })
+    Ok(Answer::new(status, headers, body.freeze(), exchange.url.clone()))
 }
 
 /// A header that no log of the HTTP library shows.

@@ -11,7 +11,7 @@ mod names;
 mod proxies;
 mod transport;
 
-pub(crate) use broken::Broken;
+pub(crate) use broken::{Broken, Unanswered};
 pub use broken::{ProxyError, ProxyTrouble, TlsError, TlsTrouble};
 pub(crate) use certificates::parse_certificates;
 pub(crate) use exchange::{

@@ -2,7 +2,7 @@
 //! loopback port that turns out to have TLS is asked again, over HTTPS.
 
 use super::address;
-use super::broken::{Broken, ProxyTrouble, TlsError, TlsTrouble};
+use super::broken::{Broken, ProxyTrouble, TlsError, TlsTrouble, Unanswered};
 use super::certificates::tls_config;
 use super::exchange::{
     Answer, Exchange, Room, WHOLE_REQUEST, Way, read, refuse_compression, sent, started, within,
@@ -90,7 +90,7 @@ impl Transport {
     }
 
     /// Sends one request to the registry `host` and reads the answer.
-    pub(crate) async fn send(&self, host: &str, exchange: Exchange) -> Result<Answer, Broken> {
+    pub(crate) async fn send(&self, host: &str, exchange: Exchange) -> Result<Answer, Unanswered> {
         let protocol = self.protocol(host);
         if matches!(protocol, Protocol::Https | Protocol::Http) {
             return self.follow(exchange).await;
@@ -99,7 +99,7 @@ impl Transport {
         // A TLS port answers plain HTTP with 400 (Go, nginx) or cuts the connection.
         let suspicious = match &first {
             Ok(answer) => answer.status == 400,
-            Err(Broken::Connection(_)) => true,
+            Err(Unanswered { why: Broken::Connection(_), .. }) => true,
             Err(_) => false,
         };
         // Another request may have learned it meanwhile.
@@ -112,16 +112,18 @@ impl Transport {
             if encrypted.url.set_scheme("https").is_ok() {
                 let url = encrypted.url.clone();
                 let second = self.follow(encrypted).await;
-                if matches!(&second, Ok(_) | Err(Broken::Tls(_))) && !speaks_no_tls(&second) {
+                if is_of_tls(&second) {
                     if protocol == Protocol::Stated {
-                        return Err(Broken::Tls(TlsError::new(&url, TlsTrouble::SpokenAfterAll)));
+                        let trouble = TlsTrouble::SpokenAfterAll;
+                        return Err(Broken::Tls(TlsError::new(&url, trouble)).into());
                     }
                     self.learn(host, Protocol::Https);
                     return second;
                 }
             }
         }
-        if !matches!(first, Err(Broken::Connection(_) | Broken::Timeout | Broken::UnknownHost)) {
+        let why = first.as_ref().err().map(|unanswered| &unanswered.why);
+        if !matches!(why, Some(Broken::Connection(_) | Broken::Timeout | Broken::UnknownHost)) {
             self.learn(host, Protocol::Http);
         }
         first
@@ -171,19 +173,29 @@ impl Transport {
     pub(crate) async fn open(
         &self,
         exchange: Exchange,
-    ) -> Result<(Answer, Option<Response>), Broken> {
+    ) -> Result<(Answer, Option<Response>), Unanswered> {
+        let registry = exchange.url.clone();
         let (exchange, answer) = within(WHOLE_REQUEST, self.reach(exchange)).await?;
-        match answer {
-            Reached::Read(answer) => Ok((answer, None)),
-            Reached::Open(response) if response.status().is_success() => {
-                refuse_compression(&response)?;
-                let (status, headers) = (response.status().as_u16(), response.headers().clone());
-                let (body, from) = (Bytes::new(), exchange.url);
-                Ok((Answer { status, headers, body, from }, Some(response)))
+        let opened = async {
+            match answer {
+                Reached::Read(answer) => Ok((answer, None)),
+                Reached::Open(response) if response.status().is_success() => {
+                    refuse_compression(&response)?;
+                    let (status, headers) = (response.status().as_u16(), response.headers());
+                    let from = exchange.url.clone();
+                    let answer = Answer::new(status, headers.clone(), Bytes::new(), from);
+                    Ok((answer, Some(response)))
+                }
+                Reached::Open(response) => {
+                    let read = read(&exchange, response, &self.room);
+                    Ok((within(WHOLE_REQUEST, read).await?, None))
+                }
             }
-            Reached::Open(response) => {
-                Ok((within(WHOLE_REQUEST, read(&exchange, response, &self.room)).await?, None))
-            }
+        };
+        let redirected_to = away_from(&registry, &exchange.url);
+        match opened.await {
+            Ok((answer, response)) => Ok((Answer { redirected_to, ..answer }, response)),
+            Err(why) => Err(Unanswered { why, redirected_to }),
         }
     }
 
@@ -195,48 +207,68 @@ impl Transport {
         .await
     }
 
-    async fn follow(&self, exchange: Exchange) -> Result<Answer, Broken> {
+    /// One exchange with all redirects.
+    async fn follow(&self, exchange: Exchange) -> Result<Answer, Unanswered> {
         within(WHOLE_REQUEST, async {
-            match self.reach(exchange).await? {
-                (_, Reached::Read(answer)) => Ok(answer),
-                (exchange, Reached::Open(response)) => read(&exchange, response, &self.room).await,
+            let registry = exchange.url.clone();
+            let (exchange, reached) = self.reach(exchange).await?;
+            let answer = match reached {
+                Reached::Read(answer) => Ok(answer),
+                Reached::Open(response) => read(&exchange, response, &self.room).await,
+            };
+            let redirected_to = away_from(&registry, &exchange.url);
+            match answer {
+                Ok(answer) => Ok(Answer { redirected_to, ..answer }),
+                Err(why) => Err(Unanswered { why, redirected_to }),
             }
         })
         .await
     }
 
     /// Follows redirects to their end; returns the last exchange and its answer.
-    async fn reach(&self, mut exchange: Exchange) -> Result<(Exchange, Reached), Broken> {
+    async fn reach(&self, mut exchange: Exchange) -> Result<(Exchange, Reached), Unanswered> {
         let registry = exchange.url.clone();
         for _ in 0..=MOST_REDIRECTS {
-            let way = self.way(&registry, &exchange.url)?;
-            let response = started(way, &exchange).await?;
-            let status = response.status().as_u16();
-            let redirects = matches!(status, 301 | 302 | 303 | 307 | 308)
-                && matches!(exchange.method, Method::GET | Method::HEAD);
-            if exchange.url != registry && status >= 400 {
-                let mut answer = read(&exchange, response, &self.room).await?;
-                // The body is not the registry's; storage quotes the signed address that it was
-                // asked for.
-                answer.body = Bytes::new();
-                return Ok((exchange, Reached::Read(answer)));
+            let reached = self.step(&registry, &exchange).await;
+            let redirected_to = || away_from(&registry, &exchange.url);
+            match reached.map_err(|why| Unanswered { why, redirected_to: redirected_to() })? {
+                Step::Arrived(reached) => return Ok((exchange, reached)),
+                Step::Redirect(next) => {
+                    // Where a redirect leads, no credential goes, not even back to the registry.
+                    exchange.authorization = None;
+                    exchange.url = next;
+                }
             }
-            if !redirects {
-                return Ok((exchange, Reached::Open(response)));
-            }
-            // Read to its end, so that the connection can be used again.
-            let answer = read(&exchange, response, &self.room).await?;
-            let location = answer.header(LOCATION.as_str());
-            let next = exchange
-                .url
-                .join(location)
-                .map_err(|_| Broken::Malformed("a redirect without a valid Location".to_owned()))?;
-            address::check(&registry, &next).map_err(Broken::Refused)?;
-            // Where a redirect leads, no credential goes, not even back to the registry.
-            exchange.authorization = None;
-            exchange.url = next;
         }
-        Err(Broken::Refused(format!("more than {MOST_REDIRECTS} redirects")))
+        Err(Broken::Refused(format!("more than {MOST_REDIRECTS} redirects")).into())
+    }
+
+    /// One exchange of a chain of redirects that began at `registry`.
+    async fn step(&self, registry: &Url, exchange: &Exchange) -> Result<Step, Broken> {
+        let way = self.way(registry, &exchange.url)?;
+        let response = started(way, exchange).await?;
+        let status = response.status().as_u16();
+        let redirects = matches!(status, 301 | 302 | 303 | 307 | 308)
+            && matches!(exchange.method, Method::GET | Method::HEAD);
+        if exchange.url != *registry && status >= 400 {
+            let mut answer = read(exchange, response, &self.room).await?;
+            // The body is not the registry's; storage quotes the signed address that it was asked
+            // for.
+            answer.body = Bytes::new();
+            return Ok(Step::Arrived(Reached::Read(answer)));
+        }
+        if !redirects {
+            return Ok(Step::Arrived(Reached::Open(response)));
+        }
+        // Read to its end, so that the connection can be used again.
+        let answer = read(exchange, response, &self.room).await?;
+        let location = answer.header(LOCATION.as_str());
+        let next = exchange
+            .url
+            .join(location)
+            .map_err(|_| Broken::Malformed("a redirect without a valid Location".to_owned()))?;
+        address::check(registry, &next).map_err(Broken::Refused)?;
+        Ok(Step::Redirect(next))
     }
 
     fn way(&self, registry: &Url, url: &Url) -> Result<Way<'_>, Broken> {
@@ -269,6 +301,17 @@ impl Transport {
     }
 }
 
+/// `HOST[:PORT]` of an address, unless it is the registry's own.
+fn away_from(registry: &Url, url: &Url) -> Option<String> {
+    (url.origin() != registry.origin()).then(|| address::authority(url))
+}
+
+/// What one exchange of a chain of redirects led to.
+enum Step {
+    Arrived(Reached),
+    Redirect(Url),
+}
+
 enum Reached {
     /// The body is still to be read.
     Open(Response),
@@ -276,7 +319,11 @@ enum Reached {
     Read(Answer),
 }
 
-/// Whether an attempt at TLS met a port that has something else.
-fn speaks_no_tls(attempt: &Result<Answer, Broken>) -> bool {
-    matches!(attempt, Err(Broken::Tls(TlsError { trouble: TlsTrouble::PlainHttp, .. })))
+/// Whether an attempt at TLS met a port that speaks it.
+fn is_of_tls(attempt: &Result<Answer, Unanswered>) -> bool {
+    match attempt {
+        Ok(_) => true,
+        Err(Unanswered { why: Broken::Tls(error), .. }) => error.trouble != TlsTrouble::PlainHttp,
+        Err(_) => false,
+    }
 }

@@ -4,6 +4,7 @@
 use super::credentials::{Credential, Login};
 use crate::oci::Repository;
 use crate::registry::attempts::{Attempts, RequestName, Terms};
+use crate::registry::elsewhere::{Elsewhere, Role};
 use crate::registry::error::{Error, Kind};
 use crate::registry::http::{Answer, Exchange, Transport, address, sensitive};
 use crate::secret::{Passing, Secrets};
@@ -108,6 +109,9 @@ impl TokenServer<'_> {
         let defect =
             |request: &RequestName, what: &str| request.error(Kind::Defect(what.to_owned()));
         let root = transport.root(host).map_err(|_| defect(&request, "no URL for the registry"))?;
+        let is_elsewhere = self.realm.origin() != root.origin();
+        let server = || Elsewhere { host: address::authority(self.realm), role: Role::Tokens };
+        request.elsewhere = is_elsewhere.then(server).map(Box::new);
         // The caller that waits for a token may hold the last permit: to queue behind it would take
         // for ever.
         let terms = Terms { deadline, has_permit: true, ..Terms::default() };
