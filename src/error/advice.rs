@@ -98,6 +98,9 @@ fn of_kind(cause: &Cause, audience: Audience) -> Option<String> {
              that clients see"
                 .into()
         }
+        (Kind::Foreign(_), _) => format!(
+            "is {host} a registry? A sign-in page, a proxy or a firewall may answer in its place"
+        ),
         (Kind::Rejected | Kind::TooLarge(_) | Kind::Malformed(_) | Kind::Defect(_), _) => {
             return None;
         }
@@ -375,6 +378,15 @@ mod tests {
             told(error(Kind::AddressRefused("elsewhere".into()), "r.example", 0), Pull, STEP),
             told(error(Kind::TooLarge("too much".into()), "r.example", 0), Pull, STEP),
             told(error(Kind::Malformed("no manifest".into()), "r.example", 0), Pull, STEP),
+            told(
+                error(
+                    Kind::Foreign("answered with text/html, not with a token".into()),
+                    "r.example",
+                    0,
+                ),
+                Pull,
+                STEP,
+            ),
             told(error(Kind::Defect("no URL".into()), "r.example", 0), Pull, STEP),
         ];
         insta::assert_snapshot!(all.concat(), @"
@@ -480,6 +492,8 @@ mod tests {
           -
         cannot read r.example/acme/app:1: no manifest
           -
+        cannot read r.example/acme/app:1: r.example answered with text/html, not with a token
+          is r.example a registry? A sign-in page, a proxy or a firewall may answer in its place
         cannot read r.example/acme/app:1: no URL
           -
         ");

@@ -189,6 +189,7 @@ fn exit_of(kind: &Kind) -> Exit {
         Kind::DigestMismatch(_) | Kind::TooLarge(_) | Kind::Malformed(_) => Exit::Refused,
         Kind::Defect(_) => Exit::Defect,
         Kind::AddressRefused(_)
+        | Kind::Foreign(_)
         | Kind::NotFound
         | Kind::Throttled { .. }
         | Kind::Server

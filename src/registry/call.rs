@@ -49,6 +49,35 @@ impl<'a> Call<'a> {
         }
     }
 
+    fn is_of_manifest(&self) -> bool {
+        self.rest.starts_with("manifests/")
+    }
+
+    /// What a good answer holds or confirms.
+    fn wants(&self) -> &'static str {
+        match (self.method.as_str(), self.is_of_manifest()) {
+            ("GET", true) => "a manifest",
+            ("GET", false) => "a blob",
+            (_, true) => "the confirmation of a push",
+            (_, false) => "an upload",
+        }
+    }
+
+    /// Refuses a good answer that none of a registry's can be.
+    fn judge(&self, answer: Answer, request: RequestName) -> Result<(Answer, RequestName), Error> {
+        let foreign = match (self.method.as_str(), self.is_of_manifest()) {
+            ("GET", true) => answer.foreign(),
+            // A blob is any bytes, and has a digest.
+            ("GET", false) => None,
+            // Some say `text/html` of nothing, or of a word: Quay does.
+            _ => answer.is_page().then(|| answer.foreign()).flatten(),
+        };
+        match foreign {
+            Some(what) => Err(request.error_of_foreign(&what, &answer)),
+            None => Ok((answer, request)),
+        }
+    }
+
     /// Whether the location is not the registry's that has this root.
     fn leads_away_from(&self, root: &Url) -> bool {
         self.location.is_some_and(|location| location.origin() != root.origin())
@@ -187,7 +216,7 @@ impl Registry {
                 continue;
             }
             match answer.status {
-                200..=299 => return Ok((answer, request)),
+                200..=299 => return call.judge(answer, request),
                 // The first 401 tells how to log in; a second one is about a token that the
                 // registry no longer takes.
                 401 if challenged < 2 => {
@@ -240,9 +269,10 @@ impl Registry {
         let mut request = self.attempts.request(host, line, used.login.clone());
         let place = |host: String| Box::new(Elsewhere { host, role: Role::Uploads });
         request.elsewhere = location.map(address::authority).map(place);
+        request.wants = call.wants();
         let send = async || {
             let root =
-                self.transport.root(host).map_err(|error| Broken::Malformed(error.to_string()))?;
+                self.transport.root(host).map_err(|error| Broken::Malformed(no_address(error)))?;
             // The request may have queued for long: a token that has expired meanwhile is renewed.
             used = authorization().await.map_err(Failed::Other)?;
             let exchange = exchange(&root, call, &used)?;
@@ -265,6 +295,10 @@ impl Registry {
     }
 }
 
+fn no_address(error: url::ParseError) -> String {
+    format!("has no valid address: {error}")
+}
+
 fn exchange(
     root: &Url,
     call: &Call<'_>,
@@ -275,12 +309,12 @@ fn exchange(
         // Every part was checked by its parser, so none can leave its place in the path.
         None => root
             .join(&format!("v2/{}/{}", call.repository.path(), call.rest))
-            .map_err(|error| Broken::Malformed(error.to_string()))?,
+            .map_err(|error| Broken::Malformed(no_address(error)))?,
     };
     // A login is for the registry alone, wherever it sends us.
     let authorization = authorization.header.clone().filter(|_| url.origin() == root.origin());
     Ok(Exchange {
-        accept: call.rest.starts_with("manifests/").then_some(media_type::ACCEPT),
+        accept: call.is_of_manifest().then_some(media_type::ACCEPT),
         authorization,
         range: call.range.clone(),
         body: call.body.as_ref().map(|(media_type, body)| ((*media_type).to_owned(), body.clone())),

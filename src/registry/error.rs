@@ -148,6 +148,9 @@ pub enum Kind {
     TooLarge(String),
     /// An answer that breaks the specs.
     Malformed(String),
+    /// An answer that no registry gives: something else stands at that address or on the way. What
+    /// it did: `answered with text/html, not with a manifest`.
+    Foreign(String),
     /// An address that a server named and that we do not go to.
     AddressRefused(String),
     /// A defect of ours.
@@ -184,13 +187,16 @@ impl Error {
 
     /// Why, in a few words; with the host that failed where that is not the registry itself.
     pub fn reason(&self) -> String {
-        let Some(elsewhere) = &self.elsewhere else { return self.kind.reason("the registry") };
-        let reason = self.kind.reason("the server");
-        // Whoever gives the tokens, a login is the registry's.
-        if elsewhere.role == Role::Tokens && self.is_denial() {
-            return reason;
+        let has_subject = matches!(self.kind, Kind::Server | Kind::Rejected | Kind::Foreign(_));
+        match &self.elsewhere {
+            // What answers like this may not be a registry.
+            None if matches!(self.kind, Kind::Foreign(_)) => self.kind.reason(&self.host),
+            None => self.kind.reason("the registry"),
+            // Whoever gives the tokens, a login is the registry's.
+            Some(place) if place.role == Role::Tokens && self.is_denial() => self.kind.reason(""),
+            Some(place) if has_subject => self.kind.reason(&format!("{},", place.of(&self.host))),
+            Some(place) => format!("{} ({})", self.kind.reason(""), place.of(&self.host)),
         }
-        format!("{reason} ({})", elsewhere.of(&self.host))
     }
 
     /// The host whose request failed.
@@ -263,6 +269,7 @@ impl Kind {
             Self::Throttled { retry_after: None } => "rate limited".to_owned(),
             Self::Server => format!("{who} failed"),
             Self::Rejected => format!("{who} rejected the request"),
+            Self::Foreign(deed) => format!("{who} {deed}"),
             Self::UnknownHost => "no such host".to_owned(),
             Self::Unreachable(why) if why.contains("connection") => why.clone(),
             Self::Unreachable(why) => format!("connection failed: {why}"),
@@ -299,7 +306,7 @@ impl From<Broken> for Kind {
             Broken::TooLarge(limit) => {
                 Self::TooLarge(format!("the response is larger than the limit of {limit} bytes"))
             }
-            Broken::Malformed(why) => Self::Malformed(why),
+            Broken::Malformed(deed) => Self::Foreign(deed),
             Broken::Refused(why) => Self::AddressRefused(format!(
                 "the registry points to an address that is not allowed: {why}"
             )),

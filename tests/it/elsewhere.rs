@@ -40,14 +40,29 @@ async fn storage_behind_a_redirect_is_named() {
     let (failing, denying) = (answering(503), answering(403));
     let gone = "storage.invalid".to_owned();
     for (case, host, reason, fix) in [
-        ("closed", closed, "connection refused", "is the registry running?"),
-        ("failing", failing.host(), "the server failed", "try again later"),
-        ("denying", denying.host(), "the server rejected the request", "this machine's clock"),
-        ("without a name", gone, "no such host", "can resolve storage.invalid, which 127.0.0.1"),
+        (
+            "closed",
+            closed,
+            "connection refused (HOST, to which REG redirects)",
+            "is the registry running?",
+        ),
+        ("failing", failing.host(), "HOST, to which REG redirects, failed", "try again later"),
+        (
+            "denying",
+            denying.host(),
+            "HOST, to which REG redirects, rejected the request",
+            "this machine's clock",
+        ),
+        (
+            "without a name",
+            gone,
+            "no such host (HOST, to which REG redirects)",
+            "can resolve storage.invalid, which 127.0.0.1",
+        ),
     ] {
         let scene = redirecting(&host).await;
         let registry = scene.proxy.host();
-        let why = format!("{reason} ({host}, to which {registry} redirects)");
+        let why = reason.replace("HOST", &host).replace("REG", &registry);
         let line = format!(" → {host}");
         let ran = waiting(scene.waiting_step()).run().await.fails(7);
         told(case, &ran, &["cannot tell whether", &why, &line, fix]);
@@ -89,12 +104,18 @@ async fn the_place_of_an_upload_is_named() {
     let denying = ScriptedServer::answering(|_, _| answer(403, &[], "canary"));
     let signed = format!("http://{}/upload?signature=canary", denying.host());
     for (case, location, host, reason, fix) in [
-        ("closed", elsewhere, closed, "connection refused", "X-Forwarded-Host"),
+        (
+            "closed",
+            elsewhere,
+            closed,
+            "connection refused (HOST, where REG takes uploads)",
+            "X-Forwarded-Host",
+        ),
         (
             "denying",
             signed,
             denying.host(),
-            "the server rejected the request",
+            "HOST, where REG takes uploads, rejected the request",
             "this machine's clock",
         ),
     ] {
@@ -107,7 +128,7 @@ async fn the_place_of_an_upload_is_named() {
         let step = source.step("1").input("sources", &source.reference("amd64"));
         let tag = format!("{}/{REPO}:1", target.host());
         let ran = step.input("tags", &tag).input("wait", "0").run().await.fails(7);
-        let why = format!("{reason} ({host}, where {} takes uploads)", target.host());
+        let why = reason.replace("HOST", &host).replace("REG", &target.host());
         told(case, &ran, &["cannot push ", &why, &format!("http://{host}/"), fix]);
     }
 }

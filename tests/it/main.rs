@@ -63,5 +63,6 @@ mod two_readers;
 mod user_files;
 mod waiting;
 mod way_back;
+mod web_pages;
 mod wire;
 mod wrong_lists;

@@ -115,6 +115,7 @@ impl Attempts {
             tries: 0,
             elsewhere: None,
             redirected_to: None,
+            wants: "an answer",
             heard: None,
             secrets,
         }

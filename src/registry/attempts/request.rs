@@ -19,6 +19,8 @@ pub(crate) struct RequestName {
     pub(crate) elsewhere: Option<Box<Elsewhere>>,
     /// `HOST[:PORT]` that the last try was redirected to.
     pub(crate) redirected_to: Option<String>,
+    /// What a good answer holds or confirms.
+    pub(crate) wants: &'static str,
     /// The last words of any answer to it: a later try may have had none.
     pub(crate) heard: Option<Said>,
     pub(crate) secrets: Secrets,
@@ -47,6 +49,12 @@ impl RequestName {
     pub(crate) fn error_of(&self, kind: Kind, answer: &Answer) -> Error {
         let status = Some(answer.status).filter(|status| *status >= 300);
         Error { status, ..self.error(kind) }
+    }
+
+    /// Its error after an answer that no registry gives; `what` came in place of what it wants.
+    pub(crate) fn error_of_foreign(&self, what: &str, answer: &Answer) -> Error {
+        let deed = format!("answered with {what}, not with {}", self.wants);
+        self.error_of(Kind::Foreign(deed), answer)
     }
 
     /// What an answer says that is not a good one.

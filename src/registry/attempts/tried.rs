@@ -93,6 +93,10 @@ impl Tried {
         let error = match self.result {
             Err(broken) => request.error(broken.into()),
             Ok(answer) => match expect.filter(|_| self.is_altered) {
+                Some(_) if answer.is_page() => {
+                    let what = answer.foreign().unwrap_or_default();
+                    request.error_of_foreign(&what, &answer)
+                }
                 Some(expected) => {
                     let actual = Digest::of(&answer.body);
                     let what = format!(

@@ -40,7 +40,7 @@ pub(crate) enum Broken {
     Tls(TlsError),
     /// The answer has more bytes than this.
     TooLarge(usize),
-    /// The answer breaks HTTP or the specs.
+    /// The answer breaks HTTP or the specs: what its sender did.
     Malformed(String),
     /// A redirect that is not followed.
     Refused(String),

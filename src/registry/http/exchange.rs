@@ -4,6 +4,7 @@
 use super::address;
 use super::broken::{Broken, ProxyTrouble, broken, cut};
 use super::proxies::Via;
+use crate::text::brief;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName,
@@ -84,6 +85,25 @@ impl Answer {
     /// A header as text, empty when it is absent or no text.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// What it is in place of a document that begins with `{`: its content type, or in words.
+    pub(crate) fn foreign(&self) -> Option<String> {
+        let text = self.body.trim_ascii_start();
+        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+        let said = self.header(CONTENT_TYPE.as_str()).split(';').next().unwrap_or_default().trim();
+        match text.first() {
+            Some(b'{') => None,
+            None => Some("nothing".to_owned()),
+            Some(b'<') if !said.contains("html") => Some("a web page".to_owned()),
+            Some(_) if said.is_empty() || said.contains("json") => Some("other text".to_owned()),
+            Some(_) => Some(brief(said)),
+        }
+    }
+
+    /// Whether it is a web page, which no registry answers with.
+    pub(crate) fn is_page(&self) -> bool {
+        self.body.trim_ascii_start().starts_with(b"<")
     }
 
     /// Bytes that a HEAD says there are; proxies leave it out, or say 0.
@@ -196,7 +216,7 @@ pub(crate) async fn chunk(response: &mut Response) -> Result<Option<Bytes>, Brok
 pub(super) fn refuse_compression(response: &Response) -> Result<(), Broken> {
     match response.headers().get(CONTENT_ENCODING) {
         Some(encoding) if encoding != "identity" => Err(Broken::Malformed(
-            "the response is compressed, although that was not requested".to_owned(),
+            "sent a compressed response, although none was requested".to_owned(),
         )),
         _ => Ok(()),
     }

@@ -266,7 +266,7 @@ impl Transport {
         let next = exchange
             .url
             .join(location)
-            .map_err(|_| Broken::Malformed("a redirect without a valid Location".to_owned()))?;
+            .map_err(|_| Broken::Malformed("redirects without a valid Location".to_owned()))?;
         address::check(registry, &next).map_err(Broken::Refused)?;
         Ok(Step::Redirect(next))
     }

@@ -111,6 +111,7 @@ impl TokenServer<'_> {
         let root = transport.root(host).map_err(|_| defect(&request, "no URL for the registry"))?;
         let is_elsewhere = self.realm.origin() != root.origin();
         let server = || Elsewhere { host: address::authority(self.realm), role: Role::Tokens };
+        request.wants = "a token";
         request.elsewhere = is_elsewhere.then(server).map(Box::new);
         // The caller that waits for a token may hold the last permit: to queue behind it would take
         // for ever.
@@ -128,10 +129,9 @@ fn has_no_such_method(answer: &Answer) -> bool {
 fn read(answer: &Answer, request: &RequestName) -> Result<Token, Error> {
     let kind = match answer.status {
         200..=299 => {
-            let malformed =
-                || Kind::Malformed("the token server's response contains no token".to_owned());
+            let what = || answer.foreign().unwrap_or_else(|| "other JSON".to_owned());
             return parse_token(&answer.body, &request.secrets)
-                .ok_or_else(|| request.error(malformed()));
+                .ok_or_else(|| request.error_of_foreign(&what(), answer));
         }
         // OAuth2 says 400 `invalid_grant` for a refresh token that is not valid.
         400 | 401 if request.login.is_some() => Kind::BadCredentials,
