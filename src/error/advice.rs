@@ -142,6 +142,12 @@ fn denied(error: &Error, login: &str, access: Access, audience: Audience) -> Str
 fn no_login(error: &Error, audience: Audience) -> String {
     let host = error.host.as_str();
     let typed = audience.words == Words::Flags;
+    if let Some(login) = &error.withheld {
+        return format!(
+            "{host} denies access without asking for the login from {login}, which was not sent: \
+             check the name; a firewall or a proxy may also answer in its place"
+        );
+    }
     if let Some(failure) = error.helper.as_deref() {
         let ways = if typed {
             "give --username and --password-stdin"
@@ -269,6 +275,7 @@ mod tests {
             tries: 1,
             spent: false,
             login: Some("credentials".into()),
+            withheld: None,
             helper: None,
         }
     }
@@ -314,6 +321,14 @@ mod tests {
             told(error(Kind::BadCredentials, "r.example", 401), Pull, STEP),
             told(anonymous(error(Kind::Denied, "r.example", 401)), Pull, TYPED),
             told(anonymous(error(Kind::Denied, "r.example", 401)), Pull, STEP),
+            told(
+                Error {
+                    withheld: Some("credentials".into()),
+                    ..anonymous(error(Kind::Denied, "r.example", 403))
+                },
+                Pull,
+                STEP,
+            ),
             without(HelperCause::Missing),
             without(HelperCause::BadName),
             without(HelperCause::NotStarted("Exec format error".into())),
@@ -408,6 +423,8 @@ mod tests {
           no login for r.example is configured: run `docker login r.example`, or give --username and --password-stdin. If the image is public, check its name
         cannot read r.example/acme/app:1: permission denied
           no login for r.example is configured: set `username` and `password`, `credentials`, or `docker-config`. If the image is public, check its name
+        cannot read r.example/acme/app:1: permission denied
+          r.example denies access without asking for the login from credentials, which was not sent: check the name; a firewall or a proxy may also answer in its place
         cannot read r.example/acme/app:1: login required
           docker-credential-ecr-login of config.json gave no login (not found on PATH): install it, or for r.example set `username` and `password`, or `credentials`
         cannot read r.example/acme/app:1: login required

@@ -134,7 +134,12 @@ impl Registry {
     ) -> Result<(Answer, RequestName), Error> {
         // Boxed, since what calls us has layers of its own: the compiler looks only so deep.
         let settled = self.call_with_fallback(call, sender).boxed_local().await;
-        settled.map_err(|error| self.with_helper(error))
+        let Err(error) = settled else { return settled };
+        let mut error = self.with_helper(error);
+        if error.kind == Kind::Denied && error.login.is_none() {
+            error.withheld = self.auth.login_source(self.wire(call), call.repository).await;
+        }
+        Err(error)
     }
 
     /// [`Self::call`] with this authorization, whatever a challenge asks for.
@@ -219,7 +224,11 @@ impl Registry {
                 200..=299 => return call.judge(answer, request),
                 // The first 401 tells how to log in; a second one is about a token that the
                 // registry no longer takes.
-                401 if challenged < 2 => {
+                401 | 403
+                    if challenged < 2
+                        && (answer.status == 401
+                            || self.denies_unasked(call, &answer, &authorization).await) =>
+                {
                     challenged += 1;
                     let (wire, host) = (self.wire(call), call.repository.host());
                     let answer = self.auth.with_challenge(wire, host, &root, answer).await;
@@ -237,6 +246,14 @@ impl Registry {
                 _ => return Err(request.error_of(Kind::of(&answer), &answer)),
             }
         }
+    }
+
+    /// Whether nobody has asked for a login that there is: some registries say 403 to whoever comes
+    /// without one, and how to log in at the root of their API only.
+    async fn denies_unasked(&self, call: &Call<'_>, answer: &Answer, sent: &Authorization) -> bool {
+        sent.header.is_none()
+            && answer.redirected_to.is_none()
+            && self.auth.login_source(self.wire(call), call.repository).await.is_some()
     }
 
     /// Root of the API that a request is sent to.

@@ -33,6 +33,8 @@ pub struct Error {
     pub spent: bool,
     /// Source of the login that was sent, if one was.
     pub login: Option<String>,
+    /// Source of a login that the host denied access without asking for.
+    pub withheld: Option<String>,
     /// Credential helper that should have given a login for the host, and did not.
     pub helper: Option<Box<HelperFailure>>,
 }

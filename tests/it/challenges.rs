@@ -2,7 +2,7 @@
 
 use crate::support::proxy::FaultProxy;
 use crate::support::rules::{Fault, Rule};
-use crate::support::scene::{Scene, manifest};
+use crate::support::scene::{Scene, manifest, step_at};
 use crate::support::scripted::{ScriptedServer, answer};
 use crate::support::step::Step;
 use crate::support::token::{Builder, TokenServer};
@@ -171,4 +171,44 @@ async fn many_short_lived_tokens_are_not_all_masked() {
     // Of the password and of what it is sent as.
     assert!((1..=6).contains(&masks), "{}", ran.stdout);
     assert!(ran.elapsed < Duration::from_secs(30));
+}
+
+/// A registry that denies all who come without a login, and asks for one at its root at most.
+fn denying(asks_at_root: bool) -> ScriptedServer {
+    ScriptedServer::answering(move |request, _| {
+        let asks = asks_at_root && request.path() == "/v2/";
+        match request.header("authorization") {
+            Some(_) => answer(404, &[], ""),
+            None if asks => answer(401, &[("WWW-Authenticate", "Basic realm=\"x\"")], ""),
+            None => answer(403, &[], r#"{"errors":[{"code":"DENIED","message":"no"}]}"#),
+        }
+    })
+}
+
+#[tokio::test]
+async fn a_denial_that_asks_for_no_login() {
+    let server = denying(true);
+    let step = || login(step_at(&server.host(), &["amd64"]).input("wait", "0"));
+    step().run().await.fails(3);
+    let sent =
+        server.requests().iter().filter(|sent| sent.header("authorization").is_some()).count();
+    assert!(sent >= 1, "{:?}", server.requests());
+
+    let server = denying(false);
+    let step = || step_at(&server.host(), &["amd64"]).input("wait", "0");
+    let ran = login(step()).run().await.fails(6);
+    let host = server.host();
+    let fix = format!(
+        "fix:   {host} denies access without asking for the login from inputs username and \
+         password, which was not sent"
+    );
+    assert!(ran.stdout.contains(&fix), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("no login for"), "{}", ran.stdout);
+    assert!(server.requests().iter().all(|sent| sent.header("authorization").is_none()));
+    // Where there is no login, nobody can have kept it back.
+    let before = server.requests().len();
+    let ran = step().run().await.fails(6);
+    assert!(ran.stdout.contains(&format!("no login for {host} is configured")), "{}", ran.stdout);
+    let seen = server.requests().split_off(before);
+    assert!(seen.iter().all(|request| request.path() != "/v2/"), "{seen:?}");
 }

@@ -154,6 +154,7 @@ mod tests {
                 tries,
                 spent: tries > 3,
                 login: None,
+                withheld: None,
                 helper: None,
             }))
         };

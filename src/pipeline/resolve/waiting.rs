@@ -84,6 +84,7 @@ mod tests {
             tries: 1,
             spent: false,
             login: None,
+            withheld: None,
             helper: None,
         }))
     }

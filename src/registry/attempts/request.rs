@@ -41,6 +41,7 @@ impl RequestName {
             tries: self.tries,
             spent: false,
             login: self.login.clone(),
+            withheld: None,
             helper: None,
         }
     }

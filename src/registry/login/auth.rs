@@ -120,6 +120,15 @@ impl Auth {
         self.lookup.failure(host)
     }
 
+    /// Source of the login for a repository, if there is one.
+    pub(crate) async fn login_source(
+        &self,
+        wire: Wire<'_>,
+        repository: &Repository,
+    ) -> Option<String> {
+        self.lookup.login(repository, wire.deadline).await.map(|login| login.source)
+    }
+
     /// Why the token server refused a token to push, if it did.
     pub(crate) fn push_denial(&self, repository: &Repository) -> Option<Error> {
         lock(&self.push_denials).get(repository).cloned()
