@@ -40,7 +40,7 @@ pub(super) async fn named(session: &Session, list: &Reference, text: &str) -> Re
         return Ok(Named::Digest(digest.to_string()));
     }
     let look = async {
-        let head = session.registry.look(&reference, None).await;
+        let head = session.registry.look_surely(&reference, None).await;
         head.map_err(|error| Error::cannot_read(&error, &reference))
     };
     let head = session.until_stopped(&Progress::default(), look).await?;

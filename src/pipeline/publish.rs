@@ -139,7 +139,7 @@ impl Publication<'_> {
         let end = Instant::now() + DOUBT;
         let mut backoff = Backoff::between(FIRST_LAG_PAUSE, LONGEST_LAG_PAUSE);
         loop {
-            let state = match self.work.registry.look(tag, Some(end)).await {
+            let state = match self.work.registry.look_surely(tag, Some(end)).await {
                 Ok(head) if head.digest == self.composed.digest => return TagState::Moved,
                 Ok(_) if !taken => TagState::Failed,
                 Err(error) if !taken && error.may_be_missing() => TagState::Failed,
@@ -160,7 +160,7 @@ impl Publication<'_> {
             let absent = self
                 .work
                 .registry
-                .look(&child, None)
+                .look_surely(&child, None)
                 .await
                 .is_err_and(|error| error.may_be_missing());
             absent.then(|| format!("no longer in the registry: {} {}", entry.title(), entry.digest))

@@ -38,7 +38,14 @@ impl Targets {
     pub async fn check(work: &Work<'_>) -> Result<Self, Error> {
         let Work { registry, plan, progress, .. } = *work;
         let looks = plan.targets.iter().map(|tag| async move {
-            let was = match registry.look(tag, None).await {
+            let look = match registry.look(tag, None).await {
+                // A plain run does the same whether or not the tag is there.
+                Err(error) if !(error.may_be_missing() && plan.overwrite) => {
+                    registry.confirm(error, tag, None).await
+                }
+                settled => settled,
+            };
+            let was = match look {
                 Ok(head) => Was::Held(head.digest),
                 Err(error) if error.may_be_missing() => Was::Nothing,
                 // Some registries deny what does not exist. The push itself will tell, unless a tag

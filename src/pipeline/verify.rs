@@ -81,5 +81,5 @@ async fn shown(
         // The digest is of the bytes received, so equal digests are equal bytes.
         return registry.manifest(tag, Some(deadline)).await.map(|manifest| manifest.digest);
     }
-    registry.look(tag, Some(deadline)).await.map(|head| head.digest)
+    registry.look_surely(tag, Some(deadline)).await.map(|head| head.digest)
 }

@@ -165,6 +165,11 @@ impl Error {
         matches!(self.kind, Kind::NotFound)
     }
 
+    /// Whether it may be about the method HEAD and not about what was asked for.
+    pub fn may_be_of_head(&self) -> bool {
+        self.request.starts_with("HEAD ") && matches!(self.kind, Kind::NotFound | Kind::Denied)
+    }
+
     /// Whether the login, or its lack, is the cause.
     pub fn is_denial(&self) -> bool {
         matches!(self.kind, Kind::Denied | Kind::BadCredentials | Kind::NoLogin)

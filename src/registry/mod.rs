@@ -11,10 +11,11 @@ mod elsewhere;
 mod error;
 pub(crate) mod http;
 mod login;
+mod look;
 mod shared;
 
 use crate::inputs::Environment;
-use crate::oci::{Descriptor, Digest, Held, Manifest, Reference, Repository, media_type};
+use crate::oci::{Descriptor, Digest, Held, Manifest, Reference, Repository};
 use crate::secret::Secrets;
 use attempts::Attempts;
 pub use blobs::{BlobOutcome, CopyError};
@@ -28,6 +29,7 @@ pub use http::{ProxyError, ProxyTrouble, TlsError, TlsTrouble};
 pub(crate) use login::from_base64;
 use login::{Auth, Lookup};
 pub use login::{AuthFile, Credential, HandedOver, Login, Logins, Writable, canonical_host};
+pub use look::Head;
 use reqwest::Method;
 use shared::Cache;
 use std::collections::HashSet;
@@ -63,17 +65,6 @@ pub struct Registry {
     auth: Auth,
     cache: Cache,
     held: Held,
-}
-
-/// Answer to a HEAD of a manifest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Head {
-    /// Digest of the manifest.
-    pub digest: Digest,
-    /// Media type without parameters; empty when the registry does not say.
-    pub media_type: String,
-    /// Bytes; `None` when the registry does not say (proxies answer with none, or 0).
-    pub size: Option<u64>,
 }
 
 impl Registry {
@@ -126,39 +117,6 @@ impl Registry {
             .map_err(|invalid| request.error_of(invalid.into(), &answer))
     }
 
-    /// Looks whether a manifest is there, which most registries do not count as a pull.
-    pub async fn look(
-        &self,
-        reference: &Reference,
-        deadline: Option<Instant>,
-    ) -> Result<Head, Error> {
-        let rest = format!("manifests/{}", reference.selector());
-        let mut call = Call::new(Method::HEAD, &reference.repository, &rest);
-        call.terms.deadline = deadline;
-        match self.call(call).await {
-            Ok((answer, _)) => {
-                // ECR, among others, does not name the digest: then only the bytes tell.
-                if let Ok(digest) = answer.header("docker-content-digest").parse::<Digest>() {
-                    return Ok(Head {
-                        digest,
-                        media_type: media_type::without_parameters(answer.header("content-type")),
-                        size: answer.length(),
-                    });
-                }
-            }
-            // A HEAD that is not allowed; one that was refused and, having no body, does not say
-            // why; or one that a cache answers with "not modified", though nobody told it what we
-            // have.
-            Err(error)
-                if matches!(error.status, Some(304 | 400..=499))
-                    && !matches!(error.status, Some(401 | 404 | 429)) => {}
-            Err(error) => return Err(error),
-        }
-        let manifest = self.manifest(reference, deadline).await?;
-        let size = Some(manifest.bytes.len() as u64);
-        Ok(Head { digest: manifest.digest, media_type: manifest.media_type, size })
-    }
-
     /// Reads a config blob, checked against its descriptor.
     pub async fn config(
         &self,
@@ -196,7 +154,7 @@ impl Registry {
         let rest = format!("manifests/{}", reference.selector());
         let landed = || {
             async {
-                self.look(reference, Some(Instant::now() + LOOK_FOR_A_PUSH))
+                self.look_surely(reference, Some(Instant::now() + LOOK_FOR_A_PUSH))
                     .await
                     .is_ok_and(|head| head.digest == *digest)
             }

@@ -74,13 +74,13 @@ impl Registry {
         self.cache.get(&self.cache.manifests, reference.to_string(), size, read).await
     }
 
-    /// Looks at a child by its digest as [`Registry::look`] does, once in this run if it is there.
+    /// Looks at a child by its digest as [`Registry::look_surely`] does, once in this run if it is there.
     pub async fn shared_look(
         &self,
         child: &Reference,
         deadline: Option<Instant>,
     ) -> Result<Head, Error> {
-        let read = async || self.look(child, deadline).await;
+        let read = async || self.look_surely(child, deadline).await;
         self.cache.get(&self.cache.heads, child.to_string(), |_| 0, read).await
     }
 

@@ -32,12 +32,13 @@ const STAGES: [&[&str]; 11] = [
     &["append"],
 ];
 /// The same within what speaks to registries.
-const ROOMS: [&[&str]; 7] = [
+const ROOMS: [&[&str]; 8] = [
     &["elsewhere", "http"],
     &["error"],
     &["attempts"],
     &["login"],
     &["call"],
+    &["look"],
     &["blobs"],
     &["shared"],
 ];

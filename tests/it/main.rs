@@ -31,6 +31,7 @@ mod elsewhere;
 mod faults;
 mod files;
 mod golden;
+mod heads;
 mod injection;
 mod jobs;
 mod labels;

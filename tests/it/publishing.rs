@@ -314,6 +314,7 @@ async fn a_registry_that_lags_behind_its_own_writes_is_given_time() {
     scene.push(&Image::oci("linux/s390x"), "1").await;
     scene.proxy.rule(Rule::on("GET", &manifest("1")).first(2).then(Fault::Stale));
     scene.proxy.rule(Rule::on("HEAD", &manifest("2")).nth(2).then(Fault::Stale));
+    scene.proxy.rule(Rule::on("GET", &manifest("2")).nth(1).then(Fault::Stale));
     let ran = scene.step_to(&["1", "2"]).run().await.ok();
     assert_eq!(
         (scene.proxy.count("GET", &manifest("1")), scene.proxy.count("HEAD", &manifest("2"))),
@@ -395,6 +396,7 @@ async fn a_push_that_landed_unseen_and_is_refused_when_repeated_has_landed_all_t
     let scene = Scene::with_both().await;
     scene.proxy.rule(Rule::on("PUT", &manifest("1")).nth(1).then(Fault::ResetAfterForward));
     scene.proxy.rule(Rule::on("HEAD", &manifest("1")).nth(2).then(Fault::Stale));
+    scene.proxy.rule(Rule::on("GET", &manifest("1")).nth(1).then(Fault::Stale));
     scene.proxy.rule(Rule::on("PUT", &manifest("1")).nth(2).then(immutable()));
     let ran = scene.step_to(&["1"]).run().await.ok();
     assert_eq!((puts(&scene).len(), changed(&ran)), (2, Some(true)));
@@ -406,6 +408,7 @@ async fn what_an_early_try_did_is_found_though_all_later_ones_fail_and_the_regis
     let scene = Scene::with_both().await;
     scene.proxy.rule(Rule::on("PUT", &manifest("1")).nth(1).then(Fault::ResetAfterForward));
     scene.proxy.rule(Rule::on("HEAD", &manifest("1")).first(4).then(Fault::Stale));
+    scene.proxy.rule(Rule::on("GET", &manifest("1")).first(2).then(Fault::Stale));
     scene.proxy.rule(Rule::on("PUT", &manifest("1")).from(2).then(immutable()));
     let ran = scene.step_to(&["1", "latest"]).run().await.ok();
     assert_eq!((changed(&ran), scene.at("latest").await.digest), (Some(true), digest(&ran)));

@@ -275,7 +275,7 @@ async fn token_servers_that_repeat_secrets() {
             "/token" => answer(200, &[], body.clone()),
             _ => answer(401, &[("WWW-Authenticate", "Bearer realm=\"/token\"")], ""),
         });
-        in_both_places("no token", || step_with_login(&server)).await.0.fails(5);
+        in_both_places("no token", || step_with_login(&server)).await.0.fails(7);
     }
 }
 

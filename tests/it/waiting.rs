@@ -142,6 +142,9 @@ async fn what_a_source_names_is_waited_for_too() {
             _ => arm64().push(&scene.client, REPO, "arm64").await,
         };
         scene.proxy.rule(Rule::on(method, &path).first(2).then(Fault::Status(404)));
+        if method == "HEAD" {
+            scene.proxy.rule(Rule::on("GET", &path).first(2).then(Fault::Status(404)));
+        }
         let ran = scene.waiting_step().input("wait-interval", "100ms").run().await.ok();
         assert!(ran.stdout.contains(&format!("incomplete: {why}")), "{case}: {}", ran.stdout);
         // Only what was lacking is asked for again.
@@ -162,7 +165,10 @@ async fn an_index_that_stays_incomplete_is_never_published() {
     let scene = Scene::with_amd64().await;
     let index = BuiltIndex::new(vec![arm64()]);
     index.push(&scene.client, REPO, "arm64").await;
-    scene.proxy.rule(Rule::on("HEAD", &manifest(&arm64().digest())).then(Fault::Status(404)));
+    for method in ["HEAD", "GET"] {
+        let child = manifest(&arm64().digest());
+        scene.proxy.rule(Rule::on(method, &child).then(Fault::Status(404)));
+    }
     let ran = scene
         .waiting_step()
         .input("wait", "500ms")
@@ -256,6 +262,9 @@ async fn a_registry_in_trouble_does_not_end_the_wait() {
     // More than all tries of one look; told to come back at once, so that the test need not wait.
     let busy = || Fault::Status(503).header("Retry-After", "0");
     scene.proxy.rule(Rule::on("HEAD", &manifest("arm64")).first(8).then(busy()));
+    for nth in 2..=7 {
+        scene.proxy.rule(Rule::on("GET", &manifest("arm64")).nth(nth).then(busy()));
+    }
     let looks = scene.proxy.gate("HEAD", &manifest("arm64"));
     let running = scene.waiting_step().input("wait-interval", "100ms").spawn().await;
     looks.wait_for_answers(9).await;

@@ -29,7 +29,7 @@ async fn in_place_of_a_manifest() {
         ("a page without a type", ("X-Nothing", ""), PAGE, "a web page"),
         ("text", ("Content-Type", "text/plain"), "hello", "text/plain"),
         ("nothing", ("Content-Type", OCI_MANIFEST), "", "nothing"),
-        ("a list", ("Content-Type", "application/json"), "[]", "other text"),
+        ("a word", ("Content-Type", "application/json"), "null", "other text"),
     ] {
         let server = ScriptedServer::answering(move |_, _| answer(200, &[header], body));
         let host = server.host();

@@ -53,6 +53,18 @@ impl<'a> Look<'a> {
         }
     }
 
+    /// Checks it by GET before it is given up for what HEAD said.
+    pub(super) async fn by_get(&self, why: NotYet) -> Result<Arrived, Stop> {
+        if !why.may_be_of_head() {
+            return Err(why.into());
+        }
+        match self.now(None, &mut None).await {
+            // The end of the wait takes nothing back of an honest answer.
+            Err(Stop::NotYet(again)) if again.is_cut_off() => Err(why.into()),
+            checked => checked,
+        }
+    }
+
     /// Why there was no end of it, as far as the registry said.
     fn silent(&self) -> NotYet {
         let host = self.source.reference.repository.host();

@@ -189,8 +189,20 @@ impl Wait<'_> {
             let again = match waiting.after(&why, is_over, now, fastrand::f64()) {
                 Next::Again(again) => again,
                 Next::AtOnce => continue,
-                Next::Enough => return Ok(Err(Absent { at, source: source.clone(), why })),
-                Next::Denied => return Err(end::denied(&why, source)),
+                next @ (Next::Enough | Next::Denied) => {
+                    let surely =
+                        if last.is_some() { look.by_get(why).await } else { Err(why.into()) };
+                    return match surely {
+                        Ok(arrived) => Ok(Ok(self.arrived(at, arrived, first))),
+                        Err(Stop::Fatal(error)) => Err(*error),
+                        Err(Stop::NotYet(why @ NotYet::Denied(_))) if next == Next::Denied => {
+                            Err(end::denied(&why, source))
+                        }
+                        Err(Stop::NotYet(why)) => {
+                            Ok(Err(Absent { at, source: source.clone(), why }))
+                        }
+                    };
+                }
             };
             if first {
                 self.somebody_waits.notify_one();

@@ -15,6 +15,12 @@ pub(super) enum Stop {
     Fatal(Box<Error>),
 }
 
+impl From<NotYet> for Stop {
+    fn from(why: NotYet) -> Self {
+        Self::NotYet(why)
+    }
+}
+
 impl From<Error> for Stop {
     fn from(error: Error) -> Self {
         Self::Fatal(Box::new(error))
@@ -78,6 +84,15 @@ impl NotYet {
             Self::Silent => true,
             Self::Trouble(error) => error.kind == registry::Kind::Timeout,
             _ => false,
+        }
+    }
+
+    /// Whether it may be about the method HEAD, by which it is asked again and again.
+    pub(super) fn may_be_of_head(&self) -> bool {
+        match self {
+            Self::Missing => true,
+            Self::Denied(error) => error.may_be_of_head(),
+            Self::Incomplete(_) | Self::Stale(_) | Self::Trouble(_) | Self::Silent => false,
         }
     }
 

@@ -37,6 +37,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) expect: Option<&'a Digest>,
     /// When the caller loses interest.
     pub(crate) deadline: Option<Instant>,
+    /// Whether another request follows where the server fails, so that this one is tried once.
+    pub(crate) gives_way: bool,
     /// How to tell whether a write has landed.
     pub(crate) landed: Option<Landed<'a>>,
     /// Whether the request rides on permits that the caller holds: a copy of a blob has taken some
@@ -179,7 +181,7 @@ impl Attempts {
         loop {
             let tried = self.once(request, terms, &mut send).await?;
             unclear |= tried.is_unclear();
-            let spent = match self.after(request, &tried, terms.deadline) {
+            let spent = match self.after(request, &tried, terms) {
                 Next::Again(pause) => {
                     if let Some(pause) = pause {
                         sleep(pause).await;
@@ -274,8 +276,8 @@ impl Attempts {
     }
 
     /// Decides what comes after a try, and lets the host's limiter know.
-    fn after(&self, request: &RequestName, tried: &Tried, deadline: Option<Instant>) -> Next {
-        let (host, line) = (&request.host, &request.line);
+    fn after(&self, request: &RequestName, tried: &Tried, terms: Terms<'_>) -> Next {
+        let (host, line, deadline) = (&request.host, &request.line, terms.deadline);
         let remaining = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let chance = fastrand::f64();
         let outcome = tried.outcome();
@@ -285,6 +287,9 @@ impl Attempts {
             Decision::TooLongToWait(seconds) => return Next::TooLongToWait(seconds),
             Decision::Again { after, whole_host, asked_for } => (after, whole_host, asked_for),
         };
+        if terms.gives_way && !whole_host && tried.result.is_ok() {
+            return Next::Stop { spent: false };
+        }
         if asked_for && deadline.is_none() && !self.limiter.may_pause(host, after) {
             return Next::TooLongToWait(after.as_secs());
         }

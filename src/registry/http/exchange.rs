@@ -87,13 +87,13 @@ impl Answer {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// What it is in place of a document that begins with `{`: its content type, or in words.
+    /// What it is in place of a JSON document: its content type, or in words.
     pub(crate) fn foreign(&self) -> Option<String> {
         let text = self.body.trim_ascii_start();
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         let said = self.header(CONTENT_TYPE.as_str()).split(';').next().unwrap_or_default().trim();
         match text.first() {
-            Some(b'{') => None,
+            Some(b'{' | b'[') => None,
             None => Some("nothing".to_owned()),
             Some(b'<') if !said.contains("html") => Some("a web page".to_owned()),
             Some(_) if said.is_empty() || said.contains("json") => Some("other text".to_owned()),
