@@ -240,6 +240,13 @@ fn throttled(error: &Error) -> String {
 
 /// Of a push.
 fn rejected(error: &Error) -> Option<String> {
+    if error.status == Some(413) {
+        return Some(format!(
+            "{}, or a proxy before it, does not take as much at once: raise its limit (nginx: \
+             client_max_body_size)",
+            error.failing_host()
+        ));
+    }
     if matches!(error.status, Some(409 | 412)) || error.code() == "TAG_INVALID" {
         return Some("the tag is immutable in this registry: publish under another one".into());
     }
@@ -384,6 +391,7 @@ mod tests {
             told(tls("r.example", TlsTrouble::Other("no common version".into())), Pull, STEP),
             told(error(Kind::DigestMismatch("other bytes".into()), "r.example", 0), Pull, STEP),
             told(error(Kind::Rejected, "r.example", 409), Push, STEP),
+            told(error(Kind::Rejected, "r.example", 413), Push, STEP),
             told(
                 Error { said: said("MANIFEST_INVALID"), ..error(Kind::Rejected, "r.example", 400) },
                 Push,
@@ -499,6 +507,8 @@ mod tests {
           a proxy or cache between this job and the registry alters responses
         cannot push to r.example/acme/app:1: the registry rejected the request
           the tag is immutable in this registry: publish under another one
+        cannot push to r.example/acme/app:1: the registry rejected the request
+          r.example, or a proxy before it, does not take as much at once: raise its limit (nginx: client_max_body_size)
         cannot push to r.example/acme/app:1: the registry rejected the request
           this registry does not accept this kind of index: try --format oci or --format docker, or build all images in one format
         cannot push to r.example/acme/app:1: the registry rejected the request

@@ -225,7 +225,10 @@ impl Transfer<'_> {
         match copied {
             Ok(_) => Ok(()),
             Err(CopyError::Source(error)) => Err(Error::cannot_read(&error, at(from))),
-            Err(CopyError::Target(error)) => Err(cannot_push(&error, &at(self.repository))),
+            Err(CopyError::Target(error)) => {
+                let what = format!("push {} ({})", at(self.repository), text::size(blob.size));
+                Err(Error::of_registry(&error, &what, Access::Push))
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Waits of minutes, under a paused clock: how often the program looks, and when it stops.
 
 use crate::support::jobs_api::{FakeJob, JobsApi, TOKEN, job};
+use crate::support::log::Log;
 use crate::support::paused_clock::PausedClock;
 use crate::support::proxy::FaultProxy;
 use crate::support::rules::{Fault, Rule};
@@ -9,9 +10,7 @@ use manifest_action::app::{self, Invocation};
 use manifest_action::error::{Error, Exit};
 use manifest_action::inputs::{Context, Environment, Findings};
 use manifest_action::secret::Secrets;
-use std::io::Write;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const STEP: Duration = Duration::from_millis(250);
@@ -59,20 +58,6 @@ async fn run(
     Ended { exit: ended.exit, error, after: clock.elapsed() - before }
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn ten_minutes_cost_few_requests_and_a_line_a_minute() {
     let scene = Scene::with_amd64().await;
@@ -86,12 +71,9 @@ async fn ten_minutes_cost_few_requests_and_a_line_a_minute() {
         ("watch-jobs", "build (*)".to_owned()),
         ("token", TOKEN.to_owned()),
     ];
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
-    let guard = tracing::subscriber::set_default(subscriber);
+    let log = Log::begin();
     let ended = run(&clock, &inputs, &environment(Some(&proxy), "1"), async |_| {}).await;
-    drop(guard);
+    let log = log.end();
     assert_eq!(ended.exit, Exit::NotArrived);
     assert!(
         ended.after >= Duration::from_secs(600) && ended.after < Duration::from_secs(603),
@@ -106,7 +88,6 @@ async fn ten_minutes_cost_few_requests_and_a_line_a_minute() {
     }
     let asked = api.requests().len();
     assert!((15..=30).contains(&asked), "{asked} requests to the job API");
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert_eq!(log.matches("not found yet; checking for up to 10m").count(), 8, "{log}");
     assert_eq!(log.matches("waiting  8 of 8 missing after ").count(), 9, "{log}");
     let line = format!(

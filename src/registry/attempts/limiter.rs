@@ -36,6 +36,7 @@ struct Host {
     /// Pauses that were asked for outside of waiting, in all.
     asked: Duration,
     answered: bool,
+    told_at: Option<Instant>,
     in_flight: usize,
     asked_at: Option<Instant>,
     /// AIMD limit of requests in flight, once the host has said that there are too many.
@@ -134,6 +135,19 @@ impl Limiter {
                 entry.asked += longer;
             }
             may
+        })
+    }
+
+    /// Whether something about the host may be told now, at most once in this time.
+    pub(super) fn may_tell(&self, host: &str, interval: Duration) -> bool {
+        self.with(host, |entry| {
+            let now = Instant::now();
+            // A little less, so that one who tells at each interval is always let.
+            let is_due = entry.told_at.is_none_or(|at| at.elapsed() >= interval.mul_f64(0.9));
+            if is_due {
+                entry.told_at = Some(now);
+            }
+            is_due
         })
     }
 

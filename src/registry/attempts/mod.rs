@@ -19,12 +19,14 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tracing::{debug, info};
 use tried::Tried;
 
 /// What a try may take when the caller's time is up: less than the caller still listens.
 const LAST_MOMENT: Duration = Duration::from_millis(700);
+/// Time without an answer that people should hear of.
+const SILENCE: Duration = Duration::from_secs(15);
 /// A pause that people should hear of.
 const LONG: Duration = Duration::from_secs(5);
 /// Blobs that are copied at once: more would only hold more in memory.
@@ -39,6 +41,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) deadline: Option<Instant>,
     /// Whether another request follows where the server fails, so that this one is tried once.
     pub(crate) gives_way: bool,
+    /// Whether bytes move while no answer comes.
+    pub(crate) is_stream: bool,
     /// How to tell whether a write has landed.
     pub(crate) landed: Option<Landed<'a>>,
     /// Whether the request rides on permits that the caller holds: a copy of a blob has taken some
@@ -115,6 +119,7 @@ impl Attempts {
             line,
             login,
             tries: 0,
+            began: None,
             elsewhere: None,
             redirected_to: None,
             wants: "an answer",
@@ -218,13 +223,21 @@ impl Attempts {
     {
         let _permits = self.permits(&request.host, terms.has_permit).await;
         let began = Instant::now();
-        let result = match terms.deadline {
-            // A moment more: the last try is made when time is up, and a caller that watches the
-            // time itself says it better.
-            Some(deadline) => timeout_at(deadline.max(began) + LAST_MOMENT, send())
-                .await
-                .unwrap_or_else(|_| Err(Broken::Timeout.into())),
-            None => send().await,
+        let since = *request.began.get_or_insert(began);
+        let sent = async {
+            match terms.deadline {
+                // A moment more: the last try is made when time is up, and a caller that watches the
+                // time itself says it better.
+                Some(deadline) => timeout_at(deadline.max(began) + LAST_MOMENT, send())
+                    .await
+                    .unwrap_or_else(|_| Err(Broken::Timeout.into())),
+                None => send().await,
+            }
+        };
+        let speaks_for_itself = terms.deadline.is_some() || terms.is_stream;
+        let result = tokio::select! {
+            result = sent => result,
+            never = self.tell_of_silence(request, since), if !speaks_for_itself => never,
         };
         request.tries += 1;
         let result = match result {
@@ -251,6 +264,22 @@ impl Attempts {
             None => troubles.remove(&request.host),
         };
         Ok(tried)
+    }
+
+    /// Tells now and then that there is no answer yet, one line for all requests to a host; never
+    /// ends. `since`: when the request was sent first.
+    async fn tell_of_silence(&self, request: &RequestName, since: Instant) -> ! {
+        let (host, line) = (request.place(), &request.line);
+        let mut next = since + SILENCE;
+        loop {
+            while next <= Instant::now() {
+                next += SILENCE;
+            }
+            sleep_until(next).await;
+            if self.limiter.may_tell(&request.host, SILENCE) {
+                info!("silent   {host} has not answered for {}: {line}", duration(since.elapsed()));
+            }
+        }
     }
 
     /// What one request needs: a permit for its host, and one of the run.

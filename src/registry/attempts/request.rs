@@ -4,6 +4,7 @@ use crate::registry::elsewhere::{Elsewhere, Role};
 use crate::registry::error::{Error, Kind, Said};
 use crate::registry::http::Answer;
 use crate::secret::Secrets;
+use tokio::time::Instant;
 
 /// Names a request through all its tries.
 #[derive(Debug, Clone)]
@@ -15,6 +16,8 @@ pub(crate) struct RequestName {
     /// Where the login comes from.
     pub(crate) login: Option<String>,
     pub(crate) tries: u32,
+    /// When it was sent first.
+    pub(crate) began: Option<Instant>,
     /// The host that it goes to where that is not the registry.
     pub(crate) elsewhere: Option<Box<Elsewhere>>,
     /// `HOST[:PORT]` that the last try was redirected to.
@@ -27,6 +30,11 @@ pub(crate) struct RequestName {
 }
 
 impl RequestName {
+    /// The host that it goes to.
+    pub(super) fn place(&self) -> &str {
+        self.elsewhere.as_ref().map_or(&self.host, |elsewhere| &elsewhere.host)
+    }
+
     /// Its error, when there is no answer or the answer does not tell why.
     pub(crate) fn error(&self, kind: Kind) -> Error {
         let storage = |host: String| Box::new(Elsewhere { host, role: Role::Storage });

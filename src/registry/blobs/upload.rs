@@ -71,6 +71,7 @@ impl<'a> Upload<'a> {
         let mut call = Call::new(Method::PATCH, to, &rest);
         call.location = Some(&first);
         call.terms.has_permit = true;
+        call.terms.is_stream = true;
         let sent = registry.call_through(&call, self).await;
         let side = if self.reader_failed { CopyError::Source } else { CopyError::Target };
         let (answer, request) = sent.map_err(side)?;

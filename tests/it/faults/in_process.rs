@@ -1,6 +1,7 @@
 //! The library as a step runs it, in the process of the test, where its clock can be made faster.
 
 use crate::support::fast_clock::with_fast_clock;
+use crate::support::log::Log;
 use crate::support::scene::{BOTH, Scene};
 use manifest_action::app::{Ended, Invocation, compose_lists};
 use manifest_action::error::Exit;
@@ -35,10 +36,16 @@ pub async fn run(inputs: Inputs) -> Ended {
 /// Runs a step on a thread whose clock goes so many times faster; returns how long it took by that
 /// clock.
 pub async fn run_fast(times: u32, inputs: Inputs) -> (Ended, Duration) {
+    let (ended, elapsed, _) = run_fast_with_log(times, inputs).await;
+    (ended, elapsed)
+}
+
+/// [`run_fast`], and what it logged.
+pub async fn run_fast_with_log(times: u32, inputs: Inputs) -> (Ended, Duration, String) {
     let run = move || {
         with_fast_clock(times, async {
-            let start = tokio::time::Instant::now();
-            (run(inputs).await, start.elapsed())
+            let (start, log) = (tokio::time::Instant::now(), Log::begin());
+            (run(inputs).await, start.elapsed(), log.end())
         })
     };
     tokio::task::spawn_blocking(run).await.expect("the run does not panic")

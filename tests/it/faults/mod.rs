@@ -163,6 +163,19 @@ async fn what_will_not_pass_is_not_tried_again() {
 }
 
 #[tokio::test]
+async fn a_blob_that_is_too_large_for_a_proxy_is_told_with_its_size() {
+    let (source, target) = (Scene::with_amd64().await, Scene::empty().await);
+    target.proxy.rule(Rule::on("PATCH", "*").then(Fault::Status(413).body("<html>nginx</html>")));
+    let step = source.step("1").input("sources", &source.reference("amd64"));
+    let ran = step.input("tags", &target.reference("1")).run().await.fails(7);
+    let fix =
+        format!("fix:   {}, or a proxy before it, does not take as much", target.proxy.host());
+    assert!(ran.stdout.contains(" (2.1 kB): the registry rejected the request"), "{}", ran.stdout);
+    assert!(ran.stdout.contains(&fix), "{}", ran.stdout);
+    assert_eq!(target.digest("1").await, None);
+}
+
+#[tokio::test]
 async fn a_registry_without_heads_is_read_instead() {
     let unknown_not_modified = Fault::Status(304).header("Etag", "\"whatever\"");
     for fault in

@@ -2,7 +2,7 @@
 //! between two bytes, a minute for a whole request, ten seconds for a connection: the clock of
 //! these runs goes fifty times faster.
 
-use super::in_process::{failure, inputs_to, run_fast};
+use super::in_process::{failure, inputs_to, run_fast, run_fast_with_log};
 use crate::support::certs::Authority;
 use crate::support::rules::{Fault, Rule};
 use crate::support::scene::{REPO, Scene, manifest};
@@ -56,6 +56,20 @@ async fn a_registry_that_never_answers_in_time_is_named() {
     assert!(said.contains("no response in time") && said.contains("tried 6 times"), "{said}");
     took("six times half a minute, and the pauses", elapsed, 179..=210);
     assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
+}
+
+#[tokio::test]
+async fn a_push_that_hangs_is_told_while_it_does() {
+    let scene = Scene::with_both().await;
+    scene.proxy.rule(Rule::on("PUT", &manifest("1")).then(Fault::Hang));
+    let (ended, elapsed, log) = run_fast_with_log(TIMES, inputs_to(&scene, &["1"])).await;
+    failure(&ended, Exit::Registry);
+    let line = format!("silent   {} has not answered for ", scene.proxy.host());
+    let told: Vec<&str> = log.lines().filter(|log| log.contains(&line)).collect();
+    assert!(told[0].contains("for 15 s: PUT /v2/acme/app/manifests/1"), "{log}");
+    // Twice a minute at least, and four times at most.
+    let minutes = usize::try_from(elapsed.as_secs() / 60).unwrap();
+    assert!((2 * minutes..=4 * minutes + 4).contains(&told.len()), "{elapsed:?}: {log}");
 }
 
 /// A byte now and then is no progress: each try has a minute, and goes on where the last one was.

@@ -39,6 +39,7 @@ pub mod images;
 pub mod indexes;
 pub mod jobs_api;
 pub mod layer;
+pub mod log;
 pub mod paused_clock;
 pub mod proxy;
 pub mod proxy_connection;
