@@ -7,6 +7,7 @@ use crate::console::log;
 use crate::error::{Error, Exit};
 use crate::inputs::{Context, Findings, env};
 use crate::oci::Reference;
+use crate::oci::reference::target;
 use crate::panics;
 use crate::pipeline::progress::Progress;
 use crate::plan;
@@ -113,18 +114,12 @@ impl Session {
     }
 }
 
-/// A reference; one that is written to needs its tag, so that nobody changes `latest` who only
-/// forgot one.
+/// A reference; one that is written to is complete.
 fn parse(name: &str, text: &str) -> Result<Reference, String> {
-    match text.parse::<Reference>() {
-        Ok(Reference { digest: Some(_), .. }) if name == LIST => {
-            Err(format!("{text}: a tag to change cannot contain a digest"))
-        }
-        Ok(Reference { tag: None, .. }) if name == LIST => {
-            Err(format!("{text} has no tag: write {text}:TAG"))
-        }
-        parsed => parsed.map(Reference::or_latest).map_err(|why| format!("{text}: {why}")),
+    if name == LIST {
+        return target(text, None);
     }
+    text.parse().map(Reference::or_latest).map_err(|why| format!("{text}: {why}"))
 }
 
 /// Tells a failure, with `--json` also on stdout; its exit status.

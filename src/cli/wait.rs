@@ -4,7 +4,7 @@ use super::output;
 use super::session::Session;
 use crate::error::{Error, Exit};
 use crate::inputs::table::{default_of, names};
-use crate::inputs::{Context, values};
+use crate::inputs::{Context, slips, values};
 use crate::oci::{Descriptor, Digest, Reference};
 use crate::pipeline::progress::Progress;
 use crate::pipeline::resolve::arrived::Arrived;
@@ -44,12 +44,8 @@ fn duration(name: &'static str, parse: fn(&str) -> Result<Duration, String>) -> 
 }
 
 fn label(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.trim().is_empty() && !value.trim().is_empty() => {
-            Ok((key.trim().to_owned(), value.trim().to_owned()))
-        }
-        _ => Err("not KEY=VALUE".to_owned()),
-    }
+    let (key, value) = slips::pair(text)?;
+    if value.is_empty() { Err(format!("{key} has no value")) } else { Ok((key, value)) }
 }
 
 /// Waits and prints.

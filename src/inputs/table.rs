@@ -1,6 +1,7 @@
 //! The table of inputs. Tests compare names, flags, `--help`, action.yml and README with it.
 
 use super::Findings;
+use super::slips;
 use super::values::{self, Item, Pair};
 use serde::Deserialize;
 
@@ -152,13 +153,21 @@ impl<'a> Given<'a> {
 
     fn read_items(self, findings: &mut Findings) -> Option<Vec<Item>> {
         let commas = self.kind == Kind::List;
-        findings.take(self.name, None, values::items(self.text?, commas))
+        let text = self.text?;
+        findings.take(self.name, None, values::items(text, commas).map_err(self.to_write(text)))
     }
 
     /// The lines of `KEY=VALUE` pairs, none when it is not set or cannot be read.
     pub(crate) fn pairs(self, findings: &mut Findings) -> Vec<Pair> {
-        let pairs = self.text.map(values::pairs);
+        let pairs = self.text.map(|text| values::pairs(text).map_err(self.to_write(text)));
         pairs.and_then(|pairs| findings.take(self.name, None, pairs)).unwrap_or_default()
+    }
+
+    /// Why the text is no list, with what to write where that may be shown.
+    fn to_write(self, text: &str) -> impl Fn(String) -> String {
+        let is_secret = matches!(self.kind, Kind::Secret | Kind::SecretLines);
+        let write = (!is_secret).then(|| slips::array_for(text)).flatten();
+        move |why| write.clone().unwrap_or(why)
     }
 
     /// Warns of each line that may be meant as several items. `what`: what an item is; `parts`:

@@ -1,8 +1,10 @@
 //! What a text means: items by lines, commas or JSON, pairs, switches, durations.
 
+use super::slips;
 use crate::oci::json;
 use serde::de::{DeserializeOwned, Deserializer as _, MapAccess, Visitor};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::net::Ipv6Addr;
@@ -29,12 +31,16 @@ pub(crate) fn items(value: &str, commas: bool) -> Result<Vec<Item>, String> {
         .map(|(at, line)| (at + 1, line.trim()))
         .filter(|(_, line)| !line.starts_with('#'));
     let pieces = lines.flat_map(|(line, text)| {
-        let pieces: Vec<&str> = if commas { text.split(',').collect() } else { vec![text] };
-        pieces.into_iter().map(move |piece| (line, piece.trim()))
+        let pieces: Vec<Cow<'_, str>> = if commas {
+            text.split(',').map(|piece| Cow::Borrowed(piece.trim())).collect()
+        } else {
+            vec![slips::unquoted(text)]
+        };
+        pieces.into_iter().map(move |piece| (line, piece))
     });
     Ok(pieces
         .filter(|(_, text)| !text.is_empty())
-        .map(|(line, text)| Item { line, text: text.to_owned() })
+        .map(|(line, text)| Item { line, text: text.into_owned() })
         .collect())
 }
 
@@ -80,7 +86,8 @@ pub(crate) type Pair = (usize, Result<(String, String), String>);
 /// `KEY=VALUE` pairs: lines, a JSON array of such strings, or a JSON object.
 pub(crate) fn pairs(value: &str) -> Result<Vec<Pair>, String> {
     if is_object(value) {
-        let members = object::<Value>(value).map_err(|error| not_json(&error))?;
+        let members = object::<Value>(value)
+            .map_err(|error| format!("not a JSON object of strings ({})", json::place(&error)))?;
         let pairs = members.into_iter().enumerate().map(|(at, (key, value))| match value {
             _ if key.trim().is_empty() => (at + 1, Err("a key is empty".to_owned())),
             Value::String(text) => (at + 1, Ok((key, text))),
@@ -88,12 +95,8 @@ pub(crate) fn pairs(value: &str) -> Result<Vec<Pair>, String> {
         });
         return Ok(pairs.collect());
     }
-    let pairs = items(value, false)?.into_iter().map(|item| match item.text.split_once('=') {
-        Some((key, value)) if !key.trim().is_empty() => {
-            (item.line, Ok((key.trim().to_owned(), value.trim().to_owned())))
-        }
-        _ => (item.line, Err("not KEY=VALUE".to_owned())),
-    });
+    let items = items(value, false)?.into_iter();
+    let pairs = items.map(|item| (item.line, slips::pair(&item.text)));
     Ok(pairs.collect())
 }
 

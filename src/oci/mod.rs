@@ -15,6 +15,7 @@ pub(crate) mod manifest;
 pub(crate) mod media_type;
 mod platform;
 pub(crate) mod reference;
+pub(crate) mod slip;
 
 pub use annotations::Annotations;
 pub use descriptor::{Descriptor, DescriptorFields};

@@ -3,8 +3,8 @@
 //! The spelling is containerd's: `os(os.version+feature)/architecture/variant`. So is the
 //! normalisation, because clients pick an entry in that way.
 
-use super::Invalid;
 use super::json::or_absent;
+use super::{Invalid, slip};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -15,6 +15,32 @@ use std::str::FromStr;
 const LONGEST_WORD: usize = 64;
 /// OS features of a platform. No more than one is known.
 const MOST_FEATURES: usize = 16;
+
+/// Those that most images are built for, for hints.
+const COMMON: [&str; 11] = [
+    "linux/amd64",
+    "linux/arm64",
+    "linux/arm/v7",
+    "linux/arm/v6",
+    "linux/arm",
+    "linux/386",
+    "linux/ppc64le",
+    "linux/riscv64",
+    "linux/s390x",
+    "linux/loong64",
+    "windows/amd64",
+];
+/// Names of architectures elsewhere, and what follows the OS here.
+const OTHER_NAMES: [(&str, &str); 8] = [
+    ("x64", "amd64"),
+    ("x86", "386"),
+    ("i686", "386"),
+    ("armv6", "arm/v6"),
+    ("armv6l", "arm/v6"),
+    ("armv7", "arm/v7"),
+    ("armv7l", "arm/v7"),
+    ("armv8", "arm64"),
+];
 
 /// A platform as written in a descriptor or a config. Its fields have the order of the image spec.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,6 +188,28 @@ impl Platform {
         OS.contains(&own.os.as_str()) && ARCHITECTURE.contains(&own.architecture.as_str())
     }
 
+    /// The usual platform that an unusual one is a slip for, as far as that can be guessed.
+    pub fn meant(&self) -> Option<String> {
+        let own = [self.os.as_str(), &self.architecture, &self.variant]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join("/")
+            .to_lowercase();
+        let is_usual = |text: &String| Self::read(text).is_some_and(|known| known.is_usual());
+        // `arm64/v8` and `amd64/linux`.
+        let turned = [format!("{}/{}", self.architecture, self.os), format!("linux/{own}")];
+        if let Some(turned) = turned.into_iter().find(is_usual) {
+            return Some(turned);
+        }
+        if let Some((_, known)) = OTHER_NAMES.iter().find(|(name, _)| *name == self.architecture) {
+            return Some(format!("{}/{known}", self.os)).filter(is_usual);
+        }
+        let distance = |known: &&str| strsim::damerau_levenshtein(&own, known);
+        let nearest = COMMON.into_iter().min_by_key(distance);
+        nearest.filter(|known| distance(known) <= 2).map(str::to_owned)
+    }
+
     /// Whether a text can be a part of a platform. Anything else could break the files that list
     /// platforms.
     pub fn is_word(text: &str) -> bool {
@@ -208,19 +256,25 @@ impl FromStr for Platform {
 
     /// Reads `os[(version[+feature…])]/architecture[/variant]`, without normalising it.
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let shape = || {
-            Invalid::new(format!(
-                "{text:?} is not a platform: write OS/ARCHITECTURE[/VARIANT], such as linux/arm64"
-            ))
-        };
+        Self::read(text).ok_or_else(|| {
+            let why = slip::cause(text).or_else(|| half_of_one(text)).unwrap_or_else(|| {
+                "write OS/ARCHITECTURE[/VARIANT], such as linux/arm64".to_owned()
+            });
+            Invalid::new(format!("{text:?} is not a platform: {why}"))
+        })
+    }
+}
+
+impl Platform {
+    fn read(text: &str) -> Option<Self> {
         let mut parts = text.split('/');
         let (Some(system), Some(architecture), variant, None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
         else {
-            return Err(shape());
+            return None;
         };
         let (os, details) = match system.split_once('(') {
-            Some((os, rest)) => (os, rest.strip_suffix(')').ok_or_else(shape)?),
+            Some((os, rest)) => (os, rest.strip_suffix(')')?),
             None => (system, ""),
         };
         let mut details = details.split('+');
@@ -238,9 +292,9 @@ impl FromStr for Platform {
             && (os_version.is_empty() || word(os_version))
             && os_features.iter().all(|feature| word(feature));
         if !good || (system.contains('(') && os_version.is_empty() && os_features.is_empty()) {
-            return Err(shape());
+            return None;
         }
-        Ok(Self {
+        Some(Self {
             architecture: architecture.to_owned(),
             os: os.to_owned(),
             os_version: os_version.to_owned(),
@@ -249,6 +303,17 @@ impl FromStr for Platform {
             extra: BTreeMap::new(),
         })
     }
+}
+
+/// What is missing from a text that names only a part of a platform.
+fn half_of_one(text: &str) -> Option<String> {
+    if text.is_empty() || text.split('/').any(str::is_empty) {
+        return Some("a part of it is empty: is the variable set?".to_owned());
+    }
+    let candidates = [format!("linux/{text}"), text.replacen(['-', '_'], "/", 2)];
+    let is_usual =
+        |whole: &String| Platform::read(whole).is_some_and(|platform| platform.is_usual());
+    candidates.into_iter().find(is_usual).map(|whole| format!("write {whole}"))
 }
 
 #[cfg(test)]
@@ -339,10 +404,24 @@ mod tests {
 
     #[test]
     fn says_what_is_expected() {
-        assert_eq!(
-            "linux".parse::<Platform>().unwrap_err().to_string(),
-            "\"linux\" is not a platform: write OS/ARCHITECTURE[/VARIANT], such as linux/arm64"
-        );
+        for (text, why) in [
+            ("linux", "write OS/ARCHITECTURE[/VARIANT], such as linux/arm64"),
+            ("amd64", "write linux/amd64"),
+            ("x86_64", "write linux/x86_64"),
+            ("a/b/c/d", "write OS/ARCHITECTURE[/VARIANT], such as linux/arm64"),
+            ("linux-arm64", "write linux/arm64"),
+            ("linux_arm_v7", "write linux/arm/v7"),
+            ("linux/", "a part of it is empty: is the variable set?"),
+            ("\"linux/amd64\"", "leave out the quotes: write linux/amd64"),
+            ("- linux/amd64", "leave out \"-\" in front: write linux/amd64"),
+            ("linux/$ARCH", "$ARCH was not replaced: is the variable set?"),
+            ("linux/amd64 linux/arm64", "one per line, or commas between them, not spaces"),
+        ] {
+            assert_eq!(
+                text.parse::<Platform>().unwrap_err().to_string(),
+                format!("{text:?} is not a platform: {why}")
+            );
+        }
     }
 
     #[test]
@@ -356,6 +435,28 @@ mod tests {
             ("haiku/amd64", false),
         ] {
             assert_eq!(platform(text).is_usual(), usual, "{text}");
+        }
+    }
+
+    #[test]
+    fn slips_for_usual_platforms() {
+        for (text, meant) in [
+            ("linux/amd46", Some("linux/amd64")),
+            ("Linux/AMD46", Some("linux/amd64")),
+            ("lniux/arm64", Some("linux/arm64")),
+            ("linux/arm64v8", Some("linux/arm64")),
+            ("arm64/v8", Some("linux/arm64/v8")),
+            ("amd64/linux", Some("linux/amd64")),
+            ("linux/x64", Some("linux/amd64")),
+            ("linux/armv7", Some("linux/arm/v7")),
+            ("windows/x64", Some("windows/amd64")),
+            ("haiku/x", None),
+        ] {
+            assert!(!platform(text).is_usual(), "{text}");
+            assert_eq!(platform(text).meant().as_deref(), meant, "{text}");
+        }
+        for known in COMMON {
+            assert!(platform(known).is_usual(), "{known}");
         }
     }
 

@@ -5,7 +5,7 @@
 //!
 //! Parsed by hand, so that the message for each mistake says what to write instead.
 
-use super::{Digest, Invalid};
+use super::{Digest, Invalid, slip};
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
@@ -13,6 +13,8 @@ use std::str::FromStr;
 pub(crate) const DOCKER_HUB: &str = "docker.io";
 /// The limit of many clients for host and repository together (distribution spec).
 const LONGEST_NAME: usize = 255;
+/// Most parts that are empty come from a variable of the CI system.
+const IS_IT_SET: &str = "is the variable set?";
 
 /// A repository in a registry: `ghcr.io/acme/app`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -103,12 +105,11 @@ impl FromStr for Reference {
         if text.is_empty() {
             return Err(Invalid::new("the reference is empty"));
         }
+        if let Some(why) = slip::cause(text) {
+            return Err(Invalid::new(why));
+        }
         if let Some(odd) = text.chars().find(|c| !c.is_ascii_graphic()) {
-            return Err(Invalid::new(if odd == ' ' {
-                "a reference cannot contain a space (one per line, without \"- \")".to_owned()
-            } else {
-                format!("a reference cannot contain {odd:?}")
-            }));
+            return Err(Invalid::new(format!("a reference cannot contain {odd:?}")));
         }
         if let Some((scheme, _)) = text.split_once("://") {
             return Err(Invalid::new(format!(
@@ -116,9 +117,13 @@ impl FromStr for Reference {
             )));
         }
         let (name, digest) = match text.split_once('@') {
+            Some((_, "")) => {
+                return Err(Invalid::new(format!("the digest after @ is empty: {IS_IT_SET}")));
+            }
             Some((name, digest)) => (name, Some(digest.parse::<Digest>()?)),
             None => (text, None),
         };
+        refuse_tag_with_slash(name)?;
         // A colon after the last slash starts a tag; one before it belongs to a port.
         let (name, tag) = match name.rsplit_once(':') {
             Some((front, tag)) if !tag.contains(['/', ']']) => (front, Some(tag)),
@@ -136,11 +141,7 @@ fn parse_repository(name: &str) -> Result<Repository, Invalid> {
     let (host, path) = match name.split_once('/') {
         // Docker's rule: the first part is a host only if it cannot be the first part of a
         // repository.
-        Some((first, rest))
-            if first.contains(['.', ':'])
-                || first == "localhost"
-                || first.contains(|c: char| c.is_ascii_uppercase()) =>
-        {
+        Some((first, rest)) if is_meant_as_host(first) => {
             refuse_lone_capitals(first, rest)?;
             (parse_host(first)?, rest)
         }
@@ -157,7 +158,7 @@ fn parse_repository(name: &str) -> Result<Repository, Invalid> {
     }
     if let Some(bad) = path.split('/').find(|part| !is_path_component(part)) {
         return Err(Invalid::new(if bad.is_empty() {
-            "a part of the repository name is empty".to_owned()
+            format!("a part of the repository name is empty: {IS_IT_SET}")
         } else {
             format!("{bad:?} is not a valid part of a repository name")
         }));
@@ -168,6 +169,70 @@ fn parse_repository(name: &str) -> Result<Repository, Invalid> {
         )));
     }
     Ok(Repository { host, path })
+}
+
+/// Whether the part before the first slash cannot be the first part of a repository.
+fn is_meant_as_host(first: &str) -> bool {
+    first.contains(['.', ':'])
+        || first == "localhost"
+        || first.contains(|c: char| c.is_ascii_uppercase())
+}
+
+/// Whether a reference names no registry, so that it is Docker Hub's.
+pub(crate) fn is_short(text: &str) -> bool {
+    !text.split_once('/').is_some_and(|(first, _)| is_meant_as_host(first))
+}
+
+/// A branch's name in place of a tag.
+fn refuse_tag_with_slash(name: &str) -> Result<(), Invalid> {
+    let Some((first, rest)) = name.split_once('/') else { return Ok(()) };
+    let colon = match (rest.find(':'), first.split_once(':')) {
+        (Some(at), _) => Some(first.len() + 1 + at),
+        // What looks like a host keeps its port, even a wrong one.
+        (None, Some((host, port)))
+            if !host.contains(['.', '[']) && port.contains(|c: char| !c.is_ascii_digit()) =>
+        {
+            Some(host.len())
+        }
+        _ => None,
+    };
+    let Some((front, tag)) = colon.map(|at| (&name[..at], &name[at + 1..])) else { return Ok(()) };
+    if !tag.contains('/') {
+        return Ok(());
+    }
+    let plain = tag.trim_start_matches("refs/heads/").trim_start_matches("refs/tags/");
+    let write = plain_tag(plain).map(|tag| format!(": write {front}:{tag}")).unwrap_or_default();
+    Err(Invalid::new(format!("a tag cannot contain a slash{write}")))
+}
+
+/// The tag with a `-` for every character that a tag cannot contain.
+fn plain_tag(tag: &str) -> Option<String> {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "_.-".contains(c) { c } else { '-' };
+    Some(tag.chars().map(plain).collect::<String>()).filter(|tag| is_tag(tag))
+}
+
+/// A text as a tag to write to: complete, so that nobody changes `latest` or Docker Hub's who only
+/// forgot a part. `beside`: the repository of another such tag.
+pub(crate) fn target(text: &str, beside: Option<&Repository>) -> Result<Reference, String> {
+    let parsed = text.parse::<Reference>();
+    let is_bare = is_tag(text) && slip::cause(text).is_none();
+    match parsed {
+        Ok(Reference { digest: Some(_), .. }) => {
+            Err(format!("{text}: a tag to publish cannot contain a digest"))
+        }
+        Ok(Reference { tag: Some(_), .. }) => parsed.map_err(|why| why.to_string()),
+        _ if is_bare => Err(match beside {
+            Some(repository) => {
+                format!("{text} is a tag without its repository: write {repository}:{text}")
+            }
+            None => format!(
+                "{text} is a tag without its repository: write all of it, such as \
+                 ghcr.io/acme/app:{text}"
+            ),
+        }),
+        Ok(_) => Err(format!("{text} has no tag: write {text}:TAG")),
+        Err(why) => Err(format!("{text}: {why}")),
+    }
 }
 
 /// In lowercase, a host without a dot or a port is no host any more: others would read what we print
@@ -223,22 +288,29 @@ pub(crate) fn parse_host(text: &str) -> Result<String, Invalid> {
     })
 }
 
-/// Checks a tag: at most 128 letters, digits, `_ . -`, not starting with `.` or `-` (distribution
-/// spec).
-pub(crate) fn check_tag(tag: &str) -> Result<(), Invalid> {
+/// Checks a tag, with what may be meant.
+fn check_tag(tag: &str) -> Result<(), Invalid> {
+    let why = match (tag, plain_tag(tag)) {
+        ("", _) => format!("the tag is empty: {IS_IT_SET}"),
+        _ if slip::unset(tag).is_some() => format!("the tag is {tag:?}: {IS_IT_SET}"),
+        _ if is_tag(tag) => return Ok(()),
+        (_, Some(plain)) => format!("{tag:?} is not a valid tag ({TAG_RULE}): write {plain}"),
+        _ if tag.starts_with(['-', '.']) => {
+            format!("{tag:?} is not a valid tag ({TAG_RULE}): is the variable in front of it set?")
+        }
+        _ => format!("{tag:?} is not a valid tag ({TAG_RULE})"),
+    };
+    Err(Invalid::new(why))
+}
+
+/// The rule of the distribution spec, for people.
+const TAG_RULE: &str = "letters, digits, _ . -, at most 128, not starting with . or -";
+
+fn is_tag(tag: &str) -> bool {
     let first = tag.bytes().next();
-    let good = tag.len() <= 128
+    tag.len() <= 128
         && first.is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_')
-        && tag.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
-    if good {
-        Ok(())
-    } else if tag.is_empty() {
-        Err(Invalid::new("the tag is empty"))
-    } else {
-        Err(Invalid::new(format!(
-            "{tag:?} is not a valid tag (letters, digits, _ . -, at most 128, not starting with . or -)"
-        )))
-    }
+        && tag.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
 }
 
 /// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`, distribution spec.
@@ -333,7 +405,9 @@ mod tests {
         let long_tag = format!("r.example/a:{}", "t".repeat(129));
         for (text, why) in [
             ("", "the reference is empty"),
-            ("- r.example/a", "a reference cannot contain a space (one per line, without \"- \")"),
+            ("- r.example/a", "leave out \"-\" in front: write r.example/a"),
+            ("r.example/a b", "one per line, or commas between them, not spaces"),
+            ("r.example/a\u{a0}b", "a reference cannot contain '\\u{a0}'"),
             ("r.example/a\u{7f}", "a reference cannot contain '\\u{7f}'"),
             (
                 "https://r.example/a",
@@ -348,14 +422,30 @@ mod tests {
                 "MYREG/App",
                 "for Docker Hub write myreg/app, for a registry of your own myreg:PORT/app",
             ),
-            ("r.example/a//b", "a part of the repository name is empty"),
+            ("r.example/a//b", "a part of the repository name is empty: is the variable set?"),
+            ("/app:1", "a part of the repository name is empty: is the variable set?"),
+            (":1", "a part of the repository name is empty: is the variable set?"),
             ("r.example/a/-b", "\"-b\" is not a valid part of a repository name"),
             ("r.example:x/a", "\"r.example:x\" is not a registry host: write HOST or HOST:PORT"),
-            ("r.example/a:", "the tag is empty"),
+            ("r.example/a:", "the tag is empty: is the variable set?"),
+            ("app:", "the tag is empty: is the variable set?"),
+            ("r.example/a@", "the digest after @ is empty: is the variable set?"),
+            ("r.example/a:undefined", "the tag is \"undefined\": is the variable set?"),
+            ("r.example/a:null", "the tag is \"null\": is the variable set?"),
             (
-                "r.example/a:.x",
-                "\".x\" is not a valid tag (letters, digits, _ . -, at most 128, not starting with . or -)",
+                "r.example/a:-amd64",
+                "\"-amd64\" is not a valid tag (letters, digits, _ . -, at most 128, not starting with . or -): is the variable in front of it set?",
             ),
+            ("r.example/a:1.0+5", "not starting with . or -): write 1.0-5"),
+            ("r.example/a:feature/x", "a tag cannot contain a slash: write r.example/a:feature-x"),
+            (
+                "localhost:5000/a:feature/x",
+                "a tag cannot contain a slash: write localhost:5000/a:feature-x",
+            ),
+            ("a/b:refs/heads/main", "a tag cannot contain a slash: write a/b:main"),
+            ("app:feature/x", "a tag cannot contain a slash: write app:feature-x"),
+            ("r.example/a:-x/y", "a tag cannot contain a slash"),
+            ("r.example/$NAME:1", "$NAME was not replaced: is the variable set?"),
             (&long_tag, "not starting with . or -)"),
             ("r.example/a@sha256:0", "a sha256 digest has 64 hex digits, not 1"),
         ] {
@@ -365,6 +455,51 @@ mod tests {
         for text in ["r.example/a:1", &format!("r.example/a@{}", Digest::of(b""))] {
             let error = text.parse::<Repository>().unwrap_err().to_string();
             assert_eq!(error, "a repository must not have a tag or a digest");
+        }
+    }
+
+    #[test]
+    fn a_tag_to_write_to_is_complete() {
+        let beside: Repository = "r.example/a".parse().unwrap();
+        let of_a_digest = format!("r.example/a:1@{}", Digest::of(b""));
+        for (text, beside, why) in [
+            ("r.example/a:1", None, ""),
+            ("app:1", None, ""),
+            ("r.example/a", None, "r.example/a has no tag: write r.example/a:TAG"),
+            ("feature/x", None, "feature/x has no tag: write feature/x:TAG"),
+            (
+                "1.2",
+                None,
+                "1.2 is a tag without its repository: write all of it, such as ghcr.io/acme/app:1.2",
+            ),
+            ("PR-5", Some(&beside), "PR-5 is a tag without its repository: write r.example/a:PR-5"),
+            (
+                "latest",
+                Some(&beside),
+                "latest is a tag without its repository: write r.example/a:latest",
+            ),
+            (
+                "undefined",
+                Some(&beside),
+                "undefined: \"undefined\" stands for a missing value: is the variable set?",
+            ),
+            ("r.example/a:", None, "r.example/a:: the tag is empty: is the variable set?"),
+            (
+                &of_a_digest,
+                None,
+                &format!("{of_a_digest}: a tag to publish cannot contain a digest"),
+            ),
+        ] {
+            assert_eq!(target(text, beside).err().unwrap_or_default(), why, "{text}");
+        }
+        for (text, short) in [
+            ("app:1", true),
+            ("acme/app:1", true),
+            ("docker.io/acme/app:1", false),
+            ("localhost/app:1", false),
+            ("[::1]:5000/a:1", false),
+        ] {
+            assert_eq!(is_short(text), short, "{text}");
         }
     }
 

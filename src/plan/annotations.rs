@@ -1,8 +1,9 @@
 //! Annotations as metadata-action and buildx write them: `[LEVEL[,LEVEL…]:]KEY=VALUE`.
 
+use super::platforms;
 use crate::inputs::table::Given;
-use crate::inputs::{Findings, values};
-use crate::oci::{Annotations, Platform};
+use crate::inputs::{Findings, slips, values};
+use crate::oci::{Annotations, Platform, slip};
 
 /// The annotations that were asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,11 +39,20 @@ pub(super) fn read(input: Given<'_>, findings: &mut Findings) -> Requested {
         let Some((levels, key)) = findings.take(input.name, Some(line), parse(&name)) else {
             continue;
         };
+        // It is published as it is: a text about variables is a good value, too.
+        let odd = slips::odd_value(&value).map(str::to_owned);
+        if let Some(why) = odd.or_else(|| slip::left_over(&value)).or_else(|| slip::unset(&value)) {
+            findings.warn(format!("{}, line {line}: {key}: {why}", input.name));
+        }
         for level in levels {
             let place = match level {
                 Level::Index => &mut requested.index,
                 Level::Entries => &mut requested.entries,
-                Level::OneEntry(platform) => one_entry(&mut requested.one_entry, platform),
+                Level::OneEntry(platform) => {
+                    let text = platform.to_string();
+                    platforms::warn_of_unknown(input.name, &text, &platform, findings);
+                    one_entry(&mut requested.one_entry, platform)
+                }
                 Level::Ignored => {
                     findings.warn(format!("annotations, line {line}: index-descriptor: is ignored: nothing points to the index"));
                     continue;
@@ -167,6 +177,39 @@ mod tests {
     }
 
     #[test]
+    fn quotes_round_a_line_are_not_part_of_it() {
+        let (requested, problems, warnings) =
+            run("\"index:a.b=c d\"\n\"manifest-descriptor[linux/arm64]:e=say \"\"f\"\"\"");
+        assert_eq!((problems, warnings), (Vec::new(), Vec::new()));
+        assert_eq!(requested.index, pairs(&[("a.b", "c d")]));
+        assert_eq!(requested.one_entry[0].1, pairs(&[("e", "say \"f\"")]));
+    }
+
+    #[test]
+    fn odd_values_are_published_with_a_warning() {
+        for (value, why) in [
+            ("a=\"b\"", "annotations, line 1: a: the quotes round its value are part of it"),
+            ("a=1,", "annotations, line 1: a: the comma at its end is part of the value"),
+            (
+                "a=$VERSION",
+                "annotations, line 1: a: $VERSION was not replaced: is the variable set?",
+            ),
+            (
+                "a=undefined",
+                "annotations, line 1: a: \"undefined\" stands for a missing value: is the variable set?",
+            ),
+            (
+                "manifest-descriptor[linux/amd46]:a=1",
+                "annotations: unknown platform linux/amd46; did you mean linux/amd64? It is used as given",
+            ),
+        ] {
+            let (requested, problems, warnings) = run(value);
+            assert_eq!((problems, warnings), (Vec::new(), vec![why.to_owned()]), "{value}");
+            assert!(!requested.is_empty());
+        }
+    }
+
+    #[test]
     fn refusals() {
         for (value, why) in [
             ("a=1\na=2", "line 2: a has two values"),
@@ -178,6 +221,11 @@ mod tests {
             ("idnex:a=1", "not a level"),
             ("index:=1", "no key"),
             ("novalue", "not KEY=VALUE"),
+            ("- index:a=1", "line 1: leave out what is in front of KEY=VALUE"),
+            ("--annotation index:a=1", "line 1: leave out what is in front of KEY=VALUE"),
+            ("a=1\n'index:b=2'", "line 2: leave out the quotes"),
+            ("[a=1, b=2]", "annotations: not a JSON array: write [\"a=1\",\"b=2\"]"),
+            ("{a: b}", "annotations: not a JSON object of strings"),
         ] {
             let (_, problems, _) = run(value);
             assert!(problems.iter().any(|problem| problem.contains(why)), "{value}: {problems:?}");

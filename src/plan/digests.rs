@@ -3,8 +3,8 @@
 
 use crate::file;
 use crate::inputs::table::{Given, names};
-use crate::inputs::{Findings, values};
-use crate::oci::{Digest, Platform, Reference, Repository, json};
+use crate::inputs::{Findings, slips, values};
+use crate::oci::{Digest, Platform, Reference, Repository, json, slip};
 use glob::Pattern;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -114,8 +114,8 @@ fn from_json(value: &str, findings: &mut Findings) -> Vec<Pinned> {
     let entries = match json_entries(value) {
         Ok(entries) => entries,
         Err(error) => {
-            let place = json::place(&error);
-            findings.problem(INPUT, format!("looks like JSON but is not valid ({place})"));
+            let why = format!("looks like JSON but is not valid ({})", json::place(&error));
+            findings.problem(INPUT, slips::array_for(value).unwrap_or(why));
             return Vec::new();
         }
     };
@@ -216,11 +216,7 @@ fn from_files(
         return Vec::new();
     };
     if files.is_empty() {
-        findings.problem_at(
-            INPUT,
-            line,
-            format!("{shown}: not a digest, and no such file or folder"),
-        );
+        findings.problem_at(INPUT, line, format!("{shown}: {}", not_there(shown)));
     }
     let mut given = Vec::new();
     let mut folders = BTreeSet::new();
@@ -250,6 +246,27 @@ fn from_files(
         );
     }
     given
+}
+
+/// Why a text is neither a digest nor a file.
+fn not_there(shown: &str) -> String {
+    const WHAT: &str = "not a digest, and no such file or folder";
+    if let Some(why) = slip::of_any_text(shown) {
+        why
+    } else if shown.ends_with('=') {
+        "the digest is empty: is the variable set?".to_owned()
+    } else if let Some(digest) = Digest::from_file_name(shown) {
+        format!("{WHAT}: if it is a digest, write {digest}")
+    } else if shown.starts_with('~') {
+        format!("{WHAT}: ~ is not replaced, write the whole path")
+    } else if Path::new(shown).is_absolute() {
+        format!(
+            "{WHAT} here: a step in a container sees only the workspace, and on GitHub what is in \
+             ${{{{ runner.temp }}}}"
+        )
+    } else {
+        WHAT.to_owned()
+    }
 }
 
 /// The folder that contains a file, as it can be written in the input.
@@ -473,6 +490,9 @@ mod tests {
             (&format!("named/b/sha256-{}", &digest(3)[7..]), String::new()),
             ("json/a.json", String::new()),
         ]);
+        let (bare, dashed) = (digest(9)[7..].to_owned(), format!("- {}", digest(1)));
+        let (quoted, flow) =
+            (format!("'{}'", digest(1)), format!("[{}, {}]", digest(1), digest(2)));
         for (value, why) in [
             (r#"{"a": ""}"#, "\"a\" is empty"),
             (r#"{"a": null}"#, "\"a\" is empty"),
@@ -496,6 +516,16 @@ mod tests {
             ("named/*/*", "name the folder instead: named/a, named/b"),
             ("json", "write json/*.json"),
             ("nothing", "no such file"),
+            ("/nowhere/digests", "here: a step in a container sees only the workspace"),
+            ("~/digests", "~ is not replaced, write the whole path"),
+            ("${{ runner.temp }}/digests", "${{ runner.temp }} was not replaced: workflow files"),
+            ("$RUNNER_TEMP/digests", "$RUNNER_TEMP was not replaced: is the variable set?"),
+            ("linux/arm64=", "the digest is empty: is the variable set?"),
+            ("undefined", "stands for a missing value: is the variable set?"),
+            (&bare[..], "if it is a digest, write sha256:"),
+            (&dashed[..], "leave out \"-\" in front: write sha256:"),
+            (&quoted[..], "leave out the quotes: write sha256:"),
+            (&flow[..], "not a JSON array: write [\"sha256:"),
             ("nothing/*.json", "no such file"),
         ] {
             let (given, problems) = run(value, files.path());

@@ -1,7 +1,8 @@
 //! Labels that every image must have, from the input `expect-labels`.
 
 use crate::inputs::table::Given;
-use crate::inputs::{Findings, values};
+use crate::inputs::{Findings, slips, values};
+use crate::oci::slip;
 use std::collections::BTreeMap;
 
 /// Label keys and the values that they must have.
@@ -26,6 +27,13 @@ pub(super) fn read(input: Given<'_>, findings: &mut Findings) -> Labels {
                 findings.problem_at(input.name, line, format!("{key} has no value"));
             }
             _ => {
+                // No builder writes them, so the wait would be for nothing.
+                let slip = slip::left_over(&value).or_else(|| slip::unset(&value));
+                if let Some(why) = slip {
+                    findings.problem_at(input.name, line, format!("{key}: {why}"));
+                } else if let Some(why) = slips::odd_value(&value) {
+                    findings.warn(format!("{}, line {line}: {key}: {why}", input.name));
+                }
                 labels.insert(key, value);
             }
         }
@@ -54,10 +62,19 @@ mod tests {
         let good = |text: &str| (text.to_owned(), String::new());
         assert_eq!(run("# which commit\na=1\n b = x=y,z \na=1"), good("a=1 b=x=y,z"));
         assert_eq!(run(r#"{"a": "1"}"#), good("a=1"));
+        assert_eq!(run("\"a=1\"\n\"b=say \"\"x\"\"\""), good("a=1 b=say \"x\""));
         for (value, why) in [
             ("a=1\na=2", "expect-labels, line 2: a has two values"),
             ("a=", "expect-labels, line 1: a has no value"),
             ("a", "expect-labels, line 1: not KEY=VALUE"),
+            ("- a=1", "expect-labels, line 1: leave out what is in front of KEY=VALUE"),
+            ("LABEL a=1", "expect-labels, line 1: a key cannot contain a space"),
+            (
+                "a=${{ github.sha }}",
+                "expect-labels, line 1: a: ${{ github.sha }} was not replaced: workflow files of GitHub",
+            ),
+            ("a=$SHA", "expect-labels, line 1: a: $SHA was not replaced: is the variable set?"),
+            ("a=undefined", "expect-labels, line 1: a: \"undefined\" stands for a missing value"),
             (r#"{"a": 1}"#, "the value of \"a\" must be a string"),
         ] {
             assert!(run(value).1.contains(why), "{value}: {:?}", run(value));

@@ -1,11 +1,11 @@
 //! Sources from the inputs `sources` and `digests`.
 
 use super::Source;
-use super::digests;
-use super::template;
+use super::{digests, platforms, template};
 use crate::inputs::Findings;
 use crate::inputs::table::{Given, RawInputs, names};
-use crate::oci::{Digest, Platform, Reference, Repository};
+use crate::oci::reference::DOCKER_HUB;
+use crate::oci::{Digest, Platform, Reference, Repository, slip};
 use std::path::Path;
 
 const INPUT: &str = names::sources;
@@ -29,7 +29,8 @@ pub(super) fn read(
     let mut sources = Vec::new();
     // If platforms is set and gave none, what is wrong with it is noted already.
     let is_set = inputs.platforms().text.is_some();
-    sources.extend(references(by_reference, is_set.then_some(platforms), findings));
+    let platforms = is_set.then_some(platforms);
+    sources.extend(references(by_reference, platforms, first, findings));
     if by_digest.text.is_some() && !is_set {
         findings.warn("platforms is not set, so a missing digest cannot be noticed");
     }
@@ -37,22 +38,27 @@ pub(super) fn read(
     sources
 }
 
-/// `platforms`: what templates are expanded over, if that input is set.
+/// `platforms`: what templates are expanded over, if that input is set; `first`: the first tag's
+/// repository.
 fn references(
     input: Given<'_>,
     platforms: Option<&[Platform]>,
+    first: Option<&Repository>,
     findings: &mut Findings,
 ) -> Vec<Source> {
     let mut sources: Vec<(usize, Source)> = Vec::new();
     for item in input.some_items("reference", findings) {
+        // Said of the whole line: neither a platform nor a placeholder is meant.
+        if let Some(why) = slip::of_any_text(&item.text) {
+            findings.problem_at(INPUT, item.line, format!("{}: {why}", item.text));
+            continue;
+        }
         let (platform, text) = match item.text.split_once('=') {
-            Some((platform, text)) => (
-                findings.take(INPUT, Some(item.line), platform.trim().parse::<Platform>()),
-                text.trim(),
-            ),
+            Some((platform, text)) => (prefix(platform.trim(), item.line, findings), text.trim()),
             None => (None, item.text.as_str()),
         };
         if !template::is_template(text) {
+            warn_of_bare_tag(text, item.line, first, findings);
             let wanted = Wanted { line: item.line, text, platform, expanded: None };
             push(&mut sources, wanted, findings);
         } else if platform.is_some() {
@@ -74,6 +80,27 @@ fn references(
         }
     }
     sources.into_iter().map(|(_, source)| source).collect()
+}
+
+/// A lone word is an image of Docker Hub, and mostly meant as a tag beside those to publish.
+fn warn_of_bare_tag(text: &str, line: usize, first: Option<&Repository>, findings: &mut Findings) {
+    let Some(first) = first.filter(|first| first.host() != DOCKER_HUB) else { return };
+    if text.contains(['/', ':', '@']) {
+        return;
+    }
+    if let Ok(reference) = text.parse::<Reference>() {
+        let reference = reference.or_latest();
+        findings.warn(format!(
+            "{INPUT}, line {line}: {text} is read as {reference}; if it is a tag, write {first}:{text}"
+        ));
+    }
+}
+
+/// The platform in front of a reference.
+fn prefix(text: &str, line: usize, findings: &mut Findings) -> Option<Platform> {
+    let platform = findings.take(INPUT, Some(line), text.parse::<Platform>())?;
+    platforms::warn_of_unknown(INPUT, text, &platform, findings);
+    Some(platform)
 }
 
 fn expand(
@@ -185,7 +212,7 @@ mod tests {
 
     fn run(inputs: &RawInputs) -> (Vec<Source>, Findings) {
         let mut findings = Findings::default();
-        let platforms = super::super::platforms::read(inputs.platforms(), &mut findings);
+        let platforms = platforms::read(inputs.platforms(), &mut findings);
         let first: Repository = "r.example/app".parse().unwrap();
         let folder = Path::new("/nowhere");
         let sources = read(inputs, &platforms, folder, Some(&first), &mut findings);
@@ -275,6 +302,31 @@ mod tests {
                 "sources, line 1: r.example/a:{arch} is expanded over platforms, so it cannot have a platform in front of it",
             ),
             (
+                "- r.example/a:{arch}",
+                Some("linux/amd64"),
+                "sources, line 1: - r.example/a:{arch}: leave out \"-\" in front: write r.example/a:{arch}",
+            ),
+            (
+                "r.example/a:${{ matrix.arch }}",
+                None,
+                "sources, line 1: r.example/a:${{ matrix.arch }}: ${{ matrix.arch }} was not replaced: workflow files of GitHub, Gitea and Forgejo replace it, other files do not",
+            ),
+            (
+                "r.example/a:${arch}",
+                Some("linux/amd64"),
+                "sources, line 1: r.example/a:${arch}: ${arch} is not a placeholder: write {arch}",
+            ),
+            (
+                "r.example/a:",
+                None,
+                "sources, line 1: r.example/a:: the tag is empty: is the variable set?",
+            ),
+            (
+                "r.example/***/a:1",
+                None,
+                "sources, line 1: r.example/***/a:1: *** is what a log shows in place of a secret: write the name itself, which must not be a secret",
+            ),
+            (
                 "r.example/a:{os}",
                 Some("linux/arm64,linux/amd64"),
                 "sources, line 1: linux/arm64 and linux/amd64 both give r.example/a:linux: the template needs {variant}, {os} or another tag",
@@ -298,6 +350,29 @@ mod tests {
                 "sources or digests is required: the images to combine"
             ]
         );
+    }
+
+    #[test]
+    fn what_may_be_a_slip_is_a_warning() {
+        for (sources, expected) in [
+            (
+                "linux/amd46=r.example/a:1",
+                "sources: unknown platform linux/amd46; did you mean linux/amd64? It is used as given",
+            ),
+            (
+                "amd64",
+                "sources, line 1: amd64 is read as docker.io/library/amd64:latest; if it is a tag, write r.example/app:amd64",
+            ),
+            ("acme/app", ""),
+            ("linux/amd64 = r.example/a:1", ""),
+        ] {
+            let sources = Some(sources.to_owned());
+            let (_, findings) = run(&RawInputs { sources, ..RawInputs::default() });
+            assert_eq!(
+                (findings.warnings.join("; "), findings.problems),
+                (expected.to_owned(), vec![])
+            );
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::inputs::table::Given;
 use crate::inputs::{Environment, Findings};
 use crate::oci::Reference;
+use crate::oci::reference::{is_short, target};
 
 /// Reads the input, or what metadata-action gives in its place: each tag once, in the order given.
 pub(super) fn read(
@@ -21,29 +22,28 @@ pub(super) fn read(
             "tags is required: references to publish, such as ghcr.io/acme/app:1.2",
         );
     }
+    let items = input.some_items("reference", findings);
+    // What a bare tag is most likely meant for.
+    let beside = items.iter().find_map(|item| target(&item.text, None).ok());
+    let beside = beside.map(|target| target.repository);
     let mut targets: Vec<Reference> = Vec::new();
-    for item in input.some_items("reference", findings) {
-        match item.text.parse::<Reference>() {
-            Ok(Reference { digest: Some(_), .. }) => {
-                findings.problem_at(
-                    input.name,
-                    item.line,
-                    format!("{}: a tag to publish cannot contain a digest", item.text),
-                );
-            }
-            Ok(Reference { tag: None, .. }) => {
-                findings.problem_at(
-                    input.name,
-                    item.line,
-                    format!("{} has no tag: write {}:TAG", item.text, item.text),
-                );
-            }
-            Ok(target) if targets.contains(&target) => {}
-            Ok(target) => targets.push(target),
-            Err(error) => {
-                findings.problem_at(input.name, item.line, format!("{}: {error}", item.text));
-            }
+    let mut short: Vec<(&str, &Reference)> = Vec::new();
+    let parsed: Vec<Option<Reference>> = items
+        .iter()
+        .map(|item| findings.take(input.name, Some(item.line), target(&item.text, beside.as_ref())))
+        .collect();
+    for (item, target) in items.iter().zip(&parsed) {
+        let Some(target) = target else { continue };
+        let is_known = |(_, other): &(&str, &Reference)| other.repository == target.repository;
+        if is_short(&item.text) && !short.iter().any(is_known) {
+            short.push((&item.text, target));
         }
+        if !targets.contains(target) {
+            targets.push(target.clone());
+        }
+    }
+    for (text, full) in short {
+        findings.warn(format!("{}: {text} names no registry, so it is {full}", input.name));
     }
     targets
 }
@@ -77,6 +77,24 @@ mod tests {
                 "r.example/a:1",
                 "tags, line 2: r.example/a has no tag: write r.example/a:TAG",
             ),
+            (
+                Some("1.2, r.example/a:1"),
+                None,
+                "r.example/a:1",
+                "tags, line 1: 1.2 is a tag without its repository: write r.example/a:1.2",
+            ),
+            (
+                Some("r.example/a:1\nr.example/a:"),
+                None,
+                "r.example/a:1",
+                "tags, line 2: r.example/a:: the tag is empty: is the variable set?",
+            ),
+            (
+                Some("[r.example/a:1, r.example/a:2]"),
+                None,
+                "",
+                "tags: not a JSON array: write [\"r.example/a:1\",\"r.example/a:2\"], or one item per line without brackets",
+            ),
         ] {
             let inputs = RawInputs { tags: tags.map(str::to_owned), ..RawInputs::default() };
             let metadata = metadata.map(|text| ("DOCKER_METADATA_OUTPUT_TAGS".into(), text.into()));
@@ -88,6 +106,17 @@ mod tests {
             let told: Vec<String> = findings.problems.iter().map(ToString::to_string).collect();
             assert_eq!(told.join("; "), problems, "{tags:?}");
         }
+        let tags = Some("app:1\napp:2\nacme/app:1\ndocker.io/acme/b:1\nr.example/a:1".to_owned());
+        let inputs = RawInputs { tags, ..RawInputs::default() };
+        let mut findings = Findings::default();
+        assert_eq!(read(inputs.tags(), &Environment::new(), &mut findings).len(), 5);
+        assert_eq!(
+            findings.warnings,
+            [
+                "tags: app:1 names no registry, so it is docker.io/library/app:1",
+                "tags: acme/app:1 names no registry, so it is docker.io/acme/app:1"
+            ]
+        );
         let tags = Some(format!("r.example/a:1@sha256:{}", "0".repeat(64)));
         let inputs = RawInputs { tags, ..RawInputs::default() };
         let mut findings = Findings::default();

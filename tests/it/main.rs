@@ -52,6 +52,7 @@ mod registries;
 mod secrets;
 mod security_policy;
 mod signals;
+mod slips;
 mod spec;
 mod spec_scale;
 mod supply_chain;

@@ -306,7 +306,7 @@ async fn what_annotate_and_remove_refuse() {
         (
             vec!["annotate", &by_digest, "linux/amd64", "--variant", "v2"],
             2,
-            "a tag to change cannot contain a digest",
+            "a tag to publish cannot contain a digest",
         ),
         (vec!["annotate", &list, "linux/amd64", "--arch", ""], 2, "--arch: cannot be empty"),
         (vec!["annotate", &list, "linux/amd64", "--os", " "], 2, "--os: cannot be empty"),
