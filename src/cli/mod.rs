@@ -20,6 +20,7 @@ use std::fmt::Display;
 use std::io::{self, Read as _, Write as _};
 
 mod annotate;
+mod completions;
 mod create;
 mod diff;
 mod edit;
