@@ -1,12 +1,11 @@
 //! What makes the program at home in a shell: completions and manual pages, by clap's own
 //! generators.
 
-use super::{completions, output};
+use super::{completions, manual, output};
 use crate::error::Exit;
 use crate::inputs::Context;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command};
-use clap_mangen::Man;
 
 pub(super) const NAME: &str = "manifest-action";
 
@@ -51,9 +50,8 @@ pub(super) fn manual(flags: &ArgMatches, context: &Context<'_>) -> Exit {
             }
         },
     };
-    let mut roff = Vec::new();
-    match Man::new(page).render(&mut roff) {
-        Ok(()) => output::bytes(&roff, Exit::Done),
+    match manual::page(page) {
+        Ok(roff) => output::bytes(&roff, Exit::Done),
         Err(_) => Exit::Defect,
     }
 }
