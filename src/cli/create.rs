@@ -11,7 +11,9 @@ use crate::inputs::{Context, Findings};
 use crate::report::files::NOT_WRITTEN;
 use crate::report::{Ending, json};
 use crate::signals::Signals;
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use std::ffi::OsStr;
 
 /// The command and its flags.
 pub(super) fn command() -> Command {
@@ -49,7 +51,11 @@ fn flag(input: &'static Input) -> Arg {
         _ => input.default,
     };
     let help = super::described(input.help, default);
-    let arg = Arg::new(input.name).long(input.name).help(help);
+    let arg = Arg::new(input.name)
+        .long(input.name)
+        .help(help)
+        .value_parser(Words(input.words()))
+        .hide_possible_values(true);
     match input.kind {
         // `docker manifest create` calls it so.
         Kind::Switch if input.name == names::append => switch_flag(arg).visible_alias("amend"),
@@ -62,6 +68,28 @@ fn flag(input: &'static Input) -> Arg {
             arg.value_name("LINE").action(ArgAction::Append)
         }
         Kind::Text | Kind::Secret => arg.value_name("VALUE"),
+    }
+}
+
+/// The words that shells complete. What is given is checked later, with all other inputs.
+#[derive(Debug, Clone)]
+struct Words(&'static [&'static str]);
+
+impl TypedValueParser for Words {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        StringValueParser::new().parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let words = self.0.iter().map(|word| PossibleValue::new(*word));
+        (!self.0.is_empty()).then(|| Box::new(words) as _)
     }
 }
 

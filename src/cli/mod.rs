@@ -5,12 +5,10 @@ use crate::app::{self, Invocation};
 use crate::console::{Console, Stream};
 use crate::error::words::Words;
 use crate::error::{Audience, Error, Exit};
-use crate::inputs::table::{INPUTS, names};
+use crate::inputs::table::names;
 use crate::inputs::{Context, Findings, env, values};
 use crate::report::json;
-use crate::report::outputs::OUTPUTS;
 use crate::secret::Secrets;
-use crate::text::style::wrapped;
 use clap::builder::ValueParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
@@ -20,10 +18,13 @@ use std::fmt::Display;
 use std::io::{self, Read as _, Write as _};
 
 mod annotate;
+mod completions;
 mod create;
 mod diff;
 mod edit;
+mod help;
 mod inspect;
+mod manual;
 mod output;
 mod remove;
 mod session;
@@ -66,24 +67,13 @@ const ELSEWHERE: [(&str, &str); 6] = [
     ("copy", "create LIST SOURCE"),
 ];
 
-const EXAMPLES: &str = "Examples:
-  manifest-action create ghcr.io/acme/app:1.3 ghcr.io/acme/app:1.2-amd64 \\
-      ghcr.io/acme/app:1.2-arm64
-  manifest-action inspect ghcr.io/acme/app:1.2
-  manifest-action diff ghcr.io/acme/app:1.2 ghcr.io/acme/app:latest
-  manifest-action wait ghcr.io/acme/app:1.2-amd64 --wait 5m";
-
-const STEP: &str =
-    "Without a command it runs as a CI step: inputs come from environment variables, and outputs go where the CI system reads them.
-
-Inputs, each read from INPUT_NAME, PLUGIN_NAME or MANIFEST_ACTION_NAME [default]:";
-
 /// The command and its help.
 pub fn command() -> Command {
     Command::new("manifest-action")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Waits for per-architecture images, combines them into one multi-architecture image, pushes and verifies it.")
-        .after_help(tables())
+        .after_help(help::short())
+        .after_long_help(help::long())
         .args([
             value("cfg", "DIR", "Docker or containers auth file, or the folder that contains it"),
             value(names::username, "NAME", "user name for the registry of the index"),
@@ -152,6 +142,7 @@ pub async fn run(arguments: impl Iterator<Item = OsString>, context: &Context<'_
                 context.secrets,
             )
         }
+        _ if help::is_wanted(context) => help::at_a_terminal(),
         _ => app::compose_lists(Invocation::step(*context)).await.exit,
     }
 }
@@ -300,13 +291,4 @@ fn password_from_stdin() -> Result<String, String> {
     } else {
         Ok(password)
     }
-}
-
-/// Examples; inputs and outputs of the CI step, aligned.
-fn tables() -> String {
-    let row = |name: &str, text: &str| wrapped(&format!("  {name:20} "), 23, text);
-    let inputs: String =
-        INPUTS.iter().map(|input| row(input.name, &described(input.help, input.default))).collect();
-    let outputs: String = OUTPUTS.iter().map(|(name, help)| row(name, help)).collect();
-    format!("{EXAMPLES}\n\n{STEP}\n{inputs}\nOutputs:\n{}", outputs.trim_end())
 }

@@ -1,15 +1,13 @@
 //! What makes the program at home in a shell: completions and manual pages, by clap's own
 //! generators.
 
-use super::output;
+use super::{completions, manual, output};
 use crate::error::Exit;
 use crate::inputs::Context;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command};
-use clap_complete::Shell;
-use clap_mangen::Man;
 
-const NAME: &str = "manifest-action";
+pub(super) const NAME: &str = "manifest-action";
 
 /// `completions SHELL`.
 pub(super) fn completions() -> Command {
@@ -31,14 +29,8 @@ pub(super) fn man() -> Command {
 
 /// Prints completions.
 pub(super) fn complete(flags: &ArgMatches) -> Exit {
-    let shell = match flags.get_one::<String>("SHELL").map(String::as_str) {
-        Some("zsh") => Shell::Zsh,
-        Some("fish") => Shell::Fish,
-        _ => Shell::Bash,
-    };
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut super::command(), NAME, &mut script);
-    output::bytes(&script, Exit::Done)
+    let asked = flags.get_one::<String>("SHELL").map(String::as_str);
+    output::bytes(completions::script(asked).as_bytes(), Exit::Done)
 }
 
 /// Prints a manual page.
@@ -58,9 +50,8 @@ pub(super) fn manual(flags: &ArgMatches, context: &Context<'_>) -> Exit {
             }
         },
     };
-    let mut roff = Vec::new();
-    match Man::new(page).render(&mut roff) {
-        Ok(()) => output::bytes(&roff, Exit::Done),
+    match manual::page(page) {
+        Ok(roff) => output::bytes(&roff, Exit::Done),
         Err(_) => Exit::Defect,
     }
 }

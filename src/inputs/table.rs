@@ -48,6 +48,20 @@ pub enum Kind {
     SecretLines,
 }
 
+impl Input {
+    /// The words that its value must be one of, for completions; none if any text will do.
+    pub fn words(&self) -> &'static [&'static str] {
+        match (self.kind, self.name) {
+            (Kind::Switch, _) => &["true", "false"],
+            (_, names::missing) => &["fail", "skip"],
+            (_, names::format) => &["auto", "oci", "docker"],
+            (_, names::attestations) => &["keep", "drop"],
+            (_, names::log_level) => &["error", "warn", "info", "debug", "trace"],
+            _ => &[],
+        }
+    }
+}
+
 macro_rules! inputs {
     ($($field:ident $name:literal $kind:ident $scope:ident $default:literal $help:literal;)*) => {
         /// All inputs, in the order in which they are shown.
