@@ -24,6 +24,20 @@ pub(crate) fn brief(text: &str) -> String {
     }
 }
 
+/// A name cut in its middle to so many columns: its end, where the architecture is, tells it from
+/// others.
+pub(crate) fn shortened(name: &str, columns: usize) -> String {
+    let long = name.chars().count();
+    if long <= columns {
+        return name.to_owned();
+    }
+    let kept = columns.saturating_sub(1);
+    // The end tells more than the start, which is often the same for all.
+    let start = kept / 3;
+    let cut = name.chars().take(start).chain(['…']).chain(name.chars().skip(long + start - kept));
+    cut.take(columns).collect()
+}
+
 /// `1 image`, `2 images`.
 pub(crate) fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
@@ -102,6 +116,23 @@ mod tests {
         }
         assert_eq!(brief("short"), "short");
         assert_eq!(brief(&"ä".repeat(65)), format!("{}…", "ä".repeat(64)));
+    }
+
+    #[test]
+    fn names_are_cut_in_the_middle() {
+        let name = "ghcr.io/acme/app:1.4.0-linux-arm64";
+        for (columns, expected) in [
+            (34, name),
+            (33, "ghcr.io/ac…/app:1.4.0-linux-arm64"),
+            (16, "ghcr.…inux-arm64"),
+            (2, "…4"),
+            (1, "…"),
+            (0, ""),
+        ] {
+            assert_eq!(shortened(name, columns), expected);
+            assert!(shortened(name, columns).chars().count() <= columns);
+        }
+        assert_eq!(shortened(&"ä".repeat(9), 4), "ä…ää");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `inspect`: each kind of reference, and what others say about it.
 
-use super::{Stocked, built, classic, fits_80_columns};
+use super::{Stocked, built, classic, fits_80_columns, log};
 use crate::support::client::{OCI_INDEX, OCI_MANIFEST};
 use crate::support::images::{Image, pretty};
 use crate::support::proxy::FaultProxy;
@@ -55,7 +55,7 @@ windows(10.0.20348.2700+win32k)/amd64    {} to download
         new.manifest().len(),
     );
     assert_eq!(ran.stdout, expected);
-    assert_eq!(ran.stderr, "");
+    assert_eq!(log(&ran), "");
     fits_80_columns(&ran.stdout);
 }
 
@@ -167,7 +167,7 @@ labels
     let ran =
         stocked.run(&["inspect", "{}/acme/app:image", "--platform", "linux/arm64"]).await.fails(5);
     assert_eq!(
-        ran.stderr,
+        log(&ran),
         "error: {}/acme/app:image is a single image for linux/amd64, not for linux/arm64\n"
     );
 }
@@ -201,7 +201,7 @@ async fn platforms_narrow_by_meaning() {
     let [_, old, new] =
         classic().images().to_vec().try_into().unwrap_or_else(|_| panic!("three images"));
     assert_eq!(
-        ran.stderr,
+        log(&ran),
         format!(
             "error: {{}}/acme/app:classic has 2 entries for windows/amd64
   entry: windows(10.0.17763.6293)/amd64  {}
@@ -221,7 +221,7 @@ async fn platforms_narrow_by_meaning() {
         .map(|(image, name)| format!("  entry: {name}  {}\n", image.digest()))
         .collect();
     assert_eq!(
-        ran.stderr,
+        log(&ran),
         format!("error: {{}}/acme/app:built has no entry for linux/s390x\n{entries}")
     );
 }
@@ -236,7 +236,7 @@ async fn raw_is_byte_for_byte_what_others_read() {
     ] {
         let ran = stocked.run(&["inspect", "--raw", &format!("{{}}/acme/app:{tag}")]).await.ok();
         assert_eq!(ran.stdout.as_bytes(), bytes);
-        assert_eq!(ran.stderr, "");
+        assert_eq!(log(&ran), "");
         assert_eq!(skopeo::inspect_raw(&stocked.name(tag)).await.as_bytes(), bytes);
     }
 }
@@ -364,7 +364,7 @@ annotations
         assert!(ran.stdout.contains(part), "{part:?}\n{}", ran.stdout);
     }
     assert_eq!(
-        ran.stderr,
+        log(&ran),
         format!("warning: entry {gone_digest} was not read: not in the registry\n")
     );
 }
@@ -403,7 +403,7 @@ async fn failures_say_what_to_do() {
     let stocked = Stocked::start().await;
     let ran = stocked.run(&["inspect", "{}/acme/app:nowhere"]).await.fails(7);
     assert_eq!(ran.stdout, "");
-    assert!(ran.stderr.starts_with("error: cannot read {}/acme/app:nowhere: not found\n  where: GET /v2/acme/app/manifests/nowhere → 404 MANIFEST_UNKNOWN"), "{}", ran.stderr);
+    assert!(log(&ran).starts_with("error: cannot read {}/acme/app:nowhere: not found\n  where: GET /v2/acme/app/manifests/nowhere → 404 MANIFEST_UNKNOWN"), "{}", ran.stderr);
     assert!(
         ran.stderr.ends_with("  fix:   check the name: was it pushed, and to this registry?\n"),
         "{}",
