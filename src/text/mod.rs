@@ -4,7 +4,7 @@ pub(crate) mod escape;
 pub(crate) mod style;
 
 use bytesize::ByteSize;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// How often a state that does not change is reported.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(60);
@@ -57,6 +57,27 @@ pub(crate) fn duration(duration: Duration) -> String {
     }
 }
 
+/// `3 days ago`; nothing for the future, nor for the dates of long ago that reproducible builds have.
+pub(crate) fn ago(then: SystemTime, now: SystemTime) -> Option<String> {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    const MONTH: u64 = 30 * DAY;
+    const YEAR: u64 = 365 * DAY;
+    let seconds = now.duration_since(then).ok()?.as_secs();
+    let (unit, noun) = match seconds {
+        0..MINUTE => return Some("less than a minute ago".to_owned()),
+        MINUTE..HOUR => (MINUTE, "minute"),
+        HOUR..DAY => (HOUR, "hour"),
+        DAY..MONTH => (DAY, "day"),
+        MONTH..YEAR => (MONTH, "month"),
+        _ if seconds < 30 * YEAR => (YEAR, "year"),
+        _ => return None,
+    };
+    let number = usize::try_from(seconds / unit).ok()?;
+    Some(format!("{} ago", count(number, noun)))
+}
+
 /// The first few of many names.
 pub(crate) fn some(names: &[String]) -> String {
     const SHOWN: usize = 5;
@@ -96,6 +117,27 @@ mod tests {
         ] {
             assert_eq!(duration(Duration::from_millis(milliseconds)), text);
         }
+    }
+
+    #[test]
+    fn how_long_ago() {
+        const DAY: u64 = 86_400;
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(20_000 * DAY);
+        for (seconds, expected) in [
+            (0, Some("less than a minute ago")),
+            (60, Some("1 minute ago")),
+            (7_300, Some("2 hours ago")),
+            (DAY - 1, Some("23 hours ago")),
+            (3 * DAY, Some("3 days ago")),
+            (30 * DAY, Some("1 month ago")),
+            (364 * DAY, Some("12 months ago")),
+            (800 * DAY, Some("2 years ago")),
+            (20_000 * DAY, None),
+        ] {
+            let then = now - Duration::from_secs(seconds);
+            assert_eq!(ago(then, now).as_deref(), expected, "{seconds}");
+        }
+        assert_eq!(ago(now + Duration::from_secs(1), now), None);
     }
 
     #[test]

@@ -84,6 +84,10 @@ fn log(ran: &Ran) -> &str {
 #[track_caller]
 fn fits_80_columns(text: &str) {
     for line in text.lines() {
-        assert!(line.chars().count() <= 80, "{} columns: {line}", line.chars().count());
+        assert!(
+            line.chars().count() <= 80 || !line.contains(' '),
+            "{} columns: {line}",
+            line.chars().count()
+        );
     }
 }

@@ -66,8 +66,11 @@ async fn the_classic_list_in_colour() {
     let stocked = Stocked::start().await;
     let name = stocked.name("classic");
     let seen = on_a_terminal(Step::new().env("TERM", "xterm"), &format!("inspect {name}")).await;
-    let start =
-        format!("\u{1b}[1m{name}\u{1b}[0m\n\u{1b}[2mtype     \u{1b}[0mDocker manifest list\n");
+    let pinned =
+        stocked.name("classic").replace(":classic", &format!("@{}", super::classic().digest()));
+    let start = format!(
+        "\u{1b}[1m{name}\u{1b}[0m\n{pinned}\n\u{1b}[2mtype     \u{1b}[0mDocker manifest list\n"
+    );
     assert!(seen.starts_with(&start), "{seen:?}");
     assert!(seen.contains("\n\u{1b}[1mwindows(10.0.17763.6293)/amd64\u{1b}[0m    "), "{seen:?}");
     assert!(seen.contains("\n  \u{1b}[2mOS version  \u{1b}[0m10.0.17763.6293\n"), "{seen:?}");
