@@ -104,9 +104,6 @@ pub async fn compose_lists(invocation: Invocation<'_>) -> Ended {
         }
     };
     let alone = (!lists.are_several()).then_some(&*console);
-    if lists.are_several() {
-        console.group("Indexes");
-    }
     let working = async {
         tokio::select! {
             () = lists.carry_out(concurrency, &console, async |plan, progress| {
@@ -192,8 +189,7 @@ fn prepare(
     console: &Arc<Console>,
 ) -> Result<(Planned, Vec<String>), Error> {
     let level = plan::log_level(inputs, context.environment, &mut findings);
-    log::init(Arc::clone(console), level);
-    info!("manifest-action {}", env!("CARGO_PKG_VERSION"));
+    log::start(console, level);
     for warning in std::mem::take(&mut findings.warnings) {
         warn!("{warning}");
     }

@@ -12,6 +12,7 @@ use crate::pipeline::progress::Progress;
 use crate::text::style::Style;
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use std::time::SystemTime;
 use tracing::warn;
 
 /// The command and its flags.
@@ -73,6 +74,6 @@ async fn look(flags: &ArgMatches, context: &Context<'_>) -> Result<Exit, Exit> {
     if session.json {
         return Ok(session.print_json(&Document::of(&inspected), Exit::Done));
     }
-    let page = text::text(&inspected, Style::of_stdout(context.environment));
+    let page = text::text(&inspected, Style::of_stdout(context.environment), SystemTime::now());
     Ok(output::text(&page, Exit::Done, context.secrets))
 }

@@ -66,7 +66,7 @@ impl Session {
             let error = plan::refused("arguments", &findings.problems);
             return Err(fail(&console, json, &error));
         }
-        log::init(Arc::clone(&console), level);
+        log::start(&console, level);
         for warning in findings.warnings {
             warn!("{warning}");
         }

@@ -6,7 +6,7 @@ use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
-use tracing::{Event, Level, Span, Subscriber, error_span};
+use tracing::{Event, Level, Span, Subscriber, error_span, info};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
@@ -17,6 +17,12 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 pub fn init(console: Arc<Console>, level: Level) {
     let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level);
     let _ = tracing_subscriber::registry().with(ToConsole(console).with_filter(ours)).try_init();
+}
+
+/// Installs the log, whose first line is what `--version` prints.
+pub(crate) fn start(console: &Arc<Console>, level: Level) {
+    init(Arc::clone(console), level);
+    info!("manifest-action {}", env!("CARGO_PKG_VERSION"));
 }
 
 /// What is logged in this span begins with the name of a list.

@@ -47,6 +47,7 @@ pub struct Console {
     reader: Reader,
     /// Whether a runner reads the lines that name what to hide, and takes them out.
     masks: bool,
+    /// Whether it is a terminal on which text may move and have colours.
     moving: bool,
     audience: Audience,
     secrets: Secrets,
@@ -211,7 +212,11 @@ impl Console {
     fn push_line(&self, out: &mut String, text: &str) {
         let line = self.safe(&self.audience.words.fill(text));
         match self.columns() {
-            Some(columns) => out.push_str(&style::log_line(&line, columns)),
+            Some(columns) => {
+                let wrapped = style::log_line(&line, columns);
+                let coloured = self.moving.then(|| style::highlighted(&wrapped));
+                out.push_str(&coloured.unwrap_or(wrapped));
+            }
             None => {
                 out.push_str(&line);
                 out.push('\n');
@@ -220,7 +225,7 @@ impl Console {
     }
 
     /// Columns of the terminal, if it is one.
-    fn columns(&self) -> Option<usize> {
+    pub fn columns(&self) -> Option<usize> {
         let terminal = self.lock().sink.terminal();
         terminal.map(|terminal| terminal.columns.unwrap_or(style::COLUMNS))
     }
@@ -241,10 +246,9 @@ impl Console {
         state.drawn = !state.bar.is_empty();
         state.above = state.bar.matches('\n').count();
         let lines: Vec<String> = state.bar.lines().map(|line| self.safe(line)).collect();
-        let bar = if state.above == 0 {
-            lines.concat()
-        } else {
-            format!("{NO_WRAP}{}{WRAP}", lines.join("\n"))
+        let bar = match lines.as_slice() {
+            [] => String::new(),
+            lines => format!("{NO_WRAP}{}{WRAP}", lines.join("\n")),
         };
         format!("{clear}{text}{bar}")
     }
@@ -424,9 +428,30 @@ mod tests {
         let terminal = Some(Terminal { columns: Some(20), rows: Some(4) });
         let page = Page { terminal, ..Page::default() };
         let log = written(&page, Reader::Plain, Words::Flags, bar);
-        insta::assert_snapshot!(log.escape_debug(), @r"1 of 2\r\u{1b}[Kfound    app:1\n1 of 2\r\u{1b}[K\u{1b}[?7ltwo\nlines\u{1b}[?7h\r\u{1b}[1A\u{1b}[J");
+        insta::assert_snapshot!(log.escape_debug(), @r"\u{1b}[?7l1 of 2\u{1b}[?7h\r\u{1b}[Kfound    app:1\n\u{1b}[?7l1 of 2\u{1b}[?7h\r\u{1b}[K\u{1b}[?7ltwo\nlines\u{1b}[?7h\r\u{1b}[1A\u{1b}[J");
         let log = written(&Page::default(), Reader::Plain, Words::Flags, bar);
         assert_eq!(log, "found    app:1\n");
+    }
+
+    #[test]
+    fn how_it_ended_is_coloured_on_a_terminal_only() {
+        let terminal = Some(Terminal { columns: Some(60), rows: None });
+        let page = Page { terminal, ..Page::default() };
+        let ends = |console: &Console, secrets: &Secrets| {
+            tell(console, secrets);
+            console.line("done     app:1  in 2 s");
+        };
+        let log = written(&page, Reader::Plain, Words::Flags, ends);
+        insta::assert_snapshot!(log.replace('\u{1b}', "ESC"), @"
+        found    app:1  ::error::***
+        ESC[33mwarning:ESC[0m --platforms is not set
+        ESC[31merror:ESC[0m 100% of it
+        : :set-output name=a::b
+          fix:   use --missing skip
+        ESC[32mdoneESC[0m     app:1  in 2 s
+        ");
+        let log = written(&Page::default(), Reader::Plain, Words::Flags, ends);
+        assert!(!log.contains('\u{1b}'), "{log}");
     }
 
     #[test]

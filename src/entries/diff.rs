@@ -1,6 +1,6 @@
 //! Two lists of entries, compared with each other.
 
-use crate::oci::{Content, Descriptor, Manifest};
+use crate::oci::{Content, Descriptor, Digest, Manifest};
 use serde_json::{Map, Value};
 
 /// One difference.
@@ -19,7 +19,7 @@ pub enum Change {
 /// A field whose value differs: its name, and the old and new value if it had one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
-    /// `mediaType`, `annotations.KEY`, `platform`, …
+    /// `mediaType`, `annotations.KEY`, `platform.variant`, …
     pub name: String,
     /// Before.
     pub old: Option<Value>,
@@ -27,14 +27,24 @@ pub struct Field {
     pub new: Option<Value>,
 }
 
+/// Whether two entries are counterparts.
+type Rule<'a> = dyn Fn(&Descriptor, &Descriptor) -> bool + 'a;
+
 /// What turns the old entries into the new ones, platform by platform. Each entry has at most one
 /// counterpart.
 pub fn entries(old: &[Descriptor], new: &[Descriptor]) -> Vec<Change> {
     let mut left: Vec<&Descriptor> = old.iter().collect();
     let mut partner: Vec<Option<&Descriptor>> = vec![None; new.len()];
-    // Equal entries are matched first, so that two entries for one platform are not mixed up.
-    let rules: [fn(&Descriptor, &Descriptor) -> bool; 3] =
-        [|a, b| a == b, |a, b| a.digest == b.digest && alike(a, b), alike];
+    // What attests the image of one platform is held against what attests it in the other list.
+    let alike = |a: &Descriptor, b: &Descriptor| match (a.attests(), b.attests()) {
+        (Some(_), Some(_)) => attested(a, new).is_some_and(|of| attested(b, old) == Some(of)),
+        _ => alike(a, b),
+    };
+    // Equal entries are matched first, so that two entries for one platform are not mixed up; last
+    // one image that is listed for another platform.
+    let same_digest = |a: &Descriptor, b: &Descriptor| a.digest == b.digest;
+    let rules: [&Rule<'_>; 4] =
+        [&|a, b| a == b, &|a, b| same_digest(a, b) && alike(a, b), &alike, &same_digest];
     for rule in rules {
         for (entry, partner) in
             new.iter().zip(&mut partner).filter(|(_, partner)| partner.is_none())
@@ -42,12 +52,39 @@ pub fn entries(old: &[Descriptor], new: &[Descriptor]) -> Vec<Change> {
             *partner = left.iter().position(|other| rule(entry, other)).map(|at| left.remove(at));
         }
     }
-    let mut changes: Vec<Change> =
-        new.iter().zip(partner).filter_map(|(entry, partner)| change(entry, partner)).collect();
+    let mut changes: Vec<Change> = new
+        .iter()
+        .zip(partner)
+        .filter_map(|(entry, partner)| {
+            let name = match partner {
+                Some(partner) => title(partner, old),
+                None => title(entry, new),
+            };
+            change(name, entry, partner)
+        })
+        .collect();
     changes.extend(
-        left.into_iter().map(|entry| Change::Removed(entry.title(), entry.digest.to_string())),
+        left.into_iter().map(|entry| Change::Removed(title(entry, old), entry.digest.to_string())),
     );
     changes
+}
+
+/// What an entry is; of an attestation, also whose.
+fn title(entry: &Descriptor, list: &[Descriptor]) -> String {
+    match (entry.attests(), attested(entry, list)) {
+        (Some(_), Some(image)) => format!("attestation of {image}"),
+        (Some(""), None) | (None, _) => entry.title(),
+        (Some(digest), None) => match digest.parse::<Digest>() {
+            Ok(digest) => format!("attestation of {}, which is not in the index", digest.short()),
+            Err(_) => entry.title(),
+        },
+    }
+}
+
+/// The title of the image in the list that this entry attests.
+fn attested(entry: &Descriptor, list: &[Descriptor]) -> Option<String> {
+    let digest = entry.attests()?;
+    list.iter().find(|other| other.digest.as_str() == digest).map(Descriptor::title)
 }
 
 fn alike(one: &Descriptor, other: &Descriptor) -> bool {
@@ -58,21 +95,21 @@ fn alike(one: &Descriptor, other: &Descriptor) -> bool {
     }
 }
 
-fn change(entry: &Descriptor, partner: Option<&Descriptor>) -> Option<Change> {
+fn change(name: String, entry: &Descriptor, partner: Option<&Descriptor>) -> Option<Change> {
     let digest = entry.digest.to_string();
-    let Some(partner) = partner else { return Some(Change::Added(entry.title(), digest)) };
+    let Some(partner) = partner else { return Some(Change::Added(name, digest)) };
     if partner.digest != entry.digest {
-        return Some(Change::Replaced(entry.title(), partner.digest.to_string(), digest));
+        return Some(Change::Replaced(name, partner.digest.to_string(), digest));
     }
     let as_object = |entry: &Descriptor| match serde_json::to_value(entry) {
         Ok(Value::Object(object)) => object,
         _ => Map::new(),
     };
     let fields = fields(&as_object(partner), &as_object(entry));
-    (!fields.is_empty()).then(|| Change::Described(entry.title(), digest, fields))
+    (!fields.is_empty()).then(|| Change::Described(name, digest, fields))
 }
 
-/// Fields whose values differ; annotations are compared key by key.
+/// Fields whose values differ; annotations and platforms are compared part by part.
 pub fn fields(old: &Map<String, Value>, new: &Map<String, Value>) -> Vec<Field> {
     let names = old.keys().chain(new.keys().filter(|name| !old.contains_key(*name)));
     let differ = names.filter(|name| old.get(*name) != new.get(*name));
@@ -86,7 +123,7 @@ fn field(name: &str, old: Option<&Value>, new: Option<&Value>) -> Vec<Field> {
         Some(value) => value.as_object().cloned(),
     };
     match (name, object(old), object(new)) {
-        ("annotations", Some(old), Some(new)) => {
+        ("annotations" | "platform", Some(old), Some(new)) => {
             let inner = fields(&old, &new).into_iter();
             inner.map(|field| Field { name: format!("{name}.{}", field.name), ..field }).collect()
         }
@@ -110,17 +147,39 @@ impl Change {
             Self::Removed(name, digest) => format!("- {name}  {digest}"),
             Self::Replaced(name, old, new) => format!("~ {name}  {old} → {new}"),
             Self::Described(name, digest, fields) => {
-                let fields: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+                let fields: Vec<String> = fields.iter().map(Field::words).collect();
                 format!("~ {name}  {digest}  {}", fields.join(", "))
             }
         }
     }
 }
 
+impl Field {
+    /// What was changed from what to what.
+    fn words(&self) -> String {
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), quoted);
+        match (&self.old, &self.new) {
+            (Some(old), Some(new)) => format!("{} {} → {}", self.name, text(old), text(new)),
+            (Some(old), None) => format!("{} removed, was {}", self.name, text(old)),
+            (None, new) => {
+                format!("{} set to {}", self.name, new.as_ref().map(text).unwrap_or_default())
+            }
+        }
+    }
+}
+
+/// A value with spaces would run into the words around it.
+fn quoted(value: &str) -> String {
+    if value.is_empty() || value.contains([' ', ',']) {
+        format!("\"{value}\"")
+    } else {
+        value.to_owned()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::Digest;
 
     fn entry(platform: &str, seed: &str) -> Descriptor {
         let mut entry = Descriptor::new(
@@ -153,7 +212,9 @@ mod tests {
         assert_eq!(signs(&[b.clone(), c.clone()], &[c.clone(), b.clone()]), none);
         assert_eq!(signs(&[b.clone(), c.clone()], std::slice::from_ref(&c)), ["- linux/arm64"]);
         let (old, new) = (entry("windows(10.0.1)/amd64", "w"), entry("windows(10.0.2)/amd64", "w"));
-        assert_eq!(signs(&[old], &[new]), ["+ windows(10.0.2)/amd64", "- windows(10.0.1)/amd64"]);
+        assert_eq!(signs(std::slice::from_ref(&old), &[new]), ["~ windows(10.0.1)/amd64"]);
+        let other = entry("windows(10.0.2)/amd64", "x");
+        assert_eq!(signs(&[old], &[other]), ["+ windows(10.0.2)/amd64", "- windows(10.0.1)/amd64"]);
     }
 
     #[test]
@@ -168,5 +229,49 @@ mod tests {
         let expected =
             Field { name: "annotations.k".into(), old: None, new: Some(Value::from("v")) };
         assert_eq!(fields, &[expected]);
+    }
+
+    #[test]
+    fn a_line_says_what_changed_from_what_to_what() {
+        let mut old = entry("linux/arm/v6", "a");
+        old.annotations.insert("gone".into(), "x".into());
+        old.annotations.insert("note".into(), "one".into());
+        let mut new = entry("linux/arm/v7", "a");
+        new.annotations.insert("note".into(), "two words".into());
+        let lines: Vec<String> = entries(&[old], &[new]).iter().map(Change::line).collect();
+        let digest = Digest::of(b"a");
+        let expected = format!(
+            "~ linux/arm/v6  {digest}  annotations.gone removed, was x, \
+             annotations.note one → \"two words\", platform.variant v6 → v7"
+        );
+        assert_eq!(lines, [expected]);
+        let mut listed = entry("linux/amd64", "a");
+        let plain = listed.clone();
+        listed.annotations.insert("k".into(), "v".into());
+        let line = entries(&[plain], &[listed])[0].line();
+        assert!(line.ends_with("  annotations.k set to v"), "{line}");
+    }
+
+    #[test]
+    fn whose_attestation_it_is() {
+        let attests = |image: &str, seed: &str| {
+            let mut attestation = entry("", seed);
+            let of = Digest::of(image.as_bytes()).to_string();
+            for (name, value) in [("type", "attestation-manifest"), ("digest", of.as_str())] {
+                attestation
+                    .annotations
+                    .insert(format!("vnd.docker.reference.{name}"), value.to_owned());
+            }
+            attestation
+        };
+        let old = [entry("linux/amd64", "a"), attests("a", "x"), entry("linux/arm64", "b")];
+        let new = [entry("linux/amd64", "c"), attests("c", "y"), entry("linux/arm64", "b")];
+        let replaced = ["~ linux/amd64", "~ attestation of linux/amd64"];
+        assert_eq!(signs(&old, &new), replaced);
+        assert_eq!(signs(&old, &old[2..]), ["- linux/amd64", "- attestation of linux/amd64"]);
+        let lost = [attests("gone", "z")];
+        let gone = Digest::of(b"gone");
+        let expected = format!("+ attestation of {}, which is not in the index", gone.short());
+        assert_eq!(signs(&[], &lost), [expected]);
     }
 }

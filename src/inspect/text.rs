@@ -2,19 +2,26 @@
 //! 80 columns.
 
 use crate::inspect::{Behind, Entry, Image, Inside, Inspected, Picked};
-use crate::oci::{Descriptor, media_type};
+use crate::oci::{Descriptor, Reference, media_type};
 use crate::text::escape::visible;
 use crate::text::style::{Look, Style, pairs, wrapped};
-use crate::text::{count, size};
+use crate::text::{ago, count, size};
 use std::collections::HashSet;
+use std::time::SystemTime;
 
 /// The column where values start. A whole SHA-256 digest fits behind it.
 const VALUES: usize = 9;
 
-pub(crate) fn text(inspected: &Inspected, style: Style) -> String {
-    let mut page = Page { out: String::new(), style };
+/// `now`: what ages are counted to.
+pub(crate) fn text(inspected: &Inspected, style: Style, now: SystemTime) -> String {
+    let mut page = Page { out: String::new(), style, now };
     page.out.push_str(&style.paint(Look::Title, &inspected.reference.to_string()));
     page.out.push('\n');
+    // Alone on its line, for people to paste.
+    let pinned = Reference::at(&inspected.reference.repository, &inspected.manifest.digest);
+    if pinned != inspected.reference {
+        page.out.push_str(&format!("{pinned}\n"));
+    }
     page.manifest(inspected);
     match &inspected.inside {
         Inside::Image(image) => {
@@ -43,6 +50,7 @@ pub(crate) fn text(inspected: &Inspected, style: Style) -> String {
 struct Page {
     out: String,
     style: Style,
+    now: SystemTime,
 }
 
 impl Page {
@@ -63,7 +71,6 @@ impl Page {
         if media_type::name(&manifest.media_type) != manifest.media_type {
             self.field("", &manifest.media_type);
         }
-        self.field("digest", manifest.digest.as_str());
         self.field("size", &exact(manifest.bytes.len() as u64));
         if let Some(picked) = &inspected.picked {
             self.field("entry of", media_type::name(&picked.index.media_type));
@@ -86,10 +93,21 @@ impl Page {
         let parts = count(image.layers.len(), "layer");
         self.field("download", &format!("{}: config and {parts}", size(image.download)));
         if let Some(created) = &image.created {
-            self.field("created", created);
+            let then = humantime::parse_rfc3339(created).ok();
+            match then.and_then(|then| ago(then, self.now)) {
+                Some(age) => self.field("created", &format!("{age} ({created})")),
+                None => self.field("created", created),
+            }
         }
         if let Some(revision) = image.revision() {
             self.field("revision", revision);
+        }
+        if !image.layers.is_empty() {
+            self.out.push_str(&self.style.paint(Look::Label, "layers, lowest first"));
+            self.out.push('\n');
+        }
+        for layer in &image.layers {
+            self.field(&size(layer.size), layer.digest.as_str());
         }
     }
 
@@ -222,9 +240,16 @@ mod tests {
     use crate::text::style::COLUMNS;
     use insta::assert_snapshot;
 
+    /// Three days after the images of the examples were built.
+    fn now() -> SystemTime {
+        humantime::parse_rfc3339("2026-05-04T13:00:00Z").unwrap()
+    }
+
     fn shown(inspected: &Inspected) -> String {
-        let text = text(inspected, Style { colour: false });
-        assert!(text.lines().all(|line| line.chars().count() <= COLUMNS), "{text}");
+        let text = text(inspected, Style { colour: false }, now());
+        // What has no space cannot be broken.
+        let fits = |line: &str| line.chars().count() <= COLUMNS || !line.contains(' ');
+        assert!(text.lines().all(fits), "{text}");
         text
     }
 
@@ -232,9 +257,9 @@ mod tests {
     fn index() {
         assert_snapshot!(shown(&examples::index()), @"
         ghcr.io/acme/app:1.2
+        ghcr.io/acme/app@sha256:dff9de10919148711140d349bf03f1a99eb06f94b03e51715ccebfa7cdc518e2
         type     OCI image index
                  application/vnd.oci.image.index.v1+json
-        digest   sha256:dff9de10919148711140d349bf03f1a99eb06f94b03e51715ccebfa7cdc518e2
         size     88 bytes
         annotations
           org.opencontainers.image.version: 1.2
@@ -278,14 +303,17 @@ mod tests {
     fn image() {
         assert_snapshot!(shown(&examples::image()), @"
         ghcr.io/acme/app:1.2
+        ghcr.io/acme/app@sha256:11a0fd800a468624c6cc474cc096dbe9476973fbcc3f7c87598e7c52562dbac0
         type     OCI image manifest
                  application/vnd.oci.image.manifest.v1+json
-        digest   sha256:11a0fd800a468624c6cc474cc096dbe9476973fbcc3f7c87598e7c52562dbac0
         size     207 bytes
         platform linux/arm64
         download 31.4 MB: config and 2 layers
-        created  2026-05-01T12:00:00Z
+        created  3 days ago (2026-05-01T12:00:00Z)
         revision 0123456789abcdef0123456789abcdef01234567
+        layers, lowest first
+        30.0 MB  sha256:7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed
+        1.4 MB   sha256:3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e2f3
         annotations
           org.opencontainers.image.version: 1.2
         labels
@@ -298,13 +326,15 @@ mod tests {
     fn artifact() {
         assert_snapshot!(shown(&examples::artifact()), @"
         ghcr.io/acme/app:1.2
+        ghcr.io/acme/app@sha256:11a0fd800a468624c6cc474cc096dbe9476973fbcc3f7c87598e7c52562dbac0
         type     OCI image manifest
                  application/vnd.oci.image.manifest.v1+json
-        digest   sha256:11a0fd800a468624c6cc474cc096dbe9476973fbcc3f7c87598e7c52562dbac0
         size     207 bytes
         subject  sha256:b3e3ab55f887c56c0bd8bec3743b0fb54daaa17861e03db5133ef2835eb0da5a
         artifact application/vnd.dev.sigstore.bundle.v0.3+json
         download 1.5 kB: config and 1 layer
+        layers, lowest first
+        1.5 kB   sha256:1a2fc26dc7ea5a2a4748b7cb2b1ef193d96ab2c99f93092f69e63075b28d1278
         ");
     }
 
@@ -312,16 +342,19 @@ mod tests {
     fn picked_entry() {
         assert_snapshot!(shown(&examples::picked()), @"
         ghcr.io/acme/app:1.2
+        ghcr.io/acme/app@sha256:11a0fd800a468624c6cc474cc096dbe9476973fbcc3f7c87598e7c52562dbac0
         type     OCI image manifest
                  application/vnd.oci.image.manifest.v1+json
-        digest   sha256:11a0fd800a468624c6cc474cc096dbe9476973fbcc3f7c87598e7c52562dbac0
         size     207 bytes
         entry of OCI image index
                  sha256:dff9de10919148711140d349bf03f1a99eb06f94b03e51715ccebfa7cdc518e2
         platform linux/arm64
         download 31.4 MB: config and 2 layers
-        created  2026-05-01T12:00:00Z
+        created  3 days ago (2026-05-01T12:00:00Z)
         revision 0123456789abcdef0123456789abcdef01234567
+        layers, lowest first
+        30.0 MB  sha256:7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed
+        1.4 MB   sha256:3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e2f3
         listed   as linux/arm/v7: the index contradicts the image's config
         annotations
           org.opencontainers.image.version: 1.2
@@ -338,7 +371,7 @@ mod tests {
 
     #[test]
     fn colour_changes_nothing_else() {
-        let coloured = text(&examples::picked(), Style { colour: true });
+        let coloured = text(&examples::picked(), Style { colour: true }, now());
         assert!(coloured.contains("\u{1b}[33mlisted   \u{1b}[0mas linux/arm/v7"), "{coloured:?}");
         let plain = coloured.split('\u{1b}').map(|part| match part.split_once('m') {
             Some((code, rest)) if code.starts_with('[') => rest,

@@ -6,6 +6,7 @@ use crate::oci::{Digest, Reference};
 use crate::pipeline::compose::Composed;
 use crate::pipeline::progress::{Progress, TagState};
 use crate::registry::{self, Registry};
+use crate::text::duration;
 use futures_util::future::join_all;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -55,6 +56,7 @@ async fn until_it_agrees(
 ) -> Result<(), String> {
     let end = Instant::now() + LAG;
     let mut backoff = Backoff::between(FIRST_PAUSE, LONGEST_PAUSE);
+    let mut told = String::new();
     loop {
         let shown = shown(registry, tag, by_bytes, end).await;
         let doubt = match &shown {
@@ -66,7 +68,11 @@ async fn until_it_agrees(
         let Some(pause) = backoff.next_within(remaining, fastrand::f64()) else {
             return Err(doubt);
         };
-        info!("verify   {doubt}, checking again");
+        // A registry that lags shows the same for many checks.
+        if doubt != told {
+            info!("verify   {doubt}, checking again for up to {}", duration(remaining));
+            told = doubt;
+        }
         sleep(pause).await;
     }
 }

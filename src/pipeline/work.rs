@@ -58,6 +58,13 @@ impl Work<'_> {
         }
     }
 
+    /// Ends the part of the log: runners fold it, and a wait must be seen.
+    pub(super) fn end_group(&self) {
+        if let Some(console) = self.console {
+            console.end_group();
+        }
+    }
+
     /// Pushes, with patience for a registry that does not see yet what it showed us a moment ago:
     /// the `parts` that the manifest names.
     pub(super) async fn put(

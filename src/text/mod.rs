@@ -4,7 +4,7 @@ pub(crate) mod escape;
 pub(crate) mod style;
 
 use bytesize::ByteSize;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// How often a state that does not change is reported.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(60);
@@ -24,6 +24,20 @@ pub(crate) fn brief(text: &str) -> String {
     }
 }
 
+/// A name cut in its middle to so many columns: its end, where the architecture is, tells it from
+/// others.
+pub(crate) fn shortened(name: &str, columns: usize) -> String {
+    let long = name.chars().count();
+    if long <= columns {
+        return name.to_owned();
+    }
+    let kept = columns.saturating_sub(1);
+    // The end tells more than the start, which is often the same for all.
+    let start = kept / 3;
+    let cut = name.chars().take(start).chain(['…']).chain(name.chars().skip(long + start - kept));
+    cut.take(columns).collect()
+}
+
 /// `1 image`, `2 images`.
 pub(crate) fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
@@ -41,6 +55,27 @@ pub(crate) fn duration(duration: Duration) -> String {
     } else {
         humantime::format_duration(Duration::from_secs(seconds)).to_string()
     }
+}
+
+/// `3 days ago`; nothing for the future, nor for the dates of long ago that reproducible builds have.
+pub(crate) fn ago(then: SystemTime, now: SystemTime) -> Option<String> {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    const MONTH: u64 = 30 * DAY;
+    const YEAR: u64 = 365 * DAY;
+    let seconds = now.duration_since(then).ok()?.as_secs();
+    let (unit, noun) = match seconds {
+        0..MINUTE => return Some("less than a minute ago".to_owned()),
+        MINUTE..HOUR => (MINUTE, "minute"),
+        HOUR..DAY => (HOUR, "hour"),
+        DAY..MONTH => (DAY, "day"),
+        MONTH..YEAR => (MONTH, "month"),
+        _ if seconds < 30 * YEAR => (YEAR, "year"),
+        _ => return None,
+    };
+    let number = usize::try_from(seconds / unit).ok()?;
+    Some(format!("{} ago", count(number, noun)))
 }
 
 /// The first few of many names.
@@ -85,6 +120,27 @@ mod tests {
     }
 
     #[test]
+    fn how_long_ago() {
+        const DAY: u64 = 86_400;
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(20_000 * DAY);
+        for (seconds, expected) in [
+            (0, Some("less than a minute ago")),
+            (60, Some("1 minute ago")),
+            (7_300, Some("2 hours ago")),
+            (DAY - 1, Some("23 hours ago")),
+            (3 * DAY, Some("3 days ago")),
+            (30 * DAY, Some("1 month ago")),
+            (364 * DAY, Some("12 months ago")),
+            (800 * DAY, Some("2 years ago")),
+            (20_000 * DAY, None),
+        ] {
+            let then = now - Duration::from_secs(seconds);
+            assert_eq!(ago(then, now).as_deref(), expected, "{seconds}");
+        }
+        assert_eq!(ago(now + Duration::from_secs(1), now), None);
+    }
+
+    #[test]
     fn numbers_and_names() {
         for (bytes, text) in
             [(0, "0 B"), (999, "999 B"), (1_500, "1.5 kB"), (31_400_000, "31.4 MB")]
@@ -102,6 +158,23 @@ mod tests {
         }
         assert_eq!(brief("short"), "short");
         assert_eq!(brief(&"ä".repeat(65)), format!("{}…", "ä".repeat(64)));
+    }
+
+    #[test]
+    fn names_are_cut_in_the_middle() {
+        let name = "ghcr.io/acme/app:1.4.0-linux-arm64";
+        for (columns, expected) in [
+            (34, name),
+            (33, "ghcr.io/ac…/app:1.4.0-linux-arm64"),
+            (16, "ghcr.…inux-arm64"),
+            (2, "…4"),
+            (1, "…"),
+            (0, ""),
+        ] {
+            assert_eq!(shortened(name, columns), expected);
+            assert!(shortened(name, columns).chars().count() <= columns);
+        }
+        assert_eq!(shortened(&"ä".repeat(9), 4), "ä…ää");
     }
 
     #[test]

@@ -56,6 +56,28 @@ impl Style {
     }
 }
 
+/// Words at the start of a log line that say how something ended.
+const ENDS: [(&str, Look); 3] =
+    [("error:", Look::Removed), ("warning:", Look::Changed), ("done ", Look::Added)];
+
+/// A log line with the word that says how something ended in colour, also behind a list's name.
+pub(crate) fn highlighted(line: &str) -> String {
+    let style = Style { colour: true };
+    let (name, rest) = match line.split_once(" | ") {
+        // A name is one word: other lines may contain such a sign.
+        Some((name, _)) if !name.contains(' ') => line.split_at(name.len() + 3),
+        _ => ("", line),
+    };
+    let found = ENDS.iter().find(|(word, _)| rest.starts_with(word));
+    match found {
+        Some((word, look)) => {
+            let (word, more) = rest.split_at(word.trim_end().len());
+            format!("{name}{}{more}", style.paint(*look, word))
+        }
+        None => line.to_owned(),
+    }
+}
+
 /// Foreign text after `start`, wrapped at spaces to 80 columns; further lines start below the text.
 /// `width`: the columns of `start`, without escape sequences.
 pub(crate) fn wrapped(start: &str, width: usize, text: &str) -> String {
@@ -164,6 +186,22 @@ mod tests {
         let shown = [pairs(2, [(&bad, &bad)]), wrapped("", 0, &bad)].concat();
         assert!(shown.chars().all(|c| c == '\n' || !c.is_control()), "{shown:?}");
         assert_eq!(shown.lines().count(), 2);
+    }
+
+    #[test]
+    fn the_word_that_says_how_it_ended_is_coloured() {
+        for (line, expected) in [
+            ("error: cannot push", "\u{1b}[31merror:\u{1b}[0m cannot push"),
+            ("warning: app error: x", "\u{1b}[33mwarning:\u{1b}[0m app error: x"),
+            ("done     app  in 2 s", "\u{1b}[32mdone\u{1b}[0m     app  in 2 s"),
+            ("web | done     app", "web | \u{1b}[32mdone\u{1b}[0m     app"),
+            ("found    a | done b", "found    a | done b"),
+            ("donex", "donex"),
+            ("  where: error: x", "  where: error: x"),
+            ("", ""),
+        ] {
+            assert_eq!(highlighted(line), expected);
+        }
     }
 
     #[test]

@@ -58,6 +58,7 @@ impl Screen {
                 self.lines.truncate(self.row + 1);
             }
             "?7l" | "?7h" => {}
+            colour if colour.ends_with('m') => {}
             up => {
                 let rows: usize = up
                     .strip_suffix('A')
@@ -140,6 +141,9 @@ async fn each_change_is_a_line_and_the_summary_a_picture() {
         .await;
     arm64().label(label, "x").push(&scene.client, REPO, "arm64").await;
     let ran = running.wait().await.ok();
+    let (folded, wait) = ran.stdout.split_once("\nwait     ").expect("a wait");
+    let open = folded.matches("::group::").count() - folded.matches("::endgroup::").count();
+    assert_eq!((open, wait.split_once("::group::").is_some()), (0, true), "{}", ran.stdout);
     for (part, times) in
         [("not found yet; checking", 2), ("stale: ", 1), ("found    ", 2), ("waiting  ", 0)]
     {

@@ -451,7 +451,8 @@ async fn a_bar_moves_on_a_terminal_only() {
     let script = Path::new("/usr/bin/script");
     let moving = on_terminal().spawn_program(script).await.wait().await.ok();
     assert!(
-        moving.stdout.contains("\n[               ") && moving.stdout.contains("0/2\r\u{1b}[K"),
+        moving.stdout.contains("\n\u{1b}[?7l[               ")
+            && moving.stdout.contains("0/2\u{1b}[?7h\r\u{1b}[K"),
         "{:?}",
         moving.stdout
     );

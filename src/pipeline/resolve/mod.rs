@@ -210,6 +210,7 @@ impl Wait<'_> {
             progress.waits_for(at, why.word());
             if !last.as_ref().is_some_and(|last| last.is_as(&why)) {
                 let left = self.deadline.saturating_duration_since(now);
+                self.work.end_group();
                 info!("{}", lines::waiting(&source.name, &why.state(), left));
             }
             (first, last) = (false, Some(why));

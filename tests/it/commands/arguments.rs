@@ -229,7 +229,7 @@ async fn a_result_that_cannot_be_written_is_8_and_says_so() {
         .await
         .fails(8);
     assert!(
-        ran.stderr.starts_with("error: cannot write the result: No space left on device"),
+        ran.stderr.contains("\nerror: cannot write the result: No space left on device"),
         "{}",
         ran.stderr
     );

@@ -1,6 +1,6 @@
 //! `diff`: entry by entry.
 
-use super::{Stocked, built, classic, fits_80_columns};
+use super::{Stocked, built, classic, fits_80_columns, log};
 use crate::support::client::{OCI_INDEX, sha256};
 use crate::support::images::{Image, pretty};
 use crate::support::indexes::BuiltIndex;
@@ -37,8 +37,11 @@ async fn what_differs_is_1() {
     index.push(&stocked.client, "acme/app", "next").await;
     let ran = stocked.run(&["diff", "{}/acme/app:built", "{}/acme/app:next"]).await.fails(1);
     let (old, attestations) = (built(), built().attestation_digests());
-    let removed: String =
-        attestations.iter().map(|digest| format!("- attestation\n  - {digest}\n")).collect();
+    let removed: String = attestations
+        .iter()
+        .zip(["amd64", "arm64", "arm/v7"])
+        .map(|(digest, of)| format!("- attestation of linux/{of}\n  - {digest}\n"))
+        .collect();
     let expected = format!(
         "- {{}}/acme/app:built
   - {}
@@ -66,7 +69,7 @@ async fn what_differs_is_1() {
         old.images()[2].digest(),
     );
     assert_eq!(ran.stdout, expected);
-    assert_eq!(ran.stderr, "");
+    assert_eq!(log(&ran), "");
     fits_80_columns(&ran.stdout);
     let ran =
         stocked.run(&["diff", "{}/acme/app:built", "{}/acme/app:next", "--json"]).await.fails(1);

@@ -1,7 +1,7 @@
 //! `inspect`: each kind of reference, and what others say about it.
 
-use super::{Stocked, built, classic, fits_80_columns};
-use crate::support::client::{OCI_INDEX, OCI_MANIFEST};
+use super::{Stocked, built, classic, fits_80_columns, log};
+use crate::support::client::{OCI_INDEX, OCI_MANIFEST, sha256};
 use crate::support::images::{Image, pretty};
 use crate::support::proxy::FaultProxy;
 use crate::support::skopeo;
@@ -20,9 +20,9 @@ async fn the_classic_list_reads_well() {
     let [linux, old, new] = list.images() else { panic!("three images") };
     let expected = format!(
         "{{}}/acme/app:classic
+{{}}/acme/app@{}
 type     Docker manifest list
          application/vnd.docker.distribution.manifest.list.v2+json
-digest   {}
 size     {} bytes
 
 3 entries
@@ -55,7 +55,7 @@ windows(10.0.20348.2700+win32k)/amd64    {} to download
         new.manifest().len(),
     );
     assert_eq!(ran.stdout, expected);
-    assert_eq!(ran.stderr, "");
+    assert_eq!(log(&ran), "");
     fits_80_columns(&ran.stdout);
 }
 
@@ -68,9 +68,9 @@ async fn an_index_of_buildkit_has_its_attestations_under_their_images() {
     let attestations = index.attestation_digests();
     let expected = format!(
         "{{}}/acme/app:built
+{{}}/acme/app@{}
 type     OCI image index
          application/vnd.oci.image.index.v1+json
-digest   {}
 size     {} bytes
 annotations
   org.opencontainers.image.version: 1.2
@@ -124,6 +124,19 @@ fn shown(image: &Image) -> String {
     format!("{:.1} kB", download(image) as f64 / 1000.0)
 }
 
+fn shown_size(bytes: usize) -> String {
+    if bytes < 1000 { format!("{bytes} B") } else { format!("{:.1} kB", bytes as f64 / 1000.0) }
+}
+
+/// Ages are of the day on which the test runs.
+fn without_age(text: &str) -> String {
+    let line = |line: &str| match line.split_once(" ago (") {
+        Some((_, date)) => format!("created  {}\n", date.trim_end_matches(')')),
+        None => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
+}
+
 fn size_of(index: &Value, entry: usize) -> u64 {
     index["manifests"][entry]["size"].as_u64().unwrap()
 }
@@ -136,24 +149,28 @@ async fn an_image_and_an_entry_of_a_list() {
     let lines = |name: &str, more: &str, tail: &str| {
         format!(
             "{{}}/acme/app:{name}
+{{}}/acme/app@{}
 type     OCI image manifest
          application/vnd.oci.image.manifest.v1+json
-digest   {}
 size     {} bytes
 {more}platform linux/amd64
 download {}: config and 1 layer
 created  2026-01-01T00:00:00Z
 revision 0123456789abcdef0123456789abcdef01234567
+layers, lowest first
+{:<9}{}
 labels
   org.opencontainers.image.revision: 0123456789abcdef0123456789abcdef01234567
 {tail}",
             image.digest(),
             image.manifest().len(),
-            shown(image)
+            shown(image),
+            shown_size(image.layer_blob().len()),
+            sha256(&image.layer_blob()),
         )
     };
     let ran = stocked.run(&["inspect", "{}/acme/app:image"]).await.ok();
-    assert_eq!(ran.stdout, lines("image", "", ""));
+    assert_eq!(without_age(&ran.stdout), lines("image", "", ""));
     let ran =
         stocked.run(&["inspect", "{}/acme/app:built", "--platform", "linux/x86_64"]).await.ok();
     let more = format!("entry of OCI image index\n         {}\n", index.digest());
@@ -162,12 +179,12 @@ labels
         size_of(&index.json(), 3),
         index.attestation_digests()[0]
     );
-    assert_eq!(ran.stdout, lines("built", &more, &tail));
+    assert_eq!(without_age(&ran.stdout), lines("built", &more, &tail));
     fits_80_columns(&ran.stdout);
     let ran =
         stocked.run(&["inspect", "{}/acme/app:image", "--platform", "linux/arm64"]).await.fails(5);
     assert_eq!(
-        ran.stderr,
+        log(&ran),
         "error: {}/acme/app:image is a single image for linux/amd64, not for linux/arm64\n"
     );
 }
@@ -201,7 +218,7 @@ async fn platforms_narrow_by_meaning() {
     let [_, old, new] =
         classic().images().to_vec().try_into().unwrap_or_else(|_| panic!("three images"));
     assert_eq!(
-        ran.stderr,
+        log(&ran),
         format!(
             "error: {{}}/acme/app:classic has 2 entries for windows/amd64
   entry: windows(10.0.17763.6293)/amd64  {}
@@ -221,7 +238,7 @@ async fn platforms_narrow_by_meaning() {
         .map(|(image, name)| format!("  entry: {name}  {}\n", image.digest()))
         .collect();
     assert_eq!(
-        ran.stderr,
+        log(&ran),
         format!("error: {{}}/acme/app:built has no entry for linux/s390x\n{entries}")
     );
 }
@@ -236,7 +253,7 @@ async fn raw_is_byte_for_byte_what_others_read() {
     ] {
         let ran = stocked.run(&["inspect", "--raw", &format!("{{}}/acme/app:{tag}")]).await.ok();
         assert_eq!(ran.stdout.as_bytes(), bytes);
-        assert_eq!(ran.stderr, "");
+        assert_eq!(log(&ran), "");
         assert_eq!(skopeo::inspect_raw(&stocked.name(tag)).await.as_bytes(), bytes);
     }
 }
@@ -330,9 +347,9 @@ async fn artifacts_nested_indexes_and_what_is_missing() {
         ran.stdout,
         format!(
             "{{}}/acme/app:chart
+{{}}/acme/app@{chart}
 type     OCI image manifest
          application/vnd.oci.image.manifest.v1+json
-digest   {chart}
 size     {} bytes
 artifact application/vnd.cncf.helm.config.v1+json
 download 2 B: config and 0 layers
@@ -364,7 +381,7 @@ annotations
         assert!(ran.stdout.contains(part), "{part:?}\n{}", ran.stdout);
     }
     assert_eq!(
-        ran.stderr,
+        log(&ran),
         format!("warning: entry {gone_digest} was not read: not in the registry\n")
     );
 }
@@ -403,7 +420,7 @@ async fn failures_say_what_to_do() {
     let stocked = Stocked::start().await;
     let ran = stocked.run(&["inspect", "{}/acme/app:nowhere"]).await.fails(7);
     assert_eq!(ran.stdout, "");
-    assert!(ran.stderr.starts_with("error: cannot read {}/acme/app:nowhere: not found\n  where: GET /v2/acme/app/manifests/nowhere → 404 MANIFEST_UNKNOWN"), "{}", ran.stderr);
+    assert!(log(&ran).starts_with("error: cannot read {}/acme/app:nowhere: not found\n  where: GET /v2/acme/app/manifests/nowhere → 404 MANIFEST_UNKNOWN"), "{}", ran.stderr);
     assert!(
         ran.stderr.ends_with("  fix:   check the name: was it pushed, and to this registry?\n"),
         "{}",

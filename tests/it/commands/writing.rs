@@ -1,12 +1,34 @@
 //! What commands that write say, to the letter: the result on stdout, the log and failures on
 //! stderr.
 
-use super::{Stocked, classic};
+use super::{Stocked, VERSION, classic, log};
 use crate::support::running::Ran;
 use serde_json::{Value, json};
 
 async fn digest(stocked: &Stocked, tag: &str) -> String {
     stocked.client.get_manifest("acme/app", tag).await.expect("the tag is there").digest
+}
+
+#[tokio::test]
+async fn every_log_starts_with_the_version() {
+    let stocked = Stocked::start().await;
+    let (image, list) = ("{}/acme/app:image", "{}/acme/app:classic");
+    let printed = stocked.run(&["--version"]).await.ok().stdout;
+    assert_eq!(printed, VERSION);
+    for command in [
+        vec!["inspect", image],
+        vec!["diff", image, image],
+        vec!["wait", image],
+        vec!["create", "{}/acme/app:new", image],
+        vec!["annotate", list, "linux/amd64", "--variant", "v2"],
+        vec!["remove", list, "linux/amd64/v2"],
+    ] {
+        let ran = stocked.run(&command).await.ok();
+        assert!(ran.stderr.starts_with(VERSION), "{command:?}: {}", ran.stderr);
+        assert_eq!(ran.stderr.matches(VERSION).count(), 1, "{command:?}: {}", ran.stderr);
+    }
+    let ran = stocked.run(&["--quiet", "inspect", image]).await.ok();
+    assert_eq!(ran.stderr, "");
 }
 
 /// How long it took is another thing each time.
@@ -20,7 +42,7 @@ fn without_time(log: &str) -> String {
 
 #[track_caller]
 fn says(ran: &Ran, stdout: &str, stderr: &str) {
-    assert_eq!((ran.stdout.as_str(), without_time(&ran.stderr).as_str()), (stdout, stderr));
+    assert_eq!((ran.stdout.as_str(), without_time(log(ran)).as_str()), (stdout, stderr));
 }
 
 #[tokio::test]
@@ -40,15 +62,13 @@ async fn create() {
         .ok();
     let (list, image) = (digest(&stocked, "new").await, digest(&stocked, "image").await);
     let log = format!(
-        "manifest-action {version}
-found    {{}}/acme/app:image  linux/amd64  {image}  built 2026-01-01T00:00:00Z from 0123456789ab
+        "found    {{}}/acme/app:image  linux/amd64  {image}  built 2026-01-01T00:00:00Z from 0123456789ab
 compose  OCI image index of linux/amd64, 374 bytes, {short}
 tag      {{}}/acme/app:new  created
 tag      {{}}/acme/app:latest  created
 verify   read back as pushed
 done     {{}}/acme/app@{list}  in TIME
 ",
-        version = env!("CARGO_PKG_VERSION"),
         image = short(&image),
         short = short(&list),
     );
@@ -79,14 +99,14 @@ async fn annotate_and_remove() {
     assert_ne!(annotated, before);
     let image = classic().images()[0].digest();
     let log = format!(
-        "edit     + linux/amd64/v2  {image}\nedit     - linux/amd64  {image}\ntag      {{}}/acme/app:classic  moved, was {before}\nverify   read back as pushed\n"
+        "edit     ~ linux/amd64  {image}  platform.variant set to v2\ntag      {{}}/acme/app:classic  moved, was {before}\nverify   read back as pushed\n"
     );
     says(&ran, &format!("{{}}/acme/app:classic@{annotated}\n"), &log);
     let ran = stocked
         .run(&["annotate", "{}/acme/app:classic", "linux/amd64/v2", "--variant", "v2", "--json"])
         .await
         .ok();
-    assert_eq!(ran.stderr, "keep     {}/acme/app:classic  already up to date\n");
+    assert_eq!(super::log(&ran), "keep     {}/acme/app:classic  already up to date\n");
     assert_eq!(
         serde_json::from_str::<Value>(&ran.stdout).expect("JSON"),
         json!({
