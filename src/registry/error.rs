@@ -2,15 +2,11 @@
 
 use super::elsewhere::{Elsewhere, Role};
 use super::http::{Answer, Broken, ProxyError, TlsError, may_pass};
+use super::said::Said;
 use crate::oci::Invalid;
-use crate::secret::Secrets;
 use crate::text::duration;
-use serde_json::Value;
 use std::fmt;
 use std::time::Duration;
-
-/// Characters of a registry's own words that are shown at most.
-const LONGEST_EXCERPT: usize = 500;
 
 /// One request that failed for good.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,15 +99,6 @@ impl fmt::Display for HelperFailure {
     }
 }
 
-/// The first error of a registry's error document (distribution spec, "Error Codes").
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Said {
-    /// `DENIED`, `MANIFEST_UNKNOWN`, …; empty when the answer was no such document.
-    pub code: String,
-    /// Its message, at most 500 characters.
-    pub message: String,
-}
-
 /// Kinds that callers tell apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
@@ -168,6 +155,12 @@ impl Error {
     /// Whether it may be about the method HEAD and not about what was asked for.
     pub fn may_be_of_head(&self) -> bool {
         self.request.starts_with("HEAD ") && matches!(self.kind, Kind::NotFound | Kind::Denied)
+    }
+
+    /// Whether a read may be refused only because it is of a part: 416, or another status of servers
+    /// without ranges.
+    pub(super) fn may_be_of_range(&self) -> bool {
+        self.kind == Kind::Rejected || self.status == Some(501)
     }
 
     /// Whether the login, or its lack, is the cause.
@@ -324,69 +317,5 @@ impl From<Broken> for Kind {
 impl From<Invalid> for Kind {
     fn from(invalid: Invalid) -> Self {
         Self::Malformed(invalid.0)
-    }
-}
-
-impl Said {
-    /// Reads the body of a failed answer, whatever it is: the error document, other JSON, HTML,
-    /// nothing.
-    pub fn parse(body: &[u8], secrets: &Secrets) -> Option<Self> {
-        // Before it is cut and quoted: half a secret, or one in another spelling, would not be
-        // known again.
-        let cut =
-            |text: &str| secrets.redact(text).chars().take(LONGEST_EXCERPT).collect::<String>();
-        let text = String::from_utf8_lossy(body);
-        if text.trim().is_empty() {
-            return None;
-        }
-        let Ok(document) = serde_json::from_slice::<Value>(body) else {
-            let is_page = text.trim_start().starts_with('<');
-            return (!is_page).then(|| Self { code: String::new(), message: cut(text.trim()) });
-        };
-        let first = document.get("errors").and_then(|errors| errors.get(0)).unwrap_or(&document);
-        let field = |name: &str| first.get(name).and_then(Value::as_str).unwrap_or_default();
-        let message =
-            [field("message"), field("details"), field("error_description"), field("error")]
-                .into_iter()
-                .find(|text| !text.is_empty())
-                .unwrap_or_default();
-        // `detail` is any JSON; some registries put the one useful sentence there.
-        let detail = match first.get("detail") {
-            Some(Value::String(detail)) if detail != message && !detail.is_empty() => {
-                format!(": {detail}")
-            }
-            _ => String::new(),
-        };
-        Some(Self { code: cut(field("code")), message: cut(&format!("{message}{detail}")) })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_whatever_a_registry_says() {
-        let said = |body: &str| {
-            Said::parse(body.as_bytes(), &Secrets::default()).map(|said| (said.code, said.message))
-        };
-        let pair = |code: &str, message: &str| Some((code.to_owned(), message.to_owned()));
-        assert_eq!(
-            said(r#"{"errors":[{"code":"DENIED","message":"no","detail":null}]}"#),
-            pair("DENIED", "no")
-        );
-        assert_eq!(
-            said(r#"{"errors":[{"code":"TAG_INVALID","message":"no","detail":"immutable"}]}"#),
-            pair("TAG_INVALID", "no: immutable")
-        );
-        assert_eq!(
-            said(r#"{"details":"incorrect username or password"}"#),
-            pair("", "incorrect username or password")
-        );
-        assert_eq!(said("toomanyrequests"), pair("", "toomanyrequests"));
-        assert_eq!(said("<html>gateway</html>"), None);
-        assert_eq!(said(" \n"), None);
-        assert_eq!(said(r#"{"errors":[]}"#), pair("", ""));
-        assert_eq!(said(&"x".repeat(9000)).unwrap().1.len(), 500);
     }
 }

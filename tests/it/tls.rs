@@ -153,3 +153,22 @@ async fn a_file_of_no_certificates_is_refused_before_any_request() {
     }
     assert_eq!(tls.registry.log().len(), before, "nothing was contacted");
 }
+
+/// Requests that go out together to a port whose protocol nobody has told: whichever learns it, all
+/// of them are carried out.
+#[tokio::test]
+async fn many_first_requests_at_once_find_out_that_a_port_has_tls() {
+    let tls = tls(Auth::Open).await;
+    let host = tls.registry.host();
+    for round in 0..8 {
+        let ran = waiting_step_at(&host, &BOTH)
+            .file("ca.pem", tls.registry.ca_pem())
+            .input("ca-file", "ca.pem")
+            .input("tags", &format!("{host}/acme/app:{round}\n{host}/acme/app:x{round}"))
+            .input("wait", "0")
+            .run()
+            .await
+            .ok();
+        assert!(!ran.stdout.contains("400"), "{}", ran.stdout);
+    }
+}

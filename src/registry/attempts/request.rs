@@ -1,8 +1,9 @@
 //! What a request is called in the log and in errors.
 
 use crate::registry::elsewhere::{Elsewhere, Role};
-use crate::registry::error::{Error, Kind, Said};
+use crate::registry::error::{Error, Kind};
 use crate::registry::http::Answer;
+use crate::registry::said::Said;
 use crate::secret::Secrets;
 use tokio::time::Instant;
 

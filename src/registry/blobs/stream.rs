@@ -16,6 +16,7 @@ use std::io;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
+use tracing::debug;
 use url::Url;
 
 /// Bytes in a minute of waiting below which an end counts as silent: a trickle would take for ever.
@@ -188,10 +189,19 @@ impl<'a> BlobReader<'a> {
     async fn open(&mut self) -> Result<Response, Error> {
         let rest = format!("blobs/{}", self.blob.digest);
         let mut call = Call::new(Method::GET, self.repository, &rest);
-        call.range = (self.position > 0).then(|| (RANGE, format!("bytes={}-", self.position)));
+        // Closed, because some storage refuses an open one.
+        let last = self.blob.size.saturating_sub(1);
+        let range = format!("bytes={}-{last}", self.position);
+        call.range = (self.position > 0).then_some((RANGE, range));
         call.terms.has_permit = true;
         let mut opening = Opening { transport: &self.registry.transport, response: None };
-        let (answer, request) = self.registry.call_through(&call, &mut opening).await?;
+        let mut opened = self.registry.call_through(&call, &mut opening).await;
+        if call.range.is_some() && opened.as_ref().is_err_and(Error::may_be_of_range) {
+            debug!("{}: {} has no part of it, so it is read from its start", self.repository, rest);
+            call.range = None;
+            opened = self.registry.call_through(&call, &mut opening).await;
+        }
+        let (answer, request) = opened?;
         self.request.redirected_to.clone_from(&request.redirected_to);
         let malformed = |what: &str| request.error_of(Kind::Malformed(what.to_owned()), &answer);
         let whole = match answer.status {

@@ -102,8 +102,8 @@ impl Transport {
             Err(Unanswered { why: Broken::Connection(_), .. }) => true,
             Err(_) => false,
         };
-        // Another request may have learned it meanwhile.
-        if suspicious && self.protocol(host) == protocol {
+        // Another request may have learned meanwhile that it has no TLS.
+        if suspicious && self.protocol(host) != Protocol::Http {
             let mut encrypted = exchange;
             if protocol == Protocol::Stated {
                 // Only to tell what is wrong: the user has not said that it may be done in TLS.
@@ -293,11 +293,13 @@ impl Transport {
         if address::is_loopback_host(host) { Protocol::Unclear } else { Protocol::Https }
     }
 
+    /// The first that is learned counts: of two requests at once, one may have met less.
     fn learn(&self, host: &str, protocol: Protocol) {
         self.learned
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(host.to_owned(), protocol);
+            .entry(host.to_owned())
+            .or_insert(protocol);
     }
 }
 

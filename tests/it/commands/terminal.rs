@@ -86,7 +86,7 @@ async fn the_log_and_errors_are_broken_between_words() {
     let expected =
         "\u{1b}[31merror:\u{1b}[0m cannot read 127.0.0.1:55555/acme/app:nowhere: not found
   where: GET /v2/acme/app/manifests/nowhere → 404 MANIFEST_UNKNOWN (the registry
-         said: \"manifest unknown\")
+         said: \"manifest unknown: Tag nowhere\")
   fix:   check the name: was it pushed, and to this registry?
 ";
     assert_eq!(lines.split_once('\n').expect("the version first").1, expected);
@@ -101,7 +101,7 @@ async fn the_log_and_errors_are_broken_between_words() {
     // A pipe is read by programs: a line is a line.
     let piped = step().args(["inspect", &name]).run().await.fails(7);
     assert!(
-        piped.stderr.contains("(the registry said: \"manifest unknown\")\n"),
+        piped.stderr.contains("(the registry said: \"manifest unknown: Tag nowhere\")\n"),
         "{}",
         piped.stderr
     );

@@ -87,6 +87,24 @@ async fn a_download_that_breaks_goes_on_where_it_was() {
     }
 }
 
+/// Some storage takes no range, or none that is open at its end.
+#[tokio::test]
+async fn a_part_that_is_refused_is_read_from_the_start() {
+    for status in [416, 400, 501] {
+        let (from, to, image) = two().await;
+        from.proxy.rule(Rule::on("GET", &layer(&image)).nth(1).then(Fault::Truncate(100_000)));
+        from.proxy.rule(Rule::on("GET", &layer(&image)).nth(2).then(Fault::Status(status)));
+        step_with_report(&to.full_name("acme/app:1"), &from.full_name("acme/app:a"))
+            .run()
+            .await
+            .ok();
+        assert!(to.client.holds("acme/app", &image).await, "{status}");
+        let statuses: Vec<u16> =
+            from.proxy.entries("GET", &layer(&image)).iter().map(|get| get.status).collect();
+        assert_eq!(statuses, [200, status, 200], "{status}");
+    }
+}
+
 #[tokio::test]
 async fn an_upload_that_breaks_goes_on_where_the_registry_stands() {
     for (case, fault) in [
