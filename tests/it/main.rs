@@ -34,6 +34,7 @@ mod golden;
 mod heads;
 mod injection;
 mod jobs;
+mod known_faults;
 mod labels;
 mod login;
 mod long_waits;

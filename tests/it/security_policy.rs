@@ -1,20 +1,12 @@
 //! SECURITY.md tells the truth: its table names tests that exist, and leaves out none of those that
 //! are about security.
 
+use crate::support::named::{exists, read, root, sources, tests};
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 
 /// Whose tests must all stand in the table.
 const ABOUT_SECURITY: [&str; 6] =
     ["threats", "secrets", "injection", "two_readers", "memory", "credential_helpers"];
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn read(path: &Path) -> String {
-    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
 
 /// The names between backquotes in the last cell of each row below this heading, by the row's first
 /// cell.
@@ -24,39 +16,6 @@ fn rows<'a>(page: &'a str, heading: &str) -> Vec<(&'a str, Vec<&'a str>)> {
     let cells = rows.map(|row| row.trim_matches(['|', ' ']).split(" | ").collect::<Vec<_>>());
     let names = |cell: &'a str| cell.split('`').skip(1).step_by(2).collect();
     cells.map(|row| (row[0], names(row[row.len() - 1]))).collect()
-}
-
-/// The files that a module can be in.
-fn sources(module: &str) -> impl Iterator<Item = PathBuf> {
-    let path = module.replace("::", "/");
-    ["tests/it", "src"].into_iter().flat_map(move |folder| {
-        [format!("{folder}/{path}.rs"), format!("{folder}/{path}/mod.rs")].map(|f| root().join(f))
-    })
-}
-
-/// The tests in a source.
-fn tests(source: &str) -> Vec<&str> {
-    let mut found = Vec::new();
-    let mut marked = false;
-    for line in source.lines().map(str::trim) {
-        if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
-            marked = true;
-        } else if let Some((_, rest)) = line.split_once("fn ").filter(|_| marked) {
-            found.push(rest.split('(').next().unwrap_or_default());
-            marked = false;
-        }
-    }
-    found
-}
-
-fn exists(name: &str) -> bool {
-    match name.rsplit_once("::") {
-        Some((module, test)) => {
-            sources(module).any(|file| file.is_file() && tests(&read(&file)).contains(&test))
-        }
-        // A script of the packaging tests.
-        None => name.starts_with("tests/ci/") && root().join(name).is_file(),
-    }
 }
 
 #[test]

@@ -40,6 +40,7 @@ pub mod indexes;
 pub mod jobs_api;
 pub mod layer;
 pub mod log;
+pub mod named;
 pub mod paused_clock;
 pub mod proxy;
 pub mod proxy_connection;

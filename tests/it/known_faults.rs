@@ -1,0 +1,223 @@
+//! Faults that were found once, by the letter and number of their list: the tests that keep each one
+//! away, and which of them are not mended yet.
+
+use crate::support::named::exists;
+use std::collections::BTreeMap;
+
+/// Of each list, how many there are. Those of security (S) stand in SECURITY.md's table.
+const LISTS: [(char, usize); 4] = [('N', 21), ('W', 5), ('I', 11), ('P', 6)];
+
+const MENDED: [(&str, &str, &[&str]); 25] = [
+    (
+        "N1",
+        "trouble to the end of a wait, of the registry or of hosts that stand in for it",
+        &[
+            "trouble::a_registry_in_trouble_to_the_end_is_not_an_image_that_is_missing",
+            "trouble::trouble_after_an_honest_answer",
+            "trouble::the_last_words_of_a_registry_that_falls_silent",
+            "trouble::both_ends_in_one_wait",
+            "elsewhere::storage_behind_a_redirect_is_named",
+            "elsewhere::a_token_server_that_cannot_be_reached_is_named",
+        ],
+    ),
+    (
+        "N2",
+        "HEAD that fails where GET works",
+        &[
+            "heads::a_tag_that_must_not_move_is_not_moved",
+            "heads::an_image_that_comes_late_is_found_before_it_is_given_up",
+            "heads::an_index_of_a_builder_is_whole",
+            "heads::a_plain_run_asks_for_its_tag_once",
+            "heads::what_is_missing_costs_one_request_more",
+        ],
+    ),
+    ("N3", "optional fields that are null", &["oci::manifest::what_is_null_is_absent"]),
+    (
+        "N4",
+        "a web page in place of an answer, compression that nobody asked for",
+        &[
+            "web_pages::in_place_of_a_manifest",
+            "web_pages::a_redirect_to_a_sign_in_page",
+            "web_pages::in_place_of_a_config",
+            "web_pages::in_place_of_a_token",
+            "web_pages::in_place_of_an_upload_and_of_a_push",
+            "web_pages::a_compressed_answer",
+        ],
+    ),
+    (
+        "N5",
+        "a server's own certificate as `ca-file`",
+        &[
+            "faults::certificates::the_servers_own_certificate_can_be_the_ca_file",
+            "faults::certificates::a_servers_own_certificate_is_held_against_its_names_and_times",
+        ],
+    ),
+    (
+        "N6",
+        "plain HTTP and HTTPS in each other's place, certificates, proxies: a sentence each",
+        &[
+            "tls::plain_http_where_https_is_expected_is_told",
+            "tls::a_tls_port_that_is_said_to_be_plain_is_taken_at_its_word",
+            "faults::certificates::a_certificate_that_is_expired_or_for_another_name_is_refused",
+            "faults::real_proxy::what_it_refuses_is_told_with_its_name",
+        ],
+    ),
+    (
+        "N7",
+        "`NO_PROXY` in all forms",
+        &[
+            "registry::http::proxies::what_goes_past_a_proxy",
+            "faults::real_proxy::no_proxy_goes_past_it_in_every_form",
+        ],
+    ),
+    ("N8", "a denial that asks for no login", &["challenges::a_denial_that_asks_for_no_login"]),
+    (
+        "N9",
+        "what a proxy does not take, an upload without its port, silence",
+        &[
+            "faults::a_blob_that_is_too_large_for_a_proxy_is_told_with_its_size",
+            "elsewhere::the_place_of_an_upload_is_named",
+            "faults::slow::a_push_that_hangs_is_told_while_it_does",
+        ],
+    ),
+    (
+        "N10",
+        "a redirect to a host without a name",
+        &["elsewhere::storage_behind_a_redirect_is_named"],
+    ),
+    (
+        "N11",
+        "uploads that broke",
+        &[
+            "transfer::uploads::a_session_is_resumed_only_where_it_can_be_believed",
+            "transfer::uploads::a_session_is_resumed_once",
+            "transfer::uploads::a_blob_that_became_another_one_moves_no_tag",
+            "transfer::uploads::what_is_there_counts_by_its_length",
+        ],
+    ),
+    (
+        "N12",
+        "a part of a download that is refused",
+        &["transfer::streamed::a_part_that_is_refused_is_read_from_the_start"],
+    ),
+    (
+        "N13",
+        "a challenge at the root alone",
+        &[
+            "challenges::a_challenge_at_the_root_alone_counts_for_the_host",
+            "challenges::without_any_challenge_no_login_is_sent",
+        ],
+    ),
+    (
+        "N14",
+        "several errors, details that are objects, empty messages",
+        &[
+            "registry::said::reads_whatever_a_registry_says",
+            "registry::said::what_is_long_is_cut",
+            "registry::said::no_secret_is_shown",
+        ],
+    ),
+    (
+        "W5",
+        "images whose revision nobody knows",
+        &["report::summary::what_is_known_of_no_image_has_no_column"],
+    ),
+    (
+        "I1",
+        "quotes, dashes and flags in annotations and labels",
+        &[
+            "inputs::slips::quotes_round_a_line_are_dropped",
+            "inputs::slips::a_pair_or_what_to_write",
+            "slips::quotes_round_an_annotation_are_not_published",
+        ],
+    ),
+    (
+        "I2",
+        "slips in references and platforms",
+        &[
+            "oci::slip::every_slip_has_its_cause",
+            "oci::slip::nothing_else_is_one",
+            "slips::every_slip_is_told_in_one_run_before_any_request",
+        ],
+    ),
+    (
+        "I6",
+        "completions of flags and values",
+        &[
+            "commands::completions::commands_flags_and_values_are_completed",
+            "commands::completions::the_values_offered_are_those_that_an_input_takes",
+        ],
+    ),
+    (
+        "I7",
+        "manual pages and help",
+        &[
+            "commands::shell::manual_pages_have_the_sections_that_readers_look_for_and_keep_the_lines_of_examples",
+            "commands::shell::short_help_fits_a_screen_and_long_help_has_every_exit_status",
+            "commands::shell::alone_at_a_terminal_it_shows_help",
+        ],
+    ),
+    (
+        "I9",
+        "auth files where other tools take them",
+        &[
+            "plan::logins::a_variable_may_name_a_file_or_its_folder",
+            "registry::login::credentials::entries_that_tools_write_oddly",
+        ],
+    ),
+    (
+        "I10",
+        "files that are broken or cannot be written",
+        &[
+            "user_files::a_file_that_is_found_and_broken_is_told_with_its_name_and_a_way_out",
+            "places::results_that_cannot_be_written_are_told_with_what_to_do",
+        ],
+    ),
+    ("P1", "CircleCI's snippet, as its shell runs it", &["tests/ci/others.sh"]),
+    ("P2", "the keywords that Azure wants first", &["tests/ci/lint.sh"]),
+    ("P3", "snippets that can be pasted", &["tests/ci/lint.sh"]),
+    ("P4", "texts in place of booleans for older GitLab", &["tests/ci/lint.sh"]),
+];
+
+const OPEN: [(&str, &str); 18] = [
+    ("N15", "foreign layers in a registry that refuses them"),
+    ("N16", "a login that may read and not write, at the challenge; immutable tags by 403"),
+    ("N17", "405 on every write, before the wait"),
+    ("N18", "blobs that were counted as there and are not"),
+    ("N19", "the order of images and what refers to them"),
+    ("N20", "`OCI-Chunk-Max-Length` and `Warning`"),
+    ("N21", "a restart during three uploads"),
+    ("W1", "a variant that only another architecture has"),
+    ("W2", "a job that pushed another architecture than its tag says"),
+    ("W3", "`expect-labels` where no image has the label"),
+    ("W4", "a tag that loses platforms"),
+    ("I3", "a folder that a container step does not see"),
+    ("I4", "empty job outputs beside `platforms`"),
+    ("I5", "Drone's templates, `auto_tag`, `insecure`"),
+    ("I8", "errors of arguments in the words of a command line"),
+    ("I11", "a misspelt `watch-jobs` name, before the end"),
+    ("P5", "on GitHub, each error once in the log"),
+    ("P6", "the lines of `append`; a whole run on a terminal of 40 columns"),
+];
+
+#[test]
+fn each_is_kept_away_by_tests_or_known_to_be_open() {
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    for (row, what, tests) in MENDED {
+        assert!(!tests.is_empty(), "{row} has no test: {what}");
+        for test in tests {
+            assert!(exists(test), "{row} names {test}, which does not exist");
+        }
+        *seen.entry(row).or_default() += 1;
+    }
+    for (row, _) in OPEN {
+        *seen.entry(row).or_default() += 1;
+    }
+    for (list, length) in LISTS {
+        for number in 1..=length {
+            let row = format!("{list}{number}");
+            assert_eq!(seen.remove(row.as_str()), Some(1), "{row} must stand in one table, once");
+        }
+    }
+    assert!(seen.is_empty(), "no such fault: {seen:?}");
+}
