@@ -25,30 +25,6 @@
 //! - [`oci`]: the specs' nouns; [`secret`]: what must not be seen; [`core_dump`]: nor in a file;
 //!   `backoff`, `join`, `system_words`: small tools
 //!
-//! ```text
-//! inputs → plan → pipeline, once for each index → report
-//!                 (targets, resolve → check → compose → transfer → publish → verify → outcome)
-//! ```
-//!
-//! A module stands on those below it and knows none beside or above it; `tests/it/architecture.rs`
-//! holds that:
-//!
-//! - [`cli`]: the commands
-//! - [`app`]: a run, from inputs to outputs
-//! - `lists`: the indexes of a run, a few at a time; [`signals`], [`panics`]: what ends a run early;
-//!   [`report`]: its result, one file per format, and the files that it goes to
-//! - [`pipeline`]: one index, stage by stage; `inspect`: the commands that only look
-//! - [`plan`]: everything that is decided before the first request, all problems at once; [`entries`]:
-//!   what the entries of an index are and how they change; [`console`]: where people read
-//! - [`jobs`]: whether the jobs that build the images still can; [`error`]: the one error that people
-//!   see, and what to do
-//! - [`registry`]: the distribution API
-//! - `text`: text for people and for the systems that show it
-//! - [`inputs`]: environment variables and flags to cleaned values
-//! - [`oci`]: the specs' nouns; [`secret`]: what must not be seen; [`core_dump`]: nor in a file
-//! - `file`: the files that users name
-//! - `backoff`, `join`, `system_words`: small tools
-//!
 //! ```
 //! use manifest_action::oci::{Platform, Reference};
 //!
