@@ -42,13 +42,11 @@ pub(super) const STATUSES: [(&str, &str); 11] = [
 
 /// Whether nothing says what to do, and a person is there to read.
 pub(super) fn is_wanted(context: &Context<'_>) -> bool {
-    let is_set = |name: &String| context.environment.contains_key(name);
+    let is_set = |name: &str| context.environment.contains_key(name);
     let mut variables = INPUTS.iter().flat_map(|input| env::variables(input.name));
-    let in_ci =
-        ["CI", "DOCKER_METADATA_OUTPUT_TAGS"].iter().any(|name| is_set(&(*name).to_owned()));
     io::stdin().is_terminal()
         && io::stdout().is_terminal()
-        && !in_ci
+        && !["CI", "DOCKER_METADATA_OUTPUT_TAGS"].into_iter().any(is_set)
         && !variables.any(|name| is_set(&name))
 }
 

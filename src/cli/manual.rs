@@ -2,6 +2,7 @@
 
 use super::help::{EXAMPLES, STATUSES, STEP};
 use super::shell::NAME;
+use crate::inputs::env;
 use crate::inputs::table::INPUTS;
 use clap::Command;
 use clap_mangen::Man;
@@ -44,9 +45,9 @@ pub(super) fn page(command: Command) -> io::Result<Vec<u8>> {
     roff.write_all(terms("EXIT STATUS", STATUSES.into_iter()).as_bytes())?;
     if is_program {
         let variables = INPUTS.iter().map(|input| {
-            let name = input.name.to_ascii_uppercase().replace('-', "_");
-            let names = format!("INPUT_{name}, PLUGIN_{name}, MANIFEST_ACTION_{name}");
-            (names, super::described(input.help, input.default))
+            // The first spelling, with dashes, is for runners: no shell can set it.
+            let [_, names @ ..] = env::variables(input.name);
+            (names.join(", "), super::described(input.help, input.default))
         });
         let variables: Vec<(String, String)> = variables.collect();
         let variables = variables.iter().map(|(names, help)| (names.as_str(), help.as_str()));

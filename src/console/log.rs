@@ -12,16 +12,12 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Installs the log for this process. A log that is there already stays: whoever uses this as a
-/// library has its own.
-pub fn init(console: Arc<Console>, level: Level) {
+/// Installs the log for this process; its first line is what `--version` prints. A log that is there
+/// already stays: whoever uses this as a library has its own.
+pub fn start(console: &Arc<Console>, level: Level) {
     let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level);
-    let _ = tracing_subscriber::registry().with(ToConsole(console).with_filter(ours)).try_init();
-}
-
-/// Installs the log, whose first line is what `--version` prints.
-pub(crate) fn start(console: &Arc<Console>, level: Level) {
-    init(Arc::clone(console), level);
+    let to_console = ToConsole(Arc::clone(console)).with_filter(ours);
+    let _ = tracing_subscriber::registry().with(to_console).try_init();
     info!("manifest-action {}", env!("CARGO_PKG_VERSION"));
 }
 

@@ -70,7 +70,7 @@ impl<'a> Call<'a> {
             // A blob is any bytes, and has a digest.
             ("GET", false) => None,
             // Some say `text/html` of nothing, or of a word: Quay does.
-            _ => answer.is_page().then(|| answer.foreign()).flatten(),
+            _ => answer.page(),
         };
         match foreign {
             Some(what) => Err(request.error_of_foreign(&what, &answer)),
@@ -211,39 +211,33 @@ impl Registry {
             let (answer, request, authorization) =
                 self.settle(call, sender, fixed.as_ref()).await?;
             self.auth.on_status(call.repository, answer.status, &authorization);
+            match answer.status {
+                200..=299 => return call.judge(answer, request),
+                401 | 403 => {}
+                _ => return Err(request.error_of(Kind::of(&answer), &answer)),
+            }
             let root = self.root(&request)?;
             // RFC 6750 says 403 for a scope that is too narrow, registries say 401.
-            if matches!(answer.status, 401 | 403)
-                && may_widen
-                && self.auth.widen(call.repository, &root, &answer, &authorization).await
-            {
+            if may_widen && self.auth.widen(call.repository, &root, &answer, &authorization).await {
                 may_widen = false;
                 continue;
             }
-            match answer.status {
-                200..=299 => return call.judge(answer, request),
-                // The first 401 tells how to log in; a second one is about a token that the
-                // registry no longer takes.
-                401 | 403
-                    if challenged < 2
-                        && (answer.status == 401
-                            || self.denies_unasked(call, &answer, &authorization).await) =>
-                {
-                    challenged += 1;
-                    let (wire, host) = (self.wire(call), call.repository.host());
-                    let answer = self.auth.with_challenge(wire, host, &root, answer).await;
-                    let refusal = Refusal {
-                        request: &request,
-                        root: &root,
-                        answer: &answer,
-                        used: &authorization,
-                    };
-                    self.auth.on_challenge(wire, call.repository, refusal).await?;
-                    if challenged == 2 && authorization.header.is_some() {
-                        return Err(request.error_of(Kind::Denied, &answer));
-                    }
-                }
-                _ => return Err(request.error_of(Kind::of(&answer), &answer)),
+            let may_ask = challenged < 2
+                && (answer.status == 401
+                    || self.denies_unasked(call, &answer, &authorization).await);
+            if !may_ask {
+                return Err(request.error_of(Kind::of(&answer), &answer));
+            }
+            // The first 401 tells how to log in; a second one is about a token that the registry no
+            // longer takes.
+            challenged += 1;
+            let (wire, host) = (self.wire(call), call.repository.host());
+            let answer = self.auth.with_challenge(wire, host, &root, answer).await;
+            let refusal =
+                Refusal { request: &request, root: &root, answer: &answer, used: &authorization };
+            self.auth.on_challenge(wire, call.repository, refusal).await?;
+            if challenged == 2 && authorization.header.is_some() {
+                return Err(request.error_of(Kind::Denied, &answer));
             }
         }
     }

@@ -125,6 +125,16 @@ fn no_room_of_the_registry_knows_one_after_it() {
     assert_eq!(wrong("src/registry", "crate::registry::", &ROOMS), Vec::<String>::new());
 }
 
+/// A reader holds so much of a file in mind.
+#[test]
+fn no_source_has_more_than_400_lines_without_its_tests() {
+    for path in files(Path::new("src")) {
+        let text = fs::read_to_string(&path).expect("a source");
+        let lines = text.lines().take_while(|line| *line != "#[cfg(test)]").count();
+        assert!(lines <= 400, "{}: {lines} lines", path.display());
+    }
+}
+
 #[test]
 fn every_way_to_name_a_module_is_seen() {
     let code = code(

@@ -6,13 +6,13 @@ use crate::support::images::OCI_CONFIG;
 use crate::support::rules::{Fault, Rule};
 use crate::support::running::Ran;
 use crate::support::scene::{REPO, Scene, amd64, manifest, step_at};
-use crate::support::scripted::{Reply, ScriptedServer, answer};
+use crate::support::scripted::{Reply, Request, ScriptedServer, answer};
 use crate::support::token::TokenServer;
 
 const PAGE: &str = "<!doctype html><html><title>Sign in</title></html>";
 const HTML: (&str, &str) = ("Content-Type", "text/html; charset=utf-8");
 
-/// Such a run contacts nobody twice, moves nothing, and says what stands there.
+/// Such a run says what stands there, and whether that is a registry.
 #[track_caller]
 fn told(case: &str, ran: Ran, why: &str) {
     let ran = ran.fails(7);
@@ -35,6 +35,10 @@ async fn in_place_of_a_manifest() {
         let host = server.host();
         let why = format!("{host} answered with {what}, not with a manifest");
         told(case, step_at(&host, &["amd64"]).run().await, &why);
+        let requests = server.requests();
+        let reads = |request: &&Request| request.path() == manifest("amd64");
+        assert_eq!(requests.iter().filter(reads).count(), 1, "{case}: not asked again");
+        assert!(requests.iter().all(|request| request.method != "PUT"), "{case}: {requests:?}");
         let digest = sha256(b"any");
         let sources = format!("{host}/{REPO}@{digest}");
         let by_digest = step_at(&host, &["amd64"]).input("sources", &sources).run().await;

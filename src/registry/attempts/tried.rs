@@ -93,17 +93,16 @@ impl Tried {
         let error = match self.result {
             Err(broken) => request.error(broken.into()),
             Ok(answer) => match expect.filter(|_| self.is_altered) {
-                Some(_) if answer.is_page() => {
-                    let what = answer.foreign().unwrap_or_default();
-                    request.error_of_foreign(&what, &answer)
-                }
-                Some(expected) => {
-                    let actual = Digest::of(&answer.body);
-                    let what = format!(
-                        "the content received does not match {expected}: its digest is {actual}"
-                    );
-                    request.error(Kind::DigestMismatch(what))
-                }
+                Some(expected) => match answer.page() {
+                    Some(page) => request.error_of_foreign(&page, &answer),
+                    None => {
+                        let actual = Digest::of(&answer.body);
+                        let what = format!(
+                            "the content received does not match {expected}: its digest is {actual}"
+                        );
+                        request.error(Kind::DigestMismatch(what))
+                    }
+                },
                 None if spent && answer.status >= 300 => {
                     request.error_of(Kind::of(&answer), &answer)
                 }

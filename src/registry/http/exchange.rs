@@ -87,12 +87,16 @@ impl Answer {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
+    /// The first byte of a text, behind the mark that some editors put in front of it.
+    fn first(&self) -> Option<u8> {
+        let text = self.body.trim_ascii_start();
+        text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).first().copied()
+    }
+
     /// What it is in place of a JSON document: its content type, or in words.
     pub(crate) fn foreign(&self) -> Option<String> {
-        let text = self.body.trim_ascii_start();
-        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         let said = self.header(CONTENT_TYPE.as_str()).split(';').next().unwrap_or_default().trim();
-        match text.first() {
+        match self.first() {
             Some(b'{' | b'[') => None,
             None => Some("nothing".to_owned()),
             Some(b'<') if !said.contains("html") => Some("a web page".to_owned()),
@@ -101,9 +105,9 @@ impl Answer {
         }
     }
 
-    /// Whether it is a web page, which no registry answers with.
-    pub(crate) fn is_page(&self) -> bool {
-        self.body.trim_ascii_start().starts_with(b"<")
+    /// [`Self::foreign`], if it is a web page, which no registry answers with.
+    pub(crate) fn page(&self) -> Option<String> {
+        self.foreign().filter(|_| self.first() == Some(b'<'))
     }
 
     /// Bytes that a HEAD says there are; proxies leave it out, or say 0.
@@ -205,11 +209,8 @@ pub(super) async fn sent(
 
 /// The next bytes of a body, `None` at its end.
 pub(crate) async fn chunk(response: &mut Response) -> Result<Option<Bytes>, Broken> {
-    let url = response.url().clone();
-    within(BETWEEN_BYTES, async {
-        response.chunk().await.map_err(|error| broken(&error, &url, None))
-    })
-    .await
+    let read = timeout(BETWEEN_BYTES, response.chunk()).await.map_err(|_| Broken::Timeout)?;
+    read.map_err(|error| broken(&error, response.url(), None))
 }
 
 /// No request asks for compression: an answer that has it is a mistake or a bomb.

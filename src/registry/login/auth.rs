@@ -7,6 +7,7 @@ use super::challenge::{self, Challenge};
 use super::credentials::{Credential, Login};
 use super::lock;
 use super::lookup::Lookup;
+use super::slot::TokenSlot;
 use super::token::{Token, TokenServer, Wire};
 use crate::oci::Repository;
 use crate::registry::attempts::RequestName;
@@ -20,9 +21,6 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use tracing::{debug, info};
 use url::Url;
-
-/// Scopes beside our own that a registry may name for one repository.
-const MOST_EXTRA_SCOPES: usize = 8;
 
 /// Repositories that will be pushed to, each with those from which its blobs may be mounted.
 pub type Writable = BTreeMap<Repository, BTreeSet<Repository>>;
@@ -45,26 +43,6 @@ pub(crate) struct Auth {
 enum Scheme {
     Basic,
     Bearer { realm: Url, service: Option<String> },
-}
-
-#[derive(Debug, Default)]
-struct TokenSlot {
-    token: Option<Token>,
-    /// Source of the login that it was given for.
-    login: Option<String>,
-    /// Number of tokens so far: it tells a refused one from its successor.
-    generation: u64,
-    /// Why the token server refused the login, which is not sent to it again.
-    bad_login: Option<Error>,
-    /// Scopes that the registry named beside ours.
-    extra_scopes: BTreeSet<String>,
-}
-
-impl TokenSlot {
-    /// Asks for this scope too from now on; whether that is new.
-    fn adds_scope(&mut self, scope: String) -> bool {
-        self.extra_scopes.len() < MOST_EXTRA_SCOPES && self.extra_scopes.insert(scope)
-    }
 }
 
 /// What a request is sent with.
@@ -276,8 +254,8 @@ impl Auth {
     ) {
         let slot = self.slot(repository);
         let mut slot = slot.lock().await;
-        if used.header.is_some() && slot.generation == used.generation {
-            slot.token = None;
+        if used.header.is_some() {
+            slot.drop_token(used.generation);
         }
         let ours = format!("repository:{}:", repository.path());
         if let Some(scope) =
@@ -303,12 +281,11 @@ impl Auth {
         }
         let slot = self.slot(repository);
         let mut slot = slot.lock().await;
-        let is_new = slot.adds_scope(scope);
-        if is_new || slot.generation != used.generation {
-            slot.token = slot.token.take().filter(|_| slot.generation != used.generation);
-            return true;
+        let is_of_use = slot.adds_scope(scope) || slot.generation != used.generation;
+        if is_of_use {
+            slot.drop_token(used.generation);
         }
-        false
+        is_of_use
     }
 
     /// Authorization in place of an implicit login that was refused; `None`: the user asked for the

@@ -7,6 +7,7 @@ mod helper;
 mod lookup;
 mod program;
 mod root;
+mod slot;
 mod token;
 
 pub use auth::Writable;

@@ -70,29 +70,24 @@ impl TokenServer<'_> {
         // Our own scope goes first: some servers read only that one.
         let own = format!("repository:{}:{actions}", repository.path());
         let scopes: Vec<String> = [own].into_iter().chain(extra.iter().cloned()).collect();
-        let by_form = |login: &Login| Exchange {
-            body: Some(form(login, service, &scopes)),
-            ..Exchange::new(Method::POST, realm.clone(), LARGEST_TOKEN_ANSWER)
-        };
-        let is_identity = |login: &&Login| matches!(login.credential, Credential::Identity(..));
-        if let Some(login) = login.filter(is_identity) {
-            let (answer, request) = self.ask(by_form(login), Some(login)).await?;
-            // Gitea's token server, among others, has no POST.
-            if !has_no_such_method(&answer) {
-                return read(&answer, &request);
-            }
-        }
         let url = query(realm, service, &scopes, login);
         let authorization = login.and_then(Login::basic).and_then(|basic| sensitive(&basic));
-        let exchange =
+        let by_query =
             Exchange { authorization, ..Exchange::new(Method::GET, url, LARGEST_TOKEN_ANSWER) };
-        let (answer, request) = self.ask(exchange, login).await?;
-        if let Some(login) = login.filter(|login| !is_identity(login))
-            && has_no_such_method(&answer)
-        {
-            // A server of OAuth2 alone has nothing but POST.
-            let (answer, request) = self.ask(by_form(login), Some(login)).await?;
-            return read(&answer, &request);
+        let by_form = login.map(|login| Exchange {
+            body: Some(form(login, service, &scopes)),
+            ..Exchange::new(Method::POST, realm.clone(), LARGEST_TOKEN_ANSWER)
+        });
+        let is_identity =
+            login.is_some_and(|login| matches!(login.credential, Credential::Identity(..)));
+        let (first, second) = match by_form {
+            Some(by_form) if is_identity => (by_form, Some(by_query)),
+            by_form => (by_query, by_form),
+        };
+        let (mut answer, mut request) = self.ask(first, login).await?;
+        // Gitea's token server, among others, has no POST; one of OAuth2 alone nothing else.
+        if let Some(second) = second.filter(|_| matches!(answer.status, 404 | 405)) {
+            (answer, request) = self.ask(second, login).await?;
         }
         read(&answer, &request)
     }
@@ -120,10 +115,6 @@ impl TokenServer<'_> {
         let answer = attempts.until_settled(&mut request, terms, send).await?;
         Ok((answer.ok_or_else(|| defect(&request, "a token request without a response"))?, request))
     }
-}
-
-fn has_no_such_method(answer: &Answer) -> bool {
-    matches!(answer.status, 404 | 405)
 }
 
 fn read(answer: &Answer, request: &RequestName) -> Result<Token, Error> {
