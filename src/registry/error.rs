@@ -163,6 +163,23 @@ impl Error {
         self.kind == Kind::Rejected || self.status == Some(501)
     }
 
+    /// Whether it is trouble, of the registry or on the way to it, that may be over in a while. A
+    /// pause that is too long is none: the registry would be asked again in vain.
+    pub fn is_trouble(&self) -> bool {
+        match &self.kind {
+            Kind::Server
+            | Kind::Timeout
+            | Kind::Unreachable(_)
+            | Kind::Truncated(_)
+            | Kind::UnknownHost
+            | Kind::Throttled { retry_after: None } => true,
+            Kind::Proxy(error) => error.may_pass(),
+            // Some storage says so of what it does not have yet.
+            Kind::Rejected => self.elsewhere.is_some(),
+            _ => false,
+        }
+    }
+
     /// Whether the login, or its lack, is the cause.
     pub fn is_denial(&self) -> bool {
         matches!(self.kind, Kind::Denied | Kind::BadCredentials | Kind::NoLogin)

@@ -158,20 +158,8 @@ impl<'a> Look<'a> {
             }
             Kind::NotFound => Stop::NotYet(NotYet::Missing),
             Kind::Denied => Stop::NotYet(NotYet::Denied(Box::new(error.clone()))),
-            // A registry that never answered is more likely misspelt than late; one that asks for a
-            // pause that is too long would be asked again in vain.
-            Kind::Server
-            | Kind::Timeout
-            | Kind::Unreachable(_)
-            | Kind::Truncated(_)
-            | Kind::UnknownHost
-            | Kind::Throttled { retry_after: None }
-                if known && self.deadline.is_some() =>
-            {
-                Stop::NotYet(NotYet::Trouble(Box::new(error.clone())))
-            }
-            // Some storage says so of what it does not have yet.
-            Kind::Rejected if error.elsewhere.is_some() && self.deadline.is_some() => {
+            // A registry that never answered is more likely misspelt than late.
+            _ if error.is_trouble() && known && self.deadline.is_some() => {
                 Stop::NotYet(NotYet::Trouble(Box::new(error.clone())))
             }
             _ => Error::cannot_read(error, &self.source.name).into(),

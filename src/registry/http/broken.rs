@@ -146,7 +146,8 @@ impl ProxyError {
         Self { proxy, variable: via.variable, host, trouble }
     }
 
-    fn may_pass(&self) -> bool {
+    /// Whether another try may succeed.
+    pub(crate) fn may_pass(&self) -> bool {
         // The library does not tell a proxy that forbids from one that is in trouble.
         matches!(self.trouble, ProxyTrouble::Refused | ProxyTrouble::Unreachable(_))
     }

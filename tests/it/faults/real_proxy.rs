@@ -4,11 +4,12 @@ use super::certificates::before;
 use crate::support::certs::Authority;
 use crate::support::client::Client;
 use crate::support::registry::Registry;
-use crate::support::scene::{REPO, amd64, step_at};
+use crate::support::scene::{REPO, amd64, arm64, step_at, waiting_step_at};
 use crate::support::step::Step;
 use crate::support::tcp_server::{TcpServer, closed_port};
 use crate::support::wait::until;
 use futures_util::future::join_all;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use tokio::net::TcpStream;
 
@@ -39,20 +40,17 @@ impl Proxy {
         );
         std::fs::write(&config, text).unwrap();
         std::fs::write(folder.path().join("nothing"), "nowhere.test\n").unwrap();
-        let process = Command::new(LEASH)
-            .args(["--pdeathsig", "KILL", "--", PROGRAM, "-d", "-c"])
-            .arg(&config)
-            .env_clear()
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        until("tinyproxy listens (Debian's package tinyproxy)", || async {
-            TcpStream::connect(("127.0.0.1", port)).await.is_ok()
-        })
-        .await;
+        let process = listening(&config, port).await;
         Self { process, folder, port }
+    }
+
+    fn stop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+
+    async fn start_again(&mut self) {
+        self.process = listening(&self.folder.path().join("tinyproxy.conf"), self.port).await;
     }
 
     fn host(&self) -> String {
@@ -66,9 +64,25 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.stop();
     }
+}
+
+async fn listening(config: &Path, port: u16) -> Child {
+    let process = Command::new(LEASH)
+        .args(["--pdeathsig", "KILL", "--", PROGRAM, "-d", "-c"])
+        .arg(config)
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    until("tinyproxy listens (Debian's package tinyproxy)", || async {
+        TcpStream::connect(("127.0.0.1", port)).await.is_ok()
+    })
+    .await;
+    process
 }
 
 struct Place {
@@ -137,6 +151,38 @@ async fn no_proxy_goes_past_it_in_every_form() {
         let step = place.step(&place.hosts[0]).env("NO_PROXY", &no_proxy);
         step.env("HTTPS_PROXY", format!("http://{}", proxy.host())).run().await.ok();
         assert_eq!(proxy.log()[before..].contains("CONNECT 0.0.0.0"), through, "{no_proxy}");
+    }
+}
+
+/// As a registry that restarts: a wait outlasts it, and to its end nobody knows.
+#[tokio::test]
+async fn one_that_is_down_for_a_while_does_not_end_a_wait() {
+    for comes_back in [true, false] {
+        let place = place().await;
+        let mut proxy = Proxy::start("").await;
+        let host = &place.hosts[0];
+        let step = waiting_step_at(host, &["amd64", "arm64"])
+            .file("ca.pem", &place.ca)
+            .input("ca-file", "ca.pem")
+            .input("wait-interval", "200ms")
+            .input("wait", if comes_back { "5m" } else { "20s" })
+            .env("HTTPS_PROXY", format!("http://{}", proxy.host()));
+        let running = step.spawn().await;
+        running.wait_for_line("arm64  not found yet").await;
+        proxy.stop();
+        let down = format!("the proxy {} (HTTPS_PROXY) cannot be reached", proxy.host());
+        if comes_back {
+            running.wait_for_line(&down).await;
+            arm64().push(&place.client, REPO, "arm64").await;
+            proxy.start_again().await;
+            let ran = running.wait().await.ok();
+            let published = place.client.get_manifest(REPO, "1").await;
+            assert_eq!(ran.output("digest"), published.map(|published| published.digest));
+        } else {
+            let ran = running.wait().await.fails(7);
+            assert!(ran.stdout.contains("cannot tell whether 1 of 2 images"), "{}", ran.stdout);
+            assert!(ran.stdout.contains(&down), "{}", ran.stdout);
+        }
     }
 }
 
