@@ -57,7 +57,7 @@ fn of_kind(cause: &Cause, audience: Audience) -> Option<String> {
             "try again later; if it persists, tell the registry's operators".into()
         }
         (Kind::UnknownHost, _) if error.elsewhere.is_some() => {
-            format!("check that this job can resolve {host}, which {} names", error.host)
+            format!("check that this job can resolve {host}, which {} refers to", error.host)
         }
         (Kind::UnknownHost, _) => {
             format!("check the spelling of {host}, and that this job can resolve it")
@@ -66,8 +66,8 @@ fn of_kind(cause: &Cause, audience: Audience) -> Option<String> {
             if error.elsewhere.as_ref().is_some_and(|place| place.role == Role::Uploads) =>
         {
             format!(
-                "{} names this address for uploads: behind a proxy, it must know the address that \
-                 clients use (X-Forwarded-Host, X-Forwarded-Proto)",
+                "{} gave this address for uploads: if it is behind a proxy, configure the address \
+                 that clients use (X-Forwarded-Host, X-Forwarded-Proto)",
                 error.host
             )
         }
@@ -89,8 +89,8 @@ fn of_kind(cause: &Cause, audience: Audience) -> Option<String> {
             "a proxy or cache between this job and the registry alters responses".into()
         }
         (Kind::Rejected, _) if matches!(error.status, Some(401 | 403)) => format!(
-            "check what stands between this job and {host} (a firewall, a proxy), and this \
-             machine's clock: signed addresses are valid for a short time"
+            "check the firewall or proxy between this job and {host}, and this machine's clock: \
+             signed addresses are valid for a short time only"
         ),
         (Kind::Rejected, Access::Push) => return rejected(error),
         (Kind::AddressRefused(_), _) => {
@@ -183,7 +183,7 @@ fn proxy(error: &ProxyError) -> String {
              list {name} in NO_PROXY"
         ),
         ProxyTrouble::Refused => {
-            format!("let the proxy allow {host}, or list {name} in NO_PROXY")
+            format!("allow {host} in the proxy, or list {name} in NO_PROXY")
         }
         ProxyTrouble::Unreachable(_) => {
             format!("correct {variable}, or list {name} in NO_PROXY to go without the proxy")
@@ -213,7 +213,7 @@ fn of_tls(error: &TlsError, registry: &str) -> String {
             format!("take {registry} out of {}", input(names::insecure_registries))
         }
         TlsTrouble::OtherName(_) => format!(
-            "use a name that the certificate is for, or have {host} show a certificate for its name"
+            "use a name that the certificate is for, or give {host} a certificate for its own name"
         ),
         TlsTrouble::OutOfTime(_) => {
             format!("renew the certificate of {host}, or set this machine's clock")
@@ -222,7 +222,7 @@ fn of_tls(error: &TlsError, registry: &str) -> String {
             format!("for a private certificate authority, use {}", input(names::ca_file))
         }
         TlsTrouble::Other(_) => format!(
-            "check that {host} speaks TLS 1.2 or 1.3, and that nothing on the way takes part in it"
+            "check that {host} speaks TLS 1.2 or 1.3, and that nothing in between intercepts it"
         ),
     }
 }
@@ -242,8 +242,8 @@ fn throttled(error: &Error) -> String {
 fn rejected(error: &Error) -> Option<String> {
     if error.status == Some(413) {
         return Some(format!(
-            "{}, or a proxy before it, does not take as much at once: raise its limit (nginx: \
-             client_max_body_size)",
+            "{}, or a proxy in front of it, does not accept an upload this large: raise its limit \
+             (nginx: client_max_body_size)",
             error.failing_host()
         ));
     }
@@ -478,7 +478,7 @@ mod tests {
         cannot read r.example/acme/app:1: the proxy p.example:3128 (HTTPS_PROXY) requires a login (407)
           put the login into the proxy's address, HTTPS_PROXY=http://USER:PASSWORD@p.example:3128, or list r.example in NO_PROXY
         cannot read r.example/acme/app:1: the proxy p.example:3128 (HTTPS_PROXY) does not connect to r.example
-          let the proxy allow r.example, or list r.example in NO_PROXY
+          allow r.example in the proxy, or list r.example in NO_PROXY
         cannot read r.example/acme/app:1: the proxy p.example:3128 (HTTPS_PROXY) cannot be reached: refused
           correct HTTPS_PROXY, or list r.example in NO_PROXY to go without the proxy
         cannot read r.example/acme/app:1: TLS connection to the proxy p.example:3128 (HTTPS_PROXY) failed: expired
@@ -494,7 +494,7 @@ mod tests {
         cannot read r.example/acme/app:1: r.example speaks HTTPS, but is listed as speaking plain HTTP
           take r.example out of --insecure
         cannot read r.example/acme/app:1: TLS connection failed: the certificate of r.example is for another name: a.example
-          use a name that the certificate is for, or have r.example show a certificate for its name
+          use a name that the certificate is for, or give r.example a certificate for its own name
         cannot read r.example/acme/app:1: TLS connection failed: the certificate of r.example is expired
           renew the certificate of r.example, or set this machine's clock
         cannot read r.example/acme/app:1: TLS connection failed: the certificate of s3.example is from an authority that is not trusted
@@ -502,13 +502,13 @@ mod tests {
         cannot read r.example/acme/app:1: TLS connection failed: the certificate of r.example is from an authority that is not trusted
           for a private certificate authority, use --ca-file
         cannot read r.example/acme/app:1: TLS connection failed: no common version (r.example)
-          check that r.example speaks TLS 1.2 or 1.3, and that nothing on the way takes part in it
+          check that r.example speaks TLS 1.2 or 1.3, and that nothing in between intercepts it
         cannot read r.example/acme/app:1: other bytes
           a proxy or cache between this job and the registry alters responses
         cannot push to r.example/acme/app:1: the registry rejected the request
           the tag is immutable in this registry: publish under another one
         cannot push to r.example/acme/app:1: the registry rejected the request
-          r.example, or a proxy before it, does not take as much at once: raise its limit (nginx: client_max_body_size)
+          r.example, or a proxy in front of it, does not accept an upload this large: raise its limit (nginx: client_max_body_size)
         cannot push to r.example/acme/app:1: the registry rejected the request
           this registry does not accept this kind of index: try --format oci or --format docker, or build all images in one format
         cannot push to r.example/acme/app:1: the registry rejected the request

@@ -168,8 +168,10 @@ async fn a_blob_that_is_too_large_for_a_proxy_is_told_with_its_size() {
     target.proxy.rule(Rule::on("PATCH", "*").then(Fault::Status(413).body("<html>nginx</html>")));
     let step = source.step("1").input("sources", &source.reference("amd64"));
     let ran = step.input("tags", &target.reference("1")).run().await.fails(7);
-    let fix =
-        format!("fix:   {}, or a proxy before it, does not take as much", target.proxy.host());
+    let fix = format!(
+        "fix:   {}, or a proxy in front of it, does not accept an upload this large",
+        target.proxy.host()
+    );
     assert!(ran.stdout.contains("B): the registry rejected the request"), "{}", ran.stdout);
     assert!(ran.stdout.contains(&fix), "{}", ran.stdout);
     assert_eq!(target.digest("1").await, None);

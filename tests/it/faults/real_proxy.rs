@@ -168,6 +168,7 @@ async fn one_that_is_down_for_a_while_does_not_end_a_wait() {
             .input("wait", if comes_back { "5m" } else { "20s" })
             .env("HTTPS_PROXY", format!("http://{}", proxy.host()));
         let running = step.spawn().await;
+        running.wait_for_line("amd64  linux/amd64").await;
         running.wait_for_line("arm64  not found yet").await;
         proxy.stop();
         let down = format!("the proxy {} (HTTPS_PROXY) cannot be reached", proxy.host());
@@ -220,7 +221,7 @@ async fn what_it_refuses_is_told_with_its_name() {
             format!("user:wrong-canary@{}", login.host()),
             // This proxy says 401 then.
             format!("the proxy {} (HTTPS_PROXY) does not connect to {tls}", login.host()),
-            "let the proxy allow".to_owned(),
+            format!("allow {tls} in the proxy"),
         ),
         (
             "forbidden",
@@ -228,7 +229,7 @@ async fn what_it_refuses_is_told_with_its_name() {
             "https_proxy",
             forbidding.host(),
             format!("the proxy {} (HTTPS_PROXY) does not connect to {tls}", forbidding.host()),
-            format!("let the proxy allow {tls}, or list {ELSEWHERE} in NO_PROXY"),
+            format!("allow {tls} in the proxy, or list {ELSEWHERE} in NO_PROXY"),
         ),
         (
             "not there, tunnel",
