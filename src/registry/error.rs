@@ -157,6 +157,19 @@ impl Error {
         self.request.starts_with("HEAD ") && matches!(self.kind, Kind::NotFound | Kind::Denied)
     }
 
+    /// Whether it asked for nothing but to read.
+    pub(super) fn is_of_read(&self) -> bool {
+        self.request.starts_with("GET ") || self.request.starts_with("HEAD ")
+    }
+
+    /// Whether the registry knows no writes: it is read-only, or a pull-through cache.
+    pub fn takes_no_writes(&self) -> bool {
+        self.status == Some(405)
+            && self.kind == Kind::Rejected
+            && self.elsewhere.is_none()
+            && !self.is_of_read()
+    }
+
     /// Whether a read may be refused only because it is of a part: 416, or another status of servers
     /// without ranges.
     pub(super) fn may_be_of_range(&self) -> bool {
@@ -191,6 +204,7 @@ impl Error {
         match &self.elsewhere {
             // What answers like this may not be a registry.
             None if matches!(self.kind, Kind::Foreign(_)) => self.kind.reason(&self.host),
+            None if self.takes_no_writes() => "the registry does not accept writes".to_owned(),
             None => self.kind.reason("the registry"),
             // Whoever gives the tokens, a login is the registry's.
             Some(place) if place.role == Role::Tokens && self.is_denial() => self.kind.reason(""),

@@ -243,8 +243,16 @@ impl Auth {
                 // Refused is what was sent, which another request may have replaced meanwhile.
                 let is_refused =
                     used.header.is_some() && used.header == Authorization::of_login(&login).header;
+                // Some registries say 401 to who may read and not write.
+                let may_read = self.lookup.is_proven(repository.host());
                 if is_refused && !self.lookup.renew(repository, &login, wire.deadline).await {
-                    return Err(refusal.error(Kind::BadCredentials));
+                    let error = refusal.error(Kind::BadCredentials);
+                    let is_right = may_read && !error.is_of_read();
+                    return Err(if is_right {
+                        Error { kind: Kind::Denied, ..error }
+                    } else {
+                        error
+                    });
                 }
                 Ok(())
             }
@@ -391,7 +399,19 @@ impl Auth {
                 settled => return settled,
             }
         }
-        let result = server.token("pull", extra, login).await;
+        let mut result = server.token("pull", extra, login).await;
+        // Some servers say 403 of a wrong password too.
+        if let Err(error) = &mut result
+            && let Some(login) = login
+            && error.kind == Kind::Denied
+            && !self.lookup.is_proven(repository.host())
+        {
+            match server.takes(login).await {
+                Some(true) => self.lookup.prove(repository.host()),
+                Some(false) => error.kind = Kind::BadCredentials,
+                None => {}
+            }
+        }
         if let (Ok(_), Some(mut denied)) = (&result, denied) {
             // A login that may pull is not wrong: it only may not push.
             denied.kind = Kind::Denied;
