@@ -198,6 +198,19 @@ impl Error {
             && matches!(self.code(), "MANIFEST_BLOB_UNKNOWN" | "BLOB_UNKNOWN" | "MANIFEST_UNKNOWN")
     }
 
+    /// Whether the registry looked at a manifest and did not take it for what it names or is.
+    pub fn is_of_content(&self) -> bool {
+        let is_invalid =
+            matches!(self.status, Some(400 | 422)) && self.code() == "MANIFEST_INVALID";
+        is_invalid || self.misses_content()
+    }
+
+    /// Whether it is 500 with an error document: distribution says so of manifests with layers that
+    /// it does not allow.
+    pub fn tells_why_it_failed(&self) -> bool {
+        self.status == Some(500) && !self.code().is_empty()
+    }
+
     /// Why, in a few words; with the host that failed where that is not the registry itself.
     pub fn reason(&self) -> String {
         let has_subject = matches!(self.kind, Kind::Server | Kind::Rejected | Kind::Foreign(_));

@@ -39,6 +39,8 @@ pub enum Manner {
     ReadOnly,
     /// No writes: it is a pull-through cache of the registry at this address.
     CacheOf(String),
+    /// No layers that are elsewhere, as by its own default.
+    NoUrls,
 }
 
 /// Who may do what.
@@ -151,6 +153,9 @@ impl Registry {
         let config = self.folder.path().join("config.yml");
         let read_only = matches!(self.manner, Manner::ReadOnly);
         let mut manner = String::new();
+        if !matches!(self.manner, Manner::NoUrls) {
+            manner.push_str("validation: {manifests: {urls: {allow: [\".*\"]}}}\n");
+        }
         if let Manner::CacheOf(address) = &self.manner {
             let _ = writeln!(manner, "proxy: {{remoteurl: {address:?}}}");
         }
@@ -158,7 +163,7 @@ impl Registry {
             &config,
             &format!(
                 "version: 0.1\nlog: {{level: info, formatter: text}}\nstorage:\n  filesystem: {{rootdirectory: {storage:?}}}\n  \
-                 delete: {{enabled: true}}\n  maintenance: {{uploadpurging: {{enabled: false}}, readonly: {{enabled: {read_only}}}}}\nvalidation: {{manifests: {{urls: {{allow: [\".*\"]}}}}}}\n{manner}http:\n  \
+                 delete: {{enabled: true}}\n  maintenance: {{uploadpurging: {{enabled: false}}, readonly: {{enabled: {read_only}}}}}\n{manner}http:\n  \
                  addr: \"127.0.0.1:{}\"\n  secret: test\n{}",
                 self.port, self.extra
             ),

@@ -4,6 +4,7 @@
 mod killed;
 mod meanwhile;
 mod mounted;
+mod refused;
 mod restarted;
 mod several;
 mod streamed;
