@@ -113,7 +113,12 @@ pub(super) async fn children(
         info!("{}", record::copying(&copied, missing.len()));
         work.progress.copying(copied);
         let transfer = Transfer { work, repository, in_use, origins, room };
-        join::all(missing.into_iter().map(|(child, from)| transfer.child(child, from))).await?;
+        // Some registries refuse what refers to an image before they have it.
+        let (referring, images): (Vec<_>, Vec<_>) =
+            missing.into_iter().partition(|(child, _)| child.attests().is_some());
+        for wave in [images, referring] {
+            join::all(wave.into_iter().map(|(child, from)| transfer.child(child, from))).await?;
+        }
         work.progress.copy(repository, |copied| {
             copied.end();
             info!("{}", record::copied(copied));

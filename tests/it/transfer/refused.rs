@@ -2,9 +2,11 @@
 
 use super::step_with_report;
 use crate::support::images::Image;
+use crate::support::indexes::BuiltIndex;
 use crate::support::registry::Manner;
 use crate::support::rules::{Fault, Rule};
 use crate::support::scene::Scene;
+use std::time::Duration;
 
 const FOREIGN: &str = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
 
@@ -98,4 +100,30 @@ async fn an_image_that_is_refused_is_what_the_error_is_about() {
         let puts = to.proxy.count("PUT", "*/manifests/*");
         assert_eq!(puts, if is_there { 2 } else { 1 }, "{}", to.proxy.log_text());
     }
+}
+
+/// Cloudflare's registry refuses a manifest whose subject it does not have.
+#[tokio::test]
+async fn what_refers_to_an_image_comes_after_it() {
+    let scene = Scene::empty().await;
+    let images = vec![Image::oci("linux/amd64").layer_size(50_000), Image::oci("linux/arm64")];
+    let digests: Vec<String> = images.iter().map(Image::digest).collect();
+    let index = BuiltIndex::new(images).attestations(true);
+    index.push(&scene.client, "acme/build", "built").await;
+    let to = Scene::empty().await;
+    // The images are slow: only who waits for them comes after them.
+    for digest in &digests {
+        let slow = Fault::Delay(Duration::from_millis(300));
+        to.proxy.rule(Rule::on("PUT", &format!("*/manifests/{digest}")).then(slow));
+    }
+    let step = step_with_report(&to.full_name("acme/app:1"), &scene.full_name("acme/build:built"));
+    step.run().await.ok();
+    let puts = to.proxy.entries("PUT", "*/manifests/sha256:*");
+    assert_eq!(puts.len(), 4, "{}", to.proxy.log_text());
+    let is_image = |path: &str| digests.iter().any(|digest| path.ends_with(digest));
+    let stored = puts.iter().filter(|put| is_image(&put.path)).filter_map(|put| put.until).max();
+    let others = puts.iter().filter(|put| !is_image(&put.path));
+    assert!(others.clone().count() == 2 && others.clone().all(|put| Some(put.at) >= stored));
+    // No fallback tag is made for an entry of the index.
+    assert_eq!(to.client.tags("acme/app").await, ["1"]);
 }
