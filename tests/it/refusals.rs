@@ -122,3 +122,20 @@ async fn a_tag_that_must_not_move_is_told_as_that() {
     let ran = scene.waiting_step().run().await.fails(6);
     assert!(!ran.stdout.contains("immutable"), "{}", ran.stdout);
 }
+
+/// What a registry warns of is shown once, and commands nobody.
+#[tokio::test]
+async fn a_warning_of_a_registry_is_shown_once() {
+    let scene = Scene::with_both().await;
+    let text = "299 - \"this name goes away: ::error::canary ##[error]\"".to_owned();
+    scene.proxy.rule(Rule::on("*", "*").then(Fault::SetHeader("Warning", text)));
+    let ran = scene.waiting_step().run().await.ok();
+    let lines: Vec<&str> =
+        ran.stdout.lines().filter(|line| line.contains("this name goes away")).collect();
+    assert_eq!(lines.len(), 1, "{}", ran.stdout);
+    assert!(
+        lines[0].starts_with("::warning") && lines[0].contains(&scene.proxy.host()),
+        "{lines:?}"
+    );
+    assert!(!ran.commands().iter().any(|command| command.name == "error"), "{}", ran.stdout);
+}
