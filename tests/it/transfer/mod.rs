@@ -4,6 +4,7 @@
 mod killed;
 mod meanwhile;
 mod mounted;
+mod ranges;
 mod refused;
 mod restarted;
 mod several;
