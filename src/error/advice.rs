@@ -240,6 +240,13 @@ fn throttled(error: &Error) -> String {
 
 /// Of a push.
 fn rejected(error: &Error) -> Option<String> {
+    if error.takes_no_writes() {
+        return Some(format!(
+            "{} is read-only or a pull-through cache: push to a registry that accepts writes, such \
+             as the one behind the cache",
+            error.host
+        ));
+    }
     if error.status == Some(413) {
         return Some(format!(
             "{}, or a proxy in front of it, does not accept an upload this large: raise its limit \
@@ -392,6 +399,7 @@ mod tests {
             told(error(Kind::DigestMismatch("other bytes".into()), "r.example", 0), Pull, STEP),
             told(error(Kind::Rejected, "r.example", 409), Push, STEP),
             told(error(Kind::Rejected, "r.example", 413), Push, STEP),
+            told(error(Kind::Rejected, "r.example", 405), Push, STEP),
             told(
                 Error { said: said("MANIFEST_INVALID"), ..error(Kind::Rejected, "r.example", 400) },
                 Push,
@@ -509,6 +517,8 @@ mod tests {
           the tag is immutable in this registry: publish under another one
         cannot push to r.example/acme/app:1: the registry rejected the request
           r.example, or a proxy in front of it, does not accept an upload this large: raise its limit (nginx: client_max_body_size)
+        cannot push to r.example/acme/app:1: the registry does not accept writes
+          r.example is read-only or a pull-through cache: push to a registry that accepts writes, such as the one behind the cache
         cannot push to r.example/acme/app:1: the registry rejected the request
           this registry does not accept this kind of index: try --format oci or --format docker, or build all images in one format
         cannot push to r.example/acme/app:1: the registry rejected the request

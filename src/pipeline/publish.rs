@@ -98,7 +98,11 @@ impl Publication<'_> {
         // Told only now that it is known what became of those that were under way.
         match failed {
             None => Ok(()),
-            Some((target, error)) => Err(self.error(&error, &target.tag).await),
+            Some((target, error)) => {
+                let mut failed = self.error(&error, &target.tag).await;
+                failed.fix = self.immovable(target, &error).await.or(failed.fix);
+                Err(failed)
+            }
         }
     }
 
@@ -124,6 +128,17 @@ impl Publication<'_> {
             }
         }
         settled
+    }
+
+    /// What to do about a denial that is about the tag alone: it points elsewhere, and the login, or
+    /// nobody at all, may push beside it.
+    async fn immovable(&self, target: &Target, denied: &registry::Error) -> Option<String> {
+        let held = target.held.as_ref().filter(|_| denied.is_denial())?;
+        self.work.registry.may_push(&target.tag.repository).await.ok()?;
+        Some(format!(
+            "this repository may be pushed to, but the tag, which points to {held}, may not be \
+             moved: it is immutable or protected; publish under another one"
+        ))
     }
 
     /// A refusal at the first try is certain. After more than one, or when the connection broke, an

@@ -187,8 +187,8 @@ pub(super) fn refuse_without_permission<'t>(
 }
 
 /// Tests before a wait whether all targets may be pushed to, so that nobody waits half an hour to
-/// learn of a denial: an upload is opened, and cancelled. Other trouble than a denial may be over
-/// when the wait is.
+/// learn of a denial or of a registry that takes no writes: an upload is opened, and cancelled. Other
+/// trouble may be over when the wait is.
 pub(super) async fn preflight(work: &Work<'_>) -> Result<(), Error> {
     let Work { registry, plan, .. } = *work;
     refuse_without_permission(registry, &plan.targets)?;
@@ -199,7 +199,9 @@ pub(super) async fn preflight(work: &Work<'_>) -> Result<(), Error> {
         plan.targets.iter().rev().map(|tag| (&tag.repository, tag)).collect();
     let tests = homes.into_iter().map(|(repository, tag)| async move {
         match registry.may_push(repository).await {
-            Err(error) if error.is_denial() => Err(Error::cannot_push_to(&error, tag)),
+            Err(error) if error.is_denial() || error.takes_no_writes() => {
+                Err(Error::cannot_push_to(&error, tag))
+            }
             Err(error) => {
                 debug!("whether {repository} may be pushed to is not known: {error}");
                 Ok(())

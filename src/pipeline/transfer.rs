@@ -17,13 +17,13 @@ use crate::registry::{self, BlobOutcome, CopyError};
 use crate::text;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SetOnce};
 use tokio::time::sleep;
 use tracing::info;
 
-/// Bytes of manifests that are held while their blobs are copied, in all: a list may have hundreds
-/// of children.
-const MOST_BYTES_OF_MANIFESTS: u32 = 4 << 20;
+/// Bytes of manifests that are held while their blobs are copied, in all, of images and of
+/// attestations each: a list may have hundreds of children.
+const MOST_BYTES_OF_MANIFESTS: u32 = 2 << 20;
 
 /// Where the children of a list are: each in one repository at least.
 #[derive(Debug, Clone, Default)]
@@ -97,7 +97,7 @@ pub(super) async fn children(
     origins: &Origins,
 ) -> Result<bool, Error> {
     let before = work.progress.bytes_poured();
-    let room = &Semaphore::new(MOST_BYTES_OF_MANIFESTS as usize);
+    let rooms = &Rooms::default();
     let lacking = targets.lacking(&composed.digest).into_iter();
     let moves = lacking.map(|(repository, in_use)| async move {
         let missing = composed
@@ -112,8 +112,25 @@ pub(super) async fn children(
         let copied = Copied::into(repository, from.into_iter().cloned().collect());
         info!("{}", record::copying(&copied, missing.len()));
         work.progress.copying(copied);
-        let transfer = Transfer { work, repository, in_use, origins, room };
-        join::all(missing.into_iter().map(|(child, from)| transfer.child(child, from))).await?;
+        let images_are_there = SetOnce::new();
+        let transfer = Transfer {
+            work,
+            repository,
+            in_use,
+            origins,
+            rooms,
+            images_are_there: &images_are_there,
+        };
+        let (attestations, images): (Vec<_>, Vec<_>) =
+            missing.into_iter().partition(|(child, _)| child.attests().is_some());
+        let bring = |(child, from)| transfer.child(child, from);
+        let images = async {
+            join::all(images.into_iter().map(bring)).await?;
+            images_are_there.set(()).ok();
+            Ok(())
+        };
+        let attestations = join::all(attestations.into_iter().map(bring));
+        tokio::try_join!(images, attestations)?;
         work.progress.copy(repository, |copied| {
             copied.end();
             info!("{}", record::copied(copied));
@@ -152,8 +169,64 @@ struct Transfer<'a> {
     /// Whether a tag in it holds something already, so that children may well be there.
     in_use: bool,
     origins: &'a Origins,
-    /// For the bytes of manifests.
-    room: &'a Semaphore,
+    rooms: &'a Rooms,
+    /// Set when all images are there: some registries refuse an attestation before they have what it
+    /// refers to.
+    images_are_there: &'a SetOnce<()>,
+}
+
+/// For the bytes of manifests. Attestations have their own, because those that wait for the images
+/// would take theirs.
+struct Rooms {
+    images: Semaphore,
+    attestations: Semaphore,
+}
+
+impl Default for Rooms {
+    fn default() -> Self {
+        let room = || Semaphore::new(MOST_BYTES_OF_MANIFESTS as usize);
+        Self { images: room(), attestations: room() }
+    }
+}
+
+/// A manifest that is pushed.
+struct Child<'a> {
+    place: &'a Reference,
+    document: Document<'a>,
+    /// What it is for.
+    title: &'a str,
+    from: &'a Repository,
+    /// Blobs that the registry showed before anything was sent.
+    there: Vec<&'a Descriptor>,
+    /// Whether it names layers that stay where they are.
+    has_foreign: bool,
+}
+
+impl Child<'_> {
+    /// Whether it is refused for layers that are elsewhere: time does not change that.
+    fn is_refused_by(&self, error: &registry::Error) -> bool {
+        self.has_foreign && (error.is_of_content() || error.tells_why_it_failed())
+    }
+
+    /// What to do about an error that is about this manifest.
+    fn remedy(&self, error: &registry::Error) -> Option<String> {
+        let Self { title, document, .. } = self;
+        if self.is_refused_by(error) {
+            return Some(format!(
+                "the image for {title} has foreign layers, which stay where their URLs point \
+                 (Windows base images), and this registry does not take them: allow their URLs in \
+                 it (distribution: validation.manifests.urls.allow), or rebuild the image with \
+                 these layers pushed like others"
+            ));
+        }
+        error.is_of_content().then(|| {
+            format!(
+                "this registry does not accept the image for {title} as it is: check that it takes \
+                 images of the type {}",
+                document.media_type
+            )
+        })
+    }
 }
 
 impl Transfer<'_> {
@@ -166,8 +239,10 @@ impl Transfer<'_> {
             return Ok(());
         }
         let size = u32::try_from(child.size).unwrap_or(u32::MAX).min(MOST_BYTES_OF_MANIFESTS);
+        let is_image = child.attests().is_none();
+        let room = if is_image { &self.rooms.images } else { &self.rooms.attestations };
         // Never closed, so there will be room.
-        let _room = self.room.acquire_many(size).await.ok();
+        let _held = room.acquire_many(size).await.ok();
         let manifest = match self.origins.read.get(&child.digest) {
             Some(manifest) => manifest.clone(),
             None => {
@@ -190,9 +265,22 @@ impl Transfer<'_> {
             .iter()
             .chain([&image.config])
             .filter(|blob| !media_type::is_foreign_layer(&blob.media_type));
-        join::all(blobs.map(|blob| self.blob(blob, from, &reason))).await?;
-        let pushed = self.work.put("blobs", &place, Document::from(&manifest)).await;
-        pushed.map_err(|error| cannot_push(&error, &place))?;
+        let brought = blobs.clone().map(|blob| self.blob(blob, from, &reason));
+        let outcomes: Vec<BlobOutcome> = join::all(brought).await?;
+        let there = blobs.clone().zip(outcomes);
+        let there = there.filter(|(_, outcome)| *outcome == BlobOutcome::There);
+        let child = Child {
+            place: &place,
+            document: Document::from(&manifest),
+            title: &reason,
+            from,
+            there: there.map(|(blob, _)| blob).collect(),
+            has_foreign: blobs.count() < image.layers.len() + 1,
+        };
+        if !is_image {
+            self.images_are_there.wait().await;
+        }
+        self.push(&child).await?;
         self.count(|copied| copied.images += 1);
         self.work.progress.wrote(Write {
             action: Action::Manifest,
@@ -203,8 +291,66 @@ impl Transfer<'_> {
         Ok(())
     }
 
+    /// One manifest whose blobs are there, or seem to be.
+    async fn push(&self, child: &Child<'_>) -> Result<(), Error> {
+        let Child { place, document, .. } = *child;
+        let mut pushed = self.offer(child).await;
+        if pushed.as_ref().is_err_and(registry::Error::is_of_content) && !child.there.is_empty() {
+            // Some have one store, and show what another repository has.
+            info!(
+                "push     {place}: what the registry shows of it is uploaded, for it does not count"
+            );
+            join::all(child.there.iter().map(|blob| self.upload(blob, child.from))).await?;
+            pushed = self.offer(child).await;
+        }
+        if pushed.as_ref().is_err_and(|error| !child.is_refused_by(error)) {
+            if child.has_foreign {
+                pushed = self.work.put_once(place, document).await;
+            }
+            pushed = self.work.put_after(pushed, "blobs", place, document).await;
+        }
+        pushed.map_err(|error| {
+            let failed = cannot_push(&error, place);
+            match child.remedy(&error) {
+                Some(remedy) => failed.with_fix(remedy),
+                None => failed,
+            }
+        })
+    }
+
+    async fn offer(&self, child: &Child<'_>) -> Result<(), registry::Error> {
+        let Child { place, document, .. } = *child;
+        if child.has_foreign {
+            self.work.registry.offer_manifest(place, document.media_type, document.bytes).await
+        } else {
+            self.work.put_once(place, document).await
+        }
+    }
+
+    /// One blob that the registry shows, and does not have.
+    async fn upload(&self, blob: &Descriptor, from: &Repository) -> Result<(), Error> {
+        let uploaded = self.work.registry.shared_upload(from, self.repository, blob).await;
+        uploaded.map(|_| ()).map_err(|error| self.cannot_copy(&error, blob, from))
+    }
+
+    fn cannot_copy(&self, error: &CopyError, blob: &Descriptor, from: &Repository) -> Error {
+        let at = |repository: &Repository| Reference::at(repository, &blob.digest);
+        match error {
+            CopyError::Source(error) => Error::cannot_read(error, at(from)),
+            CopyError::Target(error) => {
+                let what = format!("push {} ({})", at(self.repository), text::size(blob.size));
+                Error::of_registry(error, &what, Access::Push)
+            }
+        }
+    }
+
     /// One blob, once, however many images name it.
-    async fn blob(&self, blob: &Descriptor, from: &Repository, reason: &str) -> Result<(), Error> {
+    async fn blob(
+        &self,
+        blob: &Descriptor,
+        from: &Repository,
+        reason: &str,
+    ) -> Result<BlobOutcome, Error> {
         self.count(|copied| copied.knows(blob));
         let poured = |bytes| self.count(|copied| copied.poured(bytes));
         let brought = |brought: &BlobOutcome| {
@@ -221,15 +367,7 @@ impl Transfer<'_> {
         };
         let copied =
             self.work.registry.shared_copy(from, self.repository, blob, &poured, brought).await;
-        let at = |repository: &Repository| Reference::at(repository, &blob.digest);
-        match copied {
-            Ok(_) => Ok(()),
-            Err(CopyError::Source(error)) => Err(Error::cannot_read(&error, at(from))),
-            Err(CopyError::Target(error)) => {
-                let what = format!("push {} ({})", at(self.repository), text::size(blob.size));
-                Err(Error::of_registry(&error, &what, Access::Push))
-            }
-        }
+        copied.map_err(|error| self.cannot_copy(&error, blob, from))
     }
 
     fn count(&self, change: impl FnOnce(&mut Copied)) {

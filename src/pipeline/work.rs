@@ -73,11 +73,30 @@ impl Work<'_> {
         reference: &Reference,
         document: Document<'_>,
     ) -> Result<(), registry::Error> {
-        let Document { media_type, bytes, digest } = document;
+        let first = self.put_once(reference, document).await;
+        self.put_after(first, parts, reference, document).await
+    }
+
+    /// Pushes without that patience.
+    pub(super) async fn put_once(
+        &self,
+        reference: &Reference,
+        Document { media_type, bytes, digest }: Document<'_>,
+    ) -> Result<(), registry::Error> {
+        self.registry.put_manifest(reference, media_type, bytes, digest).await
+    }
+
+    /// [`Self::put`] after a first push that ended so.
+    pub(super) async fn put_after(
+        &self,
+        mut settled: Result<(), registry::Error>,
+        parts: &str,
+        reference: &Reference,
+        document: Document<'_>,
+    ) -> Result<(), registry::Error> {
         let started = Instant::now();
         let mut backoff = Backoff::between(FIRST_LAG_PAUSE, LONGEST_LAG_PAUSE);
         loop {
-            let settled = self.registry.put_manifest(reference, media_type, bytes, digest).await;
             let patience = match &settled {
                 Err(error) if error.misses_content() => LAG,
                 Err(error) if error.doubts_content() => DOUBT,
@@ -89,6 +108,7 @@ impl Work<'_> {
             };
             info!("push     {reference}: the registry does not see all {parts} yet, trying again");
             sleep(pause).await;
+            settled = self.put_once(reference, document).await;
         }
     }
 }

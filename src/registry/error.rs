@@ -157,6 +157,19 @@ impl Error {
         self.request.starts_with("HEAD ") && matches!(self.kind, Kind::NotFound | Kind::Denied)
     }
 
+    /// Whether it asked for nothing but to read.
+    pub(super) fn is_of_read(&self) -> bool {
+        self.request.starts_with("GET ") || self.request.starts_with("HEAD ")
+    }
+
+    /// Whether the registry knows no writes: it is read-only, or a pull-through cache.
+    pub fn takes_no_writes(&self) -> bool {
+        self.status == Some(405)
+            && self.kind == Kind::Rejected
+            && self.elsewhere.is_none()
+            && !self.is_of_read()
+    }
+
     /// Whether a read may be refused only because it is of a part: 416, or another status of servers
     /// without ranges.
     pub(super) fn may_be_of_range(&self) -> bool {
@@ -202,12 +215,26 @@ impl Error {
             && matches!(self.code(), "MANIFEST_BLOB_UNKNOWN" | "BLOB_UNKNOWN" | "MANIFEST_UNKNOWN")
     }
 
+    /// Whether the registry looked at a manifest and did not take it for what it names or is.
+    pub fn is_of_content(&self) -> bool {
+        let is_invalid =
+            matches!(self.status, Some(400 | 422)) && self.code() == "MANIFEST_INVALID";
+        is_invalid || self.misses_content()
+    }
+
+    /// Whether it is 500 with an error document: distribution says so of manifests with layers that
+    /// it does not allow.
+    pub fn tells_why_it_failed(&self) -> bool {
+        self.status == Some(500) && !self.code().is_empty()
+    }
+
     /// Why, in a few words; with the host that failed where that is not the registry itself.
     pub fn reason(&self) -> String {
         let has_subject = matches!(self.kind, Kind::Server | Kind::Rejected | Kind::Foreign(_));
         match &self.elsewhere {
             // What answers like this may not be a registry.
             None if matches!(self.kind, Kind::Foreign(_)) => self.kind.reason(&self.host),
+            None if self.takes_no_writes() => "the registry does not accept writes".to_owned(),
             None => self.kind.reason("the registry"),
             // Whoever gives the tokens, a login is the registry's.
             Some(place) if place.role == Role::Tokens && self.is_denial() => self.kind.reason(""),

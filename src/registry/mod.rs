@@ -144,6 +144,21 @@ impl Registry {
         Ok(answer.body)
     }
 
+    /// Pushes a manifest by its digest, tried once where the server fails: for one that may be refused
+    /// as if the server failed. Another push does no harm.
+    pub async fn offer_manifest(
+        &self,
+        place: &Reference,
+        media_type: &str,
+        bytes: &Bytes,
+    ) -> Result<(), Error> {
+        let rest = format!("manifests/{}", place.selector());
+        let mut call = Call::new(Method::PUT, &place.repository, &rest);
+        call.body = Some((media_type, bytes.clone()));
+        call.terms.gives_way = true;
+        self.call(call).await.map(|_| ())
+    }
+
     /// Stores a manifest under a tag or its digest. A push whose outcome is unclear is looked at
     /// before it is repeated.
     pub async fn put_manifest(

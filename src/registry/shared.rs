@@ -109,4 +109,17 @@ impl Registry {
         let copy = async || self.copy_blob(from, to, blob, streamed).await.inspect(copied);
         self.cache.get(&self.cache.copies, format!("{to}@{}", blob.digest), |_| 0, copy).await
     }
+
+    /// Uploads a blob as [`Registry::upload_anew`] does, once in this run.
+    pub async fn shared_upload(
+        &self,
+        from: &Repository,
+        to: &Repository,
+        blob: &Descriptor,
+    ) -> Result<BlobOutcome, CopyError> {
+        let upload =
+            async || self.upload_anew(from, to, blob).await.map(|()| BlobOutcome::Uploaded);
+        let key = format!("{to}@{} anew", blob.digest);
+        self.cache.get(&self.cache.copies, key, |_| 0, upload).await
+    }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// Of each list, how many there are. Those of security (S) stand in SECURITY.md's table.
 const LISTS: [(char, usize); 4] = [('N', 21), ('W', 5), ('I', 11), ('P', 6)];
 
-const MENDED: [(&str, &str, &[&str]); 25] = [
+const MENDED: [(&str, &str, &[&str]); 30] = [
     (
         "N1",
         "trouble to the end of a wait, of the registry or of hosts that stand in for it",
@@ -98,7 +98,10 @@ const MENDED: [(&str, &str, &[&str]); 25] = [
     (
         "N12",
         "a part of a download that is refused",
-        &["transfer::streamed::a_part_that_is_refused_is_read_from_the_start"],
+        &[
+            "transfer::streamed::a_part_that_is_refused_is_read_from_the_start",
+            "transfer::ranges::a_download_goes_on_whatever_a_server_thinks_of_ranges",
+        ],
     ),
     (
         "N13",
@@ -116,6 +119,44 @@ const MENDED: [(&str, &str, &[&str]); 25] = [
             "registry::said::what_is_long_is_cut",
             "registry::said::no_secret_is_shown",
         ],
+    ),
+    (
+        "N15",
+        "foreign layers in a registry that refuses them",
+        &[
+            "transfer::refused::foreign_layers_that_a_registry_does_not_take_are_told_at_once",
+            "transfer::refused::foreign_layers_survive_trouble_that_passes",
+        ],
+    ),
+    (
+        "N16",
+        "a login that may only read, a wrong password by 403, a tag that may not move",
+        &[
+            "refusals::a_basic_login_that_read_is_not_wrong",
+            "refusals::a_token_server_that_says_403_of_a_wrong_password",
+            "refusals::a_tag_that_must_not_move_is_told_as_that",
+        ],
+    ),
+    (
+        "N17",
+        "405 on every write, before the wait",
+        &[
+            "refusals::a_registry_that_takes_no_writes_is_told_before_the_wait",
+            "refusals::a_registry_that_takes_no_writes_is_told_at_the_push",
+        ],
+    ),
+    (
+        "N18",
+        "blobs that were counted as there and are not",
+        &[
+            "transfer::refused::blobs_that_were_only_shown_are_uploaded",
+            "transfer::refused::an_image_that_is_refused_is_what_the_error_is_about",
+        ],
+    ),
+    (
+        "N19",
+        "the order of images and their attestations",
+        &["transfer::refused::what_refers_to_an_image_comes_after_it"],
     ),
     (
         "W5",
@@ -179,13 +220,8 @@ const MENDED: [(&str, &str, &[&str]); 25] = [
     ("P4", "texts in place of booleans for older GitLab", &["tests/ci/lint.sh"]),
 ];
 
-const OPEN: [(&str, &str); 18] = [
-    ("N15", "foreign layers in a registry that refuses them"),
-    ("N16", "a login that may read and not write, at the challenge; immutable tags by 403"),
-    ("N17", "405 on every write, before the wait"),
-    ("N18", "blobs that were counted as there and are not"),
-    ("N19", "the order of images and what refers to them"),
-    ("N20", "`OCI-Chunk-Max-Length` and `Warning`"),
+const OPEN: [(&str, &str); 13] = [
+    ("N20", "`OCI-Chunk-Max-Length`; `Warning` is shown"),
     ("N21", "a restart during three uploads"),
     ("W1", "a variant that only another architecture has"),
     ("W2", "a job that pushed another architecture than its tag says"),

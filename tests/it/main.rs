@@ -49,6 +49,7 @@ mod progress;
 mod providers;
 mod publishing;
 mod quick;
+mod refusals;
 mod registries;
 mod secrets;
 mod security_policy;

@@ -4,6 +4,7 @@ mod limiter;
 mod request;
 mod retry;
 mod tried;
+mod warnings;
 
 use crate::oci::Digest;
 use crate::registry::error::{Error, Kind};
@@ -15,12 +16,12 @@ use limiter::Limiter;
 pub(crate) use request::RequestName;
 use retry::Decision;
 pub(crate) use retry::TRIES;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 use tried::Tried;
 
 /// What a try may take when the caller's time is up: less than the caller still listens.
@@ -89,6 +90,8 @@ pub(crate) struct Attempts {
     secrets: Secrets,
     /// How the last try at a host failed, until one succeeds.
     troubles: Mutex<HashMap<String, Error>>,
+    /// Hosts whose warning was shown.
+    warned_by: Mutex<HashSet<String>>,
 }
 
 impl Attempts {
@@ -102,6 +105,7 @@ impl Attempts {
             permits_per_copy: if concurrency == 1 { 1 } else { 2 },
             secrets,
             troubles: Mutex::default(),
+            warned_by: Mutex::default(),
         }
     }
 
@@ -243,6 +247,7 @@ impl Attempts {
         let result = match result {
             Ok(answer) => {
                 self.limiter.answered(&request.host, !matches!(answer.status, 429 | 500..));
+                self.show_warning(request, &answer);
                 request.heard = request.words(&answer).or_else(|| request.heard.take());
                 request.redirected_to.clone_from(&answer.redirected_to);
                 Ok(answer)
@@ -264,6 +269,16 @@ impl Attempts {
             None => troubles.remove(&request.host),
         };
         Ok(tried)
+    }
+
+    /// Shows what a host warns of, once.
+    fn show_warning(&self, request: &RequestName, answer: &Answer) {
+        let host = answer.redirected_to.as_deref().unwrap_or_else(|| request.place());
+        let Some(text) = warnings::of(answer, &self.secrets) else { return };
+        let mut warned_by = self.warned_by.lock().unwrap_or_else(PoisonError::into_inner);
+        if warned_by.insert(host.to_owned()) {
+            warn!("{host} warns: {text:?}");
+        }
     }
 
     /// Tells now and then that there is no answer yet, one line for all requests to a host; never

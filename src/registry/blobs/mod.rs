@@ -83,6 +83,17 @@ impl Registry {
         Ok(BlobOutcome::Uploaded)
     }
 
+    /// Uploads a blob that the registry shows already: some show what other repositories have.
+    pub async fn upload_anew(
+        &self,
+        from: &Repository,
+        to: &Repository,
+        blob: &Descriptor,
+    ) -> Result<(), CopyError> {
+        let _held = self.attempts.permits_for_copy().await;
+        self.upload_blob(from, to, blob, None, &|_| {}).await
+    }
+
     /// Uploads a blob, first into the upload that is open already. Some failures are worth another
     /// upload from the start.
     async fn upload_blob(

@@ -3,16 +3,14 @@
 //! A token is fetched (in `token`) by one request at a time for a repository, shared by all who
 //! need it, and renewed before it expires, for as long as a wait may take.
 
-use super::challenge::{self, Challenge};
 use super::credentials::{Credential, Login};
 use super::lock;
 use super::lookup::Lookup;
 use super::slot::TokenSlot;
 use super::token::{Token, TokenServer, Wire};
 use crate::oci::Repository;
-use crate::registry::attempts::RequestName;
 use crate::registry::error::{Error, HelperFailure, Kind};
-use crate::registry::http::{Answer, address, sensitive};
+use crate::registry::http::sensitive;
 use crate::secret::Passing;
 use reqwest::header::HeaderValue;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -27,10 +25,10 @@ pub type Writable = BTreeMap<Repository, BTreeSet<Repository>>;
 
 #[derive(Debug)]
 pub(crate) struct Auth {
-    lookup: Lookup,
+    pub(super) lookup: Lookup,
     /// The first token of these asks for the right to push at once.
     writable: Writable,
-    schemes: Mutex<HashMap<String, Scheme>>,
+    pub(super) schemes: Mutex<HashMap<String, Scheme>>,
     /// The challenges at the roots of hosts that send none elsewhere.
     pub(super) at_roots: Mutex<HashMap<String, Arc<OnceCell<Vec<HeaderValue>>>>>,
     tokens: Mutex<HashMap<Repository, Arc<tokio::sync::Mutex<TokenSlot>>>>,
@@ -40,7 +38,7 @@ pub(crate) struct Auth {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Scheme {
+pub(super) enum Scheme {
     Basic,
     Bearer { realm: Url, service: Option<String> },
 }
@@ -51,32 +49,16 @@ pub(crate) struct Authorization {
     pub(crate) header: Option<HeaderValue>,
     /// Source of the login, for people.
     pub(crate) login: Option<String>,
-    generation: u64,
+    pub(super) generation: u64,
     /// Keeps a token from being shown until the answer to it was read.
     _in_use: Option<Arc<Passing>>,
 }
 
 impl Authorization {
     /// By the login itself.
-    fn of_login(login: &Login) -> Self {
+    pub(super) fn of_login(login: &Login) -> Self {
         let header = login.header().and_then(|header| sensitive(&header));
         Self { header, login: Some(login.source.clone()), ..Self::default() }
-    }
-}
-
-/// A 401 and what it answers.
-#[derive(Clone, Copy)]
-pub(crate) struct Refusal<'a> {
-    pub(crate) request: &'a RequestName,
-    /// Root of the registry's API.
-    pub(crate) root: &'a Url,
-    pub(crate) answer: &'a Answer,
-    pub(crate) used: &'a Authorization,
-}
-
-impl Refusal<'_> {
-    fn error(&self, kind: Kind) -> Error {
-        self.request.error_of(kind, self.answer)
     }
 }
 
@@ -191,103 +173,6 @@ impl Auth {
         fetched
     }
 
-    /// Learns from an answer to a request that was sent with a login: a login that worked once and
-    /// is refused later has expired.
-    pub(crate) fn on_status(&self, repository: &Repository, status: u16, used: &Authorization) {
-        let took_it = matches!(status, 200..=299 | 403 | 404);
-        // Of a token, its own server has said that.
-        if took_it && used.header.is_some() && self.scheme(repository) == Some(Scheme::Basic) {
-            self.lookup.prove(repository.host());
-        }
-    }
-
-    /// Learns from a 401. `Ok`: another request with a new authorization makes sense.
-    pub(crate) async fn on_challenge(
-        &self,
-        wire: Wire<'_>,
-        repository: &Repository,
-        refusal: Refusal<'_>,
-    ) -> Result<(), Error> {
-        let Refusal { root, answer, used, .. } = refusal;
-        let challenges = answer.challenges(root).map_err(|host| {
-            let why = format!("the registry redirects to {host}, which requires a login");
-            refusal.error(Kind::AddressRefused(why))
-        })?;
-        match challenge::choose(challenges.into_iter()) {
-            Some(Challenge::Basic) => {
-                let login = self.lookup.login(repository, wire.deadline).await;
-                let login = login.ok_or_else(|| refusal.error(Kind::NoLogin))?;
-                lock(&self.schemes).insert(repository.host().to_owned(), Scheme::Basic);
-                // Refused is what was sent, which another request may have replaced meanwhile.
-                let is_refused =
-                    used.header.is_some() && used.header == Authorization::of_login(&login).header;
-                if is_refused && !self.lookup.renew(repository, &login, wire.deadline).await {
-                    return Err(refusal.error(Kind::BadCredentials));
-                }
-                Ok(())
-            }
-            Some(Challenge::Bearer { realm, service, scope }) => {
-                let realm = realm_at(root, &realm).map_err(|kind| refusal.error(kind))?;
-                if used.header.is_some() {
-                    let login = self.lookup.login(repository, wire.deadline).await;
-                    if login.is_some_and(|login| matches!(login.credential, Credential::Bearer(_)))
-                    {
-                        return Err(refusal.error(Kind::BadCredentials));
-                    }
-                }
-                lock(&self.schemes)
-                    .insert(repository.host().to_owned(), Scheme::Bearer { realm, service });
-                self.on_token_challenge(repository, scope, used).await;
-                Ok(())
-            }
-            None => Err(refusal.error(Kind::Denied)),
-        }
-    }
-
-    /// Drops the token that was refused, and keeps the scope that the registry names unless our own
-    /// covers it.
-    async fn on_token_challenge(
-        &self,
-        repository: &Repository,
-        scope: Option<String>,
-        used: &Authorization,
-    ) {
-        let slot = self.slot(repository);
-        let mut slot = slot.lock().await;
-        if used.header.is_some() {
-            slot.drop_token(used.generation);
-        }
-        let ours = format!("repository:{}:", repository.path());
-        if let Some(scope) =
-            scope.filter(|scope| !scope.starts_with(&ours) || used.header.is_some())
-        {
-            slot.adds_scope(scope);
-        }
-    }
-
-    /// Learns from an answer that says that a token's scope was too narrow. Whether another request
-    /// makes sense: the scope was not asked for yet.
-    pub(crate) async fn widen(
-        &self,
-        repository: &Repository,
-        root: &Url,
-        answer: &Answer,
-        used: &Authorization,
-    ) -> bool {
-        let challenges = answer.challenges(root).unwrap_or_default();
-        let Some(scope) = challenge::lacking_scope(challenges.into_iter()) else { return false };
-        if used.generation == 0 {
-            return false;
-        }
-        let slot = self.slot(repository);
-        let mut slot = slot.lock().await;
-        let is_of_use = slot.adds_scope(scope) || slot.generation != used.generation;
-        if is_of_use {
-            slot.drop_token(used.generation);
-        }
-        is_of_use
-    }
-
     /// Authorization in place of an implicit login that was refused; `None`: the user asked for the
     /// login, or there was none.
     pub(crate) async fn authorization_without_login(
@@ -325,11 +210,11 @@ impl Auth {
         }
     }
 
-    fn scheme(&self, repository: &Repository) -> Option<Scheme> {
+    pub(super) fn scheme(&self, repository: &Repository) -> Option<Scheme> {
         lock(&self.schemes).get(repository.host()).cloned()
     }
 
-    fn slot(&self, repository: &Repository) -> Arc<tokio::sync::Mutex<TokenSlot>> {
+    pub(super) fn slot(&self, repository: &Repository) -> Arc<tokio::sync::Mutex<TokenSlot>> {
         Arc::clone(lock(&self.tokens).entry(repository.clone()).or_default())
     }
 
@@ -368,7 +253,19 @@ impl Auth {
                 settled => return settled,
             }
         }
-        let result = server.token("pull", extra, login).await;
+        let mut result = server.token("pull", extra, login).await;
+        // Some servers say 403 of a wrong password too.
+        if let Err(error) = &mut result
+            && let Some(login) = login
+            && error.kind == Kind::Denied
+            && !self.lookup.is_proven(repository.host())
+        {
+            match server.takes(login).await {
+                Some(true) => self.lookup.prove(repository.host()),
+                Some(false) => error.kind = Kind::BadCredentials,
+                None => {}
+            }
+        }
         if let (Ok(_), Some(mut denied)) = (&result, denied) {
             // A login that may pull is not wrong: it only may not push.
             denied.kind = Kind::Denied;
@@ -376,17 +273,4 @@ impl Auth {
         }
         result
     }
-}
-
-/// Token server that the registry with this root names, held against the address rule.
-fn realm_at(root: &Url, realm: &str) -> Result<Url, Kind> {
-    let realm = root
-        .join(realm)
-        .map_err(|_| Kind::Malformed("the token server's address is not valid".to_owned()))?;
-    address::check(root, &realm).map_err(|why| {
-        Kind::AddressRefused(format!(
-            "the registry names a token server that is not allowed: {why}"
-        ))
-    })?;
-    Ok(realm)
 }

@@ -123,6 +123,11 @@ impl Lookup {
         lock(&self.proven).insert(host.to_owned());
     }
 
+    /// Whether the host took the login since it was last looked up.
+    pub(super) fn is_proven(&self, host: &str) -> bool {
+        lock(&self.proven).contains(host)
+    }
+
     /// Looks the login up again after the host refused it. Whether there is another one now. One
     /// that never worked is wrong rather than expired: nobody is asked again.
     pub(super) async fn renew(

@@ -66,16 +66,29 @@ impl TokenServer<'_> {
         extra: &BTreeSet<String>,
         login: Option<&Login>,
     ) -> Result<Token, Error> {
-        let Self { repository, realm, service, .. } = *self;
         // Our own scope goes first: some servers read only that one.
-        let own = format!("repository:{}:{actions}", repository.path());
+        let own = format!("repository:{}:{actions}", self.repository.path());
         let scopes: Vec<String> = [own].into_iter().chain(extra.iter().cloned()).collect();
-        let url = query(realm, service, &scopes, login);
+        self.token_for(&scopes, login).await
+    }
+
+    /// Whether it takes a login, as `docker login` finds out: by a token that is good for nothing.
+    /// `None`: it gives none such.
+    pub(super) async fn takes(&self, login: &Login) -> Option<bool> {
+        match self.token_for(&[], Some(login)).await {
+            Ok(_) => Some(true),
+            Err(error) => matches!(error.status, Some(401 | 403)).then_some(false),
+        }
+    }
+
+    async fn token_for(&self, scopes: &[String], login: Option<&Login>) -> Result<Token, Error> {
+        let Self { realm, service, .. } = *self;
+        let url = query(realm, service, scopes, login);
         let authorization = login.and_then(Login::basic).and_then(|basic| sensitive(&basic));
         let by_query =
             Exchange { authorization, ..Exchange::new(Method::GET, url, LARGEST_TOKEN_ANSWER) };
         let by_form = login.map(|login| Exchange {
-            body: Some(form(login, service, &scopes)),
+            body: Some(form(login, service, scopes)),
             ..Exchange::new(Method::POST, realm.clone(), LARGEST_TOKEN_ANSWER)
         });
         let is_identity =
@@ -200,7 +213,10 @@ fn form(login: &Login, service: Option<&str>, scopes: &[String]) -> (String, Byt
     if let Some(service) = service {
         form.append_pair("service", service);
     }
-    form.append_pair("client_id", CLIENT_ID).append_pair("scope", &scopes.join(" "));
+    form.append_pair("client_id", CLIENT_ID);
+    if !scopes.is_empty() {
+        form.append_pair("scope", &scopes.join(" "));
+    }
     ("application/x-www-form-urlencoded".to_owned(), Bytes::from(form.finish()))
 }
 

@@ -24,8 +24,23 @@ pub struct Registry {
     folder: tempfile::TempDir,
     extra: String,
     ca_pem: Option<String>,
+    manner: Manner,
     process: Option<Child>,
     port: u16,
+}
+
+/// What it takes and stores, beside who may do it.
+#[derive(Debug, Clone, Default)]
+pub enum Manner {
+    /// All, foreign layers too.
+    #[default]
+    Usual,
+    /// No writes.
+    ReadOnly,
+    /// No writes: it is a pull-through cache of the registry at this address.
+    CacheOf(String),
+    /// No layers that are elsewhere, as by its own default.
+    NoUrls,
 }
 
 /// Who may do what.
@@ -122,7 +137,8 @@ impl Registry {
                 );
             }
         }
-        let mut registry = Self { folder, extra, ca_pem, process: None, port: 0 };
+        let mut registry =
+            Self { folder, extra, ca_pem, manner: Manner::Usual, process: None, port: 0 };
         registry.run().await;
         registry
     }
@@ -135,11 +151,19 @@ impl Registry {
         let storage = self.storage();
         fs::create_dir_all(&storage).expect("a storage folder");
         let config = self.folder.path().join("config.yml");
+        let read_only = matches!(self.manner, Manner::ReadOnly);
+        let mut manner = String::new();
+        if !matches!(self.manner, Manner::NoUrls) {
+            manner.push_str("validation: {manifests: {urls: {allow: [\".*\"]}}}\n");
+        }
+        if let Manner::CacheOf(address) = &self.manner {
+            let _ = writeln!(manner, "proxy: {{remoteurl: {address:?}}}");
+        }
         write(
             &config,
             &format!(
                 "version: 0.1\nlog: {{level: info, formatter: text}}\nstorage:\n  filesystem: {{rootdirectory: {storage:?}}}\n  \
-                 delete: {{enabled: true}}\n  maintenance: {{uploadpurging: {{enabled: false}}}}\nvalidation: {{manifests: {{urls: {{allow: [\".*\"]}}}}}}\nhttp:\n  \
+                 delete: {{enabled: true}}\n  maintenance: {{uploadpurging: {{enabled: false}}, readonly: {{enabled: {read_only}}}}}\n{manner}http:\n  \
                  addr: \"127.0.0.1:{}\"\n  secret: test\n{}",
                 self.port, self.extra
             ),
@@ -231,6 +255,12 @@ impl Registry {
     pub async fn restart(&mut self) {
         self.stop().await;
         self.run().await;
+    }
+
+    /// The same, in another manner from then on.
+    pub async fn restart_as(&mut self, manner: Manner) {
+        self.manner = manner;
+        self.restart().await;
     }
 
     fn kill(&mut self) {

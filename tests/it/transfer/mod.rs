@@ -4,6 +4,8 @@
 mod killed;
 mod meanwhile;
 mod mounted;
+mod ranges;
+mod refused;
 mod restarted;
 mod several;
 mod streamed;
