@@ -40,6 +40,7 @@ mod long_waits;
 mod masks;
 mod memory;
 mod migration;
+mod once;
 mod outputs;
 mod panics;
 mod places;
