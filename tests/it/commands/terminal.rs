@@ -69,11 +69,12 @@ async fn the_classic_list_in_colour() {
     let pinned =
         stocked.name("classic").replace(":classic", &format!("@{}", super::classic().digest()));
     let start = format!(
-        "\u{1b}[1m{name}\u{1b}[0m\n{pinned}\n\u{1b}[2mtype     \u{1b}[0mDocker manifest list\n"
+        "\u{1b}[1m{name}\u{1b}[0m\n{pinned}\n\u{1b}[2mtype     \u{1b}[0mDocker manifest list\n\
+         \u{1b}[2msize     \u{1b}[0m"
     );
     assert!(seen.starts_with(&start), "{seen:?}");
     assert!(seen.contains("\n\u{1b}[1mwindows(10.0.17763.6293)/amd64\u{1b}[0m    "), "{seen:?}");
-    assert!(seen.contains("\n  \u{1b}[2mOS version  \u{1b}[0m10.0.17763.6293\n"), "{seen:?}");
+    assert!(seen.contains("\n  \u{1b}[2mmanifest    \u{1b}[0m"), "{seen:?}");
 }
 
 #[tokio::test]
