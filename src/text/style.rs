@@ -102,7 +102,7 @@ fn folded(start: &str, width: usize, text: &str, columns: usize) -> String {
     let mut line = start.to_owned();
     let mut column = width;
     let mut out = String::new();
-    for word in text.split(' ') {
+    for word in unbroken(text) {
         let long = word.chars().count();
         // A word that is wider than a whole line is not moved to the next.
         if column > width && column + 1 + long > columns && width + long <= columns {
@@ -114,12 +114,29 @@ fn folded(start: &str, width: usize, text: &str, columns: usize) -> String {
             line.push(' ');
             column += 1;
         }
-        line.push_str(word);
+        line.push_str(&word);
         column += long;
     }
     out.push_str(&line);
     out.push('\n');
     out
+}
+
+/// The words of a text, a number together with its unit.
+fn unbroken(text: &str) -> Vec<String> {
+    const UNITS: [&str; 6] = ["s", "B", "kB", "MB", "GB", "bytes"];
+    let mut words: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        let is_unit = UNITS.contains(&word.trim_end_matches([',', ';', ':', '.', ')']));
+        match words.last_mut() {
+            Some(last) if is_unit && last.ends_with(|end: char| end.is_ascii_digit()) => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            _ => words.push(word.to_owned()),
+        }
+    }
+    words
 }
 
 /// Annotations or labels below a heading, each `KEY: VALUE`; a value that does not fit goes below
@@ -169,6 +186,8 @@ mod tests {
                 "  missing: 0123456789012345678901234 (denied)",
                 "  missing: 0123456789012345678901234\n    (denied)\n",
             ),
+            ("found    app  after 10.4 s", "found    app  after\n         10.4 s\n"),
+            ("  fix:   raise it to 30 s", "  fix:   raise it to\n         30 s\n"),
             ("error: short", "error: short\n"),
             ("", "\n"),
             ("äöüäöü äöü", "äöüäöü äöü\n"),

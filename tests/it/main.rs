@@ -40,6 +40,7 @@ mod long_waits;
 mod masks;
 mod memory;
 mod migration;
+mod narrow;
 mod once;
 mod outputs;
 mod panics;
