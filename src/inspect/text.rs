@@ -1,5 +1,4 @@
-//! What a reference is, for people: the important facts first, then a block for every entry. Fits
-//! 80 columns.
+//! What a reference is, for people: the important facts first, then a block for every entry.
 
 use crate::inspect::{Behind, Entry, Image, Inside, Inspected, Picked};
 use crate::oci::{Descriptor, Reference, media_type};
@@ -11,6 +10,8 @@ use std::time::SystemTime;
 
 /// The column where values start. A whole SHA-256 digest fits behind it.
 const VALUES: usize = 9;
+/// Columns between the longest title of an entry and what stands behind it.
+const GAP: usize = 4;
 
 /// `now`: what ages are counted to.
 pub(crate) fn text(inspected: &Inspected, style: Style, now: SystemTime) -> String {
@@ -62,7 +63,7 @@ impl Page {
     /// made visible.
     fn field_as(&mut self, look: Look, label: &str, value: &str) {
         let start = self.style.paint(look, &format!("{label:<VALUES$}"));
-        self.out.push_str(&wrapped(&start, VALUES, value));
+        self.out.push_str(&wrapped(&start, VALUES, value, self.style.columns));
     }
 
     fn manifest(&mut self, inspected: &Inspected) {
@@ -126,7 +127,7 @@ impl Page {
         if !values.is_empty() {
             self.out.push_str(&self.style.paint(Look::Label, heading));
             self.out.push('\n');
-            self.out.push_str(&pairs(2, values));
+            self.out.push_str(&pairs(2, values, self.style.columns));
         }
     }
 
@@ -152,8 +153,7 @@ impl Page {
         let width = titles.iter().map(|title| title.chars().count()).max().unwrap_or_default();
         let mut shown = HashSet::new();
         for (entry, title) in others.iter().zip(&titles) {
-            let gap = " ".repeat(width.saturating_sub(title.chars().count()) + 4);
-            self.entry(entry, &format!("{}{gap}", self.style.paint(Look::Title, title)));
+            self.entry(entry, title, width);
             self.details(&entry.descriptor, kind.is_none());
             let digest = entry.descriptor.digest.as_str();
             // Two entries may be the same image; its attestations are shown below the first.
@@ -177,17 +177,23 @@ impl Page {
         }
     }
 
-    fn entry(&mut self, entry: &Entry, title: &str) {
-        let note = match &entry.behind {
-            Behind::Image(bytes) => format!("{} to download", size(*bytes)),
-            Behind::Index(1) => "an index of 1 entry".to_owned(),
-            Behind::Index(number) => format!("an index of {number} entries"),
-            Behind::Attestation => String::new(),
-            Behind::Unread(why) => {
-                self.style.paint(Look::Removed, &format!("not read: {}", visible(why)))
-            }
+    /// `width`: of the longest title.
+    fn entry(&mut self, entry: &Entry, title: &str, width: usize) {
+        let (look, note) = match &entry.behind {
+            Behind::Image(bytes) => (None, format!("{} to download", size(*bytes))),
+            Behind::Index(1) => (None, "an index of 1 entry".to_owned()),
+            Behind::Index(number) => (None, format!("an index of {number} entries")),
+            Behind::Attestation => (None, String::new()),
+            Behind::Unread(why) => (Some(Look::Removed), format!("not read: {}", visible(why))),
         };
-        self.out.push_str(&format!("\n{title}{note}\n  {}\n", entry.descriptor.digest));
+        let before = if width + GAP + note.chars().count() <= self.style.columns {
+            " ".repeat(width.saturating_sub(title.chars().count()) + GAP)
+        } else {
+            "\n  ".to_owned()
+        };
+        let note = look.map_or_else(|| note.clone(), |look| self.style.paint(look, &note));
+        let title = self.style.paint(Look::Title, title);
+        self.out.push_str(&format!("\n{title}{before}{note}\n  {}\n", entry.descriptor.digest));
     }
 
     /// What neither the title of the entry nor the heading of all has said.
@@ -195,7 +201,7 @@ impl Page {
         let bytes = exact(descriptor.size);
         if with_kind {
             let kind = media_type::name(&descriptor.media_type);
-            self.out.push_str(&wrapped("  ", 2, &format!("{kind}, {bytes}")));
+            self.out.push_str(&wrapped("  ", 2, &format!("{kind}, {bytes}"), self.style.columns));
         } else {
             self.detail("manifest", &bytes);
         }
@@ -214,13 +220,13 @@ impl Page {
             self.detail("OS features", &features.join(", "));
             self.detail("variant", &unsaid(&platform.variant));
         }
-        self.out.push_str(&pairs(2, &descriptor.annotations));
+        self.out.push_str(&pairs(2, &descriptor.annotations, self.style.columns));
     }
 
     fn detail(&mut self, label: &str, value: &str) {
         if !value.is_empty() {
             let start = format!("  {}", self.style.paint(Look::Label, &format!("{label:<12}")));
-            self.out.push_str(&wrapped(&start, 14, value));
+            self.out.push_str(&wrapped(&start, 14, value, self.style.columns));
         }
     }
 
@@ -270,7 +276,7 @@ mod tests {
     }
 
     fn shown(inspected: &Inspected) -> String {
-        let text = text(inspected, Style { colour: false }, now());
+        let text = text(inspected, Style::PLAIN, now());
         // What has no space cannot be broken.
         let fits = |line: &str| line.chars().count() <= COLUMNS || !line.contains(' ');
         assert!(text.lines().all(fits), "{text}");
@@ -430,7 +436,7 @@ mod tests {
 
     #[test]
     fn colour_changes_nothing_else() {
-        let coloured = text(&examples::picked(), Style { colour: true }, now());
+        let coloured = text(&examples::picked(), Style { colour: true, ..Style::PLAIN }, now());
         assert!(coloured.contains("\u{1b}[33mlisted   \u{1b}[0mas linux/arm/v7"), "{coloured:?}");
         let plain = coloured.split('\u{1b}').map(|part| match part.split_once('m') {
             Some((code, rest)) if code.starts_with('[') => rest,

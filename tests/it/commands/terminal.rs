@@ -107,3 +107,25 @@ async fn the_log_and_errors_are_broken_between_words() {
         piped.stderr
     );
 }
+
+#[tokio::test]
+async fn results_are_broken_between_words_too() {
+    let stocked = Stocked::start().await;
+    let host = stocked.registry.host();
+    for columns in [40, 80] {
+        for line in [
+            "inspect {}/acme/app:classic",
+            "inspect {}/acme/app:built",
+            "inspect {}/acme/app:image",
+            "diff {}/acme/app:classic {}/acme/app:built",
+        ] {
+            let command = format!("{} 2>log", line.replace("{}", &host));
+            let seen = seen(Step::new().env("TERM", "xterm"), columns, &command).await;
+            for shown in without_colour(&seen).lines() {
+                // Digests and types are wider; nothing but their label stands before them.
+                let alone = shown.get(9..).unwrap_or_default().split_whitespace().count() <= 1;
+                assert!(shown.chars().count() <= columns || alone, "{columns}: {shown}\n{seen}");
+            }
+        }
+    }
+}
