@@ -90,9 +90,7 @@ impl<F: Fn(&Base) -> Result<Vec<Descriptor>, Error>> Change for OfEntries<'_, F>
     }
 
     fn tell(&self, base: &Base, composed: &Composed) {
-        for change in diff::entries(&base.entries, &composed.entries) {
-            info!("edit     {}", change.line());
-        }
+        diff::tell(&base.entries, &composed.entries);
     }
 }
 

@@ -4,7 +4,7 @@ use crate::error::Exit;
 use crate::inputs::table::{INPUTS, Input};
 use crate::inputs::{Context, env};
 use crate::report::outputs::OUTPUTS;
-use crate::text::style::wrapped;
+use crate::text::style::{COLUMNS, wrapped};
 use std::io::{self, IsTerminal as _, Write as _};
 
 pub(super) const EXAMPLES: &str = "Examples:
@@ -68,7 +68,7 @@ pub(super) fn short() -> String {
 
 /// What follows the flags in `--help`: examples, inputs and outputs of the CI step, exit statuses.
 pub(super) fn long() -> String {
-    let row = |name: &str, text: &str| wrapped(&format!("  {name:20} "), 23, text);
+    let row = |name: &str, text: &str| wrapped(&format!("  {name:20} "), 23, text, COLUMNS);
     let described = |input: &Input| super::described(input.help, input.default);
     let inputs: String = INPUTS.iter().map(|input| row(input.name, &described(input))).collect();
     let outputs: String = OUTPUTS.iter().map(|(name, help)| row(name, help)).collect();

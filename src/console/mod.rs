@@ -45,6 +45,8 @@ pub enum Stream {
 #[derive(Debug)]
 pub struct Console {
     reader: Reader,
+    /// Whether a runner shows warnings and errors of its own commands as text.
+    annotates: bool,
     /// Whether a runner reads the lines that name what to hide, and takes them out.
     masks: bool,
     /// Whether it is a terminal on which text may move and have colours.
@@ -93,6 +95,8 @@ impl Console {
         let is_still = set("NO_COLOR").is_some() || matches!(set("TERM"), None | Some("dumb"));
         Self {
             reader,
+            // In a file nobody would turn them back into text.
+            annotates: reader == Reader::GitHub && !is_act(context) && !sink.is_file(),
             // Only a step's stdout is the runner's for sure. In a file the lines would stay, with
             // the secrets.
             masks: reader == Reader::GitHub && words == Words::Inputs && !sink.is_file(),
@@ -144,7 +148,7 @@ impl Console {
         self.write(|out| self.push_line(out, text));
     }
 
-    /// A warning: one line, on GitHub an annotation.
+    /// A warning, once: one line, or an annotation, which the runner shows in the log as well.
     pub fn warning(&self, text: &str) {
         let text = &*self.audience.words.fill(text);
         let count = {
@@ -152,8 +156,7 @@ impl Console {
             state.warnings.push(text.to_owned());
             state.warnings.len()
         };
-        let annotate = self.reader == Reader::GitHub && count <= MOST_ANNOTATIONS;
-        if annotate {
+        if self.annotates && count <= MOST_ANNOTATIONS {
             self.write(|out| {
                 self.push_command(out, "warning", &[("title", "manifest-action")], text);
             });
@@ -184,7 +187,7 @@ impl Console {
         }
     }
 
-    /// A failure: its lines, and on GitHub one annotation.
+    /// A failure, once: its lines, or an annotation, which the runner shows in the log as well.
     pub fn failure(&self, error: &Error) {
         self.end_group();
         let text = error.told(self.audience).to_string();
@@ -194,16 +197,13 @@ impl Console {
             state.failures
         };
         self.write(|out| {
-            for line in format!("error: {text}").lines() {
-                self.push_line(out, line);
-            }
-            if self.reader == Reader::GitHub && count <= MOST_ANNOTATIONS {
-                self.push_command(
-                    out,
-                    "error",
-                    &[("title", &format!("manifest-action: {}", error.title()))],
-                    &text,
-                );
+            if self.annotates && count <= MOST_ANNOTATIONS {
+                let title = format!("manifest-action: {}", error.title());
+                self.push_command(out, "error", &[("title", &title)], &text);
+            } else {
+                for line in format!("error: {text}").lines() {
+                    self.push_line(out, line);
+                }
             }
         });
     }
@@ -303,6 +303,15 @@ fn is_github(context: &Context<'_>) -> bool {
     set(context.environment, "GITHUB_ACTIONS") == Some("true")
 }
 
+/// Whether the runner is made of act, which also calls itself GitHub's: act itself, Gitea's and
+/// Forgejo's. It logs commands as they stand, on one line with `%0A` in it, and annotates nothing
+/// (nektos/act, `pkg/runner/command.go`).
+fn is_act(context: &Context<'_>) -> bool {
+    ["ACT", "GITEA_ACTIONS", "FORGEJO_ACTIONS"]
+        .iter()
+        .any(|name| set(context.environment, name) == Some("true"))
+}
+
 /// The runner takes the line out of the log and hides the value from then on.
 fn push_mask(out: &mut String, value: &str) {
     let _ = writeln!(out, "::add-mask::{}", escape::command_data(value));
@@ -352,7 +361,20 @@ mod tests {
         words: Words,
         act: impl FnOnce(&Console, &Secrets),
     ) -> String {
-        let environment: Environment = [("TERM".to_owned(), "xterm".to_owned())].into();
+        written_on("CI", page, reader, words, act)
+    }
+
+    /// … where this variable is set as well.
+    fn written_on(
+        runner: &str,
+        page: &Page,
+        reader: Reader,
+        words: Words,
+        act: impl FnOnce(&Console, &Secrets),
+    ) -> String {
+        let variables = [("TERM", "xterm"), (runner, "true")];
+        let environment: Environment =
+            variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let (environment, secrets) = (&environment, &Secrets::default());
         let context = Context { environment, folder: Path::new("."), secrets };
         act(&Console::over(Box::new(page.clone()), reader, words, &context), secrets);
@@ -386,9 +408,6 @@ mod tests {
         found    app:1  ::error::***
         ::warning title=manifest-action::`platforms` is not set
         ::endgroup::
-        error: 100% of it
-        : :set-output name=a::b
-          fix:   use `missing: skip`
         ::error title=manifest-action%3A a check failed::100%25 of it%0A: :set-output name=a::b%0A  fix:   use `missing: skip`
         ");
     }
@@ -407,6 +426,26 @@ mod tests {
     }
 
     #[test]
+    fn where_nobody_turns_annotations_into_text_they_are_text() {
+        let file = Page { is_file: true, ..Page::default() };
+        for (runner, page) in [
+            ("ACT", Page::default()),
+            ("GITEA_ACTIONS", Page::default()),
+            ("FORGEJO_ACTIONS", Page::default()),
+            ("CI", file),
+        ] {
+            let log = written_on(runner, &page, Reader::GitHub, Words::Inputs, tell);
+            let (_, log) = log.split_once("::group::Sources\n").expect("a group");
+            assert_eq!(
+                log,
+                "found    app:1  ::error::***\nwarning: `platforms` is not set\n::endgroup::\n\
+                 error: 100% of it\n: :set-output name=a::b\n  fix:   use `missing: skip`\n",
+                "{runner}"
+            );
+        }
+    }
+
+    #[test]
     fn ten_annotations_of_a_kind_are_all_that_github_keeps() {
         let log = written(&Page::default(), Reader::GitHub, Words::Inputs, |console, _| {
             for number in 0..12 {
@@ -415,6 +454,12 @@ mod tests {
             assert_eq!(console.warnings().len(), 12);
         });
         assert_eq!((log.matches("::warning title=").count(), log.lines().count()), (9, 12));
+        let log = written(&Page::default(), Reader::GitHub, Words::Inputs, |console, _| {
+            for number in 0..12 {
+                console.failure(&Error::refused(format!("error {number}")));
+            }
+        });
+        assert_eq!((log.matches("::error title=").count(), log.lines().count()), (9, 12));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::oci::{Content, Descriptor, Digest, Manifest};
 use serde_json::{Map, Value};
+use tracing::info;
 
 /// One difference.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +68,13 @@ pub fn entries(old: &[Descriptor], new: &[Descriptor]) -> Vec<Change> {
         left.into_iter().map(|entry| Change::Removed(title(entry, old), entry.digest.to_string())),
     );
     changes
+}
+
+/// Logs what an edit changes, a line each.
+pub fn tell(old: &[Descriptor], new: &[Descriptor]) {
+    for change in entries(old, new) {
+        info!("edit     {}", change.line());
+    }
 }
 
 /// What an entry is; of an attestation, also whose.

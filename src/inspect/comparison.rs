@@ -171,7 +171,7 @@ impl Page {
     fn line(&mut self, look: Look, sign: &str, indent: &str, text: &str) {
         let width = indent.len() + sign.len() + 1;
         let start = format!("{indent}{} ", self.style.paint(look, sign));
-        self.out.push_str(&wrapped(&start, width, text));
+        self.out.push_str(&wrapped(&start, width, text, self.style.columns));
     }
 
     fn fields(&mut self, fields: &[Field], indent: &str) {
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn for_people() {
-        assert_snapshot!(different().text(Style { colour: false }), @"
+        assert_snapshot!(different().text(Style::PLAIN), @"
         - ghcr.io/acme/app:1.2
           - sha256:749764d7d8d57b00b38d8fd3937d93051ba70bf6e571ce1c3516de5a8ff71793
         + ghcr.io/acme/app:latest
@@ -294,15 +294,12 @@ mod tests {
         let turned = side("2", "1", &[two, one]);
         let comparison = Comparison::of(same.clone(), same.clone());
         assert!(comparison.same());
-        assert_eq!(
-            comparison.text(Style { colour: false }),
-            format!("the same: {}\n", same.digest)
-        );
+        assert_eq!(comparison.text(Style::PLAIN), format!("the same: {}\n", same.digest));
         let comparison = Comparison::of(same.clone(), turned);
         assert!(!comparison.same() && comparison.order);
         let other_bytes = Side { digest: Digest::of(b"other"), ..same.clone() };
         let comparison = Comparison::of(same, other_bytes);
         assert!(comparison.same());
-        assert!(comparison.text(Style { colour: false }).contains("same entries"));
+        assert!(comparison.text(Style::PLAIN).contains("same entries"));
     }
 }

@@ -28,6 +28,14 @@ fn attestation(of: &str) -> Descriptor {
     entry
 }
 
+/// As writers other than `BuildKit` have it.
+fn provenance(of: &str) -> Descriptor {
+    let mut entry = attestation(of);
+    let kind = "https://slsa.dev/provenance/v1".to_owned();
+    entry.annotations.insert("in-toto.io/predicate-type".to_owned(), kind);
+    entry
+}
+
 fn manifest(media_type: &str) -> Manifest {
     let fields = match media_type {
         media_type::OCI_INDEX => r#""manifests":[]"#.to_owned(),
@@ -68,7 +76,7 @@ pub(super) fn index() -> Inspected {
         of(windows, Behind::Image(120_000_000)),
         of(blob(media_type::OCI_INDEX, "nested", 1_234_567), Behind::Index(2)),
         of(chart, Behind::Unread("not in the registry".to_owned())),
-        of(attestation("linux/amd64"), Behind::Attestation),
+        of(provenance("linux/amd64"), Behind::Attestation),
         of(attestation("linux/s390x"), Behind::Attestation),
     ];
     inspected(media_type::OCI_INDEX, Inside::Index(entries))
@@ -111,6 +119,30 @@ pub(super) fn artifact() -> Inspected {
         annotations: Annotations::new(),
         ..inspected(media_type::OCI_MANIFEST, Inside::Image(Box::new(signature)))
     }
+}
+
+/// What `BuildKit` says of an image, read by its digest.
+pub(super) fn attesting() -> Inspected {
+    let layer = |size, kind: &str| {
+        let mut layer = blob("application/vnd.in-toto+json", kind, size);
+        layer.annotations = pairs(&[("in-toto.io/predicate-type", kind)]);
+        layer
+    };
+    let statements = Image {
+        platform: None,
+        created: None,
+        labels: Annotations::new(),
+        config: blob(media_type::OCI_CONFIG, "{}", 167),
+        layers: vec![
+            layer(9_500, "https://spdx.dev/Document"),
+            layer(2_100, "https://slsa.dev/provenance/v1"),
+            layer(400, "https://openvex.dev/ns/v0.2.0"),
+        ],
+        download: 12_167,
+        artifact_type: None,
+    };
+    let inside = Inside::Image(Box::new(statements));
+    Inspected { annotations: Annotations::new(), ..inspected(media_type::OCI_MANIFEST, inside) }
 }
 
 /// An image that the index calls one for another architecture.

@@ -14,6 +14,14 @@ use std::sync::Arc;
 pub(crate) const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 /// The annotation with the digest of the image that an attestation describes.
 pub(crate) const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
+/// The annotation that says what an attestation states; `BuildKit` writes it to the layers.
+const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
+/// What addresses start with, a version behind it, and what people call it.
+const STATEMENTS: [(&str, &str); 3] = [
+    ("https://slsa.dev/provenance", "provenance"),
+    ("https://spdx.dev/Document", "SBOM"),
+    ("https://cyclonedx.org/bom", "SBOM"),
+];
 
 /// A descriptor. A clone shares its fields until one of the two is changed: each stage of a run has
 /// its own list of entries, and there may be megabytes in one.
@@ -129,6 +137,14 @@ impl Descriptor {
         }
     }
 
+    /// What it states about an image, if its annotations say so: provenance, SBOM, else the address
+    /// of that kind of statement (in-toto's `predicateType`).
+    pub fn statement(&self) -> Option<&str> {
+        let kind = self.annotations.get(PREDICATE_TYPE)?;
+        let known = STATEMENTS.iter().find(|(address, _)| kind.starts_with(address));
+        Some(known.map_or(kind, |(_, name)| name))
+    }
+
     /// The platform, if this entry is an image and its platform is known.
     pub fn known_platform(&self) -> Option<&Platform> {
         self.platform.as_ref().filter(|platform| platform.is_known() && self.attests().is_none())
@@ -163,6 +179,21 @@ mod tests {
         entry.annotations =
             annotations.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
         entry
+    }
+
+    #[test]
+    fn what_an_attestation_states() {
+        for (kind, expected) in [
+            ("https://slsa.dev/provenance/v0.2", "provenance"),
+            ("https://slsa.dev/provenance/v1", "provenance"),
+            ("https://spdx.dev/Document", "SBOM"),
+            ("https://cyclonedx.org/bom/v1.6", "SBOM"),
+            ("https://openvex.dev/ns/v0.2.0", "https://openvex.dev/ns/v0.2.0"),
+        ] {
+            let entry = entry(media_type::OCI_MANIFEST, None, &[(PREDICATE_TYPE, kind)]);
+            assert_eq!(entry.statement(), Some(expected));
+        }
+        assert_eq!(entry(media_type::OCI_MANIFEST, None, &[]).statement(), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::compose::{self, Composed};
 use super::edit::{Change, Moved};
 use super::targets::Base;
 use super::transfer::Origins;
-use crate::entries::change;
+use crate::entries::{change, diff};
 use crate::error::Error;
 use crate::plan::Plan;
 use tracing::info;
@@ -37,6 +37,9 @@ impl Change for Append<'_> {
     fn tell(&self, base: &Base, composed: &Composed) {
         if let (None, Some(first)) = (&base.manifest, self.plan.targets.first()) {
             info!("append   {first} does not exist yet; creating it");
+        } else if !self.plan.dry_run {
+            // A dry run tells it of each tag.
+            diff::tell(&base.entries, &composed.entries);
         }
         compose::tell(composed);
     }

@@ -7,8 +7,9 @@ use super::escape::visible;
 use crate::inputs::{Environment, set};
 use anstyle::AnsiColor;
 use std::io::{self, IsTerminal as _};
+use terminal_size::{Width, terminal_size_of};
 
-/// The width of the narrowest terminal in use.
+/// The width of what is no terminal, and the most that is used of one.
 pub(crate) const COLUMNS: usize = 80;
 
 /// The width of the word that a log line starts with.
@@ -30,14 +31,22 @@ pub(crate) enum Look {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Style {
     pub(crate) colour: bool,
+    pub(crate) columns: usize,
 }
 
 impl Style {
+    /// Neither colour nor a terminal.
+    pub(crate) const PLAIN: Self = Self { colour: false, columns: COLUMNS };
+
     /// Colour only on a terminal that supports it, and never with `NO_COLOR` (no-color.org).
     pub(crate) fn of_stdout(environment: &Environment) -> Self {
         let plain = set(environment, "NO_COLOR").is_some();
         let dumb = set(environment, "TERM") == Some("dumb");
-        Self { colour: io::stdout().is_terminal() && !plain && !dumb }
+        let columns = match terminal_size_of(io::stdout()) {
+            Some((Width(columns @ 1..), _)) => COLUMNS.min(columns.into()),
+            _ => COLUMNS,
+        };
+        Self { colour: io::stdout().is_terminal() && !plain && !dumb, columns }
     }
 
     /// Colours our own text.
@@ -62,7 +71,7 @@ const ENDS: [(&str, Look); 3] =
 
 /// A log line with the word that says how something ended in colour, also behind a list's name.
 pub(crate) fn highlighted(line: &str) -> String {
-    let style = Style { colour: true };
+    let style = Style { colour: true, ..Style::PLAIN };
     let (name, rest) = match line.split_once(" | ") {
         // A name is one word: other lines may contain such a sign.
         Some((name, _)) if !name.contains(' ') => line.split_at(name.len() + 3),
@@ -78,10 +87,10 @@ pub(crate) fn highlighted(line: &str) -> String {
     }
 }
 
-/// Foreign text after `start`, wrapped at spaces to 80 columns; further lines start below the text.
-/// `width`: the columns of `start`, without escape sequences.
-pub(crate) fn wrapped(start: &str, width: usize, text: &str) -> String {
-    folded(start, width, &visible(text), COLUMNS)
+/// Foreign text after `start`, wrapped at spaces; further lines start below the text. `width`: the
+/// columns of `start`, without escape sequences.
+pub(crate) fn wrapped(start: &str, width: usize, text: &str, columns: usize) -> String {
+    folded(start, width, &visible(text), columns)
 }
 
 /// A log line on a terminal with this number of columns, wrapped below its text, not below its
@@ -102,10 +111,9 @@ fn folded(start: &str, width: usize, text: &str, columns: usize) -> String {
     let mut line = start.to_owned();
     let mut column = width;
     let mut out = String::new();
-    for word in text.split(' ') {
+    for word in unbroken(text) {
         let long = word.chars().count();
-        // A word that is wider than a whole line is not moved to the next.
-        if column > width && column + 1 + long > columns && width + long <= columns {
+        if column > width && column + 1 + long > columns {
             out.push_str(line.trim_end());
             out.push('\n');
             line = " ".repeat(width);
@@ -114,7 +122,7 @@ fn folded(start: &str, width: usize, text: &str, columns: usize) -> String {
             line.push(' ');
             column += 1;
         }
-        line.push_str(word);
+        line.push_str(&word);
         column += long;
     }
     out.push_str(&line);
@@ -122,20 +130,41 @@ fn folded(start: &str, width: usize, text: &str, columns: usize) -> String {
     out
 }
 
+/// The words of a text, a number together with its unit and a sign with what it is about.
+fn unbroken(text: &str) -> Vec<String> {
+    const UNITS: [&str; 6] = ["s", "B", "kB", "MB", "GB", "bytes"];
+    let mut words: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        let is_unit = UNITS.contains(&word.trim_end_matches([',', ';', ':', '.', ')']));
+        match words.last_mut() {
+            Some(last)
+                if matches!(last.as_str(), "+" | "-" | "~" | "→")
+                    || (is_unit && last.ends_with(|end: char| end.is_ascii_digit())) =>
+            {
+                last.push(' ');
+                last.push_str(word);
+            }
+            _ => words.push(word.to_owned()),
+        }
+    }
+    words
+}
+
 /// Annotations or labels below a heading, each `KEY: VALUE`; a value that does not fit goes below
 /// its key.
 pub(crate) fn pairs<'a>(
     indent: usize,
     pairs: impl IntoIterator<Item = (&'a String, &'a String)>,
+    columns: usize,
 ) -> String {
     let mut out = String::new();
     for (key, value) in pairs {
         let (key, space) = (visible(key), " ".repeat(indent));
-        if indent + key.chars().count() + 2 + visible(value).chars().count() <= COLUMNS {
+        if indent + key.chars().count() + 2 + visible(value).chars().count() <= columns {
             out.push_str(&format!("{space}{key}: {}\n", visible(value)));
         } else {
             out.push_str(&format!("{space}{key}:\n"));
-            out.push_str(&wrapped(&" ".repeat(indent + 2), indent + 2, value));
+            out.push_str(&wrapped(&" ".repeat(indent + 2), indent + 2, value, columns));
         }
     }
     out
@@ -148,7 +177,7 @@ mod tests {
     #[test]
     fn text_is_broken_at_spaces_only() {
         let long = "word ".repeat(30);
-        let shown = wrapped("label    ", 9, long.trim());
+        let shown = wrapped("label    ", 9, long.trim(), COLUMNS);
         assert!(shown.lines().all(|line| line.len() <= COLUMNS), "{shown}");
         assert_eq!(shown.lines().count(), 3);
         assert!(shown.lines().nth(1).unwrap().starts_with("         word"));
@@ -167,8 +196,14 @@ mod tests {
             ),
             (
                 "  missing: 0123456789012345678901234 (denied)",
-                "  missing: 0123456789012345678901234\n    (denied)\n",
+                "  missing:\n    0123456789012345678901234\n    (denied)\n",
             ),
+            (
+                "edit     ~ app  0123456789012345 → 0123456789012345",
+                "edit     ~ app\n         0123456789012345\n         → 0123456789012345\n",
+            ),
+            ("found    app  after 10.4 s", "found    app  after\n         10.4 s\n"),
+            ("  fix:   raise it to 30 s", "  fix:   raise it to\n         30 s\n"),
             ("error: short", "error: short\n"),
             ("", "\n"),
             ("äöüäöü äöü", "äöüäöü äöü\n"),
@@ -177,13 +212,13 @@ mod tests {
             assert_eq!(log_line(line, 24), expected);
         }
         let digest = "x".repeat(100);
-        assert_eq!(wrapped("a ", 2, &digest), format!("a {digest}\n"));
+        assert_eq!(wrapped("a ", 2, &digest, COLUMNS), format!("a {digest}\n"));
     }
 
     #[test]
     fn no_escape_passes() {
         let bad = "a\u{1b}[31m\u{9b}2J\n\u{7f}\u{202e}".to_owned();
-        let shown = [pairs(2, [(&bad, &bad)]), wrapped("", 0, &bad)].concat();
+        let shown = [pairs(2, [(&bad, &bad)], COLUMNS), wrapped("", 0, &bad, COLUMNS)].concat();
         assert!(shown.chars().all(|c| c == '\n' || !c.is_control()), "{shown:?}");
         assert_eq!(shown.lines().count(), 2);
     }
@@ -206,7 +241,7 @@ mod tests {
 
     #[test]
     fn colour_is_asked_for() {
-        let style = Style { colour: true };
+        let style = Style { colour: true, ..Style::PLAIN };
         for (look, code) in [
             (Look::Title, 1),
             (Look::Label, 2),
@@ -214,7 +249,7 @@ mod tests {
             (Look::Removed, 31),
             (Look::Changed, 33),
         ] {
-            assert_eq!(Style { colour: false }.paint(look, "x"), "x");
+            assert_eq!(Style::PLAIN.paint(look, "x"), "x");
             assert_eq!(style.paint(look, "x"), format!("\u{1b}[{code}mx\u{1b}[0m"));
             assert_eq!(style.paint(look, ""), "");
         }

@@ -127,7 +127,7 @@ fn login_line(ran: &Ran) -> &str {
 /// Lines that warn, without the commands around them.
 fn warnings(ran: &Ran) -> Vec<String> {
     let of_command = ran.commands().into_iter().filter(|c| c.name == "warning").map(|c| c.data);
-    let lines = ran.stdout.lines().filter_map(|line| line.strip_prefix("warning: "));
+    let lines = ran.raw.stdout.lines().filter_map(|line| line.strip_prefix("warning: "));
     of_command.chain(lines.map(str::to_owned)).collect()
 }
 

@@ -60,7 +60,7 @@ const OUTPUTS: [&str; 10] = [
 /// What a runner, Azure's agent, a terminal and a Markdown reader make of it is ours alone.
 #[track_caller]
 fn harmless(case: &str, ran: &Ran) {
-    let said = format!("{}\n{}", ran.stdout, ran.stderr);
+    let said = format!("{}\n{}", ran.raw.stdout, ran.raw.stderr);
     for command in commands(&said) {
         let title = command.property("title").unwrap_or_default();
         let ours = match command.name.as_str() {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// Of each list, how many there are. Those of security (S) stand in SECURITY.md's table.
 const LISTS: [(char, usize); 4] = [('N', 21), ('W', 5), ('I', 11), ('P', 6)];
 
-const MENDED: [(&str, &str, &[&str]); 30] = [
+const MENDED: [(&str, &str, &[&str]); 32] = [
     (
         "N1",
         "trouble to the end of a wait, of the registry or of hosts that stand in for it",
@@ -218,9 +218,26 @@ const MENDED: [(&str, &str, &[&str]); 30] = [
     ("P2", "the keywords that Azure wants first", &["tests/ci/lint.sh"]),
     ("P3", "snippets that can be pasted", &["tests/ci/lint.sh"]),
     ("P4", "texts in place of booleans for older GitLab", &["tests/ci/lint.sh"]),
+    (
+        "P5",
+        "each error once, in the form that its reader can show",
+        &[
+            "once::on_github_as_an_annotation",
+            "once::on_runners_made_of_act_as_text",
+            "once::of_each_index_that_failed",
+        ],
+    ),
+    (
+        "P6",
+        "terminals of 40 and 80 columns",
+        &[
+            "narrow::the_table_says_which_image_is_missing_and_is_cut_nowhere",
+            "narrow::the_log_is_whole_when_the_table_is_gone",
+        ],
+    ),
 ];
 
-const OPEN: [(&str, &str); 13] = [
+const OPEN: [(&str, &str); 11] = [
     ("N20", "`OCI-Chunk-Max-Length`; `Warning` is shown"),
     ("N21", "a restart during three uploads"),
     ("W1", "a variant that only another architecture has"),
@@ -232,8 +249,6 @@ const OPEN: [(&str, &str); 13] = [
     ("I5", "Drone's templates, `auto_tag`, `insecure`"),
     ("I8", "errors of arguments in the words of a command line"),
     ("I11", "a misspelt `watch-jobs` name, before the end"),
-    ("P5", "on GitHub, each error once in the log"),
-    ("P6", "the lines of `append`; a whole run on a terminal of 40 columns"),
 ];
 
 #[test]

@@ -41,6 +41,8 @@ mod long_waits;
 mod masks;
 mod memory;
 mod migration;
+mod narrow;
+mod once;
 mod outputs;
 mod panics;
 mod places;

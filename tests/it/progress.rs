@@ -3,76 +3,9 @@
 
 use crate::support::images::Image;
 use crate::support::scene::{REPO, Scene, arm64};
+use crate::support::screen::Screen;
 use crate::support::step::Step;
 use std::path::Path;
-
-/// What a terminal shows in the end of all that was written to it, and the most rows of the table
-/// that it ever showed.
-struct Screen {
-    lines: Vec<String>,
-    row: usize,
-    column: usize,
-    seen: Vec<String>,
-}
-
-impl Screen {
-    fn of(text: &str) -> Self {
-        let mut screen = Self { lines: vec![String::new()], row: 0, column: 0, seen: Vec::new() };
-        let mut rest = text;
-        while let Some(character) = rest.chars().next() {
-            if let Some(sequence) = rest.strip_prefix("\u{1b}[") {
-                let at =
-                    sequence.find(|c: char| c.is_ascii_alphabetic()).expect("a whole sequence");
-                screen.obey(&sequence[..=at]);
-                rest = &sequence[at + 1..];
-                continue;
-            }
-            rest = &rest[character.len_utf8()..];
-            match character {
-                '\r' => screen.column = 0,
-                '\n' => {
-                    screen.row += 1;
-                    if screen.row == screen.lines.len() {
-                        screen.lines.push(String::new());
-                    }
-                }
-                other => {
-                    let line = &mut screen.lines[screen.row];
-                    line.truncate(
-                        line.char_indices().nth(screen.column).map_or(line.len(), |(at, _)| at),
-                    );
-                    line.push(other);
-                    screen.column += 1;
-                }
-            }
-        }
-        screen
-    }
-
-    fn obey(&mut self, sequence: &str) {
-        self.seen.push(self.lines.join("\n"));
-        match sequence {
-            "K" => self.lines[self.row].truncate(self.column),
-            "J" => {
-                self.lines[self.row].truncate(self.column);
-                self.lines.truncate(self.row + 1);
-            }
-            "?7l" | "?7h" => {}
-            colour if colour.ends_with('m') => {}
-            up => {
-                let rows: usize = up
-                    .strip_suffix('A')
-                    .and_then(|rows| rows.parse().ok())
-                    .unwrap_or_else(|| panic!("{up}"));
-                self.row = self.row.checked_sub(rows).expect("never above the first line");
-            }
-        }
-    }
-
-    fn showed(&self, part: &str) -> bool {
-        self.seen.iter().any(|seen| seen.contains(part))
-    }
-}
 
 #[tokio::test]
 async fn on_a_terminal_a_table_lives_below_the_log() {
@@ -87,12 +20,12 @@ async fn on_a_terminal_a_table_lives_below_the_log() {
         let terminal = Step::new()
             .env("TERM", "xterm")
             .args(["--quiet", "--return", "--command"])
-            .args([format!("stty cols 300 rows 20 -onlcr; {command}"), "typescript".to_owned()]);
+            .args([format!("stty cols 300 rows 20; {command}"), "typescript".to_owned()]);
         let running = terminal.spawn_program(Path::new("/usr/bin/script")).await;
         running.wait_for_line("waiting  1 of 2 missing after").await;
         scene.push_arm64().await;
         let ran = running.wait().await.ok();
-        let screen = Screen::of(&ran.stdout);
+        let screen = Screen::of(&ran.stdout, 300);
         assert!(
             screen.showed(&format!(
                 "  found      {one}\n  not found  {late}\nwaiting  1 of 2 missing after "

@@ -69,11 +69,12 @@ async fn the_classic_list_in_colour() {
     let pinned =
         stocked.name("classic").replace(":classic", &format!("@{}", super::classic().digest()));
     let start = format!(
-        "\u{1b}[1m{name}\u{1b}[0m\n{pinned}\n\u{1b}[2mtype     \u{1b}[0mDocker manifest list\n"
+        "\u{1b}[1m{name}\u{1b}[0m\n{pinned}\n\u{1b}[2mtype     \u{1b}[0mDocker manifest list\n\
+         \u{1b}[2msize     \u{1b}[0m"
     );
     assert!(seen.starts_with(&start), "{seen:?}");
     assert!(seen.contains("\n\u{1b}[1mwindows(10.0.17763.6293)/amd64\u{1b}[0m    "), "{seen:?}");
-    assert!(seen.contains("\n  \u{1b}[2mOS version  \u{1b}[0m10.0.17763.6293\n"), "{seen:?}");
+    assert!(seen.contains("\n  \u{1b}[2mmanifest    \u{1b}[0m"), "{seen:?}");
 }
 
 #[tokio::test]
@@ -105,4 +106,26 @@ async fn the_log_and_errors_are_broken_between_words() {
         "{}",
         piped.stderr
     );
+}
+
+#[tokio::test]
+async fn results_are_broken_between_words_too() {
+    let stocked = Stocked::start().await;
+    let host = stocked.registry.host();
+    for columns in [40, 80] {
+        for line in [
+            "inspect {}/acme/app:classic",
+            "inspect {}/acme/app:built",
+            "inspect {}/acme/app:image",
+            "diff {}/acme/app:classic {}/acme/app:built",
+        ] {
+            let command = format!("{} 2>log", line.replace("{}", &host));
+            let seen = seen(Step::new().env("TERM", "xterm"), columns, &command).await;
+            for shown in without_colour(&seen).lines() {
+                // Digests and types are wider; nothing but their label stands before them.
+                let alone = shown.get(9..).unwrap_or_default().split_whitespace().count() <= 1;
+                assert!(shown.chars().count() <= columns || alone, "{columns}: {shown}\n{seen}");
+            }
+        }
+    }
 }

@@ -44,14 +44,27 @@ async fn append_replaces_in_place_adds_behind_and_takes_attestations_along() {
     newer.push(&scene.client, REPO, "amd64").await;
     scene.push(&Image::oci("linux/s390x"), "s390x").await;
     let image = |tag: &str| scene.reference(tag);
-    let step = Step::new()
-        .input("tags", &image("1"))
-        .input("sources", &format!("{}\n{}", image("s390x"), image("amd64")))
-        .input("platforms", "linux/amd64,linux/s390x")
-        .input("append", "true")
-        .github();
-    let ran = step.run().await.ok();
+    let step = || {
+        Step::new()
+            .input("tags", &image("1"))
+            .input("sources", &format!("{}\n{}", image("s390x"), image("amd64")))
+            .input("platforms", "linux/amd64,linux/s390x")
+            .input("append", "true")
+            .github()
+    };
+    let dry = step().input("dry-run", "true").run().await.ok();
+    let ran = step().run().await.ok();
     assert_eq!(ran.output("changed").as_deref(), Some("true"));
+    let old = (amd.digest(), newer.images()[0].digest());
+    for (ran, label) in [(&ran, "edit     "), (&dry, "         ")] {
+        let line = format!("\n{label}~ linux/amd64  {} → {}\n", old.0, old.1);
+        assert!(ran.stdout.contains(&line), "{line}\n{}", ran.stdout);
+        let lines = ran.stdout.lines().filter_map(|line| line.strip_prefix(label));
+        let mut told: Vec<&str> = lines.filter_map(|line| line.split("  ").next()).collect();
+        told.sort();
+        let expected = ["+ linux/s390x", "~ attestation of linux/amd64", "~ linux/amd64"];
+        assert_eq!(told, expected, "each once: {}", ran.stdout);
+    }
     let list = scene.entries("1").await;
     let shown: Vec<String> = list.iter().map(platform).collect();
     assert_eq!(

@@ -112,6 +112,18 @@ pub fn commands(stdout: &str) -> Vec<Command> {
     found
 }
 
+/// What a reader of the log sees: errors and warnings as text, in our words for them (the runner's
+/// are `Error:` and `Warning:`).
+pub fn shown(log: &str) -> String {
+    let line = |line: &str| match named(line.trim_end_matches('\n')) {
+        Some(command) if matches!(command.name.as_str(), "error" | "warning") => {
+            format!("{}: {}\n", command.name, command.data)
+        }
+        _ => line.to_owned(),
+    };
+    log.split_inclusive('\n').map(line).collect()
+}
+
 /// Whatever Azure Pipelines would take for a command: `##vso[` anywhere in a line, as it stands.
 pub fn azure_commands(stdout: &str) -> Vec<String> {
     stdout

@@ -25,6 +25,7 @@
 //! | [`fast_clock`]                  | a clock that goes faster than real time                  |
 //! | [`paused_clock`]                | a clock that stands while a request is under way         |
 //! | [`wait`]                        | waiting for a condition                                  |
+//! | [`screen`]                      | what a terminal shows of what is written to it           |
 //! | [`skopeo`], [`engines`]         | what skopeo, Docker and podman make of a list            |
 
 pub mod canary;
@@ -49,6 +50,7 @@ pub mod request_log;
 pub mod rules;
 pub mod running;
 pub mod scene;
+pub mod screen;
 pub mod scripted;
 pub mod skopeo;
 pub mod step;

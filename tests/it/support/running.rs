@@ -25,7 +25,8 @@ struct Said {
 
 impl Said {
     fn line(&self, part: &str) -> Option<String> {
-        let all = [String::from_utf8_lossy(&self.stdout), String::from_utf8_lossy(&self.stderr)];
+        let all =
+            [&self.stdout, &self.stderr].map(|log| github::shown(&String::from_utf8_lossy(log)));
         all.iter().flat_map(|text| text.lines()).find(|line| line.contains(part)).map(str::to_owned)
     }
 }
@@ -147,13 +148,14 @@ impl Running {
         for task in &self.tasks {
             task.abort();
         }
-        let (stdout, stderr) = {
+        let raw = {
             let said = self.said.borrow();
-            (text("stdout", &said.stdout), text("stderr", &said.stderr))
+            Raw { stdout: text("stdout", &said.stdout), stderr: text("stderr", &said.stderr) }
         };
+        let (stdout, stderr) = (github::shown(&raw.stdout), github::shown(&raw.stderr));
         let status = status.code().unwrap_or_else(|| -status.signal().unwrap_or_default());
         let max_rss_kib = *self.memory.borrow();
-        let ran = Ran { status, stdout, stderr, elapsed, max_rss_kib, left: self.left };
+        let ran = Ran { status, stdout, stderr, raw, elapsed, max_rss_kib, left: self.left };
         ran.kept_its_secrets();
         ran
     }
@@ -190,16 +192,27 @@ async fn measure(pid: u32, peak: watch::Sender<u64>) {
     }
 }
 
+/// What a run wrote, byte for byte.
+#[derive(Debug)]
+pub struct Raw {
+    /// All of stdout.
+    pub stdout: String,
+    /// All of stderr.
+    pub stderr: String,
+}
+
 /// What a finished run left.
 #[derive(Debug)]
 pub struct Ran {
     /// The exit code; minus the signal's number when a signal killed it (so 143 is an answer to
     /// SIGTERM, -15 is not).
     pub status: i32,
-    /// All of stdout.
+    /// All of stdout, as a reader of the runner's log sees it.
     pub stdout: String,
-    /// All of stderr.
+    /// All of stderr, likewise.
     pub stderr: String,
+    /// Both as they were written.
+    pub raw: Raw,
     /// From start to end.
     pub elapsed: Duration,
     /// The peak of resident memory, KiB, as looked at every 10 ms; 0 when it ended before the first
@@ -268,7 +281,7 @@ impl Ran {
 
     /// The workflow commands on stdout that a runner would obey.
     pub fn commands(&self) -> Vec<WorkflowCommand> {
-        github::commands(&self.stdout)
+        github::commands(&self.raw.stdout)
     }
 
     /// Where it ran.
@@ -290,8 +303,12 @@ impl Ran {
         let unmasked = |text: &str| {
             text.lines().filter(|l| !l.starts_with("::add-mask::")).any(|l| l.contains(secret))
         };
-        assert!(!unmasked(&self.stdout), "{secret:?} is on stdout:\n{}", self.stdout);
-        assert!(!self.stderr.contains(secret), "{secret:?} is on stderr:\n{}", self.stderr);
+        for stdout in [&self.stdout, &self.raw.stdout] {
+            assert!(!unmasked(stdout), "{secret:?} is on stdout:\n{stdout}");
+        }
+        for stderr in [&self.stderr, &self.raw.stderr] {
+            assert!(!stderr.contains(secret), "{secret:?} is on stderr:\n{stderr}");
+        }
         self.each_file(|path, bytes| {
             assert!(
                 !String::from_utf8_lossy(bytes).contains(secret),
@@ -311,8 +328,14 @@ impl Ran {
                 panic!("the secret {secret:?} is {place}, as {spelling:?}:\n{all}");
             }
         };
-        kept("on stdout", self.stdout.as_bytes());
-        kept("on stderr", self.stderr.as_bytes());
+        for (place, log) in [
+            ("on stdout", &self.raw.stdout),
+            ("on stdout as it is shown", &self.stdout),
+            ("on stderr", &self.raw.stderr),
+            ("on stderr as it is shown", &self.stderr),
+        ] {
+            kept(place, log.as_bytes());
+        }
         self.each_file(|path, bytes| kept(&format!("in {}", path.display()), bytes));
     }
 

@@ -1,7 +1,7 @@
 //! A step is run in clean surroundings, and its output is read as a runner would. A shell stands in
 //! for our binary.
 
-use crate::support::github::{azure_commands, commands, parse_file};
+use crate::support::github::{self, azure_commands, commands, parse_file};
 use crate::support::running::Ran;
 use crate::support::step::Step;
 use std::path::Path;
@@ -140,6 +140,13 @@ async fn a_secret_is_found_wherever_it_is() {
     ] {
         assert!(leaks(shell(step(), script).await), "{script}");
     }
+}
+
+#[test]
+fn a_log_is_shown_as_the_runner_shows_it() {
+    let log = "a\n::error title=b::one%0Atwo%25\n::group::c\n::add-mask::d\n::warning::e\nf\r\ng";
+    let shown = "a\nerror: one\ntwo%\n::group::c\n::add-mask::d\nwarning: e\nf\r\ng";
+    assert_eq!(github::shown(log), shown);
 }
 
 #[test]
