@@ -41,15 +41,7 @@ pub fn sources(plan: &Plan, arrived: &[Arrived], skipped: &[Skipped]) -> Result<
     if !plan.platforms.is_empty() {
         exact_platforms(&plan.platforms, &kept, skipped)?;
     }
-    for member in &kept {
-        if member.entry.known_platform().is_some_and(|platform| !platform.is_usual()) {
-            warnings.push(format!(
-                "{} is for {}, a platform that Go does not know",
-                member.from.source.name,
-                member.entry.title()
-            ));
-        }
-    }
+    warnings.extend(kept.iter().filter_map(odd_platform));
     warnings.extend(one_revision(arrived));
     let entries: Vec<Descriptor> = kept.into_iter().map(|member| member.entry.clone()).collect();
     if images(&entries).next().is_none() {
@@ -184,13 +176,30 @@ fn exact_platforms(
         .with_fix(format!("check that each build job built the platform that its name says, or correct {platforms}")))
 }
 
-fn describe(member: &Member<'_>) -> String {
-    format!(
-        "{} {} from {}",
-        member.entry.title(),
-        member.entry.digest.short(),
-        member.from.source.name
-    )
+fn describe(Member { entry, from }: &Member<'_>) -> String {
+    let stray = from.stray.as_ref();
+    let stray =
+        stray.map(|stray| format!(" (its config says variant {stray}, which only ARM has)"));
+    let (title, digest, name) = (entry.title(), entry.digest.short(), &from.source.name);
+    format!("{title} {digest} from {name}{}", stray.unwrap_or_default())
+}
+
+/// What is odd about the platform of an image, though it stops nothing.
+fn odd_platform(Member { entry, from }: &Member<'_>) -> Option<String> {
+    let (name, platform) = (&from.source.name, entry.known_platform()?);
+    if let Some(stray) = &from.stray {
+        return Some(entries::without_variant(name, entry, stray));
+    }
+    if let Some(stray) = platform.stray_variant() {
+        // An entry of an index is copied as it stands.
+        return Some(format!(
+            "{name} has an entry for {platform}, but only ARM has a variant {stray}, so no client \
+             takes it; build it again for {}",
+            platform.without_stray_variant()
+        ));
+    }
+    (!platform.is_usual())
+        .then(|| format!("{name} is for {platform}, a platform that Go does not know"))
 }
 
 /// Images of two commits in one list are allowed, and hardly ever meant.

@@ -12,7 +12,7 @@ use crate::oci::{Content, Descriptor, Digest, Index, Manifest, Reference, Reposi
 use crate::plan::Plan;
 use crate::registry::{Kind, Registry};
 use std::collections::{BTreeMap, BTreeSet};
-use tracing::debug;
+use tracing::{debug, warn};
 
 /// A tag to publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,7 +153,11 @@ impl Base {
                     config = Some(read.map_err(|error| Error::cannot_read(&error, tag))?);
                 }
                 let name = tag.to_string();
-                vec![entries::plain_entry(&name, &manifest, image, config.as_deref(), None)?]
+                let plain = entries::plain_entry(&name, &manifest, image, config.as_deref(), None)?;
+                if let Some(stray) = &plain.stray {
+                    warn!("{}", entries::without_variant(&name, &plain.entry, stray));
+                }
+                vec![plain.entry]
             }
         };
         Ok(Self { manifest: Some(manifest), entries })

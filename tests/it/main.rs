@@ -18,6 +18,7 @@
 mod support;
 
 mod architecture;
+mod builders;
 mod challenges;
 mod checks;
 mod clients;

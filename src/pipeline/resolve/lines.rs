@@ -126,6 +126,7 @@ mod tests {
             source: source(name),
             manifest,
             entries: vec![entry],
+            stray: None,
             origins: vec![origin],
             after: after.map(Duration::from_secs),
         }
