@@ -3,7 +3,8 @@
 use crate::support::images::Image;
 use crate::support::indexes::BuiltIndex;
 use crate::support::running::Ran;
-use crate::support::scene::{REPO, Scene};
+use crate::support::scene::{REPO, Scene, amd64, arm64};
+use crate::support::step::Step;
 
 /// The platforms of the index at `1`, as its entries say them.
 async fn published(scene: &Scene) -> Vec<String> {
@@ -118,4 +119,137 @@ async fn a_variant_of_the_image_that_is_appended_to_is_left_out() {
     let warning = format!("{}: its config says variant v8", scene.reference("1"));
     says(&ran, &[warning]);
     assert_eq!(published(&scene).await, ["linux/amd64", "linux/arm64"]);
+}
+
+/// Images for amd64 under these tags, each a build of its own; the step that combines them.
+async fn all_amd64(tags: &[&str]) -> (Scene, Step) {
+    let scene = Scene::empty().await;
+    for (seed, tag) in tags.iter().enumerate() {
+        scene.push(&amd64().seed(seed as u64), tag).await;
+    }
+    let step = scene.step_of(tags);
+    (scene, step)
+}
+
+/// Exit status 5, and these lines: the error and what it says, a line each.
+async fn is_told(scene: &Scene, step: Step, lines: &[String]) {
+    let before = scene.state().await;
+    let ran = step.run().await.fails(5);
+    says(&ran, lines);
+    assert!(!ran.stdout.contains("remove one of them"), "{}", ran.stdout);
+    assert_eq!(scene.state().await, before, "no tag moved");
+}
+
+/// The job for arm64 built for its own machine.
+#[tokio::test]
+async fn an_image_that_is_not_what_its_name_says_is_named() {
+    for tags in [
+        ["1-amd64", "1-arm64"],
+        ["1-arm64", "1-amd64"],
+        ["edge-x86_64", "edge-aarch64"],
+        ["linux-amd64", "arm64v8-linux"],
+    ] {
+        let (scene, step) = all_amd64(&tags).await;
+        let arm64 = scene.reference(
+            tags.iter().find(|tag| tag.contains("arm64") || tag.contains("aarch64")).unwrap(),
+        );
+        let lines = [
+            format!("{arm64} is for linux/amd64, not for linux/arm64 as its name says"),
+            "missing:    linux/arm64".to_owned(),
+            "wrong:      linux/amd64 sha256:".to_owned(),
+            "ok:         linux/amd64 sha256:".to_owned(),
+            "build with `--platform linux/arm64`".to_owned(),
+        ];
+        is_told(&scene, step.input("platforms", "linux/amd64,linux/arm64"), &lines).await;
+        is_told(&scene, scene.step_of(&tags), &lines).await;
+    }
+}
+
+#[tokio::test]
+async fn a_template_says_what_its_images_are_for() {
+    let (scene, step) = all_amd64(&["1-one", "1-two", "1-three"]).await;
+    for (seed, tag) in ["1-arm64", "1-amd64", "1-s390x"].iter().enumerate() {
+        scene.push(&amd64().seed(seed as u64), tag).await;
+    }
+    let step = step
+        .input("sources", &scene.reference("1-{arch}"))
+        .input("platforms", "linux/amd64,linux/arm64,linux/s390x");
+    let lines = [
+        "2 images are not for the platforms that their names say".to_owned(),
+        "missing:    linux/arm64".to_owned(),
+        "missing:    linux/s390x".to_owned(),
+        "ok:         linux/amd64 ".to_owned(),
+        format!("from {}", scene.reference("1-s390x")),
+    ];
+    is_told(&scene, step, &lines).await;
+}
+
+/// One image alone, an index with its attestations, a repository for each platform, and a variant.
+#[tokio::test]
+async fn other_places_that_say_what_an_image_is_for() {
+    let scene = Scene::empty().await;
+    scene.push(&amd64(), "1-arm64").await;
+    let step = scene.step_of(&["1-arm64"]).input("platforms", "linux/arm64");
+    let (one, missing) = (scene.reference("1-arm64"), "missing:    linux/arm64".to_owned());
+    let what = format!("{one} is for linux/amd64, not for linux/arm64 as its name says");
+    is_told(&scene, step, &[what.clone(), missing.clone()]).await;
+
+    let built = BuiltIndex::new(vec![amd64()]).attestations(true);
+    built.push(&scene.client, REPO, "1-arm64").await;
+    scene.push(&amd64().seed(1), "1-amd64").await;
+    is_told(&scene, scene.step_of(&["1-amd64", "1-arm64"]), &[what, missing]).await;
+
+    for (seed, name) in ["acme/app-amd64", "acme/app-arm64"].iter().enumerate() {
+        amd64().seed(seed as u64).push(&scene.client, name, "1").await;
+    }
+    let sources = ["acme/app-amd64:1", "acme/app-arm64:1"].map(|name| scene.full_name(name));
+    let step = scene.step("1").input("sources", &sources.join("\n"));
+    let what = format!("{} is for linux/amd64, not for linux/arm64", sources[1]);
+    is_told(&scene, step, &[what]).await;
+
+    scene.push(&Image::oci("linux/arm/v7"), "1-armv7").await;
+    scene.push(&Image::oci("linux/arm/v7").seed(1), "1-armv6").await;
+    let what = "is for linux/arm/v7, not for linux/arm/v6 as its name says".to_owned();
+    is_told(&scene, scene.step_of(&["1-armv7", "1-armv6"]), &[what]).await;
+}
+
+/// Digests that jobs passed on are called after the outputs.
+#[tokio::test]
+async fn an_output_of_a_job_says_what_its_image_is_for() {
+    let scene = Scene::empty().await;
+    let one = scene.push(&amd64(), "a").await;
+    let two = scene.push(&amd64().seed(1), "b").await;
+    // `toJSON(needs.build.outputs)`
+    let outputs = serde_json::json!({"digest-amd64": one, "digest-arm64": two}).to_string();
+    let step = scene.step("1").input("digests", &outputs);
+    let what = format!(
+        "{} from digest-arm64 is for linux/amd64, not for linux/arm64 as its name says",
+        &two[..19]
+    );
+    is_told(&scene, step, &[what, "missing:    linux/arm64".to_owned()]).await;
+}
+
+/// Where no name tells, what is missing is told all the same.
+#[tokio::test]
+async fn what_is_missing_beside_two_images_for_one_platform_is_told() {
+    let (scene, step) = all_amd64(&["a", "b"]).await;
+    let step = step.input("platforms", "linux/amd64,linux/arm64");
+    let lines = ["two images for linux/amd64".to_owned(), "missing:    linux/arm64".to_owned()];
+    is_told(&scene, step, &lines).await;
+    let ran = scene.step_of(&["a", "b"]).run().await.fails(5);
+    says(&ran, &["remove one of them: clients only ever see the first".to_owned()]);
+}
+
+/// A name is no rule: what is right as it is is published, whatever it is called.
+#[tokio::test]
+async fn a_name_alone_refuses_nothing() {
+    let scene = Scene::empty().await;
+    scene.push(&arm64(), "1-amd64").await;
+    scene.push(&amd64(), "1-arm64").await;
+    scene.step_of(&["1-amd64", "1-arm64"]).run().await.ok();
+    assert_eq!(published(&scene).await, ["linux/arm64", "linux/amd64"]);
+    // Of two that meet, the one whose name is right is not blamed.
+    scene.push(&amd64().seed(2), "other").await;
+    let ran = scene.step_of(&["1-amd64", "1-arm64", "other"]).run().await.fails(5);
+    says(&ran, &[format!("{} is for linux/amd64, not for", scene.reference("1-arm64"))]);
 }
