@@ -63,6 +63,20 @@ impl Architecture {
         own.architecture == self.name && (self.variant.is_empty() || own.variant == self.variant)
     }
 
+    /// Whether the two may mean the same: one of them does not say which variant.
+    pub(crate) fn may_be(self, other: Self) -> bool {
+        self.name == other.name && (self.variant.is_empty() || other.variant.is_empty())
+    }
+
+    /// The words for it.
+    pub(crate) fn spelled(self) -> impl Iterator<Item = &'static str> {
+        let means = move |name, variant| self.may_be(Self { name, variant });
+        WORDS
+            .into_iter()
+            .filter(move |(_, name, variant)| means(*name, *variant))
+            .map(|word| word.0)
+    }
+
     /// The platform that is meant, for this operating system.
     pub(crate) fn on(self, os: &str) -> Platform {
         let Self { name, variant } = self;

@@ -40,7 +40,7 @@ const ROOMS: [&[&str]; 8] = [
     &["call"],
     &["look"],
     &["blobs"],
-    &["shared"],
+    &["shared", "tags"],
 ];
 
 fn files(folder: &Path) -> Vec<PathBuf> {

@@ -42,6 +42,7 @@ mod long_waits;
 mod masks;
 mod memory;
 mod migration;
+mod near_tags;
 mod outputs;
 mod panics;
 mod places;

@@ -43,13 +43,22 @@ impl Wait<'_> {
                 input(names::expect_labels)
             ),
             Some(_) => "compare the names that the jobs push with the images above".to_owned(),
-            None => format!(
-                "look at the jobs that build them: did they fail or push under another name? If \
-                 they need more time, raise {}",
-                input(names::wait)
-            ),
+            None => self.what_to_do(absent),
         };
         Error::new(Exit::NotArrived, what).with_details(details).with_fix(fix)
+    }
+
+    /// Advice where images did not come and nobody knows why.
+    fn what_to_do(&self, absent: &[Absent]) -> String {
+        let is_near = absent.iter().any(|absent| !absent.near.is_empty());
+        let first = if is_near { "if a similar tag is meant, correct the name; else " } else { "" };
+        let sooner =
+            if self.is_unshortened() { format!("; {}", lines::shorter()) } else { String::new() };
+        format!(
+            "{first}look at the jobs that build them: did they fail or push under another name? If \
+             they need more time, raise {}{sooner}",
+            input(names::wait)
+        )
     }
 
     /// The error of a run in which a source was met by nothing but trouble: whether it is there,
