@@ -26,7 +26,7 @@ const STAGES: [&[&str]; 11] = [
     &["resolve"],
     &["check"],
     &["compose"],
-    &["outcome", "publish", "transfer", "verify"],
+    &["lost", "outcome", "publish", "transfer", "verify"],
     &["preview", "write"],
     &["edit"],
     &["append"],

@@ -39,6 +39,7 @@ mod known_faults;
 mod labels;
 mod login;
 mod long_waits;
+mod lost_platforms;
 mod masks;
 mod memory;
 mod migration;
