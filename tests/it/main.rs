@@ -37,6 +37,7 @@ mod injection;
 mod jobs;
 mod known_faults;
 mod labels;
+mod labels_missing;
 mod login;
 mod long_waits;
 mod lost_platforms;

@@ -29,7 +29,8 @@ use crate::text;
 use arrived::{Arrived, Skipped};
 use futures_util::future::join_all;
 use look::Look;
-use state::{NotYet, Over, Stop};
+use state::{NotYet, Over, Stop, WrongLabel};
+use std::cell::Cell;
 use std::future::pending;
 use std::pin::pin;
 use std::time::Duration;
@@ -82,7 +83,8 @@ pub async fn sources(work: &Work<'_>, jobs: Option<&Jobs>) -> Result<Resolved, E
     let Work { plan, progress, .. } = *work;
     let started = Instant::now();
     let (over, deadline, somebody_waits) = (Sender::new(None), started + plan.wait, Notify::new());
-    let wait = Wait { work, started, deadline, somebody_waits, over: &over };
+    let has_told_of_labels = Cell::new(false);
+    let wait = Wait { work, started, deadline, somebody_waits, over: &over, has_told_of_labels };
     let watched = jobs.filter(|_| !plan.watch_jobs.is_empty());
     let watch = watched.map(|jobs| Watch::new(jobs, plan, progress, &over, started));
     progress.expect(plan.sources.iter().map(|source| source.name.clone()));
@@ -143,6 +145,7 @@ struct Wait<'a> {
     somebody_waits: Notify,
     /// Told when waiting makes no sense any more.
     over: &'a Sender<Option<Over>>,
+    has_told_of_labels: Cell<bool>,
 }
 
 impl Wait<'_> {
@@ -218,7 +221,8 @@ impl Wait<'_> {
             if !last.as_ref().is_some_and(|last| last.is_as(&why)) {
                 let left = self.deadline.saturating_duration_since(now);
                 self.work.end_group();
-                let state = format!("{}{}", why.state(), lines::similar(&why, &near));
+                let near = lines::similar(&why, &near);
+                let state = format!("{}{near}{}", why.state(), self.how_to_label(&why));
                 info!("{}", lines::waiting(&source.name, &state, left));
             }
             last = Some(why);
@@ -259,6 +263,14 @@ impl Wait<'_> {
         match targets::preflight(self.work).await {
             Ok(()) => pending().await,
             Err(error) => error,
+        }
+    }
+
+    /// How builders set the label that is missing; said once.
+    fn how_to_label(&self, why: &NotYet) -> String {
+        match why.label().and_then(WrongLabel::how_to_set) {
+            Some(how) if !self.has_told_of_labels.replace(true) => format!(" ({how})"),
+            _ => String::new(),
         }
     }
 
