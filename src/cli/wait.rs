@@ -13,6 +13,7 @@ use crate::pipeline::resolve::{self, Resolved};
 use crate::pipeline::work::Work;
 use crate::plan::{self, Labels, Plan};
 use clap::builder::ValueParser;
+use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde::Serialize;
 use std::time::Duration;
@@ -74,8 +75,9 @@ async fn wait(flags: &ArgMatches, context: &Context<'_>) -> Result<Exit, Exit> {
             return Err(session.fail(&error));
         }
     }
-    let plan =
-        Plan::to_wait_for(&references, span(names::wait), span(names::wait_interval), labels);
+    let is_asked = flags.value_source(names::wait) == Some(ValueSource::CommandLine);
+    let wait = is_asked.then(|| span(names::wait));
+    let plan = Plan::to_wait_for(&references, wait, span(names::wait_interval), labels);
     let progress = Progress::default();
     let console = Some(&*session.console);
     let work = Work { registry: &session.registry, plan: &plan, progress: &progress, console };

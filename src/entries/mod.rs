@@ -85,6 +85,22 @@ pub(crate) fn parsed(name: &str, config: &[u8]) -> Result<ImageConfig, Error> {
         .map_err(|why| Error::refused(format!("{name}: its config cannot be read: {why}")))
 }
 
+/// The entry for an image, and what its platform lost.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Plain {
+    pub(crate) entry: Descriptor,
+    /// See [`Platform::stray_variant`].
+    pub(crate) stray: Option<String>,
+}
+
+/// What the user should hear of an entry that lost this variant.
+pub(crate) fn without_variant(name: &str, entry: &Descriptor, stray: &str) -> String {
+    format!(
+        "{name}: its config says variant {stray}, which only ARM has; it goes into the index as {}",
+        entry.title()
+    )
+}
+
 /// Makes the entry for an image, with the normalised platform from its config. `config`: `None` for
 /// an artifact; `stated`: the platform in the inputs, which supplies what the config leaves out.
 pub(crate) fn plain_entry(
@@ -93,7 +109,7 @@ pub(crate) fn plain_entry(
     image: &ImageManifest,
     config: Option<&[u8]>,
     stated: Option<&Platform>,
-) -> Result<Descriptor, Error> {
+) -> Result<Plain, Error> {
     let config = config.map(|bytes| parsed(name, bytes)).transpose()?;
     entry_of(name, manifest, image, config, stated)
 }
@@ -105,7 +121,7 @@ pub(crate) fn entry_of(
     image: &ImageManifest,
     config: Option<ImageConfig>,
     stated: Option<&Platform>,
-) -> Result<Descriptor, Error> {
+) -> Result<Plain, Error> {
     let configured = match config {
         Some(config) => config.platform,
         None if stated.is_some() => Platform::default(),
@@ -137,8 +153,8 @@ pub(crate) fn entry_of(
         .with_fix("write PLATFORM= in front of it"));
     }
     let mut entry = manifest.descriptor();
-    entry.platform = Some(platform.normalized());
-    Ok(entry)
+    entry.platform = Some(platform.without_stray_variant().normalized());
+    Ok(Plain { entry, stray: platform.stray_variant().map(str::to_owned) })
 }
 
 #[cfg(test)]
@@ -202,6 +218,12 @@ mod tests {
         }
     }
 
+    /// The variant that an entry lost, of those in the table.
+    fn config_says_v8(config: Option<&[u8]>, title: &str) -> Option<&'static str> {
+        let says = config.is_some_and(|config| String::from_utf8_lossy(config).contains("v8"));
+        (says && !title.contains("arm")).then_some("v8")
+    }
+
     fn plain(config: &str, config_type: &str, stated: Option<&str>) -> Result<String, Error> {
         let blob = serde_json::to_string(&Descriptor::new(config_type, Digest::of(b"c"), 2));
         let body = format!(r#"{{"schemaVersion":2,"config":{},"layers":[]}}"#, blob.unwrap());
@@ -210,8 +232,10 @@ mod tests {
         let Content::Image(image) = &manifest.content else { unreachable!() };
         let stated: Option<Platform> = stated.map(|text| text.parse().unwrap());
         let config = media_type::is_image_config(config_type).then_some(config.as_bytes());
-        let entry = plain_entry("a", &manifest, image, config, stated.as_ref())?;
+        let plain = plain_entry("a", &manifest, image, config, stated.as_ref())?;
+        let entry = &plain.entry;
         assert_eq!((&entry.digest, entry.size), (&manifest.digest, manifest.bytes.len() as u64));
+        assert_eq!(plain.stray.as_deref(), config_says_v8(config, &entry.title()));
         Ok(entry.title())
     }
 
@@ -233,6 +257,19 @@ mod tests {
             ),
             ("{}", media_type::DOCKER_CONFIG, Some("linux/amd64"), Ok("linux/amd64")),
             ("", ARTIFACT, Some("wasip1/wasm"), Ok("wasip1/wasm")),
+            (
+                r#"{"os":"linux","architecture":"amd64","variant":"v8"}"#,
+                media_type::OCI_CONFIG,
+                None,
+                Ok("linux/amd64"),
+            ),
+            (r#"{"variant":"v8"}"#, media_type::OCI_CONFIG, Some("linux/s390x"), Ok("linux/s390x")),
+            (
+                r#"{"os":"linux","architecture":"amd64","variant":"v8"}"#,
+                media_type::OCI_CONFIG,
+                Some("linux/arm64/v8"),
+                Err("is for linux/amd64/v8, but the inputs say linux/arm64"),
+            ),
             ("", ARTIFACT, None, Err("artifact of type")),
             ("{}", media_type::OCI_CONFIG, None, Err("does not say")),
             ("{", media_type::OCI_CONFIG, None, Err("config cannot be read")),

@@ -111,7 +111,7 @@ inputs! {
     attestations "attestations" Text Any "keep" "keep or drop provenance and SBOM entries";
     append "append" Switch Any "false" "add to the index the first tag points to";
     overwrite "overwrite" Switch Any "true" "false: fail if a tag already points to another digest";
-    wait "wait" Text Any "10m" "how long to wait for all images; 0 checks once";
+    wait "wait" Text Any "10m" "how long to wait for all images; 0 checks once; if all are given by digest, the default is 1m";
     wait_interval "wait-interval" Text Any "10s" "longest pause between two checks of an image";
     expect_labels "expect-labels" Lines Any "" "KEY=VALUE labels every image must have; an image with another value counts as not arrived";
     watch_jobs "watch-jobs" Lines Any "" "names of the build jobs (* and ? allowed); when one fails, the run ends";

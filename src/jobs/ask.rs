@@ -1,12 +1,12 @@
 //! Polls the API of the CI system: with `ETag`s, with back-off, and never in a pause that it asked
 //! for.
 
-use super::{Job, System, link};
+use super::{Job, System, limits};
 use crate::backoff::Backoff;
 use crate::registry::Kind;
 use crate::registry::http::{Answer, Transport};
 use crate::text::duration;
-use reqwest::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LINK};
+use reqwest::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -190,7 +190,7 @@ impl Jobs {
                 )));
             }
             let (page, answer) = self.page(&url, known.get(&query)).await?;
-            wish = wish.max(link::gentle(&answer, SystemTime::now()));
+            wish = wish.max(limits::gentle(&answer, SystemTime::now()));
             jobs.extend(page.jobs.iter().cloned());
             let next = page.next.clone();
             if !page.etag.is_empty() {
@@ -222,7 +222,7 @@ impl Jobs {
             answer.status,
             answer.body.len()
         );
-        if let Some(pause) = link::asked_too_much(&answer, SystemTime::now()) {
+        if let Some(pause) = limits::asked_too_much(&answer, SystemTime::now()) {
             return Err(Unlisted::Held(pause));
         }
         match (answer.status, known) {
@@ -233,13 +233,7 @@ impl Jobs {
                     .map_err(|why| Unlisted::Trouble(format!("{request}: {why}")))?;
                 let etag =
                     answer.headers.get(ETAG).cloned().unwrap_or(HeaderValue::from_static(""));
-                let links: Vec<&str> = answer
-                    .headers
-                    .get_all(LINK)
-                    .iter()
-                    .filter_map(|link| link.to_str().ok())
-                    .collect();
-                Ok((Page { etag, jobs, next: link::next(url, &links.join(", ")) }, answer))
+                Ok((Page { etag, jobs, next: answer.next_page(url) }, answer))
             }
             (304, Some(known)) => Ok((known.clone(), answer)),
             (status @ (401 | 403 | 404), _) => {

@@ -6,7 +6,7 @@
 mod ask;
 mod github;
 mod gitlab;
-mod link;
+mod limits;
 pub mod pattern;
 pub(crate) mod verdict;
 

@@ -13,6 +13,7 @@ mod index;
 pub(crate) mod json;
 pub(crate) mod manifest;
 pub(crate) mod media_type;
+pub(crate) mod named;
 mod platform;
 pub(crate) mod reference;
 pub(crate) mod slip;

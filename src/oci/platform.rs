@@ -148,7 +148,25 @@ impl Platform {
             variant: pick(&self.variant, &stated.variant),
             extra: self.extra.clone(),
         };
-        filled.answers(stated).then_some(filled)
+        let agrees = filled.without_stray_variant().answers(&stated.without_stray_variant());
+        agrees.then_some(filled)
+    }
+
+    /// The variant, where only ARM has it and this is another architecture. Podman on a Mac writes
+    /// its own `v8` into whatever it builds; no client asks for `linux/amd64/v8`.
+    pub fn stray_variant(&self) -> Option<&str> {
+        let own = self.normalized();
+        let is_arm = own.architecture.starts_with("arm") || own.architecture == "aarch64_be";
+        let strays = !is_arm && !own.architecture.is_empty() && is_of_arm(&own.variant);
+        strays.then_some(self.variant.as_str())
+    }
+
+    /// The same without a variant that is not one of its architecture.
+    #[must_use]
+    pub fn without_stray_variant(&self) -> Self {
+        let stray = self.stray_variant().is_some();
+        let variant = if stray { String::new() } else { self.variant.clone() };
+        Self { variant, ..self.clone() }
     }
 
     /// Whether operating system and architecture are both known.
@@ -305,6 +323,16 @@ impl Platform {
     }
 }
 
+/// Whether a variant in lower case is one of ARM's: `v5` to `v9` and their points, with or without
+/// the letter.
+fn is_of_arm(variant: &str) -> bool {
+    let number = variant.strip_prefix('v').unwrap_or(variant);
+    let (version, point) = number.split_once('.').unwrap_or((number, "0"));
+    matches!(version, "5" | "6" | "7" | "8" | "9")
+        && !point.is_empty()
+        && point.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// What is missing from a text that names only a part of a platform.
 fn half_of_one(text: &str) -> Option<String> {
     if text.is_empty() || text.split('/').any(str::is_empty) {
@@ -400,6 +428,57 @@ mod tests {
                 .to_string(),
             "windows(10.0.1)/amd64"
         );
+    }
+
+    #[test]
+    fn variants_of_another_architecture() {
+        for stray in ["linux/amd64/v8", "linux/s390x/v8", "linux/amd64/v8.2", "windows/386/V7"] {
+            let (before, variant) = stray.rsplit_once('/').unwrap();
+            assert_eq!(platform(stray).stray_variant(), Some(variant), "{stray}");
+            assert_eq!(platform(stray).without_stray_variant(), platform(before), "{stray}");
+        }
+        for stray in ["linux/x86_64/8", "linux/riscv64/v9.5", "linux/ppc64le/v5", "linux/arc/v7"] {
+            assert!(platform(stray).stray_variant().is_some(), "{stray}");
+        }
+        for own in [
+            "linux/arm64/v8",
+            "linux/arm64/v8.2",
+            "linux/aarch64/v9",
+            "linux/arm/v7",
+            "linux/arm/v5",
+            "linux/armel/v5",
+            "linux/arm64be/v8",
+            "linux/amd64",
+            "linux/amd64/v1",
+            "linux/amd64/v3",
+            "linux/amd64/v4",
+            "linux/riscv64/rva22u64",
+            "linux/ppc64le/power9",
+            "linux/s390x/z13",
+            "linux/mips64le/r6",
+            "linux/amd64/v10",
+            "linux/amd64/v8.",
+            "linux/amd64/v8.x",
+        ] {
+            assert_eq!(platform(own).stray_variant(), None, "{own}");
+            assert_eq!(platform(own).without_stray_variant(), platform(own), "{own}");
+        }
+        assert_eq!(Platform { variant: "v8".into(), ..Platform::default() }.stray_variant(), None);
+    }
+
+    #[test]
+    fn a_stray_variant_contradicts_nothing() {
+        for (config, stated, agrees) in [
+            ("linux/amd64/v8", "linux/amd64", true),
+            ("linux/amd64/v8", "linux/amd64/v8", true),
+            ("linux/amd64", "linux/amd64/v8", true),
+            ("linux/amd64/v8", "linux/arm64/v8", false),
+            ("linux/amd64/v8", "linux/amd64/v3", false),
+            ("linux/arm64/v9", "linux/arm64/v8", false),
+        ] {
+            let filled = platform(config).filled_from(&platform(stated));
+            assert_eq!(filled.is_some(), agrees, "{config} {stated}");
+        }
     }
 
     #[test]

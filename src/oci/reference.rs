@@ -306,7 +306,7 @@ fn check_tag(tag: &str) -> Result<(), Invalid> {
 /// The rule of the distribution spec, for people.
 const TAG_RULE: &str = "letters, digits, _ . -, at most 128, not starting with . or -";
 
-fn is_tag(tag: &str) -> bool {
+pub(crate) fn is_tag(tag: &str) -> bool {
     let first = tag.bytes().next();
     tag.len() <= 128
         && first.is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_')

@@ -13,6 +13,7 @@ mod append;
 pub mod check;
 pub mod compose;
 pub mod edit;
+mod lost;
 pub mod outcome;
 mod preview;
 pub mod progress;
@@ -130,7 +131,7 @@ async fn check_again(
 ) -> Result<Targets, Error> {
     let (now, ()) =
         tokio::try_join!(Targets::check(work), resolve::tell_what_moved(work.registry, arrived))?;
-    for Target { tag, held } in before.iter().flat_map(|before| now.changed_since(before)) {
+    for Target { tag, held, .. } in before.iter().flat_map(|before| now.changed_since(before)) {
         let held = held.as_ref().map_or_else(
             || "does not exist now".to_owned(),
             |held| format!("points to {held} now"),

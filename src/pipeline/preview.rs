@@ -1,6 +1,7 @@
 //! A dry run: checks and tells what a real one would do.
 
 use super::compose::Composed;
+use super::lost;
 use super::outcome::DryRun;
 use super::progress::TagState;
 use super::record;
@@ -24,7 +25,7 @@ pub(super) async fn left_undone(
     }
     let mut changes = Vec::new();
     for target in targets.iter() {
-        let Target { tag, held } = target;
+        let Target { tag, held, .. } = target;
         if held.as_ref() == Some(&composed.digest) {
             work.progress.tag(tag, TagState::Unchanged);
             info!("{}", targets::unchanged(tag));
@@ -38,6 +39,7 @@ pub(super) async fn left_undone(
                 diff::entries_of(&read.map_err(|error| Error::cannot_read(&error, tag))?)
             }
         };
+        lost::warn_of(&[tag], &old, &composed.entries);
         let changed = diff::entries(&old, &composed.entries);
         for change in &changed {
             info!("         {}", change.line());

@@ -10,9 +10,12 @@ use crate::inputs::table::names;
 use crate::join;
 use crate::oci::{Content, Descriptor, Digest, Index, Manifest, Reference, Repository, media_type};
 use crate::plan::Plan;
-use crate::registry::{Kind, Registry};
+use crate::registry::{Head, Kind, Registry};
 use std::collections::{BTreeMap, BTreeSet};
-use tracing::debug;
+use tracing::{debug, warn};
+
+/// Bytes of an index of hundreds of entries.
+const LARGEST_LIST: u64 = 256 << 10;
 
 /// A tag to publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub struct Target {
     pub tag: Reference,
     /// What it pointed to when it was checked.
     pub held: Option<Digest>,
+    /// The bytes of that, if it is an index of a size that a list of platforms may have.
+    pub list: Option<u64>,
 }
 
 /// The tags of an index, in the order of the plan.
@@ -45,6 +50,7 @@ impl Targets {
                 }
                 settled => settled,
             };
+            let list = look.as_ref().ok().and_then(size_of_list);
             let was = match look {
                 Ok(head) => Was::Held(head.digest),
                 Err(error) if error.may_be_missing() => Was::Nothing,
@@ -56,7 +62,7 @@ impl Targets {
                 }
             };
             progress.holds(tag, &was);
-            Ok(Target { tag: tag.clone(), held: was.digest().cloned() })
+            Ok(Target { tag: tag.clone(), held: was.digest().cloned(), list })
         });
         join::all(looks).await.map(Self)
     }
@@ -90,7 +96,7 @@ impl Targets {
             .map(|target| &target.tag.repository)
             .collect();
         let mut lacking: Vec<(&Repository, bool)> = Vec::new();
-        for Target { tag, held } in &self.0 {
+        for Target { tag, held, .. } in &self.0 {
             let repository = &tag.repository;
             match lacking.iter_mut().find(|(other, _)| *other == repository) {
                 Some((_, in_use)) => *in_use |= held.is_some(),
@@ -111,7 +117,9 @@ impl Targets {
     pub fn refuse_overwriting(&self, plan: &Plan, digest: &Digest) -> Result<(), Error> {
         let taken: Vec<String> = self
             .moving(digest)
-            .filter_map(|Target { tag, held }| Some(format!("{tag} points to {}", held.as_ref()?)))
+            .filter_map(|Target { tag, held, .. }| {
+                Some(format!("{tag} points to {}", held.as_ref()?))
+            })
             .collect();
         if plan.overwrite || taken.is_empty() {
             return Ok(());
@@ -123,6 +131,12 @@ impl Targets {
         .with_details(taken)
         .with_fix(format!("publish under a new tag; this run's image would be {digest}")))
     }
+}
+
+/// The bytes of an index that may be read for its platforms alone; 0 where the registry does not say.
+fn size_of_list(head: &Head) -> Option<u64> {
+    let size = head.size.unwrap_or_default();
+    (media_type::is_index(&head.media_type) && size <= LARGEST_LIST).then_some(size)
 }
 
 /// What a tag held when it was read.
@@ -153,7 +167,11 @@ impl Base {
                     config = Some(read.map_err(|error| Error::cannot_read(&error, tag))?);
                 }
                 let name = tag.to_string();
-                vec![entries::plain_entry(&name, &manifest, image, config.as_deref(), None)?]
+                let plain = entries::plain_entry(&name, &manifest, image, config.as_deref(), None)?;
+                if let Some(stray) = &plain.stray {
+                    warn!("{}", entries::without_variant(&name, &plain.entry, stray));
+                }
+                vec![plain.entry]
             }
         };
         Ok(Self { manifest: Some(manifest), entries })
@@ -245,6 +263,7 @@ mod tests {
         let target = |(tag, held): &(&str, &str)| Target {
             tag: tag.parse().unwrap(),
             held: (!held.is_empty()).then(|| digest(held)),
+            list: None,
         };
         Targets(all.iter().map(target).collect())
     }

@@ -1,6 +1,7 @@
 //! Everything that is written of an index: what it names, then its tags.
 
 use super::compose::Composed;
+use super::lost;
 use super::publish;
 use super::targets::Targets;
 use super::transfer::{self, Origins};
@@ -27,6 +28,9 @@ pub(super) async fn to_targets(
         targets = now;
         targets.refuse_overwriting(work.plan, &composed.digest)?;
     }
-    publish::tags(work, composed, &targets).await?;
+    let tags = publish::tags(work, composed, &targets);
+    let lost = lost::tell(work, &targets, composed);
+    let (published, ()) = tokio::join!(tags, lost);
+    published?;
     Ok(Some(targets))
 }

@@ -50,7 +50,7 @@ pub(super) fn read(input: Given<'_>, findings: &mut Findings) -> Requested {
                 Level::Entries => &mut requested.entries,
                 Level::OneEntry(platform) => {
                     let text = platform.to_string();
-                    platforms::warn_of_unknown(input.name, &text, &platform, findings);
+                    platforms::warn_of_odd(input.name, &text, &platform, findings);
                     one_entry(&mut requested.one_entry, platform)
                 }
                 Level::Ignored => {

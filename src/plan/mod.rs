@@ -16,7 +16,7 @@ mod targets;
 mod template;
 
 use crate::error::{Error, Exit};
-use crate::inputs::table::RawInputs;
+use crate::inputs::table::{RawInputs, default_of, names};
 use crate::inputs::{Context, Findings, Problem, values};
 use crate::jobs::pattern::Pattern;
 use crate::oci::{Platform, Reference};
@@ -27,6 +27,9 @@ pub use many::{Planned, all};
 pub use settings::{log_level, settings};
 use std::time::Duration;
 
+/// How long to wait by default where all sources are given by digest: who knows a digest has pushed
+/// the image, and waits only for a registry that shows it late.
+const WAIT_FOR_DIGESTS: Duration = Duration::from_secs(60);
 /// A shorter pause between two checks of an image would be an attack on its registry.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -80,6 +83,8 @@ pub struct Plan {
     pub overwrite: bool,
     /// How long to wait in all; zero checks once.
     pub wait: Duration,
+    /// Whether the user said how long.
+    pub is_wait_asked: bool,
     /// The longest pause between two checks of an image.
     pub wait_interval: Duration,
     /// Labels every image's config must have; an image with others counts as not arrived.
@@ -99,7 +104,7 @@ impl Plan {
     /// A plan that only waits: nothing is published.
     pub fn to_wait_for(
         references: &[Reference],
-        wait: Duration,
+        wait: Option<Duration>,
         wait_interval: Duration,
         expect_labels: Labels,
     ) -> Self {
@@ -114,7 +119,9 @@ impl Plan {
                 });
             }
         }
-        Self { sources, wait, wait_interval, expect_labels, ..Self::blank() }
+        let is_wait_asked = wait.is_some();
+        let wait = wait.unwrap_or_else(|| usual_wait(&sources));
+        Self { sources, wait, is_wait_asked, wait_interval, expect_labels, ..Self::blank() }
     }
 
     /// A plan that asks for nothing and does not wait.
@@ -130,6 +137,7 @@ impl Plan {
             skip_missing: false,
             overwrite: true,
             wait: Duration::ZERO,
+            is_wait_asked: true,
             wait_interval: Duration::from_secs(1),
             expect_labels: Labels::new(),
             watch_jobs: Vec::new(),
@@ -163,7 +171,11 @@ fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Pl
         append: inputs.append().read(values::switch, findings),
         skip_missing: inputs.missing().one_of(&[("fail", false), ("skip", true)], findings),
         overwrite: inputs.overwrite().read(values::switch, findings),
-        wait: inputs.wait().read(values::duration, findings),
+        wait: match inputs.wait().text {
+            Some(_) => inputs.wait().read(values::duration, findings),
+            None => usual_wait(&sources),
+        },
+        is_wait_asked: inputs.wait().text.is_some(),
         wait_interval: inputs.wait_interval().read(pause, findings),
         expect_labels: labels::read(inputs.expect_labels(), findings),
         watch_jobs: jobs::read(inputs.watch_jobs(), findings),
@@ -171,6 +183,14 @@ fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Pl
         targets,
         sources,
     }
+}
+
+/// How long to wait where the user does not say: as long as the slowest kind of source may take.
+fn usual_wait(sources: &[Source]) -> Duration {
+    if !sources.is_empty() && sources.iter().all(|source| source.reference.digest.is_some()) {
+        return WAIT_FOR_DIGESTS;
+    }
+    values::duration(default_of(names::wait)).unwrap_or_default()
 }
 
 /// The error of a run that has no plan. `of`: what the problems are with.
@@ -237,6 +257,31 @@ mod tests {
         ])
         .unwrap();
         assert!(dry.settings.writable.is_empty());
+    }
+
+    #[test]
+    fn how_long_to_wait_by_default() {
+        let (one, two) = (format!("@sha256:{:064}", 1), format!("@sha256:{:064}", 2));
+        let digest = one.trim_start_matches('@').to_owned();
+        let (tag, by_digest) = ("r.example/app:a", format!("r.example/app{one}"));
+        for (pairs, seconds) in [
+            (vec![("sources", tag.to_owned())], 600),
+            (vec![("digests", digest.clone())], 60),
+            (vec![("digests", format!("{digest}\nlinux/arm64=s.example/b{two}"))], 60),
+            (vec![("sources", by_digest.clone())], 60),
+            (vec![("sources", format!("r.example/app:a{one}"))], 60),
+            (vec![("sources", format!("{by_digest}\n{tag}"))], 600),
+            (vec![("digests", digest.clone()), ("wait", "10m".to_owned())], 600),
+            (vec![("digests", digest), ("wait", "0".to_owned())], 0),
+            (vec![("sources", tag.to_owned()), ("wait", "30s".to_owned())], 30),
+        ] {
+            let is_asked = pairs.iter().any(|(name, _)| *name == "wait");
+            let mut all = vec![("tags", "r.example/app:1")];
+            all.extend(pairs.iter().map(|(name, value)| (*name, value.as_str())));
+            let plan = &made(&all).unwrap().plans[0];
+            let expected = (Duration::from_secs(seconds), is_asked);
+            assert_eq!((plan.wait, plan.is_wait_asked), expected, "{pairs:?}");
+        }
     }
 
     #[test]

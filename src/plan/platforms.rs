@@ -20,20 +20,20 @@ pub(super) fn read(input: Given<'_>, findings: &mut Findings) -> Vec<Platform> {
                 format!("{} and {twin} are the same platform", item.text),
             );
         }
-        warn_of_unknown(input.name, &item.text, &platform, findings);
+        warn_of_odd(input.name, &item.text, &platform, findings);
         platforms.push(platform);
     }
     platforms
 }
 
 /// Warns of a platform that Go does not know. It is used all the same: Go, whose names these are,
-/// gets new ones.
-pub(super) fn warn_of_unknown(
-    input: &str,
-    text: &str,
-    platform: &Platform,
-    findings: &mut Findings,
-) {
+/// gets new ones. Also of a variant that no image of its architecture can have.
+pub(super) fn warn_of_odd(input: &str, text: &str, platform: &Platform, findings: &mut Findings) {
+    if let Some(stray) = platform.stray_variant() {
+        let own = platform.without_stray_variant();
+        findings
+            .warn(format!("{input}: {text}: only ARM has a variant {stray}; did you mean {own}?"));
+    }
     if !platform.is_usual() {
         let meant = platform.meant().map(|known| format!("; did you mean {known}?"));
         let used = if meant.is_some() { " It" } else { "; it" };
@@ -66,6 +66,13 @@ mod tests {
                 "",
                 "platforms: unknown platform linux/amd46; did you mean linux/amd64? It is used as given",
             ),
+            (
+                "linux/amd64/v8",
+                1,
+                "",
+                "platforms: linux/amd64/v8: only ARM has a variant v8; did you mean linux/amd64?",
+            ),
+            ("linux/arm64/v8,linux/amd64/v3", 2, "", ""),
             ("haiku/x", 1, "", "platforms: unknown platform haiku/x; it is used as given"),
             (
                 "'linux/amd64'",

@@ -99,7 +99,7 @@ fn warn_of_bare_tag(text: &str, line: usize, first: Option<&Repository>, finding
 /// The platform in front of a reference.
 fn prefix(text: &str, line: usize, findings: &mut Findings) -> Option<Platform> {
     let platform = findings.take(INPUT, Some(line), text.parse::<Platform>())?;
-    platforms::warn_of_unknown(INPUT, text, &platform, findings);
+    platforms::warn_of_odd(INPUT, text, &platform, findings);
     Some(platform)
 }
 

@@ -14,6 +14,7 @@ mod login;
 mod look;
 mod said;
 mod shared;
+mod tags;
 
 use crate::inputs::Environment;
 use crate::oci::{Descriptor, Digest, Held, Manifest, Reference, Repository};
@@ -67,6 +68,7 @@ pub struct Registry {
     auth: Auth,
     cache: Cache,
     held: Held,
+    tags: tags::Listings,
 }
 
 impl Registry {
@@ -81,6 +83,7 @@ impl Registry {
             attempts: Attempts::new(settings.concurrency, settings.secrets),
             cache: Cache::default(),
             held: Held::default(),
+            tags: tags::Listings::default(),
         })
     }
 

@@ -26,7 +26,7 @@ const STAGES: [&[&str]; 11] = [
     &["resolve"],
     &["check"],
     &["compose"],
-    &["outcome", "publish", "transfer", "verify"],
+    &["lost", "outcome", "publish", "transfer", "verify"],
     &["preview", "write"],
     &["edit"],
     &["append"],
@@ -40,7 +40,7 @@ const ROOMS: [&[&str]; 8] = [
     &["call"],
     &["look"],
     &["blobs"],
-    &["shared"],
+    &["shared", "tags"],
 ];
 
 fn files(folder: &Path) -> Vec<PathBuf> {

@@ -18,6 +18,7 @@
 mod support;
 
 mod architecture;
+mod builders;
 mod challenges;
 mod checks;
 mod clients;
@@ -36,12 +37,15 @@ mod injection;
 mod jobs;
 mod known_faults;
 mod labels;
+mod labels_missing;
 mod login;
 mod long_waits;
+mod lost_platforms;
 mod masks;
 mod memory;
 mod migration;
 mod narrow;
+mod near_tags;
 mod once;
 mod outputs;
 mod panics;

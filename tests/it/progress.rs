@@ -68,9 +68,7 @@ async fn each_change_is_a_line_and_the_summary_a_picture() {
     running.wait_for_line("arm64  not found yet; checking for up to ").await;
     arm64().push(&scene.client, REPO, "arm64").await;
     running
-        .wait_for_line(&format!(
-            "arm64  stale: label {label} is missing, expected \"x\"; checking for up to "
-        ))
+        .wait_for_line(&format!("arm64  stale: label {label} is missing, expected \"x\" ("))
         .await;
     arm64().label(label, "x").push(&scene.client, REPO, "arm64").await;
     let ran = running.wait().await.ok();

@@ -133,9 +133,7 @@ async fn a_warning_of_a_registry_is_shown_once() {
     let lines: Vec<&str> =
         ran.stdout.lines().filter(|line| line.contains("this name goes away")).collect();
     assert_eq!(lines.len(), 1, "{}", ran.stdout);
-    assert!(
-        lines[0].starts_with("::warning") && lines[0].contains(&scene.proxy.host()),
-        "{lines:?}"
-    );
+    let start = format!("warning: {} warns: ", scene.proxy.host());
+    assert!(lines[0].starts_with(&start), "{lines:?}");
     assert!(!ran.commands().iter().any(|command| command.name == "error"), "{}", ran.stdout);
 }

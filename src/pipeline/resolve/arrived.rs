@@ -13,6 +13,8 @@ pub struct Arrived {
     pub manifest: Manifest,
     /// The entries that it brings, platforms known, attestations in their places.
     pub entries: Vec<Descriptor>,
+    /// The variant that its config says and its entry does not: see [`Platform::stray_variant`].
+    pub stray: Option<String>,
     /// Where its images come from, as far as their configs were read.
     pub origins: Vec<Origin>,
     /// When it was there: `None` at the first check, else so long after the start.

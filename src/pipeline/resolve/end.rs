@@ -3,7 +3,7 @@
 
 use super::arrived::Arrived;
 use super::lines;
-use super::state::{NotYet, Over};
+use super::state::{NotYet, Over, WrongLabel};
 use super::{Absent, Wait};
 use crate::error::words::{input, setting};
 use crate::error::{Error, Exit};
@@ -35,21 +35,27 @@ impl Wait<'_> {
         let mut details: Vec<String> = absent.iter().map(lines::absent).collect();
         details.extend(arrived.iter().map(lines::there));
         details.extend(jobs);
-        let stale = absent.iter().any(|absent| matches!(absent.why, NotYet::Stale { .. }));
-        let fix = match over {
-            _ if stale => format!(
-                "the image is from another build: did its job run for this commit? If so, correct \
-                 {}",
-                input(names::expect_labels)
-            ),
-            Some(_) => "compare the names that the jobs push with the images above".to_owned(),
-            None => format!(
-                "look at the jobs that build them: did they fail or push under another name? If \
-                 they need more time, raise {}",
-                input(names::wait)
-            ),
+        let fix = match (about_labels(absent), over) {
+            (Some(fix), _) => fix,
+            (None, Some(_)) => {
+                "compare the names that the jobs push with the images above".to_owned()
+            }
+            (None, None) => self.what_to_do(absent),
         };
         Error::new(Exit::NotArrived, what).with_details(details).with_fix(fix)
+    }
+
+    /// Advice where images did not come and nobody knows why.
+    fn what_to_do(&self, absent: &[Absent]) -> String {
+        let is_near = absent.iter().any(|absent| !absent.near.is_empty());
+        let first = if is_near { "if a similar tag is meant, correct the name; else " } else { "" };
+        let sooner =
+            if self.is_unshortened() { format!("; {}", lines::shorter()) } else { String::new() };
+        format!(
+            "{first}look at the jobs that build them: did they fail or push under another name? If \
+             they need more time, raise {}{sooner}",
+            input(names::wait)
+        )
     }
 
     /// The error of a run in which a source was met by nothing but trouble: whether it is there,
@@ -93,6 +99,20 @@ impl Wait<'_> {
         let details = details.chain(jobs.iter().cloned()).collect();
         Some(Error { what, details, ..cause })
     }
+}
+
+/// Advice where labels are why images did not come.
+fn about_labels(absent: &[Absent]) -> Option<String> {
+    let labels: Vec<&WrongLabel> = absent.iter().filter_map(|absent| absent.why.label()).collect();
+    let correct = format!("correct {}", input(names::expect_labels));
+    if let Some(how) = labels.iter().find_map(|label| label.how_to_set()) {
+        return Some(format!("the label is missing: {how}. Build again with it, or {correct}"));
+    }
+    (!labels.is_empty()).then(|| {
+        format!(
+            "the image is from another build: did its job run for this commit? If so, {correct}"
+        )
+    })
 }
 
 /// The error of a source that is denied for good.

@@ -35,10 +35,11 @@ impl Look<'_> {
             "{name} is not the image that {labels} asks for: {}",
             label.text()
         ));
+        let how = label.how_to_set().map(|how| format!("{how}. ")).unwrap_or_default();
         Err(error
             .with_fix(format!(
-                "what a digest names never changes: give the digest of the new image, or correct \
-                 {labels}"
+                "{how}What a digest names never changes: give the digest of the new image, or \
+                 correct {labels}"
             ))
             .into())
     }

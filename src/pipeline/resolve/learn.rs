@@ -4,7 +4,7 @@
 use super::arrived::Arrived;
 use super::look::Look;
 use super::state::Stop;
-use crate::entries::{self, Named, entry_of};
+use crate::entries::{self, Named, Plain, entry_of};
 use crate::error::Error;
 use crate::join;
 use crate::oci::{
@@ -22,10 +22,12 @@ impl Look<'_> {
     /// What a source brings, once all of it is there.
     pub(super) async fn learn(&self, manifest: Manifest) -> Result<Arrived, Stop> {
         let source = self.source;
+        let mut stray = None;
         let (entries, origins) = match &manifest.content {
             Content::Image(image) => {
-                let (entry, origin) = self.plain(&manifest, image).await?;
-                (vec![entry], origin.into_iter().collect())
+                let (plain, origin) = self.plain(&manifest, image).await?;
+                stray = plain.stray;
+                (vec![plain.entry], origin.into_iter().collect())
             }
             Content::Index(index) => {
                 let flat = self.flatten(index).await?;
@@ -46,7 +48,7 @@ impl Look<'_> {
                 }
             }
         };
-        Ok(Arrived { source: source.clone(), manifest, entries, origins, after: None })
+        Ok(Arrived { source: source.clone(), manifest, entries, stray, origins, after: None })
     }
 
     /// The entry for a plain image, and where it comes from: its config is read, if it has one that
@@ -55,7 +57,7 @@ impl Look<'_> {
         &self,
         manifest: &Manifest,
         image: &ImageManifest,
-    ) -> Result<(Descriptor, Option<Origin>), Stop> {
+    ) -> Result<(Plain, Option<Origin>), Stop> {
         let mut config = None;
         if media_type::is_image_config(&image.config.media_type) {
             config = Some(self.config(&image.config).await?);
@@ -65,8 +67,7 @@ impl Look<'_> {
         self.check_labels(&config.clone().unwrap_or_default(), None)?;
         let origin = config.as_ref().map(ImageConfig::origin);
         let (name, stated) = (&self.source.name, self.source.platform.as_ref());
-        let entry = entry_of(name, manifest, image, config, stated)?;
-        Ok((entry, origin))
+        Ok((entry_of(name, manifest, image, config, stated)?, origin))
     }
 
     /// All entries of an index, those of nested indexes in their places.

@@ -2,7 +2,10 @@
 
 use super::Absent;
 use super::arrived::Arrived;
+use super::state::NotYet;
 use crate::entries::{images, titles};
+use crate::error::words::setting;
+use crate::inputs::table::names;
 use crate::oci::Descriptor;
 use crate::pipeline::progress::SourceState;
 use crate::text::{brief, duration};
@@ -58,9 +61,23 @@ fn short_revision(revision: &str) -> String {
 }
 
 /// A source that did not come.
-pub(super) fn absent(Absent { source, why, .. }: &Absent) -> String {
+pub(super) fn absent(Absent { source, why, near, .. }: &Absent) -> String {
     let reason = why.reason().map(|reason| format!(" ({reason})")).unwrap_or_default();
-    format!("{}: {}{reason}", why.word(), source.name)
+    format!("{}: {}{reason}{}", why.word(), source.name, similar(why, near))
+}
+
+/// Tags that come near one that does not exist.
+pub(super) fn similar(why: &NotYet, near: &[String]) -> String {
+    match (why, near) {
+        (NotYet::Missing, [_, ..]) => format!("; similar tags: {}", near.join(", ")),
+        _ => String::new(),
+    }
+}
+
+/// What would shorten a wait that is as long as it is by default.
+pub(super) fn shorter() -> String {
+    let short = setting(names::wait, "30s");
+    format!("if the jobs that push these images are done before this step (`needs:`), set {short}")
 }
 
 /// A source is not there; `left`: until waiting ends.
@@ -98,7 +115,6 @@ pub(super) fn stands((name, state): &(String, SourceState)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::NotYet;
     use super::*;
     use crate::oci::{Digest, Manifest, Origin, media_type};
     use crate::plan::Source;
@@ -126,6 +142,7 @@ mod tests {
             source: source(name),
             manifest,
             entries: vec![entry],
+            stray: None,
             origins: vec![origin],
             after: after.map(Duration::from_secs),
         }
@@ -155,7 +172,9 @@ mod tests {
             Duration::from_secs(60),
             Duration::from_secs(540),
         );
-        let absent = |at, name, why| absent(&Absent { at, source: source(name), why });
+        let near = vec!["s390".to_owned(), "s390x-1".to_owned()];
+        let absent =
+            |at, name, why| absent(&Absent { at, source: source(name), why, near: near.clone() });
         let lines = [
             found(&at_once),
             waiting(arm64, &NotYet::Missing.state(), ten_minutes),
@@ -175,7 +194,7 @@ mod tests {
         waiting  2 of 4 missing after 1m, 9m left: r.example/acme/app:arm64 not found, r.example/acme/app:riscv64 incomplete
         found    r.example/acme/app:arm64  linux/arm64  sha256:56227fe0dffd  after 1m 30s
         incomplete: r.example/acme/app:riscv64 (1 of 3 layers is missing)
-        not found: r.example/acme/app:s390x
+        not found: r.example/acme/app:s390x; similar tags: s390, s390x-1
         found: r.example/acme/app:amd64 sha256:56227fe0dffd
         found after 1m 30s: r.example/acme/app:arm64 sha256:56227fe0dffd
         not checked: r.example/acme/app:s390x

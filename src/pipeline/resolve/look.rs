@@ -2,6 +2,7 @@
 
 use super::Wait;
 use super::arrived::Arrived;
+use super::near;
 use super::state::{NotYet, Stop};
 use crate::entries::{self, parsed};
 use crate::error::Error;
@@ -63,6 +64,27 @@ impl<'a> Look<'a> {
             Err(Stop::NotYet(again)) if again.is_cut_off() => Err(why.into()),
             checked => checked,
         }
+    }
+
+    /// Tags of its repository that come near the one that does not exist: at the first check only,
+    /// and never later than the wait may end.
+    pub(super) async fn near(&self, why: &NotYet) -> Vec<String> {
+        let Reference { repository, tag, digest } = &self.source.reference;
+        let (NotYet::Missing, Some(tag), None) = (why, tag, digest) else { return Vec::new() };
+        let tags = self.wait.work.registry.tags(repository);
+        let tags = match self.deadline {
+            Some(deadline) => timeout_at(deadline, tags).await.unwrap_or_default(),
+            None => tags.await,
+        };
+        // The other images of the index are known to be what they are.
+        let is_source = |other: &&str| {
+            self.wait.work.plan.sources.iter().any(|source| {
+                source.reference.repository == *repository
+                    && source.reference.tag.as_deref() == Some(other)
+            })
+        };
+        let others = tags.iter().filter(|other| !is_source(other));
+        near::near(tag, others).into_iter().map(str::to_owned).collect()
     }
 
     /// Why there was no end of it, as far as the registry said.

@@ -10,6 +10,7 @@ mod labels;
 mod learn;
 mod lines;
 mod look;
+mod near;
 mod state;
 pub mod table;
 mod waiting;
@@ -28,7 +29,8 @@ use crate::text;
 use arrived::{Arrived, Skipped};
 use futures_util::future::join_all;
 use look::Look;
-use state::{NotYet, Over, Stop};
+use state::{NotYet, Over, Stop, WrongLabel};
+use std::cell::Cell;
 use std::future::pending;
 use std::pin::pin;
 use std::time::Duration;
@@ -63,6 +65,8 @@ struct Absent {
     at: usize,
     source: Source,
     why: NotYet,
+    /// Tags that come near, if it was not there at the first check.
+    near: Vec<String>,
 }
 
 impl Absent {
@@ -79,7 +83,8 @@ pub async fn sources(work: &Work<'_>, jobs: Option<&Jobs>) -> Result<Resolved, E
     let Work { plan, progress, .. } = *work;
     let started = Instant::now();
     let (over, deadline, somebody_waits) = (Sender::new(None), started + plan.wait, Notify::new());
-    let wait = Wait { work, started, deadline, somebody_waits, over: &over };
+    let has_told_of_labels = Cell::new(false);
+    let wait = Wait { work, started, deadline, somebody_waits, over: &over, has_told_of_labels };
     let watched = jobs.filter(|_| !plan.watch_jobs.is_empty());
     let watch = watched.map(|jobs| Watch::new(jobs, plan, progress, &over, started));
     progress.expect(plan.sources.iter().map(|source| source.name.clone()));
@@ -140,6 +145,7 @@ struct Wait<'a> {
     somebody_waits: Notify,
     /// Told when waiting makes no sense any more.
     over: &'a Sender<Option<Over>>,
+    has_told_of_labels: Cell<bool>,
 }
 
 impl Wait<'_> {
@@ -172,7 +178,7 @@ impl Wait<'_> {
     async fn source(&self, at: usize, source: &Source) -> Result<Outcome, Error> {
         let Work { plan, progress, .. } = *self.work;
         let mut waiting = Waiting::new(self.deadline, plan.wait_interval, plan.skip_missing);
-        let (mut last, mut seen, mut first) = (None::<NotYet>, None, true);
+        let (mut last, mut seen, mut near) = (None::<NotYet>, None, Vec::new());
         let mut over = self.over.subscribe();
         loop {
             // Known before the check that may be the last one.
@@ -181,39 +187,45 @@ impl Wait<'_> {
             // Boxed, so that all that a check needs is not held between two of them, by hundreds of
             // sources.
             let why = match Box::pin(look.now(last.as_ref(), &mut seen)).await {
-                Ok(arrived) => return Ok(Ok(self.arrived(at, arrived, first))),
+                Ok(arrived) => return Ok(Ok(self.arrived(at, arrived, last.is_none()))),
                 Err(Stop::Fatal(error)) => return Err(*error),
                 Err(Stop::NotYet(why)) => why,
             };
             let now = Instant::now();
-            let again = match waiting.after(&why, is_over, now, fastrand::f64()) {
+            let next = waiting.after(&why, is_over, now, fastrand::f64());
+            if last.is_none() {
+                if matches!(next, Next::Again(_)) {
+                    self.somebody_waits.notify_one();
+                }
+                near = look.near(&why).await;
+            }
+            let again = match next {
                 Next::Again(again) => again,
                 Next::AtOnce => continue,
                 next @ (Next::Enough | Next::Denied) => {
                     let surely =
                         if last.is_some() { look.by_get(why).await } else { Err(why.into()) };
                     return match surely {
-                        Ok(arrived) => Ok(Ok(self.arrived(at, arrived, first))),
+                        Ok(arrived) => Ok(Ok(self.arrived(at, arrived, last.is_none()))),
                         Err(Stop::Fatal(error)) => Err(*error),
                         Err(Stop::NotYet(why @ NotYet::Denied(_))) if next == Next::Denied => {
                             Err(end::denied(&why, source))
                         }
                         Err(Stop::NotYet(why)) => {
-                            Ok(Err(Absent { at, source: source.clone(), why }))
+                            Ok(Err(Absent { at, source: source.clone(), why, near }))
                         }
                     };
                 }
             };
-            if first {
-                self.somebody_waits.notify_one();
-            }
             progress.waits_for(at, why.word());
             if !last.as_ref().is_some_and(|last| last.is_as(&why)) {
                 let left = self.deadline.saturating_duration_since(now);
                 self.work.end_group();
-                info!("{}", lines::waiting(&source.name, &why.state(), left));
+                let near = lines::similar(&why, &near);
+                let state = format!("{}{near}{}", why.state(), self.how_to_label(&why));
+                info!("{}", lines::waiting(&source.name, &state, left));
             }
-            (first, last) = (false, Some(why));
+            last = Some(why);
             tokio::select! {
                 () = sleep_until(again) => {}
                 Ok(_) = over.wait_for(Option::is_some), if !is_over => {}
@@ -231,10 +243,11 @@ impl Wait<'_> {
 
     fn leave_out(&self, absent: &[Absent]) {
         let early = self.over.borrow().as_ref().map(|Over(why)| format!(", {why}"));
-        for Absent { at, source, why } in absent {
+        for Absent { at, source, why, near } in absent {
             let (skip, early) =
                 (setting(names::missing, "skip"), early.as_deref().unwrap_or_default());
-            warn!("{} is left out ({skip}): {}{early}", source.name, why.left_out());
+            let (name, why_not) = (&source.name, why.left_out());
+            warn!("{name} is left out ({skip}): {why_not}{early}{}", lines::similar(why, near));
             self.work.progress.left_out(*at, why.word());
         }
     }
@@ -243,10 +256,29 @@ impl Wait<'_> {
     /// not be pushed to.
     async fn refused(&self) -> Error {
         self.somebody_waits.notified().await;
+        if self.is_unshortened() && !self.work.progress.among_others() {
+            self.work.end_group();
+            info!("wait     {}", lines::shorter());
+        }
         match targets::preflight(self.work).await {
             Ok(()) => pending().await,
             Err(error) => error,
         }
+    }
+
+    /// How builders set the label that is missing; said once.
+    fn how_to_label(&self, why: &NotYet) -> String {
+        match why.label().and_then(WrongLabel::how_to_set) {
+            Some(how) if !self.has_told_of_labels.replace(true) => format!(" ({how})"),
+            _ => String::new(),
+        }
+    }
+
+    /// Whether nobody said how long this may take, and no job is watched that ends it early.
+    fn is_unshortened(&self) -> bool {
+        let plan = self.work.plan;
+        let is_for_jobs = |source: &Source| source.reference.digest.is_none();
+        !plan.is_wait_asked && plan.watch_jobs.is_empty() && plan.sources.iter().any(is_for_jobs)
     }
 
     /// Tells once a minute what is waited for; never ends.

@@ -72,7 +72,26 @@ impl WrongLabel {
     }
 }
 
+impl WrongLabel {
+    /// How builders set a label that is missing.
+    pub(super) fn how_to_set(&self) -> Option<String> {
+        if self.found.is_some() {
+            return None;
+        }
+        let (key, value) = (&self.key, brief(&self.expected));
+        Some(format!(
+            "builders set it with `--label {key}={value}`, docker/build-push-action with \
+             `labels:`; an annotation is no label"
+        ))
+    }
+}
+
 impl NotYet {
+    /// The label that makes it stale.
+    pub(super) fn label(&self) -> Option<&WrongLabel> {
+        if let Self::Stale(label) = self { Some(label) } else { None }
+    }
+
     /// Whether it is known that it is not there; else it may well be.
     pub(super) fn is_known(&self) -> bool {
         !matches!(self, Self::Denied(_) | Self::Trouble(_) | Self::Silent)
@@ -211,5 +230,8 @@ mod tests {
             assert_eq!(NotYet::Stale(label).state(), text);
         }
         assert_eq!(NotYet::Missing.state(), "not found yet");
+        assert_eq!(label(None, Some("old")).how_to_set(), None);
+        let how = "builders set it with `--label k=new`, docker/build-push-action with `labels:`; an annotation is no label";
+        assert_eq!(label(None, None).how_to_set().as_deref(), Some(how));
     }
 }

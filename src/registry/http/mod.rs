@@ -7,6 +7,7 @@ pub(crate) mod address;
 mod broken;
 mod certificates;
 mod exchange;
+mod link;
 mod names;
 mod proxies;
 mod transport;

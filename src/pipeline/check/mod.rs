@@ -1,11 +1,13 @@
 //! The guards between what arrived and what is composed: nothing that they refuse can be published.
 
+mod platforms;
+
 use crate::entries::{self, images};
 use crate::error::Error;
 use crate::error::words::input;
 use crate::inputs::table::names;
 use crate::oci::manifest::Content;
-use crate::oci::{Descriptor, Manifest, Platform};
+use crate::oci::{Descriptor, Manifest};
 use crate::pipeline::resolve::arrived::{Arrived, Skipped};
 use crate::plan::Plan;
 use crate::text::brief;
@@ -37,19 +39,8 @@ pub fn sources(plan: &Plan, arrived: &[Arrived], skipped: &[Skipped]) -> Result<
     }
     let distinct = without_repetitions(all)?;
     let kept = attestations(plan, distinct, arrived.len() == 1, &mut warnings);
-    one_image_a_platform(&kept)?;
-    if !plan.platforms.is_empty() {
-        exact_platforms(&plan.platforms, &kept, skipped)?;
-    }
-    for member in &kept {
-        if member.entry.known_platform().is_some_and(|platform| !platform.is_usual()) {
-            warnings.push(format!(
-                "{} is for {}, a platform that Go does not know",
-                member.from.source.name,
-                member.entry.title()
-            ));
-        }
-    }
+    platforms::check(&plan.platforms, &kept, skipped)?;
+    warnings.extend(kept.iter().filter_map(odd_platform));
     warnings.extend(one_revision(arrived));
     let entries: Vec<Descriptor> = kept.into_iter().map(|member| member.entry.clone()).collect();
     if images(&entries).next().is_none() {
@@ -127,70 +118,22 @@ fn attestations<'a>(
     members.into_iter().filter(|member| keep(member)).collect()
 }
 
-fn one_image_a_platform(members: &[Member<'_>]) -> Result<(), Error> {
-    for (at, member) in members.iter().enumerate() {
-        let Some(platform) = member.entry.known_platform() else { continue };
-        let twin = members[..at]
-            .iter()
-            .find(|other| other.entry.known_platform().is_some_and(|other| other.same(platform)));
-        if let Some(twin) = twin {
-            return Err(Error::refused(format!("two images for {platform}"))
-                .with_details(vec![describe(twin), describe(member)])
-                .with_fix("remove one of them: clients only ever see the first"));
-        }
+/// What is odd about the platform of an image, though it stops nothing.
+fn odd_platform(Member { entry, from }: &Member<'_>) -> Option<String> {
+    let (name, platform) = (&from.source.name, entry.known_platform()?);
+    if let Some(stray) = &from.stray {
+        return Some(entries::without_variant(name, entry, stray));
     }
-    Ok(())
-}
-
-/// Every platform asked for is answered by one entry, and every image answers one.
-fn exact_platforms(
-    asked: &[Platform],
-    members: &[Member<'_>],
-    skipped: &[Skipped],
-) -> Result<(), Error> {
-    let mut open: Vec<&Platform> = asked.iter().collect();
-    let images: Vec<&Member<'_>> =
-        members.iter().filter(|member| member.entry.attests().is_none()).collect();
-    let mut extra: Vec<&Member<'_>> = images.clone();
-    // Equal ones first, so that `windows/amd64` does not take the entry of a
-    // `windows(10.0.…)/amd64` asked for beside it.
-    let rules: [fn(&Platform, &Platform) -> bool; 2] = [Platform::same, Platform::answers];
-    for rule in rules {
-        extra.retain(|member| {
-            let at = member
-                .entry
-                .known_platform()
-                .and_then(|have| open.iter().position(|want| rule(have, want)));
-            at.map(|at| open.remove(at)).is_none()
-        });
+    if let Some(stray) = platform.stray_variant() {
+        // An entry of an index is copied as it stands.
+        return Some(format!(
+            "{name} has an entry for {platform}, but only ARM has a variant {stray}, so no client \
+             takes it; build it again for {}",
+            platform.without_stray_variant()
+        ));
     }
-    let named: Vec<&Platform> =
-        skipped.iter().filter_map(|source| source.platform.as_ref()).collect();
-    open.retain(|platform| !named.iter().any(|skipped| skipped.same(platform)));
-    // A skipped source whose platform nobody told may be any one of those that are missing.
-    let unnamed = skipped.len() - named.len();
-    if open.len() <= unnamed && extra.is_empty() {
-        return Ok(());
-    }
-    let missing = open.iter().map(|platform| format!("missing:    {platform}"));
-    let too_many = extra.iter().map(|member| format!("unexpected: {}", describe(member)));
-    let there = images
-        .iter()
-        .filter(|member| !extra.iter().any(|other| std::ptr::eq(**member, *other)))
-        .map(|member| format!("ok:         {}", describe(member)));
-    let platforms = input(names::platforms);
-    Err(Error::refused(format!("the images do not match {platforms}"))
-        .with_details(missing.chain(too_many).chain(there).collect())
-        .with_fix(format!("check that each build job built the platform that its name says, or correct {platforms}")))
-}
-
-fn describe(member: &Member<'_>) -> String {
-    format!(
-        "{} {} from {}",
-        member.entry.title(),
-        member.entry.digest.short(),
-        member.from.source.name
-    )
+    (!platform.is_usual())
+        .then(|| format!("{name} is for {platform}, a platform that Go does not know"))
 }
 
 /// Images of two commits in one list are allowed, and hardly ever meant.

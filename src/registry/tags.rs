@@ -1,0 +1,187 @@
+//! The tags of a repository, for hints alone: whatever goes wrong, there are none.
+
+use super::Registry;
+use super::call::Call;
+use super::error::{Error, Kind};
+use crate::oci::{Invalid, Repository, reference};
+use reqwest::Method;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::OnceCell;
+use tokio::time::{Instant, timeout_at};
+use tracing::debug;
+
+/// Names a page. Amazon's registries refuse to list more at once.
+const PAGE: usize = 1000;
+const MOST_PAGES: usize = 10;
+/// Bytes of a page: ten times the names of usual length, for those that know no pages.
+const LARGEST_PAGE: usize = 1 << 20;
+/// Names that are kept of a repository, whatever a page holds.
+const MOST_NAMES: usize = PAGE * MOST_PAGES;
+/// Bytes of names that a run keeps, of all repositories.
+const MOST_BYTES: usize = 2 << 20;
+/// Time for all pages: a hint is not worth more.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The listings of a run, each asked for once.
+#[derive(Debug, Default)]
+pub(super) struct Listings {
+    by_repository: Mutex<HashMap<Repository, Arc<OnceCell<Tags>>>>,
+    kept: AtomicUsize,
+}
+
+/// Tags, as far as they were listed.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tags(Arc<str>);
+
+impl Tags {
+    /// Each of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.lines()
+    }
+}
+
+impl Registry {
+    /// The tags of a repository, from one listing in this run; none where it is refused, fails, or
+    /// takes longer than a hint is worth.
+    pub(crate) async fn tags(&self, repository: &Repository) -> Tags {
+        let slot = {
+            let mut slots = self.tags.by_repository.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(slots.entry(repository.clone()).or_default())
+        };
+        slot.get_or_init(|| self.list_tags(repository)).await.clone()
+    }
+
+    async fn list_tags(&self, repository: &Repository) -> Tags {
+        let deadline = Instant::now() + PATIENCE;
+        let mut names = Names::default();
+        let pages = self.pages(repository, deadline, &mut names);
+        match timeout_at(deadline, pages).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => debug!("{repository}: tags are not listed: {error}"),
+            Err(_) => debug!("{repository}: tags are not listed in time"),
+        }
+        let mut text = names.lines;
+        let before = self.tags.kept.fetch_add(text.len(), Ordering::Relaxed);
+        if before + text.len() > MOST_BYTES {
+            self.tags.kept.fetch_sub(text.len(), Ordering::Relaxed);
+            text.clear();
+        }
+        Tags(text.into())
+    }
+
+    async fn pages(
+        &self,
+        repository: &Repository,
+        deadline: Instant,
+        names: &mut Names,
+    ) -> Result<(), Error> {
+        let mut query = format!("n={PAGE}");
+        for _ in 0..MOST_PAGES {
+            let rest = format!("tags/list?{query}");
+            let mut call = Call::new(Method::GET, repository, &rest);
+            call.limit = LARGEST_PAGE;
+            call.terms.deadline = Some(deadline);
+            call.terms.gives_way = true;
+            // As the run is logged in by now: what is answered here changes no login and no token.
+            let authorization = self.auth.authorization(self.wire(&call), repository).await?;
+            let (answer, request) = self.call_with(call, authorization).await?;
+            let page: Page = serde_json::from_slice(&answer.body).map_err(|why| {
+                request.error_of(Kind::from(Invalid::new(why.to_string())), &answer)
+            })?;
+            page.tags.unwrap_or_default().lines.lines().for_each(|name| names.add(name));
+            let base = self.root(&request)?.join(&format!("v2/{}/{rest}", repository.path()));
+            let next = base.ok().and_then(|base| answer.next_page(&base));
+            match next {
+                Some(next) if next != query => query = next,
+                _ => break,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+struct Page {
+    /// `null` where there is none.
+    tags: Option<Names>,
+}
+
+/// Names of tags, a line each: a page may hold more of them than memory holds one by one.
+#[derive(Debug, Default)]
+struct Names {
+    lines: String,
+    number: usize,
+}
+
+impl Names {
+    /// Takes a name in. What is no tag cannot be meant, and may be written to do harm.
+    fn add(&mut self, name: &str) {
+        if self.number < MOST_NAMES && reference::is_tag(name) {
+            self.number += 1;
+            self.lines.push_str(name);
+            self.lines.push('\n');
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Lines;
+
+        impl<'de> Visitor<'de> for Lines {
+            type Value = Names;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("names of tags")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<Names, A::Error> {
+                let mut page = Names::default();
+                while let Some(name) = names.next_element::<Cow<'de, str>>()? {
+                    page.add(&name);
+                }
+                Ok(page)
+            }
+        }
+
+        deserializer.deserialize_seq(Lines)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_a_page() {
+        for (body, expected) in [
+            (r#"{"name":"acme/app","tags":["1","1-arm64"]}"#, Some("1 1-arm64")),
+            (r#"{"tags":["1"],"more":{"a":[1,2]}}"#, Some("1")),
+            (r#"{"name":"acme/app","tags":null}"#, Some("")),
+            (r#"{"name":"acme/app"}"#, Some("")),
+            (
+                r#"{"tags":["1","a b","::warning::x","a\nb","\u001b[2J","",".x","x/y","2"]}"#,
+                Some("1 2"),
+            ),
+            (r#"{"tags":["1",2]}"#, None),
+            (r#"{"tags":"1"}"#, None),
+            ("<html>", None),
+            ("", None),
+            (r#"{"tags":["1""#, None),
+        ] {
+            let page = serde_json::from_str::<Page>(body).ok();
+            let names = page.map(|page| page.tags.unwrap_or_default().lines.replace('\n', " "));
+            assert_eq!(names.as_deref().map(str::trim_end), expected, "{body}");
+        }
+        let long = format!(r#"{{"tags":["{}","{}"]}}"#, "x".repeat(129), "y".repeat(128));
+        let page: Page = serde_json::from_str(&long).unwrap();
+        assert_eq!(page.tags.unwrap().lines.trim_end(), "y".repeat(128));
+    }
+}
