@@ -223,10 +223,10 @@ pub(crate) fn target(text: &str, beside: Option<&Repository>) -> Result<Referenc
         Ok(Reference { tag: Some(_), .. }) => parsed.map_err(|why| why.to_string()),
         _ if is_bare => Err(match beside {
             Some(repository) => {
-                format!("{text} is a tag without its repository: write {repository}:{text}")
+                format!("{text} is only a tag or only a repository: write {repository}:{text}")
             }
             None => format!(
-                "{text} is a tag without its repository: write all of it, such as \
+                "{text} is only a tag or only a repository: write both, such as \
                  ghcr.io/acme/app:{text}"
             ),
         }),
@@ -470,13 +470,17 @@ mod tests {
             (
                 "1.2",
                 None,
-                "1.2 is a tag without its repository: write all of it, such as ghcr.io/acme/app:1.2",
+                "1.2 is only a tag or only a repository: write both, such as ghcr.io/acme/app:1.2",
             ),
-            ("PR-5", Some(&beside), "PR-5 is a tag without its repository: write r.example/a:PR-5"),
+            (
+                "PR-5",
+                Some(&beside),
+                "PR-5 is only a tag or only a repository: write r.example/a:PR-5",
+            ),
             (
                 "latest",
                 Some(&beside),
-                "latest is a tag without its repository: write r.example/a:latest",
+                "latest is only a tag or only a repository: write r.example/a:latest",
             ),
             (
                 "undefined",

@@ -84,7 +84,7 @@ fn without_repetitions(all: Vec<Member<'_>>) -> Result<Vec<Member<'_>>, Error> {
                     format!("and:   {}", member.from.source.name),
                 ])
                 .with_fix(
-                    "check that every build job pushes its own tag and passes on its own digest",
+                    "check that every build pushes its own tag and passes on its own digest",
                 ));
             }
             Some(twin) if same_platform(twin.entry, member.entry) => {}
@@ -181,7 +181,9 @@ fn exact_platforms(
     let platforms = input(names::platforms);
     Err(Error::refused(format!("the images do not match {platforms}"))
         .with_details(missing.chain(too_many).chain(there).collect())
-        .with_fix(format!("check that each build job built the platform that its name says, or correct {platforms}")))
+        .with_fix(format!(
+            "check that each build was for the platform that its name says, or correct {platforms}"
+        )))
 }
 
 fn describe(member: &Member<'_>) -> String {

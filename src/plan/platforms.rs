@@ -20,7 +20,7 @@ pub(super) fn read(input: Given<'_>, findings: &mut Findings) -> Vec<Platform> {
                 format!("{} and {twin} are the same platform", item.text),
             );
         }
-        warn_of_unknown(input.name, &item.text, &platform, findings);
+        warn_of_unknown(&item.text, &platform, findings);
         platforms.push(platform);
     }
     platforms
@@ -28,17 +28,12 @@ pub(super) fn read(input: Given<'_>, findings: &mut Findings) -> Vec<Platform> {
 
 /// Warns of a platform that Go does not know. It is used all the same: Go, whose names these are,
 /// gets new ones.
-pub(super) fn warn_of_unknown(
-    input: &str,
-    text: &str,
-    platform: &Platform,
-    findings: &mut Findings,
-) {
+pub(super) fn warn_of_unknown(text: &str, platform: &Platform, findings: &mut Findings) {
     if !platform.is_usual() {
         let meant = platform.meant().map(|known| format!("; did you mean {known}?"));
         let used = if meant.is_some() { " It" } else { "; it" };
         let meant = meant.unwrap_or_default();
-        findings.warn(format!("{input}: unknown platform {text}{meant}{used} is used as given"));
+        findings.warn(format!("unknown platform {text}{meant}{used} is used as given"));
     }
 }
 
@@ -64,9 +59,9 @@ mod tests {
                 "linux/amd46",
                 1,
                 "",
-                "platforms: unknown platform linux/amd46; did you mean linux/amd64? It is used as given",
+                "unknown platform linux/amd46; did you mean linux/amd64? It is used as given",
             ),
-            ("haiku/x", 1, "", "platforms: unknown platform haiku/x; it is used as given"),
+            ("haiku/x", 1, "", "unknown platform haiku/x; it is used as given"),
             (
                 "'linux/amd64'",
                 0,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// Of each list, how many there are. Those of security (S) stand in SECURITY.md's table.
 const LISTS: [(char, usize); 4] = [('N', 21), ('W', 5), ('I', 11), ('P', 6)];
 
-const MENDED: [(&str, &str, &[&str]); 25] = [
+const MENDED: [(&str, &str, &[&str]); 26] = [
     (
         "N1",
         "trouble to the end of a wait, of the registry or of hosts that stand in for it",
@@ -158,6 +158,15 @@ const MENDED: [(&str, &str, &[&str]); 25] = [
         ],
     ),
     (
+        "I8",
+        "errors of arguments in the words of a command line",
+        &[
+            "cli::neighbour::the_right_neighbour",
+            "inputs::a_problem_in_the_words_of_a_command",
+            "commands::arguments::mistakes_are_told_in_the_words_of_the_command",
+        ],
+    ),
+    (
         "I9",
         "auth files where other tools take them",
         &[
@@ -179,7 +188,7 @@ const MENDED: [(&str, &str, &[&str]); 25] = [
     ("P4", "texts in place of booleans for older GitLab", &["tests/ci/lint.sh"]),
 ];
 
-const OPEN: [(&str, &str); 18] = [
+const OPEN: [(&str, &str); 17] = [
     ("N15", "foreign layers in a registry that refuses them"),
     ("N16", "a login that may read and not write, at the challenge; immutable tags by 403"),
     ("N17", "405 on every write, before the wait"),
@@ -194,7 +203,6 @@ const OPEN: [(&str, &str); 18] = [
     ("I3", "a folder that a container step does not see"),
     ("I4", "empty job outputs beside `platforms`"),
     ("I5", "Drone's templates, `auto_tag`, `insecure`"),
-    ("I8", "errors of arguments in the words of a command line"),
     ("I11", "a misspelt `watch-jobs` name, before the end"),
     ("P5", "on GitHub, each error once in the log"),
     ("P6", "the lines of `append`; a whole run on a terminal of 40 columns"),

@@ -38,13 +38,17 @@ impl Wait<'_> {
         let stale = absent.iter().any(|absent| matches!(absent.why, NotYet::Stale { .. }));
         let fix = match over {
             _ if stale => format!(
-                "the image is from another build: did its job run for this commit? If so, correct \
+                "the image is from another build: did the build run for this commit? If so, correct \
                  {}",
                 input(names::expect_labels)
             ),
             Some(_) => "compare the names that the jobs push with the images above".to_owned(),
+            None if plan.wait.is_zero() => format!(
+                "check the names above; if their builds have not ended, set {}",
+                setting(names::wait, "10m")
+            ),
             None => format!(
-                "look at the jobs that build them: did they fail or push under another name? If \
+                "look at the builds of these images: did they fail or push under another name? If \
                  they need more time, raise {}",
                 input(names::wait)
             ),
