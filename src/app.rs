@@ -4,7 +4,7 @@ use crate::console::{Console, Stream, log};
 use crate::error::{Error, Exit};
 use crate::inputs::env;
 use crate::inputs::table::RawInputs;
-use crate::inputs::{Context, Findings};
+use crate::inputs::{Asked, Context, Findings, Problem};
 use crate::jobs::Jobs;
 use crate::lists::Lists;
 use crate::panics;
@@ -34,6 +34,8 @@ pub struct Invocation<'a> {
     pub(crate) console: Arc<Console>,
     /// What ends the run early, from its first moment on.
     pub(crate) signals: Signals,
+    /// How the inputs were given.
+    pub(crate) asked: Asked,
 }
 
 impl<'a> Invocation<'a> {
@@ -43,7 +45,8 @@ impl<'a> Invocation<'a> {
         let mut findings = Findings::default();
         let inputs = env::read(context.environment, &mut findings);
         let console = Console::of_run(&context, Stream::Stdout);
-        Self { context, inputs, findings, step: true, console, signals }
+        let asked = Asked::INPUTS;
+        Self { context, inputs, findings, step: true, console, signals, asked }
     }
 
     /// The command `create`: flags only.
@@ -54,7 +57,8 @@ impl<'a> Invocation<'a> {
     ) -> Self {
         let inputs = env::from_pairs(pairs.into_iter(), &mut findings);
         let console = Console::of_run(&context, Stream::Stderr);
-        Self { context, inputs, findings, step: false, console, signals: Signals::listen() }
+        let (signals, asked) = (Signals::listen(), Asked::INPUTS);
+        Self { context, inputs, findings, step: false, console, signals, asked }
     }
 }
 
@@ -69,9 +73,11 @@ pub struct Ended {
 
 /// Composes and publishes all lists, from inputs to outputs.
 pub async fn compose_lists(invocation: Invocation<'_>) -> Ended {
-    let Invocation { context, inputs, findings, step, console, signals } = invocation;
+    let Invocation { context, inputs, findings, step, console, signals, asked } = invocation;
     let opened = panics::caught(async {
-        prepare(&inputs, findings, &context, &console).and_then(|(planned, warnings)| {
+        let prepared = prepare(&inputs, findings, &context, &console)
+            .map_err(|problems| plan::refused(asked, &problems));
+        prepared.and_then(|(planned, warnings)| {
             let destinations = Destinations::open(&inputs, &context, step)?;
             for warning in warnings {
                 warn!("{warning}");
@@ -188,12 +194,11 @@ fn prepare(
     mut findings: Findings,
     context: &Context<'_>,
     console: &Arc<Console>,
-) -> Result<(Planned, Vec<String>), Error> {
+) -> Result<(Planned, Vec<String>), Vec<Problem>> {
     let level = plan::log_level(inputs, context.environment, &mut findings);
     log::start(console, level);
     for warning in std::mem::take(&mut findings.warnings) {
         warn!("{warning}");
     }
-    let planned = plan::all(inputs, context, findings);
-    planned.map_err(|problems| plan::refused("inputs", &problems))
+    plan::all(inputs, context, findings)
 }

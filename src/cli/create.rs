@@ -7,7 +7,7 @@ use crate::app::{self, Ended, Invocation};
 use crate::console::Console;
 use crate::error::{Error, Exit};
 use crate::inputs::table::{INPUTS, Input, Kind, names};
-use crate::inputs::{Context, Findings};
+use crate::inputs::{Asked, Context, Findings};
 use crate::report::files::NOT_WRITTEN;
 use crate::report::{Ending, json};
 use crate::signals::Signals;
@@ -35,7 +35,9 @@ pub(super) async fn run(flags: &ArgMatches, context: &Context<'_>) -> Exit {
     // From before standard input is waited for.
     let signals = Signals::listen();
     let (pairs, findings) = pairs(flags);
+    let called = if flags.contains_id(names::tags) { with_tags } else { by_place };
     let mut invocation = Invocation { signals, ..Invocation::create(pairs, findings, *context) };
+    invocation.asked = Asked { called, ..super::ASKED };
     invocation.findings.warnings.extend(super::visible_secrets(flags));
     let console = invocation.console.clone();
     let ended = app::compose_lists(invocation).await;
@@ -127,6 +129,20 @@ fn pairs(flags: &ArgMatches) -> (Vec<(String, String)>, Findings) {
         );
     }
     (pairs, findings)
+}
+
+/// What an input is called on this command line.
+fn by_place(name: &str, line: Option<usize>) -> String {
+    if name == names::tags { "LIST".to_owned() } else { with_tags(name, line) }
+}
+
+/// The same with `--tags`.
+fn with_tags(name: &str, line: Option<usize>) -> String {
+    match (name, line) {
+        (names::sources, Some(line)) => format!("SOURCE {line}"),
+        (names::sources, None) => "SOURCE".to_owned(),
+        _ => super::called(name, line),
+    }
 }
 
 /// The result, alone on stdout: of several lists, those that were published.

@@ -49,6 +49,9 @@ pub(super) async fn named(session: &Session, list: &Reference, text: &str) -> Re
 
 /// Why a text that could be an image of Docker Hub is more likely a slip.
 fn half_a_name(text: &str) -> Option<String> {
+    if let Some(meant) = text.parse::<Platform>().ok().and_then(|platform| platform.meant()) {
+        return Some(format!("did you mean {meant}?"));
+    }
     let is_hex =
         |text: &str| !text.is_empty() && text.chars().all(|digit| digit.is_ascii_hexdigit());
     match text.strip_prefix("sha256:") {
@@ -172,6 +175,8 @@ mod tests {
     fn slips_are_no_images_of_docker_hub() {
         for (text, expected) in [
             ("arm64", Some("linux/arm64")),
+            ("linux/amd46", Some("did you mean linux/amd64?")),
+            ("arm64/v8", Some("did you mean linux/arm64/v8?")),
             ("36a38182b8f8", Some("sha256:36a38182b8f8…")),
             ("sha256:36a3", Some("64 hex digits")),
             ("app:1", None),

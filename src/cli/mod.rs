@@ -6,11 +6,11 @@ use crate::console::{Console, Stream};
 use crate::error::words::Words;
 use crate::error::{Audience, Error, Exit};
 use crate::inputs::table::names;
-use crate::inputs::{Context, Findings, env, values};
+use crate::inputs::{Asked, Context, Findings, env, table, values};
 use crate::report::json;
 use crate::secret::Secrets;
 use clap::builder::ValueParser;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::ffi::OsString;
@@ -25,6 +25,7 @@ mod edit;
 mod help;
 mod inspect;
 mod manual;
+mod neighbour;
 mod output;
 mod remove;
 mod session;
@@ -57,15 +58,16 @@ const VISIBLE: [(&str, &str); 5] = [
     ("cfg", "name a file that holds the JSON"),
 ];
 
-/// Commands of other tools, or inputs taken for commands, and what does it here.
-const ELSEWHERE: [(&str, &str); 6] = [
-    ("append", "create LIST SOURCE… --append"),
-    ("spec", "create --spec FILE"),
-    ("push", "create LIST SOURCE…"),
-    ("add", "create LIST SOURCE… --append"),
-    ("rm", "remove LIST PLATFORM|DIGEST…"),
-    ("copy", "create LIST SOURCE"),
-];
+/// Arguments of a command: an input is a flag, every other name one of the command's own.
+const ASKED: Asked = Asked { what: "arguments", called };
+
+fn called(name: &str, line: Option<usize>) -> String {
+    match (table::find(name), line) {
+        (None, _) => name.to_owned(),
+        (Some(_), None) => format!("--{name}"),
+        (Some(_), Some(line)) => format!("--{name}, value {line}"),
+    }
+}
 
 /// The command and its help.
 pub fn command() -> Command {
@@ -121,7 +123,7 @@ pub async fn run(arguments: impl Iterator<Item = OsString>, context: &Context<'_
     know_secrets(&arguments, context);
     let matches = match command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
-        Err(error) => return told(&with_hint(error), as_json, context.secrets),
+        Err(error) => return told(&neighbour::with_hint(error), as_json, context.secrets),
     };
     match matches.subcommand() {
         Some(("inspect", flags)) => inspect::run(flags, context).await,
@@ -182,27 +184,6 @@ pub fn failed(
         Console::of_run(context, Stream::Stdout)
     };
     session::fail(&console, arguments.iter().any(|argument| argument == "--json"), error)
-}
-
-/// An unknown command, with the one that was meant as far as that is known.
-fn with_hint(error: clap::Error) -> clap::Error {
-    let Some(ContextValue::String(given)) = error.get(ContextKind::InvalidSubcommand) else {
-        return error;
-    };
-    let elsewhere = ELSEWHERE.iter().find(|(name, _)| name == given).map(|(_, here)| *here);
-    let similar = match error.get(ContextKind::SuggestedSubcommand) {
-        Some(ContextValue::Strings(names)) => names.first().map(String::as_str),
-        _ => None,
-    };
-    let what = match elsewhere.or(similar) {
-        Some(meant) => format!("{}: use `manifest-action {meant}`", no_command(given)),
-        None => no_command(given),
-    };
-    command().error(ErrorKind::InvalidSubcommand, what)
-}
-
-fn no_command(name: &str) -> String {
-    format!("there is no command {name:?}")
 }
 
 /// Arguments that clap lets pass, refused as it refuses others.

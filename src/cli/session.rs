@@ -63,7 +63,7 @@ impl Session {
             written.map(|reference| (reference.repository.clone(), BTreeSet::new())).collect();
         let settings = plan::settings(&inputs, context, first_host, writable, &mut findings);
         if !findings.problems.is_empty() {
-            let error = plan::refused("arguments", &findings.problems);
+            let error = plan::refused(super::ASKED, &findings.problems);
             return Err(fail(&console, json, &error));
         }
         log::start(&console, level);

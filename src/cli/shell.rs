@@ -46,7 +46,7 @@ pub(super) fn manual(flags: &ArgMatches, context: &Context<'_>) -> Exit {
             }
             None => {
                 let as_json = flags.get_flag("json");
-                return super::refuse(super::no_command(name), as_json, context.secrets);
+                return super::refuse(super::neighbour::no_command(name), as_json, context.secrets);
             }
         },
     };

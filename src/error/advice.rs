@@ -2,7 +2,7 @@
 //! a part of a text.
 
 use super::providers::{self, ecr_service};
-use super::words::{Words, input, setting};
+use super::words::{HERE, Words, input, setting};
 use super::{Access, Audience, Cause};
 use crate::inputs::table::names;
 use crate::registry::http::address;
@@ -57,10 +57,10 @@ fn of_kind(cause: &Cause, audience: Audience) -> Option<String> {
             "try again later; if it persists, tell the registry's operators".into()
         }
         (Kind::UnknownHost, _) if error.elsewhere.is_some() => {
-            format!("check that this job can resolve {host}, which {} refers to", error.host)
+            format!("check that {HERE} can resolve {host}, which {} refers to", error.host)
         }
         (Kind::UnknownHost, _) => {
-            format!("check the spelling of {host}, and that this job can resolve it")
+            format!("check the spelling of {host}, and that {HERE} can resolve it")
         }
         (Kind::Unreachable(_) | Kind::Timeout, _)
             if error.elsewhere.as_ref().is_some_and(|place| place.role == Role::Uploads) =>
@@ -76,20 +76,18 @@ fn of_kind(cause: &Cause, audience: Audience) -> Option<String> {
              host network or the service's name"
         ),
         (Kind::Unreachable(_) | Kind::Timeout, _) => format!(
-            "check that this job can reach {host}: firewall, proxy (HTTPS_PROXY, NO_PROXY), port"
+            "check that {HERE} can reach {host}: firewall, proxy (HTTPS_PROXY, NO_PROXY), port"
         ),
-        (Kind::Truncated(_), _) => {
-            "a proxy or cache between this job and the registry truncates responses: check its \
-             limits"
-                .into()
-        }
+        (Kind::Truncated(_), _) => format!(
+            "a proxy or cache between {HERE} and the registry truncates responses: check its limits"
+        ),
         (Kind::Proxy(error), _) => proxy(error),
         (Kind::Tls(tls), _) => of_tls(tls, &error.host),
         (Kind::DigestMismatch(_), _) => {
-            "a proxy or cache between this job and the registry alters responses".into()
+            format!("a proxy or cache between {HERE} and the registry alters responses")
         }
         (Kind::Rejected, _) if matches!(error.status, Some(401 | 403)) => format!(
-            "check the firewall or proxy between this job and {host}, and this machine's clock: \
+            "check the firewall or proxy between {HERE} and {host}, and this machine's clock: \
              signed addresses are valid for a short time only"
         ),
         (Kind::Rejected, Access::Push) => return rejected(error),

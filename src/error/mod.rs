@@ -2,8 +2,8 @@
 
 mod advice;
 mod providers;
-pub mod words;
 
+pub use crate::inputs::words;
 use crate::oci::Reference;
 use crate::registry::{self, Kind};
 use serde::Serialize;

@@ -7,6 +7,7 @@ pub(crate) mod slips;
 pub(crate) mod spec;
 pub mod table;
 pub(crate) mod values;
+pub mod words;
 mod yaml;
 
 use crate::secret::Secrets;
@@ -40,30 +41,52 @@ pub struct Problem {
     pub input: &'static str,
     /// The line, from 1, in an input that is a list.
     pub line: Option<usize>,
-    /// What is wrong and what would be right.
+    /// What is wrong and what would be right; [`words::input`] marks the inputs that it names.
     pub text: String,
     /// File, line, column and index, if the value comes from a file.
     pub place: Option<String>,
 }
 
 impl Problem {
-    /// Whether the text names its input itself: `tags is required`.
-    fn is_a_sentence(&self) -> bool {
-        self.text.strip_prefix(self.input).is_some_and(|rest| rest.starts_with(' '))
+    /// The problem in the words of whoever gave the input.
+    pub fn shown(&self, asked: Asked) -> String {
+        // In a file they have the same names for everybody.
+        let (called, place) = match &self.place {
+            Some(place) => (Asked::INPUTS.called, format!("{place}: ")),
+            None => (asked.called, String::new()),
+        };
+        let named = words::name(&self.text, called);
+        if self.text.contains(&words::input(self.input)) {
+            return format!("{place}{named}");
+        }
+        format!("{place}{}: {named}", called(self.input, self.line))
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(place) = &self.place {
-            write!(f, "{place}: ")?;
-        }
-        match self.line {
-            None if self.is_a_sentence() => f.write_str(&self.text),
-            Some(line) => write!(f, "{}, line {line}: {}", self.input, self.text),
-            None => write!(f, "{}: {}", self.input, self.text),
-        }
+        f.write_str(&self.shown(Asked::INPUTS))
     }
+}
+
+/// How inputs were given, for whoever reads what is wrong with them.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    /// What they are together: inputs, arguments.
+    pub what: &'static str,
+    /// What an input, and a line of it, is called.
+    pub called: fn(&str, Option<usize>) -> String,
+}
+
+impl Asked {
+    /// As inputs of a step.
+    pub const INPUTS: Self = Self {
+        what: "inputs",
+        called: |name, line| match line {
+            Some(line) => format!("{name}, line {line}"),
+            None => name.to_owned(),
+        },
+    };
 }
 
 /// What reading the inputs finds, so that one run shows all of it.
@@ -130,15 +153,16 @@ mod tests {
     #[test]
     fn a_problem_names_its_input_and_place_once() {
         let place = Some("x.yaml, line 2, column 3: index 1".to_owned());
+        let required = format!("{} is required", words::input("tags"));
         for (input, line, text, place, expected) in [
             ("wait", None, "is wrong", None, "wait: is wrong"),
             ("tags", Some(2), "is wrong", None, "tags, line 2: is wrong"),
-            ("tags", None, "tags is required", None, "tags is required"),
+            ("tags", None, &required, None, "tags is required"),
             ("tags", None, "tags: x", None, "tags: tags: x"),
             (
                 "tags",
                 None,
-                "tags is required",
+                &required,
                 place.clone(),
                 "x.yaml, line 2, column 3: index 1: tags is required",
             ),
@@ -152,6 +176,24 @@ mod tests {
         ] {
             let problem = Problem { input, line, text: text.to_owned(), place };
             assert_eq!(problem.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_problem_in_the_words_of_a_command() {
+        let called = |name: &str, line: Option<usize>| format!("<{name}{line:?}>");
+        let asked = Asked { what: "arguments", called };
+        let (tags, digests) = (words::input("tags"), words::input("digests"));
+        let either = format!("{tags} or {digests}: the tags");
+        let other = format!("{digests} has {}", words::line("tags", 2));
+        for (line, text, place, expected) in [
+            (Some(2), "is wrong", None, "<tagsSome(2)>: is wrong"),
+            (None, &*either, None, "<tagsNone> or <digestsNone>: the tags"),
+            (Some(1), &*other, None, "<tagsSome(1)>: <digestsNone> has <tagsSome(2)>"),
+            (Some(2), "is wrong", Some("x.yaml".to_owned()), "x.yaml: tags, line 2: is wrong"),
+        ] {
+            let problem = Problem { input: "tags", line, text: text.to_owned(), place };
+            assert_eq!(problem.shown(asked), expected);
         }
     }
 

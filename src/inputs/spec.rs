@@ -2,7 +2,7 @@
 
 use super::table::{self, INPUTS, Kind, RawInputs, Scope, names};
 use super::yaml::{self, Node, Place, Value};
-use super::{Context, Findings, Problem, env};
+use super::{Context, Findings, Problem, env, words};
 use crate::file;
 use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, HashSet};
@@ -47,7 +47,10 @@ pub(crate) fn read(
     for name in of_a_list.map(|input| input.name).filter(|name| defaults.get(name).is_some()) {
         findings.problem(
             name,
-            format!("cannot be combined with spec: set it for each entry in {path}"),
+            format!(
+                "cannot be combined with {}: set it for each entry in {path}",
+                words::input(INPUT)
+            ),
         );
     }
     let Some(text) = findings.take(

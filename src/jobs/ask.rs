@@ -8,7 +8,7 @@ use crate::registry::http::{Answer, Transport};
 use crate::text::duration;
 use reqwest::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -29,6 +29,8 @@ pub struct Jobs {
     system: Box<dyn System>,
     transport: Transport,
     asked: Mutex<Asked>,
+    /// Names that were told to be those of no job.
+    told: std::sync::Mutex<HashSet<String>>,
 }
 
 /// What is known of the jobs.
@@ -102,7 +104,14 @@ impl Jobs {
             system,
             transport: Transport::new(certificates, HashSet::new())?,
             asked: Mutex::new(asked),
+            told: std::sync::Mutex::default(),
         })
+    }
+
+    /// Whether nobody was told of this name yet; from now on somebody was. Lists share the jobs, and
+    /// mostly the slips.
+    pub fn is_news(&self, name: &str) -> bool {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned())
     }
 
     /// The system that is asked.

@@ -45,6 +45,11 @@ impl Known<'_> {
         }
     }
 
+    /// Whether jobs may still be listed late: those that need one that is at work.
+    pub(crate) fn may_list_more(&self) -> bool {
+        self.lists_late && self.others_at_work()
+    }
+
     /// Whether another job of this attempt has not ended: jobs that need it may not be listed yet.
     fn others_at_work(&self) -> bool {
         let is_other = |job: &&Job| self.own.is_none_or(|own| own.id != job.id);
@@ -170,6 +175,37 @@ mod tests {
                 .map(|job| format!("{} {}", job.name, job.state.word()))
                 .collect::<Vec<_>>()
                 .join(", "),
+        }
+    }
+
+    #[test]
+    fn jobs_that_may_still_be_listed() {
+        let patterns = [Pattern::from("biuld")];
+        for (state, lists_late, expected) in [
+            (Some(Succeeded), true, false),
+            (Some(Running), true, true),
+            (Some(Running), false, false),
+            (None, true, false),
+        ] {
+            let job = |state| Job {
+                id: 1,
+                name: "build".to_owned(),
+                attempt: 1,
+                state,
+                runner: String::new(),
+                link: String::new(),
+            };
+            let jobs: Vec<Job> = state.map(job).into_iter().collect();
+            let known = Known {
+                patterns: &patterns,
+                jobs: &jobs,
+                own: None,
+                attempt: 1,
+                watched: GRACE,
+                skip: false,
+                lists_late,
+            };
+            assert_eq!(known.may_list_more(), expected, "{jobs:?}");
         }
     }
 

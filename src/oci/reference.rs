@@ -226,7 +226,7 @@ pub(crate) fn target(text: &str, beside: Option<&Repository>) -> Result<Referenc
                 format!("{text} is a tag without its repository: write {repository}:{text}")
             }
             None => format!(
-                "{text} is a tag without its repository: write all of it, such as \
+                "{text} is only a tag or only a repository: write both, such as \
                  ghcr.io/acme/app:{text}"
             ),
         }),
@@ -470,7 +470,7 @@ mod tests {
             (
                 "1.2",
                 None,
-                "1.2 is a tag without its repository: write all of it, such as ghcr.io/acme/app:1.2",
+                "1.2 is only a tag or only a repository: write both, such as ghcr.io/acme/app:1.2",
             ),
             ("PR-5", Some(&beside), "PR-5 is a tag without its repository: write r.example/a:PR-5"),
             (

@@ -117,7 +117,7 @@ pub async fn until_settled(work: &Work<'_>, change: &impl Change) -> Result<Edit
     }
     Err(Error::new(Exit::Partial, format!("{first} keeps changing: others are writing it"))
         .with_fix(
-            "let one job after the other change a tag (a concurrency group), then run this again",
+            "let one after the other change a tag (in CI: a concurrency group), then run this again",
         ))
 }
 

@@ -44,7 +44,7 @@ pub(super) async fn tags(
     )
     .with_details(doubts)
     .with_fix(
-        "did another job push the same tag? If not, run it again: finished tags are left alone",
+        "did anybody else push the same tag? If not, run it again: finished tags are left alone",
     ))
 }
 

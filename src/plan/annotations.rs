@@ -42,7 +42,7 @@ pub(super) fn read(input: Given<'_>, findings: &mut Findings) -> Requested {
         // It is published as it is: a text about variables is a good value, too.
         let odd = slips::odd_value(&value).map(str::to_owned);
         if let Some(why) = odd.or_else(|| slip::left_over(&value)).or_else(|| slip::unset(&value)) {
-            findings.warn(format!("{}, line {line}: {key}: {why}", input.name));
+            findings.warn(format!("annotation {key}: {why}"));
         }
         for level in levels {
             let place = match level {
@@ -50,11 +50,13 @@ pub(super) fn read(input: Given<'_>, findings: &mut Findings) -> Requested {
                 Level::Entries => &mut requested.entries,
                 Level::OneEntry(platform) => {
                     let text = platform.to_string();
-                    platforms::warn_of_odd(input.name, &text, &platform, findings);
+                    platforms::warn_of_odd(&text, &platform, findings);
                     one_entry(&mut requested.one_entry, platform)
                 }
                 Level::Ignored => {
-                    findings.warn(format!("annotations, line {line}: index-descriptor: is ignored: nothing points to the index"));
+                    findings.warn(format!(
+                        "annotation index-descriptor:{key} is ignored: nothing points to the index"
+                    ));
                     continue;
                 }
             };
@@ -188,19 +190,16 @@ mod tests {
     #[test]
     fn odd_values_are_published_with_a_warning() {
         for (value, why) in [
-            ("a=\"b\"", "annotations, line 1: a: the quotes round its value are part of it"),
-            ("a=1,", "annotations, line 1: a: the comma at its end is part of the value"),
-            (
-                "a=$VERSION",
-                "annotations, line 1: a: $VERSION was not replaced: is the variable set?",
-            ),
+            ("a=\"b\"", "annotation a: the quotes round its value are part of it"),
+            ("a=1,", "annotation a: the comma at its end is part of the value"),
+            ("a=$VERSION", "annotation a: $VERSION was not replaced: is the variable set?"),
             (
                 "a=undefined",
-                "annotations, line 1: a: \"undefined\" stands for a missing value: is the variable set?",
+                "annotation a: \"undefined\" stands for a missing value: is the variable set?",
             ),
             (
                 "manifest-descriptor[linux/amd46]:a=1",
-                "annotations: unknown platform linux/amd46; did you mean linux/amd64? It is used as given",
+                "unknown platform linux/amd46; did you mean linux/amd64? It is used as given",
             ),
         ] {
             let (requested, problems, warnings) = run(value);

@@ -139,7 +139,7 @@ fn json_entries(value: &str) -> Result<Vec<(String, Value)>, serde_json::Error> 
 
 /// The digest that a value of JSON is; `None` for another output of the same job.
 fn from_value(value: Value) -> Result<Option<Parsed>, String> {
-    const EMPTY: &str = " is empty: did that job end before it wrote its output?";
+    const EMPTY: &str = " is empty: did the build end before it wrote its output?";
     match value {
         Value::Null => Err(EMPTY.to_owned()),
         Value::String(text) if text.trim().is_empty() => Err(EMPTY.to_owned()),
@@ -159,7 +159,7 @@ fn from_folder(path: &Path, shown: &str, line: usize, findings: &mut Findings) -
         .map_err(|error| format!("cannot read the folder {shown}: {}", file::why(&error)));
     let Some(names) = findings.take(INPUT, Some(line), names) else { return Vec::new() };
     if names.is_empty() {
-        let text = format!("the folder {shown} is empty: no job left a digest there");
+        let text = format!("the folder {shown} is empty: no build left a digest there");
         findings.problem_at(INPUT, line, text);
     }
     let pinned = names.into_iter().filter_map(|(name, is_folder)| {

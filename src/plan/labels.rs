@@ -32,7 +32,7 @@ pub(super) fn read(input: Given<'_>, findings: &mut Findings) -> Labels {
                 if let Some(why) = slip {
                     findings.problem_at(input.name, line, format!("{key}: {why}"));
                 } else if let Some(why) = slips::odd_value(&value) {
-                    findings.warn(format!("{}, line {line}: {key}: {why}", input.name));
+                    findings.warn(format!("label {key}: {why}"));
                 }
                 labels.insert(key, value);
             }

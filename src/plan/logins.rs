@@ -1,5 +1,6 @@
 //! Logins from inputs, auth files and what the CI system provides.
 
+use crate::error::words::input;
 use crate::file;
 use crate::inputs::table::{Given, RawInputs};
 use crate::inputs::{Context, Findings, set, values};
@@ -55,6 +56,7 @@ fn stated(
 ) -> Vec<(String, Login)> {
     let mut stated = Vec::new();
     let (registry, username, password) = (inputs.registry(), inputs.username(), inputs.password());
+    let (user, pass) = (input(username.name), input(password.name));
     match (username.text, password.text) {
         (Some(username), Some(password)) => {
             let host = match registry.text {
@@ -65,10 +67,17 @@ fn stated(
             let login = Login::stated(credential, "inputs username and password");
             stated.extend(host.map(|host| (host, login)));
         }
-        (Some(_), None) => findings.problem(username.name, "username is set, but password is not"),
-        (None, Some(_)) => findings.problem(password.name, "password is set, but username is not"),
+        (Some(_), None) => {
+            findings.problem(username.name, format!("{user} is set, but {pass} is not"));
+        }
+        (None, Some(_)) => {
+            findings.problem(password.name, format!("{pass} is set, but {user} is not"));
+        }
         (None, None) if registry.text.is_some() => {
-            findings.problem(registry.name, "registry is set, but username and password are not");
+            findings.problem(
+                registry.name,
+                format!("{} is set, but {user} and {pass} are not", input(registry.name)),
+            );
         }
         (None, None) => {}
     }

@@ -1,7 +1,7 @@
 //! The plans of a run: of one index, or of all indexes in the file that `spec` names.
 
 use super::{Plan, one, settings};
-use crate::error::words::setting;
+use crate::error::words::{input, setting};
 use crate::inputs::table::{RawInputs, names};
 use crate::inputs::{Context, Findings, Problem, spec};
 use crate::jobs::{self, System};
@@ -81,7 +81,10 @@ fn host_of_login<'p>(
                 findings.problem(
                     inputs.registry().name,
                     format!(
-                        "registry is required beside username and password: {file} names {hosts}"
+                        "{} is required beside {} and {}: {file} names {hosts}",
+                        input(names::registry),
+                        input(names::username),
+                        input(names::password)
                     ),
                 );
             }
@@ -283,8 +286,8 @@ mod tests {
         assert_eq!(
             warnings,
             [
-                "r.example/a:1 and 1 other index: platforms: unknown platform haiku/x; it is used as given",
-                "r.example/c:1: platforms: unknown platform linux/amd46; did you mean linux/amd64? It is used as given"
+                "r.example/a:1 and 1 other index: unknown platform haiku/x; it is used as given",
+                "r.example/c:1: unknown platform linux/amd46; did you mean linux/amd64? It is used as given"
             ]
         );
     }

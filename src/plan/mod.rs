@@ -17,7 +17,7 @@ mod template;
 
 use crate::error::{Error, Exit};
 use crate::inputs::table::{RawInputs, default_of, names};
-use crate::inputs::{Context, Findings, Problem, values};
+use crate::inputs::{Asked, Context, Findings, Problem, values};
 use crate::jobs::pattern::Pattern;
 use crate::oci::{Platform, Reference};
 use crate::text::count;
@@ -193,11 +193,11 @@ fn usual_wait(sources: &[Source]) -> Duration {
     values::duration(default_of(names::wait)).unwrap_or_default()
 }
 
-/// The error of a run that has no plan. `of`: what the problems are with.
-pub fn refused(of: &str, problems: &[Problem]) -> Error {
-    let count = count(problems.len(), "problem");
-    Error::new(Exit::Inputs, format!("{count} with the {of}; nothing was sent to a registry"))
-        .with_details(problems.iter().map(ToString::to_string).collect())
+/// The error of a run that has no plan.
+pub fn refused(asked: Asked, problems: &[Problem]) -> Error {
+    let (count, what) = (count(problems.len(), "problem"), asked.what);
+    Error::new(Exit::Inputs, format!("{count} with the {what}; nothing was sent to a registry"))
+        .with_details(problems.iter().map(|problem| problem.shown(asked)).collect())
 }
 
 /// The longest pause between two checks of an image.

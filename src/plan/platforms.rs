@@ -20,7 +20,7 @@ pub(super) fn read(input: Given<'_>, findings: &mut Findings) -> Vec<Platform> {
                 format!("{} and {twin} are the same platform", item.text),
             );
         }
-        warn_of_odd(input.name, &item.text, &platform, findings);
+        warn_of_odd(&item.text, &platform, findings);
         platforms.push(platform);
     }
     platforms
@@ -28,17 +28,16 @@ pub(super) fn read(input: Given<'_>, findings: &mut Findings) -> Vec<Platform> {
 
 /// Warns of a platform that Go does not know. It is used all the same: Go, whose names these are,
 /// gets new ones. Also of a variant that no image of its architecture can have.
-pub(super) fn warn_of_odd(input: &str, text: &str, platform: &Platform, findings: &mut Findings) {
+pub(super) fn warn_of_odd(text: &str, platform: &Platform, findings: &mut Findings) {
     if let Some(stray) = platform.stray_variant() {
         let own = platform.without_stray_variant();
-        findings
-            .warn(format!("{input}: {text}: only ARM has a variant {stray}; did you mean {own}?"));
+        findings.warn(format!("{text}: only ARM has a variant {stray}; did you mean {own}?"));
     }
     if !platform.is_usual() {
         let meant = platform.meant().map(|known| format!("; did you mean {known}?"));
         let used = if meant.is_some() { " It" } else { "; it" };
         let meant = meant.unwrap_or_default();
-        findings.warn(format!("{input}: unknown platform {text}{meant}{used} is used as given"));
+        findings.warn(format!("unknown platform {text}{meant}{used} is used as given"));
     }
 }
 
@@ -64,16 +63,16 @@ mod tests {
                 "linux/amd46",
                 1,
                 "",
-                "platforms: unknown platform linux/amd46; did you mean linux/amd64? It is used as given",
+                "unknown platform linux/amd46; did you mean linux/amd64? It is used as given",
             ),
             (
                 "linux/amd64/v8",
                 1,
                 "",
-                "platforms: linux/amd64/v8: only ARM has a variant v8; did you mean linux/amd64?",
+                "linux/amd64/v8: only ARM has a variant v8; did you mean linux/amd64?",
             ),
             ("linux/arm64/v8,linux/amd64/v3", 2, "", ""),
-            ("haiku/x", 1, "", "platforms: unknown platform haiku/x; it is used as given"),
+            ("haiku/x", 1, "", "unknown platform haiku/x; it is used as given"),
             (
                 "'linux/amd64'",
                 0,

@@ -2,6 +2,7 @@
 
 use super::Source;
 use super::{digests, platforms, template};
+use crate::error::words;
 use crate::inputs::Findings;
 use crate::inputs::table::{Given, RawInputs, names};
 use crate::oci::reference::DOCKER_HUB;
@@ -19,11 +20,17 @@ pub(super) fn read(
     findings: &mut Findings,
 ) -> Vec<Source> {
     let (by_reference, by_digest) = (inputs.sources(), inputs.digests());
+    let (by_name, by_hash) = (words::input(names::sources), words::input(names::digests));
     match (by_reference.text, by_digest.text) {
         (None, None) => {
-            findings.problem(INPUT, "sources or digests is required: the images to combine");
+            findings.problem(
+                INPUT,
+                format!("{by_name} or {by_hash} is required: the images to combine"),
+            );
         }
-        (Some(_), Some(_)) => findings.problem(INPUT, "give either sources or digests, not both"),
+        (Some(_), Some(_)) => {
+            findings.problem(INPUT, format!("give either {by_name} or {by_hash}, not both"));
+        }
         _ => {}
     }
     let mut sources = Vec::new();
@@ -32,7 +39,8 @@ pub(super) fn read(
     let platforms = is_set.then_some(platforms);
     sources.extend(references(by_reference, platforms, first, findings));
     if by_digest.text.is_some() && !is_set {
-        findings.warn("platforms is not set, so a missing digest cannot be noticed");
+        let set = words::input(names::platforms);
+        findings.warn(format!("{set} is not set, so a missing digest cannot be noticed"));
     }
     sources.extend(pinned(by_digest, folder, first, findings));
     sources
@@ -58,7 +66,7 @@ fn references(
             None => (None, item.text.as_str()),
         };
         if !template::is_template(text) {
-            warn_of_bare_tag(text, item.line, first, findings);
+            warn_of_bare_tag(text, first, findings);
             let wanted = Wanted { line: item.line, text, platform, expanded: None };
             push(&mut sources, wanted, findings);
         } else if platform.is_some() {
@@ -66,7 +74,8 @@ fn references(
                 INPUT,
                 item.line,
                 format!(
-                    "{text} is expanded over platforms, so it cannot have a platform in front of it"
+                    "{text} is expanded over {}, so it cannot have a platform in front of it",
+                    words::input(names::platforms)
                 ),
             );
         } else if let Some(platforms) = platforms {
@@ -75,7 +84,10 @@ fn references(
             findings.problem_at(
                 INPUT,
                 item.line,
-                format!("{text} has placeholders, but platforms is not set"),
+                format!(
+                    "{text} has placeholders, but {} is not set",
+                    words::input(names::platforms)
+                ),
             );
         }
     }
@@ -83,23 +95,22 @@ fn references(
 }
 
 /// A lone word is an image of Docker Hub, and mostly meant as a tag beside those to publish.
-fn warn_of_bare_tag(text: &str, line: usize, first: Option<&Repository>, findings: &mut Findings) {
+fn warn_of_bare_tag(text: &str, first: Option<&Repository>, findings: &mut Findings) {
     let Some(first) = first.filter(|first| first.host() != DOCKER_HUB) else { return };
     if text.contains(['/', ':', '@']) {
         return;
     }
     if let Ok(reference) = text.parse::<Reference>() {
         let reference = reference.or_latest();
-        findings.warn(format!(
-            "{INPUT}, line {line}: {text} is read as {reference}; if it is a tag, write {first}:{text}"
-        ));
+        findings
+            .warn(format!("{text} is read as {reference}; if it is a tag, write {first}:{text}"));
     }
 }
 
 /// The platform in front of a reference.
 fn prefix(text: &str, line: usize, findings: &mut Findings) -> Option<Platform> {
     let platform = findings.take(INPUT, Some(line), text.parse::<Platform>())?;
-    platforms::warn_of_odd(INPUT, text, &platform, findings);
+    platforms::warn_of_odd(text, &platform, findings);
     Some(platform)
 }
 
@@ -167,7 +178,11 @@ fn push(sources: &mut Vec<(usize, Source)>, wanted: Wanted<'_>, findings: &mut F
         .iter()
         .find(|(_, other)| other.reference == source.reference && other.platform == source.platform)
     {
-        findings.problem_at(INPUT, line, format!("{text} is already given in line {other}"));
+        findings.problem_at(
+            INPUT,
+            line,
+            format!("{text} is already given in {}", words::line(INPUT, *other)),
+        );
     }
     sources.push((line, source));
 }
@@ -279,12 +294,12 @@ mod tests {
             (
                 "r.example/a:1\nr.example/a:1",
                 None,
-                "sources, line 2: r.example/a:1 is already given in line 1",
+                "sources, line 2: r.example/a:1 is already given in sources, line 1",
             ),
             (
                 "r.example/a\nr.example/a:latest",
                 None,
-                "sources, line 2: r.example/a:latest is already given in line 1",
+                "sources, line 2: r.example/a:latest is already given in sources, line 1",
             ),
             (
                 "r.example/a:{arch}",
@@ -357,11 +372,11 @@ mod tests {
         for (sources, expected) in [
             (
                 "linux/amd46=r.example/a:1",
-                "sources: unknown platform linux/amd46; did you mean linux/amd64? It is used as given",
+                "unknown platform linux/amd46; did you mean linux/amd64? It is used as given",
             ),
             (
                 "amd64",
-                "sources, line 1: amd64 is read as docker.io/library/amd64:latest; if it is a tag, write r.example/app:amd64",
+                "amd64 is read as docker.io/library/amd64:latest; if it is a tag, write r.example/app:amd64",
             ),
             ("acme/app", ""),
             ("linux/amd64 = r.example/a:1", ""),
@@ -390,7 +405,10 @@ mod tests {
                     format!("s.example/b@{two} linux/arm64 linux/arm64")
                 ],
                 vec![],
-                vec!["platforms is not set, so a missing digest cannot be noticed".to_owned()]
+                vec![format!(
+                    "{} is not set, so a missing digest cannot be noticed",
+                    words::input(names::platforms)
+                )]
             )
         );
     }

@@ -1,5 +1,6 @@
 //! The tags to publish, from the input `tags`.
 
+use crate::error::words;
 use crate::inputs::table::Given;
 use crate::inputs::{Environment, Findings};
 use crate::oci::Reference;
@@ -19,7 +20,10 @@ pub(super) fn read(
     if input.text.is_none() {
         findings.problem(
             input.name,
-            "tags is required: references to publish, such as ghcr.io/acme/app:1.2",
+            format!(
+                "{} is required: references to publish, such as ghcr.io/acme/app:1.2",
+                words::input(input.name)
+            ),
         );
     }
     let items = input.some_items("reference", findings);
@@ -43,7 +47,7 @@ pub(super) fn read(
         }
     }
     for (text, full) in short {
-        findings.warn(format!("{}: {text} names no registry, so it is {full}", input.name));
+        findings.warn(format!("{text} names no registry, so it is {full}"));
     }
     targets
 }
@@ -113,8 +117,8 @@ mod tests {
         assert_eq!(
             findings.warnings,
             [
-                "tags: app:1 names no registry, so it is docker.io/library/app:1",
-                "tags: acme/app:1 names no registry, so it is docker.io/acme/app:1"
+                "app:1 names no registry, so it is docker.io/library/app:1",
+                "acme/app:1 names no registry, so it is docker.io/acme/app:1"
             ]
         );
         let tags = Some(format!("r.example/a:1@sha256:{}", "0".repeat(64)));

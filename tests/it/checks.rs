@@ -239,7 +239,7 @@ async fn what_is_needed_and_what_excludes_each_other_is_named() {
         (vec![], "sources or digests is required"),
         (
             vec![("sources", source.as_str()), ("digests", &digest)],
-            "sources: give either sources or digests, not both",
+            "  give either sources or digests, not both",
         ),
         (vec![("sources", "# nothing but a remark")], "sources: contains no reference"),
         (

@@ -346,7 +346,11 @@ async fn annotations_reach_their_levels_with_sorted_keys() {
         keys(&entries[2]["annotations"]),
         ["every", "vnd.docker.reference.digest", "vnd.docker.reference.type"]
     );
-    assert!(warnings(&ran).contains("line 7: index-descriptor: is ignored"), "{}", ran.stdout);
+    assert!(
+        warnings(&ran).contains("annotation index-descriptor:none is ignored"),
+        "{}",
+        ran.stdout
+    );
 }
 
 #[tokio::test]

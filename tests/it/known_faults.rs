@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// Of each list, how many there are. Those of security (S) stand in SECURITY.md's table.
 const LISTS: [(char, usize); 4] = [('N', 21), ('W', 5), ('I', 11), ('P', 6)];
 
-const MENDED: [(&str, &str, &[&str]); 36] = [
+const MENDED: [(&str, &str, &[&str]); 38] = [
     (
         "N1",
         "trouble to the end of a wait, of the registry or of hosts that stand in for it",
@@ -246,6 +246,15 @@ const MENDED: [(&str, &str, &[&str]); 36] = [
         ],
     ),
     (
+        "I8",
+        "errors of arguments in the words of a command line",
+        &[
+            "cli::neighbour::the_right_neighbour",
+            "inputs::a_problem_in_the_words_of_a_command",
+            "commands::arguments::mistakes_are_told_in_the_words_of_the_command",
+        ],
+    ),
+    (
         "I9",
         "auth files where other tools take them",
         &[
@@ -259,6 +268,14 @@ const MENDED: [(&str, &str, &[&str]); 36] = [
         &[
             "user_files::a_file_that_is_found_and_broken_is_told_with_its_name_and_a_way_out",
             "places::results_that_cannot_be_written_are_told_with_what_to_do",
+        ],
+    ),
+    (
+        "I11",
+        "a misspelt `watch-jobs` name, before the end",
+        &[
+            "jobs::verdict::jobs_that_may_still_be_listed",
+            "long_waits::a_name_that_no_job_has_is_told_once_after_a_minute",
         ],
     ),
     ("P1", "CircleCI's snippet, as its shell runs it", &["tests/ci/others.sh"]),
@@ -284,14 +301,12 @@ const MENDED: [(&str, &str, &[&str]); 36] = [
     ),
 ];
 
-const OPEN: [(&str, &str); 7] = [
+const OPEN: [(&str, &str); 5] = [
     ("N20", "`OCI-Chunk-Max-Length`; `Warning` is shown"),
     ("N21", "a restart during three uploads"),
     ("I3", "a folder that a container step does not see"),
     ("I4", "empty job outputs beside `platforms`"),
     ("I5", "Drone's templates, `auto_tag`, `insecure`"),
-    ("I8", "errors of arguments in the words of a command line"),
-    ("I11", "a misspelt `watch-jobs` name, before the end"),
 ];
 
 #[test]

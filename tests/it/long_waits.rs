@@ -204,6 +204,30 @@ async fn jobs_that_are_done_without_an_image_end_the_wait_a_minute_later() {
     ended_within(&ended, Exit::NotArrived, 150, 152);
 }
 
+/// A slip in `watch-jobs` is told in the middle of the wait, and not again at its end.
+#[tokio::test(start_paused = true)]
+async fn a_name_that_no_job_has_is_told_once_after_a_minute() {
+    for (other, yet) in
+        [("success", ""), ("in_progress", "; it may still be listed when others end")]
+    {
+        let log = Log::begin();
+        let jobs = [(0, vec![job("build (arm64)", other)])];
+        let (_, ended) = watched("1", &[("watch-jobs", "biuld (*)")], &jobs).await;
+        let log = log.end();
+        ended_within(&ended, Exit::NotArrived, 150, 152);
+        let told: Vec<&str> =
+            log.lines().filter(|line| line.contains("no job is called")).collect();
+        let expected = format!(
+            "watch-jobs: after 1m, no job is called \"biuld (*)\"; the jobs of this run are build \
+             (arm64){yet}"
+        );
+        assert!(told.len() == 1 && told[0].ends_with(&expected), "{told:?}");
+        let before = log.lines().position(|line| line.contains("no job is called")).unwrap();
+        let waiting = |line: &&str| line.contains("waiting ");
+        assert!(log.lines().skip(before).any(|line| waiting(&line)), "{log}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_failure_of_an_earlier_attempt_counts_after_a_minute_without_a_newer_one() {
     let before = vec![job("build", "failure")];

@@ -43,7 +43,8 @@ async fn the_first_wait_line_names_tags_that_come_near() {
     assert!(first_wait_line(&ran).starts_with(&line), "{}", ran.stdout);
     let absent = format!("not found: {}; similar tags: 1-aarch64", scene.reference("1-arm64"));
     assert!(ran.stdout.contains(&absent), "{}", ran.stdout);
-    let fix = "if a similar tag is meant, correct the name; else look at the jobs that build them";
+    let fix =
+        "if a similar tag is meant, correct the name; else look at the builds of these images";
     assert!(ran.stdout.contains(fix), "{}", ran.stdout);
     assert_eq!(scene.proxy.count("GET", LIST), 1, "{}", scene.proxy.log_text());
 }

@@ -23,7 +23,7 @@ async fn every_slip_is_told_in_one_run_before_any_request() {
         .fails(2);
     for told in [
         format!("tags, line 1: {host}/acme/app:: the tag is empty: is the variable set?"),
-        "tags, line 2: 1.2 is a tag without its repository: write all of it, such as ghcr.io/acme/app:1.2".to_owned(),
+        "tags, line 2: 1.2 is only a tag or only a repository: write both, such as ghcr.io/acme/app:1.2".to_owned(),
         format!("a tag cannot contain a slash: write {host}/acme/app:feature-login"),
         format!("leave out \"-\" in front: write {host}/acme/app:3"),
         format!("leave out the quotes: write {host}/acme/app:amd64"),

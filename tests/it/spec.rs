@@ -430,7 +430,7 @@ async fn the_command_line_takes_a_file_instead_of_a_list() {
     let report: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(report["status"], json!("unchanged"));
     let ran = create().args([&format!("{host}/acme/app:z")]).run().await.fails(2);
-    assert!(ran.stderr.contains("tags: cannot be combined with spec"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("LIST: cannot be combined with --spec"), "{}", ran.stderr);
     Step::new().args(["create"]).run().await.fails(2);
 }
 

@@ -100,7 +100,7 @@ async fn a_missing_image_is_named_and_nothing_moves() {
         error,
         format!("| `{}` | ✅ at once |\n", scene.reference("amd64")),
         format!("| `{}` | ❌ not found |\n\n", scene.reference("arm64")),
-        "**What to do:** look at the jobs that build them&#58; ".to_owned(),
+        "**What to do:** look at the builds of these images&#58; ".to_owned(),
     ] {
         assert!(summary.contains(&part), "no {part}: {summary}");
     }

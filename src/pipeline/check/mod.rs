@@ -75,7 +75,7 @@ fn without_repetitions(all: Vec<Member<'_>>) -> Result<Vec<Member<'_>>, Error> {
                     format!("and:   {}", member.from.source.name),
                 ])
                 .with_fix(
-                    "check that every build job pushes its own tag and passes on its own digest",
+                    "check that every build pushes its own tag and passes on its own digest",
                 ));
             }
             Some(twin) if same_platform(twin.entry, member.entry) => {}

@@ -97,7 +97,9 @@ fn exact_platforms(images: &[&Member<'_>], answered: &Answered<'_>) -> Result<()
     let platforms = input(names::platforms);
     Err(Error::refused(format!("the images do not match {platforms}"))
         .with_details(answered.missing().chain(too_many).chain(there).collect())
-        .with_fix(format!("check that each build job built the platform that its name says, or correct {platforms}")))
+        .with_fix(format!(
+            "check that each build was for the platform that its name says, or correct {platforms}"
+        )))
 }
 
 /// The error of images that nobody asked for, or of which there are two, where their sources are

@@ -49,11 +49,17 @@ impl Wait<'_> {
     fn what_to_do(&self, absent: &[Absent]) -> String {
         let is_near = absent.iter().any(|absent| !absent.near.is_empty());
         let first = if is_near { "if a similar tag is meant, correct the name; else " } else { "" };
+        if self.work.plan.wait.is_zero() {
+            let longer = setting(names::wait, "10m");
+            return format!(
+                "{first}check the names above; if their builds have not ended, set {longer}"
+            );
+        }
         let sooner =
             if self.is_unshortened() { format!("; {}", lines::shorter()) } else { String::new() };
         format!(
-            "{first}look at the jobs that build them: did they fail or push under another name? If \
-             they need more time, raise {}{sooner}",
+            "{first}look at the builds of these images: did they fail or push under another name? \
+             If they need more time, raise {}{sooner}",
             input(names::wait)
         )
     }
@@ -110,7 +116,7 @@ fn about_labels(absent: &[Absent]) -> Option<String> {
     }
     (!labels.is_empty()).then(|| {
         format!(
-            "the image is from another build: did its job run for this commit? If so, {correct}"
+            "the image is from another build: did the build run for this commit? If so, {correct}"
         )
     })
 }

@@ -48,20 +48,24 @@ struct Last {
 }
 
 impl Last {
-    /// One line for each name that no watched job has.
-    fn unmet(&self, patterns: &[Pattern]) -> impl Iterator<Item = String> {
-        let unmet = patterns.iter().filter(|pattern| {
+    /// The names that no watched job has.
+    fn unmet<'p>(&self, patterns: &'p [Pattern]) -> impl Iterator<Item = &'p Pattern> {
+        patterns.iter().filter(|pattern| {
             self.known && !self.watched.iter().any(|job| Known::is_for(pattern, job))
-        });
-        unmet.map(|pattern| {
-            let names: Vec<String> =
-                self.names.iter().take(MOST_LISTED).map(|name| brief(name)).collect();
-            format!(
-                "no job is called {:?}; the jobs of this run are {}",
-                pattern.text(),
-                names.join(", ")
-            )
         })
+    }
+
+    /// That no job has this name, with those that there are.
+    fn no_job(&self, pattern: &Pattern) -> String {
+        let names: Vec<String> =
+            self.names.iter().take(MOST_LISTED).map(|name| brief(name)).collect();
+        let more = self.names.len().saturating_sub(MOST_LISTED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!(
+            "no job is called {:?}; the jobs of this run are {}{more}",
+            pattern.text(),
+            names.join(", ")
+        )
     }
 }
 
@@ -104,7 +108,9 @@ impl<'a> Watch<'a> {
                 Judged::Failed(error) => return *error,
                 Judged::GoOn => {
                     done_since = None;
-                    look.next
+                    // What counts after a minute is judged then, by what is known.
+                    let minute = self.started + GRACE;
+                    if now < minute { look.next.min(minute) } else { look.next }
                 }
                 Judged::Done { skipped } => {
                     let since = *done_since.get_or_insert(now);
@@ -178,8 +184,25 @@ impl<'a> Watch<'a> {
     /// them.
     pub(super) fn warn_of_names_that_are_not_listed(&self) {
         let last = self.lock();
-        for line in last.unmet(&self.plan.watch_jobs) {
-            warn!("watch-jobs: {line}");
+        for pattern in last.unmet(&self.plan.watch_jobs) {
+            if self.jobs.is_news(pattern.text()) {
+                warn!("watch-jobs: {}", last.no_job(pattern));
+            }
+        }
+    }
+
+    /// The same in the middle of a wait, so that nobody waits to its end for a slip.
+    fn warn_of_names_that_stay_unlisted(&self, known: &Known<'_>) {
+        if known.watched < GRACE {
+            return;
+        }
+        let late = "; it may still be listed when others end";
+        let yet = if known.may_list_more() { late } else { "" };
+        let last = self.lock();
+        for pattern in last.unmet(&self.plan.watch_jobs) {
+            if self.jobs.is_news(pattern.text()) {
+                warn!("watch-jobs: after {}, {}{yet}", duration(GRACE), last.no_job(pattern));
+            }
         }
     }
 
@@ -196,6 +219,7 @@ impl<'a> Watch<'a> {
             lists_late: system.lists_late(),
         };
         self.tell(&verdict::watched(&known), jobs);
+        self.warn_of_names_that_stay_unlisted(&known);
         match verdict::decide(&known) {
             Verdict::GoOn => Judged::GoOn,
             Verdict::Done { skipped } => Judged::Done { skipped },
@@ -247,7 +271,8 @@ impl<'a> Watch<'a> {
     pub(super) fn said(&self) -> Vec<String> {
         let last = self.lock();
         let mut lines = all_said(last.watched.iter());
-        lines.extend(last.unmet(&self.plan.watch_jobs).map(|line| format!("job: {line}")));
+        let unmet = last.unmet(&self.plan.watch_jobs);
+        lines.extend(unmet.map(|pattern| format!("job: {}", last.no_job(pattern))));
         lines
     }
 

@@ -85,6 +85,72 @@ async fn what_other_tools_call_a_command_is_pointed_at_ours() {
     }
 }
 
+/// Arguments are called what the help calls them, and nobody at a terminal has jobs.
+#[tokio::test]
+async fn mistakes_are_told_in_the_words_of_the_command() {
+    let stocked = Stocked::start().await;
+    let (list, image) = (stocked.name("new"), stocked.name("image"));
+    for (arguments, told) in [
+        (
+            vec!["create", "A"],
+            vec![
+                "LIST: A is only a tag or only a repository",
+                "  SOURCE or --digests is required: the images to combine",
+            ],
+        ),
+        (
+            vec!["create", &list, &image, &image, "--digests", "sha256:1"],
+            vec!["SOURCE 2: ", "is already given in SOURCE 1", "  give either SOURCE or --digests"],
+        ),
+        (
+            vec!["create", &list, "r.example/a:{arch}", "--registry", "r.example"],
+            vec![
+                "SOURCE 1: r.example/a:{arch} has placeholders, but --platforms is not set",
+                "  --registry is set, but --username and --password are not",
+            ],
+        ),
+        (vec!["create", &list, &image, "a b"], vec!["SOURCE 2: a b: one per line, or commas"]),
+        (
+            vec!["create", "-t", "r.example/a", &image, "a:"],
+            vec!["--tags, value 1: r.example/a has no tag", "SOURCE 2: a:: the tag is empty"],
+        ),
+        (
+            vec!["create", &list, &image, "--platforms", "amd64", "--username", "u"],
+            vec!["--platforms, value 1: \"amd64\"", "--username is set, but --password is not"],
+        ),
+        (
+            vec!["remove", "app", "linux/arm64"],
+            vec!["LIST: app is only a tag or only a repository"],
+        ),
+        (
+            vec!["inspect", "$IMAGE"],
+            vec!["REF: $IMAGE: $IMAGE was not replaced: is the variable set?"],
+        ),
+        (
+            vec!["wait", &image, "--expect-labels=- a=b"],
+            vec!["leave out what is in front of KEY=VALUE"],
+        ),
+    ] {
+        let ran = Step::new().args(&arguments).run().await.fails(2);
+        for told in told {
+            assert!(ran.stderr.contains(told), "{arguments:?}: {}", ran.stderr);
+        }
+        for other in ["tags, line", "sources", "job", "inputs"] {
+            assert!(!ran.stderr.contains(other), "{arguments:?}: {other}: {}", ran.stderr);
+        }
+    }
+    let ran = stocked.run(&["create", "{}/acme/app:new", "{}/acme/app:nope"]).await.fails(3);
+    assert!(
+        ran.stderr
+            .contains("check the names above; if their builds have not ended, set --wait 10m"),
+        "{}",
+        ran.stderr
+    );
+    // Not an image of Docker Hub, which nobody is asked for.
+    let ran = stocked.run(&["remove", "{}/acme/app:built", "linux/amd46"]).await.fails(2);
+    assert!(ran.stderr.contains("did you mean linux/amd64?"), "{}", ran.stderr);
+}
+
 /// With `-t`, as people type it after years of another tool, no source is ever taken for the list.
 #[tokio::test]
 async fn create_with_tags_takes_every_reference_for_a_source() {

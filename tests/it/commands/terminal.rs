@@ -96,7 +96,7 @@ async fn the_log_and_errors_are_broken_between_words() {
         assert!(line.chars().count() <= 60, "{line}");
     }
     assert!(
-        lines.contains("\n  fix:   look at the jobs that build them: did they fail or\n         push under another name?"),
+        lines.contains("\n  fix:   check the names above; if their builds have not\n         ended, set --wait 10m"),
         "{lines}"
     );
     // A pipe is read by programs: a line is a line.

@@ -72,7 +72,7 @@ async fn who_loses_a_tag_to_another_writer_says_so() {
     let (ended, _) = running.await.unwrap();
     let said = failure(&ended, Exit::Partial);
     assert!(said.contains(&format!("{} shows {other}", scene.reference("1"))), "{said}");
-    assert!(said.contains("did another job push the same tag?"), "{said}");
+    assert!(said.contains("did anybody else push the same tag?"), "{said}");
     assert_eq!(
         (scene.digest("1").await, scene.proxy.count("PUT", "*")),
         (Some(other), 1),

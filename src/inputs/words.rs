@@ -3,11 +3,13 @@
 //! A message is made where it is not known who will read it. So it marks what it names, and the
 //! marks are filled in at the end.
 
-use crate::inputs::table::names;
+use super::table::names;
 use std::borrow::Cow;
 
 /// Around a setting: a character that no text shows, so that nothing else is taken for one.
 const MARK: char = '\u{1}';
+/// Between an input and its line.
+const LINE: char = '\u{2}';
 
 /// An input, for a message: `wait` or --wait.
 pub fn input(name: &str) -> String {
@@ -17,6 +19,38 @@ pub fn input(name: &str) -> String {
 /// An input with its value, for a message: `wait: 30s` or --wait 30s.
 pub fn setting(name: &str, value: &str) -> String {
     format!("{MARK}{name}: {value}{MARK}")
+}
+
+/// A line of an input, for a problem: `sources, line 2` or SOURCE 2.
+pub fn line(name: &str, line: usize) -> String {
+    format!("{MARK}{name}{LINE}{line}{MARK}")
+}
+
+/// What runs this: a job of a CI system, or the machine of whoever typed a command.
+pub const HERE: &str = "\u{1}this job\u{1}";
+
+/// The text with every input, and line of one, as `called` has it.
+pub(super) fn name(text: &str, called: fn(&str, Option<usize>) -> String) -> Cow<'_, str> {
+    fill(text, |named| match named.split_once(LINE) {
+        Some((name, line)) => called(name, line.parse().ok()),
+        None => called(named, None),
+    })
+}
+
+/// The text with every setting that it names as `shown` has it.
+fn fill(text: &str, shown: impl Fn(&str) -> String) -> Cow<'_, str> {
+    if !text.contains(MARK) {
+        return Cow::Borrowed(text);
+    }
+    let mut filled = String::with_capacity(text.len());
+    for (at, part) in text.split(MARK).enumerate() {
+        if at % 2 == 0 {
+            filled.push_str(part);
+        } else {
+            filled.push_str(&shown(part));
+        }
+    }
+    Cow::Owned(filled)
 }
 
 /// In which words a reader sets something.
@@ -32,21 +66,13 @@ pub enum Words {
 impl Words {
     /// The text with every setting that it names in these words.
     pub fn fill(self, text: &str) -> Cow<'_, str> {
-        if !text.contains(MARK) {
-            return Cow::Borrowed(text);
-        }
-        let mut filled = String::with_capacity(text.len());
-        for (at, part) in text.split(MARK).enumerate() {
-            if at % 2 == 0 {
-                filled.push_str(part);
-            } else {
-                filled.push_str(&self.shown(part));
-            }
-        }
-        Cow::Owned(filled)
+        fill(text, |setting| self.shown(setting))
     }
 
     fn shown(self, setting: &str) -> String {
+        if setting == HERE.trim_matches(MARK) {
+            return if self == Self::Inputs { "this job" } else { "this machine" }.to_owned();
+        }
         if self == Self::Inputs {
             return format!("`{setting}`");
         }
@@ -73,6 +99,8 @@ mod tests {
         let text = format!("raise {}, or use {}", input("wait"), setting("missing", "skip"));
         assert_eq!(Words::Inputs.fill(&text), "raise `wait`, or use `missing: skip`");
         assert_eq!(Words::Flags.fill(&text), "raise --wait, or use --missing skip");
+        assert_eq!(Words::Inputs.fill(HERE), "this job");
+        assert_eq!(Words::Flags.fill(HERE), "this machine");
         for (name, value, flag) in [
             ("overwrite", "false", "--overwrite=false"),
             ("append", "true", "--append"),
