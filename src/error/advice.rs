@@ -36,7 +36,7 @@ fn of_kind(cause: &Cause, audience: Audience) -> Option<String> {
     let Cause { error, access } = cause;
     let host = error.failing_host();
     let text = match (&error.kind, access) {
-        (Kind::NoLogin, _) => no_login(error, audience),
+        (Kind::NoLogin, _) => no_login(error, *access, audience),
         (Kind::Denied | Kind::BadCredentials, _) => match error.login.as_deref() {
             Some(login) => {
                 let advice = denied(error, login, *access, audience);
@@ -46,7 +46,7 @@ fn of_kind(cause: &Cause, audience: Audience) -> Option<String> {
                     None => advice,
                 }
             }
-            None => no_login(error, audience),
+            None => no_login(error, *access, audience),
         },
         (Kind::NotFound, Access::Push) => "create the repository first, and check its name".into(),
         (Kind::NotFound, Access::Pull) => {
@@ -137,7 +137,7 @@ fn denied(error: &Error, login: &str, access: Access, audience: Audience) -> Str
     }
 }
 
-fn no_login(error: &Error, audience: Audience) -> String {
+fn no_login(error: &Error, access: Access, audience: Audience) -> String {
     let host = error.host.as_str();
     let typed = audience.words == Words::Flags;
     if let Some(login) = &error.withheld {
@@ -169,7 +169,11 @@ fn no_login(error: &Error, audience: Audience) -> String {
     } else {
         "set `username` and `password`, `credentials`, or `docker-config`".into()
     };
-    format!("no login for {host} is configured: {ways}. If the image is public, check its name")
+    let public = match access {
+        Access::Pull => ". If the image is public, check its name",
+        Access::Push => "",
+    };
+    format!("no login for {host} is configured: {ways}{public}")
 }
 
 fn proxy(error: &ProxyError) -> String {

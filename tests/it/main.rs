@@ -43,6 +43,7 @@ mod long_waits;
 mod lost_platforms;
 mod masks;
 mod memory;
+mod messages;
 mod migration;
 mod narrow;
 mod near_tags;

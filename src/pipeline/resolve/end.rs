@@ -24,12 +24,14 @@ impl Wait<'_> {
         }
         let plan = self.work.plan;
         let of = format!("{} of {}", absent.len(), count(plan.sources.len(), "image"));
+        let are_others = absent.iter().all(|absent| absent.why.label().is_some());
+        let missing = if are_others { "without the right labels" } else { "not found" };
         let over = self.over.borrow().clone();
         let what = match &over {
             Some(Over(why)) => {
-                format!("{of} not found after {}, {why}", duration(self.started.elapsed()))
+                format!("{of} {missing} after {}, {why}", duration(self.started.elapsed()))
             }
-            None if plan.wait.is_zero() => format!("{of} not found"),
+            None if plan.wait.is_zero() => format!("{of} {missing}"),
             None => format!("{of} did not arrive within {}", duration(plan.wait)),
         };
         let mut details: Vec<String> = absent.iter().map(lines::absent).collect();

@@ -72,8 +72,10 @@ impl Look<'_> {
 
     /// All entries of an index, those of nested indexes in their places.
     async fn flatten(&self, index: &Index) -> Result<Vec<Descriptor>, Stop> {
-        let refused =
-            |why: String| Err(Stop::from(Error::refused(format!("{}: {why}", self.source.name))));
+        let refused = |why: String| {
+            let error = Error::refused(format!("{}: {why}", self.source.name));
+            Err(Stop::from(error.with_fix("build and push it again, or leave it out")))
+        };
         let too_many = || format!("an index of more than {MOST_ENTRIES} entries");
         let mut seen = HashSet::new();
         let mut flat = index.manifests.clone();

@@ -1,0 +1,80 @@
+//! Inputs and arguments that are missing, wrong, or contradict each other: all in one run, before
+//! the first request.
+
+use super::page::Section;
+use crate::support::scene::{Scene, step_at};
+use crate::support::step::Step;
+
+const NAME: &str = "r.example";
+
+pub async fn section() -> Section {
+    let mut section = Section::new("Inputs of the step");
+    let step = || step_at(NAME, &["amd64"]);
+    let digest = format!("sha256:{}", "0".repeat(64));
+    for (what, step) in [
+        ("no inputs at all", Step::new().github()),
+        ("slips in references", {
+            let sources =
+                "linux/amd46=r.example/app:amd64\nhttps://r.example/app:1\nr.example/App:1";
+            step().input("tags", "1.2, r.example/app").input("sources", sources)
+        }),
+        ("slips in settings", {
+            let slips = step().input("wait", "10 minutes").input("missing", "ignore");
+            slips.input("format", "v2").input("overwrite", "no").input("concurrency", "0")
+        }),
+        ("half a login", step().input("username", "ci")),
+        ("a login without its registry", {
+            let lists = "indexes:\n  - tags: r.example/app:1\n    sources: s.example/app:2\n";
+            let step = Step::new().github().file("lists.yaml", lists).input("spec", "lists.yaml");
+            step.input("username", "ci").input("password", "canary")
+        }),
+        ("sources and digests", step().input("digests", &digest)),
+        ("a folder of digests that is not there", {
+            step().input("sources", "").input("digests", "/tmp/no-such-digests")
+        }),
+        ("placeholders without platforms", step().input("sources", "r.example/app:{arch}")),
+        ("files that are not there", {
+            Step::new().github().input("ca-file", "ca.pem").input("spec", "lists.yaml")
+        }),
+        ("`spec` beside `tags`", {
+            step().file("lists.yaml", "indexes: []").input("spec", "lists.yaml")
+        }),
+        ("slips in a spec", {
+            let lists = "indexes:\n  - tag: r.example/app:1\n    sources: r.example/app:amd64\n";
+            Step::new().github().file("lists.yaml", lists).input("spec", "lists.yaml")
+        }),
+        (
+            "a report that cannot be written",
+            step().input("json-file", "no/such/folder/report.json"),
+        ),
+        ("slips in annotations", {
+            step().input("annotations", "org.opencontainers.image.title\nindex[linux/amd64]:a=b")
+        }),
+    ] {
+        section.add(what, &[], &step.run().await);
+    }
+    section
+}
+
+pub async fn arguments() -> Section {
+    let mut section = Section::new("The command line");
+    let scene = Scene::with_both().await;
+    let host = scene.proxy.host();
+    let list = scene.reference("1");
+    scene.step_to(&["1"]).run().await.ok();
+    let annotation = format!("annotate {list} {host}/acme/app:none --os linux");
+    for (what, arguments) in [
+        ("no such command", "push r.example/app:1"),
+        ("no such flag", "create r.example/app:1 r.example/app:amd64 --overwrit false"),
+        ("no sources", "create r.example/app:1"),
+        ("slips in arguments", "create app r.example/App:1 --platforms linux/amd46 --wait soon"),
+        ("no such tag", &format!("inspect {host}/acme/app:none")),
+        ("no such entry", &format!("remove {list} linux/s390x")),
+        ("an annotation for an entry that is not there", &annotation),
+        ("nothing to compare with", &format!("diff {list} {host}/acme/app:none")),
+    ] {
+        let ran = Step::new().args(arguments.split(' ')).run().await;
+        section.add(what, &[(&host, NAME)], &ran);
+    }
+    section
+}
