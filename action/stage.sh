@@ -1,5 +1,6 @@
 #!/bin/sh
-# Hands the job's Docker login to the action's container: a copy of the auth file, and what its credential helpers say.
+# Hands to the action's container what it does not see: the job's Docker login (a copy of the auth file, and what its
+# credential helpers say), and copies of the files that inputs name by absolute paths, such as those in /tmp/digests.
 #
 # A container step has neither the machine's home nor its temp folder nor its programs. What it shares with a script step
 # on every runner (GitHub's, old and new, and with Kubernetes hooks; act, which Gitea's and Forgejo's are based on) is the
@@ -7,7 +8,8 @@
 # what is missing. POSIX sh, because a job's own container (docker:cli, alpine) may have no bash; no JSON tool, for the
 # same reason: names are found by awk, and answers are handed over as they are, for the program to read.
 #
-# In the environment: TAGS, REFERENCES, DIGESTS and SPEC, the inputs that name registries.
+# In the environment: TAGS, REFERENCES, DIGESTS and SPEC, the inputs that name registries; DIGESTS, SPEC, CA_FILE and
+# AUTH_FILE, those that name files.
 set -eu
 umask 077
 export LC_ALL=C
@@ -204,20 +206,144 @@ ask_helpers() {
   rm -f "$folder/registries" "$folder/questions" "$folder/question" "$folder/status" "$folder/answer"
 }
 
+# The folder that the container sees, made once.
+folder=
+make_folder() {
+  [ -z "$folder" ] || return 0
+  folder=$(mktemp -d "${GITHUB_OUTPUT%/*}/manifest-action-XXXXXXXX") || return 1 # mode 0700
+  # Written before anything is copied, so that the clean-up step knows the folder whatever happens next.
+  say "folder=$folder" >>"$GITHUB_OUTPUT"
+  case $folder in
+  "${RUNNER_TEMP:-/nowhere}"/*) say "in-temp=${folder#"$RUNNER_TEMP"/}" >>"$GITHUB_OUTPUT" ;;
+  esac
+}
+
+# Files that inputs name: so many at most, and so many bytes all together.
+most_files=1000 most_bytes=16777216
+too_many="there are more than $most_files files, or more than $((most_bytes >> 20)) MiB"
+
+# FOLDER: the same folder, among the copies.
+make_place() {
+  make_folder || return 1
+  files=$folder/manifest-action-files
+  mkdir -p "$files$1"
+}
+
+# FILE: a copy below its own path. Fails, with the reason in $why, where there can be none.
+copy() {
+  if ! [ -f "$1" ] || ! [ -r "$1" ]; then
+    why="$1 is not a file that can be read"
+    return 1
+  fi
+  if ! make_place "${1%/*}" || ! head -c "$((most_bytes - size + 1))" "$1" >"$files$1"; then
+    why="$1 cannot be copied"
+    return 1
+  fi
+  number=$((number + 1)) size=$((size + $(wc -c <"$files$1")))
+  if [ "$number" -gt "$most_files" ] || [ "$size" -gt "$most_bytes" ]; then
+    why=$too_many
+    return 1
+  fi
+}
+
+# FILE…: the same for what is in a folder, or matches a pattern. A link may lead to another place in its folder, as
+# Kubernetes makes them, and nowhere else. Of a folder only the name is copied: that it is one, the program tells.
+copy_found() {
+  if [ "$#" -gt "$most_files" ]; then
+    why=$too_many
+    return 1
+  fi
+  for file in "$@"; do
+    [ -e "$file" ] || [ -L "$file" ] || continue # a pattern that nothing matches
+    if [ -L "$file" ]; then
+      inside=$(cd -P "${file%/*}/" && pwd -P)
+      case $(readlink -f "$file" 2>/dev/null) in
+      "${inside%/}"/*) ;;
+      *)
+        why="$file is a link that leads out of its folder"
+        return 1
+        ;;
+      esac
+    fi
+    if [ -d "$file" ]; then
+      make_place "$file" || return 1
+    else
+      copy "$file" || return 1
+    fi
+  done
+}
+
+# What a line of digests names: a folder, a file or a pattern of files.
+copy_named() {
+  case $1 in
+  */../* | */..) return 0 ;; # The program looks for no such path among the copies.
+  *'**'*)
+    why="$1 is a pattern that takes in folders of any depth"
+    return 1
+    ;;
+  esac
+  if [ -f "$1" ]; then
+    copy "$1"
+  elif ! [ -d "$1" ]; then
+    IFS='' # The line is one word, whatever is in it.
+    # shellcheck disable=SC2086 # and may be a pattern
+    set -- $1
+    unset IFS
+    copy_found "$@"
+  elif [ -r "$1" ] && [ -x "$1" ]; then
+    make_place "$1" || return 1
+    copy_found "${1%/}"/*
+  else
+    why="$1 cannot be read"
+    return 1
+  fi
+}
+
+# Copies all, or none: a digest that is left out may be an architecture that is lost.
+copy_all() {
+  # Of a folder the auth file in it.
+  [ ! -d "${AUTH_FILE:-}" ] || AUTH_FILE=${AUTH_FILE%/}/config.json
+  for file in "${SPEC:-}" "${CA_FILE:-}" "${AUTH_FILE:-}"; do
+    case $file in
+    */../*) ;;
+    /*) if [ -f "$file" ]; then copy "$file" || return 1; fi ;;
+    esac
+  done
+  while IFS= read -r path; do
+    case $path in
+    /*) copy_named "$path" || return 1 ;;
+    esac
+  done <<END
+$(printf '%s\n' "${DIGESTS:-}" | tr ',' '\n' | sed -e 's/^[[:space:]]*//' -e 's/[[:space:]]*$//' -e '/^\/*$/d')
+END
+}
+
+# What came of it. Names of files are the program's to tell: they may contain what a runner obeys.
+hand_over_files() {
+  number=0 size=0 why=''
+  if ! copy_all; then
+    make_folder
+    files=$folder/manifest-action-files
+    rm -rf "$files"
+    say "$why" >"$files.txt"
+    say "Files that inputs name by absolute paths are not handed to the container."
+  elif [ "$number" -gt 0 ]; then
+    say "Files that inputs name by absolute paths are handed to the container: $number."
+  fi
+}
+
+hand_over_files
+# May be the text of an auth file, which no helper needs.
+unset AUTH_FILE
+
 # Some set the variable to the file itself.
 login=${DOCKER_CONFIG:-$HOME/.docker}
 [ -f "$login" ] || login=$login/config.json
-if ! [ -f "$login" ]; then
+if [ -f "$login" ]; then
+  make_folder
+  cat "$login" >"$folder/config.json"
+  say "The Docker login in $login is handed to the container."
+  ask_helpers
+else
   say "No Docker login at $login: only logins from inputs or variables are used."
-  exit 0
 fi
-
-folder=$(mktemp -d "${GITHUB_OUTPUT%/*}/manifest-action-XXXXXXXX") # mode 0700
-# Written before the copy is made, so that the clean-up step knows the folder whatever happens next.
-say "folder=$folder" >>"$GITHUB_OUTPUT"
-case $folder in
-"${RUNNER_TEMP:-/nowhere}"/*) say "in-temp=${folder#"$RUNNER_TEMP"/}" >>"$GITHUB_OUTPUT" ;;
-esac
-cat "$login" >"$folder/config.json"
-say "The Docker login in $login is handed to the container."
-ask_helpers

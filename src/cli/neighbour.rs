@@ -157,10 +157,7 @@ mod tests {
                 "`remove` has no flag --dry-run: it is one of `create`",
             ),
             (&["diff", "a", "b", "--raw"], "`diff` has no flag --raw: it is one of `inspect`"),
-            (
-                &["create", "a", "b", "--anotations", "x"],
-                "`create` has no flag --anotations: use --annotations",
-            ),
+            (&["create", "a", "b", "--fromat", "x"], "`create` has no flag --fromat: use --format"),
             (
                 &["--verbose", "inspect", "a"],
                 "`manifest-action` has no flag --verbose: use --debug",
@@ -168,10 +165,7 @@ mod tests {
             (&["--tags", "a"], "`manifest-action` has no flag --tags: it is one of `create`"),
             (&["--format", "oci"], "`manifest-action` has no flag --format: it is one of `create`"),
             (&["annotate", "a", "--format", "x"], "`annotate` has no flag --format: use --json"),
-            (
-                &["inspect", "a", "--platfrom", "linux/arm64"],
-                "`inspect` has no flag --platfrom: use --platform",
-            ),
+            (&["wait", "a", "--wiat", "5m"], "`wait` has no flag --wiat: use --wait"),
             (&["inspect", "a", "-t", "b"], "`inspect` has no flag -t: it is one of `create`"),
             (&["diff", "a", "b", "-x"], "`diff` has no flag -x"),
             (

@@ -1,5 +1,6 @@
 //! The file that the input `spec` names: several indexes, each with inputs of its own, in YAML.
 
+use super::places::Places;
 use super::table::{self, INPUTS, Kind, RawInputs, Scope, names};
 use super::yaml::{self, Node, Place, Value};
 use super::{Context, Findings, Problem, env, words};
@@ -53,11 +54,10 @@ pub(crate) fn read(
             ),
         );
     }
-    let Some(text) = findings.take(
-        INPUT,
-        None,
-        text(&context.folder.join(path)).map_err(|why| format!("{path}: {why}")),
-    ) else {
+    let places = Places::of(context);
+    let text = text(&places.find(path).path());
+    let text = text.map_err(|why| format!("{path}: {why}{}", places.hint(path)));
+    let Some(text) = findings.take(INPUT, None, text) else {
         return Vec::new();
     };
     context.secrets.keep_those_in_addresses(&text);

@@ -10,6 +10,8 @@ use std::borrow::Cow;
 const MARK: char = '\u{1}';
 /// Between an input and its line.
 const LINE: char = '\u{2}';
+/// Between the words of a step and those of a command line.
+const OR: char = '\u{3}';
 
 /// An input, for a message: `wait` or --wait.
 pub fn input(name: &str) -> String {
@@ -26,8 +28,13 @@ pub fn line(name: &str, line: usize) -> String {
     format!("{MARK}{name}{LINE}{line}{MARK}")
 }
 
-/// What runs this: a job of a CI system, or the machine of whoever typed a command.
-pub const HERE: &str = "\u{1}this job\u{1}";
+/// What a step is told in other words than a command line.
+pub fn either(in_step: &str, on_line: &str) -> String {
+    format!("{MARK}{in_step}{OR}{on_line}{MARK}")
+}
+
+/// What runs this.
+pub const HERE: &str = "\u{1}this job\u{3}this machine\u{1}";
 
 /// The text with every input, and line of one, as `called` has it.
 pub(super) fn name(text: &str, called: fn(&str, Option<usize>) -> String) -> Cow<'_, str> {
@@ -70,8 +77,8 @@ impl Words {
     }
 
     fn shown(self, setting: &str) -> String {
-        if setting == HERE.trim_matches(MARK) {
-            return if self == Self::Inputs { "this job" } else { "this machine" }.to_owned();
+        if let Some((in_step, on_line)) = setting.split_once(OR) {
+            return if self == Self::Inputs { in_step } else { on_line }.to_owned();
         }
         if self == Self::Inputs {
             return format!("`{setting}`");
@@ -101,6 +108,7 @@ mod tests {
         assert_eq!(Words::Flags.fill(&text), "raise --wait, or use --missing skip");
         assert_eq!(Words::Inputs.fill(HERE), "this job");
         assert_eq!(Words::Flags.fill(HERE), "this machine");
+        assert_eq!(Words::Inputs.fill(&either("in a step", "else")), "in a step");
         for (name, value, flag) in [
             ("overwrite", "false", "--overwrite=false"),
             ("append", "true", "--append"),

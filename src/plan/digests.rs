@@ -2,7 +2,9 @@
 //! metadata files.
 
 use crate::file;
+use crate::inputs::places::{Place, Places};
 use crate::inputs::table::{Given, names};
+use crate::inputs::values::Item;
 use crate::inputs::{Findings, slips, values};
 use crate::oci::{Digest, Platform, Reference, Repository, json, slip};
 use glob::Pattern;
@@ -30,11 +32,10 @@ pub(super) struct Pinned {
     pub(super) digest: Digest,
 }
 
-/// Reads the input and the files that it names, below `folder`. `target`: the first tag's
-/// repository; metadata files of other images are a problem.
+/// Reads the input and the files that it names. `target`: the first tag's repository; metadata files of other images are a problem.
 pub(super) fn read(
     input: Given<'_>,
-    folder: &Path,
+    places: &Places,
     target: Option<&Repository>,
     findings: &mut Findings,
 ) -> Vec<Pinned> {
@@ -44,7 +45,7 @@ pub(super) fn read(
         from_json(value, findings)
     } else {
         let items = input.items(findings).into_iter();
-        items.flat_map(|item| from_item(&item.text, item.line, folder, target, findings)).collect()
+        items.flat_map(|item| from_item(&item, places, target, findings)).collect()
     };
     if given.is_empty() && findings.problems.len() == before {
         findings.problem(INPUT, "contains no digest");
@@ -53,12 +54,12 @@ pub(super) fn read(
 }
 
 fn from_item(
-    text: &str,
-    line: usize,
-    folder: &Path,
+    item: &Item,
+    places: &Places,
     target: Option<&Repository>,
     findings: &mut Findings,
 ) -> Vec<Pinned> {
+    let Item { line, ref text } = *item;
     match parse_digest(text) {
         Some(Ok((platform, repository, digest))) => {
             vec![Pinned { line, from: String::new(), platform, repository, digest }]
@@ -68,11 +69,11 @@ fn from_item(
             Vec::new()
         }
         None => {
-            let path = folder.join(text);
+            let path = places.find(text).path();
             if path.is_dir() {
                 from_folder(&path, text, line, findings)
             } else {
-                from_files(folder, text, line, target, findings)
+                from_files(item, places, target, findings)
             }
         }
     }
@@ -206,17 +207,18 @@ fn no_digest(from: &str, shown: &str, is_folder: bool) -> String {
 
 /// Build or bake metadata files: one by its name, or those that a pattern names.
 fn from_files(
-    folder: &Path,
-    shown: &str,
-    line: usize,
+    item: &Item,
+    places: &Places,
     target: Option<&Repository>,
     findings: &mut Findings,
 ) -> Vec<Pinned> {
-    let Some(files) = findings.take(INPUT, Some(line), files(folder, shown)) else {
+    let Item { line, text: ref shown } = *item;
+    let place = places.find(shown);
+    let Some(files) = findings.take(INPUT, Some(line), files(&place, shown)) else {
         return Vec::new();
     };
     if files.is_empty() {
-        findings.problem_at(INPUT, line, format!("{shown}: {}", not_there(shown)));
+        findings.problem_at(INPUT, line, format!("{shown}: {}", not_there(shown, places)));
     }
     let mut given = Vec::new();
     let mut folders = BTreeSet::new();
@@ -232,7 +234,7 @@ fn from_files(
                 digest,
             })),
             Err(_) if Digest::from_file_name(&name).is_some() => {
-                folders.insert(folder_of(&file, folder));
+                folders.insert(folder_of(&place.written(&file)));
             }
             Err(why) => findings.problem_at(INPUT, line, format!("{name}: {why}")),
         }
@@ -249,7 +251,7 @@ fn from_files(
 }
 
 /// Why a text is neither a digest nor a file.
-fn not_there(shown: &str) -> String {
+fn not_there(shown: &str, places: &Places) -> String {
     const WHAT: &str = "not a digest, and no such file or folder";
     if let Some(why) = slip::of_any_text(shown) {
         why
@@ -259,31 +261,25 @@ fn not_there(shown: &str) -> String {
         format!("{WHAT}: if it is a digest, write {digest}")
     } else if shown.starts_with('~') {
         format!("{WHAT}: ~ is not replaced, write the whole path")
-    } else if Path::new(shown).is_absolute() {
-        format!(
-            "{WHAT} here: a step in a container sees only the workspace, and on GitHub what is in \
-             ${{{{ runner.temp }}}}"
-        )
     } else {
-        WHAT.to_owned()
+        format!("{WHAT}{}", places.hint(shown))
     }
 }
 
 /// The folder that contains a file, as it can be written in the input.
-fn folder_of(file: &Path, base: &Path) -> String {
+fn folder_of(file: &Path) -> String {
     let parent = file.parent().unwrap_or(Path::new(""));
-    let inside = parent.strip_prefix(base).unwrap_or(parent);
-    if inside == Path::new("") { ".".to_owned() } else { inside.display().to_string() }
+    if parent == Path::new("") { ".".to_owned() } else { parent.display().to_string() }
 }
 
-fn files(folder: &Path, shown: &str) -> Result<Vec<PathBuf>, String> {
-    let named = folder.join(shown);
+fn files(place: &Place, shown: &str) -> Result<Vec<PathBuf>, String> {
+    let named = place.path();
     // A folder was looked for before. What else is there is read, or refused as what it is.
     if named.exists() {
         return Ok(vec![named]);
     }
     // Only what the user wrote is a pattern: the folder may have such characters in its name.
-    let pattern = Path::new(&Pattern::escape(&folder.to_string_lossy())).join(shown);
+    let pattern = Path::new(&Pattern::escape(&place.base.to_string_lossy())).join(&place.below);
     let matches = glob::glob(&pattern.to_string_lossy())
         .map_err(|error| format!("{shown:?} is not a valid pattern: {error}"))?;
     let mut files: Vec<PathBuf> =
@@ -355,18 +351,26 @@ fn names_target(build: &Map<String, Value>, target: Option<&Repository>) -> bool
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inputs::Context;
     use crate::inputs::table::RawInputs;
+    use crate::secret::Secrets;
     use tempfile::TempDir;
 
     fn digest(number: u8) -> String {
         format!("sha256:{}", format!("{number:02x}").repeat(32))
     }
 
+    fn places(folder: &Path) -> Places {
+        let environment = [("CI".to_owned(), "true".to_owned())].into();
+        let secrets = Secrets::default();
+        Places::of(&Context { environment: &environment, folder, secrets: &secrets })
+    }
+
     fn run(value: &str, folder: &Path) -> (Vec<Pinned>, Vec<String>) {
         let mut findings = Findings::default();
         let target: Repository = "r.example/acme/app".parse().unwrap();
         let inputs = RawInputs { digests: Some(value.to_owned()), ..RawInputs::default() };
-        let given = read(inputs.digests(), folder, Some(&target), &mut findings);
+        let given = read(inputs.digests(), &places(folder), Some(&target), &mut findings);
         (given, findings.problems.iter().map(ToString::to_string).collect())
     }
 

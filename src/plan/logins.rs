@@ -2,6 +2,7 @@
 
 use crate::error::words::input;
 use crate::file;
+use crate::inputs::places::Places;
 use crate::inputs::table::{Given, RawInputs};
 use crate::inputs::{Context, Findings, set, values};
 use crate::oci::json;
@@ -38,7 +39,7 @@ pub(super) fn read(
     };
     let docker_config = inputs.docker_config();
     if let Some(value) = docker_config.text {
-        let file = stated_file(value, context.secrets);
+        let file = stated_file(value, &Places::of(context), context.secrets);
         logins.files.extend(findings.take(docker_config.name, None, file));
     }
     logins.files.extend(found_files(context, findings));
@@ -153,21 +154,25 @@ fn parts_logins(_: &str, after: &str) -> bool {
 }
 
 /// The input `docker-config`: a folder, a path or the JSON itself.
-fn stated_file(value: &str, secrets: &Secrets) -> Result<AuthFile, String> {
+fn stated_file(value: &str, places: &Places, secrets: &Secrets) -> Result<AuthFile, String> {
     if values::is_object(value) {
         return whole(AuthFile::parse(value, "input docker-config", secrets)?);
     }
-    let file = auth_file(Path::new(value));
+    let place = places.find(value);
+    let file = auth_file(&place.path());
     // The value is quoted only if something is there: if it is not a path, it may be the content of a
     // file, encoded or truncated.
-    file.symlink_metadata()
-        .map_err(|error| format!("cannot read the file that it names: {}", file::why(&error)))?;
-    read_file(&file, secrets).and_then(whole).map_err(|why| format!("{}: {why}", file.display()))
+    file.symlink_metadata().map_err(|error| {
+        let (why, hint) = (file::why(&error), places.hint(value));
+        format!("cannot read the file that it names: {why}{hint}")
+    })?;
+    let label = place.written(&file).display().to_string();
+    read_file(&file, &label, secrets).and_then(whole).map_err(|why| format!("{label}: {why}"))
 }
 
-fn read_file(path: &Path, secrets: &Secrets) -> Result<AuthFile, String> {
+fn read_file(path: &Path, label: &str, secrets: &Secrets) -> Result<AuthFile, String> {
     let text = file::text(path, LARGEST_FILE).map_err(|why| format!("it {why}"))?;
-    AuthFile::parse(&text, &path.display().to_string(), secrets)
+    AuthFile::parse(&text, label, secrets)
         .map_err(|why| format!("{why}; `docker login` writes a new one"))
 }
 
@@ -211,7 +216,11 @@ fn found_files(context: &Context<'_>, findings: &mut Findings) -> Vec<AuthFile> 
         let file = text.and_then(|text| AuthFile::parse(&text, &label, secrets));
         (label, file)
     });
-    let read = paths.iter().map(|path| (path.display().to_string(), read_file(path, secrets)));
+    let read = paths.iter().map(|path| {
+        let label = path.display().to_string();
+        let file = read_file(path, &label, secrets);
+        (label, file)
+    });
     let mut files = Vec::new();
     for (label, file) in texts.chain(read) {
         match file {

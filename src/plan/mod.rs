@@ -16,6 +16,7 @@ mod targets;
 mod template;
 
 use crate::error::{Error, Exit};
+use crate::inputs::places::Places;
 use crate::inputs::table::{RawInputs, default_of, names};
 use crate::inputs::{Asked, Context, Findings, Problem, values};
 use crate::jobs::pattern::Pattern;
@@ -151,7 +152,7 @@ fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Pl
     let targets = targets::read(inputs.tags(), context.environment, findings);
     let platforms = platforms::read(inputs.platforms(), findings);
     let first = targets.first().map(|target| target.repository.clone());
-    let sources = sources::read(inputs, &platforms, context.folder, first.as_ref(), findings);
+    let sources = sources::read(inputs, &platforms, &Places::of(context), first.as_ref(), findings);
     let annotations = annotations::read(inputs.annotations(), findings);
     let formats = [("auto", Format::Auto), ("oci", Format::Oci), ("docker", Format::Docker)];
     let format = inputs.format().one_of(&formats, findings);

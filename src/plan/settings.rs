@@ -2,6 +2,7 @@
 
 use super::logins;
 use crate::file;
+use crate::inputs::places::Places;
 use crate::inputs::table::RawInputs;
 use crate::inputs::{Context, Environment, Findings, env, set};
 use crate::oci::reference::parse_host;
@@ -31,7 +32,13 @@ pub fn settings(
     }
     let ca_file = inputs.ca_file();
     let certificates = ca_file.text.and_then(|path| {
-        findings.take(ca_file.name, None, certificates(&context.folder.join(path)))
+        let places = Places::of(context);
+        let found = certificates(&places.find(path).path(), path);
+        findings.take(
+            ca_file.name,
+            None,
+            found.map_err(|why| format!("{why}{}", places.hint(path))),
+        )
     });
     let concurrency = |text: &str| match text.parse::<usize>() {
         Ok(number @ 1..=256) => Ok(number),
@@ -48,15 +55,15 @@ pub fn settings(
     }
 }
 
-fn certificates(path: &Path) -> Result<Vec<u8>, String> {
-    let pem = file::bytes(path, LARGEST_CERTIFICATES)
-        .map_err(|why| format!("{} {why}", path.display()))?;
+/// `named`: the path as the input has it.
+fn certificates(path: &Path, named: &str) -> Result<Vec<u8>, String> {
+    let pem = file::bytes(path, LARGEST_CERTIFICATES).map_err(|why| format!("{named} {why}"))?;
     match http::parse_certificates(&pem) {
         Ok(certificates) if certificates.is_empty() => {
-            Err(format!("{} contains no certificate in PEM form", path.display()))
+            Err(format!("{named} contains no certificate in PEM form"))
         }
         Ok(_) => Ok(pem),
-        Err(error) => Err(format!("{} is not a PEM file of certificates: {error}", path.display())),
+        Err(error) => Err(format!("{named} is not a PEM file of certificates: {error}")),
     }
 }
 

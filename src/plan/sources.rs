@@ -4,10 +4,10 @@ use super::Source;
 use super::{digests, platforms, template};
 use crate::error::words;
 use crate::inputs::Findings;
+use crate::inputs::places::Places;
 use crate::inputs::table::{Given, RawInputs, names};
 use crate::oci::reference::DOCKER_HUB;
 use crate::oci::{Digest, Platform, Reference, Repository, slip};
-use std::path::Path;
 
 const INPUT: &str = names::sources;
 
@@ -15,7 +15,7 @@ const INPUT: &str = names::sources;
 pub(super) fn read(
     inputs: &RawInputs,
     platforms: &[Platform],
-    folder: &Path,
+    places: &Places,
     first: Option<&Repository>,
     findings: &mut Findings,
 ) -> Vec<Source> {
@@ -42,7 +42,7 @@ pub(super) fn read(
         let set = words::input(names::platforms);
         findings.warn(format!("{set} is not set, so a missing digest cannot be noticed"));
     }
-    sources.extend(pinned(by_digest, folder, first, findings));
+    sources.extend(pinned(by_digest, places, first, findings));
     sources
 }
 
@@ -198,11 +198,11 @@ fn whence<'f>(from: &'f str, digest: &Digest) -> &'f str {
 
 fn pinned(
     input: Given<'_>,
-    folder: &Path,
+    places: &Places,
     first: Option<&Repository>,
     findings: &mut Findings,
 ) -> Vec<Source> {
-    let given = digests::read(input, folder, first, findings);
+    let given = digests::read(input, places, first, findings);
     given
         .into_iter()
         .filter_map(|given| {
@@ -224,13 +224,18 @@ fn pinned(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inputs::{Context, Environment};
+    use crate::secret::Secrets;
+    use std::path::Path;
 
     fn run(inputs: &RawInputs) -> (Vec<Source>, Findings) {
         let mut findings = Findings::default();
         let platforms = platforms::read(inputs.platforms(), &mut findings);
         let first: Repository = "r.example/app".parse().unwrap();
+        let (environment, secrets) = (Environment::new(), Secrets::default());
         let folder = Path::new("/nowhere");
-        let sources = read(inputs, &platforms, folder, Some(&first), &mut findings);
+        let places = Places::of(&Context { environment: &environment, folder, secrets: &secrets });
+        let sources = read(inputs, &platforms, &places, Some(&first), &mut findings);
         (sources, findings)
     }
 

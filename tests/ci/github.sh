@@ -95,6 +95,32 @@ check "… no output is set" test "$(result '[.outputs[]] | join("")')" = ""
 check "… sources is named" grep -q sources "$TMP/log"
 check "… wait is named" grep -q wait "$TMP/log"
 
+# Files that a container does not see, as Docker's workflow for several runners has them in /tmp.
+mkdir -p "$TMP/outside/digests" "$TMP/outside/more"
+for arch in amd64 arm64; do
+  manifest "$repository:$arch" | sha256sum | { read -r hex _ && touch "$TMP/outside/digests/$hex"; }
+done
+for old in '' --old; do
+  # shellcheck disable=SC2086 # no argument where it is empty
+  check "digests in a folder outside the workspace${old:+, on an old runner}" \
+    act_on with-login $old "tags=$repository:digests$old" "digests=$TMP/outside/digests" platforms=linux/amd64,linux/arm64
+  check "… the step succeeds and leaves nothing behind" ended 0
+  # In the order of the digests.
+  check "… the tag holds both platforms" test "$(holds "$repository:digests$old" | tr , '\n' | sort | xargs)" = "linux/amd64 linux/arm64"
+done
+cp -r "$TMP/with-login/.docker" "$TMP/outside/login"
+printf 'indexes:\n- tags: %s:7\n  sources: %s:{arch}\n' "$repository" "$repository" >"$TMP/outside/lists.yaml"
+check "spec and docker-config there" act_on without-login "spec=$TMP/outside/lists.yaml" "docker-config=$TMP/outside/login" \
+  platforms=linux/amd64,linux/arm64
+check "… the step succeeds and leaves nothing behind" ended 0
+check "… the tag holds both platforms" test "$(holds "$repository:7")" = linux/amd64,linux/arm64
+ln -s /etc/passwd "$TMP/outside/more/link"
+check "a folder that cannot be copied, and files that are not there" act_on with-login "tags=$repository:nowhere" \
+  "digests=$TMP/outside/more" ca-file=/nowhere/ca.pem docker-config=/nowhere/login
+check "… end the step, leaving nothing behind" ended 2
+check "… each is told with what a container sees" test "$(grep -c '^ .* here: a step in a container sees only the workspace' "$TMP/log")" = 3
+check "… and why" grep -qF "could not copy it there: $TMP/outside/more/link is a link" "$TMP/log"
+
 check "the tags of docker/metadata-action are the default" \
   act_on with-login --set-env "DOCKER_METADATA_OUTPUT_TAGS=$repository:6" "${good[@]}"
 check "… it succeeds" ended 0

@@ -66,9 +66,14 @@ handed() { grep -lqxF -- "$1" "$folder"/manifest-action-helpers/*; }
 answers() { find "$folder/manifest-action-helpers" -type f | wc -l; }
 over() { local pid && for pid in $(<pids); do ! kill -0 "$pid" || grep -q '^State:.Z' "/proc/$pid/status" || return 1; done 2>/dev/null; }
 
+# What was handed over of files in $TMP/outside.
+handed_files() { (cd "$folder/manifest-action-files$TMP/outside" && find . -mindepth 1 | sort | xargs -d '\n' printf '%s;'); }
+# not_handed WHY: whether no file was, and the program is told why.
+not_handed() { test ! -e "$folder/manifest-action-files" && test "$(<"$folder/manifest-action-files.txt")" = "$1"; }
+
 mkdir busybox bare
 for applet in $(busybox --list); do ln -s "$(command -v busybox)" "busybox/$applet"; done
-for tool in awk cat env head mkdir mktemp rm sed sh sleep sort touch tr; do ln -s "$(command -v $tool)" "bare/$tool"; done
+for tool in awk cat env head mkdir mktemp readlink rm sed sh sleep sort touch tr wc; do ln -s "$(command -v $tool)" "bare/$tool"; done
 declare -A shells=([dash]=/bin/dash [bash]=/bin/bash [busybox]="$(command -v busybox) sh" [bare]=/bin/dash)
 for shell in dash bash busybox bare; do
   check "$shell: helpers of the registries in the inputs are asked" staged "$shell" \
@@ -138,6 +143,55 @@ for shell in dash bash busybox bare; do
   check "$shell: a file that is torn" staged "$shell" "DOCKER_CONFIG=$TMP/torn.json" TAGS=a.example/x:1
   check "$shell: … is handed over for the program to judge" cmp torn.json "$folder/config.json"
   check "$shell: … and asks nobody" asked_only
+  rm -rf "$folder"
+
+  # Files where a container does not see them.
+  rm -rf outside && mkdir -p "outside/di gests/nested" outside/meta outside/login
+  for name in a b; do printf '%s' "$name" >"outside/di gests/$name" && printf '{}' >"outside/meta/$name.json"; done
+  touch outside/{ca.pem,spec.yaml,login/config.json,login/other}
+  ln -s ca.pem outside/named && ln -s a.json outside/meta/c.json
+  check "$shell: files that inputs name" staged "$shell" HOME=/nowhere SPEC="$TMP/outside/spec.yaml" CA_FILE="$TMP/outside/named" \
+    AUTH_FILE="$TMP/outside/login/" DIGESTS="
+    $TMP/outside/di gests/, $TMP/outside/meta/?.json
+    # $TMP/outside/login/other
+    relative/x, linux/arm64=sha256:00, /, /no/such, $TMP/outside/../home, $TMP/none/*"
+  check "$shell: … are handed over" test "$(handed_files)" = \
+    "./di gests;./di gests/a;./di gests/b;./di gests/nested;./login;./login/config.json;./meta;./meta/a.json;./meta/b.json;./meta/c.json;./named;./spec.yaml;"
+  check "$shell: … as they are" cmp "outside/di gests/b" "$folder/manifest-action-files$TMP/outside/di gests/b"
+  check "$shell: … and nothing else" test "$(find "$folder" -type f | wc -l)" = 8
+  check "$shell: … for this user alone" test -z "$(find "$folder" -type f ! -perm 600 -o -type d ! -perm 700 -o -type l)"
+  check "$shell: … which is told" grep -qxF "Files that inputs name by absolute paths are handed to the container: 8." log
+  check "$shell: … all of it goes" env FOLDER="$folder" sh "${stage%/*}/unstage.sh"
+  check "$shell: … whole" test ! -e "$folder"
+  check "$shell: inputs without such paths" staged "$shell" HOME=/nowhere DIGESTS='{"a": "a.example/x@sha256:00"}' CA_FILE=a/b \
+    SPEC=$'indexes:\n- digests: /x' AUTH_FILE='{"auths": {"https://a.example": {}}}'
+  check "$shell: … make no folder" test -z "$folder"
+  check "$shell: an auth file that is text" staged "$shell" TAGS=a.example/x:1 AUTH_FILE='{"auths": {"a": {"auth": "canary"}}}'
+  check "$shell: … is not in the environment of a helper" lacks environment canary
+  rm -rf "$folder"
+  # One that is left out may be an architecture that is lost.
+  ln -s /etc/passwd outside/meta/link
+  check "$shell: a link that leads elsewhere" staged "$shell" DIGESTS="$TMP/outside/di gests"$'\n'"$TMP/outside/meta"
+  check "$shell: … is not followed, nor is the rest handed over" \
+    not_handed "$TMP/outside/meta/link is a link that leads out of its folder"
+  check "$shell: … the login is all the same" cmp home/.docker/config.json "$folder/config.json"
+  check "$shell: … which is told" grep -qxF "Files that inputs name by absolute paths are not handed to the container." log
+  rm -rf "$folder" outside/meta/link && mkfifo outside/meta/pipe
+  check "$shell: a pipe" staged "$shell" HOME=/nowhere DIGESTS="$TMP/outside/meta/*"
+  check "$shell: … is not read" not_handed "$TMP/outside/meta/pipe is not a file that can be read"
+  rm -rf "$folder" outside/meta/pipe && touch outside/meta/$'x\n::set-output name=x::y' outside/meta/'##[error]x'
+  ln -s /etc/passwd outside/meta/$'y\n::set-output name=x::y'
+  check "$shell: names that a runner would obey" staged "$shell" HOME=/nowhere DIGESTS="$TMP/outside/meta"
+  check "$shell: … are not in the log" gives 1 grep -qE '^::|##' log
+  rm -rf "$folder" outside/meta/*set-output* && truncate -s 17M outside/meta/large
+  check "$shell: files that are large" staged "$shell" HOME=/nowhere DIGESTS="$TMP/outside/meta"
+  check "$shell: … are not handed over" not_handed "there are more than 1000 files, or more than 16 MiB"
+  rm -rf "$folder" outside/meta/large && (cd outside/meta && seq 1000 | xargs touch)
+  check "$shell: too many files" staged "$shell" HOME=/nowhere DIGESTS="$TMP/outside/meta"
+  check "$shell: … are not handed over" not_handed "there are more than 1000 files, or more than 16 MiB"
+  rm -rf "$folder"
+  check "$shell: a pattern of any depth" staged "$shell" HOME=/nowhere DIGESTS="$TMP/outside/**/a.json"
+  check "$shell: … is not handed over" not_handed "$TMP/outside/**/a.json is a pattern that takes in folders of any depth"
   rm -rf "$folder"
 
   check "$shell: a folder with backslashes" staged "$shell" 'DOCKER_CONFIG=/no\n::x' TAGS=a.example/x:1

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// Of each list, how many there are. Those of security (S) stand in SECURITY.md's table.
 const LISTS: [(char, usize); 4] = [('N', 21), ('W', 5), ('I', 11), ('P', 6)];
 
-const MENDED: [(&str, &str, &[&str]); 38] = [
+const MENDED: [(&str, &str, &[&str]); 39] = [
     (
         "N1",
         "trouble to the end of a wait, of the registry or of hosts that stand in for it",
@@ -246,6 +246,17 @@ const MENDED: [(&str, &str, &[&str]); 38] = [
         ],
     ),
     (
+        "I3",
+        "a folder that a container step does not see",
+        &[
+            "tests/ci/staging.sh",
+            "tests/ci/github.sh",
+            "inputs::places::copies_come_first_and_nothing_outside_of_them",
+            "inputs::places::what_a_step_does_not_see",
+            "user_files::copies_are_read_in_the_place_of_what_a_container_does_not_see",
+        ],
+    ),
+    (
         "I8",
         "errors of arguments in the words of a command line",
         &[
@@ -301,10 +312,9 @@ const MENDED: [(&str, &str, &[&str]); 38] = [
     ),
 ];
 
-const OPEN: [(&str, &str); 5] = [
+const OPEN: [(&str, &str); 4] = [
     ("N20", "`OCI-Chunk-Max-Length`; `Warning` is shown"),
     ("N21", "a restart during three uploads"),
-    ("I3", "a folder that a container step does not see"),
     ("I4", "empty job outputs beside `platforms`"),
     ("I5", "Drone's templates, `auto_tag`, `insecure`"),
 ];

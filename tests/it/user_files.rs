@@ -133,3 +133,36 @@ async fn a_file_that_is_found_and_broken_is_told_with_its_name_and_a_way_out() {
         assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
     }
 }
+
+/// What the GitHub action copied for its container is read in the place of what it does not see,
+/// under the name that the input has.
+#[tokio::test]
+async fn copies_are_read_in_the_place_of_what_a_container_does_not_see() {
+    let copy = "login/manifest-action-files/nowhere/x";
+    let staged = |input: &str, path: &str| {
+        step_with(input, path).env("CI", "true").env("DOCKER_CONFIG", "login").file(copy, "{]")
+    };
+    for (input, told) in [
+        ("spec", "/nowhere/x, line 1"),
+        ("docker-config", "docker-config: /nowhere/x: "),
+        ("ca-file", "ca-file: /nowhere/x contains no certificate"),
+        ("digests", "digests, line 1: x: not a metadata file"),
+    ] {
+        let ran = staged(input, "/nowhere/x").run().await.fails(2);
+        assert!(ran.stdout.contains(told), "{input}: {}", ran.stdout);
+        assert!(!ran.stdout.contains("manifest-action-files"), "{input}: {}", ran.stdout);
+        let missing = staged(input, "/nowhere/y");
+        let ran = missing
+            .file(
+                "login/manifest-action-files.txt",
+                "/nowhere/y is a link\n::set-output name=a::b\n",
+            )
+            .run()
+            .await
+            .fails(2);
+        let hint = " here: a step in a container sees only the workspace, and on GitHub what is in \
+                    ${{ runner.temp }}; the action could not copy it there: /nowhere/y is a link";
+        assert!(ran.stdout.contains(hint), "{input}: {}", ran.stdout);
+        assert!(!ran.stdout.contains("\n::set-output"), "{input}: {}", ran.stdout);
+    }
+}

@@ -76,7 +76,7 @@ fn one_image_a_platform(images: &[&Member<'_>], answered: &Answered<'_>) -> Resu
         let fix = if missing.is_empty() {
             "remove one of them: clients only ever see the first"
         } else {
-            "check which platform each build job built: one seems to have built another's"
+            "check which platform each build is for: one seems to be for another's"
         };
         let both = [twin, member].map(|member| format!("image:      {}", describe(member)));
         return Err(Error::refused(format!("two images for {platform}"))
@@ -130,10 +130,10 @@ fn misnamed(images: &[&Member<'_>], answered: &Answered<'_>) -> Option<Error> {
     };
     let fix = match wrong.len() {
         1 => format!(
-            "check the job that pushes it: build with `--platform {platform}` or on a machine of \
+            "check how it was built: build with `--platform {platform}` or on a machine of \
              that architecture, and push it again"
         ),
-        _ => "check the jobs that push them: build each with `--platform` or on a machine of its \
+        _ => "check how they were built: build each with `--platform` or on a machine of its \
               architecture, and push them again"
             .to_owned(),
     };

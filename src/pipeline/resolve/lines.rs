@@ -4,7 +4,7 @@ use super::Absent;
 use super::arrived::Arrived;
 use super::state::NotYet;
 use crate::entries::{images, titles};
-use crate::error::words::setting;
+use crate::error::words::{either, setting};
 use crate::inputs::table::names;
 use crate::oci::Descriptor;
 use crate::pipeline::progress::SourceState;
@@ -77,7 +77,11 @@ pub(super) fn similar(why: &NotYet, near: &[String]) -> String {
 /// What would shorten a wait that is as long as it is by default.
 pub(super) fn shorter() -> String {
     let short = setting(names::wait, "30s");
-    format!("if the jobs that push these images are done before this step (`needs:`), set {short}")
+    let done = either(
+        "the jobs that push these images are done before this step (`needs:`)",
+        "the builds of these images are done",
+    );
+    format!("if {done}, set {short}")
 }
 
 /// A source is not there; `left`: until waiting ends.
