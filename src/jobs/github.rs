@@ -6,6 +6,7 @@
 
 use super::{Job, Rows, State, System, address, bounded, needed, secret_header};
 use crate::inputs::Context;
+use crate::oci::json;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
 use serde::Deserialize;
 use url::Url;
@@ -92,7 +93,7 @@ impl System for GitHub {
     }
 
     fn read(&self, page: &[u8]) -> Result<Vec<Job>, String> {
-        let page: Page = serde_json::from_slice(page).map_err(|error| error.to_string())?;
+        let page: Page = serde_json::from_slice(page).map_err(|error| json::told(&error))?;
         let job = |listed: Row| Job {
             id: listed.id,
             name: listed.name,
@@ -214,6 +215,9 @@ mod tests {
         };
         assert_eq!(github("", "").read(page), Ok(vec![job]));
         assert!(github("", "").read(b"<html>").is_err());
+        let long = format!(r#"{{"jobs":"{}"}}"#, "x".repeat(4000));
+        let why = github("", "").read(long.as_bytes()).unwrap_err();
+        assert!(why.starts_with("a value of another type than expected at line 1"), "{why}");
     }
 
     #[test]

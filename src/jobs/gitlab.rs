@@ -5,6 +5,7 @@
 
 use super::{Job, Rows, State, System, address, bounded, needed, secret_header};
 use crate::inputs::{Context, set};
+use crate::oci::json;
 use reqwest::header::{HeaderMap, HeaderName};
 use serde::Deserialize;
 use url::Url;
@@ -71,7 +72,7 @@ impl System for GitLab {
     }
 
     fn read(&self, page: &[u8]) -> Result<Vec<Job>, String> {
-        let jobs: Rows<Row> = serde_json::from_slice(page).map_err(|error| error.to_string())?;
+        let jobs: Rows<Row> = serde_json::from_slice(page).map_err(|error| json::told(&error))?;
         let job = |listed: Row| Job {
             id: listed.id,
             name: listed.name,
@@ -148,6 +149,8 @@ mod tests {
         assert_eq!(shown, expected);
         assert_eq!(gitlab.own(&jobs).map(|job| job.id), Some(4));
         assert!(gitlab.read(br#"{"message":"404"}"#).is_err());
+        let why = gitlab.read(format!(r#""{}""#, "x".repeat(4000)).as_bytes()).unwrap_err();
+        assert!(why.starts_with("a value of another type than expected at line 1"), "{why}");
         for (status, expected) in [
             ("created", State::Pending),
             ("manual", State::Pending),

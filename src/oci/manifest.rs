@@ -1,7 +1,7 @@
 //! Manifests as received: bytes, their digest and type, and what was parsed from them.
 
 use super::held::Share;
-use super::{Descriptor, Digest, Index, Invalid, fields, json, media_type};
+use super::{Descriptor, Digest, Index, Invalid, fields, json, media_type, shown};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
@@ -65,7 +65,8 @@ impl Manifest {
         };
         let media_type = agreed_type(fields, &media_type::without_parameters(content_type))?;
         let invalid = |error: serde_json::Error| {
-            Invalid::new(format!("not a valid {}: {error}", media_type::name(&media_type)))
+            let name = media_type::name(&media_type);
+            Invalid::new(format!("not a valid {name}: {}", json::told(&error)))
         };
         let content = if media_type::is_index(&media_type) {
             Content::Index(serde_json::from_value(value).map_err(invalid)?)
@@ -137,13 +138,15 @@ fn agreed_type(fields: &serde_json::Map<String, Value>, header: &str) -> Result<
         ("", _) => media_type::OCI_MANIFEST,
         (body, header) if known(header) && body != header => {
             return Err(Invalid::new(format!(
-                "its Content-Type is {header}, but its body says {body}"
+                "its Content-Type is {header}, but its body says {}",
+                shown(body)
             )));
         }
         (body, _) if known(body) => body,
         (body, _) => {
             return Err(Invalid::new(format!(
-                "its media type {body:?} is neither an image nor an index"
+                "its media type \"{}\" is neither an image nor an index",
+                shown(body)
             )));
         }
     };
@@ -234,6 +237,7 @@ mod tests {
 
     #[test]
     fn refuses_confusion() {
+        let long = "x".repeat(4000);
         let config =
             format!(r#"{{"mediaType":"x","digest":"sha256:{}","size":2}}"#, "0".repeat(64));
         for (body, why) in [
@@ -285,9 +289,27 @@ mod tests {
                 ),
                 "one field to some clients",
             ),
+            // What is long is not shown, nor cut: it may be a secret.
+            (
+                format!(r#"{{"schemaVersion":2,"mediaType":"{long}","manifests":[]}}"#),
+                "its media type \"a text of 4000 bytes\"",
+            ),
+            (
+                format!(r#"{{"schemaVersion":2,"manifests":"{long}"}}"#),
+                "not a valid OCI image index: a value of another type than expected",
+            ),
+            (
+                format!(r#"{{"{long}":1,"{long}":2}}"#),
+                "key \"a text of 4000 bytes\" is given twice",
+            ),
+            (
+                r#"{"schemaVersion":2,"mediaType":"a\n\u001b[2Jb","manifests":[]}"#.to_owned(),
+                r#"its media type "a\n\u{1b}[2Jb""#,
+            ),
         ] {
             let error = parse(&body, "").unwrap_err().to_string();
             assert!(error.contains(why), "{body}: {error}");
+            assert!(error.len() < 600 && !error.contains(char::is_control), "{body}: {error}");
         }
     }
 }
