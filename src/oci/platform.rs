@@ -537,7 +537,7 @@ mod tests {
         ];
         let mut random = fastrand::Rng::with_seed(1);
         let mut accepted = 0;
-        for _ in 0..3_000 {
+        for _ in 0..1_500 {
             let text = mixed(&mut random, &pieces, 8);
             let mut word = || mixed(&mut random, &pieces, 2);
             let of_a_document = Platform {
@@ -571,6 +571,6 @@ mod tests {
             assert!(again.same(&platform), "{text}");
             assert_eq!(again.to_string(), platform.to_string(), "{text}");
         }
-        assert!(accepted > 50, "{accepted}");
+        assert!(accepted > 20, "{accepted}");
     }
 }

@@ -207,6 +207,11 @@ mod tests {
         for text in [r#"canary"\/+x"#, r#"canary\"\\/+x"#, "canary%22%5C%2F%2Bx"] {
             assert_eq!(secrets.redact(text), "***", "{text}");
         }
+        secrets.keep("\\\\canary\\b");
+        for times in 0..=5 {
+            let text = format!("{}canary{}b", "\\".repeat(2 << times), "\\".repeat(1 << times));
+            assert_eq!(secrets.redact(&text), "***", "{text}");
+        }
         secrets.keep("abc");
         assert_eq!(secrets.redact("abc"), "abc");
     }
