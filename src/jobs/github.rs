@@ -162,6 +162,7 @@ fn state(status: &str, conclusion: Option<&str>) -> State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::{chosen, spoilt};
     use crate::secret::Secrets;
     use std::path::Path;
 
@@ -252,5 +253,30 @@ mod tests {
             let own = github(runner, job_id).own(&jobs).map(|job| job.id);
             assert_eq!(own, expected, "{runner} {job_id}");
         }
+    }
+
+    #[test]
+    fn survives_any_page() {
+        let row = serde_json::json!({
+            "id": 9, "name": "build (linux/arm64)", "run_attempt": 2, "status": "completed",
+            "conclusion": "failure", "runner_name": "r1", "html_url": "https://x/9", "steps": [{}],
+        });
+        let whole = serde_json::json!({"total_count": 2, "jobs": [row, row, row]});
+        let mut random = fastrand::Rng::with_seed(1);
+        let (system, mut accepted) = (github("r1", "build"), 0);
+        for _ in 0..3_000 {
+            let rarity = *chosen(&mut random, &[20, 200]);
+            match system.read(&spoilt(&mut random, &whole, rarity)) {
+                Ok(jobs) => {
+                    accepted += 1;
+                    assert!(jobs.len() <= 200);
+                    system.own(&jobs);
+                }
+                Err(why) => {
+                    assert!(why.len() < 400 && !why.contains(char::is_control), "{why}");
+                }
+            }
+        }
+        assert!(accepted > 500, "{accepted}");
     }
 }
