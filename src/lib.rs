@@ -53,6 +53,8 @@ pub mod oci;
 pub mod panics;
 pub mod pipeline;
 pub mod plan;
+#[cfg(test)]
+mod random;
 pub mod registry;
 pub mod report;
 pub mod secret;

@@ -4,7 +4,7 @@ pub(crate) mod change;
 pub mod diff;
 
 use crate::error::Error;
-use crate::oci::{Descriptor, ImageConfig, ImageManifest, Manifest, Platform};
+use crate::oci::{Descriptor, ImageConfig, ImageManifest, Manifest, Platform, shown};
 use crate::text::brief;
 
 /// The entries that are not attestations.
@@ -132,7 +132,8 @@ pub(crate) fn entry_of(
                 &image.artifact_type
             };
             return Err(Error::refused(format!(
-                "{name} is not an image but an artifact of type {kind:?}"
+                "{name} is not an image but an artifact of type \"{}\"",
+                shown(kind)
             ))
             .with_fix("leave it out, or write PLATFORM= in front if it is runnable"));
         }
@@ -140,6 +141,8 @@ pub(crate) fn entry_of(
     let platform = match stated {
         None => configured,
         Some(stated) => configured.filled_from(stated).ok_or_else(|| {
+            let configured = configured.to_string();
+            let configured = shown(&configured);
             Error::refused(format!("{name} is for {configured}, but the inputs say {stated}"))
                 .with_fix(
                     "correct the platform in front of the image, or build it for that platform",
@@ -271,6 +274,13 @@ mod tests {
                 Err("is for linux/amd64/v8, but the inputs say linux/arm64"),
             ),
             ("", ARTIFACT, None, Err("artifact of type")),
+            ("", &format!("a/{}", "b".repeat(3998)), None, Err("type \"a text of 4000 bytes\"")),
+            (
+                &format!(r#"{{"os":"{}","architecture":"a"}}"#, "x".repeat(3998)),
+                media_type::OCI_CONFIG,
+                Some("linux/arm64"),
+                Err("a is for a text of 4000 bytes, but"),
+            ),
             ("{}", media_type::OCI_CONFIG, None, Err("does not say")),
             ("{", media_type::OCI_CONFIG, None, Err("config cannot be read")),
             (

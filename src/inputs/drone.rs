@@ -71,6 +71,7 @@ fn source(template: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::mixed;
 
     fn translated(pairs: &[(&str, &str)]) -> (Environment, Vec<String>) {
         let mut findings = Findings::default();
@@ -113,5 +114,50 @@ mod tests {
         assert!(problems.len() == 1 && problems[0].contains("target and template"), "{problems:?}");
         let (ours, problems) = translated(&[("PLUGIN_SPEC", "x"), ("PLUGIN_TAGS", "a")]);
         assert_eq!((ours["PLUGIN_TAGS"].as_str(), problems.len()), ("a", 0));
+    }
+
+    #[test]
+    fn survives_any_setting() {
+        let pieces = [
+            "r.example",
+            "/",
+            ":",
+            "1.2",
+            "OS",
+            "ARCH",
+            "VARIANT",
+            "{",
+            "}",
+            "é",
+            ",",
+            "\n",
+            "[",
+            "]",
+            "\"",
+            " ",
+            "@",
+            "true",
+            ".tmpl",
+            "\0",
+        ];
+        let names = [
+            "PLUGIN_TARGET",
+            "PLUGIN_TEMPLATE",
+            "PLUGIN_TAGS",
+            "PLUGIN_IGNORE_MISSING",
+            "PLUGIN_SPEC",
+        ];
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..5_000 {
+            let values: Vec<String> =
+                names.iter().map(|_| mixed(&mut random, &pieces, 6)).collect();
+            let pairs: Vec<(&str, &str)> =
+                names.into_iter().zip(values.iter().map(String::as_str)).collect();
+            let (ours, _) = translated(&pairs);
+            let given = |name: &str| {
+                pairs.iter().any(|(other, value)| *other == name && !value.trim().is_empty())
+            };
+            assert!(!given("PLUGIN_TEMPLATE") || ours.contains_key("PLUGIN_SOURCES"), "{pairs:?}");
+        }
     }
 }

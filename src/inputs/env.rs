@@ -111,6 +111,7 @@ fn warn_of_unknown(environment: &Environment, findings: &mut Findings) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::{chosen, mixed};
 
     fn environment(pairs: &[(&str, &str)]) -> Environment {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -224,5 +225,26 @@ mod tests {
                 "PLUGIN_ZZZZZZZZ is set, but there is no input \"zzzzzzzz\""
             ]
         );
+    }
+
+    #[test]
+    fn survives_any_value() {
+        let pieces =
+            ["a", "\n", "\0", "é", "\u{fffd}", " ", "true", "null", "\"", "${{ x }}", "=", ","];
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..300 {
+            let pairs = INPUTS.iter().filter_map(|input| {
+                let name = chosen(&mut random, &variables(input.name)).clone();
+                random.bool().then(|| (name, mixed(&mut random, &pieces, 4)))
+            });
+            let environment: Environment = pairs.collect();
+            let (mut findings, secrets) = (Findings::default(), Secrets::default());
+            let inputs = read(&environment, &mut findings);
+            keep_secrets(|name| inputs.get(name), &secrets);
+            for value in INPUTS.iter().filter_map(|input| inputs.get(input.name)) {
+                assert!(!value.is_empty());
+            }
+            assert!(without_inputs(&environment).is_empty());
+        }
     }
 }

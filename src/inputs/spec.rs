@@ -317,6 +317,7 @@ fn value(name: &'static str, kind: Kind, node: &Node) -> Result<Option<String>, 
 mod tests {
     use super::*;
     use crate::inputs::Environment;
+    use crate::random::mixed;
     use crate::secret::Secrets;
 
     fn read_in(folder: &Path, findings: &mut Findings) -> Vec<Entry> {
@@ -408,5 +409,53 @@ mod tests {
                 "lists.yaml, line 1, column 1: index 2: sources: is required"
             ]
         );
+    }
+
+    #[test]
+    fn survives_any_tree() {
+        let pieces = [
+            "tags: ",
+            "sources: ",
+            "digests: ",
+            "annotations: ",
+            "wait: ",
+            "platforms: ",
+            "config: ",
+            "x: ",
+            "[",
+            "]",
+            "{",
+            "}",
+            ", ",
+            "a: b",
+            "r.example/a:1",
+            "\n    ",
+            "\n  - ",
+            "\n      - ",
+            "~",
+            "''",
+            "\"\"",
+            "é",
+            "1m",
+        ];
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut accepted = 0;
+        for _ in 0..3_000 {
+            let text = format!("indexes:\n  - {}\n", mixed(&mut random, &pieces, 10));
+            let Ok(tree) = yaml::parse(&text) else { continue };
+            let defaults = RawInputs { wait: Some("1m".to_owned()), ..RawInputs::default() };
+            let mut findings = Findings::default();
+            let document = Document { path: "x.yaml", defaults: &defaults };
+            for entry in document.entries(tree, &mut findings) {
+                accepted += 1;
+                entry.name();
+                let mut found = Findings::default();
+                for (input, line) in INPUTS.iter().zip(1..) {
+                    found.problem_at(input.name, line, "is wrong");
+                }
+                entry.keep(found, &mut findings);
+            }
+        }
+        assert!(accepted > 300, "{accepted}");
     }
 }

@@ -187,6 +187,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::mixed;
 
     fn texts(value: &str, commas: bool) -> Vec<(usize, String)> {
         items(value, commas).unwrap().into_iter().map(|item| (item.line, item.text)).collect()
@@ -264,6 +265,65 @@ mod tests {
         }
         for bad in ["", "x", "-1", "99999999", "1y", "10 parsecs", "9999999999999h", "1.5"] {
             assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn survives_any_mixture() {
+        let pieces = [
+            "a",
+            "=",
+            ",",
+            "\n",
+            "\r\n",
+            "#",
+            "[",
+            "]",
+            "{",
+            "}",
+            "\"",
+            "\"\"",
+            "'",
+            ":",
+            "::1",
+            " ",
+            "\t",
+            "é",
+            "- ",
+            "1",
+            "h",
+            "m",
+            "99999999999999999999",
+            "null",
+            "\\",
+            "\u{2028}",
+            "true",
+            "https://",
+        ];
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..10_000 {
+            let text = mixed(&mut random, &pieces, 10);
+            let lines = text.lines().count().max(text.len());
+            for commas in [false, true] {
+                for item in items(&text, commas).unwrap_or_default() {
+                    assert!((1..=lines).contains(&item.line), "{text}");
+                    assert!(
+                        !item.text.trim().is_empty() && item.text.trim() == item.text,
+                        "{text}"
+                    );
+                }
+            }
+            for (line, pair) in pairs(&text).unwrap_or_default() {
+                let no_key = pair.is_ok_and(|(key, _)| key.trim().is_empty());
+                assert!(line > 0 && !no_key, "{text}");
+            }
+            crowded("x", &text, "pair", parts_pairs);
+            let _ = switch(&text);
+            if let Ok(duration) = duration(&text) {
+                assert!(duration <= LONGEST_DURATION, "{text}");
+            }
+            slips::array_for(&text);
+            slips::odd_value(&text);
         }
     }
 }

@@ -6,6 +6,7 @@
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 
 /// The largest file, in bytes.
@@ -163,6 +164,7 @@ impl<'a> Reader<'a> {
 
     fn map(&mut self, depth: usize) -> Result<Value, Fault> {
         let mut map: Vec<(Place, String, Node)> = Vec::new();
+        let mut lines: HashMap<String, usize> = HashMap::new();
         loop {
             let (event, span) = self.next()?;
             if event == Event::MappingEnd {
@@ -173,8 +175,10 @@ impl<'a> Reader<'a> {
             let value = self.node(event, span, depth + 1)?;
             match key.value {
                 Value::Text(name) => {
-                    if let Some((first, _, _)) = map.iter().find(|(_, other, _)| *other == name) {
-                        let text = format!("{name:?} is given twice, first in line {}", first.line);
+                    let first = lines.get(&name).copied();
+                    lines.entry(name.clone()).or_insert(key.place.line);
+                    if let Some(first) = first {
+                        let text = format!("{name:?} is given twice, first in line {first}");
                         self.fault(key.place, text);
                     }
                     map.push((key.place, name, value));
@@ -205,6 +209,7 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::{damage, mixed};
 
     fn faults(text: &str) -> Vec<String> {
         parse(text)
@@ -246,8 +251,11 @@ mod tests {
         );
         assert!(found.iter().any(|fault| fault.contains("an alias")), "{found:?}");
         assert_eq!(
-            faults("a: 1\nb: 2\na: 3\n"),
-            ["line 3, column 1: \"a\" is given twice, first in line 1"]
+            faults("a: 1\nb: 2\na: 3\nc: 4\na: 5\n"),
+            [
+                "line 3, column 1: \"a\" is given twice, first in line 1",
+                "line 5, column 1: \"a\" is given twice, first in line 1"
+            ]
         );
         assert!(faults("a: [1\nb: 2\n")[0].contains("is not valid YAML"));
         assert!(faults("a: 1\n---\nb: 2\n")[0].contains("second document"));
@@ -263,5 +271,114 @@ mod tests {
             assert_eq!(faults(&bomb).len(), 1, "{}", &bomb[..4]);
         }
         assert!(faults(&"a".repeat(LARGEST + 1))[0].contains("65537 bytes"));
+    }
+
+    /// Documents and pieces of them: no panic, no deeper tree than allowed, faults with places.
+    #[test]
+    fn survives_any_mixture() {
+        fn depth(node: &Node) -> usize {
+            match &node.value {
+                Value::Empty | Value::Text(_) => 0,
+                Value::List(items) => 1 + items.iter().map(depth).max().unwrap_or_default(),
+                Value::Map(items) => {
+                    1 + items.iter().map(|(_, _, node)| depth(node)).max().unwrap_or_default()
+                }
+            }
+        }
+        const WHOLE: &str = "indexes:\n  - tags: [r.example/a:1, \"b\"]\n    sources:\n      - r.example/a:{arch} # x\n    annotations: {a: 'b', ? c : d}\n    wait: |\n      1m\n    platforms: >-\n      linux/amd64\n";
+        let pieces = [
+            "a",
+            ": ",
+            ":",
+            "\n",
+            "\n",
+            "\n  ",
+            "\n    ",
+            "- ",
+            "-",
+            "---",
+            "...",
+            "[",
+            "]",
+            "{",
+            "}",
+            ",",
+            "? ",
+            "&a ",
+            "*a",
+            "!x ",
+            "!!str ",
+            "|",
+            ">",
+            "|2-",
+            "\"",
+            "'",
+            "\\",
+            "\\x41",
+            "\\u12",
+            "#",
+            " #",
+            "%YAML 1.2\n",
+            "%TAG ! x\n",
+            "\t",
+            "\r",
+            "é",
+            "\u{feff}",
+            "\u{2028}",
+            "\0",
+            "~",
+            "<<",
+            "@",
+            "`",
+        ];
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut accepted = 0;
+        for at in 0..8_000 {
+            let text = if at % 4 == 0 {
+                let mut bytes = WHOLE.as_bytes().to_vec();
+                damage(&mut random, &mut bytes);
+                String::from_utf8_lossy(&bytes).into_owned()
+            } else {
+                mixed(&mut random, &pieces, 20)
+            };
+            match parse(&text) {
+                Ok(tree) => {
+                    accepted += 1;
+                    assert!(depth(&tree) <= DEEPEST + 1, "{text}");
+                }
+                Err(faults) => {
+                    assert!(!faults.is_empty(), "{text}");
+                    assert!(faults.iter().all(|fault| fault.place.line > 0), "{text} {faults:?}");
+                }
+            }
+        }
+        assert!(accepted > 300, "{accepted}");
+    }
+
+    /// As large as a file may be, of the shapes that are worst for a reader.
+    #[test]
+    fn the_worst_of_the_largest_is_read_in_time() {
+        let keys = |count: usize| (0..count).map(|at| format!("{at:x}:\n")).collect::<String>();
+        for text in [
+            keys(10_000),
+            format!("a: [{}]", "x,".repeat(30_000)),
+            format!("a: {{{}}}", (0..8_000).map(|at| format!("{at:x}: ,")).collect::<String>()),
+            format!("a:\n{}", "- b\n".repeat(16_000)),
+            "*a ".repeat(20_000),
+            "- &a b\n".repeat(9_000),
+            format!("\"{}", "\\n\n".repeat(20_000)),
+            format!("a: |\n{}", " \n".repeat(30_000)),
+            "#\n".repeat(32_000),
+            " ".repeat(LARGEST),
+            "'".repeat(LARGEST),
+            "a ".repeat(LARGEST / 2),
+            "a\n".repeat(LARGEST / 2),
+            "%a\n".repeat(LARGEST / 3),
+            "---\n".repeat(LARGEST / 4),
+            "!a ".repeat(LARGEST / 3),
+        ] {
+            assert!(text.len() <= LARGEST, "{}", text.len());
+            let _ = parse(&text);
+        }
     }
 }

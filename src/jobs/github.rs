@@ -6,6 +6,7 @@
 
 use super::{Job, Rows, State, System, address, bounded, needed, secret_header};
 use crate::inputs::Context;
+use crate::oci::json;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
 use serde::Deserialize;
 use url::Url;
@@ -92,7 +93,7 @@ impl System for GitHub {
     }
 
     fn read(&self, page: &[u8]) -> Result<Vec<Job>, String> {
-        let page: Page = serde_json::from_slice(page).map_err(|error| error.to_string())?;
+        let page: Page = serde_json::from_slice(page).map_err(|error| json::told(&error))?;
         let job = |listed: Row| Job {
             id: listed.id,
             name: listed.name,
@@ -161,6 +162,7 @@ fn state(status: &str, conclusion: Option<&str>) -> State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::{chosen, spoilt};
     use crate::secret::Secrets;
     use std::path::Path;
 
@@ -214,6 +216,9 @@ mod tests {
         };
         assert_eq!(github("", "").read(page), Ok(vec![job]));
         assert!(github("", "").read(b"<html>").is_err());
+        let long = format!(r#"{{"jobs":"{}"}}"#, "x".repeat(4000));
+        let why = github("", "").read(long.as_bytes()).unwrap_err();
+        assert!(why.starts_with("a value of another type than expected at line 1"), "{why}");
     }
 
     #[test]
@@ -248,5 +253,30 @@ mod tests {
             let own = github(runner, job_id).own(&jobs).map(|job| job.id);
             assert_eq!(own, expected, "{runner} {job_id}");
         }
+    }
+
+    #[test]
+    fn survives_any_page() {
+        let row = serde_json::json!({
+            "id": 9, "name": "build (linux/arm64)", "run_attempt": 2, "status": "completed",
+            "conclusion": "failure", "runner_name": "r1", "html_url": "https://x/9", "steps": [{}],
+        });
+        let whole = serde_json::json!({"total_count": 2, "jobs": [row, row, row]});
+        let mut random = fastrand::Rng::with_seed(1);
+        let (system, mut accepted) = (github("r1", "build"), 0);
+        for _ in 0..3_000 {
+            let rarity = *chosen(&mut random, &[20, 200]);
+            match system.read(&spoilt(&mut random, &whole, rarity)) {
+                Ok(jobs) => {
+                    accepted += 1;
+                    assert!(jobs.len() <= 200);
+                    system.own(&jobs);
+                }
+                Err(why) => {
+                    assert!(why.len() < 400 && !why.contains(char::is_control), "{why}");
+                }
+            }
+        }
+        assert!(accepted > 500, "{accepted}");
     }
 }

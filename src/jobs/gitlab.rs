@@ -5,6 +5,7 @@
 
 use super::{Job, Rows, State, System, address, bounded, needed, secret_header};
 use crate::inputs::{Context, set};
+use crate::oci::json;
 use reqwest::header::{HeaderMap, HeaderName};
 use serde::Deserialize;
 use url::Url;
@@ -71,7 +72,7 @@ impl System for GitLab {
     }
 
     fn read(&self, page: &[u8]) -> Result<Vec<Job>, String> {
-        let jobs: Rows<Row> = serde_json::from_slice(page).map_err(|error| error.to_string())?;
+        let jobs: Rows<Row> = serde_json::from_slice(page).map_err(|error| json::told(&error))?;
         let job = |listed: Row| Job {
             id: listed.id,
             name: listed.name,
@@ -121,11 +122,12 @@ fn state(status: &str) -> State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::spoilt;
     use crate::secret::Secrets;
     use std::path::Path;
 
     #[test]
-    fn a_page_and_the_own_job() {
+    fn any_page_and_the_own_job() {
         let environment = [
             ("CI_API_V4_URL", "https://gitlab.com/api/v4"),
             ("CI_PROJECT_ID", "1"),
@@ -148,6 +150,22 @@ mod tests {
         assert_eq!(shown, expected);
         assert_eq!(gitlab.own(&jobs).map(|job| job.id), Some(4));
         assert!(gitlab.read(br#"{"message":"404"}"#).is_err());
+        let why = gitlab.read(format!(r#""{}""#, "x".repeat(4000)).as_bytes()).unwrap_err();
+        assert!(why.starts_with("a value of another type than expected at line 1"), "{why}");
+        let row = serde_json::json!({
+            "id": 4, "name": "x", "status": "running", "web_url": "https://x/4", "stage": null,
+        });
+        let whole = serde_json::json!([row, row]);
+        let (mut random, mut accepted) = (fastrand::Rng::with_seed(1), 0);
+        for _ in 0..3_000 {
+            match gitlab.read(&spoilt(&mut random, &whole, 20)) {
+                Ok(jobs) => accepted += usize::from(gitlab.own(&jobs).is_some()),
+                Err(why) => {
+                    assert!(why.len() < 400 && !why.contains(char::is_control), "{why}");
+                }
+            }
+        }
+        assert!(accepted > 500, "{accepted}");
         for (status, expected) in [
             ("created", State::Pending),
             ("manual", State::Pending),

@@ -50,7 +50,8 @@ fn until_reset(answer: &Answer, now: SystemTime) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reqwest::header::{HeaderMap, HeaderName};
+    use crate::random::{chosen, mixed};
+    use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
     #[test]
     fn pauses_by_table() {
@@ -98,6 +99,44 @@ mod tests {
         {
             let headers = [("x-ratelimit-remaining", left), ("x-ratelimit-reset", reset)];
             assert_eq!(seconds(gentle(&answer(200, &headers), now)), expected, "{left} {reset}");
+        }
+    }
+
+    #[test]
+    fn survives_any_pause() {
+        let now = UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let pieces = [
+            "0",
+            "1",
+            "9",
+            "784111807",
+            "18446744073709551615",
+            "-",
+            ".",
+            " ",
+            "rate limit",
+            "é",
+            "\"",
+        ];
+        let names = [
+            "retry-after",
+            "x-ratelimit-remaining",
+            "x-ratelimit-reset",
+            "ratelimit-remaining",
+            "ratelimit-reset",
+        ];
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..5_000 {
+            let mut headers = HeaderMap::new();
+            for name in names {
+                let value = HeaderValue::from_str(&mixed(&mut random, &pieces, 3));
+                headers.extend(value.ok().map(|value| (HeaderName::from_static(name), value)));
+            }
+            let body = mixed(&mut random, &pieces, 3).into_bytes().into();
+            let from = "https://api.example".parse().unwrap();
+            let answer = Answer::new(*chosen(&mut random, &[200, 403, 429]), headers, body, from);
+            assert!(asked_too_much(&answer, now) <= Some(LONGEST), "{answer:?}");
+            assert!(gentle(&answer, now) <= Some(LONGEST), "{answer:?}");
         }
     }
 }

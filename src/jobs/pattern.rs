@@ -32,6 +32,7 @@ impl From<&str> for Pattern {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::mixed;
 
     #[test]
     fn by_table() {
@@ -57,5 +58,19 @@ mod tests {
         ] {
             assert_eq!(Pattern::from(pattern).matches(name), expected, "{pattern} {name}");
         }
+    }
+
+    /// Names of jobs are others'; a pattern of many stars is looked for in them in time.
+    #[test]
+    fn survives_any_name() {
+        let mut random = fastrand::Rng::with_seed(1);
+        let pieces = ["*", "?", "a", "b", "é", "[", "${{", " / ", "\0"];
+        for _ in 0..10_000 {
+            let (pattern, name) = (mixed(&mut random, &pieces, 8), mixed(&mut random, &pieces, 8));
+            let is_same = Pattern::from(&*pattern).matches(&name);
+            assert!(is_same || pattern != name, "{pattern}");
+        }
+        let name = "a".repeat(4_000);
+        assert!(!Pattern::from(&*format!("{}b", "*a".repeat(500))).matches(&name));
     }
 }

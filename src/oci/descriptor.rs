@@ -1,7 +1,7 @@
 //! Descriptors: media type, digest and size of something stored (image spec, descriptor.md).
 
 use super::json::{or_absent, or_absent_texts};
-use super::{Annotations, Digest, Invalid, Platform, media_type};
+use super::{Annotations, Digest, Invalid, Platform, media_type, shown};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
@@ -117,7 +117,8 @@ impl Descriptor {
         let is_manifest = media_type::is_index(media_type) || media_type::is_image(media_type);
         match size {
             _ if is_manifest && media_type != self.media_type => {
-                Some(format!("its type is {media_type}, but the index says {}", self.media_type))
+                let (ours, theirs) = (shown(media_type), shown(&self.media_type));
+                Some(format!("its type is {ours}, but the index says {theirs}"))
             }
             Some(size) if size != self.size => {
                 Some(format!("it has {size} bytes, but the index says {}", self.size))
@@ -232,6 +233,9 @@ mod tests {
             let contradicted = entry.contradicted_by(media_type, size);
             assert_eq!(contradicted.is_some(), is_contradicted, "{media_type} {size:?}");
         }
+        let long = Descriptor::new(&"x".repeat(4000), Digest::of(b""), 1);
+        let told = long.contradicted_by(media_type::OCI_INDEX, Some(1)).unwrap();
+        assert!(told.ends_with("but the index says a text of 4000 bytes"), "{told}");
     }
 
     #[test]

@@ -151,6 +151,7 @@ impl fmt::Debug for Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::mixed;
 
     const EMPTY: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -201,5 +202,29 @@ mod tests {
             let error = text.parse::<Digest>().unwrap_err().to_string();
             assert!(error.starts_with(why), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn survives_any_mixture() {
+        let hex = "0123456789abcdef".repeat(4);
+        let pieces = [
+            "sha256:", "sha512:", "sha256-", "md5", ":", "@", &hex, &hex, &hex, "0", "F", "é", " ",
+        ];
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut accepted = 0;
+        for _ in 0..20_000 {
+            let text = mixed(&mut random, &pieces, 6);
+            let Ok(digest) = text.parse::<Digest>() else { continue };
+            accepted += 1;
+            assert_eq!(digest.to_string(), text);
+            assert_eq!(format!("{}:{}", digest.algorithm(), digest.hex()), text);
+            let length = if digest.algorithm() == "sha256" { 64 } else { 128 };
+            assert_eq!(digest.hex().len(), length, "{text}");
+            assert!(!digest.hex().contains(|c| !matches!(c, '0'..='9' | 'a'..='f')), "{text}");
+            assert!(text.starts_with(digest.short()));
+            let named = Digest::from_file_name(&text);
+            assert_eq!(named.is_some(), length == 64, "{text}");
+        }
+        assert!(accepted > 20, "{accepted}");
     }
 }

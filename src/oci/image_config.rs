@@ -60,6 +60,7 @@ impl ImageConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::{chosen, spoilt};
 
     #[test]
     fn reads_what_builders_wrote() {
@@ -102,5 +103,32 @@ mod tests {
         ] {
             assert!(ImageConfig::parse(text.as_bytes()).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn survives_any_document() {
+        let whole = serde_json::json!({
+            "created": "2026-05-01T12:00:00Z", "architecture": "arm64", "os": "linux",
+            "os.version": "1", "os.features": ["b", "a"], "variant": "v8",
+            "config": {"Labels": {"a": "b", REVISION: "0123"}, "Env": ["A=b"]},
+            "rootfs": {"type": "layers", "diff_ids": []}, "history": [{"created_by": "x"}],
+        });
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut accepted = 0;
+        for _ in 0..1_200 {
+            let rarity = *chosen(&mut random, &[8, 60, 600]);
+            let bytes = spoilt(&mut random, &whole, rarity);
+            match ImageConfig::parse(&bytes) {
+                Ok(config) => {
+                    accepted += 1;
+                    assert!(config.platform.extra.is_empty());
+                    assert!(config.origin().revision.as_deref() == config.label(REVISION));
+                }
+                Err(Invalid(why)) => {
+                    assert!(why.len() < 1000 && !why.contains(char::is_control), "{why}");
+                }
+            }
+        }
+        assert!(accepted > 300, "{accepted}");
     }
 }

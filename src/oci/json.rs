@@ -3,8 +3,8 @@
 //!
 //! By hand, because `serde_json` accepts duplicate keys and does not write Go's escapes.
 
-use super::Invalid;
 use super::fields::{ANY, Fields};
+use super::{Invalid, LONGEST_SHOWN, shown};
 use serde::Deserialize;
 use serde::Serialize;
 use serde::de::{
@@ -43,7 +43,7 @@ pub(crate) fn weighed<T: DeserializeOwned>(
     fields: &'static Fields,
 ) -> Result<(T, usize), Invalid> {
     let invalid = |error: serde_json::Error| {
-        Invalid::new(format!("not valid JSON of the expected shape: {error}"))
+        Invalid::new(format!("not valid JSON of the expected shape: {}", told(&error)))
     };
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let counts = Counts::default();
@@ -70,6 +70,16 @@ where
     let texts = Option::<BTreeMap<String, Option<String>>>::deserialize(deserializer)?;
     let texts = texts.unwrap_or_default().into_iter();
     Ok(texts.map(|(key, text)| (key, text.unwrap_or_default())).collect())
+}
+
+/// Why a document cannot be read. Errors of serde quote the values that are wrong, however long.
+pub(crate) fn told(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    if text.len() <= LONGEST_SHOWN {
+        return text;
+    }
+    let at = if error.line() > 0 { format!(" at {}", place(error)) } else { String::new() };
+    format!("a value of another type than expected{at}")
 }
 
 /// Where JSON is invalid, without quoting it: it may contain secrets.
@@ -150,7 +160,10 @@ impl<'de> Visitor<'de> for Walk<'_> {
         let mut seen = HashSet::new();
         while let Some(key) = pairs.next_key::<String>()? {
             if seen.contains(&key) {
-                return Err(A::Error::custom(format!("key {key:?} is given twice in one object")));
+                let key = shown(&key);
+                return Err(A::Error::custom(format!(
+                    "key \"{key}\" is given twice in one object"
+                )));
             }
             let known = self.fields.under(&key).map_err(A::Error::custom)?;
             seen.insert(key);

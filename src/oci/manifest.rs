@@ -1,7 +1,7 @@
 //! Manifests as received: bytes, their digest and type, and what was parsed from them.
 
 use super::held::Share;
-use super::{Descriptor, Digest, Index, Invalid, fields, json, media_type};
+use super::{Descriptor, Digest, Index, Invalid, fields, json, media_type, shown};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
@@ -65,7 +65,8 @@ impl Manifest {
         };
         let media_type = agreed_type(fields, &media_type::without_parameters(content_type))?;
         let invalid = |error: serde_json::Error| {
-            Invalid::new(format!("not a valid {}: {error}", media_type::name(&media_type)))
+            let name = media_type::name(&media_type);
+            Invalid::new(format!("not a valid {name}: {}", json::told(&error)))
         };
         let content = if media_type::is_index(&media_type) {
             Content::Index(serde_json::from_value(value).map_err(invalid)?)
@@ -137,13 +138,15 @@ fn agreed_type(fields: &serde_json::Map<String, Value>, header: &str) -> Result<
         ("", _) => media_type::OCI_MANIFEST,
         (body, header) if known(header) && body != header => {
             return Err(Invalid::new(format!(
-                "its Content-Type is {header}, but its body says {body}"
+                "its Content-Type is {header}, but its body says {}",
+                shown(body)
             )));
         }
         (body, _) if known(body) => body,
         (body, _) => {
             return Err(Invalid::new(format!(
-                "its media type {body:?} is neither an image nor an index"
+                "its media type \"{}\" is neither an image nor an index",
+                shown(body)
             )));
         }
     };
@@ -158,6 +161,7 @@ fn agreed_type(fields: &serde_json::Map<String, Value>, header: &str) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::{chosen, spoilt};
 
     fn parse(body: &str, header: &str) -> Result<Manifest, Invalid> {
         let bytes = Bytes::copy_from_slice(body.as_bytes());
@@ -234,6 +238,7 @@ mod tests {
 
     #[test]
     fn refuses_confusion() {
+        let long = "x".repeat(4000);
         let config =
             format!(r#"{{"mediaType":"x","digest":"sha256:{}","size":2}}"#, "0".repeat(64));
         for (body, why) in [
@@ -285,9 +290,120 @@ mod tests {
                 ),
                 "one field to some clients",
             ),
+            // What is long is not shown, nor cut: it may be a secret.
+            (
+                format!(r#"{{"schemaVersion":2,"mediaType":"{long}","manifests":[]}}"#),
+                "its media type \"a text of 4000 bytes\"",
+            ),
+            (
+                format!(r#"{{"schemaVersion":2,"manifests":"{long}"}}"#),
+                "not a valid OCI image index: a value of another type than expected",
+            ),
+            (
+                format!(r#"{{"{long}":1,"{long}":2}}"#),
+                "key \"a text of 4000 bytes\" is given twice",
+            ),
+            (
+                r#"{"schemaVersion":2,"mediaType":"a\n\u001b[2Jb","manifests":[]}"#.to_owned(),
+                r#"its media type "a\n\u{1b}[2Jb""#,
+            ),
         ] {
             let error = parse(&body, "").unwrap_err().to_string();
             assert!(error.contains(why), "{body}: {error}");
+            assert!(error.len() < 600 && !error.contains(char::is_control), "{body}: {error}");
         }
+    }
+
+    /// Documents with an index and an image, all fields of both set.
+    fn whole() -> [Value; 2] {
+        let (digest, long) = (Digest::of(b"{}"), format!("sha512:{}", "0".repeat(128)));
+        let entry = serde_json::json!({
+            "mediaType": media_type::OCI_MANIFEST,
+            "digest": digest,
+            "size": 2,
+            "urls": ["https://x.example"],
+            "annotations": {"vnd.docker.reference.type": "attestation-manifest", "a": "<&>"},
+            "data": "e30=",
+            "platform": {
+                "architecture": "ARM64", "os": "macos", "os.version": "1.2+x",
+                "os.features": ["b", "a"], "variant": "V8", "features": ["sse"],
+            },
+            "artifactType": "a/b",
+            "x": [1.5, {"y": null}],
+        });
+        let blob = serde_json::json!({"mediaType": "a/b", "digest": long, "size": 9});
+        [
+            serde_json::json!({
+                "schemaVersion": 2,
+                "mediaType": media_type::OCI_INDEX,
+                "artifactType": "a/b",
+                "manifests": [entry, blob, entry],
+                "subject": blob,
+                "annotations": {"a": "b"},
+                "x": {"y": [1, -1]},
+            }),
+            serde_json::json!({
+                "schemaVersion": 2,
+                "mediaType": media_type::DOCKER_MANIFEST,
+                "config": blob,
+                "layers": [entry, blob],
+                "subject": entry,
+                "annotations": {"a": "b"},
+            }),
+        ]
+    }
+
+    /// Whatever a registry sends: what is refused is told in a line, what is accepted is what the
+    /// rest relies upon.
+    #[test]
+    fn survives_any_document() {
+        let mut random = fastrand::Rng::with_seed(1);
+        let whole = whole();
+        let (mut accepted, mut refused) = (0, 0);
+        for _ in 0..700 {
+            let rarity = *chosen(&mut random, &[12, 100, 1_000]);
+            let document = chosen(&mut random, &whole).clone();
+            let bytes = Bytes::from(spoilt(&mut random, &document, rarity));
+            let headers = [media_type::OCI_INDEX, media_type::DOCKER_MANIFEST, "", "text/html; x"];
+            let header = *chosen(&mut random, &headers);
+            let shown = String::from_utf8_lossy(&bytes).into_owned();
+            let manifest = match Manifest::parse(bytes.clone(), header, Digest::of(&bytes)) {
+                Ok(manifest) => manifest,
+                Err(Invalid(why)) => {
+                    refused += 1;
+                    assert!(why.len() < 1000 && !why.contains(char::is_control), "{why}: {shown}");
+                    continue;
+                }
+            };
+            accepted += 1;
+            assert_eq!(manifest.bytes, bytes);
+            assert!(manifest.share.weight() >= bytes.len());
+            let (entries, others) = match &manifest.content {
+                Content::Index(index) => {
+                    assert!(media_type::is_index(&manifest.media_type), "{shown}");
+                    // What is edited is written again: other clients must read the same from it.
+                    let written = Bytes::from(json::pretty(index).unwrap());
+                    let media_type = &manifest.media_type;
+                    let again = Manifest::parse(written, media_type, manifest.digest.clone());
+                    assert_eq!(again.map(|again| again.content), Ok(manifest.content.clone()));
+                    (&index.manifests, index.subject.iter().collect::<Vec<_>>())
+                }
+                Content::Image(image) => {
+                    assert!(media_type::is_image(&manifest.media_type), "{shown}");
+                    assert!(image.download() >= image.config.size);
+                    (&image.layers, vec![&image.config])
+                }
+            };
+            for descriptor in entries.iter().chain(others) {
+                assert!(i64::try_from(descriptor.size).is_ok(), "{shown}");
+                assert_eq!(descriptor.digest.as_str().parse(), Ok(descriptor.digest.clone()));
+                assert!(descriptor.data.is_empty() || descriptor.size == 2, "{shown}");
+                descriptor.title();
+            }
+            if let Content::Index(index) = &manifest.content {
+                assert!(index.manifests.iter().all(|entry| entry.size > 0), "{shown}");
+            }
+        }
+        assert!(accepted > 150 && refused > 150, "{accepted} {refused}");
     }
 }

@@ -29,6 +29,8 @@ pub use manifest::{Content, ImageManifest, Manifest};
 pub use platform::Platform;
 pub use reference::{Reference, Repository};
 
+use std::borrow::Cow;
+
 /// Text or bytes that violate a rule of the specs. The message says which one, for people.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -37,5 +39,20 @@ pub struct Invalid(pub String);
 impl Invalid {
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self(message.into())
+    }
+}
+
+/// Bytes of others' text in a message at most. Media types have 255 (RFC 6838).
+const LONGEST_SHOWN: usize = 300;
+
+/// Others' text for a message, on one line, or how long it is. It is not cut: half a secret would
+/// not be known again.
+pub(crate) fn shown(text: &str) -> Cow<'_, str> {
+    if text.len() > LONGEST_SHOWN {
+        Cow::Owned(format!("a text of {} bytes", text.len()))
+    } else if text.contains(char::is_control) {
+        Cow::Owned(text.escape_debug().to_string())
+    } else {
+        Cow::Borrowed(text)
     }
 }

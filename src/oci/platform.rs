@@ -347,6 +347,7 @@ fn half_of_one(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::mixed;
 
     fn platform(text: &str) -> Platform {
         text.parse().unwrap()
@@ -572,5 +573,83 @@ mod tests {
         ] {
             assert_eq!(platform(one).runs_as(&platform(other)), runs, "{one} {other}");
         }
+    }
+
+    /// Of texts and of what documents hold.
+    #[test]
+    fn survives_any_mixture() {
+        let pieces = [
+            "linux",
+            "Linux",
+            "macos",
+            "windows",
+            "/",
+            "/",
+            "/",
+            "(",
+            ")",
+            "+",
+            "10.0.20348",
+            "amd64",
+            "x86_64",
+            "x86-64",
+            "AARCH64",
+            "arm64",
+            "arm",
+            "armhf",
+            "armel",
+            "i386",
+            "v",
+            "V8",
+            "8",
+            "9.0",
+            "v9.0",
+            "7",
+            "unknown",
+            "é",
+            " ",
+            "-",
+            "{arch}",
+            "\"",
+            ",",
+            "\0",
+        ];
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut accepted = 0;
+        for _ in 0..1_500 {
+            let text = mixed(&mut random, &pieces, 8);
+            let mut word = || mixed(&mut random, &pieces, 2);
+            let of_a_document = Platform {
+                architecture: word(),
+                os: word(),
+                os_version: word(),
+                os_features: vec![word(), word()],
+                variant: word(),
+                extra: BTreeMap::from([(word(), Value::Null)]),
+            };
+            let parsed = text.parse::<Platform>();
+            for platform in [Some(&of_a_document), parsed.as_ref().ok()].into_iter().flatten() {
+                let normalized = platform.normalized();
+                assert_eq!(normalized.normalized(), normalized, "{platform:?}");
+                assert_eq!(normalized.to_string(), platform.to_string(), "{platform:?}");
+                assert!(platform.same(&normalized) && platform.answers(&normalized));
+                assert!(platform.runs_as(&normalized));
+                let meant = platform.meant();
+                assert!(
+                    meant.is_none_or(|meant| meant.parse::<Platform>().is_ok()),
+                    "{platform:?}"
+                );
+                if let Some(filled) = platform.filled_from(&of_a_document) {
+                    assert!(filled.answers(&of_a_document), "{platform:?}");
+                }
+            }
+            let Ok(platform) = parsed else { continue };
+            accepted += 1;
+            assert_eq!(platform.odd_part().filter(|odd| odd.len() <= LONGEST_WORD), None, "{text}");
+            let again: Platform = platform.to_string().parse().unwrap();
+            assert!(again.same(&platform), "{text}");
+            assert_eq!(again.to_string(), platform.to_string(), "{text}");
+        }
+        assert!(accepted > 20, "{accepted}");
     }
 }

@@ -330,6 +330,7 @@ fn is_path_component(part: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::mixed;
 
     #[test]
     fn full_names() {
@@ -538,5 +539,89 @@ mod tests {
         ] {
             assert_eq!(parse_host(text).as_deref(), Ok(host), "{text}");
         }
+    }
+
+    /// What is accepted is of the grammar, and is read again as it is printed.
+    #[test]
+    fn survives_any_mixture() {
+        let (digest, long) = (format!("@{}", Digest::of(b"")), "x".repeat(120));
+        let pieces = [
+            "r.example",
+            "localhost",
+            "docker.io",
+            "index.docker.io",
+            "[::1]",
+            "[",
+            "]",
+            ":5000",
+            ":",
+            "/",
+            "/",
+            "app",
+            "acme",
+            "library",
+            "a",
+            "-",
+            "_",
+            "__",
+            ".",
+            "A",
+            "0",
+            ":1.2",
+            "@",
+            &digest,
+            &long,
+            "é",
+            "\u{212a}",
+            "İ",
+            "$",
+            "%",
+            "\0",
+            " ",
+            "\n",
+            "{arch}",
+            "://",
+            "\"",
+            ",",
+            "=",
+        ];
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut accepted = 0;
+        for _ in 0..10_000 {
+            let text = mixed(&mut random, &pieces, 7);
+            if let Ok(host) = parse_host(&text) {
+                assert_eq!(parse_host(&host).as_ref(), Ok(&host), "{text}");
+            }
+            is_short(&text);
+            let _ = target(&text, None);
+            let Ok(reference) = text.parse::<Reference>() else { continue };
+            accepted += 1;
+            let printed = reference.to_string();
+            assert_eq!(printed.parse().as_ref(), Ok(&reference), "{text}");
+            let Reference { repository, tag, digest } = &reference;
+            assert_eq!(repository.to_string().parse().as_ref(), Ok(repository), "{text}");
+            assert!(printed.is_ascii() && repository.to_string().len() <= LONGEST_NAME, "{text}");
+            let in_host =
+                |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.:[]".contains(&b);
+            let in_path =
+                |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._/".contains(&b);
+            assert!(repository.host().bytes().all(in_host), "{text}");
+            assert!(repository.path().bytes().all(in_path), "{text}");
+            assert!(repository.path().split('/').all(|part| !part.is_empty() && part != ".."));
+            assert!(tag.as_deref().is_none_or(is_tag), "{text}");
+            assert!(digest.is_some() || tag.is_some() || reference.selector() == "latest");
+            let at = format!(
+                "https://{}/v2/{}/manifests/{}",
+                repository.host(),
+                repository.path(),
+                reference.selector()
+            );
+            let url: url::Url = at.parse().unwrap();
+            assert!(
+                url.path().ends_with(&format!("/{}", reference.selector()))
+                    && url.query().is_none()
+            );
+        }
+        assert!(accepted > 300, "{accepted}");
     }
 }

@@ -108,6 +108,7 @@ fn several(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::mixed;
 
     #[test]
     fn every_slip_has_its_cause() {
@@ -162,6 +163,49 @@ mod tests {
             "$5",
         ] {
             assert_eq!(cause(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn survives_any_mixture() {
+        let pieces = [
+            "${{",
+            "}}",
+            "{{",
+            "<<",
+            ">>",
+            "$(",
+            ")",
+            "${",
+            "}",
+            "$",
+            "%",
+            "A",
+            "_",
+            "arch",
+            "- ",
+            "\"",
+            "'",
+            "\u{201c}",
+            "*",
+            "***",
+            ",",
+            " ",
+            "é",
+            "=",
+            "null",
+            "undefined",
+            "--",
+            "\n",
+            "\t",
+            "`",
+        ];
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..20_000 {
+            let text = mixed(&mut random, &pieces, 8);
+            for why in [cause(&text), of_any_text(&text)].into_iter().flatten() {
+                assert!(!why.is_empty() && why.len() < 300, "{text}: {why}");
+            }
         }
     }
 }

@@ -139,6 +139,7 @@ fn level(text: &str) -> Result<Level, String> {
 mod tests {
     use super::*;
     use crate::inputs::table::RawInputs;
+    use crate::random::mixed;
 
     fn run(value: &str) -> (Requested, Vec<String>, Vec<String>) {
         let mut findings = Findings::default();
@@ -228,6 +229,36 @@ mod tests {
         ] {
             let (_, problems, _) = run(value);
             assert!(problems.iter().any(|problem| problem.contains(why)), "{value}: {problems:?}");
+        }
+    }
+
+    #[test]
+    fn survives_any_mixture() {
+        let pieces = [
+            "index",
+            "manifest",
+            "manifest-descriptor",
+            "index-descriptor",
+            "[",
+            "linux/amd64",
+            "]",
+            ":",
+            ",",
+            "a",
+            "=",
+            "\n",
+            "é",
+            "\"",
+            "{",
+            "}",
+            "- ",
+            "//",
+            " ",
+        ];
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..5_000 {
+            let value = mixed(&mut random, &pieces, 10);
+            run(&value);
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::inputs::places::{Place, Places};
 use crate::inputs::table::{Given, names};
 use crate::inputs::values::Item;
 use crate::inputs::{Findings, slips, values};
-use crate::oci::{Digest, Platform, Reference, Repository, json, slip};
+use crate::oci::{Digest, Platform, Reference, Repository, json, shown, slip};
 use glob::Pattern;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -290,9 +290,12 @@ fn files(place: &Place, shown: &str) -> Result<Vec<PathBuf>, String> {
 
 /// The digests of the first tag's image in one metadata file.
 fn read_metadata(file: &Path, target: Option<&Repository>) -> Result<Vec<Digest>, String> {
-    let text = file::text(file, LARGEST_METADATA)?;
+    metadata(&file::text(file, LARGEST_METADATA)?, target)
+}
+
+fn metadata(text: &str, target: Option<&Repository>) -> Result<Vec<Digest>, String> {
     // Whatever it is, it is not quoted: it may be a secret.
-    let object: Map<String, Value> = serde_json::from_str(&text).map_err(|error| {
+    let object: Map<String, Value> = serde_json::from_str(text).map_err(|error| {
         format!("not a metadata file of docker build: no JSON object ({})", json::place(&error))
     })?;
     // In a file of bake, every target has what a build has at the top level.
@@ -314,7 +317,8 @@ fn read_metadata(file: &Path, target: Option<&Repository>) -> Result<Vec<Digest>
     if let (true, Some(other)) = (ours.is_empty(), others.first()) {
         let names = other.get("image.name").and_then(Value::as_str).unwrap_or_default();
         return Err(format!(
-            "belongs to another image ({names}), not to {}",
+            "belongs to another image ({}), not to {}",
+            shown(names),
             target.map(ToString::to_string).unwrap_or_default()
         ));
     }
@@ -324,7 +328,8 @@ fn read_metadata(file: &Path, target: Option<&Repository>) -> Result<Vec<Digest>
             let text =
                 build.get("containerimage.digest").and_then(Value::as_str).unwrap_or_default();
             text.parse().map_err(|error| {
-                format!("containerimage.digest {text:?}: {error} (was the image pushed?)")
+                let text = shown(text);
+                format!("containerimage.digest \"{text}\": {error} (was the image pushed?)")
             })
         })
         .collect::<Result<_, _>>()?;
@@ -353,6 +358,7 @@ mod tests {
     use super::*;
     use crate::inputs::Context;
     use crate::inputs::table::RawInputs;
+    use crate::random::{chosen, spoilt};
     use crate::secret::Secrets;
     use tempfile::TempDir;
 
@@ -538,5 +544,51 @@ mod tests {
                 "{value}: {given:?} {problems:?}"
             );
         }
+    }
+
+    #[test]
+    fn survives_any_metadata_and_any_output() {
+        let build = serde_json::json!({
+            "containerimage.digest": digest(1),
+            "image.name": "docker.io/x/y:1,r.example/acme/app:1",
+            "buildx.build.provenance": {"a.b": [1]},
+        });
+        let documents = [
+            build.clone(),
+            serde_json::json!({"a": build, "b": build, "c": {"x": 1}, "buildx.build.warnings": {}}),
+        ];
+        let outputs = [
+            serde_json::json!({"linux/amd64": digest(1), "b": format!("linux/arm64={}", digest(2)), "c": 1, "d": format!("r.example/a@{}", digest(3))}),
+            serde_json::json!([digest(1), "x"]),
+        ];
+        let target: Repository = "r.example/acme/app".parse().unwrap();
+        for (fields, why) in [
+            (r#""image.name":"LONG","#, "another image (a text of 4000 bytes), not to r.example"),
+            (r#""image.name":"a\nb","#, r"another image (a\nb), not to r.example"),
+            ("", "containerimage.digest \"a text of 4000 bytes\": a digest is"),
+        ] {
+            let text = format!(r#"{{{fields}"containerimage.digest":"LONG"}}"#);
+            let told = metadata(&text.replace("LONG", &"x".repeat(4000)), Some(&target));
+            assert!(told.as_ref().is_err_and(|told| told.contains(why)), "{told:?}");
+        }
+        let mut random = fastrand::Rng::with_seed(1);
+        let (mut accepted, mut taken) = (0, 0);
+        for _ in 0..2_000 {
+            let document = chosen(&mut random, &documents);
+            let text = spoilt(&mut random, document, 20);
+            match metadata(&String::from_utf8_lossy(&text), Some(&target)) {
+                Ok(digests) => {
+                    accepted += 1;
+                    assert!(!digests.is_empty());
+                }
+                Err(why) => {
+                    assert!(why.len() < 600 && !why.contains(char::is_control), "{why}");
+                }
+            }
+            let output = chosen(&mut random, &outputs);
+            let value = spoilt(&mut random, output, 20);
+            taken += from_json(&String::from_utf8_lossy(&value), &mut Findings::default()).len();
+        }
+        assert!(accepted > 300 && taken > 300, "{accepted} {taken}");
     }
 }

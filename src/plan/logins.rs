@@ -325,6 +325,7 @@ fn know_proxy_logins(context: &Context<'_>) {
 mod tests {
     use super::*;
     use crate::inputs::Environment;
+    use crate::random::mixed;
     use std::fs;
     use tempfile::TempDir;
 
@@ -557,5 +558,37 @@ mod tests {
             ]
         );
         assert!(!warnings.join(" ").contains("canary"));
+    }
+
+    #[test]
+    fn survives_any_credentials() {
+        let pieces = [
+            "r.example",
+            "localhost:5000",
+            "=",
+            ":",
+            ",",
+            "\n",
+            "u",
+            "canary-p",
+            "{",
+            "}",
+            "\"",
+            "username",
+            "é",
+            "[",
+            "]",
+            " ",
+        ];
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..3_000 {
+            let value = mixed(&mut random, &pieces, 10);
+            let inputs = RawInputs { credentials: Some(value), ..RawInputs::default() };
+            let (secrets, mut findings) = (Secrets::default(), Findings::default());
+            credentials(inputs.credentials(), &secrets, &mut findings);
+            for problem in &findings.problems {
+                assert!(!problem.to_string().contains("canary"), "{problem}");
+            }
+        }
     }
 }

@@ -45,6 +45,7 @@ pub(super) fn warn_of_odd(text: &str, platform: &Platform, findings: &mut Findin
 mod tests {
     use super::*;
     use crate::inputs::table::RawInputs;
+    use crate::random::mixed;
 
     #[test]
     fn by_table() {
@@ -100,6 +101,43 @@ mod tests {
             assert!(told.join("; ").starts_with(problems), "{value}: {told:?}");
             assert_eq!(told.is_empty(), problems.is_empty(), "{value}: {told:?}");
             assert_eq!(findings.warnings.join("; "), warnings, "{value}");
+        }
+    }
+
+    #[test]
+    fn survives_any_mixture() {
+        let pieces = [
+            "linux/amd64",
+            "linux/arm64",
+            "/v8",
+            "windows(1+a)/amd64",
+            "haiku/x",
+            ",",
+            ",",
+            "\n",
+            "\n",
+            "[",
+            "]",
+            "\"",
+            "# x",
+            "é",
+            "\0",
+            "- ",
+            "{",
+            " ",
+        ];
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..3_000 {
+            let value = mixed(&mut random, &pieces, 10);
+            let inputs = RawInputs { platforms: Some(value.clone()), ..RawInputs::default() };
+            let mut findings = Findings::default();
+            let read = read(inputs.platforms(), &mut findings);
+            let distinct =
+                |(at, one): (usize, &Platform)| read[..at].iter().all(|other| !other.same(one));
+            assert!(
+                !findings.problems.is_empty() || read.iter().enumerate().all(distinct),
+                "{value}"
+            );
         }
     }
 }

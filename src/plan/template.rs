@@ -20,6 +20,9 @@ pub(super) fn expand(text: &str, platform: &Platform) -> Result<String, String> 
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {
         let (name, after) = after.split_once('}').ok_or("a { without a }")?;
+        if before.contains('}') {
+            break;
+        }
         expanded.push_str(before);
         match name {
             "os" => expanded.push_str(os),
@@ -49,6 +52,7 @@ pub(super) fn expand(text: &str, platform: &Platform) -> Result<String, String> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::mixed;
 
     #[test]
     fn expands_as_written() {
@@ -63,8 +67,23 @@ mod tests {
         ] {
             assert_eq!(expand(text, &platform.parse().unwrap()).unwrap(), expected, "{text}");
         }
-        for bad in ["{arch", "arch}", "{}", "{Arch}"] {
+        for bad in ["{arch", "arch}", "}{arch}", "{arch}}{arch}", "{}", "{Arch}"] {
             assert!(expand(bad, &"linux/amd64".parse().unwrap()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn survives_any_mixture() {
+        let pieces =
+            ["{", "}", "os", "arch", "variant", "platform", "{variant}", "-", "é", "/", "{os}"];
+        let mut random = fastrand::Rng::with_seed(1);
+        let platform = "linux/amd64".parse().unwrap();
+        for _ in 0..10_000 {
+            let text = mixed(&mut random, &pieces, 8);
+            match expand(&text, &platform) {
+                Ok(expanded) => assert!(!is_template(&expanded), "{text}"),
+                Err(why) => assert!(is_template(&text) && !why.is_empty(), "{text}"),
+            }
         }
     }
 }

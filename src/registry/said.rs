@@ -1,6 +1,7 @@
 //! What a server says of a request that failed, whatever form it has.
 
 use crate::secret::Secrets;
+use crate::text::escape::visible;
 use serde_json::Value;
 
 /// Characters of a registry's own words that are shown at most.
@@ -32,7 +33,7 @@ impl Said {
     pub fn parse(body: &[u8], secrets: &Secrets) -> Option<Self> {
         // Before it is cut and quoted: half a secret, or one in another spelling, would not be
         // known again.
-        let line = |text: &str| one_line(&secrets.redact(text));
+        let line = |text: &str| visible(&one_line(&secrets.redact(text))).into_owned();
         let text = String::from_utf8_lossy(body);
         if text.trim().is_empty() {
             return None;
@@ -130,6 +131,7 @@ fn first(text: &str, characters: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::{chosen, spoilt};
 
     fn said(body: &str) -> Option<(String, String)> {
         let said = Said::parse(body.as_bytes(), &Secrets::default());
@@ -208,6 +210,57 @@ mod tests {
         ] {
             let said = Said::parse(body.as_bytes(), &secrets).unwrap();
             assert!(!format!("{said:?}").contains("canary"), "{said:?}");
+        }
+    }
+
+    /// One line of bounded length without control characters and secrets, whatever it is.
+    #[test]
+    fn survives_any_document() {
+        const SECRET: &str = "hunter2\"\\canary";
+        let secrets = Secrets::default();
+        secrets.keep(SECRET);
+        let error = serde_json::json!({
+            "code": "DENIED", "message": format!("no {SECRET}"),
+            "detail": {SECRET: [SECRET, {"a": "\u{1b}[2J\n"}]}, "error_description": "x",
+        });
+        let documents = [
+            serde_json::json!({"errors": [error, error, {"code": SECRET}, "words", null, 1, error]}),
+            serde_json::json!({"error": error, "details": "x", "title": "y"}),
+            serde_json::json!({"error": "x", "error_description": SECRET}),
+            serde_json::json!([error]),
+            serde_json::json!(format!("only words\u{202e}\u{7} {SECRET}")),
+        ];
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..1_000 {
+            let document = chosen(&mut random, &documents);
+            let body = spoilt(&mut random, document, 12);
+            let Some(Said { code, message }) = Said::parse(&body, &secrets) else { continue };
+            let shown = String::from_utf8_lossy(&body);
+            assert!(code.len() <= LONGEST_CODE && message.chars().count() <= 600, "{shown}");
+            assert!(!code.contains(char::is_control), "{code:?} {shown}");
+            assert!(!message.contains(char::is_control), "{message:?} {shown}");
+            for spelling in [SECRET, "hunter2\\\"\\\\canary"] {
+                assert!(!message.contains(spelling) && !code.contains(spelling), "{shown}");
+            }
+        }
+    }
+
+    /// What may be the beginning of many a spelling. Were each look at a character to read what is
+    /// left, or to find as many spellings as there are backslashes, this would take hours.
+    #[test]
+    fn the_worst_is_read_in_time() {
+        let secrets = Secrets::default();
+        for secret in ["\\\\server", "&&&&&&", "%%%%%%", "canary-password"] {
+            secrets.keep(secret);
+        }
+        for piece in
+            ["\\", "&", "&amp;", "%25", "%", "\\u{", "\\u005c", "&#38;", "&#", "[", "é", "canary-"]
+        {
+            for (open, close) in [("", ""), ("\"", "\"")] {
+                let body = format!("{open}{}{close}", piece.repeat(600 / piece.len()));
+                let said = Said::parse(body.as_bytes(), &secrets).unwrap();
+                assert!(said.message.len() <= 1000, "{piece}");
+            }
         }
     }
 }

@@ -50,6 +50,7 @@ fn starts_with_port(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::mixed;
 
     #[test]
     fn by_table() {
@@ -79,6 +80,21 @@ mod tests {
             let found = secrets(text);
             assert!(expected.iter().all(|secret| found.contains(secret)), "{text}: {found:?}");
             assert!(!expected.is_empty() || found.is_empty(), "{text}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn survives_any_mixture() {
+        let pieces = [
+            "u", ":", "@", "canary", "://", "https", ".", "/", "=", ",", " ", "\"", "é", "sha256:",
+            "[", "5000",
+        ];
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..10_000 {
+            let text = mixed(&mut random, &pieces, 10);
+            for secret in secrets(&text) {
+                assert!(text.contains(secret), "{text}");
+            }
         }
     }
 }

@@ -192,6 +192,7 @@ impl fmt::Debug for Secrets {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::mixed;
 
     #[test]
     fn nothing_of_a_secret_is_printed() {
@@ -206,6 +207,11 @@ mod tests {
         secrets.keep("canary\"\\/+x");
         for text in [r#"canary"\/+x"#, r#"canary\"\\/+x"#, "canary%22%5C%2F%2Bx"] {
             assert_eq!(secrets.redact(text), "***", "{text}");
+        }
+        secrets.keep("\\\\canary\\b");
+        for times in 0..=5 {
+            let text = format!("{}canary{}b", "\\".repeat(2 << times), "\\".repeat(1 << times));
+            assert_eq!(secrets.redact(&text), "***", "{text}");
         }
         secrets.keep("abc");
         assert_eq!(secrets.redact("abc"), "abc");
@@ -246,5 +252,43 @@ mod tests {
         assert_eq!(format!("{secrets:?}"), format!("{} secrets", MOST_QUOTED + 1));
         drop(secrets.keep_while_used("canary-password"));
         assert_eq!(secrets.redact("canary-password"), "***");
+    }
+
+    /// Whatever stands round a secret, it is found; whatever is no secret is left.
+    #[test]
+    fn survives_any_mixture() {
+        let pieces = [
+            "\\",
+            "\\\\",
+            "\\u",
+            "\\u{",
+            "\\x",
+            "%",
+            "%25",
+            "&",
+            "&amp;",
+            "&#",
+            ";",
+            "é",
+            "\u{1f511}",
+            "canary",
+            "\"",
+            "+",
+            "=",
+            "}",
+            "dd11",
+        ];
+        let secrets = Secrets::default();
+        for secret in ["canary\\\"\u{1f511}", "%&\\\\x&%", "canary-password"] {
+            secrets.keep(secret);
+        }
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..1_000 {
+            let (before, after) = (mixed(&mut random, &pieces, 6), mixed(&mut random, &pieces, 6));
+            let text = format!("{before}canary-password{after}");
+            assert!(!secrets.redact(&text).contains("canary-password"), "{text}");
+            let other = before.replace("canary", "x").replace('\\', "/").replace(['&', '%'], "");
+            assert_eq!(secrets.redact(&other), other);
+        }
     }
 }

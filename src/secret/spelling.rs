@@ -5,6 +5,13 @@ use base64::Engine as _;
 use base64::alphabet::{Alphabet, STANDARD, URL_SAFE};
 use base64::engine::general_purpose::{GeneralPurpose, NO_PAD, PAD};
 
+/// Bytes that one character may be written in: both halves of `\ud83d\udd11`, quoted as often. A text of
+/// nothing but backslashes would else be read to its end from each of them.
+const LONGEST_CHARACTER: usize = 48;
+
+/// How often a backslash may be doubled: each program that quotes does it again.
+const MOST_QUOTED: usize = 5;
+
 /// A value, and all that it may look like.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Spelled {
@@ -14,6 +21,9 @@ pub(super) struct Spelled {
 impl Spelled {
     pub(super) fn new(value: &str) -> Self {
         let mut texts = vec![value.to_owned()];
+        for times in (1..=MOST_QUOTED).filter(|_| value.contains('\\')) {
+            texts.push(value.replace('\\', &"\\".repeat(1 << times)));
+        }
         for text in [&STANDARD, &URL_SAFE].into_iter().flat_map(|alphabet| base64(value, alphabet))
         {
             if !texts.contains(&text) {
@@ -49,6 +59,7 @@ fn length(secret: &str, text: &str) -> Option<usize> {
         let mut next: Vec<usize> = Vec::new();
         for end in ends {
             let rest = text.get(end..).unwrap_or_default();
+            let rest = &rest[..rest.floor_char_boundary(LONGEST_CHARACTER)];
             next.extend(lengths(character, rest).into_iter().map(|length| end + length));
         }
         next.sort_unstable();
@@ -85,12 +96,14 @@ fn lengths(character: char, text: &str) -> Vec<usize> {
 /// `\"`, `\u0022`, `\u{22}`, `\x22` (JSON, Rust, C, shells), with any number of backslashes: each
 /// program that quotes adds some.
 fn escaped(character: char, text: &str) -> Vec<usize> {
-    let rest = text.trim_start_matches('\\');
-    let slashes = text.len() - rest.len();
+    let slashes = text.bytes().take_while(|byte| *byte == b'\\').count();
+    let rest = text.get(slashes..).unwrap_or_default();
     let mut lengths = Vec::new();
-    if character == '\\' {
-        lengths.extend(2..=slashes);
-    } else if character.is_ascii_punctuation() && rest.starts_with(character) {
+    if !rest.starts_with([character, 'u', 'x']) {
+        return lengths;
+    }
+    // A backslash is doubled, which is a text of its own.
+    if character != '\\' && character.is_ascii_punctuation() && rest.starts_with(character) {
         lengths.push(slashes + 1);
     }
     let mut units = [0; 2];

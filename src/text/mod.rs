@@ -100,6 +100,7 @@ pub(crate) mod documented;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::mixed;
 
     #[test]
     fn durations() {
@@ -187,6 +188,38 @@ mod tests {
             (0, 0, "[    ]"),
         ] {
             assert_eq!(gauge(done, all, 4), bar);
+        }
+    }
+
+    /// The time that a builder wrote.
+    #[test]
+    fn survives_any_time() {
+        let pieces = [
+            "2026-05-01",
+            "T",
+            "12:00:00",
+            "Z",
+            "9999",
+            "-",
+            ":",
+            ".",
+            "0",
+            "+",
+            "é",
+            " ",
+            "00",
+            "60",
+            "999999999",
+        ];
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_777_777_777);
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..20_000 {
+            let text = mixed(&mut random, &pieces, 7);
+            if let Ok(then) = humantime::parse_rfc3339(&text) {
+                ago(then, now);
+            }
+            assert!(shortened(&text, 9).chars().count() <= 9, "{text}");
+            assert!(brief(&text.repeat(9)).chars().count() <= 65, "{text}");
         }
     }
 }

@@ -204,11 +204,11 @@ impl<'a> BlobReader<'a> {
         let (answer, request) = opened?;
         self.request.redirected_to.clone_from(&request.redirected_to);
         let malformed = |what: &str| request.error_of(Kind::Malformed(what.to_owned()), &answer);
-        let whole = match answer.status {
-            206 => answer.header(CONTENT_RANGE.as_str()).rsplit('/').next().unwrap_or_default(),
-            _ => answer.header(CONTENT_LENGTH.as_str()),
+        let (first, whole) = match answer.status {
+            206 => content_range(answer.header(CONTENT_RANGE.as_str())),
+            _ => (None, answer.header(CONTENT_LENGTH.as_str()).parse().ok()),
         };
-        if let Some(whole) = whole.parse::<u64>().ok().filter(|whole| *whole != self.blob.size) {
+        if let Some(whole) = whole.filter(|whole| *whole != self.blob.size) {
             return Err(malformed(&format!(
                 "the blob has {whole} bytes, but its descriptor says {}",
                 self.blob.size
@@ -216,11 +216,7 @@ impl<'a> BlobReader<'a> {
         }
         self.skip = match answer.status {
             206 => {
-                let from = answer
-                    .header(CONTENT_RANGE.as_str())
-                    .strip_prefix("bytes ")
-                    .and_then(|range| range.split('-').next());
-                if from.and_then(|from| from.parse().ok()) != Some(self.position) {
+                if first != Some(self.position) {
                     return Err(malformed(
                         "the registry returned another part of the blob than requested",
                     ));
@@ -231,6 +227,13 @@ impl<'a> BlobReader<'a> {
         };
         opening.response.ok_or_else(|| malformed("a response without a body"))
     }
+}
+
+/// The first byte of a part, and the size of the whole, as far as they are told (`bytes 5-9/10`).
+fn content_range(value: &str) -> (Option<u64>, Option<u64>) {
+    let (range, whole) = value.rsplit_once('/').unwrap_or((value, ""));
+    let first = range.strip_prefix("bytes ").and_then(|range| range.split('-').next());
+    (first.and_then(|first| first.parse().ok()), whole.parse().ok())
 }
 
 /// Streams a blob into a pipe, as fast as the pipe's end takes it; `streamed` is called with the
@@ -264,6 +267,7 @@ pub(super) async fn stream(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::mixed;
 
     #[test]
     fn what_trickles_is_too_slow_and_what_pauses_is_not() {
@@ -276,5 +280,28 @@ mod tests {
             !speed.is_too_slow(29 * second, 1 << 20) && !speed.is_too_slow(29 * second, 1),
             "a pause after much"
         );
+    }
+
+    #[test]
+    fn parts_that_registries_tell_of() {
+        const MOST: u64 = u64::MAX;
+        for (value, expected) in [
+            ("bytes 5-9/10", (Some(5), Some(10))),
+            ("bytes 5-9/*", (Some(5), None)),
+            ("bytes 5-9", (Some(5), None)),
+            ("bytes */10", (None, Some(10))),
+            ("bytes 18446744073709551615-/18446744073709551615", (Some(MOST), Some(MOST))),
+            ("bytes 18446744073709551616-9/1", (None, Some(1))),
+            ("bytes -9/10", (None, Some(10))),
+            ("5-9/10", (None, Some(10))),
+            ("", (None, None)),
+        ] {
+            assert_eq!(content_range(value), expected, "{value}");
+        }
+        let pieces = ["bytes", " ", "-", "/", "*", "0", "9", "18446744073709551615", "é", "="];
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..10_000 {
+            content_range(&mixed(&mut random, &pieces, 8));
+        }
     }
 }

@@ -272,6 +272,7 @@ fn commit_time(size: u64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::mixed;
 
     #[test]
     fn a_large_blob_is_given_more_time_than_a_small_one() {
@@ -279,6 +280,57 @@ mod tests {
             [(0, 60), (300_000, 60), (1 << 30, 188), (100 << 30, 600), (u64::MAX, 600)]
         {
             assert_eq!(commit_time(size).as_secs(), seconds, "{size}");
+        }
+    }
+
+    #[test]
+    fn ranges_and_locations_that_registries_tell_of() {
+        let answer = |range: &str| {
+            let value = range.parse().ok().map(|value| (reqwest::header::RANGE, value));
+            let from = "https://r.example".parse().unwrap();
+            Answer::new(204, value.into_iter().collect(), bytes::Bytes::new(), from)
+        };
+        for (range, expected) in [
+            ("0-9", Some(9)),
+            ("bytes=0-9", Some(9)),
+            ("0-18446744073709551615", Some(u64::MAX)),
+            ("0-18446744073709551616", None),
+            ("1-9", None),
+            ("0--9", None),
+            ("0-9/10", None),
+            ("", None),
+        ] {
+            assert_eq!(last_byte(&answer(range)), expected, "{range}");
+        }
+        let pieces = [
+            "bytes=",
+            "0-",
+            "-",
+            "9",
+            "18446744073709551615",
+            "é",
+            "https://",
+            "//",
+            "/",
+            "r.example",
+            "?",
+            "a=b",
+            "#",
+            "%",
+            "[::1]",
+            "@",
+            ":",
+            " ",
+            "..",
+        ];
+        let base: Url = "https://r.example/v2/a/blobs/uploads/".parse().unwrap();
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..10_000 {
+            let text = mixed(&mut random, &pieces, 6);
+            last_byte(&answer(&text));
+            if let Ok(location) = base.join(&text) {
+                assert!(!name_of(&location).contains(['?', '#', '\n']), "{text}");
+            }
         }
     }
 }

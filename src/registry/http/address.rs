@@ -132,6 +132,9 @@ fn carried(address: Ipv6Addr) -> impl Iterator<Item = Ipv4Addr> {
 
 /// A URL fit to be shown: without query, where signatures and tokens are, and without a login.
 pub(crate) fn safe(url: &Url) -> String {
+    if url.cannot_be_a_base() {
+        return format!("{}:…", url.scheme());
+    }
     format!("{}://{}{}", url.scheme(), authority(url), url.path())
 }
 
@@ -144,6 +147,7 @@ pub(crate) fn authority(url: &Url) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::mixed;
 
     fn verdict(registry: &str, url: &str) -> bool {
         check(&registry.parse().unwrap(), &url.parse().unwrap()).is_ok()
@@ -264,9 +268,73 @@ mod tests {
 
     #[test]
     fn shows_no_query() {
-        assert_eq!(
-            safe(&"https://u:p@s3.example:444/x?X-Amz-Signature=abc#d".parse().unwrap()),
-            "https://s3.example:444/x"
-        );
+        for (url, shown) in [
+            ("https://u:p@s3.example:444/x?X-Amz-Signature=abc#d", "https://s3.example:444/x"),
+            // A login without a scheme in front of it.
+            ("user:canary@s3.example/x", "user:…"),
+        ] {
+            assert_eq!(safe(&url.parse().unwrap()), shown);
+        }
+    }
+
+    /// Wherever a server sends us: what is allowed is no address that only we can reach, and has no
+    /// login.
+    #[test]
+    fn survives_any_location() {
+        let pieces = [
+            "https://",
+            "http://",
+            "//",
+            "ftp://",
+            "data:",
+            "r.example",
+            "localhost",
+            ".",
+            "127.0.0.1",
+            "[::1]",
+            "[::ffff:169.254.169.254]",
+            "169.254.169.254",
+            "0x7f.1",
+            "2130706433",
+            "u:canary",
+            "@",
+            ":",
+            "443",
+            "/",
+            "\\",
+            "?a",
+            "#",
+            "%2e",
+            "é",
+            "。",
+            "\t",
+            " ",
+        ];
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut allowed = 0;
+        for registry in ["https://r.example/v2/", "http://r.example:5000/"] {
+            let registry: Url = registry.parse().unwrap();
+            for _ in 0..8_000 {
+                let text = mixed(&mut random, &pieces, 6);
+                let Ok(url) = registry.join(&text) else { continue };
+                safe(&url);
+                is_loopback_host(&text);
+                match check(&registry, &url) {
+                    Ok(()) => {
+                        allowed += 1;
+                        assert!(!is_loopback(&url) && url.username().is_empty(), "{text}");
+                        assert!(registry.scheme() == "http" || url.scheme() == "https", "{text}");
+                        let address = url.host_str().unwrap().trim_matches(['[', ']']);
+                        let address = address.parse::<IpAddr>();
+                        assert!(
+                            address.is_err() || address.is_ok_and(|address| !is_forbidden(address)),
+                            "{text}"
+                        );
+                    }
+                    Err(why) => assert!(!why.contains("canary@"), "{why}"),
+                }
+            }
+        }
+        assert!(allowed > 500, "{allowed}");
     }
 }

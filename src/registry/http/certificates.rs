@@ -135,3 +135,24 @@ fn is_an_authority(error: &Error) -> bool {
 fn is_of_unknown_issuer(error: &Error) -> bool {
     matches!(error, Error::InvalidCertificate(CertificateError::UnknownIssuer))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::damage;
+
+    #[test]
+    fn survives_any_file() {
+        let own = rcgen::generate_simple_self_signed(vec!["r.example".to_owned()]).unwrap();
+        let pem = format!("# x\n{0}{0}", own.cert.pem());
+        assert_eq!(parse_certificates(pem.as_bytes()).unwrap().len(), 2);
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..3_000 {
+            let mut file = pem.clone().into_bytes();
+            (0..random.usize(1..4)).for_each(|_| damage(&mut random, &mut file));
+            for certificate in parse_certificates(&file).unwrap_or_default() {
+                assert!(certificate.len() <= pem.len());
+            }
+        }
+    }
+}

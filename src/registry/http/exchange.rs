@@ -288,6 +288,7 @@ pub(crate) fn sensitive(value: &str) -> Option<HeaderValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::mixed;
 
     #[test]
     fn pauses_that_servers_ask_for() {
@@ -322,6 +323,39 @@ mod tests {
             let value: String =
                 (0..random.usize(0..9)).map(|_| PIECES[random.usize(0..12)]).collect();
             assert!(parse_retry_after(&value, now) <= Some(LONGEST_RETRY_AFTER), "{value}");
+        }
+    }
+
+    #[test]
+    fn survives_any_answer() {
+        let pieces = [
+            "<",
+            "{",
+            "[",
+            " ",
+            "\n",
+            "\u{feff}",
+            "text/html",
+            ";",
+            "json",
+            "é",
+            "9",
+            "-1",
+            "18446744073709551616",
+        ];
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..5_000 {
+            let mut headers = HeaderMap::new();
+            for name in [CONTENT_TYPE, CONTENT_LENGTH] {
+                let value = HeaderValue::from_str(&mixed(&mut random, &pieces, 3));
+                headers.extend(value.ok().map(|value| (name, value)));
+            }
+            let body = Bytes::from(mixed(&mut random, &pieces, 4));
+            let from = "https://r.example".parse().unwrap();
+            let answer = Answer::new(200, headers, body, from);
+            assert!(answer.foreign().is_none_or(|what| what.chars().count() <= 65), "{answer:?}");
+            assert!(answer.page().is_none_or(|page| Some(page) == answer.foreign()), "{answer:?}");
+            assert!(answer.length() != Some(0));
         }
     }
 }

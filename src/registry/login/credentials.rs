@@ -5,7 +5,7 @@
 
 use super::helper::{HandedOver, Helper};
 use crate::oci::reference::parse_host;
-use crate::oci::{Repository, json};
+use crate::oci::{Repository, json, shown};
 use crate::secret::{Secret, Secrets};
 use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
@@ -176,7 +176,7 @@ impl AuthFile {
                     file.auths.insert(canonical_key(&key), Login::stated(credential, label));
                 }
                 Ok(None) => {}
-                Err(why) => file.skipped.push(format!("the entry for {key}: {why}")),
+                Err(why) => file.skipped.push(format!("the entry for {}: {why}", shown(&key))),
             }
         }
         file.helpers = document
@@ -295,6 +295,7 @@ pub fn canonical_host(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::{chosen, mixed, spoilt};
 
     fn repository(name: &str) -> Repository {
         name.parse().unwrap()
@@ -424,6 +425,102 @@ mod tests {
                 "{why}"
             );
         }
+        let long = format!(r#"{{"auths": {{"{}": {{"auth": "!"}}}}}}"#, "x".repeat(4000));
+        assert_eq!(
+            file(&long).skipped(),
+            [
+                "the entry for a text of 4000 bytes: an `auth` value is not base64 of USERNAME:PASSWORD"
+            ]
+        );
         assert_eq!(file(r#"{"auths": null, "credHelpers": null, "credsStore": null}"#), file("{}"));
+    }
+
+    /// Nothing of a file is told but its keys, whatever is in it, and every login is a secret.
+    #[test]
+    fn survives_any_document() {
+        let whole = serde_json::json!({
+            "auths": {
+                "r.example": {"auth": "YTpjYW5hcnktc2VjcmV0"},
+                "https://index.docker.io/v1/": {"username": "u", "password": "canary-secret"},
+                "s.example/team": {"auth": "MDAwMDo=", "identitytoken": "canary-secret"},
+                "[::1]:5000": {"registrytoken": "canary-secret"},
+                "t.example": {},
+            },
+            "credHelpers": {"r.example": "canary-secret", "": "x"},
+            "credsStore": "canary-secret",
+            "x": {"canary-secret": 1},
+        });
+        let mut random = fastrand::Rng::with_seed(1);
+        let (mut logins, mut refused) = (0, 0);
+        for _ in 0..3_000 {
+            let rarity = *chosen(&mut random, &[10, 60, 400]);
+            let text = spoilt(&mut random, &whole, rarity);
+            let text = String::from_utf8_lossy(&text);
+            let secrets = Secrets::default();
+            let file = match AuthFile::parse(&text, "test", &secrets) {
+                Ok(file) => file,
+                Err(why) => {
+                    refused += 1;
+                    assert!(!why.contains("canary") && why.len() < 200, "{why}");
+                    continue;
+                }
+            };
+            for why in file.skipped() {
+                assert!(!why.contains("canary") && why.len() < 600, "{why}");
+                assert!(!why.contains(char::is_control), "{why}");
+            }
+            for login in file.auths.values() {
+                logins += 1;
+                let secret = match &login.credential {
+                    Credential::Password(_, secret) | Credential::Identity(_, secret) => secret,
+                    Credential::Bearer(secret) => secret,
+                };
+                assert!(!secret.expose().is_empty(), "{text}");
+                let is_known =
+                    secret.expose() != "canary-secret" || secrets.redact(secret.expose()) == "***";
+                assert!(is_known && !format!("{login:?}").contains("canary"), "{text}");
+                if let Some(header) = login.header() {
+                    let told = secrets.redact(&header).into_owned();
+                    assert!(secret.expose() != "canary-secret" || told.contains("***"), "{told}");
+                }
+            }
+            let logins = Logins { files: vec![file], ..Logins::default() };
+            for name in ["r.example/a", "app", "s.example/team/a", "[::1]:5000/a"] {
+                logins.places(&repository(name)).count();
+            }
+        }
+        assert!(logins > 3_000 && refused > 200, "{logins} {refused}");
+    }
+
+    #[test]
+    fn survives_any_key() {
+        let pieces = [
+            "https://",
+            "http://",
+            "r.example",
+            "/",
+            "/v1",
+            "/v2/",
+            ":",
+            "5000",
+            "[::1]",
+            "index.docker.io",
+            "A",
+            "é",
+            "\0",
+            " ",
+            "@",
+            "%",
+        ];
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..5_000 {
+            let text = mixed(&mut random, &pieces, 6);
+            canonical_key(&text);
+            if let Ok(host) = parse_host(&canonical_host(&text)) {
+                assert_eq!(canonical_host(&host), host, "{text}");
+            }
+            let base64 = mixed(&mut random, &["YTpi", "YQ", "=", "\n", "é", "-", "_", "/"], 5);
+            from_base64(&base64);
+        }
     }
 }

@@ -126,6 +126,7 @@ impl HandedOver {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::{chosen, damage, spoilt};
 
     #[test]
     fn only_plain_names_are_run() {
@@ -223,5 +224,37 @@ mod tests {
         ] {
             assert_eq!(parse(text), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn survives_any_answer() {
+        let whole = serde_json::json!({
+            "ServerURL": "r", "Username": "<token>", "Secret": "canary-secret", "Expires": 1,
+        });
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut logins = 0;
+        for _ in 0..4_000 {
+            let secrets = Secrets::default();
+            let mut file = spoilt(&mut random, &whole, 12);
+            let status = *chosen(&mut random, &[Some(0), Some(1), None]);
+            let answer = read(&Output { status, stdout: file.clone() }, &secrets);
+            assert!(!format!("{answer:?}").contains("canary"), "{answer:?}");
+            if let Ok(Some(login)) = answer {
+                logins += 1;
+                let header = Login::stated(login, "x").basic().unwrap();
+                assert!(secrets.redact(&header).contains("***"), "{header}");
+                assert_eq!(status, Some(0));
+            }
+            let ends = ["0", "1", "missing", "timeout", "-1", "99999999999", ""];
+            let line = format!("x r.example {}\n", chosen(&mut random, &ends));
+            file.splice(0..0, line.bytes());
+            if random.bool() {
+                damage(&mut random, &mut file);
+            }
+            let handed_over = HandedOver::parse(&file, &secrets);
+            let answer = handed_over.map(|handed_over| handed_over.answer);
+            assert!(!format!("{answer:?}").contains("canary"), "{answer:?}");
+        }
+        assert!(logins > 200, "{logins}");
     }
 }
