@@ -79,7 +79,7 @@ impl Places {
                     ${{ runner.temp }}";
         let why = self.staged.as_ref().map(|staged| staged.join(WHY_NOT));
         match why.and_then(|why| file::text(&why, LONGEST_REASON).ok()) {
-            Some(why) => format!("{seen}; the action could not copy it there: {}", why.trim()),
+            Some(why) => format!("{seen}; the action copied no files there: {}", why.trim()),
             None => seen.to_owned(),
         }
     }
@@ -164,6 +164,6 @@ mod tests {
         fs::create_dir_all(folder.path().join("login")).unwrap();
         fs::write(folder.path().join("login").join(WHY_NOT), "/tmp/x is a link\n").unwrap();
         let hint = places(folder.path(), &staged).hint("/nowhere");
-        assert!(hint.ends_with("; the action could not copy it there: /tmp/x is a link"), "{hint}");
+        assert!(hint.ends_with("; the action copied no files there: /tmp/x is a link"), "{hint}");
     }
 }

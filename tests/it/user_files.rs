@@ -161,7 +161,7 @@ async fn copies_are_read_in_the_place_of_what_a_container_does_not_see() {
             .await
             .fails(2);
         let hint = " here: a step in a container sees only the workspace, and on GitHub what is in \
-                    ${{ runner.temp }}; the action could not copy it there: /nowhere/y is a link";
+                    ${{ runner.temp }}; the action copied no files there: /nowhere/y is a link";
         assert!(ran.stdout.contains(hint), "{input}: {}", ran.stdout);
         assert!(!ran.stdout.contains("\n::set-output"), "{input}: {}", ran.stdout);
     }
