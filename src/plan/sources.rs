@@ -209,6 +209,7 @@ fn pinned(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::mixed;
 
     fn run(inputs: &RawInputs) -> (Vec<Source>, Findings) {
         let mut findings = Findings::default();
@@ -407,6 +408,43 @@ mod tests {
             (&format!("digests/sha256-{hex}"), "digests"),
         ] {
             assert_eq!(whence(from, &digest), expected);
+        }
+    }
+
+    #[test]
+    fn survives_any_mixture() {
+        let pieces = [
+            "r.example/a",
+            ":1",
+            ":{arch}",
+            "{",
+            "}",
+            "-{variant}",
+            "linux/arm64",
+            "=",
+            ",",
+            "\n",
+            "@sha256:",
+            "[",
+            "]",
+            "\"",
+            " ",
+            "é",
+            "# ",
+            "\0",
+        ];
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..2_000 {
+            let inputs = RawInputs {
+                sources: Some(mixed(&mut random, &pieces, 8)),
+                platforms: random.bool().then(|| "linux/arm64,linux/amd64".to_owned()),
+                ..RawInputs::default()
+            };
+            let (sources, findings) = run(&inputs);
+            assert!(!sources.is_empty() || !findings.problems.is_empty(), "{inputs:?}");
+            for name in shown(&sources) {
+                assert!(!name.contains(['{', '}']) && name.is_ascii(), "{inputs:?}");
+            }
         }
     }
 }

@@ -43,6 +43,7 @@ mod memory;
 mod migration;
 mod outputs;
 mod panics;
+mod parsers;
 mod places;
 mod process;
 mod progress;
