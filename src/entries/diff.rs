@@ -2,6 +2,7 @@
 
 use crate::oci::{Content, Descriptor, Digest, Manifest};
 use serde_json::{Map, Value};
+use std::collections::{HashMap, VecDeque};
 use tracing::info;
 
 /// One difference.
@@ -28,45 +29,56 @@ pub struct Field {
     pub new: Option<Value>,
 }
 
-/// Whether two entries are counterparts.
-type Rule<'a> = dyn Fn(&Descriptor, &Descriptor) -> bool + 'a;
+/// What two entries have in common that are counterparts, if it has that.
+type Rule<'a> = dyn Fn(&List<'_>, &Descriptor) -> Option<String> + 'a;
 
 /// What turns the old entries into the new ones, platform by platform. Each entry has at most one
 /// counterpart.
 pub fn entries(old: &[Descriptor], new: &[Descriptor]) -> Vec<Change> {
-    let mut left: Vec<&Descriptor> = old.iter().collect();
-    let mut partner: Vec<Option<&Descriptor>> = vec![None; new.len()];
-    // What attests the image of one platform is held against what attests it in the other list.
-    let alike = |a: &Descriptor, b: &Descriptor| match (a.attests(), b.attests()) {
-        (Some(_), Some(_)) => attested(a, new).is_some_and(|of| attested(b, old) == Some(of)),
-        _ => alike(a, b),
-    };
+    let (before, after) = (List::of(old), List::of(new));
     // Equal entries are matched first, so that two entries for one platform are not mixed up; last
     // one image that is listed for another platform.
-    let same_digest = |a: &Descriptor, b: &Descriptor| a.digest == b.digest;
-    let rules: [&Rule<'_>; 4] =
-        [&|a, b| a == b, &|a, b| same_digest(a, b) && alike(a, b), &alike, &same_digest];
+    let rules: [&Rule<'_>; 5] = [
+        &|_, entry| serde_json::to_string(entry).ok(),
+        &|list, entry| list.kin(entry).map(|kin| format!("{} {kin}", entry.digest)),
+        // It may be an attestation in one of them only.
+        &|_, entry| entry.known_platform().is_none().then(|| entry.digest.to_string()),
+        &|list, entry| list.kin(entry),
+        &|_, entry| Some(entry.digest.to_string()),
+    ];
+    let mut left = vec![true; old.len()];
+    let mut partners: Vec<Option<&Descriptor>> = vec![None; new.len()];
     for rule in rules {
-        for (entry, partner) in
-            new.iter().zip(&mut partner).filter(|(_, partner)| partner.is_none())
-        {
-            *partner = left.iter().position(|other| rule(entry, other)).map(|at| left.remove(at));
+        // An index may have thousands of entries, so they are not held against each other one by
+        // one.
+        let mut by_rule: HashMap<String, VecDeque<usize>> = HashMap::new();
+        for (at, entry) in old.iter().enumerate().filter(|(at, _)| left[*at]) {
+            if let Some(key) = rule(&before, entry) {
+                by_rule.entry(key).or_default().push_back(at);
+            }
+        }
+        for (entry, partner) in new.iter().zip(&mut partners).filter(|(_, own)| own.is_none()) {
+            let alike = rule(&after, entry).and_then(|key| by_rule.get_mut(&key)?.pop_front());
+            if let Some(at) = alike {
+                left[at] = false;
+                *partner = Some(&old[at]);
+            }
         }
     }
     let mut changes: Vec<Change> = new
         .iter()
-        .zip(partner)
+        .zip(partners)
         .filter_map(|(entry, partner)| {
             let name = match partner {
-                Some(partner) => title(partner, old),
-                None => title(entry, new),
+                Some(partner) => before.title(partner),
+                None => after.title(entry),
             };
             change(name, entry, partner)
         })
         .collect();
-    changes.extend(
-        left.into_iter().map(|entry| Change::Removed(title(entry, old), entry.digest.to_string())),
-    );
+    let left = old.iter().zip(left).filter(|(_, left)| *left).map(|(entry, _)| entry);
+    changes
+        .extend(left.map(|entry| Change::Removed(before.title(entry), entry.digest.to_string())));
     changes
 }
 
@@ -77,29 +89,43 @@ pub fn tell(old: &[Descriptor], new: &[Descriptor]) {
     }
 }
 
-/// What an entry is; of an attestation, also whose.
-fn title(entry: &Descriptor, list: &[Descriptor]) -> String {
-    match (entry.attests(), attested(entry, list)) {
-        (Some(_), Some(image)) => format!("attestation of {image}"),
-        (Some(""), None) | (None, _) => entry.title(),
-        (Some(digest), None) => match digest.parse::<Digest>() {
-            Ok(digest) => format!("attestation of {}, which is not in the index", digest.short()),
-            Err(_) => entry.title(),
-        },
+/// The entries of an index, by digest.
+struct List<'a>(HashMap<&'a str, &'a Descriptor>);
+
+impl<'a> List<'a> {
+    fn of(entries: &'a [Descriptor]) -> Self {
+        // The first of a digest counts.
+        Self(entries.iter().rev().map(|entry| (entry.digest.as_str(), entry)).collect())
     }
-}
 
-/// The title of the image in the list that this entry attests.
-fn attested(entry: &Descriptor, list: &[Descriptor]) -> Option<String> {
-    let digest = entry.attests()?;
-    list.iter().find(|other| other.digest.as_str() == digest).map(Descriptor::title)
-}
+    /// The title of the image in the list that this entry attests.
+    fn attested(&self, entry: &Descriptor) -> Option<String> {
+        Some(self.0.get(entry.attests()?)?.title())
+    }
 
-fn alike(one: &Descriptor, other: &Descriptor) -> bool {
-    match (one.known_platform(), other.known_platform()) {
-        (Some(one), Some(other)) => one.same(other),
-        (None, None) => one.digest == other.digest,
-        _ => false,
+    /// What an entry is; of an attestation, also whose.
+    fn title(&self, entry: &Descriptor) -> String {
+        match (entry.attests(), self.attested(entry)) {
+            (Some(_), Some(image)) => format!("attestation of {image}"),
+            (Some(""), None) | (None, _) => entry.title(),
+            (Some(digest), None) => match digest.parse::<Digest>() {
+                Ok(digest) => {
+                    format!("attestation of {}, which is not in the index", digest.short())
+                }
+                Err(_) => entry.title(),
+            },
+        }
+    }
+
+    /// What an entry is in every list: its platform, that of the image that it attests, or itself.
+    fn kin(&self, entry: &Descriptor) -> Option<String> {
+        match (entry.attests(), entry.known_platform()) {
+            // What attests the image of one platform is held against what attests it in the other
+            // list.
+            (Some(_), _) => Some(format!("attestation of {}", self.attested(entry)?)),
+            (None, Some(platform)) => Some(platform.normalized().to_string()),
+            (None, None) => Some(entry.digest.to_string()),
+        }
     }
 }
 
@@ -188,6 +214,9 @@ fn quoted(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oci::Annotations;
+    use crate::oci::descriptor::{REFERENCE_DIGEST, REFERENCE_TYPE};
+    use crate::random::chosen;
 
     fn entry(platform: &str, seed: &str) -> Descriptor {
         let mut entry = Descriptor::new(
@@ -281,5 +310,54 @@ mod tests {
         let gone = Digest::of(b"gone");
         let expected = format!("+ attestation of {}, which is not in the index", gone.short());
         assert_eq!(signs(&[], &lost), [expected]);
+    }
+
+    /// Whatever two indexes list: all of both is told once, and what is the same is not.
+    #[test]
+    fn survives_any_lists() {
+        let platforms = ["linux/amd64", "linux/arm64", "linux/arm64/v8", "unknown/unknown", "x"];
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut list = || {
+            let entries = (0..random.usize(0..8)).map(|_| {
+                let seed = *chosen(&mut random, &["a", "b", "c", "d"]);
+                let mut entry = entry(chosen::<&str>(&mut random, &platforms), seed);
+                if random.usize(0..3) == 0 {
+                    entry.annotations =
+                        attestation_of(chosen::<&str>(&mut random, &["a", "b", "x", ""]));
+                }
+                entry
+            });
+            entries.collect::<Vec<_>>()
+        };
+        for _ in 0..250 {
+            let (old, new) = (list(), list());
+            assert_eq!(entries(&old, &old), []);
+            let changes = entries(&old, &new);
+            let count = |sign: char| {
+                changes.iter().filter(|change| change.line().starts_with(sign)).count()
+            };
+            assert_eq!(new.len() + count('-'), old.len() + count('+'), "{old:?} {new:?}");
+        }
+    }
+
+    #[test]
+    fn lists_of_thousands_are_compared_in_time() {
+        let list = |of: &str| {
+            let entries = (0..1_000).map(|at| {
+                let mut entry = entry("linux/amd64", &format!("{of}{at}"));
+                entry.annotations = attestation_of(&format!("{of}{}", at / 2));
+                entry
+            });
+            entries.collect::<Vec<_>>()
+        };
+        assert_eq!(entries(&list("a"), &list("b")).len(), 1_000);
+    }
+
+    fn attestation_of(seed: &str) -> Annotations {
+        let digest = Digest::of(seed.as_bytes()).to_string();
+        Annotations::from([
+            (REFERENCE_TYPE.to_owned(), "attestation-manifest".to_owned()),
+            (REFERENCE_DIGEST.to_owned(), if seed.is_empty() { String::new() } else { digest }),
+        ])
     }
 }

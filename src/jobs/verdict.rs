@@ -134,6 +134,7 @@ pub(crate) fn decide<'a>(known: &Known<'a>) -> Verdict<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::{chosen, mixed};
     use State::{Cancelled, Failed, Pending, Running, Skipped, Succeeded, TimedOut};
 
     fn verdict(
@@ -475,6 +476,26 @@ mod tests {
             ),
         ] {
             assert_eq!(verdict(patterns, jobs, own, watched, skip), expected, "{case}");
+        }
+    }
+
+    /// Whatever the jobs are called: those that failed are jobs that are watched.
+    #[test]
+    fn survives_any_jobs() {
+        let pieces = ["build", " (", "arm64", ")", "${{ x }}", " / ", "*", "?", "é", "\n"];
+        let states = [Pending, Running, Succeeded, Failed, Cancelled, TimedOut, Skipped];
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..2_000 {
+            let names: Vec<String> =
+                (0..random.usize(1..6)).map(|_| mixed(&mut random, &pieces, 4)).collect();
+            let jobs: Vec<(&str, u64, State)> = names
+                .iter()
+                .map(|name| (name.as_str(), random.u64(1..4), *chosen(&mut random, &states)))
+                .collect();
+            let pattern = mixed(&mut random, &pieces, 4);
+            let own = random.bool().then_some(0);
+            let told = verdict(&[&pattern], &jobs, own, random.u64(0..200), random.bool());
+            assert!(!told.is_empty(), "{pattern} {jobs:?}");
         }
     }
 }

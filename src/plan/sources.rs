@@ -225,6 +225,7 @@ fn pinned(
 mod tests {
     use super::*;
     use crate::inputs::{Context, Environment};
+    use crate::random::mixed;
     use crate::secret::Secrets;
     use std::path::Path;
 
@@ -430,6 +431,43 @@ mod tests {
             (&format!("digests/sha256-{hex}"), "digests"),
         ] {
             assert_eq!(whence(from, &digest), expected);
+        }
+    }
+
+    #[test]
+    fn survives_any_mixture() {
+        let pieces = [
+            "r.example/a",
+            ":1",
+            ":{arch}",
+            "{",
+            "}",
+            "-{variant}",
+            "linux/arm64",
+            "=",
+            ",",
+            "\n",
+            "@sha256:",
+            "[",
+            "]",
+            "\"",
+            " ",
+            "é",
+            "# ",
+            "\0",
+        ];
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..2_000 {
+            let inputs = RawInputs {
+                sources: Some(mixed(&mut random, &pieces, 8)),
+                platforms: random.bool().then(|| "linux/arm64,linux/amd64".to_owned()),
+                ..RawInputs::default()
+            };
+            let (sources, findings) = run(&inputs);
+            assert!(!sources.is_empty() || !findings.problems.is_empty(), "{inputs:?}");
+            for name in shown(&sources) {
+                assert!(!name.contains(['{', '}']) && name.is_ascii(), "{inputs:?}");
+            }
         }
     }
 }

@@ -158,6 +158,30 @@ impl<'de> Deserialize<'de> for Names {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::{chosen, spoilt};
+
+    /// Whatever a registry lists: names of tags, and no more of them than are kept.
+    #[test]
+    fn survives_any_page() {
+        let whole = serde_json::json!({
+            "name": "acme/app", "tags": ["1", "1.2-arm64", "latest", "a b", "x/y"], "x": [1, {}],
+        });
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut accepted = 0;
+        for _ in 0..3_000 {
+            let rarity = *chosen(&mut random, &[6, 60]);
+            let page = spoilt(&mut random, &whole, rarity);
+            let Ok(page) = serde_json::from_slice::<Page>(&page) else { continue };
+            let names = page.tags.unwrap_or_default();
+            accepted += 1;
+            assert!(names.lines.lines().all(reference::is_tag), "{names:?}");
+            assert_eq!(names.lines.lines().count(), names.number);
+        }
+        assert!(accepted > 300, "{accepted}");
+        let many = format!(r#"{{"tags":[{}"2"]}}"#, r#""1","#.repeat(2 * MOST_NAMES));
+        let page: Page = serde_json::from_str(&many).unwrap();
+        assert_eq!(page.tags.unwrap().number, MOST_NAMES);
+    }
 
     #[test]
     fn names_of_a_page() {

@@ -50,6 +50,7 @@ mod near_tags;
 mod once;
 mod outputs;
 mod panics;
+mod parsers;
 mod places;
 mod process;
 mod progress;

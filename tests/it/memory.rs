@@ -181,7 +181,7 @@ async fn pages_of_jobs() {
             .env("GITHUB_REPOSITORY", REPO)
             .input("token", TOKEN)
             .input("watch-jobs", "x")
-            .input("wait", "2s");
+            .input("wait", "6s");
         async move {
             let ran = step.run().await;
             assert!(matches!(ran.status, 3 | 4), "{case}: {}", ran.everything());

@@ -138,6 +138,29 @@ fn is_slip(one: &str, other: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::mixed;
+
+    /// Tags are others' words: three at most are named, of those that there are, and never the one
+    /// that is meant itself.
+    #[test]
+    fn survives_any_tags() {
+        let pieces = [
+            "1", "12", ".", "-", "_", "v", "arm64", "aarch64", "amd64", "x86_64", "arm", "v7",
+            "linux", "latest", "lateset", "edge", "0123abc", "é", "A",
+        ];
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..2_000 {
+            let tags: Vec<String> = (0..6).map(|_| mixed(&mut random, &pieces, 5)).collect();
+            let found = near(&tags[0], tags.iter().map(String::as_str));
+            assert!(found.len() <= MOST, "{tags:?}");
+            assert!(!found.contains(&&*tags[0]), "{tags:?}");
+            assert!(found.iter().all(|tag| tags.iter().any(|other| other == tag)), "{tags:?}");
+        }
+        // A page of the longest tags, all of them words.
+        let long = "a-".repeat(64);
+        let all: Vec<String> = (0..1_000).map(|number| format!("{long}{number}")).collect();
+        assert!(near(&long, all.iter().map(String::as_str)).len() <= MOST);
+    }
 
     #[test]
     fn what_comes_near() {
