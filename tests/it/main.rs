@@ -37,6 +37,7 @@ mod long_waits;
 mod masks;
 mod memory;
 mod migration;
+mod other_registries;
 mod outputs;
 mod panics;
 mod places;
