@@ -5,6 +5,7 @@ use crate::support::client::{Client, DOCKER_LIST, OCI_INDEX};
 use crate::support::images::Image;
 use crate::support::indexes::BuiltIndex;
 use crate::support::registry::Registry;
+use crate::support::rules::{Fault, Rule};
 use crate::support::running::Ran;
 use crate::support::step::Step;
 use std::future::Future;
@@ -25,7 +26,7 @@ macro_rules! cases {
 
 cases! {
     compose_and_again docker_list built_with_provenance append several_tags by_digest
-    other_repository from_another_registry to_another_registry annotate_remove_diff
+    other_repository from_another_registry broken_uploads to_another_registry annotate_remove_diff
     late_image never_came overwrite dry_run login wrong_password
 }
 
@@ -173,21 +174,22 @@ async fn other_repository(server: &Server) {
     assert_eq!(run().await.output("changed").as_deref(), Some("false"));
 }
 
-/// Layers from nothing to more than servers and proxies take at once, which no compression makes
-/// smaller.
-fn heavy() -> Image {
-    let noise = |length: usize| -> Vec<u8> {
-        let mut state = 0x2545_f491_4f6c_dd1d_u64 ^ length as u64;
-        let mut next = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state.to_le_bytes()[0]
-        };
-        (0..length).map(|_| next()).collect()
+/// Bytes that no compression makes fewer.
+fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = 0x2545_f491_4f6c_dd1d ^ seed;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[0]
     };
+    (0..length).map(|_| next()).collect()
+}
+
+/// Layers from next to nothing to more than servers take into memory.
+fn heavy() -> Image {
     let sizes = [1, 4 << 10, (1 << 20) + 1, 3 << 20, 24 << 20];
-    sizes.into_iter().fold(amd64(), |image, size| image.more_layer(noise(size)))
+    sizes.into_iter().fold(amd64(), |image, size| image.more_layer(noise(size as u64, size)))
 }
 
 async fn from_another_registry(server: &Server) {
@@ -203,6 +205,36 @@ async fn from_another_registry(server: &Server) {
     };
     holds(server, repo, "1", OCI_INDEX, &run().await).await;
     assert_eq!(run().await.output("changed").as_deref(), Some("false"));
+}
+
+/// Each server says in its own way how much of a broken upload it has: one that cannot be resumed is
+/// begun again, and what it holds in the end is what was sent.
+async fn broken_uploads(server: &Server) {
+    let source = Registry::start().await;
+    let client = Client::new(&source.host());
+    let faults = [
+        ("reset", Fault::Reset),
+        ("cut", Fault::CutUpload(700_000)),
+        ("cut-early", Fault::CutUpload(0)),
+        ("answer-lost", Fault::ResetAfterForward),
+    ];
+    for (seed, (name, fault)) in (1..).zip(faults) {
+        let repo = format!("acme/{name}");
+        // Other bytes each time: some servers have one store for all repositories.
+        let layer = noise(seed, 3 << 20);
+        let image = amd64().seed(seed).more_layer(layer);
+        image.push(&client, &repo, "amd64").await;
+        let (proxy, step) = server.behind_proxy().await;
+        let writes = format!("/v2/{repo}/blobs/uploads/*");
+        proxy.rule(Rule::on("PATCH", &writes).first(3).then(fault.clone()));
+        let ran = step
+            .input("tags", &format!("{}/{repo}:1", proxy.host()))
+            .input("sources", &format!("{}/{repo}:amd64", source.host()))
+            .run()
+            .await
+            .ok();
+        holds(server, &repo, "1", OCI_INDEX, &ran).await;
+    }
 }
 
 async fn to_another_registry(server: &Server) {

@@ -5,6 +5,7 @@ use super::OWN_WAYS;
 use super::process::{Process, free_port};
 use super::pulp::Pulp;
 use crate::support::client::{Client, sha256};
+use crate::support::proxy::FaultProxy;
 use crate::support::registry::Registry;
 use crate::support::step::Step;
 use base64::Engine as _;
@@ -118,6 +119,16 @@ impl Server {
     /// A command with the server's login.
     pub fn command(&self, arguments: &[&str]) -> Step {
         self.logged_in(Step::new().args(arguments))
+    }
+
+    /// A proxy before it, and the step with the server's login through it: what the proxy breaks,
+    /// this server has to go on from.
+    pub async fn behind_proxy(&self) -> (FaultProxy, Step) {
+        let proxy = FaultProxy::before_addr(&self.host).await;
+        let step = Step::new().github().input("wait", "0");
+        let Some((user, password)) = self.login() else { return (proxy, step) };
+        let step = step.input("registry", &proxy.host());
+        (proxy, step.input("username", user).input("password", password))
     }
 
     fn logged_in(&self, step: Step) -> Step {
