@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # All tests; with arguments, only those that cargo-nextest runs with them. Installs what they need and says so: from
-# Debian docker-registry, skopeo, podman, tinyproxy, zsh, fish, man-db and what tests/ci/tools.sh lists, from PyPI and npm workflow runners and linters
-# (kept in target/tools), and cargo-nextest. The packaging tests start a Docker engine, so they want root.
-# The last line is the test runner's own summary.
+# Debian docker-registry, skopeo, podman, tinyproxy, zsh, fish, man-db and what tests/ci/tools.sh lists, from PyPI and npm
+# workflow runners and linters (kept in target/tools), registries of other stock (tests/other_registries.sh), and
+# cargo-nextest. The packaging tests start a Docker engine, so they want root. The last line is the test runner's own summary.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=tests/setup.sh
@@ -13,6 +13,9 @@ command -v docker >/dev/null || need_packages docker.io
 if ! cargo nextest --version >/dev/null 2>&1; then
   section 'Installing cargo-nextest'
   cargo install --locked --quiet cargo-nextest
+fi
+if [[ $# -eq 0 || $* == *other_registries* ]]; then
+  tests/other_registries.sh
 fi
 if [ $# -eq 0 ]; then
   # Compiled beside the image; what is wrong with it is told below.

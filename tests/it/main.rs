@@ -48,6 +48,7 @@ mod migration;
 mod narrow;
 mod near_tags;
 mod once;
+mod other_registries;
 mod outputs;
 mod panics;
 mod parsers;
