@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// Of each list, how many there are. Those of security (S) stand in SECURITY.md's table.
 const LISTS: [(char, usize); 4] = [('N', 21), ('W', 5), ('I', 11), ('P', 6)];
 
-const MENDED: [(&str, &str, &[&str]); 36] = [
+const MENDED: [(&str, &str, &[&str]); 37] = [
     (
         "N1",
         "trouble to the end of a wait, of the registry or of hosts that stand in for it",
@@ -159,6 +159,20 @@ const MENDED: [(&str, &str, &[&str]); 36] = [
         &["transfer::refused::what_refers_to_an_image_comes_after_it"],
     ),
     (
+        "N20",
+        "limits of what is sent at once, and warnings",
+        &[
+            "transfer::chunks::an_upload_is_sent_in_pieces_that_the_registry_takes",
+            "transfer::chunks::a_piece_that_breaks_goes_on_where_the_registry_stands",
+            "transfer::chunks::many_pieces_may_break",
+            "transfer::chunks::the_limit_may_come_with_any_answer_of_a_session",
+            "transfer::chunks::a_limit_that_does_not_matter_changes_nothing",
+            "transfer::chunks::a_limit_that_cannot_be_obeyed_is_told",
+            "transfer::chunks::a_limit_below_the_least_counts",
+            "refusals::a_warning_of_a_registry_is_shown_once",
+        ],
+    ),
+    (
         "W1",
         "a variant that only another architecture has",
         &[
@@ -284,8 +298,7 @@ const MENDED: [(&str, &str, &[&str]); 36] = [
     ),
 ];
 
-const OPEN: [(&str, &str); 7] = [
-    ("N20", "`OCI-Chunk-Max-Length`; `Warning` is shown"),
+const OPEN: [(&str, &str); 6] = [
     ("N21", "a restart during three uploads"),
     ("I3", "a folder that a container step does not see"),
     ("I4", "empty job outputs beside `platforms`"),

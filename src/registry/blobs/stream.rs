@@ -46,6 +46,10 @@ pub(super) struct BlobReader<'a> {
     pub(super) blob: &'a Descriptor,
     response: Option<Response>,
     position: u64,
+    /// Where it stops for now.
+    end: u64,
+    /// Bytes that came already of what is behind `end`.
+    ahead: Bytes,
     /// Bytes to drop from the answer: a registry without ranges starts from the first byte.
     skip: u64,
     hashing: Hashing,
@@ -99,6 +103,8 @@ impl<'a> BlobReader<'a> {
             blob,
             response: None,
             position: 0,
+            end: blob.size,
+            ahead: Bytes::new(),
             skip: 0,
             hashing,
             hashed: 0,
@@ -117,7 +123,13 @@ impl<'a> BlobReader<'a> {
     pub(super) fn seek(&mut self, position: u64) {
         if position != self.position {
             (self.response, self.position) = (None, position);
+            self.ahead.clear();
         }
+    }
+
+    /// Makes it stop before this offset, until it is told another.
+    pub(super) fn stop_at(&mut self, end: u64) {
+        self.end = end;
     }
 
     /// Checks that all bytes came and have the digest. Bytes that came twice count as they came
@@ -130,9 +142,13 @@ impl<'a> BlobReader<'a> {
         Err(self.request.error(Kind::DigestMismatch(what)))
     }
 
-    /// The next bytes, `None` after the last, and how many of them are new.
+    /// The next bytes, `None` where it stops, and how many of them are new.
     async fn next(&mut self) -> Result<Option<(Bytes, u64)>, Error> {
-        while self.position < self.blob.size {
+        while self.position < self.end {
+            if !self.ahead.is_empty() {
+                let ahead = std::mem::take(&mut self.ahead);
+                return self.accept(ahead).map(Some);
+            }
             let mut response = match self.response.take() {
                 Some(response) => response,
                 None => self.open().await?,
@@ -171,7 +187,11 @@ impl<'a> BlobReader<'a> {
         Ok(None)
     }
 
-    fn accept(&mut self, bytes: Bytes) -> Result<(Bytes, u64), Error> {
+    fn accept(&mut self, mut bytes: Bytes) -> Result<(Bytes, u64), Error> {
+        if self.end < self.blob.size {
+            let left = usize::try_from(self.end - self.position).unwrap_or(usize::MAX);
+            self.ahead = bytes.split_off(left.min(bytes.len()));
+        }
         let end = self.position + bytes.len() as u64;
         if end > self.blob.size {
             let what =
