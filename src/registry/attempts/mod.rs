@@ -42,7 +42,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) deadline: Option<Instant>,
     /// Whether another request follows where the server fails, so that this one is tried once.
     pub(crate) gives_way: bool,
-    /// Whether bytes move while no answer comes.
+    /// Whether bytes move while no answer comes. After one that broke, the sender asks first where
+    /// it stands.
     pub(crate) is_stream: bool,
     /// How to tell whether a write has landed.
     pub(crate) landed: Option<Landed<'a>>,
@@ -147,19 +148,18 @@ impl Attempts {
     }
 
     /// After a body that broke on its way, with little come since its tries are counted: waits as
-    /// before any other retry, or says why there is none.
+    /// before any other retry, or says why there is none. `began`: when the body began to come.
     pub(crate) async fn pause_after(
         &self,
         request: &RequestName,
+        began: Instant,
         broken: Broken,
     ) -> Result<(), Error> {
         let chance = fastrand::f64();
         let down = broken.is_down().then_some(chance);
         let outcome = retry::Outcome::Broken(&broken);
         match retry::decide(request.tries, outcome, chance, SystemTime::now(), None) {
-            Decision::Again { after, .. }
-                if self.limiter.may_retry(&request.host, Instant::now(), down) =>
-            {
+            Decision::Again { after, .. } if self.limiter.may_retry(&request.host, began, down) => {
                 debug!(
                     "{} {} → {broken:?}: goes on in {:.1} s",
                     request.host,
@@ -225,7 +225,7 @@ impl Attempts {
     where
         F: AsyncFnMut() -> Result<Answer, Failed>,
     {
-        let _permits = self.permits(&request.host, terms.has_permit).await;
+        let _permits = self.permits(&request.host, terms, request.tries).await;
         let began = Instant::now();
         let since = *request.began.get_or_insert(began);
         let sent = async {
@@ -246,7 +246,8 @@ impl Attempts {
         request.tries += 1;
         let result = match result {
             Ok(answer) => {
-                self.limiter.answered(&request.host, !matches!(answer.status, 429 | 500..));
+                let is_willing = !matches!(answer.status, 429 | 500..);
+                self.limiter.answered(&request.host, began, is_willing);
                 self.show_warning(request, &answer);
                 request.heard = request.words(&answer).or_else(|| request.heard.take());
                 request.redirected_to.clone_from(&answer.redirected_to);
@@ -297,15 +298,19 @@ impl Attempts {
         }
     }
 
-    /// What one request needs: a permit for its host, and one of the run.
+    /// What one request needs that was tried so often: a permit for its host, and one of the run.
     async fn permits<'a>(
         &'a self,
         host: &'a str,
-        has_permit: bool,
+        terms: Terms<'_>,
+        tries: u32,
     ) -> Option<(limiter::Permit<'a>, Option<SemaphorePermit<'a>>)> {
-        if has_permit {
-            // To stand in line behind oneself would take for ever.
-            self.limiter.admit(host).await;
+        if terms.has_permit {
+            // To stand in line behind oneself would take for ever, and a stream that broke would
+            // do that: the request that asks where it stands is the one that waits.
+            if !terms.is_stream || tries == 0 {
+                self.limiter.admit(host).await;
+            }
             return None;
         }
         loop {

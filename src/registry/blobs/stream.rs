@@ -45,6 +45,7 @@ pub(super) struct BlobReader<'a> {
     repository: &'a Repository,
     pub(super) blob: &'a Descriptor,
     response: Option<Response>,
+    opened_at: Instant,
     position: u64,
     /// Where it stops for now.
     end: u64,
@@ -102,6 +103,7 @@ impl<'a> BlobReader<'a> {
             repository,
             blob,
             response: None,
+            opened_at: Instant::now(),
             position: 0,
             end: blob.size,
             ahead: Bytes::new(),
@@ -182,7 +184,7 @@ impl<'a> BlobReader<'a> {
             if self.request.tries == 1 {
                 self.progress_from = self.position;
             }
-            self.registry.attempts.pause_after(&self.request, broken).await?;
+            self.registry.attempts.pause_after(&self.request, self.opened_at, broken).await?;
         }
         Ok(None)
     }
@@ -222,6 +224,7 @@ impl<'a> BlobReader<'a> {
             opened = self.registry.call_through(&call, &mut opening).await;
         }
         let (answer, request) = opened?;
+        self.opened_at = Instant::now();
         self.request.redirected_to.clone_from(&request.redirected_to);
         let malformed = |what: &str| request.error_of(Kind::Malformed(what.to_owned()), &answer);
         let whole = match answer.status {
