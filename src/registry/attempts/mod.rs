@@ -7,6 +7,7 @@ mod tried;
 mod warnings;
 
 use crate::oci::Digest;
+use crate::registry::asked::Asked;
 use crate::registry::error::{Error, Kind};
 use crate::registry::http::{Answer, Broken, Unanswered};
 use crate::secret::Secrets;
@@ -89,7 +90,8 @@ pub(crate) struct Attempts {
     copies: Semaphore,
     permits_per_copy: u32,
     secrets: Secrets,
-    /// How the last try at a host failed, until one succeeds.
+    /// How the last try at a host failed, until one succeeds; as it is told of the host, whatever
+    /// was asked for.
     troubles: Mutex<HashMap<String, Error>>,
     /// Hosts whose warning was shown.
     warned_by: Mutex<HashSet<String>>,
@@ -110,18 +112,18 @@ impl Attempts {
         }
     }
 
-    /// How the last try at a host failed, unless one has succeeded since: what is known of a request
-    /// that is given up in a pause.
+    /// How the last try at a host failed, unless one has succeeded since: what is known of any
+    /// request that is given up in a pause.
     pub(crate) fn last_trouble(&self, host: &str) -> Option<Error> {
         self.troubles.lock().unwrap_or_else(PoisonError::into_inner).get(host).cloned()
     }
 
     /// A request that was not tried yet.
-    pub(crate) fn request(&self, host: &str, line: String, login: Option<String>) -> RequestName {
+    pub(crate) fn request(&self, host: &str, asked: Asked, login: Option<String>) -> RequestName {
         let (host, secrets) = (host.to_owned(), self.secrets.clone());
         RequestName {
             host,
-            line,
+            asked,
             login,
             tries: 0,
             began: None,
@@ -163,7 +165,7 @@ impl Attempts {
                 debug!(
                     "{} {} → {broken:?}: goes on in {:.1} s",
                     request.host,
-                    request.line,
+                    request.asked,
                     after.as_secs_f64()
                 );
                 sleep(after).await;
@@ -258,7 +260,7 @@ impl Attempts {
                 Err(why)
             }
             Err(Failed::Other(error)) => {
-                debug!("{} {}: given up, {error}", request.host, request.line);
+                debug!("{} {}: given up, {error}", request.host, request.asked);
                 return Err(error);
             }
         };
@@ -266,7 +268,7 @@ impl Attempts {
         tried.log(request);
         let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
         match tried.trouble(request) {
-            Some(error) => troubles.insert(request.host.clone(), error),
+            Some(error) => troubles.insert(request.host.clone(), error.of_host()),
             None => troubles.remove(&request.host),
         };
         Ok(tried)
@@ -285,7 +287,7 @@ impl Attempts {
     /// Tells now and then that there is no answer yet, one line for all requests to a host; never
     /// ends. `since`: when the request was sent first.
     async fn tell_of_silence(&self, request: &RequestName, since: Instant) -> ! {
-        let (host, line) = (request.place(), &request.line);
+        let (host, asked) = (request.place(), &request.asked);
         let mut next = since + SILENCE;
         loop {
             while next <= Instant::now() {
@@ -293,7 +295,10 @@ impl Attempts {
             }
             sleep_until(next).await;
             if self.limiter.may_tell(&request.host, SILENCE) {
-                info!("silent   {host} has not answered for {}: {line}", duration(since.elapsed()));
+                info!(
+                    "silent   {host} has not answered for {}: {asked}",
+                    duration(since.elapsed())
+                );
             }
         }
     }
@@ -326,7 +331,7 @@ impl Attempts {
 
     /// Decides what comes after a try, and lets the host's limiter know.
     fn after(&self, request: &RequestName, tried: &Tried, terms: Terms<'_>) -> Next {
-        let (host, line, deadline) = (&request.host, &request.line, terms.deadline);
+        let (host, asked, deadline) = (&request.host, &request.asked, terms.deadline);
         let remaining = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let chance = fastrand::f64();
         let outcome = tried.outcome();
@@ -354,10 +359,10 @@ impl Attempts {
             info!("pause    {host} asks for {}; nothing is sent to it until then", duration(after));
         }
         if !allowed {
-            debug!("{host} {line}: not again, {host} failed too often");
+            debug!("{host} {asked}: not again, {host} failed too often");
             return Next::Stop { spent: true };
         }
-        debug!("{host} {line}: again in {:.1} s", after.as_secs_f64());
+        debug!("{host} {asked}: again in {:.1} s", after.as_secs_f64());
         Next::Again((!whole_host).then_some(after))
     }
 }
@@ -366,7 +371,7 @@ async fn has_landed(request: &RequestName, landed: Option<Landed<'_>>) -> bool {
     let Some(landed) = landed else { return false };
     let landed = landed().await;
     if landed {
-        debug!("{} {}: it had landed", request.host, request.line);
+        debug!("{} {}: it had landed", request.host, request.asked);
     }
     landed
 }

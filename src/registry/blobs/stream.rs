@@ -3,6 +3,7 @@
 use crate::oci::digest::Hashing;
 use crate::oci::{Descriptor, Repository};
 use crate::registry::Registry;
+use crate::registry::asked::Asked;
 use crate::registry::attempts::{Failed, RequestName};
 use crate::registry::call::{Call, Sender};
 use crate::registry::error::{Error, Kind};
@@ -97,7 +98,8 @@ impl<'a> BlobReader<'a> {
         blob: &'a Descriptor,
     ) -> Self {
         let hashing = Hashing::for_digest(&blob.digest);
-        let line = format!("GET /v2/{}/blobs/{}", repository.path(), blob.digest);
+        let path = format!("/v2/{}/blobs/{}", repository.path(), blob.digest);
+        let asked = Asked { method: Method::GET, path };
         Self {
             registry,
             repository,
@@ -110,7 +112,7 @@ impl<'a> BlobReader<'a> {
             skip: 0,
             hashing,
             hashed: 0,
-            request: registry.attempts.request(repository.host(), line, None),
+            request: registry.attempts.request(repository.host(), asked, None),
             progress_from: 0,
             speed: Speed::default(),
         }
