@@ -272,7 +272,8 @@ fn rejected(error: &Error) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::{HelperCause, HelperFailure, Said};
+    use crate::registry::{Asked, HelperCause, HelperFailure, Said};
+    use reqwest::Method;
     use std::time::Duration;
 
     const GITHUB: Audience = Audience { words: Words::Inputs, on_github: true };
@@ -284,7 +285,10 @@ mod tests {
         Error {
             kind,
             host: host.into(),
-            request: "PUT /v2/acme/app/manifests/1".into(),
+            request: Some(Box::new(Asked {
+                method: Method::PUT,
+                path: "/v2/acme/app/manifests/1".into(),
+            })),
             elsewhere: None,
             status: Some(status).filter(|status| *status > 0),
             said: None,

@@ -2,6 +2,7 @@
 //! several requests: tries, challenges, a read without the login.
 
 use super::Registry;
+use super::asked::Asked;
 use super::attempts::{Failed, RequestName, Terms};
 use super::elsewhere::{Elsewhere, Role};
 use super::error::{Error, Kind};
@@ -272,12 +273,13 @@ impl Registry {
         let host = call.repository.host();
         let is_elsewhere = self.transport.root(host).is_ok_and(|root| call.leads_away_from(&root));
         let location = call.location.filter(|_| is_elsewhere);
-        let line = match location {
-            Some(location) => format!("{} {}", call.method, address::safe(location)),
-            None => format!("{} /v2/{}/{}", call.method, call.repository.path(), call.rest),
+        let path = match location {
+            Some(location) => address::safe(location),
+            None => format!("/v2/{}/{}", call.repository.path(), call.rest),
         };
+        let asked = Asked { method: call.method.clone(), path };
         let mut used = authorization().await?;
-        let mut request = self.attempts.request(host, line, used.login.clone());
+        let mut request = self.attempts.request(host, asked, used.login.clone());
         let place = |host: String| Box::new(Elsewhere { host, role: Role::Uploads });
         request.elsewhere = location.map(address::authority).map(place);
         request.wants = call.wants();

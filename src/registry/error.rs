@@ -1,10 +1,12 @@
 //! Errors of requests to registries, as data.
 
+use super::asked::Asked;
 use super::elsewhere::{Elsewhere, Role};
 use super::http::{Answer, Broken, ProxyError, TlsError, may_pass};
 use super::said::Said;
 use crate::oci::Invalid;
 use crate::text::duration;
+use reqwest::Method;
 use std::fmt;
 use std::time::Duration;
 
@@ -15,8 +17,8 @@ pub struct Error {
     pub kind: Kind,
     /// Registry host, as people write it.
     pub host: String,
-    /// Method and path: `PUT /v2/acme/app/manifests/1.2`; no query, no secrets.
-    pub request: String,
+    /// The request, unless it is told of the host alone.
+    pub request: Option<Box<Asked>>,
     /// The host that it went to, where that is not the registry itself.
     pub elsewhere: Option<Box<Elsewhere>>,
     /// HTTP status, if there was an answer.
@@ -154,12 +156,18 @@ impl Error {
 
     /// Whether it may be about the method HEAD and not about what was asked for.
     pub fn may_be_of_head(&self) -> bool {
-        self.request.starts_with("HEAD ") && matches!(self.kind, Kind::NotFound | Kind::Denied)
+        let is_head = self.request.as_ref().is_some_and(|request| request.method == Method::HEAD);
+        is_head && matches!(self.kind, Kind::NotFound | Kind::Denied)
     }
 
     /// Whether it asked for nothing but to read.
     pub(super) fn is_of_read(&self) -> bool {
-        self.request.starts_with("GET ") || self.request.starts_with("HEAD ")
+        self.request.as_ref().is_some_and(|request| request.is_read())
+    }
+
+    /// What it says of the host, to whom its request means nothing.
+    pub(super) fn of_host(self) -> Self {
+        Self { request: None, tries: 1, spent: false, ..self }
     }
 
     /// Whether the registry knows no writes: it is read-only, or a pull-through cache.
@@ -248,9 +256,14 @@ impl Error {
         self.elsewhere.as_ref().map_or(&self.host, |elsewhere| &elsewhere.host)
     }
 
-    /// Where: request, answer, and the registry's own words marked as such.
+    /// The request that failed, or the host where it is told of that alone.
+    pub fn subject(&self) -> String {
+        self.request.as_ref().map_or_else(|| self.host.clone(), ToString::to_string)
+    }
+
+    /// Where: request or host, answer, and the registry's own words marked as such.
     pub fn place(&self) -> String {
-        let mut place = self.request.clone();
+        let mut place = self.subject();
         let role = self.elsewhere.as_ref().map(|elsewhere| elsewhere.role);
         if role == Some(Role::Storage) {
             place = format!("{place} → {}", self.failing_host());

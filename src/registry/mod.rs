@@ -4,6 +4,7 @@
 //!
 //! Every received byte is checked against its digest. Nothing here knows what a run is about.
 
+mod asked;
 mod attempts;
 mod blobs;
 mod call;
@@ -19,6 +20,7 @@ mod tags;
 use crate::inputs::Environment;
 use crate::oci::{Descriptor, Digest, Held, Manifest, Reference, Repository};
 use crate::secret::Secrets;
+pub use asked::Asked;
 use attempts::Attempts;
 pub use blobs::{BlobOutcome, CopyError};
 use bytes::Bytes;
@@ -92,7 +94,8 @@ impl Registry {
         self.attempts.has_answered(host)
     }
 
-    /// How the last try at the registry failed, unless one has succeeded since.
+    /// How the last try at the registry failed, unless one has succeeded since; without its request,
+    /// which may have been about anything.
     pub fn last_trouble(&self, host: &str) -> Option<Error> {
         self.attempts.last_trouble(host)
     }

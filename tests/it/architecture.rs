@@ -33,7 +33,7 @@ const STAGES: [&[&str]; 11] = [
 ];
 /// The same within what speaks to registries.
 const ROOMS: [&[&str]; 8] = [
-    &["elsewhere", "http", "said"],
+    &["asked", "elsewhere", "http", "said"],
     &["error"],
     &["attempts"],
     &["login"],

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// Of each list, how many there are. Those of security (S) stand in SECURITY.md's table.
 const LISTS: [(char, usize); 4] = [('N', 21), ('W', 5), ('I', 11), ('P', 6)];
 
-const MENDED: [(&str, &str, &[&str]); 39] = [
+const MENDED: [(&str, &str, &[&str]); 41] = [
     (
         "N1",
         "trouble to the end of a wait, of the registry or of hosts that stand in for it",
@@ -157,6 +157,31 @@ const MENDED: [(&str, &str, &[&str]); 39] = [
         "N19",
         "the order of images and their attestations",
         &["transfer::refused::what_refers_to_an_image_comes_after_it"],
+    ),
+    (
+        "N20",
+        "limits of what is sent at once, and warnings",
+        &[
+            "transfer::chunks::an_upload_is_sent_in_pieces_that_the_registry_takes",
+            "transfer::chunks::a_piece_that_breaks_goes_on_where_the_registry_stands",
+            "transfer::chunks::many_pieces_may_break",
+            "transfer::chunks::the_limit_may_come_with_any_answer_of_a_session",
+            "transfer::chunks::a_limit_that_does_not_matter_changes_nothing",
+            "transfer::chunks::a_limit_that_cannot_be_obeyed_is_told",
+            "transfer::chunks::a_limit_below_the_least_counts",
+            "refusals::a_warning_of_a_registry_is_shown_once",
+        ],
+    ),
+    (
+        "N21",
+        "a restart during three uploads",
+        &[
+            "transfer::restarted::three_uploads_outlast_a_registry_that_takes_seconds_to_restart",
+            "faults::restarts::copies_under_way_outlast_seconds_without_the_registry_and_one_asks_for_all",
+            "registry::attempts::limiter::an_outage_counts_once_for_all_copies_under_way",
+            "registry::attempts::limiter::what_was_under_way_together_fails_once_and_one_asks_for_all_until_there_is_an_answer",
+            "registry::attempts::retry::a_host_is_not_given_up_before_it_could_have_restarted",
+        ],
     ),
     (
         "W1",
@@ -312,9 +337,7 @@ const MENDED: [(&str, &str, &[&str]); 39] = [
     ),
 ];
 
-const OPEN: [(&str, &str); 4] = [
-    ("N20", "`OCI-Chunk-Max-Length`; `Warning` is shown"),
-    ("N21", "a restart during three uploads"),
+const OPEN: [(&str, &str); 2] = [
     ("I4", "empty job outputs beside `platforms`"),
     ("I5", "Drone's templates, `auto_tag`, `insecure`"),
 ];

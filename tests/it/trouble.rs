@@ -92,3 +92,28 @@ async fn both_ends_in_one_wait() {
         assert!(ran.stdout.contains(&line), "{line}\n{}", ran.stdout);
     }
 }
+
+/// Where one request asks for all, the others know what it met, and it is not their own: each source
+/// is told with a request of its own, or with the host alone.
+#[tokio::test]
+async fn no_image_is_told_with_the_request_of_another() {
+    let tags = ["amd64", "arm64", "s390x", "ppc64le"];
+    for fault in [Fault::Status(503).error("UNAVAILABLE", "back soon"), Fault::Reset] {
+        let scene = Scene::with_both().await;
+        scene.proxy.rule(Rule::on("*", "*").from(tags.len() + 1).then(fault.clone()));
+        let step = scene.waiting_step().input("sources", &scene.references(&tags));
+        let ran = step.input("wait", "3s").input("wait-interval", "100ms").run().await.fails(7);
+        let all = ran.everything();
+        let mut unknown = 0;
+        for line in ran.stdout.lines().filter(|line| line.contains("unknown: ")) {
+            unknown += 1;
+            let named = tags.iter().filter(|tag| line.contains(&manifest(tag))).count();
+            let own = tags.iter().find(|tag| line.contains(&format!("{} ", scene.reference(tag))));
+            let own = own.unwrap_or_else(|| panic!("{fault:?}: {line}\n{all}"));
+            let is_own = line.contains(&manifest(own));
+            assert_eq!(named, usize::from(is_own), "{fault:?}: {line}\n{all}");
+            assert!(is_own || line.contains(&*scene.proxy.host()), "{fault:?}: {line}\n{all}");
+        }
+        assert!(unknown >= 2, "{fault:?}: {all}");
+    }
+}

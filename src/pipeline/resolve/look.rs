@@ -176,7 +176,7 @@ impl<'a> Look<'a> {
         let known = self.wait.work.registry.has_answered(&error.host);
         match &error.kind {
             Kind::NotFound if part => {
-                Stop::NotYet(NotYet::Incomplete(format!("{}: not found", error.request)))
+                Stop::NotYet(NotYet::Incomplete(format!("{}: not found", error.subject())))
             }
             Kind::NotFound => Stop::NotYet(NotYet::Missing),
             Kind::Denied => Stop::NotYet(NotYet::Denied(Box::new(error.clone()))),

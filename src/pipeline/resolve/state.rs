@@ -181,7 +181,7 @@ mod tests {
             NotYet::Trouble(Box::new(registry::Error {
                 kind: kind.clone(),
                 host: host.into(),
-                request: format!("GET /{tries}"),
+                request: None,
                 elsewhere: None,
                 status: Some(status),
                 said: None,

@@ -77,7 +77,7 @@ mod tests {
         NotYet::Denied(Box::new(Error {
             kind: Kind::Denied,
             host: "r.example".into(),
-            request: "GET /v2/app/manifests/1".into(),
+            request: None,
             elsewhere: None,
             status: Some(403),
             said: None,

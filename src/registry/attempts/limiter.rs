@@ -3,7 +3,7 @@
 //! answers); half-open after a failure, one probe at a time until the host answers; a retry budget.
 //!
 //! Requests in flight together fail together when a registry restarts: that counts as one failure,
-//! however many it hit.
+//! however many it hit. The requests of a copy, which need no permit, are probes like any other.
 
 use super::retry;
 use std::collections::HashMap;
@@ -38,6 +38,7 @@ struct Host {
     answered: bool,
     told_at: Option<Instant>,
     in_flight: usize,
+    /// When it was asked last, unless that is over.
     asked_at: Option<Instant>,
     /// AIMD limit of requests in flight, once the host has said that there are too many.
     limit: Option<usize>,
@@ -55,10 +56,23 @@ impl Host {
 
     /// Whether one more request may be in flight.
     fn is_free(&self) -> bool {
-        let is_below_limit = self.limit.is_none_or(|limit| self.in_flight < limit);
-        let is_probe = self.in_flight == 0
-            || self.asked_at.is_none_or(|asked_at| asked_at.elapsed() >= PROBE_INTERVAL);
-        is_below_limit && (self.failures == 0 || is_probe)
+        self.limit.is_none_or(|limit| self.in_flight < limit) && self.may_be_asked()
+    }
+
+    /// Whether it answers as far as is known, or nobody else is finding that out.
+    fn may_be_asked(&self) -> bool {
+        self.failures == 0
+            || self.asked_at.is_none_or(|asked_at| asked_at.elapsed() >= PROBE_INTERVAL)
+    }
+
+    /// Counts a request that this lets through, unless there is a pause.
+    fn ask_if(&mut self, lets: Lets) -> bool {
+        let may = self.pause().is_none() && lets(self);
+        if may {
+            self.in_this_minute().requests += 1;
+            self.asked_at = Some(Instant::now());
+        }
+        may
     }
 
     fn in_this_minute(&mut self) -> &mut Self {
@@ -69,6 +83,9 @@ impl Host {
         self
     }
 }
+
+/// What lets a request through.
+type Lets = fn(&Host) -> bool;
 
 /// The right to one request to a host, until it is dropped.
 #[derive(Debug)]
@@ -81,6 +98,9 @@ impl Drop for Permit<'_> {
     fn drop(&mut self) {
         self.limiter.with(self.host, |host| {
             host.in_flight -= 1;
+            if host.in_flight == 0 {
+                host.asked_at = None;
+            }
             host.changed.notify_waiters();
         });
     }
@@ -89,11 +109,15 @@ impl Drop for Permit<'_> {
 impl Limiter {
     /// Waits until [`Limiter::try_acquire`] may succeed.
     pub(super) async fn ready(&self, host: &str) {
+        self.until(host, Host::is_free).await;
+    }
+
+    async fn until(&self, host: &str, lets: Lets) {
         loop {
             let changed = self.with(host, |entry| Arc::clone(&entry.changed));
             // Registered before the look, so that no change in between is missed.
             let changed = changed.notified();
-            match self.with(host, |entry| (entry.pause(), entry.is_free())) {
+            match self.with(host, |entry| (entry.pause(), lets(entry))) {
                 (Some(until), _) => sleep_until(until).await,
                 (None, false) => drop(timeout(PROBE_INTERVAL, changed).await),
                 (None, true) => return,
@@ -104,23 +128,21 @@ impl Limiter {
     /// A permit, if the host may be asked now; counts the request.
     pub(super) fn try_acquire<'a>(&'a self, host: &'a str) -> Option<Permit<'a>> {
         let free = self.with(host, |entry| {
-            let free = entry.pause().is_none() && entry.is_free();
-            if free {
-                entry.in_this_minute().requests += 1;
-                entry.in_flight += 1;
-                entry.asked_at = Some(Instant::now());
-            }
+            let free = entry.ask_if(Host::is_free);
+            entry.in_flight += usize::from(free);
             free
         });
         free.then(|| Permit { limiter: self, host })
     }
 
-    /// Waits for the end of a pause and counts a request that rides on the permit of another.
+    /// Waits until the host may be asked, and counts a request that rides on the permit of another.
     pub(super) async fn admit(&self, host: &str) {
-        while let Some(until) = self.with(host, |entry| entry.pause()) {
-            sleep_until(until).await;
+        loop {
+            self.until(host, Host::may_be_asked).await;
+            if self.with(host, |entry| entry.ask_if(Host::may_be_asked)) {
+                return;
+            }
         }
-        self.with(host, |entry| entry.in_this_minute().requests += 1);
     }
 
     /// Whether the host may make a pause that it asks for where nobody waits for anything: all of
@@ -179,13 +201,13 @@ impl Limiter {
                 return true;
             }
             let now = Instant::now();
-            entry.failed_at = Some(now);
+            (entry.failed_at, entry.asked_at) = (Some(now), None);
             if let Some(chance) = down {
                 entry.failures += 1;
                 if entry.failures >= retry::TRIES {
                     return false;
                 }
-                entry.paused_until = Some(now + retry::pause(entry.failures, chance));
+                entry.paused_until = Some(now + retry::pause_of_host(entry.failures, chance));
             }
             let entry = entry.in_this_minute();
             let within = entry.retries < RETRIES_PER_MINUTE + entry.requests / REQUESTS_PER_RETRY;
@@ -194,11 +216,14 @@ impl Limiter {
         })
     }
 
-    /// Notes an answer of the host; a willing one ends the half-open state and may raise the limit.
-    pub(super) fn answered(&self, host: &str, willingly: bool) {
+    /// Notes an answer of the host to a request that began then; a willing one ends the half-open
+    /// state, unless the request was under way at the failure, and may raise the limit.
+    pub(super) fn answered(&self, host: &str, began: Instant, willingly: bool) {
         self.with(host, |entry| {
             entry.answered = true;
-            if willingly && entry.failures > 0 {
+            // An answer that was on its way when the host went down says nothing of it.
+            let is_news = entry.failed_at.is_none_or(|failed_at| began > failed_at);
+            if willingly && is_news && entry.failures > 0 {
                 entry.failures = 0;
                 entry.changed.notify_waiters();
             }
@@ -311,8 +336,10 @@ mod tests {
         let start = Instant::now();
         drop(tokio::join!(permit(&limiter, HOST), permit(&limiter, HOST)));
         assert_eq!(start.elapsed(), 2 * PROBE_INTERVAL, "one after the other, and not for ever");
+        limiter.answered(HOST, began, true);
+        assert!(permit(&limiter, HOST).now_or_never().is_none(), "an answer from before");
         let next = permit(&limiter, HOST);
-        limiter.answered(HOST, true);
+        limiter.answered(HOST, Instant::now(), true);
         assert!(next.now_or_never().is_some(), "all may ask again");
         drop(probe);
         for failure in 1..=retry::TRIES {
@@ -344,8 +371,44 @@ mod tests {
         let next = permit(&limiter, HOST);
         permits.pop();
         permits.push(next.await);
-        (0..5).for_each(|_| limiter.answered(HOST, true));
+        (0..5).for_each(|_| limiter.answered(HOST, Instant::now(), true));
         permits.push(permit(&limiter, HOST).await);
         assert!(permit(&limiter, HOST).now_or_never().is_none());
+    }
+
+    /// An outage ends what it may and no more, whatever the chances: it is one incident for all that
+    /// is under way, copies too, whose requests need no permit.
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_counts_once_for_all_copies_under_way() {
+        for (seconds, survives) in [(0.2, true), (3.0, true), (6.0, true), (40.0, false)] {
+            for seed in 0..40 {
+                let (limiter, chances) =
+                    (Limiter::default(), Mutex::new(fastrand::Rng::with_seed(seed)));
+                let chance = || chances.lock().unwrap().f64();
+                let up_at = Instant::now() + Duration::from_secs_f64(seconds);
+                let copy = async |delay: u64| {
+                    for tries in 1..=retry::TRIES {
+                        limiter.admit(HOST).await;
+                        let began = Instant::now();
+                        tokio::time::sleep(Duration::from_millis(delay)).await;
+                        if Instant::now() >= up_at {
+                            limiter.answered(HOST, began, true);
+                            return true;
+                        }
+                        if !limiter.may_retry(HOST, began, Some(chance())) {
+                            return false;
+                        }
+                        tokio::time::sleep(retry::pause(tries, chance())).await;
+                    }
+                    false
+                };
+                let ended = tokio::join!(copy(3), copy(20), copy(45), copy(7), copy(90), copy(1));
+                let case = format!("{seconds} s, seed {seed}");
+                let expected = (survives, survives, survives, survives, survives, survives);
+                assert_eq!(ended, expected, "{case}");
+                let asked = limiter.with(HOST, |host| host.requests);
+                assert!(asked <= 6 + 6 + 6, "{case}: {asked} requests");
+            }
+        }
     }
 }

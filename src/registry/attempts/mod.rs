@@ -7,6 +7,7 @@ mod tried;
 mod warnings;
 
 use crate::oci::Digest;
+use crate::registry::asked::Asked;
 use crate::registry::error::{Error, Kind};
 use crate::registry::http::{Answer, Broken, Unanswered};
 use crate::secret::Secrets;
@@ -42,7 +43,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) deadline: Option<Instant>,
     /// Whether another request follows where the server fails, so that this one is tried once.
     pub(crate) gives_way: bool,
-    /// Whether bytes move while no answer comes.
+    /// Whether bytes move while no answer comes. After one that broke, the sender asks first where
+    /// it stands.
     pub(crate) is_stream: bool,
     /// How to tell whether a write has landed.
     pub(crate) landed: Option<Landed<'a>>,
@@ -88,7 +90,8 @@ pub(crate) struct Attempts {
     copies: Semaphore,
     permits_per_copy: u32,
     secrets: Secrets,
-    /// How the last try at a host failed, until one succeeds.
+    /// How the last try at a host failed, until one succeeds; as it is told of the host, whatever
+    /// was asked for.
     troubles: Mutex<HashMap<String, Error>>,
     /// Hosts whose warning was shown.
     warned_by: Mutex<HashSet<String>>,
@@ -109,18 +112,18 @@ impl Attempts {
         }
     }
 
-    /// How the last try at a host failed, unless one has succeeded since: what is known of a request
-    /// that is given up in a pause.
+    /// How the last try at a host failed, unless one has succeeded since: what is known of any
+    /// request that is given up in a pause.
     pub(crate) fn last_trouble(&self, host: &str) -> Option<Error> {
         self.troubles.lock().unwrap_or_else(PoisonError::into_inner).get(host).cloned()
     }
 
     /// A request that was not tried yet.
-    pub(crate) fn request(&self, host: &str, line: String, login: Option<String>) -> RequestName {
+    pub(crate) fn request(&self, host: &str, asked: Asked, login: Option<String>) -> RequestName {
         let (host, secrets) = (host.to_owned(), self.secrets.clone());
         RequestName {
             host,
-            line,
+            asked,
             login,
             tries: 0,
             began: None,
@@ -147,23 +150,22 @@ impl Attempts {
     }
 
     /// After a body that broke on its way, with little come since its tries are counted: waits as
-    /// before any other retry, or says why there is none.
+    /// before any other retry, or says why there is none. `began`: when the body began to come.
     pub(crate) async fn pause_after(
         &self,
         request: &RequestName,
+        began: Instant,
         broken: Broken,
     ) -> Result<(), Error> {
         let chance = fastrand::f64();
         let down = broken.is_down().then_some(chance);
         let outcome = retry::Outcome::Broken(&broken);
         match retry::decide(request.tries, outcome, chance, SystemTime::now(), None) {
-            Decision::Again { after, .. }
-                if self.limiter.may_retry(&request.host, Instant::now(), down) =>
-            {
+            Decision::Again { after, .. } if self.limiter.may_retry(&request.host, began, down) => {
                 debug!(
                     "{} {} → {broken:?}: goes on in {:.1} s",
                     request.host,
-                    request.line,
+                    request.asked,
                     after.as_secs_f64()
                 );
                 sleep(after).await;
@@ -225,7 +227,7 @@ impl Attempts {
     where
         F: AsyncFnMut() -> Result<Answer, Failed>,
     {
-        let _permits = self.permits(&request.host, terms.has_permit).await;
+        let _permits = self.permits(&request.host, terms, request.tries).await;
         let began = Instant::now();
         let since = *request.began.get_or_insert(began);
         let sent = async {
@@ -246,7 +248,8 @@ impl Attempts {
         request.tries += 1;
         let result = match result {
             Ok(answer) => {
-                self.limiter.answered(&request.host, !matches!(answer.status, 429 | 500..));
+                let is_willing = !matches!(answer.status, 429 | 500..);
+                self.limiter.answered(&request.host, began, is_willing);
                 self.show_warning(request, &answer);
                 request.heard = request.words(&answer).or_else(|| request.heard.take());
                 request.redirected_to.clone_from(&answer.redirected_to);
@@ -257,7 +260,7 @@ impl Attempts {
                 Err(why)
             }
             Err(Failed::Other(error)) => {
-                debug!("{} {}: given up, {error}", request.host, request.line);
+                debug!("{} {}: given up, {error}", request.host, request.asked);
                 return Err(error);
             }
         };
@@ -265,7 +268,7 @@ impl Attempts {
         tried.log(request);
         let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
         match tried.trouble(request) {
-            Some(error) => troubles.insert(request.host.clone(), error),
+            Some(error) => troubles.insert(request.host.clone(), error.of_host()),
             None => troubles.remove(&request.host),
         };
         Ok(tried)
@@ -284,7 +287,7 @@ impl Attempts {
     /// Tells now and then that there is no answer yet, one line for all requests to a host; never
     /// ends. `since`: when the request was sent first.
     async fn tell_of_silence(&self, request: &RequestName, since: Instant) -> ! {
-        let (host, line) = (request.place(), &request.line);
+        let (host, asked) = (request.place(), &request.asked);
         let mut next = since + SILENCE;
         loop {
             while next <= Instant::now() {
@@ -292,20 +295,27 @@ impl Attempts {
             }
             sleep_until(next).await;
             if self.limiter.may_tell(&request.host, SILENCE) {
-                info!("silent   {host} has not answered for {}: {line}", duration(since.elapsed()));
+                info!(
+                    "silent   {host} has not answered for {}: {asked}",
+                    duration(since.elapsed())
+                );
             }
         }
     }
 
-    /// What one request needs: a permit for its host, and one of the run.
+    /// What one request needs that was tried so often: a permit for its host, and one of the run.
     async fn permits<'a>(
         &'a self,
         host: &'a str,
-        has_permit: bool,
+        terms: Terms<'_>,
+        tries: u32,
     ) -> Option<(limiter::Permit<'a>, Option<SemaphorePermit<'a>>)> {
-        if has_permit {
-            // To stand in line behind oneself would take for ever.
-            self.limiter.admit(host).await;
+        if terms.has_permit {
+            // To stand in line behind oneself would take for ever, and a stream that broke would
+            // do that: the request that asks where it stands is the one that waits.
+            if !terms.is_stream || tries == 0 {
+                self.limiter.admit(host).await;
+            }
             return None;
         }
         loop {
@@ -321,7 +331,7 @@ impl Attempts {
 
     /// Decides what comes after a try, and lets the host's limiter know.
     fn after(&self, request: &RequestName, tried: &Tried, terms: Terms<'_>) -> Next {
-        let (host, line, deadline) = (&request.host, &request.line, terms.deadline);
+        let (host, asked, deadline) = (&request.host, &request.asked, terms.deadline);
         let remaining = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let chance = fastrand::f64();
         let outcome = tried.outcome();
@@ -349,10 +359,10 @@ impl Attempts {
             info!("pause    {host} asks for {}; nothing is sent to it until then", duration(after));
         }
         if !allowed {
-            debug!("{host} {line}: not again, {host} failed too often");
+            debug!("{host} {asked}: not again, {host} failed too often");
             return Next::Stop { spent: true };
         }
-        debug!("{host} {line}: again in {:.1} s", after.as_secs_f64());
+        debug!("{host} {asked}: again in {:.1} s", after.as_secs_f64());
         Next::Again((!whole_host).then_some(after))
     }
 }
@@ -361,7 +371,7 @@ async fn has_landed(request: &RequestName, landed: Option<Landed<'_>>) -> bool {
     let Some(landed) = landed else { return false };
     let landed = landed().await;
     if landed {
-        debug!("{} {}: it had landed", request.host, request.line);
+        debug!("{} {}: it had landed", request.host, request.asked);
     }
     landed
 }

@@ -1,5 +1,6 @@
 //! What a request is called in the log and in errors.
 
+use crate::registry::asked::Asked;
 use crate::registry::elsewhere::{Elsewhere, Role};
 use crate::registry::error::{Error, Kind};
 use crate::registry::http::Answer;
@@ -12,8 +13,8 @@ use tokio::time::Instant;
 pub(crate) struct RequestName {
     /// Registry host, as people write it.
     pub(crate) host: String,
-    /// Method and path, for people: no query, no secrets.
-    pub(crate) line: String,
+    /// Method and path, for people.
+    pub(crate) asked: Asked,
     /// Where the login comes from.
     pub(crate) login: Option<String>,
     pub(crate) tries: u32,
@@ -43,7 +44,7 @@ impl RequestName {
         Error {
             kind,
             host: self.host.clone(),
-            request: self.line.clone(),
+            request: Some(Box::new(self.asked.clone())),
             elsewhere: self.elsewhere.clone().or_else(redirected_to),
             status: None,
             said: self.heard.clone(),

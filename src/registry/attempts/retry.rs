@@ -87,7 +87,17 @@ pub(super) fn decide(
 
 /// Pause after so many failures, with full jitter.
 pub(super) fn pause(failures: u32, chance: f64) -> Duration {
-    let backoff = Backoff::between(FIRST_PAUSE, LONGEST_PAUSE).jittered(0.0, 1.0);
+    pause_between(0.0, failures, chance)
+}
+
+/// Pause of a whole host after so many failures in a row. At least half of it is certain, so that by
+/// no chance a host is given up before it could have restarted.
+pub(super) fn pause_of_host(failures: u32, chance: f64) -> Duration {
+    pause_between(0.5, failures, chance)
+}
+
+fn pause_between(shortest: f64, failures: u32, chance: f64) -> Duration {
+    let backoff = Backoff::between(FIRST_PAUSE, LONGEST_PAUSE).jittered(shortest, 1.0);
     backoff.skip(failures.saturating_sub(1)).next(chance)
 }
 
@@ -173,5 +183,13 @@ mod tests {
             );
         }
         assert_eq!(decide(4, Outcome::Status(500, None), 0.0, now, None), again(0.0, false));
+    }
+
+    #[test]
+    fn a_host_is_not_given_up_before_it_could_have_restarted() {
+        let patience = |chance| (1..TRIES).map(|failures| pause_of_host(failures, chance)).sum();
+        let shortest: Duration = patience(0.0);
+        let longest: Duration = patience(1.0);
+        assert_eq!((shortest.as_secs_f64(), longest.as_secs_f64()), (7.75, 15.5));
     }
 }

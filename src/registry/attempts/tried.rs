@@ -30,15 +30,15 @@ impl Tried {
     }
 
     pub(super) fn log(&self, request: &RequestName) {
-        let (host, line) = (&request.host, &request.line);
+        let (host, asked) = (&request.host, &request.asked);
         let milliseconds = self.began.elapsed().as_millis();
         match &self.result {
             Ok(answer) => debug!(
-                "{host} {line} → {} ({milliseconds} ms, {} bytes)",
+                "{host} {asked} → {} ({milliseconds} ms, {} bytes)",
                 answer.status,
                 answer.body.len()
             ),
-            Err(broken) => debug!("{host} {line} → {broken:?} ({milliseconds} ms)"),
+            Err(broken) => debug!("{host} {asked} → {broken:?} ({milliseconds} ms)"),
         }
     }
 

@@ -17,7 +17,7 @@ use std::cell::Cell;
 use stream::BlobReader;
 use tokio::time::Instant;
 use tracing::debug;
-use upload::{Upload, name_of};
+use upload::{Session, Upload, longest_chunk, name_of};
 use url::Url;
 
 /// Uploads of one blob from its start, when its bytes were altered: that is bad luck once.
@@ -50,7 +50,7 @@ pub enum CopyError {
 enum Mount {
     Done,
     /// The registry opened an upload instead.
-    Upload(Url),
+    Upload(Session),
     Refused,
 }
 
@@ -68,14 +68,14 @@ impl Registry {
         if from.host() == to.host() {
             match self.mount(from, to, blob).await.map_err(CopyError::Target)? {
                 Mount::Done => return Ok(BlobOutcome::Mounted),
-                Mount::Upload(location) => opened = Some(location),
+                Mount::Upload(session) => opened = Some(session),
                 Mount::Refused => {}
             }
         }
         let _held = self.attempts.permits_for_copy().await;
         if self.has_blob(to, blob, None).await.map_err(CopyError::Target)? {
-            if let Some(location) = opened {
-                self.cancel(to, &location).await;
+            if let Some(session) = opened {
+                self.cancel(to, &session.location).await;
             }
             return Ok(BlobOutcome::There);
         }
@@ -101,7 +101,7 @@ impl Registry {
         from: &Repository,
         to: &Repository,
         blob: &Descriptor,
-        mut opened: Option<Url>,
+        mut opened: Option<Session>,
         streamed: &dyn Fn(u64),
     ) -> Result<(), CopyError> {
         let mut uploads = 0;
@@ -114,19 +114,19 @@ impl Registry {
         loop {
             uploads += 1;
             streamed_now.set(0);
-            let location = match opened.take() {
-                Some(location) => location,
+            let session = match opened.take() {
+                Some(session) => session,
                 None => self.open_upload(to, true).await.map_err(CopyError::Target)?,
             };
             let reader = BlobReader::new(self, from, blob);
-            let mut upload = Upload::new(self, to, reader, location, &first_time);
+            let mut upload = Upload::new(self, to, reader, session, &first_time);
             let error = match upload.carry_out().await {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
             let most = if upload.is_lost { LOST_UPLOADS } else { most_uploads(&error) };
             if uploads >= most {
-                self.cancel(to, &upload.location).await;
+                self.cancel(to, &upload.session.location).await;
                 return Err(error);
             }
             debug!("{to}: the upload of {} starts again: {error:?}", blob.digest);
@@ -136,8 +136,8 @@ impl Registry {
     /// Tests whether a push is allowed, as far as opening an upload tells; the upload is cancelled.
     pub async fn may_push(&self, repository: &Repository) -> Result<(), Error> {
         match self.open_upload(repository, false).await {
-            Ok(location) => {
-                self.cancel(repository, &location).await;
+            Ok(session) => {
+                self.cancel(repository, &session.location).await;
                 Ok(())
             }
             // An upload without a location cannot be cancelled, which says nothing about
@@ -159,7 +159,7 @@ impl Registry {
         match self.call(call).await {
             Ok((answer, _)) if answer.status == 201 => Ok(Mount::Done),
             Ok((answer, request)) => {
-                Ok(self.location(to, &answer, &request).map_or(Mount::Refused, Mount::Upload))
+                Ok(self.session(to, &answer, &request).map_or(Mount::Refused, Mount::Upload))
             }
             // Not every registry mounts, nor for every login, and some fail over it; the upload
             // tells what is really wrong.
@@ -199,12 +199,27 @@ impl Registry {
         }
     }
 
-    async fn open_upload(&self, repository: &Repository, has_permit: bool) -> Result<Url, Error> {
+    async fn open_upload(
+        &self,
+        repository: &Repository,
+        has_permit: bool,
+    ) -> Result<Session, Error> {
         let mut call = Call::new(Method::POST, repository, "blobs/uploads/");
         call.body = Some(EMPTY);
         call.terms.has_permit = has_permit;
         let (answer, request) = self.call(call).await?;
-        self.location(repository, &answer, &request)
+        self.session(repository, &answer, &request)
+    }
+
+    /// The upload that an answer opens.
+    fn session(
+        &self,
+        repository: &Repository,
+        answer: &Answer,
+        request: &RequestName,
+    ) -> Result<Session, Error> {
+        let location = self.location(repository, answer, request)?;
+        Ok(Session { location, longest: longest_chunk(answer) })
     }
 
     /// Location of an upload, held against the address rule: it may be on another host.

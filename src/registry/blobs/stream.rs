@@ -3,6 +3,7 @@
 use crate::oci::digest::Hashing;
 use crate::oci::{Descriptor, Repository};
 use crate::registry::Registry;
+use crate::registry::asked::Asked;
 use crate::registry::attempts::{Failed, RequestName};
 use crate::registry::call::{Call, Sender};
 use crate::registry::error::{Error, Kind};
@@ -45,7 +46,12 @@ pub(super) struct BlobReader<'a> {
     repository: &'a Repository,
     pub(super) blob: &'a Descriptor,
     response: Option<Response>,
+    opened_at: Instant,
     position: u64,
+    /// Where it stops for now.
+    end: u64,
+    /// Bytes that came already of what is behind `end`.
+    ahead: Bytes,
     /// Bytes to drop from the answer: a registry without ranges starts from the first byte.
     skip: u64,
     hashing: Hashing,
@@ -92,17 +98,21 @@ impl<'a> BlobReader<'a> {
         blob: &'a Descriptor,
     ) -> Self {
         let hashing = Hashing::for_digest(&blob.digest);
-        let line = format!("GET /v2/{}/blobs/{}", repository.path(), blob.digest);
+        let path = format!("/v2/{}/blobs/{}", repository.path(), blob.digest);
+        let asked = Asked { method: Method::GET, path };
         Self {
             registry,
             repository,
             blob,
             response: None,
+            opened_at: Instant::now(),
             position: 0,
+            end: blob.size,
+            ahead: Bytes::new(),
             skip: 0,
             hashing,
             hashed: 0,
-            request: registry.attempts.request(repository.host(), line, None),
+            request: registry.attempts.request(repository.host(), asked, None),
             progress_from: 0,
             speed: Speed::default(),
         }
@@ -117,7 +127,13 @@ impl<'a> BlobReader<'a> {
     pub(super) fn seek(&mut self, position: u64) {
         if position != self.position {
             (self.response, self.position) = (None, position);
+            self.ahead.clear();
         }
+    }
+
+    /// Makes it stop before this offset, until it is told another.
+    pub(super) fn stop_at(&mut self, end: u64) {
+        self.end = end;
     }
 
     /// Checks that all bytes came and have the digest. Bytes that came twice count as they came
@@ -130,9 +146,13 @@ impl<'a> BlobReader<'a> {
         Err(self.request.error(Kind::DigestMismatch(what)))
     }
 
-    /// The next bytes, `None` after the last, and how many of them are new.
+    /// The next bytes, `None` where it stops, and how many of them are new.
     async fn next(&mut self) -> Result<Option<(Bytes, u64)>, Error> {
-        while self.position < self.blob.size {
+        while self.position < self.end {
+            if !self.ahead.is_empty() {
+                let ahead = std::mem::take(&mut self.ahead);
+                return self.accept(ahead).map(Some);
+            }
             let mut response = match self.response.take() {
                 Some(response) => response,
                 None => self.open().await?,
@@ -166,12 +186,16 @@ impl<'a> BlobReader<'a> {
             if self.request.tries == 1 {
                 self.progress_from = self.position;
             }
-            self.registry.attempts.pause_after(&self.request, broken).await?;
+            self.registry.attempts.pause_after(&self.request, self.opened_at, broken).await?;
         }
         Ok(None)
     }
 
-    fn accept(&mut self, bytes: Bytes) -> Result<(Bytes, u64), Error> {
+    fn accept(&mut self, mut bytes: Bytes) -> Result<(Bytes, u64), Error> {
+        if self.end < self.blob.size {
+            let left = usize::try_from(self.end - self.position).unwrap_or(usize::MAX);
+            self.ahead = bytes.split_off(left.min(bytes.len()));
+        }
         let end = self.position + bytes.len() as u64;
         if end > self.blob.size {
             let what =
@@ -202,6 +226,7 @@ impl<'a> BlobReader<'a> {
             opened = self.registry.call_through(&call, &mut opening).await;
         }
         let (answer, request) = opened?;
+        self.opened_at = Instant::now();
         self.request.redirected_to.clone_from(&request.redirected_to);
         let malformed = |what: &str| request.error_of(Kind::Malformed(what.to_owned()), &answer);
         let (first, whole) = match answer.status {

@@ -1,13 +1,14 @@
 //! One upload of a blob, as Docker's own push makes it, because every registry knows that one: a
 //! POST before, one PATCH of all bytes, PUT with the digest (distribution spec, "Pushing blobs"). A
-//! PATCH that breaks is resumed where the registry says it stands, once, and only where that can be
-//! believed: some say nothing, or always the same.
+//! registry that names the most that it takes at once (`OCI-Chunk-Max-Length`: Cloudflare's) gets
+//! one PATCH for each such chunk. A PATCH that breaks is resumed where the registry says it stands,
+//! once, and only where that can be believed: some say nothing, or always the same.
 
 use super::CopyError;
 use super::stream::{BlobReader, Streamed, stream};
 use crate::oci::{Descriptor, Repository};
 use crate::registry::Registry;
-use crate::registry::attempts::Failed;
+use crate::registry::attempts::{Failed, RequestName};
 use crate::registry::call::{Call, LOOK_FOR_A_PUSH, Sender};
 use crate::registry::error::{Error, Kind};
 use crate::registry::http::{Answer, Broken, Exchange, Transport, WHOLE_REQUEST};
@@ -26,6 +27,19 @@ use url::Url;
 /// place.
 const SLOWEST_STORE: u64 = 8 << 20;
 const LONGEST_COMMIT: Duration = Duration::from_secs(600);
+/// A limit that asks for more chunks than this of a blob is believed only if it is no shorter than
+/// this: one mistaken for another unit must not make a storm of requests.
+const MANY_CHUNKS: u64 = 1_000;
+const SHORT_CHUNK: u64 = 64 << 10;
+
+/// An upload as the registry has it.
+#[derive(Debug, Clone)]
+pub(super) struct Session {
+    /// Where its next request goes.
+    pub(super) location: Url,
+    /// Bytes that the registry takes at once, if it names a limit.
+    pub(super) longest: Option<u64>,
+}
 
 /// One upload of a blob.
 pub(super) struct Upload<'a> {
@@ -34,11 +48,14 @@ pub(super) struct Upload<'a> {
     blob: &'a Descriptor,
     reader: BlobReader<'a>,
     streamed: &'a dyn Fn(u64),
-    /// Where the next request of the upload goes.
-    pub(super) location: Url,
+    pub(super) session: Session,
     /// Whether the registry does not say how many bytes it has.
     pub(super) is_lost: bool,
+    /// Tries of the chunk that is under way, and its end.
     tries: u32,
+    end: u64,
+    /// Whether any chunk broke.
+    has_broken: bool,
     reader_failed: bool,
 }
 
@@ -48,7 +65,7 @@ impl<'a> Upload<'a> {
         registry: &'a Registry,
         to: &'a Repository,
         reader: BlobReader<'a>,
-        location: Url,
+        session: Session,
         streamed: &'a dyn Fn(u64),
     ) -> Self {
         let blob = reader.blob;
@@ -58,34 +75,59 @@ impl<'a> Upload<'a> {
             blob,
             reader,
             streamed,
-            location,
+            session,
             is_lost: false,
             tries: 0,
+            end: 0,
+            has_broken: false,
             reader_failed: false,
         }
     }
 
     pub(super) async fn carry_out(&mut self) -> Result<(), CopyError> {
-        let (registry, to, first) = (self.registry, self.to, self.location.clone());
-        let rest = name_of(&first);
+        loop {
+            let (answer, request) = self.send_chunk().await?;
+            let (at, size) = (self.reader.position(), self.blob.size);
+            // Who answers before the end of a chunk wants no more of the blob.
+            let is_last = at >= size || at != self.end;
+            if is_last {
+                self.reader.check().map_err(CopyError::Source)?;
+                if let Some(received) = self.received_otherwise(&answer) {
+                    self.is_lost = true;
+                    let error = request.error_of(self.of_another_size(received), &answer);
+                    return Err(CopyError::Target(error));
+                }
+            }
+            self.go_on_after(&answer, &request).map_err(CopyError::Target)?;
+            if is_last {
+                break;
+            }
+        }
+        self.commit().await.map_err(CopyError::Target)?;
+        if self.has_broken { self.look().await.map_err(CopyError::Target) } else { Ok(()) }
+    }
+
+    /// Sends the next chunk until it is settled.
+    async fn send_chunk(&mut self) -> Result<(Answer, RequestName), CopyError> {
+        self.tries = 0;
+        let (registry, to, location) = (self.registry, self.to, self.session.location.clone());
+        let rest = name_of(&location);
         let mut call = Call::new(Method::PATCH, to, &rest);
-        call.location = Some(&first);
+        call.location = Some(&location);
         call.terms.has_permit = true;
         call.terms.is_stream = true;
         let sent = registry.call_through(&call, self).await;
         let side = if self.reader_failed { CopyError::Source } else { CopyError::Target };
-        let (answer, request) = sent.map_err(side)?;
-        self.reader.check().map_err(CopyError::Source)?;
-        if let Some(received) = self.received_otherwise(&answer) {
-            self.is_lost = true;
-            let error = request.error_of(self.of_another_size(received), &answer);
-            return Err(CopyError::Target(error));
-        }
+        sent.map_err(side)
+    }
+
+    /// Moves to where an answer says that the upload goes on.
+    fn go_on_after(&mut self, answer: &Answer, request: &RequestName) -> Result<(), Error> {
         if !answer.header(LOCATION.as_str()).is_empty() {
-            self.location = registry.location(to, &answer, &request).map_err(CopyError::Target)?;
+            self.session.location = self.registry.location(self.to, answer, request)?;
         }
-        self.commit().await.map_err(CopyError::Target)?;
-        if self.tries > 1 { self.look().await.map_err(CopyError::Target) } else { Ok(()) }
+        self.session.longest = longest_chunk(answer).or(self.session.longest);
+        Ok(())
     }
 
     /// Bytes that the registry says it has after the last one was sent, if they are other ones. That
@@ -94,7 +136,7 @@ impl<'a> Upload<'a> {
         let last = last_byte(answer)?;
         // Some say the size in place of the last byte.
         let is_right = last == self.blob.size || last.checked_add(1) == Some(self.blob.size);
-        let counts = last > self.blob.size || (self.tries > 1 && last > 0);
+        let counts = last > self.blob.size || (self.has_broken && last > 0);
         (!is_right && counts).then_some(last.saturating_add(1))
     }
 
@@ -119,33 +161,29 @@ impl<'a> Upload<'a> {
 
     /// Moves to the offset and location that the registry reports.
     async fn resume(&mut self) -> Result<(), Error> {
-        match self.standing().await {
-            Ok((at, location)) => {
-                self.reader.seek(at);
-                self.location = location;
-                Ok(())
-            }
-            Err(error) => {
-                let makes_no_sense = matches!(error.kind, Kind::Malformed(_));
-                self.is_lost =
-                    makes_no_sense || matches!(error.status, Some(400..=499)) && !error.is_denial();
-                Err(error)
-            }
+        self.has_broken = true;
+        let standing = self.standing().await;
+        if let Err(error) = &standing {
+            let makes_no_sense = matches!(error.kind, Kind::Malformed(_));
+            self.is_lost =
+                makes_no_sense || matches!(error.status, Some(400..=499)) && !error.is_denial();
         }
+        standing.map(|at| self.reader.seek(at))
     }
 
     /// Asks how many bytes the registry has, and where the upload goes on. An error where that cannot
-    /// be known, and where it was resumed before: then only another upload is safe.
-    async fn standing(&self) -> Result<(u64, Url), Error> {
-        let rest = name_of(&self.location);
+    /// be known, and where the chunk was resumed before: then only another upload is safe.
+    async fn standing(&mut self) -> Result<u64, Error> {
+        let location = self.session.location.clone();
+        let rest = name_of(&location);
         let mut call = Call::new(Method::GET, self.to, &rest);
-        call.location = Some(&self.location);
+        call.location = Some(&location);
         call.terms.has_permit = true;
         let (answer, request) = self.registry.call(call).await?;
         // `0-0` may mean nothing or one byte, and is what some always say.
         let last = last_byte(&answer).filter(|last| *last > 0 && self.tries == 1);
-        let at = last.and_then(|last| last.checked_add(1)).filter(|at| *at < self.blob.size);
-        let Some(at) = at else {
+        let at = last.and_then(|last| last.checked_add(1));
+        let Some(at) = at.filter(|at| *at <= self.end && *at < self.blob.size) else {
             let what = format!(
                 "an upload of {} bytes cannot be resumed where the registry says {:?}",
                 self.blob.size,
@@ -154,16 +192,12 @@ impl<'a> Upload<'a> {
             return Err(request.error_of(Kind::Malformed(what), &answer));
         };
         debug!("{}: the upload of {} resumes at byte {at}", self.to, self.blob.digest);
-        let location = if answer.header(LOCATION.as_str()).is_empty() {
-            self.location.clone()
-        } else {
-            self.registry.location(self.to, &answer, &request)?
-        };
-        Ok((at, location))
+        self.go_on_after(&answer, &request)?;
+        Ok(at)
     }
 
     async fn commit(&self) -> Result<(), Error> {
-        let mut location = self.location.clone();
+        let mut location = self.session.location.clone();
         location.query_pairs_mut().append_pair("digest", self.blob.digest.as_str());
         let rest = name_of(&location);
         let landed = || {
@@ -182,7 +216,7 @@ impl<'a> Upload<'a> {
     }
 }
 
-/// The PATCH, from the byte where the upload stands.
+/// The PATCH of a chunk, from the byte where the upload stands.
 impl Sender for Upload<'_> {
     fn send(
         &mut self,
@@ -194,13 +228,16 @@ impl Sender for Upload<'_> {
                 self.resume().await.map_err(Failed::Other)?;
             }
             self.tries += 1;
-            if self.location.origin() != root.origin() {
+            if self.session.location.origin() != root.origin() {
                 exchange.authorization = None;
             }
-            exchange.url.clone_from(&self.location);
+            exchange.url.clone_from(&self.session.location);
             let (at, size) = (self.reader.position(), self.blob.size);
-            if at > 0 && at < size {
-                exchange.range = Some((CONTENT_RANGE, format!("{at}-{}", size - 1)));
+            let end = end_of_chunk(at, size, self.session.longest);
+            self.end = end;
+            self.reader.stop_at(end);
+            if at < end && (at > 0 || end < size) {
+                exchange.range = Some((CONTENT_RANGE, format!("{at}-{}", end - 1)));
             }
             let (pipe, taken) = mpsc::channel(1);
             let body =
@@ -208,8 +245,7 @@ impl Sender for Upload<'_> {
                     let next = taken.recv().await?;
                     Some((next, taken))
                 }));
-            let mut sending =
-                pin!(self.registry.transport.upload(&root, exchange, size - at, body));
+            let mut sending = pin!(self.registry.transport.upload(&root, exchange, end - at, body));
             let streamed = tokio::select! {
                 biased;
                 // An answer before the last byte is a refusal or a break; after it, nothing is left
@@ -255,6 +291,19 @@ impl Sender for Commit<'_> {
 /// The last byte that the registry says it has (`Range: 0-LAST`).
 fn last_byte(answer: &Answer) -> Option<u64> {
     answer.header("range").trim_start_matches("bytes=").strip_prefix("0-")?.parse().ok()
+}
+
+/// Bytes that the registry takes at once, if it names a limit that is one. The shortest chunk that it
+/// takes (`OCI-Chunk-Min-Length`) needs no look: all but the last are as long as they may be.
+pub(super) fn longest_chunk(answer: &Answer) -> Option<u64> {
+    answer.header("oci-chunk-max-length").trim().parse().ok().filter(|longest| *longest > 0)
+}
+
+/// Where the chunk of a blob of so many bytes ends that begins at this one.
+fn end_of_chunk(at: u64, size: u64, longest: Option<u64>) -> u64 {
+    let is_sound =
+        |longest: &u64| *longest >= SHORT_CHUNK || size.div_ceil(*longest) <= MANY_CHUNKS;
+    at.saturating_add(longest.filter(is_sound).unwrap_or(size)).min(size)
 }
 
 /// Path of an upload as it is shown: without the query, where registries keep their secrets.
@@ -331,6 +380,27 @@ mod tests {
             if let Ok(location) = base.join(&text) {
                 assert!(!name_of(&location).contains(['?', '#', '\n']), "{text}");
             }
+        }
+    }
+
+    #[test]
+    fn a_chunk_is_as_long_as_the_registry_takes_and_no_blob_is_cut_into_dust() {
+        for (at, size, longest, end) in [
+            (0, 20, None, 20),
+            (7, 20, None, 20),
+            (0, 20, Some(20), 20),
+            (0, 20, Some(6), 6),
+            (6, 20, Some(6), 12),
+            (18, 20, Some(6), 20),
+            (0, 0, Some(6), 0),
+            (0, 0, None, 0),
+            (0, 1_000, Some(1), 1),
+            (0, 1_001, Some(1), 1_001),
+            (7, 1 << 30, Some(100), 1 << 30),
+            (0, 1 << 40, Some(64 << 10), 64 << 10),
+            (5, u64::MAX, Some(u64::MAX), u64::MAX),
+        ] {
+            assert_eq!(end_of_chunk(at, size, longest), end, "{at} {size} {longest:?}");
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::auth::Auth;
 use super::lock;
 use super::token::Wire;
+use crate::registry::asked::Asked;
 use crate::registry::attempts::Terms;
 use crate::registry::http::{Answer, Exchange};
 use reqwest::Method;
@@ -28,7 +29,8 @@ impl Auth {
         let cell = Arc::clone(lock(&self.at_roots).entry(host.to_owned()).or_default());
         let ask = async || {
             let exchange = Exchange::new(Method::GET, url, LARGEST_ANSWER);
-            let mut request = wire.attempts.request(host, "GET /v2/".to_owned(), None);
+            let asked = Asked { method: Method::GET, path: "/v2/".to_owned() };
+            let mut request = wire.attempts.request(host, asked, None);
             let terms = Terms { deadline: wire.deadline, has_permit: true, ..Terms::default() };
             let send = async || Ok(wire.transport.send(host, exchange.clone()).await?);
             let found = wire.attempts.until_settled(&mut request, terms, send).await?;

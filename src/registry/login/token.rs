@@ -3,6 +3,7 @@
 
 use super::credentials::{Credential, Login};
 use crate::oci::Repository;
+use crate::registry::asked::Asked;
 use crate::registry::attempts::{Attempts, RequestName, Terms};
 use crate::registry::elsewhere::{Elsewhere, Role};
 use crate::registry::error::{Error, Kind};
@@ -112,8 +113,9 @@ impl TokenServer<'_> {
     ) -> Result<(Answer, RequestName), Error> {
         let Wire { transport, attempts, deadline } = self.wire;
         let host = self.repository.host();
-        let line = format!("{} {}", exchange.method, address::safe(&exchange.url));
-        let mut request = attempts.request(host, line, login.map(|login| login.source.clone()));
+        let path = address::safe(&exchange.url);
+        let asked = Asked { method: exchange.method.clone(), path };
+        let mut request = attempts.request(host, asked, login.map(|login| login.source.clone()));
         let defect =
             |request: &RequestName, what: &str| request.error(Kind::Defect(what.to_owned()));
         let root = transport.root(host).map_err(|_| defect(&request, "no URL for the registry"))?;

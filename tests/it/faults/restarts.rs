@@ -2,7 +2,7 @@
 //! before and after it. After each of these no tag names a list that is not complete, and the next
 //! run completes.
 
-use super::in_process::{failure, inputs_to, run_fast};
+use super::in_process::{failure, inputs_to, run_fast, run_fast_with_log};
 use crate::support::client::Client;
 use crate::support::images::Image;
 use crate::support::rules::{Fault, Rule};
@@ -10,6 +10,9 @@ use crate::support::scene::{REPO, Scene};
 use crate::support::wait::until;
 use manifest_action::error::Exit;
 use serde_json::Value;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 const TAGS: [&str; 3] = ["1", "1.2", "latest"];
 /// The index by its digest, then the tags.
@@ -147,4 +150,55 @@ async fn a_registry_that_stays_down_is_reported_truly_and_the_next_run_completes
     scene.registry.restart().await;
     assert_eq!(whole_lists(&scene.client).await.len(), 2, "what was said");
     completes(&scene, "after it was down").await;
+}
+
+/// Seconds without the registry, by the clock of a run with as many copies under way as there may
+/// be, and without it for good: one of them at a time finds out for all.
+#[tokio::test]
+async fn copies_under_way_outlast_seconds_without_the_registry_and_one_asks_for_all() {
+    const FASTER: u32 = 10;
+    const COPIES: usize = 6;
+    const PROBES: usize = 6;
+    let faults = [Fault::Reset, Fault::Status(503)];
+    let outages = [(6, Exit::Done), (6, Exit::Done), (3600, Exit::Registry)];
+    for (fault, (seconds, exit)) in
+        faults.into_iter().flat_map(|fault| outages.map(|outage| (fault.clone(), outage)))
+    {
+        let case = format!("{fault:?} for {seconds} s");
+        let (from, to) = (Scene::empty().await, Scene::empty().await);
+        let images = ["linux/amd64", "linux/arm64", "linux/s390x", "linux/ppc64le"]
+            .map(|platform| Image::oci(platform).layer_size(50_000).more_layer(platform));
+        let mut sources = Vec::new();
+        for (at, image) in images.iter().enumerate() {
+            from.push(image, &format!("s{at}")).await;
+            sources.push(from.reference(&format!("s{at}")));
+        }
+        let in_vain = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&in_vain);
+        let began: Mutex<Option<Instant>> = Mutex::default();
+        to.proxy.follow(Some(Arc::new(move |request, _, _| {
+            let mut began = began.lock().expect("no panic while locked");
+            if request.method == "PATCH" {
+                began.get_or_insert_with(Instant::now);
+            }
+            let outage = Duration::from_secs(seconds) / FASTER;
+            if began.is_none_or(|began| began.elapsed() >= outage) {
+                return Vec::new();
+            }
+            counted.fetch_add(1, Ordering::SeqCst);
+            vec![fault.clone()]
+        })));
+        let inputs = vec![
+            ("tags", to.full_name("acme/app:1")),
+            ("sources", sources.join("\n")),
+            ("wait", "0".to_owned()),
+        ];
+        let (ended, _, log) = run_fast_with_log(FASTER, inputs).await;
+        assert_eq!(ended.exit, exit, "{case}: {log}");
+        for image in images.iter().filter(|_| exit == Exit::Done) {
+            assert!(to.client.holds("acme/app", image).await, "{case}");
+        }
+        let in_vain = in_vain.load(Ordering::SeqCst);
+        assert!(in_vain <= COPIES + PROBES, "{case}: {in_vain} requests\n{}", to.proxy.log_text());
+    }
 }

@@ -1,6 +1,7 @@
 //! Children from anywhere: mounted within a registry, streamed between registries, complete before
 //! any tag moves.
 
+mod chunks;
 mod killed;
 mod meanwhile;
 mod mounted;

@@ -53,6 +53,30 @@ async fn a_registry_that_restarts_while_blobs_are_mounted_or_streamed_costs_a_mo
     }
 }
 
+/// A real registry that is away for five seconds while three blobs are on their way to it, as one is
+/// that is updated: they hear of it together, and then one asks for all.
+#[tokio::test]
+async fn three_uploads_outlast_a_registry_that_takes_seconds_to_restart() {
+    const AWAY: Duration = Duration::from_secs(5);
+    let (from, mut to) = (Scene::empty().await, Scene::empty().await);
+    let image = Image::oci("linux/amd64").layer_size(200_000).more_layer("another");
+    from.push(&image, "a").await;
+    let writes = to.proxy.gate("PATCH", "*");
+    writes.hold();
+    let running = step_with_report(&to.full_name("acme/app:1"), &from.reference("a")).spawn().await;
+    writes.wait_for_hits(3).await;
+    let before = to.proxy.requests();
+    to.registry.stop().await;
+    let stopped = Instant::now();
+    writes.release();
+    until("the registry was away long enough", || async { stopped.elapsed() >= AWAY }).await;
+    let in_vain = to.proxy.requests() - before;
+    to.registry.restart().await;
+    let ran = running.wait().await.ok();
+    assert!(to.client.holds("acme/app", &image).await, "{}", ran.everything());
+    assert!(in_vain <= 5, "{in_vain} requests: {}", to.proxy.log_text());
+}
+
 /// Trouble that lasts a second and hits whatever is asked then.
 #[tokio::test]
 async fn a_second_of_trouble_costs_a_second_or_two_however_much_is_under_way() {
