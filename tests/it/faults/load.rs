@@ -21,7 +21,7 @@ async fn sixty_four_children_get_through_a_limit_of_requests() {
     let scene = Scene::empty().await;
     let sources: Vec<String> = (0..CHILDREN).map(|at| format!("s{at}")).collect();
     let images: Vec<Image> =
-        (0..CHILDREN).map(|at| Image::oci(&format!("linux/amd64/v{}", at + 2))).collect();
+        (0..CHILDREN).map(|at| Image::oci(&format!("linux/arm/v{}", at + 2))).collect();
     join_all(images.iter().zip(&sources).map(|(image, tag)| scene.push(image, tag))).await;
     let second = Mutex::new((Instant::now(), 0));
     scene.proxy.follow(Some(Arc::new(move |_, _, _| {
