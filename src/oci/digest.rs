@@ -1,7 +1,7 @@
 //! Content digests: `sha256:…` and `sha512:…`, the registered algorithms of the image spec
 //! (descriptor.md).
 
-use super::Invalid;
+use super::{Invalid, shown};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256, Sha512};
 use std::fmt;
@@ -107,7 +107,8 @@ impl FromStr for Digest {
             "sha256" => 64,
             "sha512" => 128,
             other => {
-                return Err(Invalid::new(format!("unknown digest algorithm {other:?}; {shape}")));
+                let other = shown(other);
+                return Err(Invalid::new(format!("unknown digest algorithm \"{other}\"; {shape}")));
             }
         };
         if hex.len() != length {
@@ -197,6 +198,7 @@ mod tests {
             ("abc", "a digest is sha256: followed by 64 lowercase hex digits"),
             ("md5:0", "unknown digest algorithm \"md5\"; a digest is sha256: followed by 64"),
             ("sha256:abc", "a sha256 digest has 64 hex digits, not 3"),
+            (&format!("{}:0", "x".repeat(4000)), "unknown digest algorithm \"a text of 4000 bytes"),
             (&EMPTY.replace("e3", "E3"), "a digest is sha256: followed by 64 lowercase hex digits"),
         ] {
             let error = text.parse::<Digest>().unwrap_err().to_string();

@@ -74,12 +74,26 @@ where
 
 /// Why a document cannot be read. Errors of serde quote the values that are wrong, however long.
 pub(crate) fn told(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    if text.len() <= LONGEST_SHOWN {
-        return text;
+    use fmt::Write as _;
+    let mut short = Short(String::new());
+    if write!(short, "{error}").is_ok() {
+        return short.0;
     }
     let at = if error.line() > 0 { format!(" at {}", place(error)) } else { String::new() };
     format!("a value of another type than expected{at}")
+}
+
+/// Takes no more than is shown: to copy what is not would take as much memory again.
+struct Short(String);
+
+impl fmt::Write for Short {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.0.len() + text.len() > LONGEST_SHOWN {
+            return Err(fmt::Error);
+        }
+        self.0.push_str(text);
+        Ok(())
+    }
 }
 
 /// Where JSON is invalid, without quoting it: it may contain secrets.
