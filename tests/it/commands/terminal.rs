@@ -74,7 +74,8 @@ async fn the_classic_list_in_colour() {
     );
     assert!(seen.starts_with(&start), "{seen:?}");
     assert!(seen.contains("\n\u{1b}[1mwindows(10.0.17763.6293)/amd64\u{1b}[0m    "), "{seen:?}");
-    assert!(seen.contains("\n  \u{1b}[2mmanifest    \u{1b}[0m"), "{seen:?}");
+    let dim = "\u{1b}[2m";
+    assert!(seen.contains(&format!("\n  {dim}manifest    \u{1b}[0m")), "{seen:?}");
 }
 
 #[tokio::test]
