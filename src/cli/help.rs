@@ -5,6 +5,7 @@ use crate::inputs::table::{INPUTS, Input};
 use crate::inputs::{Context, env};
 use crate::report::outputs::OUTPUTS;
 use crate::text::style::{COLUMNS, wrapped};
+use clap::Command;
 use std::io::{self, IsTerminal as _, Write as _};
 
 pub(super) const EXAMPLES: &str = "Examples:
@@ -72,10 +73,37 @@ pub(super) fn long() -> String {
     let described = |input: &Input| super::described(input.help, input.default);
     let inputs: String = INPUTS.iter().map(|input| row(input.name, &described(input))).collect();
     let outputs: String = OUTPUTS.iter().map(|(name, help)| row(name, help)).collect();
-    let statuses: String =
-        STATUSES.iter().map(|(status, meaning)| row(status, &meaning.replace('`', ""))).collect();
+    let statuses = statuses(20, |_| true);
     format!(
-        "{EXAMPLES}\n\n{STEP}\n\n{INPUTS_FROM}\n{inputs}\nOutputs:\n{outputs}\nExit status:\n{}",
-        statuses.trim_end()
+        "{EXAMPLES}\n\n{STEP}\n\n{INPUTS_FROM}\n{inputs}\nOutputs:\n{outputs}\nExit status:\n{statuses}"
     )
+}
+
+/// The statuses that a command never ends with.
+fn never(command: &str) -> &'static [&'static str] {
+    match command {
+        "inspect" => &["1", "3", "4", "8"],
+        "diff" => &["3", "4", "8"],
+        "annotate" | "remove" => &["1", "3", "4"],
+        "wait" => &["1", "4", "8"],
+        "create" => &["1"],
+        _ => &["1", "3", "4", "5", "6", "7", "8"],
+    }
+}
+
+/// A command whose `--help` ends with its exit statuses.
+pub(super) fn with_statuses(command: Command) -> Command {
+    let never = never(command.get_name());
+    let statuses = statuses(9, |status| !never.contains(&status));
+    let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    command.after_long_help(format!("{examples}\n\nExit status:\n{statuses}"))
+}
+
+/// A row for each status of these; `width`: the columns of their numbers.
+fn statuses(width: usize, has: impl Fn(&str) -> bool) -> String {
+    let row = |(status, meaning): &(&str, &str)| {
+        wrapped(&format!("  {status:width$} "), width + 3, &meaning.replace('`', ""), COLUMNS)
+    };
+    let rows: String = STATUSES.iter().filter(|(status, _)| has(status)).map(row).collect();
+    rows.trim_end().to_owned()
 }

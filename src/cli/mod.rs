@@ -95,6 +95,7 @@ pub fn command() -> Command {
         .subcommand(wait::command())
         .subcommand(shell::completions())
         .subcommand(shell::man())
+        .mut_subcommands(help::with_statuses)
 }
 
 fn value(name: &'static str, placeholder: &'static str, help: &'static str) -> Arg {

@@ -90,6 +90,30 @@ async fn short_help_fits_a_screen_and_long_help_has_every_exit_status() {
     }
 }
 
+/// Of each command, those that it can end with.
+#[tokio::test]
+async fn help_of_each_command_has_its_exit_statuses() {
+    for (command, expected) in [
+        ("inspect", "0 2 5 6 7 70 130, 143"),
+        ("create", "0 2 3 4 5 6 7 8 70 130, 143"),
+        ("annotate", "0 2 5 6 7 8 70 130, 143"),
+        ("remove", "0 2 5 6 7 8 70 130, 143"),
+        ("diff", "0 1 2 5 6 7 70 130, 143"),
+        ("wait", "0 2 3 5 6 7 70 130, 143"),
+        ("completions", "0 2 70 130, 143"),
+        ("man", "0 2 70 130, 143"),
+    ] {
+        let long = Step::new().args([command, "--help"]).run().await.ok().stdout;
+        let (before, statuses) = long.split_once("\nExit status:\n").expect(command);
+        assert!(before.contains("Example"), "{command}: {before}");
+        let rows = statuses.lines().filter(|line| !line.starts_with("   "));
+        let found = rows.map(|row| row[..11].trim()).collect::<Vec<_>>().join(" ");
+        assert_eq!(found, expected, "{command}: {statuses}");
+        let short = Step::new().args([command, "-h"]).run().await.ok().stdout;
+        assert!(!short.contains("Exit status"), "{command}: {short}");
+    }
+}
+
 #[tokio::test]
 async fn alone_at_a_terminal_it_shows_help() {
     let program = env!("CARGO_BIN_EXE_manifest-action");
