@@ -57,7 +57,7 @@ fn host_of_login<'p>(
     findings: &mut Findings,
 ) -> Option<&'p str> {
     let targets = plans.iter().flat_map(|plan| &plan.targets);
-    let Some(file) = inputs.spec().text else {
+    let Some(file) = inputs.spec().text.map(spec::called) else {
         return targets.map(|target| target.repository.host()).next();
     };
     let sources = plans.iter().flat_map(|plan| &plan.sources).map(|source| &source.reference);
