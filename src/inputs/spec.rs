@@ -3,10 +3,10 @@
 use super::places::Places;
 use super::table::{self, INPUTS, Kind, RawInputs, Scope, names};
 use super::yaml::{self, Node, Place, Value};
-use super::{Context, Findings, Problem, env, words};
+use super::{Context, Findings, Problem, env, list_names, words};
 use crate::file;
 use serde_json::{Map, Value as Json};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 const INPUT: &str = names::spec;
 const ANOTHER: &str = "is a file of plugins/manifest or manifest-tool, which cannot be read: write `indexes:` and below it, \
@@ -28,6 +28,8 @@ pub(crate) struct Entry {
     file: String,
     number: usize,
     name: Option<String>,
+    /// The name that it is given, and where.
+    given: Option<(Place, String)>,
     at: Place,
     own: BTreeMap<&'static str, Own>,
     faulty: HashSet<&'static str>,
@@ -134,7 +136,20 @@ impl Document<'_> {
 
     fn entries(&self, tree: Node, findings: &mut Findings) -> Vec<Entry> {
         let items = self.items(tree, findings).unwrap_or_default();
-        items.into_iter().zip(1..).map(|(node, at)| self.entry(at, node, findings)).collect()
+        let items = items.into_iter().zip(1..);
+        let entries: Vec<Entry> = items.map(|(node, at)| self.entry(at, node, findings)).collect();
+        let mut names: HashMap<String, usize> = HashMap::new();
+        for entry in &entries {
+            let Some((place, name)) = &entry.given else { continue };
+            let first = *names.entry(list_names::variable(name)).or_insert(entry.number);
+            if first != entry.number {
+                let text = format!(
+                    "the name {name:?} is that of index {first}, as it stands or in a dotenv report"
+                );
+                findings.problems.push(entry.problem(INPUT, *place, None, text));
+            }
+        }
+        entries
     }
 
     /// The items below `indexes:`, or `None` after noting why there are none to read.
@@ -173,6 +188,7 @@ impl Document<'_> {
             file: self.path.to_owned(),
             number,
             name: None,
+            given: None,
             at: node.place,
             own: BTreeMap::new(),
             faulty: HashSet::new(),
@@ -215,6 +231,10 @@ impl Entry {
     ) -> Vec<(String, String)> {
         let mut pairs = Vec::new();
         for (place, key, node) in keys {
+            if key == list_names::KEY {
+                self.read_name(node, findings);
+                continue;
+            }
             let Some(input) = table::find(&key) else {
                 findings.problems.push(self.problem(INPUT, place, None, table::unknown(&key)));
                 continue;
@@ -243,6 +263,23 @@ impl Entry {
             }
         }
         pairs
+    }
+
+    fn read_name(&mut self, node: Node, findings: &mut Findings) {
+        let name = match node.value {
+            Value::Empty => return,
+            Value::Text(name) => list_names::check(&name).map(|()| name),
+            _ => Err("name must be one value".to_owned()),
+        };
+        match name {
+            Ok(name) => self.given = Some((node.place, name)),
+            Err(text) => findings.problems.push(self.problem(INPUT, node.place, None, text)),
+        }
+    }
+
+    /// The name that the file gives it.
+    pub(crate) fn given_name(&self) -> Option<String> {
+        self.given.as_ref().map(|(_, name)| name.clone())
     }
 
     /// Takes over the problems of this entry, each with its place in the file. A problem of a
@@ -405,6 +442,48 @@ mod tests {
     }
 
     #[test]
+    fn names_are_each_of_one_list() {
+        let list = |name: &str| format!("  - name: {name}\n    tags: r.example/a:1\n");
+        for (names, expected) in [
+            (vec!["app", "app-2"], vec![]),
+            (
+                vec!["~", "''"],
+                vec!["line 4, column 11: index 2 (r.example/a:1): spec: name must consist of"],
+            ),
+            (
+                vec!["[a]"],
+                vec!["line 2, column 11: index 1 (r.example/a:1): spec: name must be one value"],
+            ),
+            (
+                vec!["a", "b", "a"],
+                vec![
+                    "line 6, column 11: index 3 (r.example/a:1): spec: the name \"a\" is that of index 1",
+                ],
+            ),
+            (
+                vec!["a-b", "a.b"],
+                vec![
+                    "line 4, column 11: index 2 (r.example/a:1): spec: the name \"a.b\" is that of index 1",
+                ],
+            ),
+            (
+                vec!["action-x"],
+                vec![
+                    "line 2, column 11: index 1 (r.example/a:1): spec: name: a dotenv report would",
+                ],
+            ),
+        ] {
+            let lists: String = names.iter().map(|name| list(name)).collect();
+            let told = told(&format!("indexes:\n{lists}"));
+            assert_eq!(told.len(), expected.len(), "{told:?}");
+            for (told, expected) in told.iter().zip(expected) {
+                let line = told.strip_prefix("spec, ").unwrap();
+                assert!(line.starts_with(expected), "{told}");
+            }
+        }
+    }
+
+    #[test]
     fn what_nothing_fills_in_is_refused_at_its_place() {
         for (given, place) in [
             ("image: acme/app:{{#if build.tag}}1{{/if}}\nmanifests: []\n", "line 1, column 17"),
@@ -455,6 +534,7 @@ mod tests {
             file: "lists.yaml".to_owned(),
             number,
             name: None,
+            given: None,
             at: Place { line: 1, column: 1 },
             own: BTreeMap::new(),
             faulty: HashSet::from(["tags"]),
@@ -487,6 +567,7 @@ mod tests {
             "wait: ",
             "platforms: ",
             "config: ",
+            "name: ",
             "x: ",
             "[",
             "]",

@@ -129,7 +129,8 @@ fn of_file(
     let context = &Context { environment: &environment, ..*context };
     for entry in &entries {
         let mut found = Findings::default();
-        plans.push(one(entry.inputs(), context, &mut found));
+        let plan = one(entry.inputs(), context, &mut found);
+        plans.push(Plan { name: entry.given_name(), ..plan });
         let warned = std::mem::take(&mut found.warnings);
         entry.keep(found, findings);
         for warning in warned {

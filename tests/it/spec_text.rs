@@ -3,6 +3,7 @@
 use crate::support::images::Image;
 use crate::support::scene::Scene;
 use crate::support::step::Step;
+use serde_json::{Value, json};
 
 /// Images `NAME-amd64` and `NAME-arm64` of every name, each with bytes of its own.
 async fn with_images(names: &[&str]) -> Scene {
@@ -74,4 +75,35 @@ async fn a_text_with_problems_is_refused_at_their_places() {
         assert!(ran.everything().contains(place), "{}", ran.everything());
     }
     assert_eq!(scene.digest("a").await, None);
+}
+
+#[tokio::test]
+async fn a_name_is_the_key_of_what_later_jobs_look_for() {
+    let scene = with_images(&["a", "b"]).await;
+    let repository = format!("{}/acme/app", scene.proxy.host());
+    let text = format!(
+        "indexes:\n  - name: app-1.x\n    tags: {repository}:a\n    sources: {repository}:a-{{arch}}\n  - tags: {repository}:b\n    sources: {repository}:b-{{arch}}\n"
+    );
+    let ran = Step::new()
+        .github()
+        .input("spec", &text)
+        .input("platforms", "linux/amd64,linux/arm64")
+        .input("wait", "0")
+        .input("dotenv-file", "manifest.env")
+        .input("json-file", "report.json")
+        .run()
+        .await
+        .ok();
+    let (a, b) = (scene.at("a").await.digest, scene.at("b").await.digest);
+    let indexes: Value = serde_json::from_str(&ran.output("indexes").unwrap()).unwrap();
+    assert_eq!(indexes, json!({"app-1.x": a, format!("{repository}:b"): b}));
+    assert_eq!(
+        ran.file("manifest.env").unwrap(),
+        format!(
+            "MANIFEST_CHANGED=true\nMANIFEST_APP_1_X_DIGEST={a}\nMANIFEST_APP_1_X_IMAGE={repository}@{a}\n"
+        )
+    );
+    let report: Value = serde_json::from_str(&ran.file("report.json").unwrap()).unwrap();
+    assert_eq!(report["lists"][0]["name"], "app-1.x");
+    assert_eq!(report["lists"][1]["name"], json!(format!("{repository}:b")));
 }
