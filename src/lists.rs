@@ -135,6 +135,7 @@ impl Lists {
     pub(crate) fn ended(&self, stopped: &Error) -> Vec<Listed> {
         let listed = |list: &List| Listed {
             name: list.name(),
+            given: list.plan.name.clone(),
             tags: list.progress.tags(),
             sources: list.sources(),
             writes: list.progress.writes(),

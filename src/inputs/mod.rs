@@ -3,6 +3,7 @@
 
 mod drone;
 pub(crate) mod env;
+pub(crate) mod list_names;
 pub(crate) mod places;
 pub(crate) mod slips;
 pub(crate) mod spec;

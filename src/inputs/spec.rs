@@ -1,17 +1,20 @@
-//! The file that the input `spec` names: several indexes, each with inputs of its own, in YAML.
+//! What the input `spec` names or holds: several indexes, each with inputs of its own, in YAML.
 
 use super::places::Places;
 use super::table::{self, INPUTS, Kind, RawInputs, Scope, names};
 use super::yaml::{self, Node, Place, Value};
-use super::{Context, Findings, Problem, env, words};
+use super::{Context, Findings, Problem, env, list_names, words};
 use crate::file;
 use serde_json::{Map, Value as Json};
-use std::collections::{BTreeMap, HashSet};
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 const INPUT: &str = names::spec;
 const ANOTHER: &str = "is a file of plugins/manifest or manifest-tool, which cannot be read: write `indexes:` and below it, \
      for each index, `tags:` and `sources:`";
+/// Other programs fill in such a text before it is read; a list with a brace in its name is rarer
+/// than a template that nobody has filled in.
+const UNFILLED: &str = "contains {{, and nothing fills it in here: write the value, or let the CI system \
+     fill in the text of spec";
 /// More entries than this are a mistake.
 const MOST: usize = 1000;
 /// Inputs that can be a mapping: `KEY: VALUE`.
@@ -25,6 +28,8 @@ pub(crate) struct Entry {
     file: String,
     number: usize,
     name: Option<String>,
+    /// The name that it is given, and where.
+    given: Option<(Place, String)>,
     at: Place,
     own: BTreeMap<&'static str, Own>,
     faulty: HashSet<&'static str>,
@@ -37,14 +42,25 @@ struct Own {
     items: Vec<Place>,
 }
 
-/// Reads the file. `defaults`: the inputs beside it.
+/// What messages call it: the file's path, or `spec` where the input is the text itself.
+pub(crate) fn called(given: &str) -> &str {
+    if is_text(given) { INPUT } else { given }
+}
+
+/// Whether the input is the text itself: a path has no line end, and begins like neither form.
+fn is_text(given: &str) -> bool {
+    given.contains(['\n', '\r']) || given.starts_with('{') || given.starts_with("indexes:")
+}
+
+/// Reads the file, or the text itself. `defaults`: the inputs beside it.
 pub(crate) fn read(
-    path: &str,
+    given: &str,
     context: &Context<'_>,
     defaults: &RawInputs,
     findings: &mut Findings,
 ) -> Vec<Entry> {
     let of_a_list = INPUTS.iter().filter(|input| input.scope == Scope::List);
+    let path = called(given);
     for name in of_a_list.map(|input| input.name).filter(|name| defaults.get(name).is_some()) {
         findings.problem(
             name,
@@ -54,24 +70,21 @@ pub(crate) fn read(
             ),
         );
     }
-    let places = Places::of(context);
-    let text = text(&places.find(path).path());
-    let text = text.map_err(|why| format!("{path}: {why}{}", places.hint(path)));
-    let Some(text) = findings.take(INPUT, None, text) else {
+    let Some(text) = findings.take(INPUT, None, text(given, context)) else {
         return Vec::new();
     };
     context.secrets.keep_those_in_addresses(&text);
     let file = Document { path, defaults };
+    if let Some(place) = unfilled(&text) {
+        findings.problems.push(file.problem(place, UNFILLED));
+        return Vec::new();
+    }
     let tree = match yaml::parse(&text) {
         Ok(tree) if is_of_another_tool(&tree) => {
             findings.problems.push(file.problem(tree.place, ANOTHER));
             return Vec::new();
         }
         Ok(tree) => tree,
-        Err(_) if text.contains("{{") => {
-            findings.problems.push(file.problem(Place::START, ANOTHER));
-            return Vec::new();
-        }
         Err(faults) => {
             for fault in faults {
                 findings.problems.push(file.problem(fault.place, fault.text));
@@ -88,8 +101,21 @@ fn is_of_another_tool(tree: &Node) -> bool {
     ["image", "manifests"].iter().all(|name| keys.iter().any(|(_, key, _)| key == name))
 }
 
-fn text(path: &Path) -> Result<String, String> {
-    let text = file::text(path, yaml::LARGEST as u64)?;
+/// Where the first `{{` is.
+fn unfilled(text: &str) -> Option<Place> {
+    let (line, column) = text.lines().zip(1..).find_map(|(text, line)| {
+        Some((line, text.find("{{").map(|at| text[..at].chars().count())?))
+    })?;
+    Some(Place { line, column: column + 1 })
+}
+
+fn text(given: &str, context: &Context<'_>) -> Result<String, String> {
+    if is_text(given) {
+        return Ok(given.to_owned());
+    }
+    let places = Places::of(context);
+    let text = file::text(&places.find(given).path(), yaml::LARGEST as u64)
+        .map_err(|why| format!("{given}: {why}{}", places.hint(given)))?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
@@ -110,7 +136,20 @@ impl Document<'_> {
 
     fn entries(&self, tree: Node, findings: &mut Findings) -> Vec<Entry> {
         let items = self.items(tree, findings).unwrap_or_default();
-        items.into_iter().zip(1..).map(|(node, at)| self.entry(at, node, findings)).collect()
+        let items = items.into_iter().zip(1..);
+        let entries: Vec<Entry> = items.map(|(node, at)| self.entry(at, node, findings)).collect();
+        let mut names: HashMap<String, usize> = HashMap::new();
+        for entry in &entries {
+            let Some((place, name)) = &entry.given else { continue };
+            let first = *names.entry(list_names::variable(name)).or_insert(entry.number);
+            if first != entry.number {
+                let text = format!(
+                    "the name {name:?} is that of index {first}, as it stands or in a dotenv report"
+                );
+                findings.problems.push(entry.problem(INPUT, *place, None, text));
+            }
+        }
+        entries
     }
 
     /// The items below `indexes:`, or `None` after noting why there are none to read.
@@ -149,6 +188,7 @@ impl Document<'_> {
             file: self.path.to_owned(),
             number,
             name: None,
+            given: None,
             at: node.place,
             own: BTreeMap::new(),
             faulty: HashSet::new(),
@@ -191,6 +231,10 @@ impl Entry {
     ) -> Vec<(String, String)> {
         let mut pairs = Vec::new();
         for (place, key, node) in keys {
+            if key == list_names::KEY {
+                self.read_name(node, findings);
+                continue;
+            }
             let Some(input) = table::find(&key) else {
                 findings.problems.push(self.problem(INPUT, place, None, table::unknown(&key)));
                 continue;
@@ -219,6 +263,23 @@ impl Entry {
             }
         }
         pairs
+    }
+
+    fn read_name(&mut self, node: Node, findings: &mut Findings) {
+        let name = match node.value {
+            Value::Empty => return,
+            Value::Text(name) => list_names::check(&name).map(|()| name),
+            _ => Err("name must be one value".to_owned()),
+        };
+        match name {
+            Ok(name) => self.given = Some((node.place, name)),
+            Err(text) => findings.problems.push(self.problem(INPUT, node.place, None, text)),
+        }
+    }
+
+    /// The name that the file gives it.
+    pub(crate) fn given_name(&self) -> Option<String> {
+        self.given.as_ref().map(|(_, name)| name.clone())
     }
 
     /// Takes over the problems of this entry, each with its place in the file. A problem of a
@@ -319,6 +380,7 @@ mod tests {
     use crate::inputs::Environment;
     use crate::random::mixed;
     use crate::secret::Secrets;
+    use std::path::Path;
 
     fn read_in(folder: &Path, findings: &mut Findings) -> Vec<Entry> {
         let (environment, secrets) = (&Environment::new(), &Secrets::default());
@@ -333,22 +395,105 @@ mod tests {
         }
     }
 
+    fn told(given: &str) -> Vec<String> {
+        let (environment, secrets) = (&Environment::new(), &Secrets::default());
+        let context = Context { environment, folder: Path::new("/nowhere"), secrets };
+        let mut findings = Findings::default();
+        read(given, &context, &RawInputs::default(), &mut findings);
+        findings.problems.iter().map(ToString::to_string).collect()
+    }
+
     #[test]
-    fn a_template_of_another_tool_is_refused_with_a_pointer() {
-        let folder = tempfile::TempDir::new().unwrap();
-        for text in [
-            "image: acme/app:{{#if build.tag}}{{trimPrefix \"v\" build.tag}}-{{/if}}linux\n{{#if build.tags}}\ntags:\n{{/if}}\nmanifests: []\n",
+    fn a_file_of_another_tool_is_refused_with_a_pointer() {
+        let told = told(
             "image: acme/app:1\nmanifests:\n  -\n    image: acme/app:1-amd64\n    platform: {architecture: amd64, os: linux}\n",
+        );
+        assert!(told.len() == 1 && told[0].contains("of plugins/manifest or manifest-tool"));
+    }
+
+    #[test]
+    fn what_is_a_path_and_what_the_text_itself() {
+        for (given, expected) in [
+            ("lists.yaml", "lists.yaml"),
+            ("a {b}.yaml", "a {b}.yaml"),
+            ("indexes", "indexes"),
+            ("indexes: []", "spec"),
+            ("{\"indexes\": []}", "spec"),
+            ("# lists\nindexes: []", "spec"),
+            ("# lists\rindexes: []", "spec"),
         ] {
-            std::fs::write(folder.path().join("x.yaml"), text).unwrap();
-            let mut findings = Findings::default();
-            read_in(folder.path(), &mut findings);
-            assert_eq!(findings.problems.len(), 1, "{:?}", findings.problems);
-            assert!(
-                findings.problems[0].text.contains("of plugins/manifest or manifest-tool"),
-                "{:?}",
-                findings.problems
-            );
+            assert_eq!(called(given), expected, "{given:?}");
+        }
+        for (given, expected) in [
+            ("indexes: []", "spec, line 1, column 1: spec: `indexes:` contains no entry"),
+            (
+                "indexes:\n  - tags: r.example/a:1\n    sorces: x",
+                "spec, line 3, column 5: index 1 (r.example/a:1): spec: there is no input \"sorces\"; did you mean sources?",
+            ),
+            (
+                "{\"indexes\": [{\"tags\": \"r.example/a:1\", \"wiat\": \"1m\"}]}",
+                "spec, line 1, column 40: index 1 (r.example/a:1): spec: there is no input \"wiat\"; did you mean wait?",
+            ),
+        ] {
+            assert_eq!(told(given), [expected], "{given}");
+        }
+        let told = told("lists.yaml");
+        assert!(told[0].starts_with("spec: lists.yaml: "), "{told:?}");
+    }
+
+    #[test]
+    fn names_are_each_of_one_list() {
+        let list = |name: &str| format!("  - name: {name}\n    tags: r.example/a:1\n");
+        for (names, expected) in [
+            (vec!["app", "app-2"], vec![]),
+            (
+                vec!["~", "''"],
+                vec!["line 4, column 11: index 2 (r.example/a:1): spec: name must consist of"],
+            ),
+            (
+                vec!["[a]"],
+                vec!["line 2, column 11: index 1 (r.example/a:1): spec: name must be one value"],
+            ),
+            (
+                vec!["a", "b", "a"],
+                vec![
+                    "line 6, column 11: index 3 (r.example/a:1): spec: the name \"a\" is that of index 1",
+                ],
+            ),
+            (
+                vec!["a-b", "a.b"],
+                vec![
+                    "line 4, column 11: index 2 (r.example/a:1): spec: the name \"a.b\" is that of index 1",
+                ],
+            ),
+            (
+                vec!["action-x"],
+                vec![
+                    "line 2, column 11: index 1 (r.example/a:1): spec: name: a dotenv report would",
+                ],
+            ),
+        ] {
+            let lists: String = names.iter().map(|name| list(name)).collect();
+            let told = told(&format!("indexes:\n{lists}"));
+            assert_eq!(told.len(), expected.len(), "{told:?}");
+            for (told, expected) in told.iter().zip(expected) {
+                let line = told.strip_prefix("spec, ").unwrap();
+                assert!(line.starts_with(expected), "{told}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_nothing_fills_in_is_refused_at_its_place() {
+        for (given, place) in [
+            ("image: acme/app:{{#if build.tag}}1{{/if}}\nmanifests: []\n", "line 1, column 17"),
+            ("indexes:\n  - tags: 'é{{ tag }}'\n    sources: x\n", "line 2, column 13"),
+            ("indexes:\n  - {{ toJSON(x) }}\n", "line 2, column 5"),
+        ] {
+            let told = told(given);
+            assert_eq!(told.len(), 1, "{told:?}");
+            let start = format!("spec, {place}: spec: contains {{{{, and nothing fills it in");
+            assert!(told[0].starts_with(&start), "{told:?}");
         }
     }
 
@@ -389,6 +534,7 @@ mod tests {
             file: "lists.yaml".to_owned(),
             number,
             name: None,
+            given: None,
             at: Place { line: 1, column: 1 },
             own: BTreeMap::new(),
             faulty: HashSet::from(["tags"]),
@@ -421,6 +567,7 @@ mod tests {
             "wait: ",
             "platforms: ",
             "config: ",
+            "name: ",
             "x: ",
             "[",
             "]",

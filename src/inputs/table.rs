@@ -124,7 +124,7 @@ inputs! {
     insecure_registries "insecure-registries" List Run "" "registries (HOST[:PORT]) to contact over plain HTTP";
     ca_file "ca-file" Text Run "" "PEM file of additional CA certificates";
     dry_run "dry-run" Switch Any "false" "do everything except write";
-    spec "spec" Text Run "" "YAML file that describes several indexes";
+    spec "spec" Text Run "" "YAML that describes several indexes: a file, or the text itself";
     dotenv_file "dotenv-file" Text Run "manifest.env on GitLab" "also write outputs to this dotenv file";
     results_dir "results-dir" Text Run "" "also write one file per output to this folder";
     json_file "json-file" Text Run "" "write a JSON report, also on failure";

@@ -16,6 +16,8 @@ use std::time::Duration;
 pub struct Listed {
     /// Its first tag.
     pub name: String,
+    /// The name that a `spec` gives it.
+    pub given: Option<String>,
     /// What became of each tag, in the order of the plan.
     pub tags: Vec<Tagged>,
     /// How each source stands, in the order of the plan.
@@ -50,7 +52,8 @@ impl Run {
     /// A run that ended before any list was known.
     pub fn that_never_began(error: Error) -> Self {
         let (tags, sources, writes) = (Vec::new(), Vec::new(), Vec::new());
-        let list = Listed { name: String::new(), tags, sources, writes, ended: Err(error) };
+        let (name, given) = (String::new(), None);
+        let list = Listed { name, given, tags, sources, writes, ended: Err(error) };
         Self { lists: vec![list], elapsed: Duration::ZERO }
     }
 
@@ -62,6 +65,12 @@ impl Run {
             .map(|error| error.exit)
             .max()
             .unwrap_or(Exit::Done)
+    }
+
+    /// What was published under names that a `spec` gives.
+    pub fn named(&self) -> impl Iterator<Item = (&str, &Report)> {
+        let lists = self.lists.iter();
+        lists.filter_map(|list| Some((list.given.as_deref()?, list.ended.as_ref().ok()?)))
     }
 
     /// Those that ended well.

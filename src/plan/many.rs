@@ -57,7 +57,7 @@ fn host_of_login<'p>(
     findings: &mut Findings,
 ) -> Option<&'p str> {
     let targets = plans.iter().flat_map(|plan| &plan.targets);
-    let Some(file) = inputs.spec().text else {
+    let Some(file) = inputs.spec().text.map(spec::called) else {
         return targets.map(|target| target.repository.host()).next();
     };
     let sources = plans.iter().flat_map(|plan| &plan.sources).map(|source| &source.reference);
@@ -129,7 +129,8 @@ fn of_file(
     let context = &Context { environment: &environment, ..*context };
     for entry in &entries {
         let mut found = Findings::default();
-        plans.push(one(entry.inputs(), context, &mut found));
+        let plan = one(entry.inputs(), context, &mut found);
+        plans.push(Plan { name: entry.given_name(), ..plan });
         let warned = std::mem::take(&mut found.warnings);
         entry.keep(found, findings);
         for warning in warned {

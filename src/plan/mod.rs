@@ -64,6 +64,8 @@ pub enum Format {
 /// What one index will be, from which images, under which tags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
+    /// The name that a `spec` gives it.
+    pub name: Option<String>,
     /// The tags to publish, each once, in the order given.
     pub targets: Vec<Reference>,
     /// The images to combine, in the order of the entries.
@@ -128,6 +130,7 @@ impl Plan {
     /// A plan that asks for nothing and does not wait.
     fn blank() -> Self {
         Self {
+            name: None,
             targets: Vec::new(),
             sources: Vec::new(),
             platforms: Vec::new(),
@@ -163,6 +166,7 @@ fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Pl
         );
     }
     Plan {
+        name: None,
         platforms,
         annotations,
         format,

@@ -143,7 +143,7 @@ fn listed(tag: &str, ended: Result<Report, Error>) -> Listed {
         Err(_) => vec![tagged(tag, TagState::Untouched, Was::Nothing)],
     };
     let name = reference(tag).to_string();
-    Listed { name, tags, sources: Vec::new(), writes: writes(), ended }
+    Listed { name, given: None, tags, sources: Vec::new(), writes: writes(), ended }
 }
 
 fn run(lists: Vec<Listed>) -> Run {

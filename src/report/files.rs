@@ -64,7 +64,12 @@ impl Destinations {
     pub(crate) fn write(&mut self, ending: &Ending<'_>) -> Result<(), Error> {
         let values = outputs::values(ending.run);
         // Only what is wanted: an index may have megabytes, and each format has them once more.
-        let dotenv = self.dotenv.is_some().then(|| gitlab::dotenv(&values)).transpose()?;
+        let dotenv =
+            self.dotenv.is_some().then(|| gitlab::dotenv(&values, &gitlab::of_named(ending.run)));
+        let dotenv = dotenv.transpose()?;
+        if let Some(warning) = dotenv.as_deref().and_then(gitlab::warning) {
+            warn!("{warning}");
+        }
         let github = self.output.is_some().then(|| github::output_file(&values));
         let texts = Texts {
             dotenv: dotenv.unwrap_or_default(),

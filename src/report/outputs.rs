@@ -16,7 +16,7 @@ pub const OUTPUTS: &[(&str, &str)] = &[
     ("digests", "JSON object: platform to digest of its image"),
     ("manifest", "the index as JSON on one line"),
     ("changed", "true if a tag moved (in a dry run: would move), else false"),
-    ("indexes", "JSON object: first tag of each index to digest of that index"),
+    ("indexes", "JSON object: name of each index (or else its first tag) to digest of that index"),
 ];
 
 /// The outputs that a run of several indexes has, too.
@@ -34,9 +34,10 @@ fn of_all(run: &Run, name: &str) -> String {
     match name {
         "changed" => run.reports().any(|report| report.changed).to_string(),
         "indexes" => {
-            let first = |report: &Report| report.tags.first().map(|tagged| tagged.tag.to_string());
-            let indexes = run.reports().filter_map(|report| {
-                Some((first(report)?, Value::from(report.composed.digest.as_str())))
+            let indexes = run.lists.iter().filter_map(|list| {
+                let digest = &list.ended.as_ref().ok()?.composed.digest;
+                let name = list.given.as_ref().unwrap_or(&list.name);
+                Some((name.clone(), Value::from(digest.as_str())))
             });
             one_line(&Value::Object(indexes.collect()))
         }

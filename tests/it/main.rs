@@ -66,6 +66,7 @@ mod signals;
 mod slips;
 mod spec;
 mod spec_scale;
+mod spec_text;
 mod supply_chain;
 mod support_works;
 mod threats;
