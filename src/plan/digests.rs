@@ -32,9 +32,12 @@ pub(super) struct Pinned {
     pub(super) digest: Digest,
 }
 
-/// Reads the input and the files that it names. `target`: the first tag's repository; metadata files of other images are a problem.
+/// Reads the input and the files that it names. `is_counted`: whether `platforms` is given, so that
+/// an image is missed where a value is empty; `target`: the first tag's repository, metadata files of
+/// other images are a problem.
 pub(super) fn read(
     input: Given<'_>,
+    is_counted: bool,
     places: &Places,
     target: Option<&Repository>,
     findings: &mut Findings,
@@ -42,7 +45,7 @@ pub(super) fn read(
     let Some(value) = input.text else { return Vec::new() };
     let before = findings.problems.len();
     let given: Vec<Pinned> = if values::is_object(value) || values::is_array(value) {
-        from_json(value, findings)
+        from_json(value, is_counted, findings)
     } else {
         let items = input.items(findings).into_iter();
         items.flat_map(|item| from_item(&item, places, target, findings)).collect()
@@ -111,7 +114,7 @@ fn parse_digest(text: &str) -> Option<Result<Parsed, String>> {
 }
 
 /// An object or array, such as `toJSON(needs.build.outputs)`.
-fn from_json(value: &str, findings: &mut Findings) -> Vec<Pinned> {
+fn from_json(value: &str, is_counted: bool, findings: &mut Findings) -> Vec<Pinned> {
     let entries = match json_entries(value) {
         Ok(entries) => entries,
         Err(error) => {
@@ -121,6 +124,9 @@ fn from_json(value: &str, findings: &mut Findings) -> Vec<Pinned> {
         }
     };
     let pinned = entries.into_iter().zip(1..).filter_map(|((key, value), line)| {
+        if is_counted && is_empty(&value) {
+            return None;
+        }
         let found = from_value(value).map_err(|why| format!("{key:?}{why}"));
         let (platform, repository, digest) = findings.take(INPUT, None, found)??;
         let platform = platform.or_else(|| key.parse().ok());
@@ -142,15 +148,23 @@ fn json_entries(value: &str) -> Result<Vec<(String, Value)>, serde_json::Error> 
 fn from_value(value: Value) -> Result<Option<Parsed>, String> {
     const EMPTY: &str = " is empty: did the build end before it wrote its output?";
     match value {
-        Value::Null => Err(EMPTY.to_owned()),
-        Value::String(text) if text.trim().is_empty() => Err(EMPTY.to_owned()),
+        value if is_empty(&value) => Err(EMPTY.to_owned()),
         Value::Object(_) | Value::Array(_) => {
             Err(" is nested: a digest is expected, as a string".to_owned())
         }
         Value::String(text) => {
             parse_digest(text.trim()).transpose().map_err(|why| format!(": {why}"))
         }
-        Value::Bool(_) | Value::Number(_) => Ok(None),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Ok(None),
+    }
+}
+
+/// Whether an output was declared and never written.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.trim().is_empty(),
+        _ => false,
     }
 }
 
@@ -376,7 +390,7 @@ mod tests {
         let mut findings = Findings::default();
         let target: Repository = "r.example/acme/app".parse().unwrap();
         let inputs = RawInputs { digests: Some(value.to_owned()), ..RawInputs::default() };
-        let given = read(inputs.digests(), &places(folder), Some(&target), &mut findings);
+        let given = read(inputs.digests(), false, &places(folder), Some(&target), &mut findings);
         (given, findings.problems.iter().map(ToString::to_string).collect())
     }
 
@@ -451,6 +465,30 @@ mod tests {
         let folder = files.path().join("[x] *?");
         for value in ["*.json", "build[1].json", "build[[]1].json"] {
             assert_eq!(digests(value, &folder), [digest(1)], "{value}");
+        }
+    }
+
+    #[test]
+    fn an_empty_output_is_left_out_where_platforms_tell_what_is_missing() {
+        for (value, counted, uncounted) in [
+            (format!(r#"{{"a": "{}", "b": ""}}"#, digest(1)), "1", "\"b\" is empty"),
+            (format!(r#"{{"a": " ", "linux/arm64": "{}"}}"#, digest(1)), "1", "\"a\" is empty"),
+            (format!(r#"{{"a": null, "b": "{}"}}"#, digest(1)), "1", "\"a\" is empty"),
+            (format!(r#"["", "{}", null]"#, digest(1)), "1", "\"item 1\" is empty"),
+            (r#"{"a": ""}"#.to_owned(), "contains no digest", "\"a\" is empty"),
+            (r#"{"a": {}}"#.to_owned(), "\"a\" is nested", "\"a\" is nested"),
+            ("linux/arm64=".to_owned(), "the digest is empty", "the digest is empty"),
+        ] {
+            for (is_counted, expected) in [(true, counted), (false, uncounted)] {
+                let inputs = RawInputs { digests: Some(value.clone()), ..RawInputs::default() };
+                let (places, mut findings) = (places(Path::new(".")), Findings::default());
+                let given = read(inputs.digests(), is_counted, &places, None, &mut findings);
+                let told = match findings.problems.first() {
+                    None => given.len().to_string(),
+                    Some(problem) => problem.to_string(),
+                };
+                assert!(told.contains(expected), "{value} {is_counted}: {told}");
+            }
         }
     }
 
@@ -587,7 +625,8 @@ mod tests {
             }
             let output = chosen(&mut random, &outputs);
             let value = spoilt(&mut random, output, 20);
-            taken += from_json(&String::from_utf8_lossy(&value), &mut Findings::default()).len();
+            taken +=
+                from_json(&String::from_utf8_lossy(&value), true, &mut Findings::default()).len();
         }
         assert!(accepted > 300 && taken > 300, "{accepted} {taken}");
     }

@@ -42,7 +42,7 @@ pub(super) fn read(
         let set = words::input(names::platforms);
         findings.warn(format!("{set} is not set, so a missing digest cannot be noticed"));
     }
-    sources.extend(pinned(by_digest, places, first, findings));
+    sources.extend(pinned(by_digest, is_set, places, first, findings));
     sources
 }
 
@@ -198,11 +198,12 @@ fn whence<'f>(from: &'f str, digest: &Digest) -> &'f str {
 
 fn pinned(
     input: Given<'_>,
+    is_counted: bool,
     places: &Places,
     first: Option<&Repository>,
     findings: &mut Findings,
 ) -> Vec<Source> {
-    let given = digests::read(input, places, first, findings);
+    let given = digests::read(input, is_counted, places, first, findings);
     given
         .into_iter()
         .filter_map(|given| {

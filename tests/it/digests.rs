@@ -137,6 +137,28 @@ async fn a_platform_in_front_or_as_a_key_is_held_against_the_image() {
     }
 }
 
+/// Bake's distribution pattern declares an output for each of a hundred jobs, and few are written.
+#[tokio::test]
+async fn empty_outputs_beside_platforms_are_left_out_and_completeness_decides() {
+    let scene = Scene::empty().await;
+    let digests = two(&scene).await;
+    let mut outputs: serde_json::Map<String, serde_json::Value> =
+        (0..100).map(|at| (format!("digest_{at}"), json!(""))).collect();
+    outputs.insert("digest_7".to_owned(), json!(digests[0]));
+    outputs.insert("digest_9".to_owned(), json!(null));
+    outputs.insert("digest_93".to_owned(), json!(digests[1]));
+    let outputs = json!(outputs).to_string();
+    let step = || scene.step("1").input("digests", &outputs);
+    let both = "linux/amd64,linux/arm64";
+    let ran = step().input("platforms", both).run().await.ok();
+    assert_eq!(ran.output("platforms").map(|all| all.split(',').count()), Some(2));
+    let three = "linux/amd64,linux/arm64,linux/s390x";
+    let ran = step().input("platforms", three).input("wait", "0").run().await.fails(5);
+    assert!(ran.stdout.contains("linux/s390x"), "{}", ran.stdout);
+    let ran = step().run().await.fails(2);
+    assert!(ran.stdout.contains("\"digest_0\" is empty"), "{}", ran.stdout);
+}
+
 #[tokio::test]
 async fn what_would_lose_an_architecture_is_refused_before_any_request() {
     let scene = Scene::empty().await;
