@@ -211,11 +211,44 @@ fn plain_tag(tag: &str) -> Option<String> {
     Some(tag.chars().map(plain).collect::<String>()).filter(|tag| is_tag(tag))
 }
 
+/// A tag without a repository: what would be an image of Docker Hub elsewhere.
+pub(crate) fn bare_tag(text: &str) -> Option<&str> {
+    (is_tag(text) && slip::cause(text).is_none()).then_some(text)
+}
+
+/// A repository, neither with a tag nor with a digest, or what to write instead.
+pub(crate) fn repository(text: &str) -> Result<Repository, String> {
+    // Its list of images has lines such as `name=ghcr.io/acme/app,enable=true`.
+    if let Some((key, value)) = text.split_once('=') {
+        let write = if key.trim() == "name" && !value.trim().is_empty() {
+            format!("write {}", value.trim())
+        } else {
+            "leave it out".to_owned()
+        };
+        return Err(format!("{text} is docker/metadata-action's syntax: {write}"));
+    }
+    let Reference { repository, tag, digest } =
+        text.parse().map_err(|why: Invalid| format!("{text}: {why}"))?;
+    let name = text.split_once('@').map_or(text, |(name, _)| name);
+    match (tag, digest) {
+        (None, None) => Ok(repository),
+        (Some(tag), None) => {
+            let name = name.strip_suffix(&format!(":{tag}")).unwrap_or(name);
+            Err(format!("{text} has a tag: write {name}, and {tag} among the tags"))
+        }
+        (Some(tag), Some(_)) => {
+            let name = name.strip_suffix(&format!(":{tag}")).unwrap_or(name);
+            Err(format!("{text} has a tag and a digest: write {name}"))
+        }
+        (None, Some(_)) => Err(format!("{text} has a digest: write {name}")),
+    }
+}
+
 /// A text as a tag to write to: complete, so that nobody changes `latest` or Docker Hub's who only
 /// forgot a part. `beside`: the repository of another such tag.
 pub(crate) fn target(text: &str, beside: Option<&Repository>) -> Result<Reference, String> {
     let parsed = text.parse::<Reference>();
-    let is_bare = is_tag(text) && slip::cause(text).is_none();
+    let is_bare = bare_tag(text).is_some();
     match parsed {
         Ok(Reference { digest: Some(_), .. }) => {
             Err(format!("{text}: a tag to publish cannot contain a digest"))

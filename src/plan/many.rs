@@ -1,6 +1,6 @@
 //! The plans of a run: of one index, or of all indexes in the file that `spec` names.
 
-use super::{Plan, one, settings};
+use super::{Plan, one, settings, targets};
 use crate::error::words::{input, setting};
 use crate::inputs::table::{RawInputs, names};
 use crate::inputs::{Context, Findings, Problem, spec};
@@ -122,7 +122,9 @@ fn of_file(
 ) -> Vec<Plan> {
     // It gives the tags of one index; here each index has its own.
     let mut environment = context.environment.clone();
-    environment.remove("DOCKER_METADATA_OUTPUT_TAGS");
+    for variable in targets::METADATA {
+        environment.remove(variable);
+    }
     let entries = spec::read(path, context, inputs, findings);
     let mut heard: Vec<(String, Vec<String>)> = Vec::new();
     let mut plans = Vec::new();

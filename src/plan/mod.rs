@@ -152,7 +152,7 @@ impl Plan {
 
 /// Makes the plan of one index from inputs.
 fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Plan {
-    let targets = targets::read(inputs.tags(), context.environment, findings);
+    let targets = targets::read(inputs, context.environment, findings);
     let platforms = platforms::read(inputs.platforms(), findings);
     let first = targets.first().map(|target| target.repository.clone());
     let sources = sources::read(inputs, &platforms, &Places::of(context), first.as_ref(), findings);

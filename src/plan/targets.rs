@@ -1,22 +1,94 @@
-//! The tags to publish, from the input `tags`.
+//! The tags to publish, from the inputs `images` and `tags`.
 
 use crate::error::words;
-use crate::inputs::table::Given;
+use crate::inputs::table::{RawInputs, names};
 use crate::inputs::{Environment, Findings};
-use crate::oci::Reference;
-use crate::oci::reference::{is_short, target};
+use crate::oci::reference::{bare_tag, is_short, repository, target};
+use crate::oci::{Reference, Repository};
 
-/// Reads the input, or what metadata-action gives in its place: each tag once, in the order given.
+/// What docker/metadata-action leaves for later steps: full references, and tags alone.
+pub(super) const METADATA: [&str; 2] =
+    ["DOCKER_METADATA_OUTPUT_TAGS", "DOCKER_METADATA_OUTPUT_TAG_NAMES"];
+
+/// A line of the input `tags`.
+enum Tag {
+    /// A tag for every repository of `images`.
+    Bare(String),
+    /// A reference of its own.
+    Full(Reference),
+}
+
+/// Reads the inputs, or what metadata-action gives in place of `tags`: each tag once, first those of
+/// `images`, repository by repository, then the full references, in the order given.
 pub(super) fn read(
-    input: Given<'_>,
+    inputs: &RawInputs,
     environment: &Environment,
     findings: &mut Findings,
 ) -> Vec<Reference> {
-    let fallback = environment
-        .get("DOCKER_METADATA_OUTPUT_TAGS")
-        .map(|value| value.trim())
-        .filter(|value| !value.is_empty());
-    let input = input.or(fallback);
+    let repositories = repositories(inputs, findings);
+    let tags = tags(inputs, environment, repositories.is_some(), findings);
+    let bare: Vec<&str> = tags
+        .iter()
+        .filter_map(|tag| if let Tag::Bare(tag) = tag { Some(&**tag) } else { None })
+        .collect();
+    // Without a tag there is a problem already.
+    if repositories.is_some() && bare.is_empty() && !tags.is_empty() {
+        let (images, tags) = (words::input(names::images), words::input(names::tags));
+        findings.warn(format!(
+            "{images} changes nothing: {tags} contains only full references, no bare tag such as 1.2"
+        ));
+    }
+    let of_images = repositories.iter().flatten().flat_map(|repository| {
+        bare.iter().map(|tag| Reference {
+            repository: repository.clone(),
+            tag: Some((*tag).to_owned()),
+            digest: None,
+        })
+    });
+    let full = tags
+        .iter()
+        .filter_map(|tag| if let Tag::Full(full) = tag { Some(full.clone()) } else { None });
+    let mut targets: Vec<Reference> = Vec::new();
+    for target in of_images.chain(full) {
+        if !targets.contains(&target) {
+            targets.push(target);
+        }
+    }
+    targets
+}
+
+/// The repositories of `images`; `None` where it is not set.
+fn repositories(inputs: &RawInputs, findings: &mut Findings) -> Option<Vec<Repository>> {
+    let input = inputs.images();
+    input.text?;
+    let items = input.some_items("repository", findings);
+    let mut read = Vec::new();
+    for item in &items {
+        let parsed = repository(&item.text);
+        let Some(repository) = findings.take(input.name, Some(item.line), parsed) else { continue };
+        if read.contains(&repository) {
+            continue;
+        }
+        if is_short(&item.text) {
+            findings.warn(format!("{} names no registry, so it is {repository}", item.text));
+        }
+        read.push(repository);
+    }
+    Some(read)
+}
+
+/// The lines of `tags`; bare ones are tags only where there are repositories for them.
+fn tags(
+    inputs: &RawInputs,
+    environment: &Environment,
+    has_images: bool,
+    findings: &mut Findings,
+) -> Vec<Tag> {
+    let of_metadata = |variable: &str| {
+        environment.get(variable).map(|value| value.trim()).filter(|value| !value.is_empty())
+    };
+    let [full, alone] = METADATA.map(of_metadata);
+    let input = inputs.tags().or(alone.filter(|_| has_images)).or(full);
     if input.text.is_none() {
         findings.problem(
             input.name,
@@ -30,26 +102,31 @@ pub(super) fn read(
     // What a bare tag is most likely meant for.
     let beside = items.iter().find_map(|item| target(&item.text, None).ok());
     let beside = beside.map(|target| target.repository);
-    let mut targets: Vec<Reference> = Vec::new();
-    let mut short: Vec<(&str, &Reference)> = Vec::new();
-    let parsed: Vec<Option<Reference>> = items
-        .iter()
-        .map(|item| findings.take(input.name, Some(item.line), target(&item.text, beside.as_ref())))
-        .collect();
-    for (item, target) in items.iter().zip(&parsed) {
-        let Some(target) = target else { continue };
-        let is_known = |(_, other): &(&str, &Reference)| other.repository == target.repository;
+    let mut tags = Vec::new();
+    let mut short: Vec<(&str, Reference)> = Vec::new();
+    for item in &items {
+        let bare = bare_tag(&item.text);
+        if let Some(tag) = bare.filter(|_| has_images) {
+            tags.push(Tag::Bare(tag.to_owned()));
+            continue;
+        }
+        let parsed = target(&item.text, beside.as_ref()).map_err(|why| match bare {
+            Some(_) => {
+                format!("{why}, or name its repositories in {}", words::input(names::images))
+            }
+            None => why,
+        });
+        let Some(target) = findings.take(input.name, Some(item.line), parsed) else { continue };
+        let is_known = |(_, other): &(&str, Reference)| other.repository == target.repository;
         if is_short(&item.text) && !short.iter().any(is_known) {
-            short.push((&item.text, target));
+            short.push((&item.text, target.clone()));
         }
-        if !targets.contains(target) {
-            targets.push(target.clone());
-        }
+        tags.push(Tag::Full(target));
     }
     for (text, full) in short {
         findings.warn(format!("{text} names no registry, so it is {full}"));
     }
-    targets
+    tags
 }
 
 #[cfg(test)]
@@ -85,7 +162,7 @@ mod tests {
                 Some("1.2, r.example/a:1"),
                 None,
                 "r.example/a:1",
-                "tags, line 1: 1.2 is a tag without its repository: write r.example/a:1.2",
+                "tags, line 1: 1.2 is a tag without its repository: write r.example/a:1.2, or name its repositories in images",
             ),
             (
                 Some("r.example/a:1\nr.example/a:"),
@@ -104,7 +181,7 @@ mod tests {
             let metadata = metadata.map(|text| ("DOCKER_METADATA_OUTPUT_TAGS".into(), text.into()));
             let environment = Environment::from_iter(metadata);
             let mut findings = Findings::default();
-            let targets = read(inputs.tags(), &environment, &mut findings);
+            let targets = read(&inputs, &environment, &mut findings);
             let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
             assert_eq!(targets.join(" "), expected, "{tags:?} {environment:?}");
             let told: Vec<String> = findings.problems.iter().map(ToString::to_string).collect();
@@ -113,7 +190,7 @@ mod tests {
         let tags = Some("app:1\napp:2\nacme/app:1\ndocker.io/acme/b:1\nr.example/a:1".to_owned());
         let inputs = RawInputs { tags, ..RawInputs::default() };
         let mut findings = Findings::default();
-        assert_eq!(read(inputs.tags(), &Environment::new(), &mut findings).len(), 5);
+        assert_eq!(read(&inputs, &Environment::new(), &mut findings).len(), 5);
         assert_eq!(
             findings.warnings,
             [
@@ -124,7 +201,94 @@ mod tests {
         let tags = Some(format!("r.example/a:1@sha256:{}", "0".repeat(64)));
         let inputs = RawInputs { tags, ..RawInputs::default() };
         let mut findings = Findings::default();
-        assert_eq!(read(inputs.tags(), &Environment::new(), &mut findings), []);
+        assert_eq!(read(&inputs, &Environment::new(), &mut findings), []);
         assert!(findings.problems[0].text.ends_with(": a tag to publish cannot contain a digest"));
+    }
+
+    /// The targets, the problems and the warnings, each on a line.
+    fn of_images(images: &str, tags: Option<&str>, metadata: [&str; 2]) -> [String; 3] {
+        let inputs = RawInputs {
+            images: Some(images.to_owned()),
+            tags: tags.map(str::to_owned),
+            ..RawInputs::default()
+        };
+        let environment: Environment =
+            METADATA.map(str::to_owned).into_iter().zip(metadata.map(str::to_owned)).collect();
+        let mut findings = Findings::default();
+        let targets = read(&inputs, &environment, &mut findings);
+        let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
+        let problems: Vec<String> = findings.problems.iter().map(ToString::to_string).collect();
+        [targets.join(" "), problems.join("; "), findings.warnings.join("; ")]
+    }
+
+    #[test]
+    fn every_bare_tag_goes_to_every_repository() {
+        const BOTH: &str = "r.example/a, s.example/b";
+        let unused = format!(
+            "{} changes nothing: {} contains only full references, no bare tag such as 1.2",
+            words::input(names::images),
+            words::input(names::tags)
+        );
+        let unused = unused.as_str();
+        for (images, tags, metadata, expected) in [
+            (
+                BOTH,
+                Some("1.2,latest"),
+                ["", ""],
+                ["r.example/a:1.2 r.example/a:latest s.example/b:1.2 s.example/b:latest", "", ""],
+            ),
+            (
+                BOTH,
+                Some("t.example/c:9\n1\nr.example/a:1"),
+                ["", ""],
+                ["r.example/a:1 s.example/b:1 t.example/c:9", "", ""],
+            ),
+            ("[\"r.example/a\",\"r.example/a\"]", Some("1,1"), ["", ""], ["r.example/a:1", "", ""]),
+            (
+                "acme/a",
+                Some("1"),
+                ["", ""],
+                ["docker.io/acme/a:1", "", "acme/a names no registry, so it is docker.io/acme/a"],
+            ),
+            (
+                "r.example/a",
+                None,
+                ["r.example/x:1", "1\n2"],
+                ["r.example/a:1 r.example/a:2", "", ""],
+            ),
+            ("r.example/a", None, ["r.example/x:1", " \n"], ["r.example/x:1", "", unused]),
+            ("r.example/a", Some("3"), ["r.example/x:1", "1"], ["r.example/a:3", "", ""]),
+            ("r.example/a", Some("r.example/x:1"), ["", ""], ["r.example/x:1", "", unused]),
+        ] {
+            assert_eq!(of_images(images, tags, metadata), expected, "{images:?} {tags:?}");
+        }
+    }
+
+    #[test]
+    fn images_are_repositories_alone() {
+        let digest = format!("r.example/a@sha256:{}", "0".repeat(64));
+        for (images, problem) in [
+            (
+                "r.example:5000/a:1",
+                "images, line 1: r.example:5000/a:1 has a tag: write r.example:5000/a, and 1 among the tags",
+            ),
+            (&*digest, "images, line 1: DIGEST has a digest: write r.example/a"),
+            (
+                "r.example/b\nname=r.example/a",
+                "images, line 2: name=r.example/a is docker/metadata-action's syntax: write r.example/a",
+            ),
+            (
+                "enable=true",
+                "images, line 1: enable=true is docker/metadata-action's syntax: leave it out",
+            ),
+            ("# none", "images: contains no repository"),
+            (
+                "r.example/a:",
+                "images, line 1: r.example/a:: the tag is empty: is the variable set?",
+            ),
+        ] {
+            let [_, problems, _] = of_images(images, Some("1"), ["", ""]);
+            assert_eq!(problems.replace(&digest, "DIGEST"), problem, "{images:?}");
+        }
     }
 }

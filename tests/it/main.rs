@@ -33,6 +33,7 @@ mod faults;
 mod files;
 mod golden;
 mod heads;
+mod images_and_tags;
 mod injection;
 mod jobs;
 mod known_faults;
