@@ -103,14 +103,15 @@ pub struct Report {
 }
 
 impl Report {
+    /// Each repository of its tags by digest, as often as there are tags.
+    pub fn refs(&self) -> impl Iterator<Item = String> {
+        let repositories = self.tags.iter().map(|tagged| &tagged.tag.repository);
+        repositories.map(|place| Reference::at(place, &self.composed.digest).to_string())
+    }
+
     /// The first tag's repository by digest, ready to be signed.
     pub fn image(&self) -> String {
-        self.tags
-            .first()
-            .map(|Tagged { tag, .. }| {
-                Reference::at(&tag.repository, &self.composed.digest).to_string()
-            })
-            .unwrap_or_default()
+        self.refs().next().unwrap_or_default()
     }
 
     /// The repositories that images were copied from: what refers to them stayed there.

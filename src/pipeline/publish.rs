@@ -36,11 +36,16 @@ pub(super) async fn tags(
         join::all(pushes).await?;
     }
     let (latest, others): (Vec<&Target>, Vec<&Target>) =
-        moving.into_iter().partition(|target| target.tag.tag.as_deref() == Some("latest"));
+        moving.into_iter().partition(|target| target.tag.tag.as_deref().is_some_and(is_latest));
     for wave in [others, latest] {
         publication.wave(&wave).await?;
     }
     Ok(())
+}
+
+/// `latest` and its kin, which people use without looking: `latest-alpine`, `slim-latest`.
+fn is_latest(tag: &str) -> bool {
+    tag == "latest" || tag.starts_with("latest-") || tag.ends_with("-latest")
 }
 
 struct Publication<'a> {

@@ -91,8 +91,10 @@ impl Destinations {
 
     fn write_all(&mut self, values: &[(&'static str, String)], texts: &Texts) -> Result<(), Error> {
         let mut outputs: Vec<(&mut Output, &str)> = Vec::new();
+        let for_chains = outputs::for_chains(values);
         for (name, output) in &mut self.results {
-            if let Some((_, value)) = values.iter().find(|(other, _)| other == name) {
+            let mut all = values.iter().chain(&for_chains);
+            if let Some((_, value)) = all.find(|(other, _)| other == name) {
                 outputs.push((output, value));
             }
         }
@@ -168,7 +170,7 @@ impl Output {
     }
 }
 
-/// One file for each output, as Tekton reads results.
+/// One file for each output, as Tekton reads results, and those that Tekton Chains looks for.
 fn results(
     name: &'static str,
     path: &str,
@@ -183,12 +185,10 @@ fn results(
         cannot_write(name, path, &file::why(&error)).with_fix(Refusal::from(error).fix)
     })?;
     let open = |(output, _): &(&'static str, _)| {
-        Ok((
-            *output,
-            Output::open(name, &format!("{}/{output}", path.trim_end_matches('/')), folder)?,
-        ))
+        let path = format!("{}/{output}", path.trim_end_matches('/'));
+        Ok((*output, Output::open(name, &path, folder)?))
     };
-    outputs::OUTPUTS.iter().map(open).collect()
+    outputs::OUTPUTS.iter().chain(&outputs::FOR_CHAINS).map(open).collect()
 }
 
 fn append(environment: &Environment, variable: &'static str) -> Result<Option<Output>, Error> {

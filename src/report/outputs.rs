@@ -4,6 +4,7 @@
 use crate::oci::json;
 use crate::pipeline::outcome::{Report, Run};
 use serde_json::{Map, Value};
+use std::collections::HashSet;
 
 /// Names and descriptions, in the order in which they are written.
 pub const OUTPUTS: &[(&str, &str)] = &[
@@ -12,6 +13,8 @@ pub const OUTPUTS: &[(&str, &str)] = &[
     ("size", "size of the index in bytes"),
     ("image", "REPOSITORY@DIGEST of the first tag, ready to sign or attest"),
     ("images", "REPOSITORY:TAG@DIGEST, one line per tag"),
+    ("repository", "repository of the first tag, without tag or digest"),
+    ("refs", "REPOSITORY@DIGEST, one line per repository and digest: what to sign"),
     ("platforms", "platforms of the index, comma-separated, in index order"),
     ("digests", "JSON object: platform to digest of its image"),
     ("manifest", "the index as JSON on one line"),
@@ -20,7 +23,20 @@ pub const OUTPUTS: &[(&str, &str)] = &[
 ];
 
 /// The outputs that a run of several indexes has, too.
-const OF_SEVERAL: [&str; 3] = ["images", "changed", "indexes"];
+const OF_SEVERAL: [&str; 4] = ["images", "refs", "changed", "indexes"];
+
+/// Results that Tekton Chains looks for, to sign what they name (its documentation, "Type hinting"),
+/// and the outputs that they are.
+pub(super) const FOR_CHAINS: [(&str, &str); 3] =
+    [("IMAGE_URL", "repository"), ("IMAGE_DIGEST", "digest"), ("IMAGES", "refs")];
+
+/// Their values, of the outputs that a run has.
+pub(super) fn for_chains(values: &[(&'static str, String)]) -> Vec<(&'static str, String)> {
+    let of = |output: &str| values.iter().find(|(name, _)| *name == output);
+    let one_line = |value: &String| value.replace('\n', ",");
+    let results = FOR_CHAINS.iter();
+    results.filter_map(|(name, output)| Some((*name, one_line(&of(output)?.1)))).collect()
+}
 
 /// The values of the outputs that a run has. A run of one index has all of them.
 pub(super) fn values(run: &Run) -> Vec<(&'static str, String)> {
@@ -41,8 +57,15 @@ fn of_all(run: &Run, name: &str) -> String {
             });
             one_line(&Value::Object(indexes.collect()))
         }
+        // Two indexes may be the same one.
+        "refs" => each_once(run.reports().flat_map(Report::refs)).join("\n"),
         _ => run.reports().map(|report| value(report, name)).collect::<Vec<_>>().join("\n"),
     }
+}
+
+fn each_once(all: impl Iterator<Item = String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    all.filter(|one| seen.insert(one.clone())).collect()
 }
 
 fn value(report: &Report, name: &str) -> String {
@@ -59,6 +82,10 @@ fn value(report: &Report, name: &str) -> String {
             .map(|tagged| format!("{}@{}", tagged.tag, composed.digest))
             .collect::<Vec<_>>()
             .join("\n"),
+        "repository" => {
+            let first = report.tags.first();
+            first.map(|tagged| tagged.tag.repository.to_string()).unwrap_or_default()
+        }
         "platforms" => platforms().map(|(platform, _)| platform).collect::<Vec<_>>().join(","),
         "digests" => one_line(&Value::Object(
             platforms()
@@ -95,6 +122,8 @@ mod tests {
             ("size", report.composed.bytes.len().to_string()),
             ("image", format!("ghcr.io/acme/app@{digest}")),
             ("images", format!("ghcr.io/acme/app:1.4.0@{digest}\nghcr.io/acme/app:1@{digest}")),
+            ("repository", "ghcr.io/acme/app".to_owned()),
+            ("refs", format!("ghcr.io/acme/app@{digest}")),
             ("platforms", "linux/amd64,linux/arm64".to_owned()),
             ("digests", format!(r#"{{"linux/amd64":"{amd64}","linux/arm64":"{arm64}"}}"#)),
             ("manifest", manifest.to_string()),
@@ -103,6 +132,12 @@ mod tests {
         ];
         assert_eq!(values(&run), expected);
         assert!(values(&run).iter().map(|(name, _)| name).eq(OUTPUTS.iter().map(|(name, _)| name)));
+        let results = [
+            ("IMAGE_URL", "ghcr.io/acme/app".to_owned()),
+            ("IMAGE_DIGEST", digest.to_owned()),
+            ("IMAGES", format!("ghcr.io/acme/app@{digest}")),
+        ];
+        assert_eq!(for_chains(&values(&run)), results);
     }
 
     #[test]
@@ -114,10 +149,17 @@ mod tests {
         let indexes = format!(
             r#"{{"ghcr.io/acme/app:1.4.0":"{digest}","ghcr.io/acme/app:1.4.0-slim":"{digest}"}}"#
         );
-        assert_eq!(
-            values(&run),
-            [("images", images), ("changed", "true".to_owned()), ("indexes", indexes)]
-        );
+        let refs = format!("ghcr.io/acme/app@{digest}");
+        let expected = [
+            ("images", images),
+            ("refs", refs.clone()),
+            ("changed", "true".to_owned()),
+            ("indexes", indexes),
+        ];
+        assert_eq!(values(&run), expected);
+        assert_eq!(for_chains(&expected), [("IMAGES", refs)]);
+        let many = [("refs", "r.example/a@1\nr.example/b@1".to_owned())];
+        assert_eq!(for_chains(&many), [("IMAGES", "r.example/a@1,r.example/b@1".to_owned())]);
     }
 
     #[test]

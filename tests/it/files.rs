@@ -56,7 +56,7 @@ async fn on_success_each_form_holds_the_outputs_exactly() {
         )
     );
     let outputs = ran.outputs();
-    assert_eq!(outputs.len(), 10);
+    assert_eq!(outputs.len(), 12);
     for (name, value) in &outputs {
         assert_eq!(
             ran.file(&format!("results/{name}")).as_ref(),

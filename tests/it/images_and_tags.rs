@@ -20,7 +20,8 @@ async fn mirrored(scene: &Scene, tag: &str) -> Option<String> {
 async fn every_bare_tag_is_published_in_every_repository() {
     let scene = Scene::with_both().await;
     let other = scene.full_name("acme/other:edge");
-    let ran = step(&scene).input("tags", &format!("1.2,latest\n{other}")).run().await.ok();
+    let step = step(&scene).input("tags", &format!("1.2,latest\n{other}"));
+    let ran = step.input("results-dir", "results").run().await.ok();
     let digest = ran.output("digest").unwrap();
     let tags = ["acme/app:1.2", "acme/app:latest", "acme/mirror:1.2", "acme/mirror:latest"];
     let expected: Vec<String> = tags
@@ -30,6 +31,15 @@ async fn every_bare_tag_is_published_in_every_repository() {
         .map(|tag| format!("{tag}@{digest}"))
         .collect();
     assert_eq!(ran.output("images"), Some(expected.join("\n")));
+    // What to sign, each once.
+    let refs = [REPO, MIRROR, "acme/other"].map(|name| scene.full_name(name));
+    let refs = refs.map(|repository| format!("{repository}@{digest}"));
+    assert_eq!(ran.output("refs"), Some(refs.join("\n")));
+    assert_eq!(ran.output("repository"), Some(scene.full_name(REPO)));
+    let result = |name: &str| ran.file(&format!("results/{name}"));
+    assert_eq!(result("IMAGE_URL"), Some(scene.full_name(REPO)));
+    assert_eq!(result("IMAGE_DIGEST").as_ref(), Some(&digest));
+    assert_eq!(result("IMAGES"), Some(refs.join(",")));
     for tag in ["1.2", "latest"] {
         assert_eq!(scene.digest(tag).await.as_ref(), Some(&digest), "{tag}");
         assert_eq!(mirrored(&scene, tag).await.as_ref(), Some(&digest), "{tag}");
@@ -64,7 +74,13 @@ async fn lists_of_a_file_have_them_as_a_default_or_their_own() {
         other = scene.full_name("acme/other"),
     );
     let step = Step::new().github().file("lists.yaml", lists).input("spec", "lists.yaml");
-    step.input("images", &scene.full_name(MIRROR)).input("wait", "0").run().await.ok();
+    let step = step.input("images", &scene.full_name(MIRROR)).input("results-dir", "results");
+    let ran = step.input("wait", "0").run().await.ok();
+    let result = |name: &str| ran.file(&format!("results/{name}"));
+    let refs = ran.output("refs").unwrap();
+    assert_eq!((refs.lines().count(), result("IMAGES")), (2, Some(refs.replace('\n', ","))));
+    // Of several there is no one image.
+    assert_eq!((result("IMAGE_URL"), result("IMAGE_DIGEST")), (None, None));
     assert_eq!(scene.client.tags(MIRROR).await, ["1", "1.2"]);
     assert_eq!(scene.client.tags("acme/other").await, ["1.2"]);
 }

@@ -44,12 +44,14 @@ fn few() -> Vec<String> {
     alone.chain([HOSTILE.join("\n")]).collect()
 }
 
-const OUTPUTS: [&str; 10] = [
+const OUTPUTS: [&str; 12] = [
     "digest",
     "media-type",
     "size",
     "image",
     "images",
+    "repository",
+    "refs",
     "platforms",
     "digests",
     "manifest",

@@ -49,6 +49,8 @@ async fn every_output_is_exact() {
         ("indexes", json!({ tags[0].as_str(): list.digest }).to_string()),
         ("media-type", OCI_INDEX.to_owned()),
         ("platforms", PLATFORMS.to_owned()),
+        ("refs", format!("{}/{REPO}@{}", scene.proxy.host(), list.digest)),
+        ("repository", format!("{}/{REPO}", scene.proxy.host())),
         ("size", list.bytes.len().to_string()),
     ];
     assert_eq!(
@@ -113,7 +115,7 @@ async fn outputs_are_appended_to_what_is_there_on_success() {
     let (output, summary) = (step.workdir().join("output"), step.workdir().join("summary"));
     let ran =
         step.env("GITHUB_OUTPUT", output).env("GITHUB_STEP_SUMMARY", summary).run().await.ok();
-    assert_eq!((ran.output("earlier").as_deref(), ran.outputs().len()), (Some("1"), 11));
+    assert_eq!((ran.output("earlier").as_deref(), ran.outputs().len()), (Some("1"), 13));
     assert!(ran.summary().starts_with("# earlier\n### "), "{}", ran.summary());
 }
 

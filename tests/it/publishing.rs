@@ -101,6 +101,22 @@ async fn several_tags_follow_the_index_and_latest_comes_last() {
     assert_eq!(ran.output("images"), Some(images.join("\n")));
 }
 
+/// Their kin are used without looking too.
+#[tokio::test]
+async fn what_is_called_like_latest_comes_last_with_it() {
+    let scene = Scene::with_both().await;
+    let slow = Fault::Delay(Duration::from_millis(80));
+    scene.proxy.rule(Rule::on("PUT", &manifest("1*")).then(slow));
+    let tags = ["latest-alpine", "slim-latest", "latest", "latests", "1-latest-x", "1"];
+    scene.step_to(&tags).run().await.ok();
+    let log = scene.proxy.entries("PUT", &manifest("*"));
+    let order: Vec<&str> =
+        log.iter().map(|put| put.path.rsplit('/').next().unwrap_or_default()).collect();
+    let mut last = order[order.len() - 3..].to_vec();
+    last.sort_unstable();
+    assert_eq!(last, ["latest", "latest-alpine", "slim-latest"], "{order:?}");
+}
+
 fn immutable() -> Fault {
     Fault::Status(400).error("TAG_INVALID", "the tag is immutable")
 }

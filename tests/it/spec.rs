@@ -78,7 +78,7 @@ indexes:
     assert_eq!(scene.digest("c").await, None, "a dry run of one list");
 
     let outputs = ran.outputs();
-    assert_eq!(outputs.keys().collect::<Vec<_>>(), ["changed", "images", "indexes"]);
+    assert_eq!(outputs.keys().collect::<Vec<_>>(), ["changed", "images", "indexes", "refs"]);
     assert_eq!(outputs["changed"], "true");
     let indexes: Value = serde_json::from_str(&outputs["indexes"]).unwrap();
     assert_eq!(indexes[format!("{host}/acme/app:a")], json!(a.digest));

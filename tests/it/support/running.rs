@@ -115,6 +115,13 @@ impl Running {
         )
     }
 
+    /// Waits until so much memory was measured, KiB.
+    pub async fn wait_for_memory(&self, kib: u64) {
+        let mut memory = self.memory.clone();
+        let seen = tokio::time::timeout(PATIENCE, memory.wait_for(|peak| *peak >= kib)).await;
+        assert!(seen.is_ok(), "{kib} KiB were not seen");
+    }
+
     /// Returns the first line on stdout or stderr with this part in it, as soon as there is one;
     /// panics after 20 s, or when the process has closed both without it.
     pub async fn wait_for_line(&self, part: &str) -> String {
