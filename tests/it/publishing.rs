@@ -107,7 +107,7 @@ async fn what_is_called_like_latest_comes_last_with_it() {
     let scene = Scene::with_both().await;
     let slow = Fault::Delay(Duration::from_millis(80));
     scene.proxy.rule(Rule::on("PUT", &manifest("1*")).then(slow));
-    let tags = ["latest-alpine", "slim-latest", "latest", "latests", "1-latest-x", "1"];
+    let tags = ["latest-alpine", "slim-latest", "latest", "latest2", "1-latest-x", "1"];
     scene.step_to(&tags).run().await.ok();
     let log = scene.proxy.entries("PUT", &manifest("*"));
     let order: Vec<&str> =
