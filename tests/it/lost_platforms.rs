@@ -109,6 +109,7 @@ async fn what_cannot_be_read_is_no_error() {
         scene.proxy.rule(Rule::on("GET", &manifest(&digest)).then(fault.clone()));
         let ran = scene.step_to(&["1"]).run().await.ok();
         assert!(!ran.stdout.contains(WORDS), "{fault:?}: {}", ran.stdout);
-        assert!(ran.elapsed < Duration::from_secs(6), "{fault:?}: {:?}", ran.elapsed);
+        // Its patience is three seconds; what hangs would take a minute.
+        assert!(ran.elapsed < Duration::from_secs(15), "{fault:?}: {:?}", ran.elapsed);
     }
 }

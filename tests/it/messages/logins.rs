@@ -3,7 +3,7 @@
 use super::page::Section;
 use crate::support::rules::{Fault, Rule};
 use crate::support::running::Ran;
-use crate::support::scene::{REPO, Scene, manifest, step_at};
+use crate::support::scene::{REPO, Scene, manifest, reference_at};
 use crate::support::scripted::{ScriptedServer, answer};
 use crate::support::step::Step;
 
@@ -67,7 +67,7 @@ async fn denying_tokens(without_scope: u16) -> (String, Ran) {
         }
     });
     let host = server.host();
-    let step = step_at(&host, &["amd64"]).input("registry", &host);
-    let ran = step.input("username", "ci").input("password", PASSWORD).run().await;
+    let step = Step::new().args(["inspect", &reference_at(&host, "amd64"), "--username", "ci"]);
+    let ran = step.args(["--password-stdin"]).stdin(PASSWORD).run().await;
     (host, ran)
 }

@@ -58,10 +58,7 @@ fn said(ran: &Ran) -> Vec<&str> {
 /// A line without what differs from run to run, and with digests as short as in the log.
 fn constant(line: &str) -> String {
     let line = match line.split_once(", tried ") {
-        Some((start, rest)) => {
-            let end = if rest.ends_with(')') { ")" } else { "" };
-            format!("{start}, tried several times{end}")
-        }
+        Some((start, rest)) => format!("{start}{}", if rest.ends_with(')') { ")" } else { "" }),
         None => line.to_owned(),
     };
     let line = match line.split_once(" exists after ") {
