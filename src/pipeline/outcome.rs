@@ -28,6 +28,13 @@ pub struct Listed {
     pub ended: Result<Report, Error>,
 }
 
+impl Listed {
+    /// What later jobs and reports call it: the name that a `spec` gives it, else its first tag.
+    pub fn called(&self) -> &str {
+        self.given.as_deref().unwrap_or(&self.name)
+    }
+}
+
 /// A source as the wait left it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Awaited {

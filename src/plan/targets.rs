@@ -10,12 +10,13 @@ use crate::oci::{Reference, Repository};
 pub(super) const METADATA: [&str; 2] =
     ["DOCKER_METADATA_OUTPUT_TAGS", "DOCKER_METADATA_OUTPUT_TAG_NAMES"];
 
-/// A line of the input `tags`.
-enum Tag {
-    /// A tag for every repository of `images`.
-    Bare(String),
-    /// A reference of its own.
-    Full(Reference),
+/// What the input `tags` holds, each in the order given.
+#[derive(Default)]
+struct Tags {
+    /// Tags for every repository of `images`.
+    bare: Vec<String>,
+    /// References of their own.
+    full: Vec<Reference>,
 }
 
 /// Reads the inputs, or what metadata-action gives in place of `tags`: each tag once, first those of
@@ -26,13 +27,9 @@ pub(super) fn read(
     findings: &mut Findings,
 ) -> Vec<Reference> {
     let repositories = repositories(inputs, findings);
-    let tags = tags(inputs, environment, repositories.is_some(), findings);
-    let bare: Vec<&str> = tags
-        .iter()
-        .filter_map(|tag| if let Tag::Bare(tag) = tag { Some(&**tag) } else { None })
-        .collect();
+    let Tags { bare, full } = tags(inputs, environment, repositories.is_some(), findings);
     // Without a tag there is a problem already.
-    if repositories.is_some() && bare.is_empty() && !tags.is_empty() {
+    if repositories.is_some() && bare.is_empty() && !full.is_empty() {
         let (images, tags) = (words::input(names::images), words::input(names::tags));
         findings.warn(format!(
             "{images} changes nothing: {tags} contains only full references, no bare tag such as 1.2"
@@ -41,13 +38,10 @@ pub(super) fn read(
     let of_images = repositories.iter().flatten().flat_map(|repository| {
         bare.iter().map(|tag| Reference {
             repository: repository.clone(),
-            tag: Some((*tag).to_owned()),
+            tag: Some(tag.clone()),
             digest: None,
         })
     });
-    let full = tags
-        .iter()
-        .filter_map(|tag| if let Tag::Full(full) = tag { Some(full.clone()) } else { None });
     let mut targets: Vec<Reference> = Vec::new();
     for target in of_images.chain(full) {
         if !targets.contains(&target) {
@@ -83,7 +77,7 @@ fn tags(
     environment: &Environment,
     has_images: bool,
     findings: &mut Findings,
-) -> Vec<Tag> {
+) -> Tags {
     let of_metadata = |variable: &str| {
         environment.get(variable).map(|value| value.trim()).filter(|value| !value.is_empty())
     };
@@ -102,12 +96,12 @@ fn tags(
     // What a bare tag is most likely meant for.
     let beside = items.iter().find_map(|item| target(&item.text, None).ok());
     let beside = beside.map(|target| target.repository);
-    let mut tags = Vec::new();
+    let mut tags = Tags::default();
     let mut short: Vec<(&str, Reference)> = Vec::new();
     for item in &items {
         let bare = bare_tag(&item.text);
         if let Some(tag) = bare.filter(|_| has_images) {
-            tags.push(Tag::Bare(tag.to_owned()));
+            tags.bare.push(tag.to_owned());
             continue;
         }
         let parsed = target(&item.text, beside.as_ref()).map_err(|why| match bare {
@@ -121,7 +115,7 @@ fn tags(
         if is_short(&item.text) && !short.iter().any(is_known) {
             short.push((&item.text, target.clone()));
         }
-        tags.push(Tag::Full(target));
+        tags.full.push(target);
     }
     for (text, full) in short {
         findings.warn(format!("{text} names no registry, so it is {full}"));

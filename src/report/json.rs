@@ -184,7 +184,7 @@ fn several<'a>(ending: &Ending<'a>) -> Several<'a> {
     let named = |list: &'a Listed| {
         let own = list.ended.as_ref().map_or_else(|error| error.exit, |_| Exit::Done);
         Named {
-            name: list.given.as_ref().unwrap_or(&list.name),
+            name: list.called(),
             report: of_index(&Ending { late: None, ..*ending }, list, own, None),
         }
     };

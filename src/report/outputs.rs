@@ -52,8 +52,7 @@ fn of_all(run: &Run, name: &str) -> String {
         "indexes" => {
             let indexes = run.lists.iter().filter_map(|list| {
                 let digest = &list.ended.as_ref().ok()?.composed.digest;
-                let name = list.given.as_ref().unwrap_or(&list.name);
-                Some((name.clone(), Value::from(digest.as_str())))
+                Some((list.called().to_owned(), Value::from(digest.as_str())))
             });
             one_line(&Value::Object(indexes.collect()))
         }

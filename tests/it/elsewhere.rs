@@ -1,21 +1,12 @@
 //! Hosts that stand in for a registry: storage that it redirects to, token servers, places for
 //! uploads. What fails there is told with that host, and how the run came there.
 
-use crate::support::rules::{Fault, Rule};
 use crate::support::running::Ran;
 use crate::support::scene::{REPO, Scene, amd64};
 use crate::support::scripted::{Reply, ScriptedServer, answer};
 use crate::support::step::Step;
 use crate::support::tcp_server::closed_port;
 use crate::support::token::TokenServer;
-
-/// A scene whose configs are redirected to `host`.
-async fn redirecting(host: &str) -> Scene {
-    let scene = Scene::with_both().await;
-    let to = Fault::Redirect(format!("http://{host}/blob?signature=canary"));
-    scene.proxy.rule(Rule::on("GET", &format!("/v2/{REPO}/blobs/*")).then(to));
-    scene
-}
 
 fn waiting(step: Step) -> Step {
     step.input("wait", "2s").input("wait-interval", "100ms")
@@ -60,7 +51,7 @@ async fn storage_behind_a_redirect_is_named() {
             "can resolve storage.invalid, which 127.0.0.1",
         ),
     ] {
-        let scene = redirecting(&host).await;
+        let scene = Scene::with_storage_at(&host).await;
         let registry = scene.proxy.host();
         let why = reason.replace("HOST", &host).replace("REG", &registry);
         let line = format!(" → {host}");

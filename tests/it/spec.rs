@@ -7,18 +7,6 @@ use crate::support::token::TokenServer;
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// Images `NAME-amd64` and `NAME-arm64` of every name, each with bytes of its own.
-async fn with_images(names: &[&str]) -> Scene {
-    let scene = Scene::empty().await;
-    for (seed, name) in names.iter().enumerate() {
-        for arch in ["amd64", "arm64"] {
-            let image = Image::oci(&format!("linux/{arch}")).seed(seed as u64);
-            scene.push(&image, &format!("{name}-{arch}")).await;
-        }
-    }
-    scene
-}
-
 /// A file of lists with templates, one for every name.
 fn lists(host: &str, names: &[&str]) -> String {
     let list = |name: &&str| {
@@ -39,7 +27,7 @@ fn step_of_lists(file: &str) -> Step {
 
 #[tokio::test]
 async fn every_form_of_a_list_is_published() {
-    let scene = with_images(&["a", "b", "c"]).await;
+    let scene = Scene::with_pairs(&["a", "b", "c"]).await;
     let host = scene.proxy.host();
     let b_amd64 = scene.digest("b-amd64").await.unwrap();
     let file = format!(
@@ -117,7 +105,7 @@ indexes:
 
 #[tokio::test]
 async fn one_list_in_the_file_has_all_outputs() {
-    let scene = with_images(&["a"]).await;
+    let scene = Scene::with_pairs(&["a"]).await;
     let ran = step_of_lists(&lists(&scene.proxy.host(), &["a"])).run().await.ok();
     let published = scene.digest("a").await.unwrap();
     assert_eq!(ran.output("digest"), Some(published.clone()));
@@ -239,7 +227,7 @@ async fn a_file_that_is_no_file_of_lists_is_refused() {
 
 #[tokio::test]
 async fn a_list_that_fails_stops_no_other_and_the_highest_status_counts() {
-    let scene = with_images(&["a", "b", "c", "d"]).await;
+    let scene = Scene::with_pairs(&["a", "b", "c", "d"]).await;
     let host = scene.proxy.host();
     let more = format!(
         "  - tags: {host}/acme/app:x\n    sources: {host}/acme/app:missing-{{arch}}\n  - tags: {host}/acme/app:d-amd64\n    sources: {host}/acme/app:a-{{arch}}\n    overwrite: false\n"
@@ -296,7 +284,7 @@ async fn a_list_that_fails_stops_no_other_and_the_highest_status_counts() {
 
 #[tokio::test]
 async fn the_summary_names_what_a_list_lacks_and_whole_digests() {
-    let scene = with_images(&["a", "b"]).await;
+    let scene = Scene::with_pairs(&["a", "b"]).await;
     let host = scene.proxy.host();
     let file = format!(
         "{}    platforms: linux/amd64,linux/arm64,linux/s390x\n",
@@ -324,7 +312,7 @@ async fn the_summary_names_what_a_list_lacks_and_whole_digests() {
 
 #[tokio::test]
 async fn what_lists_have_in_common_is_read_once() {
-    let scene = with_images(&["base", "a", "b", "c"]).await;
+    let scene = Scene::with_pairs(&["base", "a", "b", "c"]).await;
     let host = scene.proxy.host();
     let list = |name: &str| {
         format!(
@@ -361,7 +349,7 @@ async fn lists_of_one_repository_share_a_token() {
 
 #[tokio::test]
 async fn a_list_that_waits_makes_room_for_others() {
-    let scene = with_images(&["b"]).await;
+    let scene = Scene::with_pairs(&["b"]).await;
     let host = scene.proxy.host();
     let running = step_of_lists(&lists(&host, &["a", "b"]))
         .input("wait", "30s")
@@ -383,7 +371,7 @@ async fn a_list_that_waits_makes_room_for_others() {
 
 #[tokio::test]
 async fn a_signal_says_how_many_lists_were_published() {
-    let scene = with_images(&["b"]).await;
+    let scene = Scene::with_pairs(&["b"]).await;
     let host = scene.proxy.host();
     let running = step_of_lists(&lists(&host, &["a", "b"]))
         .input("wait", "30s")
@@ -409,7 +397,7 @@ async fn a_signal_says_how_many_lists_were_published() {
 
 #[tokio::test]
 async fn the_command_line_takes_a_file_instead_of_a_list() {
-    let scene = with_images(&["a", "b"]).await;
+    let scene = Scene::with_pairs(&["a", "b"]).await;
     let host = scene.proxy.host();
     let create = || {
         Step::new().file("lists.yaml", lists(&host, &["a", "b"])).args([
@@ -436,7 +424,7 @@ async fn the_command_line_takes_a_file_instead_of_a_list() {
 
 #[tokio::test]
 async fn a_bar_moves_on_a_terminal_only() {
-    let scene = with_images(&["a", "b"]).await;
+    let scene = Scene::with_pairs(&["a", "b"]).await;
     let command = format!(
         "{} create --spec lists.yaml --platforms linux/amd64,linux/arm64",
         env!("CARGO_BIN_EXE_manifest-action")

@@ -1,26 +1,13 @@
 //! Many lists in one run, as text in the input `spec`, which the CI system can fill in.
 
-use crate::support::images::Image;
 use crate::support::scene::Scene;
 use crate::support::step::Step;
 use serde_json::{Value, json};
 
-/// Images `NAME-amd64` and `NAME-arm64` of every name, each with bytes of its own.
-async fn with_images(names: &[&str]) -> Scene {
-    let scene = Scene::empty().await;
-    for (seed, name) in names.iter().enumerate() {
-        for arch in ["amd64", "arm64"] {
-            let image = Image::oci(&format!("linux/{arch}")).seed(seed as u64);
-            scene.push(&image, &format!("{name}-{arch}")).await;
-        }
-    }
-    scene
-}
-
 /// As GitHub, GitLab and Woodpecker hand it over.
 #[tokio::test]
 async fn the_input_the_variable_and_the_setting_hold_the_text() {
-    let scene = with_images(&["a", "b"]).await;
+    let scene = Scene::with_pairs(&["a", "b"]).await;
     let repository = format!("{}/acme/app", scene.proxy.host());
     let yaml = format!(
         "indexes:\n  - tags: {repository}:a\n    sources: {repository}:a-{{arch}}\n  - tags: {repository}:b\n    sources: {repository}:b-{{arch}}\n"
@@ -79,7 +66,7 @@ async fn a_text_with_problems_is_refused_at_their_places() {
 
 #[tokio::test]
 async fn a_name_is_the_key_of_what_later_jobs_look_for() {
-    let scene = with_images(&["a", "b"]).await;
+    let scene = Scene::with_pairs(&["a", "b"]).await;
     let repository = format!("{}/acme/app", scene.proxy.host());
     let text = format!(
         "indexes:\n  - name: app-1.x\n    tags: {repository}:a\n    sources: {repository}:a-{{arch}}\n  - tags: {repository}:b\n    sources: {repository}:b-{{arch}}\n"

@@ -4,7 +4,7 @@ use super::page::Section;
 use crate::support::certs::Authority;
 use crate::support::registry::Registry;
 use crate::support::rules::{Fault, Rule};
-use crate::support::scene::{REPO, Scene, manifest, reference_at};
+use crate::support::scene::{Scene, manifest, reference_at};
 use crate::support::scripted::{ScriptedServer, answer};
 use crate::support::step::Step;
 use crate::support::tcp_server::{TcpServer, closed_port};
@@ -115,24 +115,16 @@ async fn answers() -> Section {
 
 async fn elsewhere() -> Section {
     let mut section = Section::new(TITLE);
-    let storage = format!("127.0.0.1:{}", closed_port());
-    let scene = Scene::with_both().await;
-    let to = Fault::Redirect(format!("http://{storage}/blob"));
-    scene.proxy.rule(Rule::on("GET", &format!("/v2/{REPO}/blobs/*")).then(to));
-    let host = scene.proxy.host();
-    let names = [(&*host, NAME), (&*storage, "localhost:9000")];
-    let ran = scene.step_of(&["amd64"]).run().await;
-    section.add("the storage behind the registry is down", &names, &ran);
-
     let denying = ScriptedServer::answering(|_, _| answer(403, &[], "<Error>"));
-    let storage = denying.host();
-    let scene = Scene::with_both().await;
-    let to = Fault::Redirect(format!("http://{storage}/blob"));
-    scene.proxy.rule(Rule::on("GET", &format!("/v2/{REPO}/blobs/*")).then(to));
-    let host = scene.proxy.host();
-    let names = [(&*host, NAME), (&*storage, "localhost:9000")];
-    let ran = scene.step_of(&["amd64"]).run().await;
-    section.add("the storage behind the registry denies", &names, &ran);
+    for (what, storage) in [
+        ("the storage behind the registry is down", format!("127.0.0.1:{}", closed_port())),
+        ("the storage behind the registry denies", denying.host()),
+    ] {
+        let scene = Scene::with_storage_at(&storage).await;
+        let host = scene.proxy.host();
+        let names = [(&*host, NAME), (&*storage, "localhost:9000")];
+        section.add(what, &names, &scene.step_of(&["amd64"]).run().await);
+    }
 
     let mut tokens = TokenServer::new().start().await;
     let scene = Scene::with_tokens(&tokens, &tokens.realm()).await;

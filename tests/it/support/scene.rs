@@ -13,6 +13,7 @@ use super::client::{Client, Fetched, sha256};
 use super::images::Image;
 use super::proxy::FaultProxy;
 use super::registry::Registry;
+use super::rules::{Fault, Rule};
 use super::step::Step;
 use super::token::TokenServer;
 use serde_json::Value;
@@ -102,6 +103,27 @@ impl Scene {
     pub async fn with_both() -> Self {
         let scene = Self::empty().await;
         scene.push_both().await;
+        scene
+    }
+
+    /// An open registry with the images `NAME-amd64` and `NAME-arm64` of every name, each with bytes
+    /// of its own.
+    pub async fn with_pairs(names: &[&str]) -> Self {
+        let scene = Self::empty().await;
+        for (seed, name) in names.iter().enumerate() {
+            for arch in ["amd64", "arm64"] {
+                let image = Image::oci(&format!("linux/{arch}")).seed(seed as u64);
+                scene.push(&image, &format!("{name}-{arch}")).await;
+            }
+        }
+        scene
+    }
+
+    /// An open registry with both images, whose blobs are redirected to `host`, signed with a secret.
+    pub async fn with_storage_at(host: &str) -> Self {
+        let scene = Self::with_both().await;
+        let to = Fault::Redirect(format!("http://{host}/blob?signature=canary"));
+        scene.proxy.rule(Rule::on("GET", &format!("/v2/{REPO}/blobs/*")).then(to));
         scene
     }
 
