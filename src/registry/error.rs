@@ -165,9 +165,11 @@ impl Error {
         self.request.as_ref().is_some_and(|request| request.is_read())
     }
 
-    /// What it says of the host, to whom its request means nothing.
+    /// What it says of the host to whoever asked for something else there. A request for a token is
+    /// one of the host: it may be meant for any image.
     pub(super) fn of_host(self) -> Self {
-        Self { request: None, tries: 1, spent: false, ..self }
+        let is_for_all = self.elsewhere.as_ref().is_some_and(|place| place.role == Role::Tokens);
+        Self { request: self.request.filter(|_| is_for_all), tries: 1, spent: false, ..self }
     }
 
     /// Whether the registry knows no writes: it is read-only, or a pull-through cache.
@@ -374,5 +376,40 @@ impl From<Broken> for Kind {
 impl From<Invalid> for Kind {
     fn from(invalid: Invalid) -> Self {
         Self::Malformed(invalid.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_of_a_host_names_no_request_of_another_image() {
+        let asked = |path: &str| Asked { method: Method::GET, path: path.to_owned() };
+        let place = |role| Elsewhere { host: "x.example".to_owned(), role };
+        for (path, role, is_kept) in [
+            ("/v2/a/manifests/1", None, false),
+            ("/v2/a/blobs/1", Some(Role::Storage), false),
+            ("http://x.example/token", Some(Role::Tokens), true),
+        ] {
+            let error = Error {
+                kind: Kind::Timeout,
+                host: "r.example".to_owned(),
+                request: Some(Box::new(asked(path))),
+                elsewhere: role.map(place).map(Box::new),
+                status: None,
+                said: None,
+                tries: 3,
+                spent: true,
+                login: None,
+                withheld: None,
+                helper: None,
+            };
+            assert_eq!(
+                error.clone().of_host().request,
+                error.request.filter(|_| is_kept),
+                "{path}"
+            );
+        }
     }
 }
