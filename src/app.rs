@@ -184,7 +184,7 @@ fn tell_how_it_ended(ended: &Result<Report, Error>) {
     match ended {
         Ok(report) => info!("{}", done(report)),
         // Why is told once, where the run ends: nobody looks for it among the lines of the others.
-        Err(_) => info!("failed   its error is at the end of this log"),
+        Err(_) => info!("failed   see the error at the end of this log"),
     }
 }
 

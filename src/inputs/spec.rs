@@ -13,7 +13,7 @@ const ANOTHER: &str = "is a file of plugins/manifest or manifest-tool, which can
      for each index, `tags:` and `sources:`";
 /// Other programs fill in such a text before it is read; a list with a brace in its name is rarer
 /// than a template that nobody has filled in.
-const UNFILLED: &str = "contains {{, and nothing fills it in here: write the value, or let the CI system \
+const UNFILLED: &str = "contains {{, and nothing replaces it here: write the value, or let the CI system \
      fill in the text of spec";
 /// More entries than this are a mistake.
 const MOST: usize = 1000;
@@ -144,7 +144,7 @@ impl Document<'_> {
             let first = *names.entry(list_names::variable(name)).or_insert(entry.number);
             if first != entry.number {
                 let text = format!(
-                    "the name {name:?} is that of index {first}, as it stands or in a dotenv report"
+                    "the name {name:?} is already used by index {first}, as it is or in a dotenv report"
                 );
                 findings.problems.push(entry.problem(INPUT, *place, None, text));
             }
@@ -457,13 +457,13 @@ mod tests {
             (
                 vec!["a", "b", "a"],
                 vec![
-                    "line 6, column 11: index 3 (r.example/a:1): spec: the name \"a\" is that of index 1",
+                    "line 6, column 11: index 3 (r.example/a:1): spec: the name \"a\" is already used by index 1",
                 ],
             ),
             (
                 vec!["a-b", "a.b"],
                 vec![
-                    "line 4, column 11: index 2 (r.example/a:1): spec: the name \"a.b\" is that of index 1",
+                    "line 4, column 11: index 2 (r.example/a:1): spec: the name \"a.b\" is already used by index 1",
                 ],
             ),
             (
@@ -492,7 +492,7 @@ mod tests {
         ] {
             let told = told(given);
             assert_eq!(told.len(), 1, "{told:?}");
-            let start = format!("spec, {place}: spec: contains {{{{, and nothing fills it in");
+            let start = format!("spec, {place}: spec: contains {{{{, and nothing replaces it");
             assert!(told[0].starts_with(&start), "{told:?}");
         }
     }

@@ -141,8 +141,8 @@ impl Publication<'_> {
         let held = target.held.as_ref().filter(|_| denied.is_denial())?;
         self.work.registry.may_push(&target.tag.repository).await.ok()?;
         Some(format!(
-            "this repository may be pushed to, but the tag, which points to {held}, may not be \
-             moved: it is immutable or protected; publish under another one"
+            "pushing to this repository is allowed, but its tag points to {held} and cannot be \
+             moved: it is immutable or protected; publish under a different tag"
         ))
     }
 

@@ -214,15 +214,15 @@ impl Child<'_> {
         if self.is_refused_by(error) {
             return Some(format!(
                 "the image for {title} has foreign layers, which stay where their URLs point \
-                 (Windows base images), and this registry does not take them: allow their URLs in \
-                 it (distribution: validation.manifests.urls.allow), or rebuild the image with \
+                 (Windows base images), and this registry does not accept them: allow their URLs \
+                 there (distribution: validation.manifests.urls.allow), or rebuild the image with \
                  these layers pushed like others"
             ));
         }
         error.is_of_content().then(|| {
             format!(
-                "this registry does not accept the image for {title} as it is: check that it takes \
-                 images of the type {}",
+                "this registry does not accept the image for {title} as it is: check that it \
+                 accepts images of the type {}",
                 document.media_type
             )
         })
@@ -298,7 +298,7 @@ impl Transfer<'_> {
         if pushed.as_ref().is_err_and(registry::Error::is_of_content) && !child.there.is_empty() {
             // Some have one store, and show what another repository has.
             info!(
-                "push     {place}: what the registry shows of it is uploaded, for it does not count"
+                "push     {place}: the registry misses blobs that it said it has; uploading them"
             );
             join::all(child.there.iter().map(|blob| self.upload(blob, child.from))).await?;
             pushed = self.offer(child).await;

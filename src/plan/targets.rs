@@ -32,7 +32,7 @@ pub(super) fn read(
     if repositories.is_some() && bare.is_empty() && !full.is_empty() {
         let (images, tags) = (words::input(names::images), words::input(names::tags));
         findings.warn(format!(
-            "{images} changes nothing: {tags} contains only full references, no bare tag such as 1.2"
+            "{images} has no effect: {tags} contains only full references, no bare tag such as 1.2"
         ));
     }
     let of_images = repositories.iter().flatten().flat_map(|repository| {
@@ -219,7 +219,7 @@ mod tests {
     fn every_bare_tag_goes_to_every_repository() {
         const BOTH: &str = "r.example/a, s.example/b";
         let unused = format!(
-            "{} changes nothing: {} contains only full references, no bare tag such as 1.2",
+            "{} has no effect: {} contains only full references, no bare tag such as 1.2",
             words::input(names::images),
             words::input(names::tags)
         );

@@ -32,8 +32,8 @@ pub(crate) fn warning(report: &str) -> Option<String> {
     let count = report.lines().count();
     (count > MOST).then(|| {
         format!(
-            "the dotenv report has {count} variables, and GitLab takes {MOST} unless its limit \
-             is raised (it then refuses the whole report): give fewer indexes a name"
+            "the dotenv report has {count} variables, and GitLab accepts {MOST} unless its limit \
+             is raised (it rejects the whole report): give fewer indexes a name"
         )
     })
 }

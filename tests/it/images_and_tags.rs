@@ -60,7 +60,7 @@ async fn the_tag_names_of_metadata_action_are_enough() {
     // Older ones leave full references alone.
     let ran = step().run().await.ok();
     assert!(scene.digest("never").await.is_some());
-    let warning = "`images` changes nothing: `tags` contains only full references";
+    let warning = "`images` has no effect: `tags` contains only full references";
     assert!(ran.stdout.contains(warning), "{}", ran.stdout);
 }
 

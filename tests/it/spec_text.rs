@@ -54,7 +54,7 @@ async fn a_text_with_problems_is_refused_at_their_places() {
         ),
         (
             format!("indexes:\n  - tags: {repository}:{{{{ tag }}}}\n    sources: x\n"),
-            "nothing fills it in",
+            "nothing replaces it here",
         ),
     ] {
         let ran = Step::new().github().input("spec", &text).run().await;

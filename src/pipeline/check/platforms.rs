@@ -76,7 +76,7 @@ fn one_image_a_platform(images: &[&Member<'_>], answered: &Answered<'_>) -> Resu
         let fix = if missing.is_empty() {
             "remove one of them: clients only ever see the first"
         } else {
-            "check which platform each build is for: one seems to be for another's"
+            "check the platform of each build: one of them seems to be for the wrong one"
         };
         let both = [twin, member].map(|member| format!("image:      {}", describe(member)));
         return Err(Error::refused(format!("two images for {platform}"))
