@@ -9,7 +9,7 @@ use crate::jobs::Jobs;
 use crate::lists::Lists;
 use crate::panics;
 use crate::pipeline;
-use crate::pipeline::outcome::{Listed, Report, Run, all_done, done};
+use crate::pipeline::outcome::{Listed, Report, Run, all_done, done, still_waiting};
 use crate::pipeline::work::Work;
 use crate::plan::{self, Planned};
 use crate::registry::Registry;
@@ -90,7 +90,13 @@ pub async fn compose_lists(invocation: Invocation<'_>) -> Ended {
                 .transpose()
                 .map_err(Error::defect)?;
             let registry = Registry::new(planned.settings).map_err(Error::defect)?;
-            Ok((Lists::new(planned.plans), concurrency, registry, jobs, destinations))
+            Ok((
+                Lists::new(planned.plans, planned.together),
+                concurrency,
+                registry,
+                jobs,
+                destinations,
+            ))
         })
     });
     let (lists, concurrency, registry, jobs, destinations) = match opened.await.flatten() {
@@ -112,8 +118,8 @@ pub async fn compose_lists(invocation: Invocation<'_>) -> Ended {
     let alone = (!lists.are_several()).then_some(&*console);
     let working = async {
         tokio::select! {
-            () = lists.carry_out(concurrency, &console, async |plan, progress| {
-                let work = Work { registry: &registry, plan, progress, console: alone };
+            () = lists.carry_out(concurrency, &console, async |plan, progress, seat| {
+                let work = Work { registry: &registry, plan, progress, seat, console: alone };
                 let ended = pipeline::run(&work, jobs.as_ref()).await;
                 if alone.is_none() {
                     tell_how_it_ended(&ended);
@@ -168,7 +174,7 @@ fn finish(
 }
 
 fn tell_failures(run: &Run, console: &Console) {
-    for list in &run.lists {
+    for list in run.lists.iter().filter(|list| !list.is_left_alone()) {
         let Err(error) = &list.ended else { continue };
         if run.lists.len() == 1 {
             console.failure(error);
@@ -176,6 +182,9 @@ fn tell_failures(run: &Run, console: &Console) {
             let what = format!("{}: {}", list.name, error.what);
             console.failure(&Error { what, ..error.clone() });
         }
+    }
+    for line in run.lists.iter().filter_map(still_waiting) {
+        info!("{line}");
     }
 }
 

@@ -1,30 +1,38 @@
-//! The lists of a run, a few at a time: one that only waits for its sources makes room for others,
-//! and one that fails stops no other.
+//! The lists of a run, a few at a time: one that only waits makes room for others. Of lists that go
+//! together, the first that fails ends the waits of all; of others it stops none.
 
 use crate::console::Console;
 use crate::console::log;
 use crate::error::{Error, Exit};
 use crate::pipeline::outcome::{Awaited, Listed, Report};
-use crate::pipeline::progress::{NO_TAG_MOVED, Progress};
+use crate::pipeline::progress::{NO_TAG_MOVED, NO_TAG_OF_ANY_MOVED, Progress, RUN_AGAIN, Tagged};
+use crate::pipeline::together::{Seat, Stage, Together};
 use crate::plan::Plan;
 use crate::text::{self, duration, gauge, some};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use std::cell::OnceCell;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use tracing::{Instrument as _, Level, Span, enabled, info};
 
 /// More lists at work would only hold more in memory: requests are bounded for all of them.
 const MOST_AT_WORK: usize = 16;
+/// After a list failed: time for the others to end their first look, or a wait that ends now as
+/// well, so that all that is wrong is told.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// One list: what it shall be, and how far it has come.
 #[derive(Debug)]
 pub(crate) struct List {
     plan: Plan,
     progress: Progress,
-    ended: std::cell::OnceCell<Result<Report, Error>>,
+    seat: Seat,
+    started: OnceCell<Instant>,
+    ended: OnceCell<Result<Report, Error>>,
 }
 
 impl List {
@@ -44,43 +52,53 @@ impl List {
             })
             .collect()
     }
+
+    fn is_under_way(&self) -> bool {
+        self.started.get().is_some() && self.ended.get().is_none()
+    }
+
+    fn has_failed(&self) -> bool {
+        matches!(self.ended.get(), Some(Err(_)))
+    }
+
+    /// Whether it is about to say how its sources stand.
+    fn soon_tells(&self, end: Instant) -> bool {
+        let waits_until = self.started.get().map(|started| *started + self.plan.wait);
+        self.progress.is_looking()
+            || (self.progress.waits() > 0 && waits_until.is_some_and(|until| until <= end))
+    }
 }
 
 /// The lists of a run, in the order of the plan.
 #[derive(Debug)]
 pub(crate) struct Lists {
     all: Vec<List>,
+    together: bool,
     somebody_waits: Arc<Notify>,
     started: Instant,
 }
 
-/// Whoever reads of a failure asks first what has become of the tags.
-fn told(mut error: Error, progress: &Progress) -> Error {
-    let moves_none = matches!(
-        error.exit,
-        Exit::NotArrived | Exit::JobFailed | Exit::Refused | Exit::Denied | Exit::Registry
-    );
-    if moves_none && !progress.has_moved() {
-        error.details.push(NO_TAG_MOVED.to_owned());
-    }
-    error
-}
-
 impl Lists {
-    /// Lists that nothing was done for.
-    pub(crate) fn new(plans: Vec<Plan>) -> Self {
+    /// Lists that nothing was done for. `together`: no tag of any moves before all are complete.
+    pub(crate) fn new(plans: Vec<Plan>, together: bool) -> Self {
         let somebody_waits = Arc::new(Notify::new());
         let several = plans.len() > 1;
-        let list = |plan: Plan| {
+        let seats = if together {
+            Together::seats(plans.len(), &somebody_waits)
+        } else {
+            plans.iter().map(|_| Seat::alone()).collect()
+        };
+        let list = |(plan, seat): (Plan, Seat)| {
             let progress = if several {
                 Progress::among(Arc::clone(&somebody_waits))
             } else {
                 Progress::default()
             };
             progress.start(&plan.targets);
-            List { plan, progress, ended: std::cell::OnceCell::new() }
+            List { plan, progress, seat, started: OnceCell::new(), ended: OnceCell::new() }
         };
-        Self { all: plans.into_iter().map(list).collect(), somebody_waits, started: Instant::now() }
+        let all = plans.into_iter().zip(seats).map(list).collect();
+        Self { all, together: together && several, somebody_waits, started: Instant::now() }
     }
 
     /// Whether there is more than one.
@@ -98,61 +116,116 @@ impl Lists {
         &self,
         concurrency: usize,
         console: &Console,
-        run: impl AsyncFn(&Plan, &Progress) -> Result<Report, Error>,
+        run: impl AsyncFn(&Plan, &Progress, &Seat) -> Result<Report, Error>,
     ) {
         let mut waiting_lists = self.all.iter();
         let mut under_way = FuturesUnordered::new();
         let mut minute = interval_at(Instant::now() + text::INTERVAL, text::INTERVAL);
         minute.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut failed_at = None;
         loop {
-            while self.at_work(under_way.len()) < concurrency.min(MOST_AT_WORK) {
+            while failed_at.is_none()
+                && self.at_work(under_way.len()) < concurrency.min(MOST_AT_WORK)
+            {
                 let Some(list) = waiting_lists.next() else { break };
+                let _ = list.started.set(Instant::now());
                 let span =
                     if self.are_several() { log::span_of(&list.name()) } else { Span::none() };
                 let run = &run;
                 under_way.push(
-                    async move { (list, run(&list.plan, &list.progress).await) }.instrument(span),
+                    async move { (list, run(&list.plan, &list.progress, &list.seat).await) }
+                        .instrument(span),
                 );
             }
             self.draw(console);
+            let end_of_grace = failed_at.map(|failed| failed + GRACE);
+            if end_of_grace.is_some_and(|end| !self.is_anything_to_be_heard(end)) {
+                break;
+            }
             tokio::select! {
                 ended = under_way.next() => {
                     let Some((list, ended)) = ended else { break };
+                    match &ended {
+                        Ok(_) => list.seat.reached(Stage::Over),
+                        Err(_) if self.together => {
+                            list.seat.fail();
+                            failed_at.get_or_insert_with(Instant::now);
+                        }
+                        Err(_) => {}
+                    }
                     // Each list ends once.
                     let _ = list.ended.set(ended);
                 }
                 () = self.somebody_waits.notified() => {}
+                () = until(end_of_grace) => {}
                 _ = minute.tick(), if self.are_several() && !console.is_moving() => {
-                    let (done, failed) = self.done();
-                    info!("{}", standing(done, failed, self.all.len(), &self.waited_for(), self.elapsed()));
+                    info!("{}", self.standing());
                 }
             }
         }
         console.bar("");
     }
 
-    /// How every list ended; `stopped`: those that did not.
+    /// After a failure: whether a list that goes on has something to say, by the `end` of the time
+    /// for it, or is moving tags, which must not be left half done.
+    fn is_anything_to_be_heard(&self, end: Instant) -> bool {
+        self.all
+            .iter()
+            .filter(|list| list.is_under_way() && !list.seat.is_resting())
+            .any(|list| list.seat.tags_may_move() || (Instant::now() < end && list.soon_tells(end)))
+    }
+
+    /// How every list ended; `stopped`: those that did not, if it was no other list that failed.
     pub(crate) fn ended(&self, stopped: &Error) -> Vec<Listed> {
+        let first = self.all.iter().find(|list| list.has_failed()).filter(|_| self.together);
+        let given_up =
+            |list: &List| first.map_or_else(|| stopped.clone(), |failed| held_back(list, failed));
         let listed = |list: &List| Listed {
             name: list.name(),
             given: list.plan.name.clone(),
             tags: list.progress.tags(),
             sources: list.sources(),
             writes: list.progress.writes(),
+            held_back: first.is_some() && list.ended.get().is_none(),
             ended: list
                 .ended
                 .get()
                 .cloned()
-                .unwrap_or_else(|| Err(stopped.clone()))
-                .map_err(|error| told(error, &list.progress)),
+                .unwrap_or_else(|| Err(given_up(list)))
+                .map_err(|error| self.told(error, list)),
         };
         self.all.iter().map(listed).collect()
+    }
+
+    /// Whoever reads of a failure asks first what has become of the tags.
+    fn told(&self, mut error: Error, list: &List) -> Error {
+        let moves_none = matches!(
+            error.exit,
+            Exit::NotArrived | Exit::JobFailed | Exit::Refused | Exit::Denied | Exit::Registry
+        );
+        let has_any_moved = self.all.iter().any(|list| list.progress.has_moved());
+        match (self.together, has_any_moved) {
+            (true, true) if moves_none || list.ended.get().is_none() => {
+                error.exit = Exit::Partial;
+                error.details.extend(list.progress.tags().iter().map(Tagged::line));
+                error.then = Some(RUN_AGAIN);
+            }
+            (true, false) if moves_none => error.details.push(NO_TAG_OF_ANY_MOVED.to_owned()),
+            (false, _) if moves_none && !list.progress.has_moved() => {
+                error.details.push(NO_TAG_MOVED.to_owned());
+            }
+            _ => {}
+        }
+        error
     }
 
     /// One line that says what was left undone.
     pub(crate) fn left_undone(&self) -> String {
         if let [list] = self.all.as_slice() {
             return list.progress.left_undone();
+        }
+        if self.together && !self.all.iter().any(|list| list.progress.has_moved()) {
+            return NO_TAG_OF_ANY_MOVED.to_owned();
         }
         let (done, failed) = self.done();
         let between =
@@ -165,12 +238,9 @@ impl Lists {
     }
 
     fn at_work(&self, under_way: usize) -> usize {
-        let waiting = self
-            .all
-            .iter()
-            .filter(|list| list.ended.get().is_none() && list.progress.waits() > 0)
-            .count();
-        under_way.saturating_sub(waiting)
+        let rests = |list: &&List| list.progress.waits() > 0 || list.seat.is_resting();
+        let resting = self.all.iter().filter(|list| list.ended.get().is_none()).filter(rests);
+        under_way.saturating_sub(resting.count())
     }
 
     /// How many have ended, and how many of them badly.
@@ -187,34 +257,55 @@ impl Lists {
             .collect()
     }
 
+    /// How many have all that they need, and wait for others before their tags move.
+    fn complete(&self) -> usize {
+        self.all.iter().filter(|list| list.is_under_way() && list.seat.is_resting()).count()
+    }
+
+    /// How far all are.
+    fn standing(&self) -> String {
+        let ((done, failed), complete) = (self.done(), self.complete());
+        let mut text = format!("indexes  {done} of {} done", self.all.len());
+        for (number, what) in [(complete, "complete"), (failed, "failed")] {
+            if number > 0 {
+                text += &format!(", {number} {what}");
+            }
+        }
+        text += &format!(" after {}", duration(self.elapsed()));
+        let waiting = self.waited_for();
+        if !waiting.is_empty() {
+            text += &format!("; waiting for {}", some(&waiting));
+        }
+        text
+    }
+
     fn draw(&self, console: &Console) {
         if self.are_several() && console.is_moving() && enabled!(Level::INFO) {
             let (done, failed) = self.done();
+            let done = done + self.complete();
             console.bar(&bar(done, failed, self.all.len(), self.waited_for().len()));
         }
     }
 }
 
-/// How far a run of several lists is; `waiting`: the images that are waited for.
-fn standing(
-    done: usize,
-    failed: usize,
-    all: usize,
-    waiting: &[String],
-    elapsed: Duration,
-) -> String {
-    let mut text = format!("indexes  {done} of {all} done");
-    if failed > 0 {
-        text += &format!(", {failed} failed");
-    }
-    text += &format!(" after {}", duration(elapsed));
-    if !waiting.is_empty() {
-        text += &format!("; waiting for {}", some(waiting));
-    }
-    text
+/// What is said of a list that only another one stopped.
+fn held_back(list: &List, failed: &List) -> Error {
+    let exit = failed.ended.get().and_then(|ended| ended.as_ref().err()).map(|error| error.exit);
+    let state = if list.progress.has_moved() { "published in part" } else { "not published" };
+    let what = format!("{state}, because {} failed", failed.name());
+    Error::new(exit.unwrap_or(Exit::Defect), what)
 }
 
-/// The same as a bar, which fits a narrow terminal.
+/// Waits for an end that is still to come.
+async fn until(end: Option<Instant>) {
+    match end {
+        Some(end) if Instant::now() < end => sleep_until(end).await,
+        _ => pending().await,
+    }
+}
+
+/// How far a run of several lists is, as a bar, which fits a narrow terminal; `waiting`: the images
+/// that are waited for.
 fn bar(done: usize, failed: usize, all: usize, waiting: usize) -> String {
     let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
     let waiting = if waiting > 0 { format!(", waiting for {waiting}") } else { String::new() };

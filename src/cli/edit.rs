@@ -10,6 +10,7 @@ use crate::pipeline::compose::{self, Composed};
 use crate::pipeline::edit::{self, Change, Edited, Moved};
 use crate::pipeline::progress::Progress;
 use crate::pipeline::targets::{self, Base};
+use crate::pipeline::together::Seat;
 use crate::pipeline::work::Work;
 use crate::plan::Plan;
 use serde::Serialize;
@@ -105,12 +106,12 @@ impl Session {
         moved: Moved,
         change: impl Fn(&Base) -> Result<Vec<Descriptor>, Error>,
     ) -> Exit {
-        let (plan, progress) = (Plan::to_edit(list), Progress::default());
+        let (plan, progress, seat) = (Plan::to_edit(list), Progress::default(), Seat::alone());
         progress.start(&plan.targets);
-        let work =
-            Work { registry: &self.registry, plan: &plan, progress: &progress, console: None };
-        let change = OfEntries { plan: &plan, list, moved, change };
-        match self.finish(&progress, edit::until_settled(&work, &change)).await {
+        let (plan, progress, seat) = (&plan, &progress, &seat);
+        let work = Work { registry: &self.registry, plan, progress, seat, console: None };
+        let change = OfEntries { plan, list, moved, change };
+        match self.finish(progress, edit::until_settled(&work, &change)).await {
             Ok(Edited { composed, changed, .. }) => {
                 if !changed {
                     info!("{}", targets::unchanged(list));

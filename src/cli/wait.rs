@@ -10,6 +10,7 @@ use crate::pipeline::progress::Progress;
 use crate::pipeline::resolve::arrived::Arrived;
 use crate::pipeline::resolve::table;
 use crate::pipeline::resolve::{self, Resolved};
+use crate::pipeline::together::Seat;
 use crate::pipeline::work::Work;
 use crate::plan::{self, Labels, Plan};
 use clap::builder::ValueParser;
@@ -78,11 +79,12 @@ async fn wait(flags: &ArgMatches, context: &Context<'_>) -> Result<Exit, Exit> {
     let is_asked = flags.value_source(names::wait) == Some(ValueSource::CommandLine);
     let wait = is_asked.then(|| span(names::wait));
     let plan = Plan::to_wait_for(&references, wait, span(names::wait_interval), labels);
-    let progress = Progress::default();
+    let (progress, seat) = (Progress::default(), Seat::alone());
     let console = Some(&*session.console);
-    let work = Work { registry: &session.registry, plan: &plan, progress: &progress, console };
-    let waiting = table::shown(console, &progress, plan.wait, resolve::sources(&work, None));
-    let resolved = session.finish(&progress, waiting).await?;
+    let (plan, progress, seat) = (&plan, &progress, &seat);
+    let work = Work { registry: &session.registry, plan, progress, seat, console };
+    let waiting = table::shown(console, progress, plan.wait, resolve::sources(&work, None));
+    let resolved = session.finish(progress, waiting).await?;
     if session.json {
         return Ok(session.print_json(&Document::of(&resolved), Exit::Done));
     }

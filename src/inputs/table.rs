@@ -126,6 +126,7 @@ inputs! {
     ca_file "ca-file" Text Run "" "PEM file of additional CA certificates";
     dry_run "dry-run" Switch Any "false" "do everything except write";
     spec "spec" Text Run "" "YAML that describes several indexes: a file, or the text itself";
+    together "together" Switch Run "true" "with spec: move no tag before all indexes are complete; false: each index for itself";
     dotenv_file "dotenv-file" Text Run "manifest.env on GitLab" "also write outputs to this dotenv file";
     results_dir "results-dir" Text Run "" "also write one file per output to this folder";
     json_file "json-file" Text Run "" "write a JSON report, also on failure";

@@ -6,8 +6,9 @@
 //! resolve ─┴→ check → compose → transfer → publish → verify → outcome
 //! ```
 //!
-//! A stage knows those before it, never one after it. `write` is transfer and publish; with
-//! `append` everything from compose to publish goes round in `edit`.
+//! A stage knows those before it, never one after it. `write` is transfer and publish, and between
+//! the two lists that go together wait for each other; with `append` everything from compose to
+//! publish goes round in `edit`.
 
 mod append;
 pub mod check;
@@ -21,6 +22,7 @@ mod publish;
 pub mod record;
 pub mod resolve;
 pub mod targets;
+pub mod together;
 pub mod transfer;
 mod verify;
 pub mod work;
@@ -50,6 +52,9 @@ pub async fn run(work: &Work<'_>, jobs: Option<&Jobs>) -> Result<Report, Error> 
         table::shown(work.console, progress, plan.wait, resolve::sources(work, jobs)),
         first_check(work)
     )?;
+    if resolved.waited() {
+        work.seat.took_time();
+    }
     let targets = match targets {
         Some(targets) if !resolved.waited() => targets,
         before => check_again(work, before.as_ref(), &resolved.arrived).await?,

@@ -24,6 +24,8 @@ pub struct Listed {
     pub sources: Vec<Awaited>,
     /// What was written for it, in this order.
     pub writes: Vec<Write>,
+    /// Whether it was given up only because another one, which it goes together with, failed.
+    pub held_back: bool,
     /// What it has to say, or why it failed.
     pub ended: Result<Report, Error>,
 }
@@ -32,6 +34,17 @@ impl Listed {
     /// What later jobs and reports call it: the name that a `spec` gives it, else its first tag.
     pub fn called(&self) -> &str {
         self.given.as_deref().unwrap_or(&self.name)
+    }
+
+    /// Whether nothing was wrong with it, and none of its tags was moved: only another one failed.
+    pub fn is_left_alone(&self) -> bool {
+        self.held_back && !self.tags.iter().any(|tagged| tagged.state.may_have_moved())
+    }
+
+    /// The images that had not arrived when it was given up.
+    pub fn lacking(&self) -> Vec<String> {
+        let lacks = |source: &&Awaited| matches!(source.state, SourceState::Waiting(_));
+        self.sources.iter().filter(lacks).map(|source| source.name.clone()).collect()
     }
 }
 
@@ -60,7 +73,8 @@ impl Run {
     pub fn that_never_began(error: Error) -> Self {
         let (tags, sources, writes) = (Vec::new(), Vec::new(), Vec::new());
         let (name, given) = (String::new(), None);
-        let list = Listed { name, given, tags, sources, writes, ended: Err(error) };
+        let held_back = false;
+        let list = Listed { name, given, tags, sources, writes, held_back, ended: Err(error) };
         Self { lists: vec![list], elapsed: Duration::ZERO }
     }
 
@@ -72,6 +86,12 @@ impl Run {
             .map(|error| error.exit)
             .max()
             .unwrap_or(Exit::Done)
+    }
+
+    /// Whether any tag was moved, or may have been.
+    pub fn has_moved(&self) -> bool {
+        let mut tags = self.lists.iter().flat_map(|list| &list.tags);
+        tags.any(|tagged| tagged.state.may_have_moved())
     }
 
     /// What was published under names that a `spec` gives.
@@ -204,13 +224,27 @@ pub fn done(report: &Report) -> String {
     format!("done     {}{what}  in {}", report.image(), duration(report.elapsed))
 }
 
+/// What a list that another one stopped still waited for.
+pub fn still_waiting(list: &Listed) -> Option<String> {
+    let lacking = list.lacking();
+    let is_told = list.held_back && !lacking.is_empty();
+    is_told.then(|| format!("left     {}  was still waiting for {}", list.name, some(&lacking)))
+}
+
 /// The end of several lists.
 pub fn all_done(run: &Run) -> String {
+    let lists = || run.lists.iter().filter(|list| list.ended.is_err());
     let failed: Vec<String> =
-        run.lists.iter().filter(|list| list.ended.is_err()).map(|list| list.name.clone()).collect();
+        lists().filter(|list| !list.is_left_alone()).map(|list| list.name.clone()).collect();
+    let left = lists().count() - failed.len();
     let (all, elapsed) = (run.lists.len(), duration(run.elapsed));
     if failed.is_empty() {
         return format!("done     {all} of {all} indexes  in {elapsed}");
     }
-    format!("failed   {} of {all} indexes  in {elapsed}: {}", failed.len(), some(&failed))
+    let others = match left {
+        0 => String::new(),
+        1 => "; the other index was held back".to_owned(),
+        _ => format!("; {left} others were held back"),
+    };
+    format!("failed   {} of {all} indexes  in {elapsed}: {}{others}", failed.len(), some(&failed))
 }

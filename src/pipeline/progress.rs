@@ -11,6 +11,10 @@ use tracing::debug;
 
 /// What whoever reads of a failure asks first.
 pub const NO_TAG_MOVED: &str = "no tag was moved";
+/// The same of lists that go together.
+pub const NO_TAG_OF_ANY_MOVED: &str = "no tag of any index was moved";
+/// What to do after a failure between two tags, when its cause is gone.
+pub const RUN_AGAIN: &str = "run it again: finished tags are left alone";
 
 /// What became of a tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

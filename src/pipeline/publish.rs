@@ -2,22 +2,39 @@
 //! what was written.
 
 use super::compose::Composed;
-use super::progress::{TagState, Tagged};
+use super::progress::{RUN_AGAIN, TagState, Tagged};
 use super::record::{Action, Write};
 use super::targets::{self, Target, Targets, refuse_without_permission};
+use super::together::Stage;
 use super::work::{DOUBT, Document, FIRST_LAG_PAUSE, LONGEST_LAG_PAUSE, Work};
 use crate::backoff::Backoff;
 use crate::error::{Error, Exit};
 use crate::join;
 use crate::oci::{Reference, Repository};
 use crate::registry::{self, Kind};
-use futures_util::StreamExt as _;
 use futures_util::future::join_all;
-use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep};
 use tracing::info;
 
-/// Moves all tags that do not point to the index yet; all repositories must have its children.
+/// Stores the index where a tag does not come at once, so that tags can move one after the other
+/// and always find it; all repositories must have its children.
+pub(super) async fn by_digest(
+    work: &Work<'_>,
+    composed: &Composed,
+    targets: &Targets,
+) -> Result<(), Error> {
+    let moving = targets.moving(&composed.digest).map(|target| &target.tag);
+    refuse_without_permission(work.registry, moving)?;
+    if work.plan.targets.len() > 1 || work.seat.among_others() {
+        let publication = Publication { work, composed };
+        let lacking = targets.lacking(&composed.digest);
+        let pushes = lacking.into_iter().map(|(repository, _)| publication.by_digest(repository));
+        join::all(pushes).await?;
+    }
+    Ok(())
+}
+
+/// Moves all tags that do not point to the index yet, wave by wave.
 pub(super) async fn tags(
     work: &Work<'_>,
     composed: &Composed,
@@ -29,16 +46,15 @@ pub(super) async fn tags(
         work.progress.tag(tag, TagState::Unchanged);
         info!("{}", targets::unchanged(tag));
     }
-    refuse_without_permission(work.registry, moving.iter().map(|target| &target.tag))?;
-    if work.plan.targets.len() > 1 {
-        let lacking = targets.lacking(&composed.digest);
-        let pushes = lacking.into_iter().map(|(repository, _)| publication.by_digest(repository));
-        join::all(pushes).await?;
-    }
     let (latest, others): (Vec<&Target>, Vec<&Target>) =
         moving.into_iter().partition(|target| target.tag.tag.as_deref().is_some_and(is_latest));
-    for wave in [others, latest] {
-        publication.wave(&wave).await?;
+    for (at, wave) in [others, latest].into_iter().enumerate() {
+        work.seat.reached(Stage::Wave(at));
+        // A list whose tags are all moved is read back, whatever becomes of others.
+        if !wave.is_empty() {
+            work.seat.all_have(Stage::Wave(at)).await;
+            publication.wave(&wave).await?;
+        }
     }
     Ok(())
 }
@@ -54,8 +70,7 @@ struct Publication<'a> {
 }
 
 impl Publication<'_> {
-    /// The index where no tag names it yet, so that tags can move one after the other and always
-    /// find it.
+    /// The index where no tag names it yet.
     async fn by_digest(&self, repository: &Repository) -> Result<(), Error> {
         let place = Reference::at(repository, &self.composed.digest);
         if let Err(error) = self.put(&place).await {
@@ -83,25 +98,20 @@ impl Publication<'_> {
     /// Tags that may move in any order. After the first one that fails for good, no other is
     /// started: those that are under way are followed to their end.
     async fn wave(&self, targets: &[&Target]) -> Result<(), Error> {
-        // Few at a time, so that "no other is started" means something.
-        const AT_ONCE: usize = 4;
-        let mut waiting = targets.iter();
-        let mut under_way = FuturesUnordered::new();
-        let mut failed: Option<(&Target, registry::Error)> = None;
-        loop {
-            while failed.is_none() && under_way.len() < AT_ONCE {
-                let Some(target) = waiting.next() else { break };
-                under_way
-                    .push(async move { self.tag(target).await.map_err(|error| (*target, error)) });
-            }
-            match under_way.next().await {
-                Some(Ok(())) => {}
-                Some(Err(failure)) => failed = failed.or(Some(failure)),
-                None => break,
-            }
+        let seat = self.work.seat;
+        let moves = targets.iter().map(|target| async move {
+            let Some(_turn) = seat.turn().await else { return Ok(false) };
+            let moved = self.tag(target).await.map_err(|error| (*target, error));
+            moved.inspect_err(|_| seat.fail()).map(|()| true)
+        });
+        let ended = join_all(moves).await;
+        let was_left = |moved: &Result<bool, _>| matches!(moved, Ok(false));
+        if ended.iter().all(Result::is_ok) && ended.iter().any(was_left) {
+            // It was another list that failed, and tells why.
+            seat.all_have(Stage::Over).await;
         }
         // Told only now that it is known what became of those that were under way.
-        match failed {
+        match ended.into_iter().find_map(Result::err) {
             None => Ok(()),
             Some((target, error)) => {
                 let mut failed = self.error(&error, &target.tag).await;
@@ -197,7 +207,7 @@ impl Publication<'_> {
             let tags = self.work.progress.tags();
             failed.exit = Exit::Partial;
             failed.details.extend(tags.iter().map(Tagged::line));
-            failed.then = Some("run it again: finished tags are left alone");
+            failed.then = Some(RUN_AGAIN);
         }
         failed
     }

@@ -2,6 +2,7 @@
 //! is handed this.
 
 use super::progress::Progress;
+use super::together::Seat;
 use crate::backoff::Backoff;
 use crate::console::Console;
 use crate::oci::{Digest, Manifest, Reference};
@@ -28,6 +29,8 @@ pub struct Work<'a> {
     pub plan: &'a Plan,
     /// How far it has come.
     pub progress: &'a Progress,
+    /// Its place among the lists that it goes together with.
+    pub seat: &'a Seat,
     /// Of the only index of a run: where its log is parted into groups, and where lines can move.
     pub console: Option<&'a Console>,
 }

@@ -3,7 +3,7 @@
 use super::{Plan, one, settings, targets};
 use crate::error::words::{input, setting};
 use crate::inputs::table::{RawInputs, names};
-use crate::inputs::{Context, Findings, Problem, spec};
+use crate::inputs::{Context, Findings, Problem, spec, values};
 use crate::jobs::{self, System};
 use crate::oci::Reference;
 use crate::registry::{Settings, Writable};
@@ -14,6 +14,8 @@ use std::collections::{BTreeSet, HashMap};
 pub struct Planned {
     /// The indexes to publish, at least one.
     pub plans: Vec<Plan>,
+    /// Whether no tag of any moves before all are complete.
+    pub together: bool,
     /// The CI system whose jobs are watched, if any are.
     pub jobs: Option<Box<dyn System>>,
     /// How registries are reached, for all of them.
@@ -46,7 +48,8 @@ fn planned(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -
     let jobs = watches
         .then(|| findings.take(names::watch_jobs, None, jobs::find(context, inputs.token().text)))
         .flatten();
-    Planned { plans, jobs, settings }
+    let together = inputs.together().read(values::switch, findings);
+    Planned { plans, together, jobs, settings }
 }
 
 /// The registry of a login that names none: the first tag's. Beside a file, whose first line would

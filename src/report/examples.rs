@@ -143,7 +143,8 @@ fn listed(tag: &str, ended: Result<Report, Error>) -> Listed {
         Err(_) => vec![tagged(tag, TagState::Untouched, Was::Nothing)],
     };
     let name = reference(tag).to_string();
-    Listed { name, given: None, tags, sources: Vec::new(), writes: writes(), ended }
+    let (given, sources, held_back) = (None, Vec::new(), false);
+    Listed { name, given, tags, sources, writes: writes(), held_back, ended }
 }
 
 fn run(lists: Vec<Listed>) -> Run {

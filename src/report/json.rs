@@ -219,7 +219,7 @@ fn of_index<'a>(
         }
         Err(error) => OfIndex::Failed(Failed {
             version,
-            status: "failed",
+            status: if list.is_left_alone() { "held-back" } else { "failed" },
             exit: exit as u8,
             error: told(late.unwrap_or(error)),
             changed: has_moved(&list.tags),

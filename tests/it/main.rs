@@ -72,6 +72,7 @@ mod supply_chain;
 mod support_works;
 mod threats;
 mod tls;
+mod together;
 mod transfer;
 mod trouble;
 mod two_readers;

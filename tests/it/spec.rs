@@ -234,6 +234,7 @@ async fn a_list_that_fails_stops_no_other_and_the_highest_status_counts() {
     );
     let file = [lists(&host, &["a", "b", "c"]), more].concat();
     let ran = step_of_lists(&file)
+        .input("together", "false")
         .input("json-file", "report.json")
         .input("results-dir", "results")
         .run()
@@ -323,8 +324,8 @@ async fn what_lists_have_in_common_is_read_once() {
     step_of_lists(&file).run().await.ok();
     assert_eq!(scene.proxy.count("GET", "*/manifests/base-amd64"), 1, "{}", scene.proxy.log_text());
     // One manifest and one config in common, one of each for every list; each tag looked at, put
-    // and read back.
-    assert_eq!(scene.proxy.requests(), 2 + 3 * 2 + 3 * 3, "{}", scene.proxy.log_text());
+    // and read back, each index put by digest before.
+    assert_eq!(scene.proxy.requests(), 2 + 3 * 2 + 3 * 4, "{}", scene.proxy.log_text());
     scene.proxy.finish();
 }
 
@@ -349,24 +350,25 @@ async fn lists_of_one_repository_share_a_token() {
 
 #[tokio::test]
 async fn a_list_that_waits_makes_room_for_others() {
-    let scene = Scene::with_pairs(&["b"]).await;
-    let host = scene.proxy.host();
-    let running = step_of_lists(&lists(&host, &["a", "b"]))
-        .input("wait", "30s")
-        .input("wait-interval", "1s")
-        .input("concurrency", "1")
-        .spawn()
-        .await;
-    running.wait_for_line(&format!("{host}/acme/app:b | done")).await;
-    assert!(running.so_far().contains(&format!("{host}/acme/app:a | wait")));
-    for arch in ["amd64", "arm64"] {
-        Image::oci(&format!("linux/{arch}"))
-            .seed(9)
-            .push(&scene.client, REPO, &format!("a-{arch}"))
+    for (together, how_far) in [("false", "done"), ("true", "compose")] {
+        let scene = Scene::with_pairs(&["b"]).await;
+        let host = scene.proxy.host();
+        let running = step_of_lists(&lists(&host, &["a", "b"]))
+            .input("together", together)
+            .input("wait", "30s")
+            .input("wait-interval", "1s")
+            .input("concurrency", "1")
+            .spawn()
             .await;
+        running.wait_for_line(&format!("{host}/acme/app:b | {how_far}")).await;
+        assert!(running.so_far().contains(&format!("{host}/acme/app:a | wait")));
+        for arch in ["amd64", "arm64"] {
+            let image = Image::oci(&format!("linux/{arch}")).seed(9);
+            scene.push(&image, &format!("a-{arch}")).await;
+        }
+        running.wait().await.ok();
+        assert!(scene.digest("a").await.is_some());
     }
-    running.wait().await.ok();
-    assert!(scene.digest("a").await.is_some());
 }
 
 #[tokio::test]
@@ -374,6 +376,7 @@ async fn a_signal_says_how_many_lists_were_published() {
     let scene = Scene::with_pairs(&["b"]).await;
     let host = scene.proxy.host();
     let running = step_of_lists(&lists(&host, &["a", "b"]))
+        .input("together", "false")
         .input("wait", "30s")
         .input("json-file", "report.json")
         .spawn()

@@ -67,7 +67,8 @@ async fn two_hundred_lists_that_all_wait() {
     let scene = Scene::empty().await;
     push_layers(&scene.client).await;
     push(&scene.client, 40).await;
-    let running = step_of_all_lists(&scene.registry.host()).input("wait", "2m").spawn().await;
+    let step = step_of_all_lists(&scene.registry.host()).input("together", "false");
+    let running = step.input("wait", "2m").spawn().await;
     // Many more than can be at work wait before it, and it has its turn all the same.
     running.wait_for_line("app:40 | done").await;
     running.wait_for_line(&format!("app:{} | wait", LISTS - 1)).await;

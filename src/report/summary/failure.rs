@@ -4,7 +4,7 @@ use super::published::{details, tags, ways_back};
 use super::table::{Side, table, unbroken};
 use crate::error::{Error, Exit, Told};
 use crate::pipeline::outcome::{Awaited, Listed};
-use crate::pipeline::progress::{NO_TAG_MOVED, SourceState, TagState};
+use crate::pipeline::progress::{NO_TAG_MOVED, NO_TAG_OF_ANY_MOVED, SourceState, TagState};
 use crate::report::Ending;
 use crate::text::duration;
 
@@ -135,7 +135,7 @@ pub(super) fn anything_lacks(list: &Listed) -> bool {
 pub(super) fn untold<'t>(list: &Listed, told: &'t Told) -> Vec<&'t str> {
     let images: &[Awaited] = if anything_lacks(list) { &list.sources } else { &[] };
     let is_told = |line: &str| {
-        line == NO_TAG_MOVED
+        [NO_TAG_MOVED, NO_TAG_OF_ANY_MOVED].contains(&line)
             || list.tags.iter().any(|tagged| tagged.line() == line)
             || images.iter().any(|source| Said::of(line, source).is_some())
     };

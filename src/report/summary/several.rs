@@ -8,6 +8,7 @@ use crate::oci::Reference;
 use crate::pipeline::outcome::{Awaited, Listed, Report};
 use crate::pipeline::progress::Tagged;
 use crate::report::Ending;
+use crate::text::count;
 use std::fmt::Write as _;
 
 /// As many names as a sentence bears.
@@ -28,8 +29,11 @@ impl Ending<'_> {
             ("Platforms", Side::Left),
             ("Digest", Side::Left),
         ];
+        let (left, failing): (Vec<_>, Vec<_>) =
+            failed().partition(|(list, _)| list.is_left_alone());
+        let in_order = failing.iter().chain(&left);
         let mut rows: Vec<[String; 4]> =
-            failed().map(|(list, error)| self.failed_row(list, error)).collect();
+            in_order.map(|(list, error)| self.failed_row(list, error)).collect();
         rows.extend(run.reports().map(|report| self.row(report)));
         let more = rows.len().saturating_sub(MOST_ROWS);
         rows.truncate(MOST_ROWS);
@@ -37,7 +41,10 @@ impl Ending<'_> {
         if more > 0 {
             let _ = write!(text, "And {more} more in the log.\n\n");
         }
-        for (list, error) in failed().take(MOST_ROWS) {
+        if !left.is_empty() && !run.has_moved() {
+            text += "No tag of any index was moved.\n\n";
+        }
+        for (list, error) in failing.into_iter().take(MOST_ROWS) {
             text += &self.why(list, error);
         }
         text += &self.warned();
@@ -70,9 +77,17 @@ impl Ending<'_> {
     }
 
     fn failed_row(&self, list: &Listed, error: &Error) -> [String; 4] {
-        let state = if moved_in_part(list, error) { "partly published" } else { "failed" };
+        let lacking = list.lacking().len();
+        let state = match (list.is_left_alone(), moved_in_part(list, error)) {
+            (true, _) if lacking > 0 => {
+                format!("⏸️ held back, waiting for {}", count(lacking, "image"))
+            }
+            (true, _) => "⏸️ held back".to_owned(),
+            (false, true) => "❌ partly published".to_owned(),
+            (false, false) => "❌ failed".to_owned(),
+        };
         let index = if list.tags.is_empty() { self.name(&list.name) } else { names(&list.tags) };
-        [index, format!("❌ {state}"), String::new(), String::new()]
+        [index, state, String::new(), String::new()]
     }
 
     fn row(&self, report: &Report) -> [String; 4] {

@@ -18,7 +18,7 @@ use fastrand::Rng;
 use futures_util::future::LocalBoxFuture;
 use manifest_action::app::Ended;
 use manifest_action::error::Exit;
-use manifest_action::pipeline::progress::TagState;
+use manifest_action::pipeline::progress::{TagState, Tagged};
 use serde_json::json;
 use std::collections::hash_map::DefaultHasher;
 use std::fmt::Write as _;
@@ -48,6 +48,8 @@ struct Setup {
 
 /// A tag that is to be moved, and what it held before.
 struct Target {
+    /// Which list it is of.
+    list: usize,
     client: Client,
     repository: String,
     tag: String,
@@ -73,6 +75,12 @@ fn five_hundred_runs_in_which_anything_may_go_wrong() {
 #[test]
 fn a_hundred_runs_that_copy_while_anything_may_go_wrong() {
     play_all(2, 100, |registries, seed| Box::pin(elsewhere(registries, seed)));
+}
+
+/// The same with three lists that go together: all of their tags move, or none, or each is named.
+#[test]
+fn a_hundred_runs_of_three_lists_while_anything_may_go_wrong() {
+    play_all(1, 100, |registries, seed| Box::pin(three_lists(&registries[0], seed)));
 }
 
 const BASE: &str = "seeds/base";
@@ -120,6 +128,7 @@ async fn one_repository(registry: &Registry, seed: u64) -> Setup {
         }
         let before = holds.then(|| sha256(&old));
         targets.push(Target {
+            list: 0,
             client: client.clone(),
             repository: repository.clone(),
             tag: tag.clone(),
@@ -147,6 +156,7 @@ async fn elsewhere(registries: &[Registry], seed: u64) -> Setup {
         let proxy = FaultProxy::before_addr(&registry.host()).await;
         tags.push(format!("{}/{repository}:1", proxy.host()));
         targets.push(Target {
+            list: 0,
             client: Client::new(&registry.host()),
             repository,
             tag: "1".to_owned(),
@@ -164,6 +174,44 @@ async fn elsewhere(registries: &[Registry], seed: u64) -> Setup {
     ];
     let children = images().iter().map(Image::digest).collect();
     Setup { inputs, proxies, targets, children }
+}
+
+/// Three lists of the same images, told apart by an annotation: one in the repository of the images,
+/// one in another, one with `latest`.
+async fn three_lists(registry: &Registry, seed: u64) -> Setup {
+    let client = Client::new(&registry.host());
+    let proxy = FaultProxy::before_addr(&registry.host()).await;
+    let name = |tag: &str| format!("{}/{BASE}:{tag}", proxy.host());
+    let sources = format!("[{}, {}]", name("a"), name("b"));
+    let (here, other) = (BASE.to_owned(), format!("seeds/t{seed}"));
+    let lists = [
+        vec![(here, format!("t{seed}-1"))],
+        vec![(other.clone(), "1".to_owned())],
+        vec![(other.clone(), "1.2".to_owned()), (other, "latest".to_owned())],
+    ];
+    let (mut spec, mut targets) = ("indexes:\n".to_owned(), Vec::new());
+    for (list, places) in lists.into_iter().enumerate() {
+        let tags: Vec<String> = places
+            .iter()
+            .map(|(repository, tag)| format!("{}/{repository}:{tag}", proxy.host()))
+            .collect();
+        let _ = write!(
+            spec,
+            "  - tags: [{}]\n    sources: {sources}\n    annotations: {{org.example.seed: {seed}-{list}}}\n",
+            tags.join(", ")
+        );
+        targets.extend(places.into_iter().map(|(repository, tag)| Target {
+            list,
+            client: client.clone(),
+            repository,
+            tag,
+            before: None,
+        }));
+    }
+    let inputs =
+        vec![("spec", spec), ("wait", "1m".to_owned()), ("wait-interval", "5s".to_owned())];
+    let children = images().iter().map(Image::digest).collect();
+    Setup { inputs, proxies: vec![proxy], targets, children }
 }
 
 fn play_all(registries: usize, seeds: u64, prepare: Prepare) {
@@ -250,7 +298,10 @@ fn play(
         None => Err(format!("still running after {LONGEST:?}")),
     };
     let said = ended
-        .and_then(|ended| Some(ended.run.lists.first()?.ended.as_ref().err()?.to_string()))
+        .map(|ended| {
+            let errors = ended.run.lists.into_iter().filter_map(|list| list.ended.err());
+            errors.map(|error| error.to_string()).collect::<Vec<_>>().join("\n")
+        })
         .unwrap_or_default();
     verdict.map_err(|why| format!("{why}\n{said}\n{logs}"))
 }
@@ -273,7 +324,8 @@ async fn judge(setup: &Setup, ended: &Ended) -> Result<(), String> {
     if again.exit != Exit::Done {
         return Err(format!("the next run fails: {:?}", again.run.lists[0].ended.as_ref().err()));
     }
-    let right = again.run.reports().next().map(|report| report.composed.digest.to_string());
+    let right: Vec<String> =
+        again.run.reports().map(|report| report.composed.digest.to_string()).collect();
     for target in &setup.targets {
         let found = target
             .client
@@ -284,7 +336,7 @@ async fn judge(setup: &Setup, ended: &Ended) -> Result<(), String> {
         let entries = json["manifests"].as_array().cloned().unwrap_or_default();
         let children: Vec<&str> =
             entries.iter().filter_map(|entry| entry["digest"].as_str()).collect();
-        if Some(&found.digest) != right.as_ref()
+        if found.digest != right[target.list]
             || children != setup.children
             || found.media_type != OCI_INDEX
         {
@@ -296,7 +348,7 @@ async fn judge(setup: &Setup, ended: &Ended) -> Result<(), String> {
             }
         }
     }
-    let states = &ended.run.lists[0].tags;
+    let states: Vec<&Tagged> = ended.run.lists.iter().flat_map(|list| &list.tags).collect();
     let told = states
         .iter()
         .map(|tagged| format!("{} {}", tagged.tag, tagged.words()))
@@ -306,8 +358,9 @@ async fn judge(setup: &Setup, ended: &Ended) -> Result<(), String> {
         Err(format!("{:?}: {} {what}; told: {told}", ended.exit, target.tag))
     };
     let mut moved = 0;
-    for ((target, now), tagged) in setup.targets.iter().zip(&now).zip(states) {
-        let (is_new, is_old) = (*now == right, *now == target.before);
+    for ((target, now), tagged) in setup.targets.iter().zip(&now).zip(&states) {
+        let is_new = now.as_ref() == Some(&right[target.list]);
+        let is_old = *now == target.before;
         moved += usize::from(is_new);
         if !is_new && !is_old {
             return wrong(target, &format!("holds {now:?}"));
