@@ -53,6 +53,16 @@ impl List {
             .collect()
     }
 
+    /// Keeps how it ended, which others that go together with it hear of.
+    fn ends(&self, ended: Result<Report, Error>) {
+        match &ended {
+            Ok(_) => self.seat.reached(Stage::Over),
+            Err(_) => self.seat.fail(),
+        }
+        // Each list ends once.
+        let _ = self.ended.set(ended);
+    }
+
     fn is_under_way(&self) -> bool {
         self.started.get().is_some() && self.ended.get().is_none()
     }
@@ -145,16 +155,10 @@ impl Lists {
             tokio::select! {
                 ended = under_way.next() => {
                     let Some((list, ended)) = ended else { break };
-                    match &ended {
-                        Ok(_) => list.seat.reached(Stage::Over),
-                        Err(_) if self.together => {
-                            list.seat.fail();
-                            failed_at.get_or_insert_with(Instant::now);
-                        }
-                        Err(_) => {}
+                    if ended.is_err() && self.together {
+                        failed_at.get_or_insert_with(Instant::now);
                     }
-                    // Each list ends once.
-                    let _ = list.ended.set(ended);
+                    list.ends(ended);
                 }
                 () = self.somebody_waits.notified() => {}
                 () = until(end_of_grace) => {}

@@ -20,7 +20,7 @@ const FLOORS: [&[&str]; 11] = [
 /// The same within one list's way.
 const STAGES: [&[&str]; 11] = [
     &["record"],
-    &["progress"],
+    &["progress", "together"],
     &["work"],
     &["targets"],
     &["resolve"],
