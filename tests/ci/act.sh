@@ -3,44 +3,15 @@
 # waits and fails, and one with a credential helper.
 # Run by run.sh.
 . tests/ci/lib.sh
+. tests/ci/workflow.sh
 
-# A repository of its own with each workflow, for the registry of these tests.
-project=$TMP/act
-mkdir -p "$project/.github/workflows" "$TMP/action" "$TMP/artifacts"
+# Each workflow, for the registry of these tests.
 cp tests/ci/app/Dockerfile "$project"
 for workflow in examples/ci/github.yml examples/ci/gitea.yml tests/ci/act/{waiting,helpers,docker-runners}.yml; do
   sed "s#ghcr.io/acme/app#$REGISTRY/act/app#; s#registry: ghcr.io#registry: $REGISTRY#; s#gitea.example.com#$REGISTRY#" \
     "$workflow" >"$project/.github/workflows/$(basename "$workflow")"
 done
-git -C "$project" init --quiet --initial-branch main
-git -C "$project" add .
-git -C "$project" -c user.name=tester -c user.email=tester@example.com commit --quiet --message "chore: start"
-# What GitHub tells a workflow that a Git tag started.
-echo '{"ref": "refs/tags/v1.4.0"}' >"$TMP/tagged.json"
-cp -r action.yml action "$TMP/action"
-
-# workflow FILE [OPTION…]: one run of it; the log in $TMP/log.
-workflow() {
-  local file=$1
-  shift
-  HOME=$TMP/home act push --directory "$project" --workflows "$project/.github/workflows/$file" "$@" \
-    --platform ubuntu-24.04=manifest-action-test/runner --platform ubuntu-24.04-arm=manifest-action-test/runner \
-    --platform ubuntu-latest=manifest-action-test/runner \
-    --platform amd64=manifest-action-test/runner --platform arm64=manifest-action-test/runner \
-    --pull=false --network host --rm --concurrent-jobs 4 \
-    --actor "$USERNAME" --secret "GITHUB_TOKEN=$PASSWORD" --secret "REGISTRY_TOKEN=$PASSWORD" \
-    --local-repository "org/manifest-action@v1=$TMP/action" \
-    --container-options "--volume $TMP/artifacts:/artifacts" \
-    --local-repository "docker/login-action@v4=$PWD/tests/ci/act/login-action" \
-    --local-repository "docker/metadata-action@v5=$PWD/tests/ci/act/metadata-action" \
-    --local-repository "docker/setup-qemu-action@v3=$PWD/tests/ci/act/nothing" \
-    --local-repository "docker/setup-buildx-action@v3=$PWD/tests/ci/act/nothing" \
-    --local-repository "actions/upload-artifact@v4=$PWD/tests/ci/act/upload-artifact" \
-    --local-repository "actions/download-artifact@v4=$PWD/tests/ci/act/download-artifact" \
-    --local-repository "docker/build-push-action@v6=$PWD/tests/ci/act/build-push-action" >"$TMP/log" 2>&1 ||
-    { cat "$TMP/log" && return 1; }
-}
-mkdir -p "$TMP/home"
+commit_project
 
 check "the README's workflow runs: a matrix builds, the action composes, a later job pulls by the digest" \
   workflow github.yml --eventpath "$TMP/tagged.json"

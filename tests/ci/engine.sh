@@ -24,7 +24,7 @@ start_registry() {
   cat >"$TMP/registry.yml" <<-YAML
 		version: 0.1
 		log: {accesslog: {disabled: true}}
-		storage: {filesystem: {rootdirectory: $TMP/registry}}
+		storage: {filesystem: {rootdirectory: $TMP/registry}, delete: {enabled: true}}
 		auth: {htpasswd: {realm: tests, path: $TMP/htpasswd}}
 		http: {addr: "127.0.0.1:0"}
 	YAML

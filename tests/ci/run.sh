@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Proves the packaging on a real Docker engine, as each CI system would use it.
 #
-# usage: tests/ci/run.sh [lint|staging|builds|image|pin|act|github|gitlab|others]…      all, when none is named
+# usage: tests/ci/run.sh [lint|staging|builds|image|pin|act|recipes|github|gitlab|others]…      all, when none is named
 #
 # The image is made by `docker build .`, which compiles the program; BINARY, a static program that is there already, is
 # put into it instead. All that is needed is installed or made on the first run (root, Debian) and kept in target/tools.
@@ -37,20 +37,20 @@ run() {
   echo "($((SECONDS - start)) s)"
   return "$status"
 }
-(($#)) || set -- lint staging builds image pin act github gitlab others
-failed=0 beside=''
+(($#)) || set -- lint staging builds image pin act recipes github gitlab others
+failed=0 beside=()
 for name in "$@"; do
-  # It mostly waits for containers to start; those that follow run beside it.
-  if [[ $name == act ]]; then
-    run act >"$TMP/beside" &
-    beside=$!
+  # They mostly wait for containers to start; those that follow run beside them.
+  if [[ $name == act || $name == recipes ]]; then
+    run "$name" >"$TMP/$name.out" &
+    beside+=("$name" $!)
     continue
   fi
   run "$name" | tee -a "$TMP/all" || failed=$((failed + 1))
 done
-if [[ -n $beside ]]; then
-  wait "$beside" || failed=$((failed + 1))
-  tee -a "$TMP/all" <"$TMP/beside"
-fi
+for ((at = 0; at < ${#beside[@]}; at += 2)); do
+  wait "${beside[at + 1]}" || failed=$((failed + 1))
+  tee -a "$TMP/all" <"$TMP/${beside[at]}.out"
+done
 echo "$(grep -c '^ok - ' "$TMP/all") passed, $failed failed"
 ((failed == 0))

@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# Every job of docs/recipes.md, run by act. Run by run.sh.
+. tests/ci/lib.sh
+. tests/ci/workflow.sh
+
+# A second registry with the same login, in place of Docker Hub.
+OTHER_REGISTRY=''
+start_other() {
+  sed "s#rootdirectory: [^}]*}#rootdirectory: $TMP/other}#" "$(dirname "$TMP")/registry.yml" >"$TMP/other.yml"
+  docker-registry serve "$TMP/other.yml" >"$TMP/other.log" 2>&1 &
+  OTHER_REGISTRY=$!
+  eventually 30 grep -q 'listening on' "$TMP/other.log"
+  other=$(sed -n 's/.*listening on \(127.0.0.1:[0-9]*\).*/\1/p' "$TMP/other.log")
+  docker login --username "$USERNAME" --password-stdin "$other" <<<"$PASSWORD" >/dev/null 2>&1
+}
+trap '[[ -z $OTHER_REGISTRY ]] || kill "$OTHER_REGISTRY"' EXIT
+start_other
+
+# Each heading's jobs are a workflow. `build` has done its work: the images of its run are there.
+awk -v folder="$project/.github/workflows" '
+  /^## / { title = tolower(substr($0, 4)); gsub(/[^a-z]+/, "-", title) }
+  /^```$/ { file = "" }
+  file { print > file }
+  /^```yaml$/ { start = 1; next }
+  start && /^jobs:$/ {
+    file = folder "/" title ".yml"
+    print "on: push\njobs:\n  build: {runs-on: ubuntu-24.04, steps: [{run: \"true\"}]}" > file
+  }
+  { start = 0 }
+' docs/recipes.md
+recipes=("$project"/.github/workflows/*.yml)
+check "the page has eight recipes with jobs" test "${#recipes[@]}" = 8
+for recipe in "${recipes[@]}"; do
+  sed -i "s#ghcr.io/acme/#$REGISTRY/$(basename "$recipe" .yml)/#; s#registry: ghcr.io#registry: $REGISTRY#
+    s#docker.io/acme/#$other/acme/#; s#registry: docker.io#registry: $other#; s#acme-bot#$USERNAME#" "$recipe"
+done
+commit_project
+sha=$(git -C "$project" rev-parse HEAD)
+
+# images RECIPE REPOSITORY TAG: what `build` leaves there.
+images() {
+  for arch in amd64 arm64; do
+    push_app "$REGISTRY/$1/$2:$3-$arch" "$arch"
+  done
+}
+tagged() { workflow "$1.yml" --eventpath "$TMP/tagged.json" --env GITHUB_RUN_ID=1; }
+digest_of() { manifest "$1" | sha256sum | sed 's/\(.*\)  -/sha256:\1/'; }
+both=linux/amd64,linux/arm64
+
+name=sign-and-attest-in-several-registries
+images $name app 1
+check "sign and attest: the job runs" tagged $name
+digest=$(digest_of "$REGISTRY/$name/app:v1.4.0")
+check "… both registries hold the list" test "$(digest_of "$other/acme/app:latest")" = "$digest"
+check "… each repository is signed once, by digest" test "$(xargs <"$TMP/artifacts/signed")" = \
+  "$REGISTRY/$name/app@$digest $other/acme/app@$digest"
+check "… the attestation is of the first" test "$(<"$TMP/artifacts/attested")" = "$REGISTRY/$name/app@$digest"
+
+name=promotion-from-staging
+docker build --quiet --platform linux/arm64 --tag "$REGISTRY/$name/staging:v1.4.0" tests/ci/app >/dev/null
+docker push --quiet "$REGISTRY/$name/staging:v1.4.0" >/dev/null
+check "promotion: the job runs" tagged $name
+check "… a single image keeps its digest" test "$(digest_of "$REGISTRY/$name/app:v1.4.0")" = \
+  "$(digest_of "$REGISTRY/$name/staging:v1.4.0")"
+
+name=goreleaser-beside-us
+images $name app v1.4.0
+check "goreleaser: the job runs" tagged $name
+check "… its tag holds both platforms" test "$(holds "$REGISTRY/$name/app:latest")" = $both
+
+name=six-images-of-one-repository
+for image in api web cli worker cron docs; do images $name $image 1; done
+check "six images: the job runs" tagged $name
+for image in api web cli worker cron docs; do
+  check "… $image holds both platforms" test "$(holds "$REGISTRY/$name/$image:latest")" = $both
+done
+check "… a later step reads a digest by name" grep -q "the API is $(digest_of "$REGISTRY/$name/api:v1.4.0")" "$TMP/log"
+
+name=a-tag-for-each-architecture-beside-the-list
+images $name app 1
+check "a tag for each architecture: the job runs" tagged $name
+for arch in amd64 arm64; do
+  check "… v1.4.0-$arch is the image that was pushed" test "$(digest_of "$REGISTRY/$name/app:v1.4.0-$arch")" = \
+    "$(digest_of "$REGISTRY/$name/app:1-$arch")"
+done
+check "… v1.4.0 holds both platforms" test "$(holds "$REGISTRY/$name/app:v1.4.0")" = $both
+
+name=clean-up-staging-tags-without-breaking-the-list
+images $name staging 1
+check "clean up: the job runs" tagged $name
+for arch in amd64 arm64; do
+  check "… 1-$arch of staging is deleted" skopeo delete --tls-verify=false --authfile "$DOCKER_CONFIG/config.json" \
+    "docker://$REGISTRY/$name/staging:1-$arch"
+done
+check "… the list is whole" skopeo copy --quiet --all --src-tls-verify=false --authfile "$DOCKER_CONFIG/config.json" \
+  "docker://$REGISTRY/$name/app:v1.4.0" "dir:$TMP/whole"
+
+name=two-builders-in-two-workflows
+push_app "$REGISTRY/$name/app:$sha-amd64" amd64
+tagged $name &
+waiting=$!
+check "two workflows: the job waits for the other one" eventually 120 grep -q 'not found yet' "$TMP/log"
+push_app "$REGISTRY/$name/app:$sha-arm64" arm64
+check "… and ends when its image is there" wait "$waiting"
+check "… its tag holds both platforms" test "$(holds "$REGISTRY/$name/app:v1.4.0")" = $both
+
+name=a-mirror-that-may-fail
+images $name app 1
+check "a mirror: the job runs" tagged $name
+check "… the mirror has the same digest" test "$(digest_of "$other/acme/app:v1.4.0")" = \
+  "$(digest_of "$REGISTRY/$name/app:v1.4.0")"
+kill "$OTHER_REGISTRY"
+OTHER_REGISTRY=''
+echo '{"ref": "refs/tags/v1.4.1"}' >"$TMP/tagged.json"
+check "… when it is down the job succeeds" tagged $name
+check "… the main registry has the release" test "$(holds "$REGISTRY/$name/app:v1.4.1")" = $both
+check "… and a warning says what is missing" grep -q 'the mirror on Docker Hub does not have' "$TMP/log"
