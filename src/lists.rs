@@ -184,32 +184,33 @@ impl Lists {
         let first = self.all.iter().find(|list| list.has_failed()).filter(|_| self.together);
         let given_up =
             |list: &List| first.map_or_else(|| stopped.clone(), |failed| held_back(list, failed));
+        let is_held_back = |list: &List| first.is_some() && list.ended.get().is_none();
         let listed = |list: &List| Listed {
             name: list.name(),
             given: list.plan.name.clone(),
             tags: list.progress.tags(),
             sources: list.sources(),
             writes: list.progress.writes(),
-            held_back: first.is_some() && list.ended.get().is_none(),
+            held_back: is_held_back(list),
             ended: list
                 .ended
                 .get()
                 .cloned()
                 .unwrap_or_else(|| Err(given_up(list)))
-                .map_err(|error| self.told(error, list)),
+                .map_err(|error| self.told(error, list, is_held_back(list))),
         };
         self.all.iter().map(listed).collect()
     }
 
     /// Whoever reads of a failure asks first what has become of the tags.
-    fn told(&self, mut error: Error, list: &List) -> Error {
+    fn told(&self, mut error: Error, list: &List, held_back: bool) -> Error {
         let moves_none = matches!(
             error.exit,
             Exit::NotArrived | Exit::JobFailed | Exit::Refused | Exit::Denied | Exit::Registry
         );
         let has_any_moved = self.all.iter().any(|list| list.progress.has_moved());
         match (self.together, has_any_moved) {
-            (true, true) if moves_none || list.ended.get().is_none() => {
+            (true, true) if moves_none || held_back => {
                 error.exit = Exit::Partial;
                 error.details.extend(list.progress.tags().iter().map(Tagged::line));
                 error.then = Some(RUN_AGAIN);

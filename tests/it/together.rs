@@ -342,3 +342,20 @@ async fn each_for_itself_where_that_is_asked() {
     says(&ran, "no tag was moved");
     assert!(!ran.stdout.contains("no tag of any"), "{}", ran.stdout);
 }
+
+#[tokio::test]
+async fn a_signal_between_tags_says_which_moved() {
+    let scene = Scene::with_pairs(&["a", "b"]).await;
+    let held = scene.proxy.gate("PUT", &manifest("2"));
+    held.hold();
+    let lists = [list(&scene, "a", &["1", "latest"]), list(&scene, "b", &["2"])];
+    let running = step_of(&lists).spawn().await;
+    running.wait_for_line("app:1  created").await;
+    held.wait_for_hits(1).await;
+    running.signal("TERM").await;
+    let ran = running.wait().await.fails(143);
+    let [one, two, latest] = ["1", "2", "latest"].map(|tag| scene.reference(tag));
+    let left = format!("{one} created; {latest} left; {two} may or may not have moved");
+    says(&ran, &format!("stopped by SIGTERM: 0 of 2 indexes were published; {left}"));
+    assert_eq!(ends(&ran), [end("failed", 143), end("failed", 143)]);
+}
