@@ -61,6 +61,22 @@ push_app() {
   docker push --quiet "$1" >/dev/null
 }
 
+# A second registry with the same login, in place of Docker Hub: $OTHER. The script's end stops it.
+start_other_registry() {
+  sed "s#rootdirectory: [^}]*}#rootdirectory: $TMP/other}#" "$(dirname "$TMP")/registry.yml" >"$TMP/other.yml"
+  docker-registry serve "$TMP/other.yml" >"$TMP/other.log" 2>&1 &
+  OTHER_PID=$!
+  trap stop_other_registry EXIT
+  eventually 30 grep -q 'listening on' "$TMP/other.log"
+  OTHER=$(sed -n 's/.*listening on \(127.0.0.1:[0-9]*\).*/\1/p' "$TMP/other.log")
+  export OTHER
+  docker login --username "$USERNAME" --password-stdin "$OTHER" <<<"$PASSWORD" >/dev/null 2>&1
+}
+stop_other_registry() {
+  [[ -z ${OTHER_PID:-} ]] || kill "$OTHER_PID"
+  OTHER_PID=''
+}
+
 # manifest REFERENCE: as another client reads it.
 manifest() { skopeo inspect --raw --tls-verify=false --authfile "$DOCKER_CONFIG/config.json" "docker://$1"; }
 

@@ -97,11 +97,15 @@ def settings_to_variables(settings):
     return {"PLUGIN_" + re.sub("[-.]", "_", name).upper(): value(given) for name, given in settings.items()}
 
 
-def plugin(system, step, variables, **changes):
+def plugin(system, step, variables, files={}, **changes):
     """A plugin step: entrypoint, no shell, the workspace mounted, the settings and the system's own variables."""
     settings = {name: given for name, given in (step["settings"] | changes).items() if given is not None}
     env = {name: expand(given, variables, BRACES) for name, given in settings_to_variables(settings).items()}
     with tempfile.TemporaryDirectory() as workspace:
+        for name, content in files.items():
+            file = Path(workspace, "src", name)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(content)
         return docker(step["image"], variables | env, "--volume", f"{workspace}:/{system}", "--workdir", f"/{system}/src")
 
 

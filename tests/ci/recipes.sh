@@ -3,18 +3,7 @@
 . tests/ci/lib.sh
 . tests/ci/workflow.sh
 
-# A second registry with the same login, in place of Docker Hub.
-OTHER_REGISTRY=''
-start_other() {
-  sed "s#rootdirectory: [^}]*}#rootdirectory: $TMP/other}#" "$(dirname "$TMP")/registry.yml" >"$TMP/other.yml"
-  docker-registry serve "$TMP/other.yml" >"$TMP/other.log" 2>&1 &
-  OTHER_REGISTRY=$!
-  eventually 30 grep -q 'listening on' "$TMP/other.log"
-  other=$(sed -n 's/.*listening on \(127.0.0.1:[0-9]*\).*/\1/p' "$TMP/other.log")
-  docker login --username "$USERNAME" --password-stdin "$other" <<<"$PASSWORD" >/dev/null 2>&1
-}
-trap '[[ -z $OTHER_REGISTRY ]] || kill "$OTHER_REGISTRY"' EXIT
-start_other
+start_other_registry
 
 # Each heading's jobs are a workflow. `build` has done its work: the images of its run are there.
 awk -v folder="$project/.github/workflows" '
@@ -32,7 +21,7 @@ recipes=("$project"/.github/workflows/*.yml)
 check "the page has eight recipes with jobs" test "${#recipes[@]}" = 8
 for recipe in "${recipes[@]}"; do
   sed -i "s#ghcr.io/acme/#$REGISTRY/$(basename "$recipe" .yml)/#; s#registry: ghcr.io#registry: $REGISTRY#
-    s#docker.io/acme/#$other/acme/#; s#registry: docker.io#registry: $other#; s#acme-bot#$USERNAME#" "$recipe"
+    s#docker.io/acme/#$OTHER/acme/#; s#registry: docker.io#registry: $OTHER#; s#acme-bot#$USERNAME#" "$recipe"
 done
 commit_project
 sha=$(git -C "$project" rev-parse HEAD)
@@ -51,9 +40,9 @@ name=sign-and-attest-in-several-registries
 images $name app 1
 check "sign and attest: the job runs" tagged $name
 digest=$(digest_of "$REGISTRY/$name/app:v1.4.0")
-check "… both registries hold the list" test "$(digest_of "$other/acme/app:latest")" = "$digest"
+check "… both registries hold the list" test "$(digest_of "$OTHER/acme/app:latest")" = "$digest"
 check "… each repository is signed once, by digest" test "$(xargs <"$TMP/artifacts/signed")" = \
-  "$REGISTRY/$name/app@$digest $other/acme/app@$digest"
+  "$REGISTRY/$name/app@$digest $OTHER/acme/app@$digest"
 check "… the attestation is of the first" test "$(<"$TMP/artifacts/attested")" = "$REGISTRY/$name/app@$digest"
 
 name=promotion-from-staging
@@ -107,10 +96,9 @@ check "… its tag holds both platforms" test "$(holds "$REGISTRY/$name/app:v1.4
 name=a-mirror-that-may-fail
 images $name app 1
 check "a mirror: the job runs" tagged $name
-check "… the mirror has the same digest" test "$(digest_of "$other/acme/app:v1.4.0")" = \
+check "… the mirror has the same digest" test "$(digest_of "$OTHER/acme/app:v1.4.0")" = \
   "$(digest_of "$REGISTRY/$name/app:v1.4.0")"
-kill "$OTHER_REGISTRY"
-OTHER_REGISTRY=''
+stop_other_registry
 echo '{"ref": "refs/tags/v1.4.1"}' >"$TMP/tagged.json"
 check "… when it is down the job succeeds" tagged $name
 check "… the main registry has the release" test "$(holds "$REGISTRY/$name/app:v1.4.1")" = $both
