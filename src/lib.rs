@@ -23,7 +23,7 @@
 //! - [`inputs`]: environment variables and flags to cleaned values
 //! - `file`: the files that users name
 //! - [`oci`]: the specs' nouns; [`secret`]: what must not be seen; [`core_dump`]: nor in a file;
-//!   `backoff`, `join`, `system_words`: small tools
+//!   [`pattern`]: names with `*` and `?`; `backoff`, `join`, `system_words`: small tools
 //!
 //! ```
 //! use manifest_action::oci::{Platform, Reference};
@@ -51,6 +51,7 @@ mod join;
 mod lists;
 pub mod oci;
 pub mod panics;
+pub mod pattern;
 pub mod pipeline;
 pub mod plan;
 #[cfg(test)]

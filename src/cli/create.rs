@@ -62,6 +62,7 @@ fn flag(input: &'static Input) -> Arg {
         // `docker manifest create` calls it so.
         Kind::Switch if input.name == names::append => switch_flag(arg).visible_alias("amend"),
         Kind::Switch => switch_flag(arg),
+        Kind::SwitchOrList => switch_flag(arg).value_name("LINE").action(ArgAction::Append),
         // `docker buildx imagetools create` calls it so.
         Kind::List if input.name == names::tags => {
             arg.short('t').visible_alias("tag").value_name("LINE").action(ArgAction::Append)

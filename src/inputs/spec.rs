@@ -341,7 +341,7 @@ fn first_text(value: &Value) -> Option<String> {
 /// An input's value in the text form that an environment variable would have; `None` when it is
 /// empty.
 fn value(name: &'static str, kind: Kind, node: &Node) -> Result<Option<String>, (Place, String)> {
-    let is_list = matches!(kind, Kind::List | Kind::Lines);
+    let is_list = matches!(kind, Kind::List | Kind::SwitchOrList | Kind::Lines);
     let scalar = |node: &Node| match &node.value {
         Value::Text(text) if !text.trim().is_empty() => Ok(text.trim().to_owned()),
         Value::Text(_) | Value::Empty => Err((node.place, "an item is empty".to_owned())),

@@ -40,6 +40,8 @@ pub enum Kind {
     Switch,
     /// Lines, commas or a JSON array.
     List,
+    /// Yes, no, or a list; on the command line the value is behind `=` only.
+    SwitchOrList,
     /// Lines or JSON, because values may contain commas.
     Lines,
     /// One value that is never shown.
@@ -52,7 +54,7 @@ impl Input {
     /// The words that its value must be one of, for completions; none if any text will do.
     pub fn words(&self) -> &'static [&'static str] {
         match (self.kind, self.name) {
-            (Kind::Switch, _) => &["true", "false"],
+            (Kind::Switch | Kind::SwitchOrList, _) => &["true", "false"],
             (_, names::missing) => &["fail", "skip"],
             (_, names::format) => &["auto", "oci", "docker"],
             (_, names::attestations) => &["keep", "drop"],
@@ -111,7 +113,7 @@ inputs! {
     format "format" Text Any "auto" "format of the index: auto, oci or docker";
     attestations "attestations" Text Any "keep" "keep or drop provenance and SBOM entries";
     append "append" Switch Any "false" "add to the index the first tag points to";
-    overwrite "overwrite" Switch Any "true" "false: fail if a tag already points to another digest";
+    overwrite "overwrite" SwitchOrList Any "true" "which tags may move away from another digest: true, false, or patterns such as latest, *-rc";
     wait "wait" Text Any "10m" "how long to wait for all images; 0 checks once; if all are given by digest, the default is 1m";
     wait_interval "wait-interval" Text Any "10s" "longest pause between two checks of an image";
     expect_labels "expect-labels" Lines Any "" "KEY=VALUE labels every image must have; an image with another value counts as not arrived";
@@ -168,7 +170,7 @@ impl<'a> Given<'a> {
     }
 
     fn read_items(self, findings: &mut Findings) -> Option<Vec<Item>> {
-        let commas = self.kind == Kind::List;
+        let commas = matches!(self.kind, Kind::List | Kind::SwitchOrList);
         let text = self.text?;
         findings.take(self.name, None, values::items(text, commas).map_err(self.to_write(text)))
     }
@@ -289,7 +291,6 @@ mod tests {
             assert_eq!(shown(&findings), Vec::from_iter(problem), "{text:?}");
         }
         let mut findings = Findings::default();
-        assert!(RawInputs::default().overwrite().read(values::switch, &mut findings));
         assert!(!RawInputs::default().append().read(values::switch, &mut findings));
         assert_eq!(shown(&findings), Vec::<String>::new());
     }

@@ -92,6 +92,8 @@ impl Words {
         match value {
             None | Some("true") => format!("--{name}"),
             Some("false") => format!("--{name}=false"),
+            // It needs no value, so the next word would be something else.
+            Some(value) if name == names::overwrite => format!("--{name}={value}"),
             Some(value) => format!("--{name} {value}"),
         }
     }
@@ -111,6 +113,7 @@ mod tests {
         assert_eq!(Words::Inputs.fill(&either("in a step", "else")), "in a step");
         for (name, value, flag) in [
             ("overwrite", "false", "--overwrite=false"),
+            ("overwrite", "latest,1", "--overwrite=latest,1"),
             ("append", "true", "--append"),
             ("insecure-registries", "r.example:5000", "--insecure r.example:5000"),
         ] {

@@ -7,7 +7,6 @@ mod ask;
 mod github;
 mod gitlab;
 mod limits;
-pub mod pattern;
 pub(crate) mod verdict;
 
 use crate::inputs::{Context, Environment, set};

@@ -1,7 +1,7 @@
 //! What the jobs mean for the wait: a pure decision.
 
-use super::pattern::Pattern;
 use super::{Job, State};
+use crate::pattern::Pattern;
 use std::collections::HashMap;
 use std::time::Duration;
 

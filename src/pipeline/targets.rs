@@ -4,7 +4,7 @@
 use super::progress::{Tagged, Was};
 use super::work::Work;
 use crate::entries;
-use crate::error::words::input;
+use crate::error::words::{input, setting};
 use crate::error::{Access, Error};
 use crate::inputs::table::names;
 use crate::join;
@@ -43,9 +43,10 @@ impl Targets {
     pub async fn check(work: &Work<'_>) -> Result<Self, Error> {
         let Work { registry, plan, progress, .. } = *work;
         let looks = plan.targets.iter().map(|tag| async move {
+            let may_move = plan.overwrite.allows(tag);
             let look = match registry.look(tag, None).await {
                 // A plain run does the same whether or not the tag is there.
-                Err(error) if !(error.may_be_missing() && plan.overwrite) => {
+                Err(error) if !(error.may_be_missing() && may_move) => {
                     registry.confirm(error, tag, None).await
                 }
                 settled => settled,
@@ -56,7 +57,7 @@ impl Targets {
                 Err(error) if error.may_be_missing() => Was::Nothing,
                 // Some registries deny what does not exist. The push itself will tell, unless a tag
                 // must not be moved.
-                Err(error) if matches!(error.kind, Kind::Denied) && plan.overwrite => Was::NotKnown,
+                Err(error) if matches!(error.kind, Kind::Denied) && may_move => Was::NotKnown,
                 Err(error) => {
                     return Err(Error::of_registry(&error, &format!("check {tag}"), Access::Pull));
                 }
@@ -115,21 +116,26 @@ impl Targets {
 
     /// Refuses to move a tag that points to another digest, where the plan says so.
     pub fn refuse_overwriting(&self, plan: &Plan, digest: &Digest) -> Result<(), Error> {
-        let taken: Vec<String> = self
-            .moving(digest)
+        let taken = self.moving(digest).filter(|target| !plan.overwrite.allows(&target.tag));
+        let (tags, lines): (Vec<&Reference>, Vec<String>) = taken
             .filter_map(|Target { tag, held, .. }| {
-                Some(format!("{tag} points to {}", held.as_ref()?))
+                Some((tag, format!("{tag} points to {}", held.as_ref()?)))
             })
-            .collect();
-        if plan.overwrite || taken.is_empty() {
+            .unzip();
+        if tags.is_empty() {
             return Ok(());
         }
         let overwrite = input(names::overwrite);
-        Err(Error::refused(format!(
-            "{overwrite} is false, and a tag already points to another image"
-        ))
-        .with_details(taken)
-        .with_fix(format!("publish under a new tag; this run's image would be {digest}")))
+        let (why, or) = match plan.overwrite.with(&tags) {
+            None => (format!("{overwrite} is false, and a tag"), String::new()),
+            Some(patterns) => (
+                format!("a tag that matches no pattern of {overwrite}"),
+                format!(", or allow it to move: {}", setting(names::overwrite, &patterns)),
+            ),
+        };
+        Err(Error::refused(format!("{why} already points to another image"))
+            .with_details(lines)
+            .with_fix(format!("publish under a new tag{or}; this run's image would be {digest}")))
     }
 }
 
@@ -253,6 +259,8 @@ pub(super) fn would_move(target: &Target) -> String {
 mod tests {
     use super::*;
     use crate::error::Exit;
+    use crate::pattern::Pattern;
+    use crate::plan::Overwrite;
 
     fn digest(seed: &str) -> Digest {
         Digest::of(seed.as_bytes())
@@ -308,10 +316,21 @@ mod tests {
         let mut plan = Plan::to_edit(&"r.example/a:1".parse().unwrap());
         let all = targets(&[("r.example/a:1", "old"), ("r.example/a:2", "")]);
         assert_eq!(all.refuse_overwriting(&plan, &digest("new")), Ok(()));
-        plan.overwrite = false;
-        let error = all.refuse_overwriting(&plan, &digest("new")).unwrap_err();
         let taken = format!("r.example/a:1 points to {}", digest("old"));
-        assert_eq!((error.exit, error.details), (Exit::Refused, vec![taken]));
-        assert_eq!(all.refuse_overwriting(&plan, &digest("old")), Ok(()), "the same again");
+        let matching = |text: &str| Overwrite::Matching(vec![Pattern::from(text)]);
+        for (overwrite, is_refused) in [
+            (Overwrite::Nothing, true),
+            (matching("1"), false),
+            (matching("?"), false),
+            (matching("2"), true),
+            (matching("r.example/a:1"), true),
+        ] {
+            plan.overwrite = overwrite;
+            let refused = all.refuse_overwriting(&plan, &digest("new")).err();
+            let details = refused.map(|error| (error.exit, error.details));
+            let expected = is_refused.then(|| (Exit::Refused, vec![taken.clone()]));
+            assert_eq!(details, expected, "{:?}", plan.overwrite);
+            assert_eq!(all.refuse_overwriting(&plan, &digest("old")), Ok(()), "the same again");
+        }
     }
 }

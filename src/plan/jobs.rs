@@ -2,7 +2,7 @@
 
 use crate::inputs::Findings;
 use crate::inputs::table::Given;
-use crate::jobs::pattern::Pattern;
+use crate::pattern::Pattern;
 
 /// Reads the input `watch-jobs`.
 pub(super) fn read(input: Given<'_>, findings: &mut Findings) -> Vec<Pattern> {

@@ -9,6 +9,7 @@ mod jobs;
 mod labels;
 mod logins;
 mod many;
+mod overwrite;
 mod platforms;
 mod settings;
 mod sources;
@@ -19,12 +20,13 @@ use crate::error::{Error, Exit};
 use crate::inputs::places::Places;
 use crate::inputs::table::{RawInputs, default_of, names};
 use crate::inputs::{Asked, Context, Findings, Problem, values};
-use crate::jobs::pattern::Pattern;
 use crate::oci::{Platform, Reference};
+use crate::pattern::Pattern;
 use crate::text::count;
 use annotations::Requested;
 pub use labels::Labels;
 pub use many::{Planned, all};
+pub use overwrite::Overwrite;
 pub use settings::{log_level, settings};
 use std::time::Duration;
 
@@ -82,8 +84,8 @@ pub struct Plan {
     pub append: bool,
     /// Whether sources that have not arrived when waiting ends are left out.
     pub skip_missing: bool,
-    /// Whether a tag that points to another digest may be moved.
-    pub overwrite: bool,
+    /// Which tags that point to another digest may be moved.
+    pub overwrite: Overwrite,
     /// How long to wait in all; zero checks once.
     pub wait: Duration,
     /// Whether the user said how long.
@@ -139,7 +141,7 @@ impl Plan {
             keep_attestations: true,
             append: false,
             skip_missing: false,
-            overwrite: true,
+            overwrite: Overwrite::All,
             wait: Duration::ZERO,
             is_wait_asked: true,
             wait_interval: Duration::from_secs(1),
@@ -175,7 +177,7 @@ fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Pl
             .one_of(&[("keep", true), ("drop", false)], findings),
         append: inputs.append().read(values::switch, findings),
         skip_missing: inputs.missing().one_of(&[("fail", false), ("skip", true)], findings),
-        overwrite: inputs.overwrite().read(values::switch, findings),
+        overwrite: overwrite::read(inputs.overwrite(), findings),
         wait: match inputs.wait().text {
             Some(_) => inputs.wait().read(values::duration, findings),
             None => usual_wait(&sources),

@@ -188,7 +188,7 @@ async fn all_that_is_wrong_is_told_in_one_run_before_any_request() {
         .input("attestations", "perhaps")
         .input("wait", "10 parsecs")
         .input("wait-interval", "0")
-        .input("overwrite", "sometimes")
+        .input("overwrite", "some times")
         .input("dry-run", "maybe")
         .input("concurrency", "0")
         .input("log-level", "loud")
@@ -211,7 +211,7 @@ async fn all_that_is_wrong_is_told_in_one_run_before_any_request() {
         "attestations: must be keep or drop, not \"perhaps\"",
         "wait: \"10 parsecs\"",
         "wait-interval: ",
-        "overwrite: must be true or false, not \"sometimes\"",
+        "overwrite, line 1: \"some times\" cannot match a tag: ",
         "dry-run: must be true or false, not \"maybe\"",
         "concurrency: must be a number from 1 to 256, not \"0\"",
         "log-level: must be error, warn, info, debug or trace, not \"loud\"",

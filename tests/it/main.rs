@@ -51,6 +51,7 @@ mod near_tags;
 mod once;
 mod other_registries;
 mod outputs;
+mod overwrite;
 mod panics;
 mod parsers;
 mod places;

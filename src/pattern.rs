@@ -1,4 +1,4 @@
-//! Names of jobs: exact, or with `*` for any characters and `?` for one.
+//! Names of jobs and tags: exact, or with `*` for any characters and `?` for one.
 
 use wildmatch::WildMatch;
 
@@ -7,12 +7,12 @@ use wildmatch::WildMatch;
 pub struct Pattern(String);
 
 impl Pattern {
-    /// Whether it matches the name of a job.
+    /// Whether it matches the whole name; case counts.
     pub fn matches(&self, name: &str) -> bool {
         WildMatch::new(&self.0).matches(name)
     }
 
-    /// Whether it can match several jobs.
+    /// Whether it can match several names.
     pub fn is_wild(&self) -> bool {
         self.text().contains(['*', '?'])
     }
