@@ -14,10 +14,10 @@ use crate::text::count;
 use bytes::Bytes;
 use tracing::{info, warn};
 
-/// An index that may be published.
+/// An index that may be published; or one image as it is, which is its own only entry.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Composed {
-    /// OCI image index or Docker manifest list.
+    /// OCI image index or Docker manifest list; of one image as it is, its own.
     pub media_type: String,
     /// What is pushed, byte for byte.
     pub bytes: Bytes,
@@ -27,6 +27,13 @@ pub struct Composed {
     pub entries: Vec<Descriptor>,
     /// What the user should hear, though it stops nothing.
     pub warnings: Vec<String>,
+}
+
+impl Composed {
+    /// Whether it is one image, and no index.
+    pub fn is_image(&self) -> bool {
+        media_type::is_image(&self.media_type)
+    }
 }
 
 /// Composes the index that the plan asks for.
@@ -111,7 +118,7 @@ fn new(plan: &Plan, mut entries: Vec<Descriptor>, old: Option<&Index>) -> Result
     })
 }
 
-/// Whether a lone index can be published as it is.
+/// Whether a lone source can be published as it is. Of an image with more, the plan is refused.
 fn nothing_asked(plan: &Plan, manifest: &Manifest) -> bool {
     let format_fits = match plan.format {
         Format::Auto => true,
@@ -206,17 +213,17 @@ pub(super) fn tell(composed: &Composed) {
 }
 
 fn line(composed: &Composed) -> String {
+    let kind = media_type::name(&composed.media_type);
+    let (titles, bytes) = (titles(&composed.entries), composed.bytes.len());
+    let digest = composed.digest.short();
+    if composed.is_image() {
+        return format!("compose  {kind} for {titles} as it is, {bytes} bytes, {digest}");
+    }
     let attestations = composed.entries.len() - images(&composed.entries).count();
     let more = if attestations == 0 {
         String::new()
     } else {
         format!(" and {}", count(attestations, "attestation"))
     };
-    format!(
-        "compose  {} of {}{more}, {} bytes, {}",
-        media_type::name(&composed.media_type),
-        titles(&composed.entries),
-        composed.bytes.len(),
-        composed.digest.short()
-    )
+    format!("compose  {kind} of {titles}{more}, {bytes} bytes, {digest}")
 }

@@ -33,10 +33,10 @@ pub(super) async fn tell(work: &Work<'_>, targets: &Targets, composed: &Composed
             None => old.push((held, vec![tag])),
         }
     }
-    join_all(old.iter().map(|(held, tags)| tell_of_one(work, held, tags, &composed.entries))).await;
+    join_all(old.iter().map(|(held, tags)| tell_of_one(work, held, tags, composed))).await;
 }
 
-async fn tell_of_one(work: &Work<'_>, held: &Digest, tags: &[&Reference], new: &[Descriptor]) {
+async fn tell_of_one(work: &Work<'_>, held: &Digest, tags: &[&Reference], new: &Composed) {
     let Some(first) = tags.first() else { return };
     let place = Reference::at(&first.repository, held);
     match work.registry.manifest(&place, Some(Instant::now() + PATIENCE)).await {
@@ -46,13 +46,14 @@ async fn tell_of_one(work: &Work<'_>, held: &Digest, tags: &[&Reference], new: &
 }
 
 /// Warns where these tags point to entries for platforms that the new ones lack.
-pub(super) fn warn_of(tags: &[&Reference], old: &[Descriptor], new: &[Descriptor]) {
-    let lost = lost(old, new);
+pub(super) fn warn_of(tags: &[&Reference], old: &[Descriptor], new: &Composed) {
+    let lost = lost(old, &new.entries);
     if lost.is_empty() {
         return;
     }
     let tags: Vec<String> = tags.iter().map(ToString::to_string).collect();
-    warn!("{} had {}, which the new index does not have", tags.join(", "), lost.join(", "));
+    let what = if new.is_image() { "image" } else { "index" };
+    warn!("{} had {}, which the new {what} does not have", tags.join(", "), lost.join(", "));
 }
 
 /// The platforms of the old entries that no new one has.

@@ -14,6 +14,7 @@ mod append;
 pub mod check;
 pub mod compose;
 pub mod edit;
+mod image;
 mod lost;
 pub mod outcome;
 mod preview;
@@ -101,6 +102,8 @@ async fn publish(
     targets: Targets,
     resolved: &Resolved,
 ) -> Result<Edited, Error> {
+    let picked = image::picked(work.registry, work.plan, &resolved.arrived, &checked).await?;
+    let checked = Checked { unchanged: picked.or(checked.unchanged), ..checked };
     let composed = compose::index(work.plan, checked)?;
     compose::tell(&composed);
     // What is told of sources is told once.

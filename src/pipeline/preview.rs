@@ -39,7 +39,7 @@ pub(super) async fn left_undone(
                 diff::entries_of(&read.map_err(|error| Error::cannot_read(&error, tag))?)
             }
         };
-        lost::warn_of(&[tag], &old, &composed.entries);
+        lost::warn_of(&[tag], &old, composed);
         let changed = diff::entries(&old, &composed.entries);
         for change in &changed {
             info!("         {}", change.line());

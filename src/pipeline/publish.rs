@@ -25,7 +25,8 @@ pub(super) async fn by_digest(
 ) -> Result<(), Error> {
     let moving = targets.moving(&composed.digest).map(|target| &target.tag);
     refuse_without_permission(work.registry, moving)?;
-    if work.plan.targets.len() > 1 || work.seat.among_others() {
+    // A repository that is complete has an image by its digest.
+    if (work.plan.targets.len() > 1 || work.seat.among_others()) && !composed.is_image() {
         let publication = Publication { work, composed };
         let lacking = targets.lacking(&composed.digest);
         let pushes = lacking.into_iter().map(|(repository, _)| publication.by_digest(repository));

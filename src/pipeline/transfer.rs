@@ -4,11 +4,11 @@
 //! Does not: touch tags. A blob is mounted where the registry can, else streamed; foreign layers
 //! stay where they are (image spec, layer.md).
 
-use crate::entries;
 use crate::error::{Access, Error};
 use crate::join;
 use crate::oci::{Content, Descriptor, Digest, Manifest, Reference, Repository, media_type};
 use crate::pipeline::compose::Composed;
+use crate::pipeline::image;
 use crate::pipeline::record::{self, Action, Copied, Write};
 use crate::pipeline::resolve::arrived::Arrived;
 use crate::pipeline::targets::{Base, Targets};
@@ -245,15 +245,8 @@ impl Transfer<'_> {
         let _held = room.acquire_many(size).await.ok();
         let manifest = match self.origins.read.get(&child.digest) {
             Some(manifest) => manifest.clone(),
-            None => {
-                let origin = Reference::at(from, &child.digest);
-                let read = registry.shared_manifest(&origin).await;
-                read.map_err(|error| Error::cannot_read(&error, origin))?
-            }
+            None => image::of_entry(registry, from, child).await?,
         };
-        if let Some(why) = manifest.contradicts(child) {
-            return Err(entries::wrong(&from.to_string(), child, &why));
-        }
         let Content::Image(image) = &manifest.content else {
             return Err(Error::refused(format!(
                 "{place} is an index inside an index, which is not copied"
@@ -286,7 +279,7 @@ impl Transfer<'_> {
             action: Action::Manifest,
             place: place.to_string(),
             digest: manifest.digest,
-            why: format!("the index names it, for {reason}"),
+            why: format!("what is published names it, for {reason}"),
         });
         Ok(())
     }

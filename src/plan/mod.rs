@@ -16,6 +16,7 @@ mod sources;
 mod targets;
 mod template;
 
+use crate::error::words::input;
 use crate::error::{Error, Exit};
 use crate::inputs::places::Places;
 use crate::inputs::table::{RawInputs, default_of, names};
@@ -84,6 +85,8 @@ pub struct Plan {
     pub append: bool,
     /// Whether sources that have not arrived when waiting ends are left out.
     pub skip_missing: bool,
+    /// Whether a single source that is one image goes into an index, too.
+    pub prefer_index: bool,
     /// Which tags that point to another digest may be moved.
     pub overwrite: Overwrite,
     /// How long to wait in all; zero checks once.
@@ -129,6 +132,21 @@ impl Plan {
         Self { sources, wait, is_wait_asked, wait_interval, expect_labels, ..Self::blank() }
     }
 
+    /// Whether its only source is published as it is if that is one image.
+    pub fn keeps_one_image(&self) -> bool {
+        !self.prefer_index && self.sources.len() == 1
+    }
+
+    /// What it asks for that one image without an index cannot have, by the names of the inputs.
+    fn needs_index(&self) -> impl Iterator<Item = &'static str> {
+        let asked = [
+            (names::annotations, !self.annotations.is_empty()),
+            (names::format, self.format != Format::Auto),
+            (names::append, self.append),
+        ];
+        asked.into_iter().filter(|(_, is_asked)| *is_asked).map(|(name, _)| name)
+    }
+
     /// A plan that asks for nothing and does not wait.
     fn blank() -> Self {
         Self {
@@ -141,6 +159,7 @@ impl Plan {
             keep_attestations: true,
             append: false,
             skip_missing: false,
+            prefer_index: true,
             overwrite: Overwrite::All,
             wait: Duration::ZERO,
             is_wait_asked: true,
@@ -167,7 +186,7 @@ fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Pl
             "docker: a Docker manifest list cannot have annotations; use auto or oci, or drop the annotations",
         );
     }
-    Plan {
+    let plan = Plan {
         name: None,
         platforms,
         annotations,
@@ -177,6 +196,7 @@ fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Pl
             .one_of(&[("keep", true), ("drop", false)], findings),
         append: inputs.append().read(values::switch, findings),
         skip_missing: inputs.missing().one_of(&[("fail", false), ("skip", true)], findings),
+        prefer_index: inputs.prefer_index().read(values::switch, findings),
         overwrite: overwrite::read(inputs.overwrite(), findings),
         wait: match inputs.wait().text {
             Some(_) => inputs.wait().read(values::duration, findings),
@@ -189,7 +209,17 @@ fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Pl
         dry_run: inputs.dry_run().read(values::switch, findings),
         targets,
         sources,
+    };
+    for name in plan.needs_index().filter(|_| plan.keeps_one_image()) {
+        findings.problem(
+            names::prefer_index,
+            format!(
+                "false publishes a single image as it is, and {} needs an index: leave out one of them",
+                input(name)
+            ),
+        );
     }
+    plan
 }
 
 /// How long to wait where the user does not say: as long as the slowest kind of source may take.

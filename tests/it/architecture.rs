@@ -25,7 +25,7 @@ const STAGES: [&[&str]; 11] = [
     &["targets"],
     &["resolve"],
     &["check"],
-    &["compose"],
+    &["compose", "image"],
     &["lost", "outcome", "publish", "transfer", "verify"],
     &["preview", "write"],
     &["edit"],

@@ -18,6 +18,7 @@
 mod support;
 
 mod architecture;
+mod as_it_is;
 mod builders;
 mod challenges;
 mod checks;

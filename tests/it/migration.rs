@@ -49,10 +49,8 @@ impl Acme {
     }
 
     /// Runs a line in a shell, as people do.
-    async fn run(&self, line: &str) {
-        let line = line
-            .replace("ghcr.io", &self.registry.host())
-            .replace("registry.example:5000", &self.other.host());
+    async fn run(&self, line: &str) -> String {
+        let line = self.at_home(line);
         let script = format!(
             "manifest-action() {{ {} \"$@\"; }}; {line}",
             env!("CARGO_BIN_EXE_manifest-action")
@@ -67,6 +65,24 @@ impl Acme {
             ran.everything()
         );
         assert!(!ran.stderr.contains("is visible in"), "{line}\n{}", ran.everything());
+        ran.stdout
+    }
+
+    /// A text with the hosts of this test.
+    fn at_home(&self, text: &str) -> String {
+        text.replace("ghcr.io", &self.registry.host())
+            .replace("registry.example:5000", &self.other.host())
+    }
+
+    /// Of a line `manifest-action create LIST SOURCE …` that printed this.
+    async fn holds_what_it_was_made_of(&self, line: &str, printed: &str) {
+        let line = self.at_home(line);
+        let source = line.split_whitespace().nth(3).expect("a source");
+        let (name, tag) = source.rsplit_once(':').expect("a tag");
+        let (host, repository) = name.split_once('/').expect("a host");
+        let source = Client::new(host).get_manifest(repository, tag).await.expect("a source");
+        let digest = printed.trim().rsplit_once('@').expect("a digest").1;
+        assert_eq!(digest, source.digest, "{line}");
     }
 }
 
@@ -92,7 +108,10 @@ async fn every_line_of_the_migration_page_runs() {
         };
         let line = cell.split('`').nth(1).unwrap_or_else(|| panic!("no line of ours: {row}"));
         assert!(line.starts_with("manifest-action "), "no line of ours: {row}");
-        acme.run(line).await;
+        let printed = acme.run(line).await;
+        if cell.contains("the digest stays") {
+            acme.holds_what_it_was_made_of(line, &printed).await;
+        }
         acme.restock().await;
         ran += 1;
     }

@@ -70,3 +70,17 @@ async fn builder_made_sources_cost_2n_plus_3() {
     assert_eq!(proxy.count("GET", "*/blobs/*"), 0, "no config of a builder's index is read");
     proxy.finish();
 }
+
+#[tokio::test]
+async fn one_image_as_it_is_costs_2_plus_3t() {
+    for (tags, trips) in [(&["1"][..], 6), (&["1", "1.2"], 6), (&["1", "1.2", "latest"], 7)] {
+        let scene = far_away().await;
+        scene.push_amd64().await;
+        let step = bare_step(&scene, tags, &["amd64".to_owned()]);
+        step.input("prefer-index", "false").run().await.ok();
+        let proxy = scene.proxy;
+        let cost = (proxy.requests(), proxy.round_trips());
+        assert_eq!(cost, (2 + 3 * tags.len(), trips), "{}", proxy.log_text());
+        proxy.finish();
+    }
+}

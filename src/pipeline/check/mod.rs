@@ -16,7 +16,8 @@ use crate::text::brief;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checked {
     pub(crate) entries: Vec<Descriptor>,
-    /// The one source, if it is an index and all its entries stand as they were.
+    /// The one source, if it can be published as it is: an index all of whose entries stand as they
+    /// were; or an image, where the plan wants no index of it.
     pub(crate) unchanged: Option<Manifest>,
     pub(crate) warnings: Vec<String>,
 }
@@ -40,17 +41,19 @@ pub fn sources(plan: &Plan, arrived: &[Arrived], skipped: &[Skipped]) -> Result<
     let distinct = without_repetitions(all)?;
     let kept = attestations(plan, distinct, arrived.len() == 1, &mut warnings);
     platforms::check(&plan.platforms, &kept, skipped)?;
-    warnings.extend(kept.iter().filter_map(odd_platform));
+    warnings.extend(kept.iter().filter_map(|member| odd_platform(member, plan)));
     warnings.extend(one_revision(arrived));
     let entries: Vec<Descriptor> = kept.into_iter().map(|member| member.entry.clone()).collect();
     if images(&entries).next().is_none() {
         return Err(Error::refused("there is no image to put in"));
     }
     let unchanged = match arrived {
-        [Arrived { manifest: Manifest { content: Content::Index(index), .. }, .. }]
-            if index.manifests == entries =>
-        {
-            arrived.first().map(|only| only.manifest.clone())
+        [Arrived { manifest, .. }] => {
+            let is_as_it_was = match &manifest.content {
+                Content::Index(index) => index.manifests == entries,
+                Content::Image(_) => plan.keeps_one_image(),
+            };
+            is_as_it_was.then(|| manifest.clone())
         }
         _ => None,
     };
@@ -119,8 +122,14 @@ fn attestations<'a>(
 }
 
 /// What is odd about the platform of an image, though it stops nothing.
-fn odd_platform(Member { entry, from }: &Member<'_>) -> Option<String> {
+fn odd_platform(Member { entry, from }: &Member<'_>, plan: &Plan) -> Option<String> {
     let (name, platform) = (&from.source.name, entry.known_platform()?);
+    if let Some(stray) = from.stray.as_ref().filter(|_| plan.keeps_one_image()) {
+        return Some(format!(
+            "{name}: its config says variant {stray}, which only ARM has, so no client takes it; \
+             build it again for {platform}"
+        ));
+    }
     if let Some(stray) = &from.stray {
         return Some(entries::without_variant(name, entry, stray));
     }
