@@ -105,6 +105,7 @@ macro_rules! inputs {
 inputs! {
     images "images" List Any "" "repositories that every bare tag of tags goes to, such as ghcr.io/acme/app";
     tags "tags" List List "DOCKER_METADATA_OUTPUT_TAGS" "references to publish, such as ghcr.io/acme/app:1.4.0; with images also bare tags, such as 1.4.0";
+    platform_tags "platform-tags" List List "" "a tag for each platform, such as 1.4.0-{arch}, under which its image is published as it is; may contain {os} {arch} {variant} {platform}";
     sources "sources" List List "" "images to combine: REF, REF@DIGEST or PLATFORM=REF; {os} {arch} {variant} {platform} are replaced for each platform";
     digests "digests" List List "" "images to combine, by digest: lines, JSON such as job outputs, a folder of digest files, or build metadata files";
     platforms "platforms" List Any "those of the sources" "the exact platforms the index must have";

@@ -3,8 +3,10 @@
 use super::check::Checked;
 use super::compose::{self, Composed};
 use super::edit::{Change, Moved};
+use super::lots::Single;
 use super::targets::Base;
 use super::transfer::Origins;
+use super::write::Stock;
 use crate::entries::{change, diff};
 use crate::error::Error;
 use crate::plan::Plan;
@@ -14,7 +16,7 @@ use tracing::info;
 pub(super) struct Append<'a> {
     pub(super) plan: &'a Plan,
     pub(super) checked: &'a Checked,
-    pub(super) origins: &'a Origins,
+    pub(super) stock: Stock<'a>,
 }
 
 impl Change for Append<'_> {
@@ -29,9 +31,13 @@ impl Change for Append<'_> {
 
     fn origins(&self, base: &Base) -> Origins {
         match self.plan.targets.first() {
-            Some(first) => self.origins.clone().and_base(first, base),
-            None => self.origins.clone(),
+            Some(first) => self.stock.origins.clone().and_base(first, base),
+            None => self.stock.origins.clone(),
         }
+    }
+
+    fn singles(&self) -> &[Single] {
+        self.stock.singles
     }
 
     fn tell(&self, base: &Base, composed: &Composed) {

@@ -76,7 +76,8 @@ pub fn onto(plan: &Plan, base: &Base, entries: Vec<Descriptor>) -> Result<Compos
     }
 }
 
-fn as_it_is(manifest: Manifest, entries: Vec<Descriptor>) -> Composed {
+/// A manifest that is published byte for byte.
+pub(super) fn as_it_is(manifest: Manifest, entries: Vec<Descriptor>) -> Composed {
     let Manifest { media_type, bytes, .. } = manifest;
     // By SHA-256, whatever algorithm it was asked for by: that is what registries store by.
     Composed { media_type, digest: Digest::of(&bytes), bytes, entries, warnings: Vec::new() }

@@ -7,10 +7,11 @@
 //! than the other's pause, between its last check and its arrival.
 
 use super::compose::Composed;
+use super::lots::{Beside, Single};
 use super::targets::{Base, Targets};
 use super::transfer::Origins;
 use super::work::Work;
-use super::write;
+use super::write::{self, Goods, Stock};
 use crate::backoff::Backoff;
 use crate::error::{Error, Exit};
 use crate::oci::Reference;
@@ -46,6 +47,11 @@ pub trait Change {
     /// Where what the index names comes from; nowhere else than from where it is.
     fn origins(&self, _: &Base) -> Origins {
         Origins::default()
+    }
+
+    /// The platforms that get tags of their own.
+    fn singles(&self) -> &[Single] {
+        &[]
     }
 
     /// Tells what the change makes of it.
@@ -85,19 +91,23 @@ pub async fn until_settled(work: &Work<'_>, change: &impl Change) -> Result<Edit
         let is_as_read = |targets: &Targets| {
             targets.first().and_then(|first| first.held.as_ref()) == base.held()
         };
-        let targets = check().await?;
+        let singles = change.singles();
+        let (targets, beside) = tokio::try_join!(check(), Beside::check(work, singles))?;
+        let all_hold = targets.all_hold(&composed.digest) && beside.all_hold();
         let mut is_moved = !is_as_read(&targets);
-        if targets.all_hold(&composed.digest) || (plan.dry_run && !is_moved) {
-            targets.refuse_overwriting(plan, &composed.digest)?;
+        if all_hold || (plan.dry_run && !is_moved) {
+            write::refuse_overwriting(work, &beside.and(&composed, &targets))?;
             if changed {
                 info!("verify   read back as pushed");
             }
+            let changed = changed || !all_hold;
             return Ok(Edited { composed, targets, changed });
         }
         if !is_moved {
             let look_again = async |_: &Targets| Ok(Some(check().await?).filter(is_as_read));
             let origins = change.origins(&base);
-            let written = write::to_targets(work, &composed, &origins, targets, look_again).await?;
+            let goods = Goods { composed: &composed, stock: Stock { singles, origins: &origins } };
+            let written = write::to_targets(work, goods, targets, look_again).await?;
             (is_moved, changed) = (written.is_none(), changed || written.is_some());
         }
         if is_moved && !changed && change.when_moved() == Moved::Refuse {

@@ -16,6 +16,7 @@ pub mod compose;
 pub mod edit;
 mod image;
 mod lost;
+pub mod lots;
 pub mod outcome;
 mod preview;
 pub mod progress;
@@ -43,6 +44,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 use transfer::Origins;
 use work::Work;
+use write::{Goods, Stock, Written};
 
 /// Publishes one index. `jobs`: those of the CI system, where the plan watches some.
 pub async fn run(work: &Work<'_>, jobs: Option<&Jobs>) -> Result<Report, Error> {
@@ -65,14 +67,17 @@ pub async fn run(work: &Work<'_>, jobs: Option<&Jobs>) -> Result<Report, Error> 
         warn!("{warning}");
     }
     work.group("Publish");
-    let origins = Origins::of(&resolved.arrived);
+    let origins = &Origins::of(&resolved.arrived);
+    let singles = &lots::singles(work, &resolved.arrived, &checked).await?;
+    let stock = Stock { singles, origins };
     let Edited { composed, targets, changed } = if plan.append {
-        edit::until_settled(work, &Append { plan, checked: &checked, origins: &origins }).await?
+        edit::until_settled(work, &Append { plan, checked: &checked, stock }).await?
     } else {
-        publish(work, checked, &origins, targets, &resolved).await?
+        publish(work, checked, stock, targets, &resolved).await?
     };
     let dry_run = if plan.dry_run {
-        Some(preview::left_undone(work, &composed, &targets, &origins).await?)
+        let goods = Goods { composed: &composed, stock };
+        Some(preview::left_undone(work, goods, &targets).await?)
     } else {
         None
     };
@@ -98,7 +103,7 @@ pub async fn run(work: &Work<'_>, jobs: Option<&Jobs>) -> Result<Report, Error> 
 async fn publish(
     work: &Work<'_>,
     checked: Checked,
-    origins: &Origins,
+    stock: Stock<'_>,
     targets: Targets,
     resolved: &Resolved,
 ) -> Result<Edited, Error> {
@@ -109,9 +114,12 @@ async fn publish(
     // What is told of sources is told once.
     let unwatched: &[Arrived] = if resolved.waited() { &[] } else { &resolved.arrived };
     let again = async |before: &Targets| check_again(work, Some(before), unwatched).await.map(Some);
-    let written = write::to_targets(work, &composed, origins, targets, again).await?;
-    let Some(targets) = written else { return Err(Error::defect("targets were given up")) };
-    let changed = !targets.all_hold(&composed.digest);
+    let goods = Goods { composed: &composed, stock };
+    let written = write::to_targets(work, goods, targets, again).await?;
+    let Some(Written { targets, is_moved }) = written else {
+        return Err(Error::defect("targets were given up"));
+    };
+    let changed = is_moved || !targets.all_hold(&composed.digest);
     if !work.plan.dry_run {
         verify::tags(work.registry, &composed, work.progress).await?;
     }

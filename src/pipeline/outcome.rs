@@ -111,7 +111,7 @@ impl Run {
 pub struct Report {
     /// The index.
     pub composed: Composed,
-    /// What became of each tag, in the order of the plan.
+    /// What became of each tag, in the order of the plan; then of those of single platforms.
     pub tags: Vec<Tagged>,
     /// The sources, in the order of the plan.
     pub sources: Vec<SourceReport>,
@@ -130,9 +130,10 @@ pub struct Report {
 }
 
 impl Report {
-    /// Each repository of its tags by digest, as often as there are tags.
+    /// Each repository of the index's tags by digest, as often as there are such tags.
     pub fn refs(&self) -> impl Iterator<Item = String> {
-        let repositories = self.tags.iter().map(|tagged| &tagged.tag.repository);
+        let of_index = self.tags.iter().filter(|tagged| tagged.own.is_none());
+        let repositories = of_index.map(|tagged| &tagged.tag.repository);
         repositories.map(|place| Reference::at(place, &self.composed.digest).to_string())
     }
 

@@ -1,13 +1,14 @@
 //! A dry run: checks and tells what a real one would do.
 
-use super::compose::Composed;
 use super::lost;
+use super::lots::{self, Beside};
 use super::outcome::DryRun;
 use super::progress::TagState;
 use super::record;
 use super::targets::{self, Target, Targets};
-use super::transfer::{self, Origins};
+use super::transfer;
 use super::work::Work;
+use super::write::{Goods, Stock};
 use crate::entries::diff;
 use crate::error::Error;
 use tracing::info;
@@ -15,23 +16,28 @@ use tracing::info;
 /// Tells what a real run would do to these targets.
 pub(super) async fn left_undone(
     work: &Work<'_>,
-    composed: &Composed,
+    Goods { composed, stock: Stock { singles, origins } }: Goods<'_>,
     targets: &Targets,
-    origins: &Origins,
 ) -> Result<DryRun, Error> {
-    let copies = transfer::would_be_copied(composed, targets, origins);
+    let beside = Beside::check(work, singles).await?;
+    let lots = beside.and(composed, targets);
+    let copies = transfer::would_be_copied(&lots::needs(&lots), origins);
     for (repository, images) in &copies {
         info!("{}", record::would_copy(repository, *images));
     }
     let mut changes = Vec::new();
-    for target in targets.iter() {
+    let all = lots.iter().flat_map(|lot| lot.targets.iter().map(move |target| (lot, target)));
+    for (lot, target) in all {
         let Target { tag, held, .. } = target;
-        if held.as_ref() == Some(&composed.digest) {
+        if target.holds(&lot.composed.digest) {
             work.progress.tag(tag, TagState::Unchanged);
             info!("{}", targets::unchanged(tag));
             continue;
         }
         info!("{}", targets::would_move(target));
+        if lot.is_single() {
+            continue;
+        }
         let old = match held {
             None => Vec::new(),
             Some(_) => {

@@ -1,7 +1,7 @@
 //! How far a run has come: read by the log of the wait, by the line that a signal leaves behind,
 //! and by the report.
 
-use crate::oci::{Digest, Reference, Repository};
+use crate::oci::{Digest, Platform, Reference, Repository};
 use crate::pipeline::record::{Copied, Write};
 use crate::text;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -60,6 +60,15 @@ impl Was {
     }
 }
 
+/// A platform that has a tag of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfPlatform {
+    /// The platform.
+    pub platform: Platform,
+    /// What the tag is to point to.
+    pub digest: Digest,
+}
+
 /// A tag of this run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tagged {
@@ -69,9 +78,16 @@ pub struct Tagged {
     pub state: TagState,
     /// What it pointed to before.
     pub was: Was,
+    /// Which platform it is for, if it is not a tag of the index.
+    pub own: Option<OfPlatform>,
 }
 
 impl Tagged {
+    /// What it is to point to; `index`: the digest of that.
+    pub fn digest<'a>(&'a self, index: &'a Digest) -> &'a Digest {
+        self.own.as_ref().map_or(index, |own| &own.digest)
+    }
+
     /// What became of it, in a word.
     pub fn word(&self) -> &'static str {
         match (self.state, &self.was) {
@@ -160,12 +176,12 @@ impl Progress {
 
     /// Starts with tags that nothing was done to.
     pub fn start(&self, tags: &[Reference]) {
-        let untouched = |tag: &Reference| Tagged {
-            tag: tag.clone(),
-            state: TagState::Untouched,
-            was: Was::NotKnown,
-        };
-        self.lock().tags = tags.iter().map(untouched).collect();
+        self.lock().tags = tags.iter().map(|tag| untouched(tag, None)).collect();
+    }
+
+    /// Adds tags of a platform, which nothing was done to.
+    pub fn add(&self, tags: &[Reference], own: &OfPlatform) {
+        self.lock().tags.extend(tags.iter().map(|tag| untouched(tag, Some(own.clone()))));
     }
 
     /// Starts with sources that were not looked at.
@@ -326,6 +342,10 @@ impl Progress {
     }
 }
 
+fn untouched(tag: &Reference, own: Option<OfPlatform>) -> Tagged {
+    Tagged { tag: tag.clone(), state: TagState::Untouched, was: Was::NotKnown, own }
+}
+
 impl State {
     fn waiting_for(&self) -> impl Iterator<Item = &String> {
         self.sources
@@ -358,7 +378,7 @@ mod tests {
             (TagState::Unknown, Was::Nothing, "unknown", false),
             (TagState::Failed, held(), "failed", false),
         ] {
-            let tagged = Tagged { tag: "r.example/a:1".parse().unwrap(), state, was };
+            let tagged = Tagged { tag: "r.example/a:1".parse().unwrap(), state, was, own: None };
             let words = if back { format!("{word}, was {old}") } else { word.to_owned() };
             assert_eq!((tagged.word(), tagged.words()), (word, words), "{tagged:?}");
         }

@@ -2,9 +2,10 @@
 //! what was written.
 
 use super::compose::Composed;
+use super::lots::Lot;
 use super::progress::{RUN_AGAIN, TagState, Tagged};
 use super::record::{Action, Write};
-use super::targets::{self, Target, Targets, refuse_without_permission};
+use super::targets::{self, Target, refuse_without_permission};
 use super::together::Stage;
 use super::work::{DOUBT, Document, FIRST_LAG_PAUSE, LONGEST_LAG_PAUSE, Work};
 use crate::backoff::Backoff;
@@ -18,46 +19,59 @@ use tracing::info;
 
 /// Stores the index where a tag does not come at once, so that tags can move one after the other
 /// and always find it; all repositories must have its children.
-pub(super) async fn by_digest(
-    work: &Work<'_>,
-    composed: &Composed,
-    targets: &Targets,
-) -> Result<(), Error> {
-    let moving = targets.moving(&composed.digest).map(|target| &target.tag);
-    refuse_without_permission(work.registry, moving)?;
+pub(super) async fn by_digest(work: &Work<'_>, lots: &[Lot<'_>]) -> Result<(), Error> {
+    let moving = lots.iter().flat_map(|lot| lot.targets.moving(&lot.composed.digest));
+    refuse_without_permission(work.registry, moving.map(|target| &target.tag))?;
+    let tags: usize = lots.iter().map(|lot| lot.targets.iter().count()).sum();
+    if tags == 1 && !work.seat.among_others() {
+        return Ok(());
+    }
     // A repository that is complete has an image by its digest.
-    if (work.plan.targets.len() > 1 || work.seat.among_others()) && !composed.is_image() {
-        let publication = Publication { work, composed };
-        let lacking = targets.lacking(&composed.digest);
-        let pushes = lacking.into_iter().map(|(repository, _)| publication.by_digest(repository));
-        join::all(pushes).await?;
+    let indexes = lots.iter().filter(|lot| !lot.composed.is_image());
+    let pushes = indexes.flat_map(|&Lot { composed, targets, home }| {
+        let lacking = targets.lacking(&composed.digest).into_iter();
+        let lacking = lacking.map(|(repository, _)| repository);
+        lacking.filter(move |repository| Some(*repository) != home).map(move |repository| {
+            async move { Publication { work, composed }.by_digest(repository).await }
+        })
+    });
+    join::all(pushes).await.map(|_| ())
+}
+
+/// Moves all tags that do not point to their manifest yet, wave by wave.
+pub(super) async fn tags(work: &Work<'_>, lots: &[Lot<'_>]) -> Result<(), Error> {
+    let mut waves: [Vec<Move<'_>>; 4] = Default::default();
+    for lot in lots {
+        let publication = Publication { work, composed: lot.composed };
+        for target in lot.targets.iter() {
+            let tag = &target.tag;
+            if target.holds(&lot.composed.digest) {
+                work.progress.tag(tag, TagState::Unchanged);
+                info!("{}", targets::unchanged(tag));
+            } else {
+                waves[wave(lot, tag)].push((publication, target));
+            }
+        }
+    }
+    for (at, moves) in waves.iter().enumerate() {
+        work.seat.reached(Stage::Wave(at));
+        // A list whose tags are all moved is read back, whatever becomes of others.
+        if !moves.is_empty() {
+            work.seat.all_have(Stage::Wave(at)).await;
+            carry_out(work, moves).await?;
+        }
     }
     Ok(())
 }
 
-/// Moves all tags that do not point to the index yet, wave by wave.
-pub(super) async fn tags(
-    work: &Work<'_>,
-    composed: &Composed,
-    targets: &Targets,
-) -> Result<(), Error> {
-    let publication = Publication { work, composed };
-    let moving: Vec<&Target> = targets.moving(&composed.digest).collect();
-    for Target { tag, .. } in targets.iter().filter(|target| !moving.contains(target)) {
-        work.progress.tag(tag, TagState::Unchanged);
-        info!("{}", targets::unchanged(tag));
+/// In which wave a tag moves: what fewer people use without looking comes first.
+fn wave(lot: &Lot<'_>, tag: &Reference) -> usize {
+    match (tag.tag.as_deref().is_some_and(is_latest), lot.is_single()) {
+        (false, true) => 0,
+        (false, false) => 1,
+        (true, true) => 2,
+        (true, false) => 3,
     }
-    let (latest, others): (Vec<&Target>, Vec<&Target>) =
-        moving.into_iter().partition(|target| target.tag.tag.as_deref().is_some_and(is_latest));
-    for (at, wave) in [others, latest].into_iter().enumerate() {
-        work.seat.reached(Stage::Wave(at));
-        // A list whose tags are all moved is read back, whatever becomes of others.
-        if !wave.is_empty() {
-            work.seat.all_have(Stage::Wave(at)).await;
-            publication.wave(&wave).await?;
-        }
-    }
-    Ok(())
 }
 
 /// `latest` and its kin, which people use without looking: `latest-alpine`, `slim-latest`.
@@ -65,10 +79,42 @@ fn is_latest(tag: &str) -> bool {
     tag == "latest" || tag.starts_with("latest-") || tag.ends_with("-latest")
 }
 
+/// Tags that may move in any order. After the first one that fails for good, no other is
+/// started: those that are under way are followed to their end.
+async fn carry_out(work: &Work<'_>, moves: &[Move<'_>]) -> Result<(), Error> {
+    let seat = work.seat;
+    let moves = moves.iter().map(|(publication, target)| async move {
+        let Some(_turn) = seat.turn().await else { return Ok(false) };
+        let moved = publication.tag(target).await;
+        let moved = moved.map_err(|error| (*publication, *target, error));
+        moved.inspect_err(|_| seat.fail()).map(|()| true)
+    });
+    let ended = join_all(moves).await;
+    let was_left = |moved: &Result<bool, _>| matches!(moved, Ok(false));
+    if ended.iter().all(Result::is_ok) && ended.iter().any(was_left) {
+        // It was another list that failed, and tells why.
+        seat.all_have(Stage::Over).await;
+    }
+    // Told only now that it is known what became of those that were under way.
+    match ended.into_iter().find_map(Result::err) {
+        None => Ok(()),
+        Some((publication, target, error)) => {
+            let mut failed = publication.error(&error, &target.tag).await;
+            failed.fix = publication.immovable(target, &error).await.or(failed.fix);
+            Err(failed)
+        }
+    }
+}
+
+/// A manifest on its way to tags.
+#[derive(Clone, Copy)]
 struct Publication<'a> {
     work: &'a Work<'a>,
     composed: &'a Composed,
 }
+
+/// What is put where.
+type Move<'a> = (Publication<'a>, &'a Target);
 
 impl Publication<'_> {
     /// The index where no tag names it yet.
@@ -94,32 +140,6 @@ impl Publication<'_> {
             digest,
             why: why.to_owned(),
         });
-    }
-
-    /// Tags that may move in any order. After the first one that fails for good, no other is
-    /// started: those that are under way are followed to their end.
-    async fn wave(&self, targets: &[&Target]) -> Result<(), Error> {
-        let seat = self.work.seat;
-        let moves = targets.iter().map(|target| async move {
-            let Some(_turn) = seat.turn().await else { return Ok(false) };
-            let moved = self.tag(target).await.map_err(|error| (*target, error));
-            moved.inspect_err(|_| seat.fail()).map(|()| true)
-        });
-        let ended = join_all(moves).await;
-        let was_left = |moved: &Result<bool, _>| matches!(moved, Ok(false));
-        if ended.iter().all(Result::is_ok) && ended.iter().any(was_left) {
-            // It was another list that failed, and tells why.
-            seat.all_have(Stage::Over).await;
-        }
-        // Told only now that it is known what became of those that were under way.
-        match ended.into_iter().find_map(Result::err) {
-            None => Ok(()),
-            Some((target, error)) => {
-                let mut failed = self.error(&error, &target.tag).await;
-                failed.fix = self.immovable(target, &error).await.or(failed.fix);
-                Err(failed)
-            }
-        }
     }
 
     async fn tag(&self, target: &Target) -> Result<(), registry::Error> {

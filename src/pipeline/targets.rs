@@ -33,16 +33,21 @@ pub struct Target {
 pub struct Targets(Vec<Target>);
 
 impl Target {
-    fn holds(&self, digest: &Digest) -> bool {
+    pub(super) fn holds(&self, digest: &Digest) -> bool {
         self.held.as_ref() == Some(digest)
     }
 }
 
 impl Targets {
-    /// Checks what every tag points to now.
+    /// Checks what every tag of the index points to now.
     pub async fn check(work: &Work<'_>) -> Result<Self, Error> {
+        Self::of(work, &work.plan.targets).await
+    }
+
+    /// Checks what each of these tags points to now.
+    pub(super) async fn of(work: &Work<'_>, tags: &[Reference]) -> Result<Self, Error> {
         let Work { registry, plan, progress, .. } = *work;
-        let looks = plan.targets.iter().map(|tag| async move {
+        let looks = tags.iter().map(|tag| async move {
             let may_move = plan.overwrite.allows(tag);
             let look = match registry.look(tag, None).await {
                 // A plain run does the same whether or not the tag is there.
@@ -114,29 +119,40 @@ impl Targets {
         both.filter(|(now, before)| now.held != before.held).map(|(now, _)| now)
     }
 
-    /// Refuses to move a tag that points to another digest, where the plan says so.
-    pub fn refuse_overwriting(&self, plan: &Plan, digest: &Digest) -> Result<(), Error> {
-        let taken = self.moving(digest).filter(|target| !plan.overwrite.allows(&target.tag));
-        let (tags, lines): (Vec<&Reference>, Vec<String>) = taken
-            .filter_map(|Target { tag, held, .. }| {
-                Some((tag, format!("{tag} points to {}", held.as_ref()?)))
-            })
-            .unzip();
-        if tags.is_empty() {
-            return Ok(());
-        }
-        let overwrite = input(names::overwrite);
-        let (why, or) = match plan.overwrite.with(&tags) {
-            None => (format!("{overwrite} is false, and a tag"), String::new()),
-            Some(patterns) => (
-                format!("a tag that matches no pattern of {overwrite}"),
-                format!(", or allow it to move: {}", setting(names::overwrite, &patterns)),
-            ),
-        };
-        Err(Error::refused(format!("{why} already points to another image"))
-            .with_details(lines)
-            .with_fix(format!("publish under a new tag{or}; this run's image would be {digest}")))
+    /// The tags that point to another digest and may not move, where the plan says so.
+    fn taken<'t>(&'t self, plan: &'t Plan, digest: &'t Digest) -> impl Iterator<Item = &'t Target> {
+        let moving = self.moving(digest).filter(|target| target.held.is_some());
+        moving.filter(|target| !plan.overwrite.allows(&target.tag))
     }
+}
+
+/// Refuses to move tags that point to another digest, where the plan says so. `all`: tags, with what
+/// they are to point to; the index is the last.
+pub(super) fn refuse_overwriting<'t>(
+    plan: &'t Plan,
+    all: impl IntoIterator<Item = (&'t Targets, &'t Digest)>,
+) -> Result<(), Error> {
+    let (mut tags, mut lines, mut last) = (Vec::new(), Vec::new(), None);
+    for (targets, digest) in all {
+        for Target { tag, held, .. } in targets.taken(plan, digest) {
+            let held = held.as_ref().map(ToString::to_string).unwrap_or_default();
+            tags.push(tag);
+            lines.push(format!("{tag} points to {held}"));
+        }
+        last = Some(digest);
+    }
+    let Some(digest) = last.filter(|_| !tags.is_empty()) else { return Ok(()) };
+    let overwrite = input(names::overwrite);
+    let (why, or) = match plan.overwrite.with(&tags) {
+        None => (format!("{overwrite} is false, and a tag"), String::new()),
+        Some(patterns) => (
+            format!("a tag that matches no pattern of {overwrite}"),
+            format!(", or allow it to move: {}", setting(names::overwrite, &patterns)),
+        ),
+    };
+    Err(Error::refused(format!("{why} already points to another image"))
+        .with_details(lines)
+        .with_fix(format!("publish under a new tag{or}; this run's image would be {digest}")))
 }
 
 /// The bytes of an index that may be read for its platforms alone; 0 where the registry does not say.
@@ -215,12 +231,13 @@ pub(super) fn refuse_without_permission<'t>(
 /// trouble may be over when the wait is.
 pub(super) async fn preflight(work: &Work<'_>) -> Result<(), Error> {
     let Work { registry, plan, .. } = *work;
-    refuse_without_permission(registry, &plan.targets)?;
+    let places: Vec<Reference> = plan.places().collect();
+    refuse_without_permission(registry, &places)?;
     if plan.dry_run {
         return Ok(());
     }
     let homes: BTreeMap<&Repository, &Reference> =
-        plan.targets.iter().rev().map(|tag| (&tag.repository, tag)).collect();
+        places.iter().rev().map(|tag| (&tag.repository, tag)).collect();
     let tests = homes.into_iter().map(|(repository, tag)| async move {
         match registry.may_push(repository).await {
             Err(error) if error.is_denial() || error.takes_no_writes() => {
@@ -315,7 +332,8 @@ mod tests {
     fn overwriting_is_refused_where_the_plan_says_so() {
         let mut plan = Plan::to_edit(&"r.example/a:1".parse().unwrap());
         let all = targets(&[("r.example/a:1", "old"), ("r.example/a:2", "")]);
-        assert_eq!(all.refuse_overwriting(&plan, &digest("new")), Ok(()));
+        let refuse = |plan: &Plan, seed: &str| refuse_overwriting(plan, [(&all, &digest(seed))]);
+        assert_eq!(refuse(&plan, "new"), Ok(()));
         let taken = format!("r.example/a:1 points to {}", digest("old"));
         let matching = |text: &str| Overwrite::Matching(vec![Pattern::from(text)]);
         for (overwrite, is_refused) in [
@@ -326,11 +344,11 @@ mod tests {
             (matching("r.example/a:1"), true),
         ] {
             plan.overwrite = overwrite;
-            let refused = all.refuse_overwriting(&plan, &digest("new")).err();
+            let refused = refuse(&plan, "new").err();
             let details = refused.map(|error| (error.exit, error.details));
             let expected = is_refused.then(|| (Exit::Refused, vec![taken.clone()]));
             assert_eq!(details, expected, "{:?}", plan.overwrite);
-            assert_eq!(all.refuse_overwriting(&plan, &digest("old")), Ok(()), "the same again");
+            assert_eq!(refuse(&plan, "old"), Ok(()), "the same again");
         }
     }
 }

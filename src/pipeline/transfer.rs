@@ -7,11 +7,11 @@
 use crate::error::{Access, Error};
 use crate::join;
 use crate::oci::{Content, Descriptor, Digest, Manifest, Reference, Repository, media_type};
-use crate::pipeline::compose::Composed;
 use crate::pipeline::image;
+use crate::pipeline::lots::Need;
 use crate::pipeline::record::{self, Action, Copied, Write};
 use crate::pipeline::resolve::arrived::Arrived;
-use crate::pipeline::targets::{Base, Targets};
+use crate::pipeline::targets::Base;
 use crate::pipeline::work::{Document, Work};
 use crate::registry::{self, BlobOutcome, CopyError};
 use crate::text;
@@ -75,16 +75,11 @@ impl Origins {
 
 /// What a dry run has to say: how many images would be copied where, as far as that is known
 /// without asking.
-pub(super) fn would_be_copied(
-    composed: &Composed,
-    targets: &Targets,
-    origins: &Origins,
-) -> Vec<(Repository, usize)> {
-    let missing = |repository: &Repository| {
-        composed.entries.iter().filter(|entry| origins.nearest(entry, repository).is_some()).count()
-    };
-    let lacking = targets.lacking(&composed.digest).into_iter();
-    let copies = lacking.map(|(repository, _)| (repository.clone(), missing(repository)));
+pub(super) fn would_be_copied(needs: &[Need<'_>], origins: &Origins) -> Vec<(Repository, usize)> {
+    let copies = needs.iter().map(|Need { repository, entries, .. }| {
+        let missing = entries.iter().filter(|entry| origins.nearest(entry, repository).is_some());
+        ((*repository).clone(), missing.count())
+    });
     copies.filter(|(_, images)| *images > 0).collect()
 }
 
@@ -92,18 +87,15 @@ pub(super) fn would_be_copied(
 /// process, which takes its time: what was looked at before may be old news then.
 pub(super) async fn children(
     work: &Work<'_>,
-    composed: &Composed,
-    targets: &Targets,
+    needs: &[Need<'_>],
     origins: &Origins,
 ) -> Result<bool, Error> {
     let before = work.progress.bytes_poured();
     let rooms = &Rooms::default();
-    let lacking = targets.lacking(&composed.digest).into_iter();
-    let moves = lacking.map(|(repository, in_use)| async move {
-        let missing = composed
-            .entries
-            .iter()
-            .filter_map(|entry| Some((entry, origins.nearest(entry, repository)?)));
+    let moves = needs.iter().map(|Need { repository, in_use, entries }| async move {
+        let (repository, in_use) = (*repository, *in_use);
+        let missing =
+            entries.iter().filter_map(|entry| Some((*entry, origins.nearest(entry, repository)?)));
         let missing: Vec<(&Descriptor, &Repository)> = missing.collect();
         if missing.is_empty() {
             return Ok(());

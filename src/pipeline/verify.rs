@@ -4,7 +4,7 @@ use crate::backoff::Backoff;
 use crate::error::{Error, Exit};
 use crate::oci::{Digest, Reference};
 use crate::pipeline::compose::Composed;
-use crate::pipeline::progress::{Progress, TagState};
+use crate::pipeline::progress::{Progress, TagState, Tagged};
 use crate::registry::{self, Registry};
 use crate::text::duration;
 use futures_util::future::join_all;
@@ -17,20 +17,17 @@ const LAG: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Compares every moved tag with the index: the first by its bytes, the others by their digest.
+/// Compares every moved tag with what was put there: the first by its bytes, the others by their digest.
 pub(super) async fn tags(
     registry: &Registry,
     composed: &Composed,
     progress: &Progress,
 ) -> Result<(), Error> {
-    let moved: Vec<Reference> = progress
-        .tags()
-        .into_iter()
-        .filter(|tagged| tagged.state == TagState::Moved)
-        .map(|tagged| tagged.tag)
-        .collect();
-    let checks =
-        moved.iter().enumerate().map(|(at, tag)| until_it_agrees(registry, composed, tag, at == 0));
+    let all = progress.tags().into_iter();
+    let moved: Vec<Tagged> = all.filter(|tagged| tagged.state == TagState::Moved).collect();
+    let checks = moved.iter().enumerate().map(|(at, tagged)| {
+        until_it_agrees(registry, tagged.digest(&composed.digest), &tagged.tag, at == 0)
+    });
     let doubts: Vec<String> = join_all(checks).await.into_iter().filter_map(Result::err).collect();
     if doubts.is_empty() {
         if !moved.is_empty() {
@@ -50,7 +47,7 @@ pub(super) async fn tags(
 
 async fn until_it_agrees(
     registry: &Registry,
-    composed: &Composed,
+    expected: &Digest,
     tag: &Reference,
     by_bytes: bool,
 ) -> Result<(), String> {
@@ -60,7 +57,7 @@ async fn until_it_agrees(
     loop {
         let shown = shown(registry, tag, by_bytes, end).await;
         let doubt = match &shown {
-            Ok(digest) if *digest == composed.digest => return Ok(()),
+            Ok(digest) if digest == expected => return Ok(()),
             Ok(digest) => format!("{tag} shows {digest}"),
             Err(error) => format!("{tag}: {error}"),
         };

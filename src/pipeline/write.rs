@@ -2,12 +2,38 @@
 
 use super::compose::Composed;
 use super::lost;
+use super::lots::{self, Beside, Lot, Single};
 use super::publish;
-use super::targets::Targets;
+use super::targets::{self, Targets};
 use super::together::Stage;
 use super::transfer::{self, Origins};
 use super::work::Work;
 use crate::error::Error;
+
+/// What is published.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Goods<'a> {
+    pub(super) composed: &'a Composed,
+    pub(super) stock: Stock<'a>,
+}
+
+/// What is known before the index is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stock<'a> {
+    /// The platforms under tags of their own.
+    pub(super) singles: &'a [Single],
+    /// Where images and attestations come from.
+    pub(super) origins: &'a Origins,
+}
+
+/// What was found right before the tags were moved.
+#[derive(Debug)]
+pub(super) struct Written {
+    /// What the tags of the index pointed to.
+    pub(super) targets: Targets,
+    /// Whether a tag of a platform was moved; in a dry run, would be.
+    pub(super) is_moved: bool,
+}
 
 /// Completes the repositories of the targets, then moves their tags, together with those of other
 /// lists; in a dry run only refuses what a real one would. `look_again` is asked after anything that
@@ -15,30 +41,41 @@ use crate::error::Error;
 /// is nothing to return. Else what the targets pointed to right before they were moved.
 pub(super) async fn to_targets(
     work: &Work<'_>,
-    composed: &Composed,
-    origins: &Origins,
+    Goods { composed, stock: Stock { singles, origins } }: Goods<'_>,
     mut targets: Targets,
     look_again: impl AsyncFnOnce(&Targets) -> Result<Option<Targets>, Error>,
-) -> Result<Option<Targets>, Error> {
-    targets.refuse_overwriting(work.plan, &composed.digest)?;
+) -> Result<Option<Written>, Error> {
+    let mut beside = Beside::check(work, singles).await?;
+    let mut lots = beside.and(composed, &targets);
+    refuse_overwriting(work, &lots)?;
     if work.plan.dry_run {
-        return Ok(Some(targets));
+        let is_moved = !beside.all_hold();
+        return Ok(Some(Written { targets, is_moved }));
     }
-    let has_copied = transfer::children(work, composed, &targets, origins).await?;
+    let has_copied = transfer::children(work, &lots::needs(&lots), origins).await?;
     if has_copied {
         work.seat.took_time();
     }
-    publish::by_digest(work, composed, &targets).await?;
+    publish::by_digest(work, &lots).await?;
     work.seat.reached(Stage::Complete);
     work.seat.all_have(Stage::Complete).await;
     if has_copied || work.seat.others_took_time() {
         let Some(now) = look_again(&targets).await? else { return Ok(None) };
         targets = now;
-        targets.refuse_overwriting(work.plan, &composed.digest)?;
+        beside = Beside::check(work, singles).await?;
+        lots = beside.and(composed, &targets);
+        refuse_overwriting(work, &lots)?;
     }
-    let tags = publish::tags(work, composed, &targets);
+    let tags = publish::tags(work, &lots);
     let lost = lost::tell(work, &targets, composed);
     let (published, ()) = tokio::join!(tags, lost);
     published?;
-    Ok(Some(targets))
+    let is_moved = !beside.all_hold();
+    Ok(Some(Written { targets, is_moved }))
+}
+
+/// Refuses to move tags that may not be moved.
+pub(super) fn refuse_overwriting(work: &Work<'_>, lots: &[Lot<'_>]) -> Result<(), Error> {
+    let all = lots.iter().map(|lot| (lot.targets, &lot.composed.digest));
+    targets::refuse_overwriting(work.plan, all)
 }

@@ -64,8 +64,9 @@ fn host_of_login<'p>(
         return targets.map(|target| target.repository.host()).next();
     };
     let sources = plans.iter().flat_map(|plan| &plan.sources).map(|source| &source.reference);
+    let own = plans.iter().flat_map(|plan| plan.platform_tags.hosts());
     let hosts: BTreeSet<&str> =
-        targets.chain(sources).map(|reference| reference.repository.host()).collect();
+        targets.chain(sources).map(|reference| reference.repository.host()).chain(own).collect();
     let is_login = inputs.password().text.is_some() && inputs.registry().text.is_none();
     match hosts.iter().collect::<Vec<_>>().as_slice() {
         [only] => {
@@ -104,12 +105,12 @@ fn writable(plans: &[Plan]) -> Writable {
         // With `append`, the entries of the first tag go to the others.
         let base = plan.targets.first().filter(|_| plan.append).map(|first| &first.repository);
         let origins = plan.sources.iter().map(|source| &source.reference.repository).chain(base);
-        for target in plan.targets.iter().map(|target| &target.repository) {
+        for Reference { repository: target, .. } in plan.places() {
             let mounts = writable.entry(target.clone()).or_default();
             mounts.extend(
                 origins
                     .clone()
-                    .filter(|from| from.host() == target.host() && *from != target)
+                    .filter(|from| from.host() == target.host() && **from != target)
                     .cloned(),
             );
         }
@@ -158,13 +159,27 @@ fn of_file(
 /// Indexes are composed at the same time: the result would be random if two publish one tag, or if
 /// one reads what another publishes.
 fn each_tag_once(entries: &[spec::Entry], plans: &[Plan], findings: &mut Findings) {
-    let mut publishers: HashMap<&Reference, usize> = HashMap::new();
+    let mut publishers: HashMap<Reference, usize> = HashMap::new();
+    let mut templates: HashMap<&str, usize> = HashMap::new();
     for (at, (entry, plan)) in entries.iter().zip(plans).enumerate() {
-        for target in &plan.targets {
-            let first = *publishers.entry(target).or_insert(at);
+        let tags = plan.targets.iter().cloned().map(|tag| (names::tags, tag));
+        let own = plan.platform_tags.known(&plan.platforms).into_iter();
+        for (input, target) in tags.chain(own.map(|tag| (names::platform_tags, tag))) {
+            let text = |first: usize| format!("{target} is also published by index {}", first + 1);
+            let first = *publishers.entry(target.clone()).or_insert(at);
             if first != at {
-                let text = format!("{target} is also published by index {}", first + 1);
-                findings.problems.push(entry.problem_of(names::tags, text));
+                findings.problems.push(entry.problem_of(input, text(first)));
+            }
+        }
+        for template in plan.platform_tags.texts().filter(|_| plan.platforms.is_empty()) {
+            let first = *templates.entry(template).or_insert(at);
+            if first != at {
+                let text = format!(
+                    "{template} is also published by index {}: set {} of both",
+                    first + 1,
+                    input(names::platforms)
+                );
+                findings.problems.push(entry.problem_of(names::platform_tags, text));
             }
         }
     }

@@ -10,6 +10,7 @@ mod labels;
 mod logins;
 mod many;
 mod overwrite;
+mod platform_tags;
 mod platforms;
 mod settings;
 mod sources;
@@ -28,6 +29,7 @@ use annotations::Requested;
 pub use labels::Labels;
 pub use many::{Planned, all};
 pub use overwrite::Overwrite;
+pub use platform_tags::PlatformTags;
 pub use settings::{log_level, settings};
 use std::time::Duration;
 
@@ -71,6 +73,8 @@ pub struct Plan {
     pub name: Option<String>,
     /// The tags to publish, each once, in the order given.
     pub targets: Vec<Reference>,
+    /// Tags for single platforms.
+    pub platform_tags: PlatformTags,
     /// The images to combine, in the order of the entries.
     pub sources: Vec<Source>,
     /// The platforms the index must have; empty: those of the images.
@@ -132,6 +136,12 @@ impl Plan {
         Self { sources, wait, is_wait_asked, wait_interval, expect_labels, ..Self::blank() }
     }
 
+    /// Where all is written that is known before the images are: references, some without a tag.
+    pub fn places(&self) -> impl Iterator<Item = Reference> {
+        let own = self.platform_tags.places(&self.platforms);
+        self.targets.iter().cloned().chain(own)
+    }
+
     /// Whether its only source is published as it is if that is one image.
     pub fn keeps_one_image(&self) -> bool {
         !self.prefer_index && self.sources.len() == 1
@@ -152,6 +162,7 @@ impl Plan {
         Self {
             name: None,
             targets: Vec::new(),
+            platform_tags: PlatformTags::default(),
             sources: Vec::new(),
             platforms: Vec::new(),
             annotations: Requested::default(),
@@ -175,6 +186,8 @@ impl Plan {
 fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Plan {
     let targets = targets::read(inputs, context.environment, findings);
     let platforms = platforms::read(inputs.platforms(), findings);
+    let platform_tags = platform_tags::read(inputs.platform_tags(), &targets, &platforms, findings);
+    let targets = targets.tags;
     let first = targets.first().map(|target| target.repository.clone());
     let sources = sources::read(inputs, &platforms, &Places::of(context), first.as_ref(), findings);
     let annotations = annotations::read(inputs.annotations(), findings);
@@ -208,6 +221,7 @@ fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Pl
         watch_jobs: jobs::read(inputs.watch_jobs(), findings),
         dry_run: inputs.dry_run().read(values::switch, findings),
         targets,
+        platform_tags,
         sources,
     };
     for name in plan.needs_index().filter(|_| plan.keeps_one_image()) {

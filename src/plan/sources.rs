@@ -129,31 +129,14 @@ fn expand(
         return;
     };
     for (at, reference) in expanded.iter().enumerate() {
-        match expanded.iter().position(|other| other == reference) {
-            Some(first) if first < at => {
-                let (one, two) = (as_written(&platforms[first]), as_written(&platforms[at]));
-                findings.problem_at(
-                    INPUT,
-                    line,
-                    format!("{one} and {two} both give {reference}: the template needs {{variant}}, {{os}} or another tag"),
-                );
-            }
-            _ => {
+        match template::twin(&expanded, platforms, at) {
+            Some(why) => findings.problem_at(INPUT, line, why),
+            None => {
                 let expanded = Some(&platforms[at]);
                 let wanted = Wanted { line, text: reference, platform: None, expanded };
                 push(sources, wanted, findings);
             }
         }
-    }
-}
-
-/// A platform without normalising: as the user wrote it, apart from an OS version.
-fn as_written(platform: &Platform) -> String {
-    let (os, architecture, variant) = platform.parts();
-    if variant.is_empty() {
-        format!("{os}/{architecture}")
-    } else {
-        format!("{os}/{architecture}/{variant}")
     }
 }
 

@@ -1,5 +1,6 @@
 //! The tags to publish, from the inputs `images` and `tags`.
 
+use super::platform_tags;
 use crate::error::words;
 use crate::inputs::table::{RawInputs, names};
 use crate::inputs::{Environment, Findings};
@@ -9,6 +10,15 @@ use crate::oci::{Reference, Repository};
 /// What docker/metadata-action leaves for later steps: full references, and tags alone.
 pub(super) const METADATA: [&str; 2] =
     ["DOCKER_METADATA_OUTPUT_TAGS", "DOCKER_METADATA_OUTPUT_TAG_NAMES"];
+
+/// What an index is published under.
+#[derive(Debug, Default)]
+pub(super) struct Targets {
+    /// The tags, each once.
+    pub(super) tags: Vec<Reference>,
+    /// The repositories of `images`, where it is set: those of bare tags.
+    pub(super) repositories: Option<Vec<Repository>>,
+}
 
 /// What the input `tags` holds, each in the order given.
 #[derive(Default)]
@@ -25,11 +35,12 @@ pub(super) fn read(
     inputs: &RawInputs,
     environment: &Environment,
     findings: &mut Findings,
-) -> Vec<Reference> {
+) -> Targets {
     let repositories = repositories(inputs, findings);
     let Tags { bare, full } = tags(inputs, environment, repositories.is_some(), findings);
     // Without a tag there is a problem already.
-    if repositories.is_some() && bare.is_empty() && !full.is_empty() {
+    let is_used = !bare.is_empty() || platform_tags::has_bare(inputs);
+    if repositories.is_some() && !is_used && !full.is_empty() {
         let (images, tags) = (words::input(names::images), words::input(names::tags));
         findings.warn(format!(
             "{images} has no effect: {tags} contains only full references, no bare tag such as 1.2"
@@ -42,13 +53,13 @@ pub(super) fn read(
             digest: None,
         })
     });
-    let mut targets: Vec<Reference> = Vec::new();
+    let mut tags: Vec<Reference> = Vec::new();
     for target in of_images.chain(full) {
-        if !targets.contains(&target) {
-            targets.push(target);
+        if !tags.contains(&target) {
+            tags.push(target);
         }
     }
-    targets
+    Targets { tags, repositories }
 }
 
 /// The repositories of `images`; `None` where it is not set.
@@ -175,7 +186,7 @@ mod tests {
             let metadata = metadata.map(|text| ("DOCKER_METADATA_OUTPUT_TAGS".into(), text.into()));
             let environment = Environment::from_iter(metadata);
             let mut findings = Findings::default();
-            let targets = read(&inputs, &environment, &mut findings);
+            let targets = read(&inputs, &environment, &mut findings).tags;
             let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
             assert_eq!(targets.join(" "), expected, "{tags:?} {environment:?}");
             let told: Vec<String> = findings.problems.iter().map(ToString::to_string).collect();
@@ -184,7 +195,7 @@ mod tests {
         let tags = Some("app:1\napp:2\nacme/app:1\ndocker.io/acme/b:1\nr.example/a:1".to_owned());
         let inputs = RawInputs { tags, ..RawInputs::default() };
         let mut findings = Findings::default();
-        assert_eq!(read(&inputs, &Environment::new(), &mut findings).len(), 5);
+        assert_eq!(read(&inputs, &Environment::new(), &mut findings).tags.len(), 5);
         assert_eq!(
             findings.warnings,
             [
@@ -195,7 +206,7 @@ mod tests {
         let tags = Some(format!("r.example/a:1@sha256:{}", "0".repeat(64)));
         let inputs = RawInputs { tags, ..RawInputs::default() };
         let mut findings = Findings::default();
-        assert_eq!(read(&inputs, &Environment::new(), &mut findings), []);
+        assert_eq!(read(&inputs, &Environment::new(), &mut findings).tags, []);
         assert!(findings.problems[0].text.ends_with(": a tag to publish cannot contain a digest"));
     }
 
@@ -209,7 +220,7 @@ mod tests {
         let environment: Environment =
             METADATA.map(str::to_owned).into_iter().zip(metadata.map(str::to_owned)).collect();
         let mut findings = Findings::default();
-        let targets = read(&inputs, &environment, &mut findings);
+        let targets = read(&inputs, &environment, &mut findings).tags;
         let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
         let problems: Vec<String> = findings.problems.iter().map(ToString::to_string).collect();
         [targets.join(" "), problems.join("; "), findings.warnings.join("; ")]

@@ -1,5 +1,4 @@
-//! Templates in sources: `{os} {arch} {variant} {platform}`, expanded over `platforms` exactly as
-//! written there.
+//! Templates: `{os} {arch} {variant} {platform}`, expanded over platforms exactly as written.
 
 use crate::oci::Platform;
 
@@ -47,6 +46,26 @@ pub(super) fn expand(text: &str, platform: &Platform) -> Result<String, String> 
     }
     expanded.push_str(rest);
     Ok(expanded)
+}
+
+/// Why the text for the platform at this place is no good: one before it has the same.
+pub(super) fn twin(expanded: &[String], platforms: &[Platform], at: usize) -> Option<String> {
+    let text = expanded.get(at)?;
+    let first = expanded.iter().position(|other| other == text).filter(|first| *first < at)?;
+    let (one, two) = (as_written(platforms.get(first)?), as_written(platforms.get(at)?));
+    Some(format!(
+        "{one} and {two} both give {text}: the template needs {{variant}}, {{os}} or another tag"
+    ))
+}
+
+/// A platform without normalising: as the user wrote it, apart from an OS version.
+fn as_written(platform: &Platform) -> String {
+    let (os, architecture, variant) = platform.parts();
+    if variant.is_empty() {
+        format!("{os}/{architecture}")
+    } else {
+        format!("{os}/{architecture}/{variant}")
+    }
 }
 
 #[cfg(test)]

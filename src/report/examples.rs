@@ -32,7 +32,7 @@ fn held() -> Was {
 }
 
 fn tagged(tag: &str, state: TagState, was: Was) -> Tagged {
-    Tagged { tag: reference(tag), state, was }
+    Tagged { tag: reference(tag), state, was, own: None }
 }
 
 fn image(platform: &str) -> Descriptor {

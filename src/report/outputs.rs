@@ -78,7 +78,7 @@ fn value(report: &Report, name: &str) -> String {
         "images" => report
             .tags
             .iter()
-            .map(|tagged| format!("{}@{}", tagged.tag, composed.digest))
+            .map(|tagged| format!("{}@{}", tagged.tag, tagged.digest(&composed.digest)))
             .collect::<Vec<_>>()
             .join("\n"),
         "repository" => {

@@ -18,7 +18,7 @@ const FLOORS: [&[&str]; 11] = [
     &["cli"],
 ];
 /// The same within one list's way.
-const STAGES: [&[&str]; 11] = [
+const STAGES: [&[&str]; 13] = [
     &["record"],
     &["progress", "together"],
     &["work"],
@@ -26,8 +26,10 @@ const STAGES: [&[&str]; 11] = [
     &["resolve"],
     &["check"],
     &["compose", "image"],
+    &["lots"],
     &["lost", "outcome", "publish", "transfer", "verify"],
-    &["preview", "write"],
+    &["write"],
+    &["preview"],
     &["edit"],
     &["append"],
 ];

@@ -14,12 +14,12 @@ fn step(scene: &Scene, tags: &[&str], source: &str) -> Step {
     step.input("prefer-index", "false").input("json-file", "report.json")
 }
 
-fn report(ran: &Ran) -> Value {
+pub fn report(ran: &Ran) -> Value {
     serde_json::from_str(&ran.file("report.json").expect("a report")).expect("JSON")
 }
 
 /// What was written, in order: what was done, and the tag or digest.
-fn writes(ran: &Ran) -> Vec<String> {
+pub fn writes(ran: &Ran) -> Vec<String> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let report = report(ran);
     let writes = report["writes"].as_array().expect("writes").iter();

@@ -56,6 +56,7 @@ mod overwrite;
 mod panics;
 mod parsers;
 mod places;
+mod platform_tags;
 mod process;
 mod progress;
 mod providers;

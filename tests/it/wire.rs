@@ -84,3 +84,17 @@ async fn one_image_as_it_is_costs_2_plus_3t() {
         proxy.finish();
     }
 }
+
+/// A look at each platform's tag, before the index is stored by digest, and their own wave.
+#[tokio::test]
+async fn platform_tags_cost_3_requests_each_and_two_more_trips() {
+    let scene = far_away().await;
+    scene.push_both().await;
+    let own = scene.reference("1-{arch}");
+    let step = bare_step(&scene, &["1"], &BOTH.map(str::to_owned));
+    step.input("platform-tags", &own).run().await.ok();
+    let proxy = scene.proxy;
+    let cost = (proxy.requests(), proxy.round_trips());
+    assert_eq!(cost, (2 * 2 + 3 * (1 + 2) + 1, 9), "{}", proxy.log_text());
+    proxy.finish();
+}
