@@ -143,8 +143,9 @@ fn tags<'e>(plan: &Plan, entries: &'e [Descriptor]) -> Result<Vec<Named<'e>>, Er
 
 fn refused() -> Error {
     let own = input(names::platform_tags);
-    Error::refused(format!("{own} gives a platform a tag that it cannot have"))
-        .with_fix("use {os}, {arch} and {variant} so that every platform has a tag of its own")
+    Error::refused(format!("{own} does not give every platform a tag of its own")).with_fix(
+        "use {os}, {arch} and {variant} so that no two have the same, and none that of the index",
+    )
 }
 
 /// What a repository must have before tags in it move.

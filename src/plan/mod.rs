@@ -228,7 +228,7 @@ fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Pl
         findings.problem(
             names::prefer_index,
             format!(
-                "false publishes a single image as it is, and {} needs an index: leave out one of them",
+                "false publishes a single image as it is, without an index for {}: leave out one of them",
                 input(name)
             ),
         );

@@ -85,7 +85,7 @@ impl PlatformTags {
 
     /// All tags, where the platforms are known before the images are.
     pub(super) fn known(&self, platforms: &[Platform]) -> Vec<Reference> {
-        let all = platforms.iter().flat_map(|platform| self.of(platform, platforms).ok());
+        let all = platforms.iter().filter_map(|platform| self.of(platform, platforms).ok());
         all.flatten().collect()
     }
 

@@ -156,7 +156,7 @@ async fn what_needs_an_index_is_refused_before_any_request() {
     let scene = Scene::with_amd64().await;
     let told = |name: &str| {
         format!(
-            "false publishes a single image as it is, and {name} needs an index: leave out one of them"
+            "false publishes a single image as it is, without an index for {name}: leave out one of them"
         )
     };
     let all = step(&scene, &["1"], "amd64").input("annotations", "a=b");

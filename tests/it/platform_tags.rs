@@ -214,11 +214,7 @@ async fn one_that_fails_holds_back_the_tags_of_the_index() {
     assert!([7, 8].contains(&ran.status), "{}", ran.everything());
     assert_eq!((scene.digest("1").await, scene.digest("1-arm64").await), (None, None));
     let tags = report(&ran)["tags"].clone();
-    assert_eq!(
-        (&tags[0]["state"], &tags[2]["state"]),
-        (&json!("left"), &json!("failed")),
-        "{line}"
-    );
+    assert_eq!((&tags[0]["state"], &tags[2]["state"]), (&json!("left"), &json!("failed")));
 }
 
 #[tokio::test]

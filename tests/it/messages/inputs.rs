@@ -33,6 +33,13 @@ pub async fn section() -> Section {
             step().input("sources", "").input("digests", "/tmp/no-such-digests")
         }),
         ("placeholders without platforms", step().input("sources", "r.example/app:{arch}")),
+        ("slips in platform-tags and overwrite", {
+            let own = "1.2-{arch}\nr.example/app:2\nr.example/app:2-{ach}";
+            step().input("platform-tags", own).input("overwrite", "r.example/app:latest")
+        }),
+        ("one image as it is, and what needs an index", {
+            step().input("prefer-index", "false").input("annotations", "a=b")
+        }),
         ("files that are not there", {
             Step::new().github().input("ca-file", "ca.pem").input("spec", "lists.yaml")
         }),

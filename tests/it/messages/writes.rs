@@ -26,6 +26,8 @@ async fn tags(section: &mut Section) {
     section.add("a tag that may not be moved, by the input `overwrite`", &names, &ran);
     let ran = scene.step_to(&["1"]).input("overwrite", "latest, *-rc").run().await;
     section.add("a tag that matches none of the patterns in `overwrite`", &names, &ran);
+    let own = scene.step_to(&["2"]).input("platform-tags", &scene.reference("2-{os}"));
+    section.add("two platforms for one tag", &names, &own.run().await);
     let denied = Fault::Status(403).error("DENIED", "cannot overwrite tag");
     scene.proxy.rule(Rule::on("PUT", &manifest("1")).then(denied));
     let ran = scene.step_to(&["1"]).run().await;
