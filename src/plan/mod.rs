@@ -48,6 +48,13 @@ pub struct Source {
     pub name: String,
 }
 
+impl Source {
+    /// One that is called by its reference.
+    pub(crate) fn new(reference: Reference) -> Self {
+        Self { name: reference.to_string(), reference, platform: None, stands_for: None }
+    }
+}
+
 /// The type of the index to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
@@ -68,8 +75,11 @@ pub struct Plan {
     pub name: Option<String>,
     /// The tags to publish, each once, in the order given.
     pub targets: Vec<Reference>,
-    /// The images to combine, in the order of the entries.
+    /// The images to combine, in the order given.
     pub sources: Vec<Source>,
+    /// Whether entries are in the order of their platforms, because that of the sources says
+    /// nothing.
+    pub by_platform: bool,
     /// The platforms the index must have; empty: those of the images.
     pub platforms: Vec<Platform>,
     /// Annotations of the index and its entries.
@@ -114,12 +124,7 @@ impl Plan {
         let mut sources: Vec<Source> = Vec::new();
         for reference in references.iter().cloned() {
             if sources.iter().all(|source| source.reference != reference) {
-                sources.push(Source {
-                    name: reference.to_string(),
-                    reference,
-                    platform: None,
-                    stands_for: None,
-                });
+                sources.push(Source::new(reference));
             }
         }
         let is_wait_asked = wait.is_some();
@@ -133,6 +138,7 @@ impl Plan {
             name: None,
             targets: Vec::new(),
             sources: Vec::new(),
+            by_platform: false,
             platforms: Vec::new(),
             annotations: Requested::default(),
             format: Format::Auto,
@@ -185,6 +191,7 @@ fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Pl
         expect_labels: labels::read(inputs.expect_labels(), findings),
         watch_jobs: jobs::read(inputs.watch_jobs(), findings),
         dry_run: inputs.dry_run().read(values::switch, findings),
+        by_platform: inputs.digests().text.is_some(),
         targets,
         sources,
     }

@@ -173,7 +173,7 @@ fn push(sources: &mut Vec<(usize, Source)>, wanted: Wanted<'_>, findings: &mut F
         return;
     };
     let stands_for = platform.as_ref().or(expanded).cloned();
-    let source = Source { name: reference.to_string(), reference, platform, stands_for };
+    let source = Source { platform, stands_for, ..Source::new(reference) };
     if let Some((other, _)) = sources
         .iter()
         .find(|(_, other)| other.reference == source.reference && other.platform == source.platform)

@@ -2,19 +2,15 @@
 //! refused unasked.
 
 use crate::support::images::Image;
+use crate::support::indexes::BuiltIndex;
 use crate::support::running::Ran;
-use crate::support::scene::{REPO, Scene};
+use crate::support::scene::{REPO, Scene, amd64, arm64};
 use crate::support::step::Step;
 use serde_json::json;
 
-/// Two images that have no tag; their digests, sorted as files of these names are.
+/// Two images that have no tag; their digests, in the order of their platforms.
 async fn two(scene: &Scene) -> [String; 2] {
-    let mut digests = [
-        scene.push(&Image::oci("linux/amd64"), "").await,
-        scene.push(&Image::oci("linux/arm64"), "").await,
-    ];
-    digests.sort();
-    digests
+    [scene.push(&amd64(), "").await, scene.push(&arm64(), "").await]
 }
 
 fn metadata(name: &str, digest: &str) -> serde_json::Value {
@@ -103,6 +99,65 @@ async fn every_form_gives_the_same_list() {
         scene.entries("1").await.iter().map(|entry| entry["digest"].clone()).collect::<Vec<_>>(),
         [json!(one), json!(two)]
     );
+}
+
+/// What digests, files and keys are called, and which is given first, changes nothing.
+#[tokio::test]
+async fn entries_are_in_the_order_of_their_platforms() {
+    let scene = Scene::empty().await;
+    let attested = BuiltIndex::new(vec![arm64()]).attestations(true);
+    let arm64 = attested.push(&scene.client, REPO, "").await;
+    let mut digests = vec![arm64.clone()];
+    for platform in ["linux/s390x", "linux/arm/v7", "linux/amd64", "linux/arm/v6"] {
+        digests.push(scene.push(&Image::oci(platform), "").await);
+    }
+    let by_text = "linux/amd64,linux/arm/v6,linux/arm/v7,linux/arm64,linux/s390x";
+    let run = async |digests: &[String], platforms: &str| {
+        let step = scene.step("1").input("digests", &digests.join("\n"));
+        let ran = step.input("platforms", platforms).run().await.ok();
+        (ran.output("platforms").expect("an output"), ran.output("digest").expect("an output"))
+    };
+    let first = run(&digests, "").await;
+    assert_eq!(first.0, by_text);
+    digests.reverse();
+    assert_eq!(run(&digests, "").await, first);
+
+    let asked = "linux/arm64/v8,linux/s390x,linux/arm/v7,linux/amd64,linux/arm/v6";
+    let second = run(&digests, asked).await;
+    assert_eq!(second.0, asked.replace("/v8", ""));
+    digests.swap(1, 3);
+    assert_eq!(run(&digests, asked).await, second);
+    // An index keeps its own order: its attestation is where it was.
+    let titles: Vec<String> = scene.entries("1").await.iter().map(platform_of).collect();
+    assert_eq!(titles[..3], ["linux/arm64", "unknown/unknown", "linux/s390x"]);
+
+    // What is appended follows what is there.
+    let appended = scene.push(&Image::oci("linux/386"), "").await;
+    let step = scene.step("1").input("append", "true");
+    step.input("digests", &[arm64, appended].join(",")).run().await.ok();
+    let titles: Vec<String> = scene.entries("1").await.iter().map(platform_of).collect();
+    assert_eq!(
+        titles,
+        [
+            "linux/arm64",
+            "unknown/unknown",
+            "linux/s390x",
+            "linux/arm",
+            "linux/amd64",
+            "linux/arm",
+            "linux/386"
+        ]
+    );
+
+    // `sources` are taken as they are given.
+    let step = scene.step("2").input("sources", &scene.references(&digests));
+    let given = step.input("platforms", asked).run().await.ok();
+    assert_ne!(given.output("platforms").as_deref(), Some(&*second.0));
+}
+
+fn platform_of(entry: &serde_json::Value) -> String {
+    let part = |name: &str| entry["platform"][name].as_str().unwrap_or_default().to_owned();
+    format!("{}/{}", part("os"), part("architecture"))
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The guards between what arrived and what is composed: nothing that they refuse can be published.
 
+mod order;
 mod platforms;
 
 use crate::entries::{self, images};
@@ -30,8 +31,12 @@ struct Member<'a> {
 /// Holds what arrived against the plan; `skipped` are the sources that are left out on purpose.
 pub fn sources(plan: &Plan, arrived: &[Arrived], skipped: &[Skipped]) -> Result<Checked, Error> {
     let mut warnings = Vec::new();
-    let all: Vec<Member<'_>> = arrived
-        .iter()
+    let ordered = match plan.by_platform {
+        true => order::by_platform(&plan.platforms, arrived),
+        false => arrived.iter().collect(),
+    };
+    let all: Vec<Member<'_>> = ordered
+        .into_iter()
         .flat_map(|from| from.entries.iter().map(move |entry| Member { entry, from }))
         .collect();
     for from in arrived {

@@ -127,12 +127,7 @@ mod tests {
     const MANIFEST: &[u8] = br#"{"schemaVersion":2,"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","size":1},"layers":[]}"#;
 
     fn source(name: &str) -> Source {
-        Source {
-            reference: name.parse().unwrap(),
-            platform: None,
-            stands_for: None,
-            name: name.to_owned(),
-        }
+        Source::new(name.parse().unwrap())
     }
 
     fn arrived(name: &str, platform: &str, origin: Origin, after: Option<u64>) -> Arrived {
