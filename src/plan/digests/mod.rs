@@ -1,21 +1,18 @@
 //! The input `digests`: lines, JSON of job outputs, a folder of digest files, build or bake
 //! metadata files.
 
-use crate::file;
-use crate::inputs::places::{Place, Places};
+mod files;
+mod json;
+mod lines;
+mod metadata;
+
+use crate::inputs::places::Places;
 use crate::inputs::table::{Given, names};
 use crate::inputs::values::Item;
-use crate::inputs::{Findings, slips, values};
-use crate::oci::{Digest, Platform, Reference, Repository, json, shown, slip};
-use glob::Pattern;
-use serde_json::{Map, Value};
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::{fs, io};
+use crate::inputs::{Findings, values};
+use crate::oci::{Digest, Platform, Repository};
 
 const INPUT: &str = names::digests;
-/// Metadata files contain the whole provenance; a larger file is of another kind.
-const LARGEST_METADATA: u64 = 16 << 20;
 
 /// One source by digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +42,7 @@ pub(super) fn read(
     let Some(value) = input.text else { return Vec::new() };
     let before = findings.problems.len();
     let given: Vec<Pinned> = if values::is_object(value) || values::is_array(value) {
-        from_json(value, is_counted, findings)
+        json::read(value, is_counted, findings)
     } else {
         let items = input.items(findings).into_iter();
         items.flat_map(|item| from_item(&item, places, target, findings)).collect()
@@ -63,7 +60,7 @@ fn from_item(
     findings: &mut Findings,
 ) -> Vec<Pinned> {
     let Item { line, ref text } = *item;
-    match parse_digest(text) {
+    match lines::parse(text) {
         Some(Ok((platform, repository, digest))) => {
             vec![Pinned { line, from: String::new(), platform, repository, digest }]
         }
@@ -74,297 +71,12 @@ fn from_item(
         None => {
             let path = places.find(text).path();
             if path.is_dir() {
-                from_folder(&path, text, line, findings)
+                files::from_folder(&path, text, line, findings)
             } else {
-                from_files(item, places, target, findings)
+                files::from_files(item, places, target, findings)
             }
         }
     }
-}
-
-type Parsed = (Option<Platform>, Option<Repository>, Digest);
-
-/// `[PLATFORM=]DIGEST` or `[PLATFORM=]REF@DIGEST`; `None` when the text is not meant as a digest.
-fn parse_digest(text: &str) -> Option<Result<Parsed, String>> {
-    let (platform, rest) = match text.split_once('=') {
-        Some((front, rest)) => (Some(front.trim()), rest.trim()),
-        None => (None, text),
-    };
-    let meant = ["sha256:", "sha512:"]
-        .iter()
-        .any(|algorithm| rest.starts_with(algorithm) || rest.contains(&format!("@{algorithm}")));
-    if !meant {
-        return None;
-    }
-    let parse = || {
-        let platform =
-            platform.map(str::parse::<Platform>).transpose().map_err(|error| error.to_string())?;
-        if !rest.contains('@') {
-            return Ok((
-                platform,
-                None,
-                rest.parse::<Digest>().map_err(|error| error.to_string())?,
-            ));
-        }
-        let reference = rest.parse::<Reference>().map_err(|error| error.to_string())?;
-        let digest = reference.digest.ok_or_else(|| "no digest after @".to_owned())?;
-        Ok((platform, Some(reference.repository), digest))
-    };
-    Some(parse())
-}
-
-/// An object or array, such as `toJSON(needs.build.outputs)`.
-fn from_json(value: &str, is_counted: bool, findings: &mut Findings) -> Vec<Pinned> {
-    let entries = match json_entries(value) {
-        Ok(entries) => entries,
-        Err(error) => {
-            let why = format!("looks like JSON but is not valid ({})", json::place(&error));
-            findings.problem(INPUT, slips::array_for(value).unwrap_or(why));
-            return Vec::new();
-        }
-    };
-    let pinned = entries.into_iter().zip(1..).filter_map(|((key, value), line)| {
-        if is_counted && is_empty(&value) {
-            return None;
-        }
-        let found = from_value(value).map_err(|why| format!("{key:?}{why}"));
-        let (platform, repository, digest) = findings.take(INPUT, None, found)??;
-        let platform = platform.or_else(|| key.parse().ok());
-        Some(Pinned { line, from: key, platform, repository, digest })
-    });
-    pinned.collect()
-}
-
-/// The members of an object, or the items of an array under their numbers.
-fn json_entries(value: &str) -> Result<Vec<(String, Value)>, serde_json::Error> {
-    if !values::is_array(value) {
-        return values::object(value);
-    }
-    let array: Vec<Value> = serde_json::from_str(value)?;
-    Ok(array.into_iter().zip(1..).map(|(value, at)| (format!("item {at}"), value)).collect())
-}
-
-/// The digest that a value of JSON is; `None` for another output of the same job.
-fn from_value(value: Value) -> Result<Option<Parsed>, String> {
-    const EMPTY: &str = " is empty: did the build end before it wrote its output?";
-    match value {
-        value if is_empty(&value) => Err(EMPTY.to_owned()),
-        Value::Object(_) | Value::Array(_) => {
-            Err(" is nested: a digest is expected, as a string".to_owned())
-        }
-        Value::String(text) => {
-            parse_digest(text.trim()).transpose().map_err(|why| format!(": {why}"))
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => Ok(None),
-    }
-}
-
-/// Whether an output was declared and never written.
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => text.trim().is_empty(),
-        _ => false,
-    }
-}
-
-/// A folder whose file names are the digests, as in Docker's multi-runner workflow.
-fn from_folder(path: &Path, shown: &str, line: usize, findings: &mut Findings) -> Vec<Pinned> {
-    let names = names_in(path)
-        .map_err(|error| format!("cannot read the folder {shown}: {}", file::why(&error)));
-    let Some(names) = findings.take(INPUT, Some(line), names) else { return Vec::new() };
-    if names.is_empty() {
-        let text = format!("the folder {shown} is empty: no build left a digest there");
-        findings.problem_at(INPUT, line, text);
-    }
-    let pinned = names.into_iter().filter_map(|(name, is_folder)| {
-        let from = format!("{shown}/{name}");
-        match Digest::from_file_name(&name) {
-            Some(digest) if !is_folder => {
-                Some(Pinned { line, from, platform: None, repository: None, digest })
-            }
-            _ => {
-                findings.problem_at(INPUT, line, no_digest(&from, shown, is_folder));
-                None
-            }
-        }
-    });
-    pinned.collect()
-}
-
-/// The names in a folder, sorted, and whether each is a folder; without hidden ones.
-fn names_in(path: &Path) -> io::Result<Vec<(String, bool)>> {
-    let entries = fs::read_dir(path)?.map(|entry| {
-        let entry = entry?;
-        Ok((entry.file_name().to_string_lossy().into_owned(), entry.file_type()?.is_dir()))
-    });
-    let mut names = entries.collect::<io::Result<Vec<_>>>()?;
-    names.retain(|(name, _)| !name.starts_with('.'));
-    names.sort();
-    Ok(names)
-}
-
-/// Why something in a folder of digests is not a digest, and how to fix it.
-fn no_digest(from: &str, shown: &str, is_folder: bool) -> String {
-    if is_folder {
-        format!(
-            "{from} is a folder; digest files must lie side by side (download-artifact: merge-multiple: true)"
-        )
-    } else if from.ends_with(".json") {
-        format!("{from} is not a digest; for metadata files write {shown}/*.json")
-    } else {
-        format!(
-            "{from} is not a digest: file names must be 64 hex digits, with or without sha256- in front"
-        )
-    }
-}
-
-/// Build or bake metadata files: one by its name, or those that a pattern names.
-fn from_files(
-    item: &Item,
-    places: &Places,
-    target: Option<&Repository>,
-    findings: &mut Findings,
-) -> Vec<Pinned> {
-    let Item { line, text: ref shown } = *item;
-    let place = places.find(shown);
-    let Some(files) = findings.take(INPUT, Some(line), files(&place, shown)) else {
-        return Vec::new();
-    };
-    if files.is_empty() {
-        findings.problem_at(INPUT, line, format!("{shown}: {}", not_there(shown, places)));
-    }
-    let mut given = Vec::new();
-    let mut folders = BTreeSet::new();
-    for file in files {
-        let name =
-            file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        match read_metadata(&file, target) {
-            Ok(digests) => given.extend(digests.into_iter().map(|digest| Pinned {
-                line,
-                from: name.clone(),
-                platform: None,
-                repository: None,
-                digest,
-            })),
-            Err(_) if Digest::from_file_name(&name).is_some() => {
-                folders.insert(folder_of(&place.written(&file)));
-            }
-            Err(why) => findings.problem_at(INPUT, line, format!("{name}: {why}")),
-        }
-    }
-    if !folders.is_empty() {
-        let folders = folders.into_iter().collect::<Vec<_>>().join(", ");
-        findings.problem_at(
-            INPUT,
-            line,
-            format!("{shown}: files there are named by their digests; name the folder instead: {folders}"),
-        );
-    }
-    given
-}
-
-/// Why a text is neither a digest nor a file.
-fn not_there(shown: &str, places: &Places) -> String {
-    const WHAT: &str = "not a digest, and no such file or folder";
-    if let Some(why) = slip::of_any_text(shown) {
-        why
-    } else if shown.ends_with('=') {
-        "the digest is empty: is the variable set?".to_owned()
-    } else if let Some(digest) = Digest::from_file_name(shown) {
-        format!("{WHAT}: if it is a digest, write {digest}")
-    } else if shown.starts_with('~') {
-        format!("{WHAT}: ~ is not replaced, write the whole path")
-    } else {
-        format!("{WHAT}{}", places.hint(shown))
-    }
-}
-
-/// The folder that contains a file, as it can be written in the input.
-fn folder_of(file: &Path) -> String {
-    let parent = file.parent().unwrap_or(Path::new(""));
-    if parent == Path::new("") { ".".to_owned() } else { parent.display().to_string() }
-}
-
-fn files(place: &Place, shown: &str) -> Result<Vec<PathBuf>, String> {
-    let named = place.path();
-    // A folder was looked for before. What else is there is read, or refused as what it is.
-    if named.exists() {
-        return Ok(vec![named]);
-    }
-    // Only what the user wrote is a pattern: the folder may have such characters in its name.
-    let pattern = Path::new(&Pattern::escape(&place.base.to_string_lossy())).join(&place.below);
-    let matches = glob::glob(&pattern.to_string_lossy())
-        .map_err(|error| format!("{shown:?} is not a valid pattern: {error}"))?;
-    let mut files: Vec<PathBuf> =
-        matches.filter_map(Result::ok).filter(|path| !path.is_dir()).collect();
-    files.sort();
-    Ok(files)
-}
-
-/// The digests of the first tag's image in one metadata file.
-fn read_metadata(file: &Path, target: Option<&Repository>) -> Result<Vec<Digest>, String> {
-    metadata(&file::text(file, LARGEST_METADATA)?, target)
-}
-
-fn metadata(text: &str, target: Option<&Repository>) -> Result<Vec<Digest>, String> {
-    // Whatever it is, it is not quoted: it may be a secret.
-    let object: Map<String, Value> = serde_json::from_str(text).map_err(|error| {
-        format!("not a metadata file of docker build: no JSON object ({})", json::place(&error))
-    })?;
-    // In a file of bake, every target has what a build has at the top level.
-    let is_build = object
-        .keys()
-        .any(|key| key.contains('.') && !object.get(key).is_some_and(Value::is_object))
-        || object.contains_key("containerimage.digest");
-    let builds: Vec<&Map<String, Value>> = if is_build {
-        vec![&object]
-    } else {
-        object
-            .values()
-            .filter_map(Value::as_object)
-            .filter(|build| build.contains_key("containerimage.digest"))
-            .collect()
-    };
-    let (ours, others): (Vec<_>, Vec<_>) =
-        builds.into_iter().partition(|build| names_target(build, target));
-    if let (true, Some(other)) = (ours.is_empty(), others.first()) {
-        let names = other.get("image.name").and_then(Value::as_str).unwrap_or_default();
-        return Err(format!(
-            "belongs to another image ({}), not to {}",
-            shown(names),
-            target.map(ToString::to_string).unwrap_or_default()
-        ));
-    }
-    let digests: Vec<Digest> = ours
-        .into_iter()
-        .map(|build| {
-            let text =
-                build.get("containerimage.digest").and_then(Value::as_str).unwrap_or_default();
-            text.parse().map_err(|error| {
-                let text = shown(text);
-                format!("containerimage.digest \"{text}\": {error} (was the image pushed?)")
-            })
-        })
-        .collect::<Result<_, _>>()?;
-    if digests.is_empty() {
-        Err("contains no containerimage.digest".to_owned())
-    } else {
-        Ok(digests)
-    }
-}
-
-/// Whether a build pushed to the target's repository, or does not say where it pushed.
-fn names_target(build: &Map<String, Value>, target: Option<&Repository>) -> bool {
-    let (Some(names), Some(target)) = (build.get("image.name").and_then(Value::as_str), target)
-    else {
-        return true;
-    };
-    let mut names = names.split(',').map(str::trim).filter(|name| !name.is_empty()).peekable();
-    names.peek().is_none()
-        || names.any(|name| {
-            name.parse::<Reference>().is_ok_and(|reference| reference.repository == *target)
-        })
 }
 
 #[cfg(test)]
@@ -374,6 +86,8 @@ mod tests {
     use crate::inputs::table::RawInputs;
     use crate::random::{chosen, spoilt};
     use crate::secret::Secrets;
+    use std::fs;
+    use std::path::Path;
     use tempfile::TempDir;
 
     fn digest(number: u8) -> String {
@@ -606,7 +320,7 @@ mod tests {
             ("", "containerimage.digest \"a text of 4000 bytes\": a digest is"),
         ] {
             let text = format!(r#"{{{fields}"containerimage.digest":"LONG"}}"#);
-            let told = metadata(&text.replace("LONG", &"x".repeat(4000)), Some(&target));
+            let told = metadata::digests(&text.replace("LONG", &"x".repeat(4000)), Some(&target));
             assert!(told.as_ref().is_err_and(|told| told.contains(why)), "{told:?}");
         }
         let mut random = fastrand::Rng::with_seed(1);
@@ -614,7 +328,7 @@ mod tests {
         for _ in 0..2_000 {
             let document = chosen(&mut random, &documents);
             let text = spoilt(&mut random, document, 20);
-            match metadata(&String::from_utf8_lossy(&text), Some(&target)) {
+            match metadata::digests(&String::from_utf8_lossy(&text), Some(&target)) {
                 Ok(digests) => {
                     accepted += 1;
                     assert!(!digests.is_empty());
@@ -626,7 +340,7 @@ mod tests {
             let output = chosen(&mut random, &outputs);
             let value = spoilt(&mut random, output, 20);
             taken +=
-                from_json(&String::from_utf8_lossy(&value), true, &mut Findings::default()).len();
+                json::read(&String::from_utf8_lossy(&value), true, &mut Findings::default()).len();
         }
         assert!(accepted > 300 && taken > 300, "{accepted} {taken}");
     }
