@@ -20,7 +20,7 @@ use crate::inputs::places::Places;
 use crate::inputs::table::{RawInputs, default_of, names};
 use crate::inputs::{Asked, Context, Findings, Problem, values};
 use crate::jobs::pattern::Pattern;
-use crate::oci::{Platform, Reference};
+use crate::oci::{Platform, Reference, Repository};
 use crate::text::count;
 use annotations::Requested;
 pub use labels::Labels;
@@ -80,6 +80,8 @@ pub struct Plan {
     /// Whether entries are in the order of their platforms, because that of the sources says
     /// nothing.
     pub by_platform: bool,
+    /// Jobs that gave no digest, where `platforms` tells whether one is missing; for people.
+    pub without_digest: Vec<String>,
     /// The platforms the index must have; empty: those of the images.
     pub platforms: Vec<Platform>,
     /// Annotations of the index and its entries.
@@ -139,6 +141,7 @@ impl Plan {
             targets: Vec::new(),
             sources: Vec::new(),
             by_platform: false,
+            without_digest: Vec::new(),
             platforms: Vec::new(),
             annotations: Requested::default(),
             format: Format::Auto,
@@ -160,8 +163,10 @@ impl Plan {
 fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Plan {
     let targets = targets::read(inputs, context.environment, findings);
     let platforms = platforms::read(inputs.platforms(), findings);
-    let first = targets.first().map(|target| target.repository.clone());
-    let sources = sources::read(inputs, &platforms, &Places::of(context), first.as_ref(), findings);
+    let repositories = repositories(&targets);
+    let places = Places::of(context);
+    let (sources, without_digest) =
+        sources::read(inputs, &platforms, &places, &repositories, findings);
     let annotations = annotations::read(inputs.annotations(), findings);
     let formats = [("auto", Format::Auto), ("oci", Format::Oci), ("docker", Format::Docker)];
     let format = inputs.format().one_of(&formats, findings);
@@ -194,7 +199,19 @@ fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Pl
         by_platform: inputs.digests().text.is_some(),
         targets,
         sources,
+        without_digest,
     }
+}
+
+/// The repositories of these tags, each once, in their order.
+fn repositories(targets: &[Reference]) -> Vec<Repository> {
+    let mut repositories: Vec<Repository> = Vec::new();
+    for Reference { repository, .. } in targets {
+        if !repositories.contains(repository) {
+            repositories.push(repository.clone());
+        }
+    }
+    repositories
 }
 
 /// How long to wait where the user does not say: as long as the slowest kind of source may take.

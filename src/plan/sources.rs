@@ -11,14 +11,15 @@ use crate::oci::{Digest, Platform, Reference, Repository, slip};
 
 const INPUT: &str = names::sources;
 
-/// All sources, in the order given; templates in the order of `platforms`.
+/// All sources, in the order given, templates in the order of `platforms`; and the jobs of `digests`
+/// that have none. `targets`: the repositories of the tags.
 pub(super) fn read(
     inputs: &RawInputs,
     platforms: &[Platform],
     places: &Places,
-    first: Option<&Repository>,
+    targets: &[Repository],
     findings: &mut Findings,
-) -> Vec<Source> {
+) -> (Vec<Source>, Vec<String>) {
     let (by_reference, by_digest) = (inputs.sources(), inputs.digests());
     let (by_name, by_hash) = (words::input(names::sources), words::input(names::digests));
     match (by_reference.text, by_digest.text) {
@@ -37,13 +38,15 @@ pub(super) fn read(
     // If platforms is set and gave none, what is wrong with it is noted already.
     let is_set = inputs.platforms().text.is_some();
     let platforms = is_set.then_some(platforms);
-    sources.extend(references(by_reference, platforms, first, findings));
+    sources.extend(references(by_reference, platforms, targets.first(), findings));
     if by_digest.text.is_some() && !is_set {
         let set = words::input(names::platforms);
         findings.warn(format!("{set} is not set, so a missing digest cannot be noticed"));
     }
-    sources.extend(pinned(by_digest, is_set, places, first, findings));
-    sources
+    let reader = digests::Reader { is_counted: is_set, places, targets };
+    let (pinned, without) = pinned(by_digest, &reader, findings);
+    sources.extend(pinned);
+    (sources, without)
 }
 
 /// `platforms`: what templates are expanded over, if that input is set; `first`: the first tag's
@@ -196,30 +199,27 @@ fn whence<'f>(from: &'f str, digest: &Digest) -> &'f str {
     }
 }
 
+/// What `digests` gives, and the jobs in it that have none.
 fn pinned(
     input: Given<'_>,
-    is_counted: bool,
-    places: &Places,
-    first: Option<&Repository>,
+    reader: &digests::Reader<'_>,
     findings: &mut Findings,
-) -> Vec<Source> {
-    let given = digests::read(input, is_counted, places, first, findings);
-    given
-        .into_iter()
-        .filter_map(|given| {
-            let repository = given.repository.as_ref().or(first)?;
-            let name = match whence(&given.from, &given.digest) {
-                "" => given.digest.short().to_owned(),
-                from => format!("{} from {from}", given.digest.short()),
-            };
-            Some(Source {
-                reference: Reference::at(repository, &given.digest),
-                stands_for: given.platform.clone(),
-                platform: given.platform,
-                name,
-            })
+) -> (Vec<Source>, Vec<String>) {
+    let digests::Read { pinned, without } = reader.read(input, findings);
+    let sources = pinned.into_iter().filter_map(|given| {
+        let repository = given.repository.as_ref().or(reader.targets.first())?;
+        let name = match whence(&given.from, &given.digest) {
+            "" => given.digest.short().to_owned(),
+            from => format!("{} from {from}", given.digest.short()),
+        };
+        Some(Source {
+            reference: Reference::at(repository, &given.digest),
+            stands_for: given.platform.clone(),
+            platform: given.platform,
+            name,
         })
-        .collect()
+    });
+    (sources.collect(), without)
 }
 
 #[cfg(test)]
@@ -233,11 +233,11 @@ mod tests {
     fn run(inputs: &RawInputs) -> (Vec<Source>, Findings) {
         let mut findings = Findings::default();
         let platforms = platforms::read(inputs.platforms(), &mut findings);
-        let first: Repository = "r.example/app".parse().unwrap();
+        let targets: [Repository; 1] = ["r.example/app".parse().unwrap()];
         let (environment, secrets) = (Environment::new(), Secrets::default());
         let folder = Path::new("/nowhere");
         let places = Places::of(&Context { environment: &environment, folder, secrets: &secrets });
-        let sources = read(inputs, &platforms, &places, Some(&first), &mut findings);
+        let (sources, _) = read(inputs, &platforms, &places, &targets, &mut findings);
         (sources, findings)
     }
 

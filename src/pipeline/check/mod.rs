@@ -44,7 +44,11 @@ pub fn sources(plan: &Plan, arrived: &[Arrived], skipped: &[Skipped]) -> Result<
     }
     let distinct = without_repetitions(all)?;
     let kept = attestations(plan, distinct, arrived.len() == 1, &mut warnings);
-    platforms::check(&plan.platforms, &kept, skipped)?;
+    platforms::check(&plan.platforms, &kept, skipped).map_err(|error| {
+        // One of these may have built what is missing.
+        let jobs = plan.without_digest.iter().map(|job| format!("no digest:  {job}"));
+        Error { details: error.details.into_iter().chain(jobs).collect(), ..error }
+    })?;
     warnings.extend(kept.iter().filter_map(odd_platform));
     warnings.extend(one_revision(arrived));
     let entries: Vec<Descriptor> = kept.into_iter().map(|member| member.entry.clone()).collect();

@@ -1,5 +1,5 @@
-//! The input `digests`: lines, JSON of job outputs, a folder of digest files, build or bake
-//! metadata files.
+//! The input `digests`: lines; JSON of job outputs, of jobs, of metadata; files that are named by
+//! digests or contain them; metadata files of build or bake.
 
 mod files;
 mod json;
@@ -17,63 +17,80 @@ const INPUT: &str = names::digests;
 /// One source by digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Pinned {
-    /// Line of the input that named it.
-    pub(super) line: usize,
     /// File or key that it came from, for people; empty when the line says it all.
     pub(super) from: String,
-    /// The platform in front of it.
+    /// The platform in front of it, or that its file or key is named by.
     pub(super) platform: Option<Platform>,
-    /// The repository beside it, if it is not the first tag's.
+    /// The repository beside it; else it may be in any of the targets'.
     pub(super) repository: Option<Repository>,
     /// The digest.
     pub(super) digest: Digest,
 }
 
-/// Reads the input and the files that it names. `is_counted`: whether `platforms` is given, so that
-/// an image is missed where a value is empty; `target`: the first tag's repository, metadata files of
-/// other images are a problem.
-pub(super) fn read(
-    input: Given<'_>,
-    is_counted: bool,
-    places: &Places,
-    target: Option<&Repository>,
-    findings: &mut Findings,
-) -> Vec<Pinned> {
-    let Some(value) = input.text else { return Vec::new() };
-    let before = findings.problems.len();
-    let given: Vec<Pinned> = if values::is_object(value) || values::is_array(value) {
-        json::read(value, is_counted, findings)
-    } else {
-        let items = input.items(findings).into_iter();
-        items.flat_map(|item| from_item(&item, places, target, findings)).collect()
-    };
-    if given.is_empty() && findings.problems.len() == before {
-        findings.problem(INPUT, "contains no digest");
+impl Pinned {
+    fn new(from: &str, digest: Digest) -> Self {
+        Self { from: from.to_owned(), platform: None, repository: None, digest }
     }
-    given
 }
 
-fn from_item(
-    item: &Item,
-    places: &Places,
-    target: Option<&Repository>,
-    findings: &mut Findings,
-) -> Vec<Pinned> {
-    let Item { line, ref text } = *item;
-    match lines::parse(text) {
-        Some(Ok((platform, repository, digest))) => {
-            vec![Pinned { line, from: String::new(), platform, repository, digest }]
+/// What the input gives.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    pub(super) pinned: Vec<Pinned>,
+    /// Jobs that have no digest, where `platforms` tells whether one is missing.
+    pub(super) without: Vec<String>,
+}
+
+impl From<Vec<Pinned>> for Read {
+    fn from(pinned: Vec<Pinned>) -> Self {
+        Self { pinned, without: Vec::new() }
+    }
+}
+
+/// What the meaning of the input depends on.
+pub(super) struct Reader<'a> {
+    /// Whether `platforms` is given, so that an image is missed where a value is empty.
+    pub(super) is_counted: bool,
+    /// Where files are.
+    pub(super) places: &'a Places,
+    /// The targets' repositories: metadata of other images is a problem.
+    pub(super) targets: &'a [Repository],
+}
+
+impl Reader<'_> {
+    /// Reads the input and the files that it names.
+    pub(super) fn read(&self, input: Given<'_>, findings: &mut Findings) -> Read {
+        let Some(value) = input.text else { return Read::default() };
+        let before = findings.problems.len();
+        let read = if values::is_object(value) || values::is_array(value) {
+            self.json(value, findings)
+        } else {
+            let items = input.items(findings).into_iter();
+            items.flat_map(|item| self.item(&item, findings)).collect::<Vec<_>>().into()
+        };
+        if read.pinned.is_empty() && findings.problems.len() == before {
+            findings.problem(INPUT, "contains no digest");
         }
-        Some(Err(why)) => {
-            findings.problem_at(INPUT, line, format!("{text}: {why}"));
-            Vec::new()
-        }
-        None => {
-            let path = places.find(text).path();
-            if path.is_dir() {
-                files::from_folder(&path, text, line, findings)
-            } else {
-                files::from_files(item, places, target, findings)
+        read
+    }
+
+    fn item(&self, item: &Item, findings: &mut Findings) -> Vec<Pinned> {
+        let Item { line, ref text } = *item;
+        match lines::parse(text) {
+            Some(Ok((platform, repository, digest))) => {
+                vec![Pinned { from: String::new(), platform, repository, digest }]
+            }
+            Some(Err(why)) => {
+                findings.problem_at(INPUT, line, format!("{text}: {why}"));
+                Vec::new()
+            }
+            None => {
+                let path = self.places.find(text).path();
+                if path.is_dir() {
+                    self.folder(&path, item, findings)
+                } else {
+                    self.files(item, findings)
+                }
             }
         }
     }
@@ -100,12 +117,18 @@ mod tests {
         Places::of(&Context { environment: &environment, folder, secrets: &secrets })
     }
 
-    fn run(value: &str, folder: &Path) -> (Vec<Pinned>, Vec<String>) {
+    fn given(value: &str, is_counted: bool, folder: &Path) -> (Read, Findings) {
         let mut findings = Findings::default();
-        let target: Repository = "r.example/acme/app".parse().unwrap();
+        let targets =
+            ["r.example/acme/app", "s.example/acme/app"].map(|name| name.parse().unwrap());
         let inputs = RawInputs { digests: Some(value.to_owned()), ..RawInputs::default() };
-        let given = read(inputs.digests(), false, &places(folder), Some(&target), &mut findings);
-        (given, findings.problems.iter().map(ToString::to_string).collect())
+        let reader = Reader { is_counted, places: &places(folder), targets: &targets };
+        (reader.read(inputs.digests(), &mut findings), findings)
+    }
+
+    fn run(value: &str, folder: &Path) -> (Vec<Pinned>, Vec<String>) {
+        let (read, findings) = given(value, false, folder);
+        (read.pinned, findings.problems.iter().map(ToString::to_string).collect())
     }
 
     fn digests(value: &str, folder: &Path) -> Vec<String> {
@@ -136,8 +159,15 @@ mod tests {
             (&format!("names/{}", &one[7..]), String::new()),
             (&format!("names/{}", two.replace(':', "-")), String::new()),
             ("names/.gitkeep", String::new()),
+            ("held/linux-amd64", one.clone()),
+            ("held/arm64.digest", format!("r.example/acme/app:1@{two}\n")),
+            ("held/.hidden/x", String::new()),
+            ("jobs/a/digest", format!("\u{feff}{one}\r\n")),
+            ("jobs/b/linux-arm-v7.txt", two.clone()),
+            ("jobs/b/.x", String::new()),
             ("build/a.json", build(&one)),
             ("build/b.json", build(&two)),
+            ("second.json", build(&one).replace("r.example", "s.example")),
             (
                 "bake.json",
                 format!(
@@ -157,16 +187,35 @@ mod tests {
             ),
         ]);
         let expected = vec![one.clone(), two.clone()];
+        // Their order is that of the files' names; that of platforms comes later.
+        let digests = |value: &str, folder: &Path| {
+            let mut digests = digests(value, folder);
+            digests.sort();
+            digests
+        };
         for value in [
             format!("{one}\n{two}"),
             format!("linux/amd64={one},linux/arm64=r.example/acme/app@{two}"),
             format!(r#"["{one}", "{two}"]"#),
             format!(r#"{{"amd64": "{one}", "version": "1.2", "linux/arm64": "{two}"}}"#),
+            format!(
+                r#"{{"build": {{"result": "success", "outputs": {{"a": "{one}", "version": "1", "pushed": "true"}}}}, "more": {{"result": "failure", "outputs": {{"digest": "{two}"}}}}}}"#
+            ),
+            format!("[{}, {}]", build(&one), build(&two)),
+            format!(r#"{{"a": {}, "b": {}}}"#, build(&one), build(&two)),
             "names".to_owned(),
+            "names/*".to_owned(),
+            format!("names/{}, names/sha256-*", &one[7..]),
+            "held/*".to_owned(),
+            "held".to_owned(),
+            "jobs/*/*".to_owned(),
+            "jobs/**/*".to_owned(),
+            "jobs/a/digest\njobs/b".to_owned(),
             "build/*.json".to_owned(),
             "build/a.json, build/b.json".to_owned(),
             "bake.json".to_owned(),
             "mixed.json".to_owned(),
+            "second.json, build/b.json".to_owned(),
         ] {
             assert_eq!(digests(&value, files.path()), expected, "{value}");
         }
@@ -194,15 +243,130 @@ mod tests {
             ("linux/arm64=".to_owned(), "the digest is empty", "the digest is empty"),
         ] {
             for (is_counted, expected) in [(true, counted), (false, uncounted)] {
-                let inputs = RawInputs { digests: Some(value.clone()), ..RawInputs::default() };
-                let (places, mut findings) = (places(Path::new(".")), Findings::default());
-                let given = read(inputs.digests(), is_counted, &places, None, &mut findings);
+                let (read, findings) = given(&value, is_counted, Path::new("."));
                 let told = match findings.problems.first() {
-                    None => given.len().to_string(),
+                    None => read.pinned.len().to_string(),
                     Some(problem) => problem.to_string(),
                 };
                 assert!(told.contains(expected), "{value} {is_counted}: {told}");
             }
+        }
+    }
+
+    /// The context `needs`: two jobs that build, one that does not.
+    #[test]
+    fn a_job_without_a_digest_is_named_unless_platforms_tell() {
+        let job = |result: &str, outputs: &str| {
+            format!(r#"{{"result": "{result}", "outputs": {outputs}}}"#)
+        };
+        let good = job("success", &format!(r#"{{"digest": "{}", "b": ""}}"#, digest(1)));
+        let (lost, other) = (job("failure", r#"{"digest": ""}"#), job("success", r#"{"v": "1"}"#));
+        let (none, no_object) = (job("skipped", "{}"), job("cancelled", "null"));
+        let no = "has no digest among its outputs: see its log";
+        let without = |uncounted: &str| {
+            vec![format!(
+                "digests: job {uncounted} {no}; if it builds no image, set platforms, which tells whether one is missing"
+            )]
+        };
+        let empty = "digests: \"a.b\" is empty: did the build end before it wrote its output?";
+        for (jobs, count, uncounted, counted, told) in [
+            (format!(r#"{{"a": {good}}}"#), 1, vec![empty.to_owned()], "", ""),
+            (
+                format!(r#"{{"a-1": {lost}, "b": {}}}"#, good.replace(r#", "b": """#, "")),
+                1,
+                without("a-1 (result: failure)"),
+                "",
+                "job a-1 (result: failure)",
+            ),
+            (
+                format!(
+                    r#"{{"a": {}, "c": {other}, "d": {none}}}"#,
+                    good.replace(r#", "b": """#, "")
+                ),
+                1,
+                [without("c (result: success)"), without("d (result: skipped)")].concat(),
+                "",
+                "job c (result: success)|job d (result: skipped)",
+            ),
+            (
+                format!(r#"{{"a": {no_object}}}"#),
+                0,
+                without("a (result: cancelled)"),
+                "digests: job a (result: cancelled) has no digest among its outputs: see its log",
+                "",
+            ),
+            (
+                r#"{"a": {"result": "success", "outputs": {"x": {}}}}"#.to_owned(),
+                0,
+                vec!["digests: \"a.x\" is nested: a digest is expected, as a string".to_owned()],
+                "digests: \"a.x\" is nested: a digest is expected, as a string",
+                "",
+            ),
+            (
+                r#"{"a": {"result": "success", "outputs": {"x": "sha256:1"}}}"#.to_owned(),
+                0,
+                vec!["digests: \"a.x\": a sha256 digest has 64 hex digits, not 1".to_owned()],
+                "digests: \"a.x\": a sha256 digest has 64 hex digits, not 1",
+                "",
+            ),
+        ] {
+            let problems = |findings: Findings| -> Vec<String> {
+                findings.problems.iter().map(ToString::to_string).collect()
+            };
+            let (read, findings) = given(&jobs, false, Path::new("."));
+            assert_eq!((read.pinned.len(), problems(findings)), (count, uncounted), "{jobs}");
+            let (read, findings) = given(&jobs, true, Path::new("."));
+            assert_eq!(read.pinned.len(), count, "{jobs}");
+            assert_eq!(problems(findings).join("|"), counted, "{jobs}");
+            assert_eq!(read.without.join("|"), told, "{jobs}");
+        }
+        let (given, _) = run(&format!(r#"{{"build-arm64": {good}}}"#), Path::new("."));
+        assert_eq!(given[0].from, "build-arm64.digest");
+    }
+
+    #[test]
+    fn files_may_be_named_by_platforms() {
+        let held = |name: &str, text: &str| {
+            let files = folder(&[(&format!("d/{name}"), text.to_owned())]);
+            let (read, findings) = given("d", false, files.path());
+            let problems = findings.problems.iter().map(ToString::to_string);
+            assert_eq!(problems.collect::<Vec<_>>(), [""; 0], "{name}");
+            let Pinned { from, platform, repository, .. } = &read.pinned[0];
+            assert_eq!(*from, format!("d/{name}"));
+            let show = |platform: &Platform| platform.to_string();
+            let repository = repository.as_ref().map(ToString::to_string).unwrap_or_default();
+            let platform = platform.as_ref().map(show).unwrap_or_default();
+            (platform, repository, findings.warnings.concat())
+        };
+        for (name, expected) in [
+            ("linux-amd64", "linux/amd64"),
+            ("linux-arm64.txt", "linux/arm64"),
+            ("linux-arm-v7.digest", "linux/arm/v7"),
+            ("Linux-ARM64-v8", "linux/arm64"),
+            ("windows-amd64", "windows/amd64"),
+            ("linux-riscv128", "linux/riscv128"),
+            ("linux", ""),
+            ("amd64", ""),
+            ("digest-amd64", ""),
+            ("app-linux-amd64", ""),
+            ("linux-arm-v7-2", ""),
+            ("linux-amd64.sha256", ""),
+        ] {
+            let (platform, _, warnings) = held(name, &digest(1));
+            assert_eq!(platform, expected, "{name}");
+            let is_odd = expected == "linux/riscv128";
+            assert_eq!(warnings.contains("unknown platform"), is_odd, "{name}: {warnings}");
+        }
+        let (one, two) =
+            (format!("q.example/a@{}", digest(1)), format!("s.example/acme/app@{}", digest(1)));
+        for (text, repository) in [
+            (digest(1), ""),
+            (one.clone(), "q.example/a"),
+            // kaniko writes a line for each repository that it pushed to.
+            (format!("{one}\n{two}\n"), "s.example/acme/app"),
+            (format!("{one}\n{}\n", one.replace("/a@", "/b:1@")), "q.example/a"),
+        ] {
+            assert_eq!(held("x", &text).1, repository, "{text}");
         }
     }
 
@@ -245,14 +409,20 @@ mod tests {
             ),
             ("unpushed/x.json", r#"{"buildx.build.ref": "x"}"#.to_owned()),
             ("deep/a/x", String::new()),
-            ("text/README", String::new()),
-            (&digest(1)[7..], String::new()),
+            ("text/README", "canary".to_owned()),
+            ("held/none/linux-arm64", " \n".to_owned()),
+            ("held/two/x.txt", format!("{}\n{}\n", digest(1), digest(2))),
+            ("held/half/x.txt", format!("{}\ncanary", digest(1))),
+            ("held/front/x.txt", format!("linux/amd64={}", digest(1))),
+            ("held/json/x", format!(r#"{{"containerimage.digest": "{}"}}"#, digest(1))),
             (&format!("named/a/{}", &digest(1)[7..]), String::new()),
-            (&format!("named/a/{}", &digest(2)[7..]), String::new()),
-            (&format!("named/b/sha256-{}", &digest(3)[7..]), String::new()),
             ("json/a.json", String::new()),
         ]);
         let (bare, dashed) = (digest(9)[7..].to_owned(), format!("- {}", digest(1)));
+        let of_other = format!(
+            r#"{{"containerimage.digest": "{}", "image.name": "r.example/acme/app-api:1"}}"#,
+            digest(1)
+        );
         let (quoted, flow) =
             (format!("'{}'", digest(1)), format!("[{}, {}]", digest(1), digest(2)));
         for (value, why) in [
@@ -270,12 +440,23 @@ mod tests {
             ("unpushed/*.json", "was the image pushed?"),
             ("deep", "merge-multiple"),
             ("text", "not a digest"),
+            ("text/*", "text/README: is not a digest and contains none"),
+            ("named", "named/a is a folder; digest files must lie side by side"),
+            ("named/*", "named/a: is a folder: for the files in it write named/a/*"),
+            ("held/none", "held/none/linux-arm64: is empty: did the build end"),
+            ("held/none/*", "held/none/linux-arm64: is empty: did the build end"),
+            ("held/two", "held/two/x.txt: contains several digests"),
+            ("held/half", "held/half/x.txt: is not a digest and contains none"),
+            ("held/front", "held/front/x.txt: is not a digest and contains none"),
+            ("held/json", "held/json/x is not a digest; for metadata files write held/json/*"),
             (
-                "named/a/*",
-                "named/a/*: files there are named by their digests; name the folder instead: named/a",
+                &of_other[..],
+                "metadata: belongs to another image (r.example/acme/app-api:1), not to r.example/acme/app, s.example/acme/app",
             ),
-            (&digest(1)[7..], "name the folder instead: ."),
-            ("named/*/*", "name the folder instead: named/a, named/b"),
+            (r#"{"buildx.build.ref": "x"}"#, "metadata: containerimage.digest \"\": a digest is"),
+            (r#"{"a": {"buildx.build.ref": "x"}}"#, "metadata: contains no containerimage.digest"),
+            (r#"[{"buildx.build.ref": "x"}]"#, "item 1: containerimage.digest \"\": a digest is"),
+            (r#"{"result": "success", "outputs": {}}"#, "\"outputs\" is nested"),
             ("json", "write json/*.json"),
             ("nothing", "no such file"),
             ("/nowhere/digests", "here: a step in a container sees only the workspace"),
@@ -295,6 +476,7 @@ mod tests {
                 given.is_empty() && problems.len() == 1 && problems[0].contains(why),
                 "{value}: {given:?} {problems:?}"
             );
+            assert!(!problems[0].contains("canary"), "{value}: {problems:?}");
         }
     }
 
@@ -312,15 +494,18 @@ mod tests {
         let outputs = [
             serde_json::json!({"linux/amd64": digest(1), "b": format!("linux/arm64={}", digest(2)), "c": 1, "d": format!("r.example/a@{}", digest(3))}),
             serde_json::json!([digest(1), "x"]),
+            serde_json::json!({"a": {"result": "success", "outputs": {"b": digest(1)}}, "c": {"result": "failure", "outputs": null}}),
+            documents[1].clone(),
         ];
-        let target: Repository = "r.example/acme/app".parse().unwrap();
+        let places = &places(Path::new("."));
+        let targets: Vec<Repository> = vec!["r.example/acme/app".parse().unwrap()];
         for (fields, why) in [
             (r#""image.name":"LONG","#, "another image (a text of 4000 bytes), not to r.example"),
             (r#""image.name":"a\nb","#, r"another image (a\nb), not to r.example"),
             ("", "containerimage.digest \"a text of 4000 bytes\": a digest is"),
         ] {
             let text = format!(r#"{{{fields}"containerimage.digest":"LONG"}}"#);
-            let told = metadata::digests(&text.replace("LONG", &"x".repeat(4000)), Some(&target));
+            let told = metadata::parse(&text.replace("LONG", &"x".repeat(4000)), &targets);
             assert!(told.as_ref().is_err_and(|told| told.contains(why)), "{told:?}");
         }
         let mut random = fastrand::Rng::with_seed(1);
@@ -328,7 +513,7 @@ mod tests {
         for _ in 0..2_000 {
             let document = chosen(&mut random, &documents);
             let text = spoilt(&mut random, document, 20);
-            match metadata::digests(&String::from_utf8_lossy(&text), Some(&target)) {
+            match metadata::parse(&String::from_utf8_lossy(&text), &targets) {
                 Ok(digests) => {
                     accepted += 1;
                     assert!(!digests.is_empty());
@@ -339,8 +524,9 @@ mod tests {
             }
             let output = chosen(&mut random, &outputs);
             let value = spoilt(&mut random, output, 20);
-            taken +=
-                json::read(&String::from_utf8_lossy(&value), true, &mut Findings::default()).len();
+            let reader = Reader { is_counted: true, places, targets: &targets };
+            let value = String::from_utf8_lossy(&value);
+            taken += reader.json(&value, &mut Findings::default()).pinned.len();
         }
         assert!(accepted > 300 && taken > 300, "{accepted} {taken}");
     }
