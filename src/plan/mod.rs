@@ -39,6 +39,8 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 pub struct Source {
     /// Where it is; pinned if it has a digest.
     pub reference: Reference,
+    /// Other repositories that may have it, to be asked in this order where that one has it not.
+    pub others: Vec<Repository>,
     /// The platform that was written in front of it.
     pub platform: Option<Platform>,
     /// The platform that it is meant for, as far as the inputs tell: written in front, or expanded
@@ -51,7 +53,35 @@ pub struct Source {
 impl Source {
     /// One that is called by its reference.
     pub(crate) fn new(reference: Reference) -> Self {
-        Self { name: reference.to_string(), reference, platform: None, stands_for: None }
+        Self {
+            name: reference.to_string(),
+            reference,
+            others: Vec::new(),
+            platform: None,
+            stands_for: None,
+        }
+    }
+
+    /// The repositories that may have it, in the order in which they are asked.
+    pub(crate) fn repositories(&self) -> impl Iterator<Item = &Repository> + Clone {
+        std::iter::once(&self.reference.repository).chain(&self.others)
+    }
+
+    /// The same source in each of them.
+    pub(crate) fn in_each_repository(&self) -> impl Iterator<Item = Self> {
+        self.repositories().map(|repository| {
+            let reference = Reference { repository: repository.clone(), ..self.reference.clone() };
+            Self { reference, ..self.clone() }
+        })
+    }
+
+    /// Where it was looked for, for people, unless its name says that.
+    pub(crate) fn looked_in(&self) -> Option<String> {
+        if self.name == self.reference.to_string() {
+            return None;
+        }
+        let places: Vec<String> = self.repositories().map(ToString::to_string).collect();
+        Some(format!("looked in {}", places.join(", ")))
     }
 }
 

@@ -207,13 +207,18 @@ fn pinned(
 ) -> (Vec<Source>, Vec<String>) {
     let digests::Read { pinned, without } = reader.read(input, findings);
     let sources = pinned.into_iter().filter_map(|given| {
-        let repository = given.repository.as_ref().or(reader.targets.first())?;
+        let places = match given.repository {
+            Some(repository) => vec![repository],
+            None => reader.targets.to_vec(),
+        };
+        let (first, others) = places.split_first()?;
         let name = match whence(&given.from, &given.digest) {
             "" => given.digest.short().to_owned(),
             from => format!("{} from {from}", given.digest.short()),
         };
         Some(Source {
-            reference: Reference::at(repository, &given.digest),
+            reference: Reference::at(first, &given.digest),
+            others: others.to_vec(),
             stands_for: given.platform.clone(),
             platform: given.platform,
             name,
@@ -233,7 +238,7 @@ mod tests {
     fn run(inputs: &RawInputs) -> (Vec<Source>, Findings) {
         let mut findings = Findings::default();
         let platforms = platforms::read(inputs.platforms(), &mut findings);
-        let targets: [Repository; 1] = ["r.example/app".parse().unwrap()];
+        let targets = ["r.example/app", "q.example/app"].map(|name| name.parse().unwrap());
         let (environment, secrets) = (Environment::new(), Secrets::default());
         let folder = Path::new("/nowhere");
         let places = Places::of(&Context { environment: &environment, folder, secrets: &secrets });
@@ -398,12 +403,15 @@ mod tests {
     }
 
     #[test]
-    fn digests_are_of_the_first_tags_repository() {
+    fn digests_are_in_any_of_the_targets_repositories() {
         let (one, two) =
             (format!("sha256:{}", "1".repeat(64)), format!("sha256:{}", "2".repeat(64)));
         let digests = Some(format!("{one}\nlinux/arm64=s.example/b@{two}"));
         let inputs = RawInputs { digests, ..RawInputs::default() };
         let (found, findings) = run(&inputs);
+        let places: Vec<Option<String>> = found.iter().map(Source::looked_in).collect();
+        let expected = ["looked in r.example/app, q.example/app", "looked in s.example/b"];
+        assert_eq!(places, expected.map(|text| Some(text.to_owned())));
         assert_eq!(
             (shown(&found), findings.problems, findings.warnings),
             (

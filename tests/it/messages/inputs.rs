@@ -32,6 +32,12 @@ pub async fn section() -> Section {
         ("a folder of digests that is not there", {
             step().input("sources", "").input("digests", "/tmp/no-such-digests")
         }),
+        ("a job without a digest", {
+            let jobs = format!(
+                r#"{{"amd64": {{"result": "success", "outputs": {{"digest": "{digest}"}}}}, "arm64": {{"result": "failure", "outputs": {{}}}}}}"#
+            );
+            step().input("sources", "").input("digests", &jobs)
+        }),
         ("placeholders without platforms", step().input("sources", "r.example/app:{arch}")),
         ("files that are not there", {
             Step::new().github().input("ca-file", "ca.pem").input("spec", "lists.yaml")
