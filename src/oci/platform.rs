@@ -185,6 +185,15 @@ impl Platform {
     /// warning.
     pub fn is_usual(&self) -> bool {
         let own = self.normalized();
+        const ARCHITECTURE: [&str; 15] = [
+            "amd64", "386", "arm", "arm64", "loong64", "mips", "mipsle", "mips64", "mips64le",
+            "ppc64", "ppc64le", "riscv64", "s390x", "wasm", "sparc64",
+        ];
+        self.has_usual_os() && ARCHITECTURE.contains(&own.architecture.as_str())
+    }
+
+    /// Whether Go knows the name of the operating system.
+    pub fn has_usual_os(&self) -> bool {
         const OS: [&str; 12] = [
             "linux",
             "windows",
@@ -199,11 +208,7 @@ impl Platform {
             "wasip1",
             "android",
         ];
-        const ARCHITECTURE: [&str; 15] = [
-            "amd64", "386", "arm", "arm64", "loong64", "mips", "mipsle", "mips64", "mips64le",
-            "ppc64", "ppc64le", "riscv64", "s390x", "wasm", "sparc64",
-        ];
-        OS.contains(&own.os.as_str()) && ARCHITECTURE.contains(&own.architecture.as_str())
+        OS.contains(&self.normalized().os.as_str())
     }
 
     /// The usual platform that an unusual one is a slip for, as far as that can be guessed.

@@ -1,6 +1,6 @@
 //! The plans of a run: of one index, or of all indexes in the file that `spec` names.
 
-use super::{Plan, one, settings, targets};
+use super::{Plan, Source, one, settings, targets};
 use crate::error::words::{input, setting};
 use crate::inputs::table::{RawInputs, names};
 use crate::inputs::{Context, Findings, Problem, spec, values};
@@ -104,7 +104,7 @@ fn writable(plans: &[Plan]) -> Writable {
     for plan in plans.iter().filter(|plan| !plan.dry_run) {
         // With `append`, the entries of the first tag go to the others.
         let base = plan.targets.first().filter(|_| plan.append).map(|first| &first.repository);
-        let origins = plan.sources.iter().map(|source| &source.reference.repository).chain(base);
+        let origins = plan.sources.iter().flat_map(Source::repositories).chain(base);
         for Reference { repository: target, .. } in plan.places() {
             let mounts = writable.entry(target.clone()).or_default();
             mounts.extend(
@@ -243,6 +243,21 @@ mod tests {
             ["r.example/a from []", "r.example/b from [r.example/c]", "s.example/b from []"]
         );
         assert!(planned.jobs.is_none());
+    }
+
+    #[test]
+    fn what_is_in_one_target_may_be_brought_to_the_other() {
+        let digest = format!("sha256:{}", "1".repeat(64));
+        let file = format!(
+            "indexes:\n  - {{tags: 'r.example/a:1,r.example/b:1,s.example/b:1', digests: '{digest}'}}\n"
+        );
+        let (planned, _) = run(&file, RawInputs::default()).unwrap();
+        let of = |name: &str| {
+            let mounts = &planned.settings.writable[&name.parse().unwrap()];
+            mounts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        };
+        let all = ["r.example/a", "r.example/b", "s.example/b"].map(of);
+        assert_eq!(all, ["r.example/b", "r.example/a", ""]);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::error::{Error, Exit};
 use crate::inputs::places::Places;
 use crate::inputs::table::{RawInputs, default_of, names};
 use crate::inputs::{Asked, Context, Findings, Problem, values};
-use crate::oci::{Platform, Reference};
+use crate::oci::{Platform, Reference, Repository};
 use crate::pattern::Pattern;
 use crate::text::count;
 use annotations::Requested;
@@ -44,6 +44,8 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 pub struct Source {
     /// Where it is; pinned if it has a digest.
     pub reference: Reference,
+    /// Other repositories that may have it, to be asked in this order where that one has it not.
+    pub others: Vec<Repository>,
     /// The platform that was written in front of it.
     pub platform: Option<Platform>,
     /// The platform that it is meant for, as far as the inputs tell: written in front, or expanded
@@ -51,6 +53,41 @@ pub struct Source {
     pub stands_for: Option<Platform>,
     /// What messages call it: the reference, or the file or key that a digest came from.
     pub name: String,
+}
+
+impl Source {
+    /// One that is called by its reference.
+    pub(crate) fn new(reference: Reference) -> Self {
+        Self {
+            name: reference.to_string(),
+            reference,
+            others: Vec::new(),
+            platform: None,
+            stands_for: None,
+        }
+    }
+
+    /// The repositories that may have it, in the order in which they are asked.
+    pub(crate) fn repositories(&self) -> impl Iterator<Item = &Repository> + Clone {
+        std::iter::once(&self.reference.repository).chain(&self.others)
+    }
+
+    /// The same source in each of them.
+    pub(crate) fn in_each_repository(&self) -> impl Iterator<Item = Self> {
+        self.repositories().map(|repository| {
+            let reference = Reference { repository: repository.clone(), ..self.reference.clone() };
+            Self { reference, ..self.clone() }
+        })
+    }
+
+    /// Where it was looked for, for people, unless its name says that.
+    pub(crate) fn looked_in(&self) -> Option<String> {
+        if self.name == self.reference.to_string() {
+            return None;
+        }
+        let places: Vec<String> = self.repositories().map(ToString::to_string).collect();
+        Some(format!("looked in {}", places.join(", ")))
+    }
 }
 
 /// The type of the index to write.
@@ -75,8 +112,13 @@ pub struct Plan {
     pub targets: Vec<Reference>,
     /// Tags for single platforms.
     pub platform_tags: PlatformTags,
-    /// The images to combine, in the order of the entries.
+    /// The images to combine, in the order given.
     pub sources: Vec<Source>,
+    /// Whether entries are in the order of their platforms, because that of the sources says
+    /// nothing.
+    pub by_platform: bool,
+    /// Jobs that gave no digest, where `platforms` tells whether one is missing; for people.
+    pub without_digest: Vec<String>,
     /// The platforms the index must have; empty: those of the images.
     pub platforms: Vec<Platform>,
     /// Annotations of the index and its entries.
@@ -123,12 +165,7 @@ impl Plan {
         let mut sources: Vec<Source> = Vec::new();
         for reference in references.iter().cloned() {
             if sources.iter().all(|source| source.reference != reference) {
-                sources.push(Source {
-                    name: reference.to_string(),
-                    reference,
-                    platform: None,
-                    stands_for: None,
-                });
+                sources.push(Source::new(reference));
             }
         }
         let is_wait_asked = wait.is_some();
@@ -164,6 +201,8 @@ impl Plan {
             targets: Vec::new(),
             platform_tags: PlatformTags::default(),
             sources: Vec::new(),
+            by_platform: false,
+            without_digest: Vec::new(),
             platforms: Vec::new(),
             annotations: Requested::default(),
             format: Format::Auto,
@@ -188,8 +227,10 @@ fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Pl
     let platforms = platforms::read(inputs.platforms(), findings);
     let platform_tags = platform_tags::read(inputs.platform_tags(), &targets, &platforms, findings);
     let targets = targets.tags;
-    let first = targets.first().map(|target| target.repository.clone());
-    let sources = sources::read(inputs, &platforms, &Places::of(context), first.as_ref(), findings);
+    let repositories = repositories(&targets);
+    let places = Places::of(context);
+    let (sources, without_digest) =
+        sources::read(inputs, &platforms, &places, &repositories, findings);
     let annotations = annotations::read(inputs.annotations(), findings);
     let formats = [("auto", Format::Auto), ("oci", Format::Oci), ("docker", Format::Docker)];
     let format = inputs.format().one_of(&formats, findings);
@@ -220,9 +261,11 @@ fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Pl
         expect_labels: labels::read(inputs.expect_labels(), findings),
         watch_jobs: jobs::read(inputs.watch_jobs(), findings),
         dry_run: inputs.dry_run().read(values::switch, findings),
+        by_platform: inputs.digests().text.is_some(),
         targets,
         platform_tags,
         sources,
+        without_digest,
     };
     for name in plan.needs_index().filter(|_| plan.keeps_one_image()) {
         findings.problem(
@@ -234,6 +277,17 @@ fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Pl
         );
     }
     plan
+}
+
+/// The repositories of these tags, each once, in their order.
+fn repositories(targets: &[Reference]) -> Vec<Repository> {
+    let mut repositories: Vec<Repository> = Vec::new();
+    for Reference { repository, .. } in targets {
+        if !repositories.contains(repository) {
+            repositories.push(repository.clone());
+        }
+    }
+    repositories
 }
 
 /// How long to wait where the user does not say: as long as the slowest kind of source may take.

@@ -11,14 +11,15 @@ use crate::oci::{Digest, Platform, Reference, Repository, slip};
 
 const INPUT: &str = names::sources;
 
-/// All sources, in the order given; templates in the order of `platforms`.
+/// All sources, in the order given, templates in the order of `platforms`; and the jobs of `digests`
+/// that have none. `targets`: the repositories of the tags.
 pub(super) fn read(
     inputs: &RawInputs,
     platforms: &[Platform],
     places: &Places,
-    first: Option<&Repository>,
+    targets: &[Repository],
     findings: &mut Findings,
-) -> Vec<Source> {
+) -> (Vec<Source>, Vec<String>) {
     let (by_reference, by_digest) = (inputs.sources(), inputs.digests());
     let (by_name, by_hash) = (words::input(names::sources), words::input(names::digests));
     match (by_reference.text, by_digest.text) {
@@ -37,13 +38,15 @@ pub(super) fn read(
     // If platforms is set and gave none, what is wrong with it is noted already.
     let is_set = inputs.platforms().text.is_some();
     let platforms = is_set.then_some(platforms);
-    sources.extend(references(by_reference, platforms, first, findings));
+    sources.extend(references(by_reference, platforms, targets.first(), findings));
     if by_digest.text.is_some() && !is_set {
         let set = words::input(names::platforms);
         findings.warn(format!("{set} is not set, so a missing digest cannot be noticed"));
     }
-    sources.extend(pinned(by_digest, is_set, places, first, findings));
-    sources
+    let reader = digests::Reader { is_counted: is_set, places, targets };
+    let (pinned, without) = pinned(by_digest, &reader, findings);
+    sources.extend(pinned);
+    (sources, without)
 }
 
 /// `platforms`: what templates are expanded over, if that input is set; `first`: the first tag's
@@ -156,7 +159,7 @@ fn push(sources: &mut Vec<(usize, Source)>, wanted: Wanted<'_>, findings: &mut F
         return;
     };
     let stands_for = platform.as_ref().or(expanded).cloned();
-    let source = Source { name: reference.to_string(), reference, platform, stands_for };
+    let source = Source { platform, stands_for, ..Source::new(reference) };
     if let Some((other, _)) = sources
         .iter()
         .find(|(_, other)| other.reference == source.reference && other.platform == source.platform)
@@ -179,30 +182,32 @@ fn whence<'f>(from: &'f str, digest: &Digest) -> &'f str {
     }
 }
 
+/// What `digests` gives, and the jobs in it that have none.
 fn pinned(
     input: Given<'_>,
-    is_counted: bool,
-    places: &Places,
-    first: Option<&Repository>,
+    reader: &digests::Reader<'_>,
     findings: &mut Findings,
-) -> Vec<Source> {
-    let given = digests::read(input, is_counted, places, first, findings);
-    given
-        .into_iter()
-        .filter_map(|given| {
-            let repository = given.repository.as_ref().or(first)?;
-            let name = match whence(&given.from, &given.digest) {
-                "" => given.digest.short().to_owned(),
-                from => format!("{} from {from}", given.digest.short()),
-            };
-            Some(Source {
-                reference: Reference::at(repository, &given.digest),
-                stands_for: given.platform.clone(),
-                platform: given.platform,
-                name,
-            })
+) -> (Vec<Source>, Vec<String>) {
+    let digests::Read { pinned, without } = reader.read(input, findings);
+    let sources = pinned.into_iter().filter_map(|given| {
+        let places = match given.repository {
+            Some(repository) => vec![repository],
+            None => reader.targets.to_vec(),
+        };
+        let (first, others) = places.split_first()?;
+        let name = match whence(&given.from, &given.digest) {
+            "" => given.digest.short().to_owned(),
+            from => format!("{} from {from}", given.digest.short()),
+        };
+        Some(Source {
+            reference: Reference::at(first, &given.digest),
+            others: others.to_vec(),
+            stands_for: given.platform.clone(),
+            platform: given.platform,
+            name,
         })
-        .collect()
+    });
+    (sources.collect(), without)
 }
 
 #[cfg(test)]
@@ -216,11 +221,11 @@ mod tests {
     fn run(inputs: &RawInputs) -> (Vec<Source>, Findings) {
         let mut findings = Findings::default();
         let platforms = platforms::read(inputs.platforms(), &mut findings);
-        let first: Repository = "r.example/app".parse().unwrap();
+        let targets = ["r.example/app", "q.example/app"].map(|name| name.parse().unwrap());
         let (environment, secrets) = (Environment::new(), Secrets::default());
         let folder = Path::new("/nowhere");
         let places = Places::of(&Context { environment: &environment, folder, secrets: &secrets });
-        let sources = read(inputs, &platforms, &places, Some(&first), &mut findings);
+        let (sources, _) = read(inputs, &platforms, &places, &targets, &mut findings);
         (sources, findings)
     }
 
@@ -381,12 +386,15 @@ mod tests {
     }
 
     #[test]
-    fn digests_are_of_the_first_tags_repository() {
+    fn digests_are_in_any_of_the_targets_repositories() {
         let (one, two) =
             (format!("sha256:{}", "1".repeat(64)), format!("sha256:{}", "2".repeat(64)));
         let digests = Some(format!("{one}\nlinux/arm64=s.example/b@{two}"));
         let inputs = RawInputs { digests, ..RawInputs::default() };
         let (found, findings) = run(&inputs);
+        let places: Vec<Option<String>> = found.iter().map(Source::looked_in).collect();
+        let expected = ["looked in r.example/app, q.example/app", "looked in s.example/b"];
+        assert_eq!(places, expected.map(|text| Some(text.to_owned())));
         assert_eq!(
             (shown(&found), findings.problems, findings.warnings),
             (

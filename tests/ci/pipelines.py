@@ -44,7 +44,8 @@ def push(repository, tag, platform="linux/amd64", os_version=None):
     """A tiny image for a platform; its digest. The OS version of Windows is what no builder can state here."""
     reference = f"{repository}:{tag}"
     system, architecture = platform.split("/")
-    run("docker", "build", "--quiet", "--platform", f"linux/{architecture}", "--tag", reference, "tests/ci/app")
+    run("docker", "build", "--quiet", "--platform", f"linux/{architecture}", "--tag", reference, "tests/ci/app",
+        env={"DOCKER_BUILDKIT": "1"})
     subprocess.run(["docker", "push", "--quiet", reference], check=True, capture_output=True)
     if system == "windows":
         with tempfile.TemporaryDirectory() as folder:

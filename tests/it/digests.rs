@@ -2,19 +2,15 @@
 //! refused unasked.
 
 use crate::support::images::Image;
+use crate::support::indexes::BuiltIndex;
 use crate::support::running::Ran;
-use crate::support::scene::{REPO, Scene};
+use crate::support::scene::{REPO, Scene, amd64, arm64};
 use crate::support::step::Step;
 use serde_json::json;
 
-/// Two images that have no tag; their digests, sorted as files of these names are.
+/// Two images that have no tag; their digests, in the order of their platforms.
 async fn two(scene: &Scene) -> [String; 2] {
-    let mut digests = [
-        scene.push(&Image::oci("linux/amd64"), "").await,
-        scene.push(&Image::oci("linux/arm64"), "").await,
-    ];
-    digests.sort();
-    digests
+    [scene.push(&amd64(), "").await, scene.push(&arm64(), "").await]
 }
 
 fn metadata(name: &str, digest: &str) -> serde_json::Value {
@@ -53,11 +49,31 @@ async fn every_form_gives_the_same_list() {
     let full = format!("{},{}", scene.reference(&one), scene.reference(&two));
     let array = json!([one, two]).to_string();
     type Files<'a> = Vec<(String, &'a str)>;
-    let forms: [(&str, &str, Files<'_>); 9] = [
+    let jobs = json!({
+        "amd64": {"result": "success", "outputs": {"digest": one, "version": "1.2.3"}},
+        "arm64": {"result": "success", "outputs": {"digest": two}},
+    });
+    let (jobs, bake_text) = (jobs.to_string(), bake.to_string());
+    let builds = format!("[{}, {}]", build[0], build[1]);
+    let named = format!("{}\n", scene.reference(&two));
+    let held = || {
+        vec![
+            ("held/linux-arm64.txt".to_owned(), named.as_str()),
+            ("held/kaniko".to_owned(), one.as_str()),
+            ("held/.hidden".to_owned(), "x"),
+        ]
+    };
+    let forms: [(&str, &str, Files<'_>); 15] = [
         ("lines", &lines, vec![]),
         ("references", &full, vec![]),
         ("job outputs", &outputs, vec![]),
         ("array", &array, vec![]),
+        ("jobs", &jobs, vec![]),
+        ("text of bake's metadata", &bake_text, vec![]),
+        ("texts of build metadata", &builds, vec![]),
+        ("files that hold digests", "held", held()),
+        ("the same by a pattern", "held/*", held()),
+        ("one by one", "held/linux-arm64.txt, held/kaniko", held()),
         (
             "folder",
             "digests",
@@ -105,6 +121,65 @@ async fn every_form_gives_the_same_list() {
     );
 }
 
+/// What digests, files and keys are called, and which is given first, changes nothing.
+#[tokio::test]
+async fn entries_are_in_the_order_of_their_platforms() {
+    let scene = Scene::empty().await;
+    let attested = BuiltIndex::new(vec![arm64()]).attestations(true);
+    let arm64 = attested.push(&scene.client, REPO, "").await;
+    let mut digests = vec![arm64.clone()];
+    for platform in ["linux/s390x", "linux/arm/v7", "linux/amd64", "linux/arm/v6"] {
+        digests.push(scene.push(&Image::oci(platform), "").await);
+    }
+    let by_text = "linux/amd64,linux/arm/v6,linux/arm/v7,linux/arm64,linux/s390x";
+    let run = async |digests: &[String], platforms: &str| {
+        let step = scene.step("1").input("digests", &digests.join("\n"));
+        let ran = step.input("platforms", platforms).run().await.ok();
+        (ran.output("platforms").expect("an output"), ran.output("digest").expect("an output"))
+    };
+    let first = run(&digests, "").await;
+    assert_eq!(first.0, by_text);
+    digests.reverse();
+    assert_eq!(run(&digests, "").await, first);
+
+    let asked = "linux/arm64/v8,linux/s390x,linux/arm/v7,linux/amd64,linux/arm/v6";
+    let second = run(&digests, asked).await;
+    assert_eq!(second.0, asked.replace("/v8", ""));
+    digests.swap(1, 3);
+    assert_eq!(run(&digests, asked).await, second);
+    // An index keeps its own order: its attestation is where it was.
+    let titles: Vec<String> = scene.entries("1").await.iter().map(platform_of).collect();
+    assert_eq!(titles[..3], ["linux/arm64", "unknown/unknown", "linux/s390x"]);
+
+    // What is appended follows what is there.
+    let appended = scene.push(&Image::oci("linux/386"), "").await;
+    let step = scene.step("1").input("append", "true");
+    step.input("digests", &[arm64, appended].join(",")).run().await.ok();
+    let titles: Vec<String> = scene.entries("1").await.iter().map(platform_of).collect();
+    assert_eq!(
+        titles,
+        [
+            "linux/arm64",
+            "unknown/unknown",
+            "linux/s390x",
+            "linux/arm",
+            "linux/amd64",
+            "linux/arm",
+            "linux/386"
+        ]
+    );
+
+    // `sources` are taken as they are given.
+    let step = scene.step("2").input("sources", &scene.references(&digests));
+    let given = step.input("platforms", asked).run().await.ok();
+    assert_ne!(given.output("platforms").as_deref(), Some(&*second.0));
+}
+
+fn platform_of(entry: &serde_json::Value) -> String {
+    let part = |name: &str| entry["platform"][name].as_str().unwrap_or_default().to_owned();
+    format!("{}/{}", part("os"), part("architecture"))
+}
+
 #[tokio::test]
 async fn the_warning_is_gone_with_platforms() {
     let scene = Scene::empty().await;
@@ -135,6 +210,48 @@ async fn a_platform_in_front_or_as_a_key_is_held_against_the_image() {
             ran.stdout
         );
     }
+}
+
+/// `toJSON(needs)`: a job may have lost its digest, or build no image at all.
+#[tokio::test]
+async fn a_job_without_a_digest_is_named_with_its_result() {
+    let scene = Scene::empty().await;
+    let [one, two] = two(&scene).await;
+    let job = |result: &str, digest: &str| json!({"result": result, "outputs": {"digest": digest}});
+    let lost = json!({"amd64": job("success", &one), "arm64": job("failure", "")}).to_string();
+    let step = |jobs: &str| scene.step("1").input("digests", jobs);
+    let ran = step(&lost).run().await.fails(2);
+    let told = "job arm64 (result: failure) has no digest among its outputs: see its log";
+    assert!(ran.stdout.contains(told), "{}", ran.stdout);
+    assert_eq!(scene.proxy.requests(), 0, "{}", scene.proxy.log_text());
+
+    let both = "linux/amd64,linux/arm64";
+    let ran = step(&lost).input("platforms", both).run().await.fails(5);
+    for told in ["missing:    linux/arm64", "no digest:  job arm64 (result: failure)"] {
+        assert!(ran.stdout.contains(told), "{}", ran.stdout);
+    }
+    assert_eq!(scene.state().await.len(), 0);
+
+    let none = json!({"result": "success", "outputs": {"version": "1"}});
+    let prepared =
+        json!({"prepare": none, "amd64": job("success", &one), "arm64": job("success", &two)});
+    let ran = step(&prepared.to_string()).input("platforms", both).run().await.ok();
+    assert_eq!(ran.output("platforms").as_deref(), Some(both));
+    assert!(!ran.stdout.contains("no digest:"), "{}", ran.stdout);
+}
+
+/// What a file is named by is held against its image, as `PLATFORM=` is.
+#[tokio::test]
+async fn a_file_that_is_named_by_a_platform_is_held_against_the_image() {
+    let scene = Scene::empty().await;
+    let [one, _] = two(&scene).await;
+    let step = scene.step("1").input("digests", "d").file("d/linux-arm64.digest", &one);
+    let ran = step.run().await.fails(5);
+    let told = format!(
+        "{} from d/linux-arm64.digest is for linux/amd64, but the inputs say linux/arm64",
+        &one[..19]
+    );
+    assert!(ran.stdout.contains(&told), "{}", ran.stdout);
 }
 
 /// Bake's distribution pattern declares an output for each of a hundred jobs, and few are written.
@@ -186,9 +303,9 @@ async fn what_would_lose_an_architecture_is_refused_before_any_request() {
         (&nested_output, as_it_is, ["digests", "\"amd64\" is nested"]),
         ("{}", as_it_is, ["digests", "contains no digest"]),
         ("empty", as_it_is, ["digests, line 1", "the folder empty is empty"]),
-        ("empty", bad_name, ["digests, line 1", "empty/not-a-digest is not a digest"]),
+        ("empty", bad_name, ["digests, line 1", "empty/not-a-digest: is empty"]),
         ("nested", as_it_is, ["digests, line 1", "nested/digests-amd64 is a folder"]),
-        ("apps/*.json", as_it_is, ["digests, line 1: app-api.json", "acme/app-api:1"]),
+        ("apps/*.json", as_it_is, ["digests, line 1: apps/app-api.json", "acme/app-api:1"]),
         ("unpushed.json", as_it_is, ["digests, line 1: unpushed.json", "was the image pushed?"]),
         (
             "none/*.json",

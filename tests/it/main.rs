@@ -27,6 +27,7 @@ mod commands;
 mod compose;
 mod contract;
 mod credential_helpers;
+mod digest_places;
 mod digests;
 mod edit;
 mod elsewhere;

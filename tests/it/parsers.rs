@@ -21,7 +21,7 @@ const MARKS: [&str; 11] = [
     ".split_once(",
 ];
 
-const TESTED: [(&str, &str); 43] = [
+const TESTED: [(&str, &str); 45] = [
     ("entries/diff", "entries::diff::survives_any_lists"),
     ("inputs/drone", "inputs::drone::survives_any_setting"),
     ("inputs/env", "inputs::env::survives_any_value"),
@@ -47,7 +47,9 @@ const TESTED: [(&str, &str); 43] = [
     ("oci/slip", "oci::slip::survives_any_mixture"),
     ("pattern", "pattern::survives_any_name"),
     ("plan/annotations", "plan::annotations::survives_any_mixture"),
-    ("plan/digests", "plan::digests::survives_any_metadata_and_any_output"),
+    ("plan/digests/json", "plan::digests::survives_any_metadata_and_any_output"),
+    ("plan/digests/lines", "plan::digests::survives_any_metadata_and_any_output"),
+    ("plan/digests/metadata", "plan::digests::survives_any_metadata_and_any_output"),
     ("plan/logins", "plan::logins::survives_any_credentials"),
     ("plan/sources", "plan::sources::survives_any_mixture"),
     ("plan/template", "plan::template::survives_any_mixture"),

@@ -146,7 +146,7 @@ async fn copies_are_read_in_the_place_of_what_a_container_does_not_see() {
         ("spec", "/nowhere/x, line 1"),
         ("docker-config", "docker-config: /nowhere/x: "),
         ("ca-file", "ca-file: /nowhere/x contains no certificate"),
-        ("digests", "digests, line 1: x: not a metadata file"),
+        ("digests", "digests, line 1: /nowhere/x: not a metadata file"),
     ] {
         let ran = staged(input, "/nowhere/x").run().await.fails(2);
         assert!(ran.stdout.contains(told), "{input}: {}", ran.stdout);

@@ -1,5 +1,6 @@
 //! The guards between what arrived and what is composed: nothing that they refuse can be published.
 
+mod order;
 mod platforms;
 
 use crate::entries::{self, images};
@@ -31,8 +32,12 @@ struct Member<'a> {
 /// Holds what arrived against the plan; `skipped` are the sources that are left out on purpose.
 pub fn sources(plan: &Plan, arrived: &[Arrived], skipped: &[Skipped]) -> Result<Checked, Error> {
     let mut warnings = Vec::new();
-    let all: Vec<Member<'_>> = arrived
-        .iter()
+    let ordered = match plan.by_platform {
+        true => order::by_platform(&plan.platforms, arrived),
+        false => arrived.iter().collect(),
+    };
+    let all: Vec<Member<'_>> = ordered
+        .into_iter()
         .flat_map(|from| from.entries.iter().map(move |entry| Member { entry, from }))
         .collect();
     for from in arrived {
@@ -40,7 +45,11 @@ pub fn sources(plan: &Plan, arrived: &[Arrived], skipped: &[Skipped]) -> Result<
     }
     let distinct = without_repetitions(all)?;
     let kept = attestations(plan, distinct, arrived.len() == 1, &mut warnings);
-    platforms::check(&plan.platforms, &kept, skipped)?;
+    platforms::check(&plan.platforms, &kept, skipped).map_err(|error| {
+        // One of these may have built what is missing.
+        let jobs = plan.without_digest.iter().map(|job| format!("no digest:  {job}"));
+        Error { details: error.details.into_iter().chain(jobs).collect(), ..error }
+    })?;
     warnings.extend(kept.iter().filter_map(|member| odd_platform(member, plan)));
     warnings.extend(one_revision(arrived));
     let entries: Vec<Descriptor> = kept.into_iter().map(|member| member.entry.clone()).collect();

@@ -79,7 +79,12 @@ impl Wait<'_> {
             NotYet::Trouble(error) => Some((error, &absent.source.name)),
             _ => None,
         });
-        let host = unknown.first()?.source.reference.repository.host();
+        let silent = |absent: &&Absent| match &absent.why {
+            NotYet::Silent(host) => Some(host.clone()),
+            _ => None,
+        };
+        let host = unknown.iter().find_map(silent).unwrap_or_default();
+        unknown.first()?;
         let (cause, why) = match trouble {
             Some((error, name)) => {
                 let why = match error.elsewhere {
@@ -126,9 +131,9 @@ fn about_labels(absent: &[Absent]) -> Option<String> {
 /// The error of a source that is denied for good.
 pub(super) fn denied(why: &NotYet, source: &Source) -> Error {
     let NotYet::Denied(error) = why else { return Error::defect("a denial that is none") };
-    Error::cannot_read(error, &source.name).with_details(vec![
-        "some registries answer like this for an image that does not exist yet".to_owned(),
-    ])
+    let hint = "some registries answer like this for an image that does not exist yet".to_owned();
+    let details = [hint].into_iter().chain(source.looked_in()).collect();
+    Error::cannot_read(error, &source.name).with_details(details)
 }
 
 /// With `missing: skip` too: what may be there is not left out.
@@ -140,8 +145,7 @@ pub(super) fn cannot_leave_out(Absent { source, why, .. }: &Absent) -> Error {
             format!("cannot tell whether {} exists: {}", source.name, why.state()),
         ),
     };
-    error.with_details(vec![format!(
-        "{} leaves out only what is known not to exist",
-        setting(names::missing, "skip")
-    )])
+    let hint =
+        format!("{} leaves out only what is known not to exist", setting(names::missing, "skip"));
+    error.with_details([hint].into_iter().chain(source.looked_in()).collect())
 }

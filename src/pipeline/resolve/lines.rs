@@ -8,6 +8,7 @@ use crate::error::words::{either, setting};
 use crate::inputs::table::names;
 use crate::oci::Descriptor;
 use crate::pipeline::progress::SourceState;
+use crate::plan::Source;
 use crate::text::{brief, duration};
 use std::time::Duration;
 
@@ -63,7 +64,12 @@ fn short_revision(revision: &str) -> String {
 /// A source that did not come.
 pub(super) fn absent(Absent { source, why, near, .. }: &Absent) -> String {
     let reason = why.reason().map(|reason| format!(" ({reason})")).unwrap_or_default();
-    format!("{}: {}{reason}{}", why.word(), source.name, similar(why, near))
+    format!("{}: {}{reason}{}{}", why.word(), source.name, similar(why, near), place(source))
+}
+
+/// Where a source was looked for, after other words of it.
+pub(super) fn place(source: &Source) -> String {
+    source.looked_in().map(|places| format!("; {places}")).unwrap_or_default()
 }
 
 /// Tags that come near one that does not exist.
@@ -121,18 +127,12 @@ pub(super) fn stands((name, state): &(String, SourceState)) -> String {
 mod tests {
     use super::*;
     use crate::oci::{Digest, Manifest, Origin, media_type};
-    use crate::plan::Source;
     use bytes::Bytes;
 
     const MANIFEST: &[u8] = br#"{"schemaVersion":2,"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","size":1},"layers":[]}"#;
 
     fn source(name: &str) -> Source {
-        Source {
-            reference: name.parse().unwrap(),
-            platform: None,
-            stands_for: None,
-            name: name.to_owned(),
-        }
+        Source::new(name.parse().unwrap())
     }
 
     fn arrived(name: &str, platform: &str, origin: Origin, after: Option<u64>) -> Arrived {

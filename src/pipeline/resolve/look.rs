@@ -54,18 +54,6 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// Checks it by GET before it is given up for what HEAD said.
-    pub(super) async fn by_get(&self, why: NotYet) -> Result<Arrived, Stop> {
-        if !why.may_be_of_head() {
-            return Err(why.into());
-        }
-        match self.now(None, &mut None).await {
-            // The end of the wait takes nothing back of an honest answer.
-            Err(Stop::NotYet(again)) if again.is_cut_off() => Err(why.into()),
-            checked => checked,
-        }
-    }
-
     /// Tags of its repository that come near the one that does not exist: at the first check only,
     /// and never later than the wait may end.
     pub(super) async fn near(&self, why: &NotYet) -> Vec<String> {
@@ -91,7 +79,10 @@ impl<'a> Look<'a> {
     fn silent(&self) -> NotYet {
         let host = self.source.reference.repository.host();
         let trouble = self.wait.work.registry.last_trouble(host);
-        trouble.map_or(NotYet::Silent, |error| NotYet::Trouble(Box::new(error)))
+        trouble.map_or_else(
+            || NotYet::Silent(host.to_owned()),
+            |error| NotYet::Trouble(Box::new(error)),
+        )
     }
 
     async fn read(
@@ -174,14 +165,16 @@ impl<'a> Look<'a> {
     /// manifest names.
     fn sort(&self, error: &registry::Error, part: bool) -> Stop {
         let known = self.wait.work.registry.has_answered(&error.host);
+        let several = !self.source.others.is_empty();
         match &error.kind {
             Kind::NotFound if part => {
                 Stop::NotYet(NotYet::Incomplete(format!("{}: not found", error.subject())))
             }
             Kind::NotFound => Stop::NotYet(NotYet::Missing),
             Kind::Denied => Stop::NotYet(NotYet::Denied(Box::new(error.clone()))),
-            // A registry that never answered is more likely misspelt than late.
-            _ if error.is_trouble() && known && self.deadline.is_some() => {
+            // A registry that never answered is more likely misspelt than late; of several, another
+            // may have it.
+            _ if error.is_trouble() && (known || several) && self.deadline.is_some() => {
                 Stop::NotYet(NotYet::Trouble(Box::new(error.clone())))
             }
             _ => Error::cannot_read(error, &self.source.name).into(),

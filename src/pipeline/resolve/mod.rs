@@ -4,6 +4,7 @@
 //! not count as pulls. "Not yet" is not "never": what may still come is waited for, what cannot get
 //! right ends the run at once.
 
+mod anywhere;
 pub mod arrived;
 mod end;
 mod labels;
@@ -26,6 +27,7 @@ use crate::join;
 use crate::plan::Source;
 use crate::registry::Registry;
 use crate::text;
+use anywhere::Anywhere;
 use arrived::{Arrived, Skipped};
 use futures_util::future::join_all;
 use look::Look;
@@ -178,15 +180,15 @@ impl Wait<'_> {
     async fn source(&self, at: usize, source: &Source) -> Result<Outcome, Error> {
         let Work { plan, progress, .. } = *self.work;
         let mut waiting = Waiting::new(self.deadline, plan.wait_interval, plan.skip_missing);
-        let (mut last, mut seen, mut near) = (None::<NotYet>, None, Vec::new());
+        let (mut last, mut near) = (None::<NotYet>, Vec::new());
+        let mut anywhere = Anywhere::new(self, source);
         let mut over = self.over.subscribe();
         loop {
             // Known before the check that may be the last one.
             let is_over = over.borrow_and_update().is_some();
-            let look = Look::new(self, source);
             // Boxed, so that all that a check needs is not held between two of them, by hundreds of
             // sources.
-            let why = match Box::pin(look.now(last.as_ref(), &mut seen)).await {
+            let why = match Box::pin(anywhere.look(last.as_ref())).await {
                 Ok(arrived) => return Ok(Ok(self.arrived(at, arrived, last.is_none()))),
                 Err(Stop::Fatal(error)) => return Err(*error),
                 Err(Stop::NotYet(why)) => why,
@@ -197,14 +199,16 @@ impl Wait<'_> {
                 if matches!(next, Next::Again(_)) {
                     self.somebody_waits.notify_one();
                 }
-                near = look.near(&why).await;
+                near = Look::new(self, source).near(&why).await;
             }
             let again = match next {
                 Next::Again(again) => again,
                 Next::AtOnce => continue,
                 next @ (Next::Enough | Next::Denied) => {
-                    let surely =
-                        if last.is_some() { look.by_get(why).await } else { Err(why.into()) };
+                    let surely = match last {
+                        Some(_) => anywhere.look_by_get(why).await,
+                        None => Err(why.into()),
+                    };
                     return match surely {
                         Ok(arrived) => Ok(Ok(self.arrived(at, arrived, last.is_none()))),
                         Err(Stop::Fatal(error)) => Err(*error),
@@ -247,7 +251,8 @@ impl Wait<'_> {
             let (skip, early) =
                 (setting(names::missing, "skip"), early.as_deref().unwrap_or_default());
             let (name, why_not) = (&source.name, why.left_out());
-            warn!("{name} is left out ({skip}): {why_not}{early}{}", lines::similar(why, near));
+            let (near, place) = (lines::similar(why, near), lines::place(source));
+            warn!("{name} is left out ({skip}): {why_not}{early}{near}{place}");
             self.work.progress.left_out(*at, why.word());
         }
     }

@@ -15,6 +15,20 @@ pub(super) enum Stop {
     Fatal(Box<Error>),
 }
 
+impl Stop {
+    /// How much it says of several that a source meets at the same time, see
+    /// [`super::anywhere::Anywhere`].
+    pub(super) fn weight(&self) -> u8 {
+        match self {
+            Self::Fatal(_) => 4,
+            Self::NotYet(NotYet::Trouble(_) | NotYet::Silent(_)) => 3,
+            Self::NotYet(NotYet::Denied(_)) => 2,
+            Self::NotYet(NotYet::Incomplete(_) | NotYet::Stale(_)) => 1,
+            Self::NotYet(NotYet::Missing) => 0,
+        }
+    }
+}
+
 impl From<NotYet> for Stop {
     fn from(why: NotYet) -> Self {
         Self::NotYet(why)
@@ -40,8 +54,8 @@ pub(super) enum NotYet {
     Denied(Box<registry::Error>),
     /// The registry or the network is in trouble.
     Trouble(Box<registry::Error>),
-    /// It did not answer before waiting ended.
-    Silent,
+    /// This registry did not answer before waiting ended.
+    Silent(String),
 }
 
 /// A label that is not as it must be.
@@ -94,13 +108,13 @@ impl NotYet {
 
     /// Whether it is known that it is not there; else it may well be.
     pub(super) fn is_known(&self) -> bool {
-        !matches!(self, Self::Denied(_) | Self::Trouble(_) | Self::Silent)
+        !matches!(self, Self::Denied(_) | Self::Trouble(_) | Self::Silent(_))
     }
 
     /// Whether there was no answer, which the end of the wait may be the cause of.
     pub(super) fn is_cut_off(&self) -> bool {
         match self {
-            Self::Silent => true,
+            Self::Silent(_) => true,
             Self::Trouble(error) => error.kind == registry::Kind::Timeout,
             _ => false,
         }
@@ -111,7 +125,7 @@ impl NotYet {
         match self {
             Self::Missing => true,
             Self::Denied(error) => error.may_be_of_head(),
-            Self::Incomplete(_) | Self::Stale(_) | Self::Trouble(_) | Self::Silent => false,
+            Self::Incomplete(_) | Self::Stale(_) | Self::Trouble(_) | Self::Silent(_) => false,
         }
     }
 
@@ -138,7 +152,7 @@ impl NotYet {
             Self::Incomplete(_) => "incomplete",
             Self::Stale(_) => "stale",
             Self::Denied(_) => "denied",
-            Self::Trouble(_) | Self::Silent => "unknown",
+            Self::Trouble(_) | Self::Silent(_) => "unknown",
         }
     }
 
@@ -150,7 +164,7 @@ impl NotYet {
             Self::Stale(label) => Some(label.text()),
             Self::Denied(error) => Some(format!("or not pushed yet: {}", error.place())),
             Self::Trouble(error) => Some(error.to_string()),
-            Self::Silent => Some("the registry did not answer before waiting ended".to_owned()),
+            Self::Silent(host) => Some(format!("{host} did not answer before waiting ended")),
         }
     }
 
@@ -199,7 +213,7 @@ mod tests {
             (trouble(&Kind::Server, 503, "s.example", 1), false),
             (trouble(&Kind::Timeout, 503, "r.example", 1), false),
             (NotYet::Missing, false),
-            (NotYet::Silent, false),
+            (NotYet::Silent("r.example".to_owned()), false),
         ] {
             assert_eq!((first.is_as(&other), other.is_as(&first)), (is_same, is_same), "{other:?}");
         }

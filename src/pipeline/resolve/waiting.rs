@@ -109,7 +109,8 @@ mod tests {
 
     #[test]
     fn by_table() {
-        let (missing, silent, denied) = (&NotYet::Missing, &NotYet::Silent, &denied());
+        let silent = &NotYet::Silent("r.example".to_owned());
+        let (missing, denied) = (&NotYet::Missing, &denied());
         for (case, wait, must_know, checks, expected) in [
             ("the first pause", 600, false, &[(0, missing, false)][..], "again at 1"),
             ("pauses grow", 600, false, &[(0, missing, false), (1, missing, false)], "again at 3"),

@@ -30,6 +30,9 @@ async fn missing(section: &mut Section) {
     section.add("a tag with another spelling", &names, &once(&["amd64", "1.2-arm64"]).await);
     let nowhere = sha256(b"nothing");
     section.add("a digest that is not there", &names, &once(&["amd64", &nowhere]).await);
+    let tags = format!("{}\n{}", scene.reference("1"), scene.full_name("acme/mirror:1"));
+    let step = scene.step("1").input("tags", &tags).input("digests", &nowhere);
+    section.add("a digest that no repository of the tags has", &names, &step.run().await);
     let step = scene.waiting_step().input("wait", "1s").input("wait-interval", "200ms");
     section.add("an image that did not come in time", &names, &step.run().await);
 

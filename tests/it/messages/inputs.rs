@@ -32,6 +32,12 @@ pub async fn section() -> Section {
         ("a folder of digests that is not there", {
             step().input("sources", "").input("digests", "/tmp/no-such-digests")
         }),
+        ("a job without a digest", {
+            let jobs = format!(
+                r#"{{"amd64": {{"result": "success", "outputs": {{"digest": "{digest}"}}}}, "arm64": {{"result": "failure", "outputs": {{}}}}}}"#
+            );
+            step().input("sources", "").input("digests", &jobs)
+        }),
         ("placeholders without platforms", step().input("sources", "r.example/app:{arch}")),
         ("slips in platform-tags and overwrite", {
             let own = "1.2-{arch}\nr.example/app:2\nr.example/app:2-{ach}";
