@@ -4,9 +4,11 @@
 mod drone;
 pub(crate) mod env;
 pub(crate) mod list_names;
+mod manifest_tool;
 pub(crate) mod places;
 pub(crate) mod slips;
 pub(crate) mod spec;
+pub(crate) mod spec_text;
 pub mod table;
 pub(crate) mod values;
 pub mod words;

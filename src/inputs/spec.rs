@@ -1,20 +1,13 @@
 //! What the input `spec` names or holds: several indexes, each with inputs of its own, in YAML.
 
-use super::places::Places;
+use super::manifest_tool::{self, Translated};
 use super::table::{self, INPUTS, Kind, RawInputs, Scope, names};
-use super::yaml::{self, Node, Place, Value};
-use super::{Context, Findings, Problem, env, list_names, words};
-use crate::file;
+use super::yaml::{self, Fault, Node, Place, Value};
+use super::{Context, Findings, Problem, env, list_names, spec_text, words};
 use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 const INPUT: &str = names::spec;
-const ANOTHER: &str = "is a file of plugins/manifest or manifest-tool, which cannot be read: write `indexes:` and below it, \
-     for each index, `tags:` and `sources:`";
-/// Other programs fill in such a text before it is read; a list with a brace in its name is rarer
-/// than a template that nobody has filled in.
-const UNFILLED: &str = "contains {{, and nothing replaces it here: write the value, or let the CI system \
-     fill in the text of spec";
 /// More entries than this are a mistake.
 const MOST: usize = 1000;
 /// Inputs that can be a mapping: `KEY: VALUE`.
@@ -42,16 +35,6 @@ struct Own {
     items: Vec<Place>,
 }
 
-/// What messages call it: the file's path, or `spec` where the input is the text itself.
-pub(crate) fn called(given: &str) -> &str {
-    if is_text(given) { INPUT } else { given }
-}
-
-/// Whether the input is the text itself: a path has no line end, and begins like neither form.
-fn is_text(given: &str) -> bool {
-    given.contains(['\n', '\r']) || given.starts_with('{') || given.starts_with("indexes:")
-}
-
 /// Reads the file, or the text itself. `defaults`: the inputs beside it.
 pub(crate) fn read(
     given: &str,
@@ -60,7 +43,7 @@ pub(crate) fn read(
     findings: &mut Findings,
 ) -> Vec<Entry> {
     let of_a_list = INPUTS.iter().filter(|input| input.scope == Scope::List);
-    let path = called(given);
+    let path = spec_text::called(given);
     for name in of_a_list.map(|input| input.name).filter(|name| defaults.get(name).is_some()) {
         findings.problem(
             name,
@@ -70,58 +53,36 @@ pub(crate) fn read(
             ),
         );
     }
-    let Some(text) = findings.take(INPUT, None, text(given, context)) else {
-        return Vec::new();
-    };
-    context.secrets.keep_those_in_addresses(&text);
-    let file = Document { path, defaults };
-    if let Some(place) = unfilled(&text) {
-        findings.problems.push(file.problem(place, UNFILLED));
+    let Some(read) = spec_text::read(given, context, findings) else { return Vec::new() };
+    let file = Document { path, defaults, faulty: HashSet::new() };
+    if let Some((place, text)) = read.unfilled() {
+        findings.problems.push(file.problem(place, text));
         return Vec::new();
     }
-    let tree = match yaml::parse(&text) {
-        Ok(tree) if is_of_another_tool(&tree) => {
-            findings.problems.push(file.problem(tree.place, ANOTHER));
-            return Vec::new();
+    match yaml::parse(&read.text) {
+        Ok(tree) if manifest_tool::is_form(&tree) => {
+            let Translated { tree, faults, warnings, faulty } = manifest_tool::translate(tree);
+            findings.warnings.extend(
+                warnings
+                    .iter()
+                    .map(|warning| format!("{path}, {}: {}", warning.place, warning.text)),
+            );
+            file.note(faults, findings);
+            Document { faulty, ..file }.entries(tree, findings)
         }
-        Ok(tree) => tree,
+        Ok(tree) => file.entries(tree, findings),
         Err(faults) => {
-            for fault in faults {
-                findings.problems.push(file.problem(fault.place, fault.text));
-            }
-            return Vec::new();
+            file.note(faults, findings);
+            Vec::new()
         }
-    };
-    file.entries(tree, findings)
-}
-
-/// What plugins/manifest makes its templates into, and what manifest-tool reads.
-fn is_of_another_tool(tree: &Node) -> bool {
-    let Value::Map(keys) = &tree.value else { return false };
-    ["image", "manifests"].iter().all(|name| keys.iter().any(|(_, key, _)| key == name))
-}
-
-/// Where the first `{{` is.
-fn unfilled(text: &str) -> Option<Place> {
-    let (line, column) = text.lines().zip(1..).find_map(|(text, line)| {
-        Some((line, text.find("{{").map(|at| text[..at].chars().count())?))
-    })?;
-    Some(Place { line, column: column + 1 })
-}
-
-fn text(given: &str, context: &Context<'_>) -> Result<String, String> {
-    if is_text(given) {
-        return Ok(given.to_owned());
     }
-    let places = Places::of(context);
-    let text = file::text(&places.find(given).path(), yaml::LARGEST as u64)
-        .map_err(|why| format!("{given}: {why}{}", places.hint(given)))?;
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 struct Document<'a> {
     path: &'a str,
     defaults: &'a RawInputs,
+    /// Inputs that nothing could be read for, as is noted already.
+    faulty: HashSet<&'static str>,
 }
 
 impl Document<'_> {
@@ -132,6 +93,11 @@ impl Document<'_> {
             text: text.into(),
             place: Some(format!("{}, {place}", self.path)),
         }
+    }
+
+    fn note(&self, faults: Vec<Fault>, findings: &mut Findings) {
+        let problems = faults.into_iter().map(|fault| self.problem(fault.place, fault.text));
+        findings.problems.extend(problems);
     }
 
     fn entries(&self, tree: Node, findings: &mut Findings) -> Vec<Entry> {
@@ -155,30 +121,30 @@ impl Document<'_> {
     /// The items below `indexes:`, or `None` after noting why there are none to read.
     fn items(&self, tree: Node, findings: &mut Findings) -> Option<Vec<Node>> {
         const SHAPE: &str = "must contain `indexes:` with a list";
-        let mut faults: Vec<(Place, String)> = Vec::new();
+        let mut faults = Vec::new();
         let mut items = None;
         let top = if let Value::Map(top) = tree.value { top } else { Vec::new() };
         for (place, key, node) in top {
             match (key.as_str(), node.value) {
                 ("indexes", Value::List(found)) => items = Some(found),
-                ("indexes", _) => faults.push((node.place, SHAPE.to_owned())),
+                ("indexes", _) => faults.push(Fault { place: node.place, text: SHAPE.to_owned() }),
                 (other, _) => {
-                    faults.push((place, format!("unknown key {other:?}: the file {SHAPE}")));
+                    let text = format!("unknown key {other:?}: the file {SHAPE}");
+                    faults.push(Fault { place, text });
                 }
             }
         }
         let count = items.as_ref().map(Vec::len);
-        match count {
-            None if faults.is_empty() => faults.push((tree.place, SHAPE.to_owned())),
-            Some(0) => faults.push((tree.place, "`indexes:` contains no entry".to_owned())),
+        let wrong = match count {
+            None if faults.is_empty() => Some(SHAPE.to_owned()),
+            Some(0) => Some("`indexes:` contains no entry".to_owned()),
             Some(count) if count > MOST => {
-                let text = format!("`indexes:` contains {count} entries; the limit is {MOST}");
-                faults.push((tree.place, text));
+                Some(format!("`indexes:` contains {count} entries; the limit is {MOST}"))
             }
-            _ => {}
-        }
-        let problems = faults.into_iter().map(|(place, text)| self.problem(place, text));
-        findings.problems.extend(problems);
+            _ => None,
+        };
+        faults.extend(wrong.map(|text| Fault { place: tree.place, text }));
+        self.note(faults, findings);
         items.filter(|items| items.len() <= MOST)
     }
 
@@ -191,7 +157,7 @@ impl Document<'_> {
             given: None,
             at: node.place,
             own: BTreeMap::new(),
-            faulty: HashSet::new(),
+            faulty: self.faulty.clone(),
         };
         let Value::Map(keys) = node.value else {
             let text = "must be a mapping of inputs: tags, sources and others";
@@ -404,14 +370,6 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_another_tool_is_refused_with_a_pointer() {
-        let told = told(
-            "image: acme/app:1\nmanifests:\n  -\n    image: acme/app:1-amd64\n    platform: {architecture: amd64, os: linux}\n",
-        );
-        assert!(told.len() == 1 && told[0].contains("of plugins/manifest or manifest-tool"));
-    }
-
-    #[test]
     fn what_is_a_path_and_what_the_text_itself() {
         for (given, expected) in [
             ("lists.yaml", "lists.yaml"),
@@ -422,7 +380,7 @@ mod tests {
             ("# lists\nindexes: []", "spec"),
             ("# lists\rindexes: []", "spec"),
         ] {
-            assert_eq!(called(given), expected, "{given:?}");
+            assert_eq!(spec_text::called(given), expected, "{given:?}");
         }
         for (given, expected) in [
             ("indexes: []", "spec, line 1, column 1: spec: `indexes:` contains no entry"),
@@ -592,7 +550,7 @@ mod tests {
             let Ok(tree) = yaml::parse(&text) else { continue };
             let defaults = RawInputs { wait: Some("1m".to_owned()), ..RawInputs::default() };
             let mut findings = Findings::default();
-            let document = Document { path: "x.yaml", defaults: &defaults };
+            let document = Document { path: "x.yaml", defaults: &defaults, faulty: HashSet::new() };
             for entry in document.entries(tree, &mut findings) {
                 accepted += 1;
                 entry.name();

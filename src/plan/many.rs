@@ -3,7 +3,7 @@
 use super::{Plan, Source, one, settings, targets};
 use crate::error::words::{input, setting};
 use crate::inputs::table::{RawInputs, names};
-use crate::inputs::{Context, Findings, Problem, spec, values};
+use crate::inputs::{Context, Findings, Problem, spec, spec_text, values};
 use crate::jobs::{self, System};
 use crate::oci::Reference;
 use crate::registry::{Settings, Writable};
@@ -60,7 +60,7 @@ fn host_of_login<'p>(
     findings: &mut Findings,
 ) -> Option<&'p str> {
     let targets = plans.iter().flat_map(|plan| &plan.targets);
-    let Some(file) = inputs.spec().text.map(spec::called) else {
+    let Some(file) = inputs.spec().text.map(spec_text::called) else {
         return targets.map(|target| target.repository.host()).next();
     };
     let sources = plans.iter().flat_map(|plan| &plan.sources).map(|source| &source.reference);

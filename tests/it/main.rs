@@ -44,6 +44,7 @@ mod labels_missing;
 mod login;
 mod long_waits;
 mod lost_platforms;
+mod manifest_tool;
 mod masks;
 mod memory;
 mod messages;

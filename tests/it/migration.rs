@@ -8,6 +8,17 @@ use crate::support::registry::Registry;
 use crate::support::step::Step;
 use std::path::Path;
 
+/// A file of manifest-tool.
+const MANIFEST_TOOLS: &str = "\
+image: ghcr.io/acme/app:1.3
+tags: ['1', latest]
+manifests:
+  - image: ghcr.io/acme/app:1.2-amd64
+    platform: {architecture: amd64, os: linux}
+  - image: ghcr.io/acme/app:1.2-arm64
+    platform: {architecture: arm64, os: linux, variant: v8}
+";
+
 /// What the documents speak of as being there.
 struct Acme {
     registry: Registry,
@@ -55,8 +66,11 @@ impl Acme {
             "manifest-action() {{ {} \"$@\"; }}; {line}",
             env!("CARGO_BIN_EXE_manifest-action")
         );
-        let step =
-            Step::new().env("AMD64", &self.amd64).env("ARM64", &self.arm64).args(["-c", &script]);
+        let step = Step::new()
+            .env("AMD64", &self.amd64)
+            .env("ARM64", &self.arm64)
+            .file("manifest.yaml", MANIFEST_TOOLS.replace("ghcr.io", &self.registry.host()))
+            .args(["-c", &script]);
         let ran = step.spawn_program(Path::new("/bin/bash")).await.wait().await;
         assert_eq!(ran.status, 0, "{line}\n{}", ran.everything());
         assert!(

@@ -21,10 +21,11 @@ const MARKS: [&str; 11] = [
     ".split_once(",
 ];
 
-const TESTED: [(&str, &str); 45] = [
+const TESTED: [(&str, &str); 46] = [
     ("entries/diff", "entries::diff::survives_any_lists"),
     ("inputs/drone", "inputs::drone::survives_any_setting"),
     ("inputs/env", "inputs::env::survives_any_value"),
+    ("inputs/manifest_tool", "inputs::manifest_tool::survives_any_tree"),
     ("inputs/slips", "inputs::values::survives_any_mixture"),
     ("inputs/spec", "inputs::spec::survives_any_tree"),
     ("inputs/values", "inputs::values::survives_any_mixture"),
