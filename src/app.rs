@@ -4,7 +4,7 @@ use crate::console::{Console, Stream, log};
 use crate::error::{Error, Exit};
 use crate::inputs::env;
 use crate::inputs::table::RawInputs;
-use crate::inputs::{Asked, Context, Findings, Problem};
+use crate::inputs::{Asked, Context, Findings, Problem, auto_tag};
 use crate::jobs::Jobs;
 use crate::lists::Lists;
 use crate::panics;
@@ -17,6 +17,7 @@ use crate::report::Ending;
 use crate::report::files::Destinations;
 use crate::signals::Signals;
 use std::sync::Arc;
+use std::time::Duration;
 use tracing::{info, warn};
 
 /// Who asks, and how the answer is given.
@@ -74,6 +75,12 @@ pub struct Ended {
 /// Composes and publishes all lists, from inputs to outputs.
 pub async fn compose_lists(invocation: Invocation<'_>) -> Ended {
     let Invocation { context, inputs, findings, step, console, signals, asked } = invocation;
+    if let Some(why) = auto_tag::stands_aside(context.environment).filter(|_| step) {
+        let level = plan::log_level(&inputs, context.environment, &mut Findings::default());
+        log::start(&console, level);
+        info!("{why}");
+        return Ended { exit: Exit::Done, run: Run { lists: Vec::new(), elapsed: Duration::ZERO } };
+    }
     let opened = panics::caught(async {
         let prepared = prepare(&inputs, findings, &context, &console)
             .map_err(|problems| plan::refused(asked, &problems));

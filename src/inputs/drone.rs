@@ -2,70 +2,93 @@
 //! inputs, so that this program is a drop-in.
 
 use super::table::names;
-use super::{Environment, Findings, values};
-use crate::oci::Reference;
+use super::{Environment, Findings, auto_tag, build, env, manifest_tool, values};
 
 /// Keys that only that plugin has.
-pub(super) const KEYS: [&str; 3] = ["PLUGIN_TARGET", "PLUGIN_TEMPLATE", "PLUGIN_IGNORE_MISSING"];
+pub(super) const KEYS: [&str; 7] = [
+    TARGET,
+    TEMPLATE,
+    "PLUGIN_IGNORE_MISSING",
+    auto_tag::KEYS[0],
+    auto_tag::KEYS[1],
+    "PLUGIN_INSECURE",
+    "PLUGIN_SKIP_VERIFY",
+];
+const TARGET: &str = "PLUGIN_TARGET";
+const TEMPLATE: &str = "PLUGIN_TEMPLATE";
+const TAGS: &str = "PLUGIN_TAGS";
 
 /// The environment with that plugin's keys replaced by ours; borrowed settings (`platforms`,
-/// `username`, `password`) have the same names.
+/// `username`, `password`) have the same names. Beside a `spec`, `target` and `template` are only
+/// for it to read.
 pub(super) fn translate(environment: &Environment, findings: &mut Findings) -> Environment {
     let set = |name: &str| {
         environment.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     };
     let mut ours = environment.clone();
-    let is_theirs = KEYS.iter().any(|key| set(key).is_some());
-    if set("PLUGIN_SPEC").is_some_and(|spec| is_theirs || spec.ends_with(".tmpl")) {
-        findings.problem(names::spec, "is a template of plugins/manifest, which cannot be read: use target and template, or our own inputs tags and sources");
-        ours.remove("PLUGIN_SPEC");
+    let has_spec = set("PLUGIN_SPEC").is_some();
+    let target = set(TARGET).filter(|_| !has_spec);
+    let mut more = set(TAGS).map(str::to_owned);
+    if findings.take("auto_tag", None, auto_tag::is_asked(environment)) == Some(true) {
+        if target.is_none() && !has_spec {
+            findings.problem("auto_tag", "needs target and template, or a spec");
+        }
+        let tags = auto_tag::tags(environment).join(",");
+        ours.insert(TAGS.to_owned(), tags.clone());
+        more = Some(tags);
     }
-    if let Some(target) = set("PLUGIN_TARGET") {
-        ours.insert("PLUGIN_TAGS".to_owned(), tags(target, set("PLUGIN_TAGS"), findings));
+    if let Some(target) = target {
+        ours.insert(TAGS.to_owned(), tags(target, more.as_deref(), findings));
     }
-    if let Some(template) = set("PLUGIN_TEMPLATE") {
+    if let Some(template) = set(TEMPLATE).filter(|_| !has_spec) {
         ours.insert("PLUGIN_SOURCES".to_owned(), source(template));
     }
     if let Some(ignore) = set("PLUGIN_IGNORE_MISSING") {
         let skip =
             findings.take("ignore_missing", None, values::switch(ignore)).unwrap_or_default();
         ours.insert("PLUGIN_MISSING".to_owned(), if skip { "skip" } else { "fail" }.to_owned());
+        // That plugin looks once, and what it leaves out may be missing in every build.
+        if skip && env::variables(names::wait).iter().all(|name| set(name).is_none()) {
+            ours.insert("PLUGIN_WAIT".to_owned(), "0".to_owned());
+        }
+    }
+    if let Some(insecure) = set("PLUGIN_INSECURE") {
+        findings.take("insecure", None, values::switch(insecure));
+    }
+    if set("PLUGIN_SKIP_VERIFY").is_some_and(|text| values::switch(text) != Ok(false)) {
+        findings.warn("skip_verify has no effect: certificates are always checked; name the registry's own in ca-file");
     }
     ours
 }
 
+/// Whether the setting `insecure` lets the registries of the step be contacted over plain HTTP.
+pub(crate) fn is_insecure(environment: &Environment) -> bool {
+    build::setting(environment, "insecure").is_some_and(|text| values::switch(text) == Ok(true))
+}
+
+/// Settings of that plugin that go with its own form of `spec` only.
+pub(super) fn beside_indexes(environment: &Environment) -> impl Iterator<Item = &'static str> {
+    let names = ["target", "template", "auto_tag", "default_tags"].into_iter();
+    names.filter(|name| build::setting(environment, name).is_some())
+}
+
 /// `target`, and every bare tag as a tag of its repository.
 fn tags(target: &str, more: Option<&str>, findings: &mut Findings) -> String {
-    let repository = target
-        .parse::<Reference>()
-        .map(|reference| reference.repository.to_string())
-        .unwrap_or_else(|_| target.to_owned());
-    let bare = findings
+    let more = findings
         .take(names::tags, None, more.map(|value| values::items(value, true)).transpose())
         .flatten()
         .unwrap_or_default();
-    let full = bare.into_iter().map(|item| {
-        if item.text.contains(['/', ':']) {
-            item.text
-        } else {
-            format!("{repository}:{}", item.text)
-        }
-    });
-    [target.to_owned()].into_iter().chain(full).collect::<Vec<_>>().join("\n")
+    let more = more.into_iter().map(|item| manifest_tool::tagged(target, &item.text));
+    [target.to_owned()].into_iter().chain(more).collect::<Vec<_>>().join("\n")
 }
 
-/// `OS`, `ARCH`, `VARIANT` stand for the platform, in the tag only: a repository named `ARCH` is
-/// left alone.
+/// `ARCH`, `OS` and `VARIANT` stand for the platform, each where it is first.
 fn source(template: &str) -> String {
-    match template.rsplit_once(':') {
-        Some((name, tag)) if !tag.contains('/') => {
-            format!(
-                "{name}:{}",
-                tag.replace("VARIANT", "{variant}").replace("ARCH", "{arch}").replace("OS", "{os}")
-            )
-        }
-        _ => template.to_owned(),
-    }
+    template.replacen("ARCH", "{arch}", 1).replacen("OS", "{os}", 1).replacen(
+        "VARIANT",
+        "{variant}",
+        1,
+    )
 }
 
 #[cfg(test)]
@@ -84,14 +107,14 @@ mod tests {
     #[test]
     fn plugins_manifest_keys() {
         let (ours, problems) = translated(&[
-            ("PLUGIN_TARGET", "r.example:5000/OS/app:1.2"),
-            ("PLUGIN_TEMPLATE", "r.example:5000/OS/app:1.2-OS-ARCH-VARIANT"),
+            ("PLUGIN_TARGET", "r.example:5000/acme/app:1.2"),
+            ("PLUGIN_TEMPLATE", "r.example:5000/acme/app:1.2-OS-ARCH-VARIANT"),
             ("PLUGIN_TAGS", "1,latest"),
             ("PLUGIN_IGNORE_MISSING", "true"),
             ("PLUGIN_PLATFORMS", "linux/amd64"),
         ]);
         assert_eq!(problems, Vec::<String>::new());
-        assert_eq!(ours["PLUGIN_SOURCES"], "r.example:5000/OS/app:1.2-{os}-{arch}-{variant}");
+        assert_eq!(ours["PLUGIN_SOURCES"], "r.example:5000/acme/app:1.2-{os}-{arch}-{variant}");
         assert_eq!(ours["PLUGIN_MISSING"], "skip");
         let (ours, _) = translated(&[
             ("PLUGIN_TARGET", "acme/app:1.2"),
@@ -104,16 +127,77 @@ mod tests {
     }
 
     #[test]
-    fn a_template_file_is_refused_with_a_pointer() {
-        let (_, problems) =
-            translated(&[("PLUGIN_TARGET", "acme/app:1"), ("PLUGIN_SPEC", "manifest.tmpl")]);
-        assert!(problems[0].contains("target and template"), "{problems:?}");
-        // As most of its users have it: a template, a login, nothing else.
-        let (_, problems) =
-            translated(&[("PLUGIN_SPEC", ".drone/manifest.tmpl"), ("PLUGIN_USERNAME", "u")]);
-        assert!(problems.len() == 1 && problems[0].contains("target and template"), "{problems:?}");
-        let (ours, problems) = translated(&[("PLUGIN_SPEC", "x"), ("PLUGIN_TAGS", "a")]);
-        assert_eq!((ours["PLUGIN_TAGS"].as_str(), problems.len()), ("a", 0));
+    fn a_placeholder_stands_anywhere_and_counts_once() {
+        for (template, expected) in [
+            ("foo/bar-ARCH:v1", "foo/bar-{arch}:v1"),
+            ("foo/bar-ARCHVARIANT:v1", "foo/bar-{arch}{variant}:v1"),
+            ("OS-ARCH/bar", "{os}-{arch}/bar"),
+            ("r.example/OS/ARCH/VARIANT:OS-ARCH", "r.example/{os}/{arch}/{variant}:OS-ARCH"),
+            ("foo/bar:v1", "foo/bar:v1"),
+        ] {
+            assert_eq!(source(template), expected);
+        }
+    }
+
+    #[test]
+    fn beside_a_spec_they_are_only_for_it_to_read() {
+        let (ours, problems) = translated(&[
+            ("PLUGIN_SPEC", ".drone/manifest.tmpl"),
+            ("PLUGIN_TARGET", "loki"),
+            ("PLUGIN_TEMPLATE", "x"),
+            ("PLUGIN_TAGS", "a"),
+        ]);
+        assert_eq!((ours["PLUGIN_TAGS"].as_str(), problems), ("a", vec![]));
+        assert!(!ours.contains_key("PLUGIN_SOURCES"));
+    }
+
+    #[test]
+    fn auto_tag_gives_the_tags() {
+        let build = [("PLUGIN_AUTO_TAG", "true"), ("DRONE_COMMIT_REF", "refs/tags/v1.2.3")];
+        let target = ("PLUGIN_TARGET", "r.example/app:x");
+        for (more, expected) in [
+            (vec![target], "r.example/app:x r.example/app:1 r.example/app:1.2 r.example/app:1.2.3"),
+            (vec![("PLUGIN_SPEC", "x.tmpl"), ("PLUGIN_TAGS", "other")], "1,1.2,1.2.3"),
+        ] {
+            let (ours, problems) = translated(&[&build[..], &more].concat());
+            assert_eq!(ours["PLUGIN_TAGS"].replace('\n', " "), expected);
+            assert_eq!(problems, [""; 0]);
+        }
+        let (_, problems) = translated(&build);
+        assert_eq!(problems, ["auto_tag: needs target and template, or a spec"]);
+        let (_, problems) = translated(&[("PLUGIN_AUTO_TAG", "maybe"), target]);
+        assert_eq!(problems, ["auto_tag: must be true or false, not \"maybe\""]);
+    }
+
+    #[test]
+    fn what_is_ignored_is_not_waited_for() {
+        for (ignore, more, expected) in [
+            ("true", None, Some("0")),
+            ("true", Some(("PLUGIN_WAIT", "1m")), Some("1m")),
+            ("true", Some(("MANIFEST_ACTION_WAIT", "1m")), None),
+            ("false", None, None),
+        ] {
+            let pairs: Vec<_> =
+                more.into_iter().chain([("PLUGIN_IGNORE_MISSING", ignore)]).collect();
+            let (ours, _) = translated(&pairs);
+            assert_eq!(ours.get("PLUGIN_WAIT").map(String::as_str), expected, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn insecure_and_skip_verify() {
+        let (_, problems) = translated(&[("PLUGIN_INSECURE", "maybe")]);
+        assert_eq!(problems, ["insecure: must be true or false, not \"maybe\""]);
+        for (given, expected) in [("true", true), ("false", false), ("", false)] {
+            let environment = [("PLUGIN_INSECURE".to_owned(), given.to_owned())].into();
+            assert_eq!(is_insecure(&environment), expected, "{given}");
+        }
+        for (given, expected) in [("true", 1), ("false", 0)] {
+            let environment = [("PLUGIN_SKIP_VERIFY".to_owned(), given.to_owned())].into();
+            let mut findings = Findings::default();
+            translate(&environment, &mut findings);
+            assert_eq!(findings.warnings.len(), expected, "{given}");
+        }
     }
 
     #[test]
@@ -146,6 +230,8 @@ mod tests {
             "PLUGIN_TAGS",
             "PLUGIN_IGNORE_MISSING",
             "PLUGIN_SPEC",
+            "PLUGIN_AUTO_TAG",
+            "PLUGIN_INSECURE",
         ];
         let mut random = fastrand::Rng::with_seed(1);
         for _ in 0..5_000 {
@@ -157,7 +243,8 @@ mod tests {
             let given = |name: &str| {
                 pairs.iter().any(|(other, value)| *other == name && !value.trim().is_empty())
             };
-            assert!(!given("PLUGIN_TEMPLATE") || ours.contains_key("PLUGIN_SOURCES"), "{pairs:?}");
+            let is_translated = given("PLUGIN_TEMPLATE") && !given("PLUGIN_SPEC");
+            assert_eq!(is_translated, ours.contains_key("PLUGIN_SOURCES"), "{pairs:?}");
         }
     }
 }

@@ -93,7 +93,11 @@ impl Reader {
         for (name, items) in [(names::tags, tags), (names::sources, sources)] {
             match items.first().map(|item| item.place) {
                 Some(at) => {
-                    entry.push((at, name.to_owned(), Node { place: at, value: Value::List(items) }))
+                    entry.push((
+                        at,
+                        name.to_owned(),
+                        Node { place: at, value: Value::List(items) },
+                    ));
                 }
                 None => {
                     self.faulty.insert(name);
@@ -192,7 +196,7 @@ impl Reader {
                 "image" => image = Some(node),
                 "platform" => platform = Some(node),
                 _ => {
-                    self.fault(at, format!("unknown key {key:?}: an image has image and platform"))
+                    self.fault(at, format!("unknown key {key:?}: an image has image and platform"));
                 }
             }
         }

@@ -1,8 +1,11 @@
 //! Inputs: from environment variables (or flags) to cleaned text, one value a name. What the values
 //! mean is decided in `plan`.
 
-mod drone;
+pub(crate) mod auto_tag;
+mod build;
+pub(crate) mod drone;
 pub(crate) mod env;
+mod filling;
 pub(crate) mod list_names;
 mod manifest_tool;
 pub(crate) mod places;

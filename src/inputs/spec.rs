@@ -1,9 +1,10 @@
 //! What the input `spec` names or holds: several indexes, each with inputs of its own, in YAML.
 
 use super::manifest_tool::{self, Translated};
+use super::spec_text::{self, Text};
 use super::table::{self, INPUTS, Kind, RawInputs, Scope, names};
 use super::yaml::{self, Fault, Node, Place, Value};
-use super::{Context, Findings, Problem, env, list_names, spec_text, words};
+use super::{Context, Findings, Problem, drone, env, list_names, words};
 use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -42,30 +43,29 @@ pub(crate) fn read(
     defaults: &RawInputs,
     findings: &mut Findings,
 ) -> Vec<Entry> {
-    let of_a_list = INPUTS.iter().filter(|input| input.scope == Scope::List);
-    let path = spec_text::called(given);
-    for name in of_a_list.map(|input| input.name).filter(|name| defaults.get(name).is_some()) {
-        findings.problem(
-            name,
-            format!(
-                "cannot be combined with {}: set it for each entry in {path}",
-                words::input(INPUT)
-            ),
-        );
+    let read = spec_text::read(given, context, findings);
+    let is_of_plugin = match &read {
+        Some(text) => text.is_of_plugin,
+        None => spec_text::is_setting(given, context),
+    };
+    refuse_beside(given, is_of_plugin, defaults, findings);
+    if spec_text::is_setting(given, context) && !is_of_plugin {
+        let text =
+            format!("cannot be combined with {}: its text has `indexes:`", words::input(INPUT));
+        for name in drone::beside_indexes(context.environment) {
+            findings.problem(name, &text);
+        }
     }
-    let Some(read) = spec_text::read(given, context, findings) else { return Vec::new() };
-    let file = Document { path, defaults, faulty: HashSet::new() };
-    if let Some((place, text)) = read.unfilled() {
-        findings.problems.push(file.problem(place, text));
-        return Vec::new();
-    }
-    match yaml::parse(&read.text) {
+    let text = read.and_then(|text| text.filled(context, defaults.tags().text, findings));
+    let Some(Text { called, text, .. }) = text else { return Vec::new() };
+    let file = Document { path: &called, defaults, faulty: HashSet::new() };
+    match yaml::parse(&text) {
         Ok(tree) if manifest_tool::is_form(&tree) => {
             let Translated { tree, faults, warnings, faulty } = manifest_tool::translate(tree);
             findings.warnings.extend(
                 warnings
                     .iter()
-                    .map(|warning| format!("{path}, {}: {}", warning.place, warning.text)),
+                    .map(|warning| format!("{called}, {}: {}", warning.place, warning.text)),
             );
             file.note(faults, findings);
             Document { faulty, ..file }.entries(tree, findings)
@@ -78,6 +78,22 @@ pub(crate) fn read(
     }
 }
 
+/// What has no place beside a file of indexes. plugins/manifest has `tags` beside its own form.
+fn refuse_beside(given: &str, is_of_plugin: bool, defaults: &RawInputs, findings: &mut Findings) {
+    let of_a_list = INPUTS.iter().filter(|input| input.scope == Scope::List);
+    let of_a_list = of_a_list.filter(|input| !(is_of_plugin && input.name == names::tags));
+    for name in of_a_list.map(|input| input.name).filter(|name| defaults.get(name).is_some()) {
+        findings.problem(
+            name,
+            format!(
+                "cannot be combined with {}: set it for each entry in {}",
+                words::input(INPUT),
+                spec_text::called(given)
+            ),
+        );
+    }
+}
+
 struct Document<'a> {
     path: &'a str,
     defaults: &'a RawInputs,
@@ -86,17 +102,8 @@ struct Document<'a> {
 }
 
 impl Document<'_> {
-    fn problem(&self, place: Place, text: impl Into<String>) -> Problem {
-        Problem {
-            input: INPUT,
-            line: None,
-            text: text.into(),
-            place: Some(format!("{}, {place}", self.path)),
-        }
-    }
-
     fn note(&self, faults: Vec<Fault>, findings: &mut Findings) {
-        let problems = faults.into_iter().map(|fault| self.problem(fault.place, fault.text));
+        let problems = faults.into_iter().map(|fault| spec_text::problem(self.path, fault));
         findings.problems.extend(problems);
     }
 

@@ -243,16 +243,18 @@ pub fn find(name: &str) -> Option<&'static Input> {
 
 /// That there is no such input, and which one may be meant.
 pub fn unknown(name: &str) -> String {
-    let hint = nearest(name).map(|known| format!("; did you mean {known}?")).unwrap_or_default();
+    let known = nearest(name, INPUTS.iter().map(|input| input.name));
+    let hint = known.map(|known| format!("; did you mean {known}?")).unwrap_or_default();
     format!("there is no input {name:?}{hint}")
 }
 
-/// The input whose name is so like it that a slip of the keyboard explains the rest.
-fn nearest(name: &str) -> Option<&'static str> {
-    let (distance, known) = INPUTS
-        .iter()
-        .map(|input| (strsim::damerau_levenshtein(name, input.name), input.name))
-        .min()?;
+/// The name that is so like it that a slip of the keyboard explains the rest.
+pub(super) fn nearest(
+    name: &str,
+    known: impl Iterator<Item = &'static str>,
+) -> Option<&'static str> {
+    let (distance, known) =
+        known.map(|known| (strsim::damerau_levenshtein(name, known), known)).min()?;
     (distance <= 3.min(known.len().div_ceil(2))).then_some(known)
 }
 

@@ -3,7 +3,7 @@
 use super::{Plan, Source, one, settings, targets};
 use crate::error::words::{input, setting};
 use crate::inputs::table::{RawInputs, names};
-use crate::inputs::{Context, Findings, Problem, spec, spec_text, values};
+use crate::inputs::{Context, Findings, Problem, drone, spec, spec_text, values};
 use crate::jobs::{self, System};
 use crate::oci::Reference;
 use crate::registry::{Settings, Writable};
@@ -43,7 +43,10 @@ fn planned(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -
     };
     let writable = writable(&plans);
     let host = host_of_login(inputs, &plans, findings);
-    let settings = settings(inputs, context, host, writable, findings);
+    let mut settings = settings(inputs, context, host, writable, findings);
+    if drone::is_insecure(context.environment) {
+        settings.plain_http.extend(hosts(&plans).into_iter().map(str::to_owned));
+    }
     let watches = plans.iter().any(|plan| !plan.watch_jobs.is_empty());
     let jobs = watches
         .then(|| findings.take(names::watch_jobs, None, jobs::find(context, inputs.token().text)))
@@ -59,14 +62,11 @@ fn host_of_login<'p>(
     plans: &'p [Plan],
     findings: &mut Findings,
 ) -> Option<&'p str> {
-    let targets = plans.iter().flat_map(|plan| &plan.targets);
     let Some(file) = inputs.spec().text.map(spec_text::called) else {
-        return targets.map(|target| target.repository.host()).next();
+        let mut targets = plans.iter().flat_map(|plan| &plan.targets);
+        return targets.next().map(|target| target.repository.host());
     };
-    let sources = plans.iter().flat_map(|plan| &plan.sources).map(|source| &source.reference);
-    let own = plans.iter().flat_map(|plan| plan.platform_tags.hosts());
-    let hosts: BTreeSet<&str> =
-        targets.chain(sources).map(|reference| reference.repository.host()).chain(own).collect();
+    let hosts = hosts(plans);
     let is_login = inputs.password().text.is_some() && inputs.registry().text.is_none();
     match hosts.iter().collect::<Vec<_>>().as_slice() {
         [only] => {
@@ -95,6 +95,14 @@ fn host_of_login<'p>(
             None
         }
     }
+}
+
+/// The registries of all targets and sources.
+fn hosts(plans: &[Plan]) -> BTreeSet<&str> {
+    let targets = plans.iter().flat_map(|plan| &plan.targets);
+    let sources = plans.iter().flat_map(|plan| &plan.sources).map(|source| &source.reference);
+    let own = plans.iter().flat_map(|plan| plan.platform_tags.hosts());
+    targets.chain(sources).map(|reference| reference.repository.host()).chain(own).collect()
 }
 
 /// The repositories of all targets, each with those of the same registry that its children may come

@@ -29,6 +29,7 @@ mod contract;
 mod credential_helpers;
 mod digest_places;
 mod digests;
+mod drone;
 mod edit;
 mod elsewhere;
 mod faults;

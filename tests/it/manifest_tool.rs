@@ -66,7 +66,7 @@ async fn a_file_or_the_text_of_it() {
 #[tokio::test]
 async fn its_annotations_and_the_inputs_beside_it() {
     let scene = Scene::with_amd64().await;
-    let text = file(&scene.proxy.host()) + "annotations:\n  org.example.key: a b\n";
+    let text = format!("{}annotations:\n  org.example.key: a b\n", file(&scene.proxy.host()));
     let ran = step().input("spec", &text).input("missing", "skip").run().await.ok();
     let index = scene.at("1.2.0").await;
     assert_eq!(index.media_type, OCI_INDEX);

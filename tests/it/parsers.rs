@@ -21,10 +21,13 @@ const MARKS: [&str; 11] = [
     ".split_once(",
 ];
 
-const TESTED: [(&str, &str); 46] = [
+const TESTED: [(&str, &str); 49] = [
     ("entries/diff", "entries::diff::survives_any_lists"),
+    ("inputs/build", "inputs::build::settings_without_logins"),
     ("inputs/drone", "inputs::drone::survives_any_setting"),
     ("inputs/env", "inputs::env::survives_any_value"),
+    ("inputs/filling/bounds", "inputs::filling::survives_any_template"),
+    ("inputs/filling/mod", "inputs::filling::survives_any_template"),
     ("inputs/manifest_tool", "inputs::manifest_tool::survives_any_tree"),
     ("inputs/slips", "inputs::values::survives_any_mixture"),
     ("inputs/spec", "inputs::spec::survives_any_tree"),
