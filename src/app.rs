@@ -17,7 +17,6 @@ use crate::report::Ending;
 use crate::report::files::Destinations;
 use crate::signals::Signals;
 use std::sync::Arc;
-use std::time::Duration;
 use tracing::{info, warn};
 
 /// Who asks, and how the answer is given.
@@ -72,15 +71,21 @@ pub struct Ended {
     pub run: Run,
 }
 
+/// A CI step, or a line that says why there is nothing to do in this build.
+pub async fn run_step(context: Context<'_>) -> Exit {
+    let invocation = Invocation::step(context);
+    let Some(why) = auto_tag::stands_aside(context.environment) else {
+        return compose_lists(invocation).await.exit;
+    };
+    let Invocation { inputs, mut findings, console, .. } = invocation;
+    log::start(&console, plan::log_level(&inputs, context.environment, &mut findings));
+    info!("{why}");
+    Exit::Done
+}
+
 /// Composes and publishes all lists, from inputs to outputs.
 pub async fn compose_lists(invocation: Invocation<'_>) -> Ended {
     let Invocation { context, inputs, findings, step, console, signals, asked } = invocation;
-    if let Some(why) = auto_tag::stands_aside(context.environment).filter(|_| step) {
-        let level = plan::log_level(&inputs, context.environment, &mut Findings::default());
-        log::start(&console, level);
-        info!("{why}");
-        return Ended { exit: Exit::Done, run: Run { lists: Vec::new(), elapsed: Duration::ZERO } };
-    }
     let opened = panics::caught(async {
         let prepared = prepare(&inputs, findings, &context, &console)
             .map_err(|problems| plan::refused(asked, &problems));

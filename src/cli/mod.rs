@@ -1,7 +1,7 @@
 //! The command line, with clap. Every input of the table is a flag; what flags say becomes the same
 //! cleaned pairs that environment variables become.
 
-use crate::app::{self, Invocation};
+use crate::app;
 use crate::console::{Console, Stream};
 use crate::error::words::Words;
 use crate::error::{Audience, Error, Exit};
@@ -146,7 +146,7 @@ pub async fn run(arguments: impl Iterator<Item = OsString>, context: &Context<'_
             )
         }
         _ if help::is_wanted(context) => help::at_a_terminal(),
-        _ => app::compose_lists(Invocation::step(*context)).await.exit,
+        _ => app::run_step(*context).await,
     }
 }
 

@@ -126,6 +126,12 @@ def drone():
     plugin("drone", step, variables, target=f"{REGISTRY}/drone/app:some", ignore_missing=True, wait="0",
            platforms=["linux/amd64", "linux/arm64", "linux/s390x"])
     check("drone: ignore_missing leaves out what is not there", tag("drone", "some"), tag("drone"))
+    image = REGISTRY + '/drone/{{config.target}}:'
+    spec = f"image: {image}{{{{trimPrefix \"v\" build.tag}}}}\nmanifests:\n" + "".join(
+        f"  - image: {image}{{{{build.commit}}}}-linux-{arch}\n    platform: {{os: linux, architecture: {arch}}}\n"
+        for arch in ("amd64", "arm64"))
+    plugin("drone", step, variables | {"DRONE_TAG": "v9.1"}, target="app", template=None, platforms=None, spec=spec)
+    check("drone: a template of plugins/manifest", tag("drone", "9.1"), tag("drone"))
 
 
 def tekton():

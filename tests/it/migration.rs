@@ -132,6 +132,49 @@ async fn every_line_of_the_migration_page_runs() {
     assert!(ran >= 50, "{ran} lines ran");
 }
 
+/// The text between the fences of this language.
+fn fenced<'p>(page: &'p str, language: &str) -> &'p str {
+    let (_, after) = page.split_once(&format!("```{language}\n")).unwrap();
+    after.split_once("```").unwrap().0
+}
+
+/// As Drone and Woodpecker run it: settings are variables, one in upper case each.
+#[tokio::test]
+async fn a_step_of_plugins_manifest_changes_its_image_only() {
+    let page = include_str!("../../docs/migration.md");
+    let acme = Acme::start().await;
+    let template = fenced(page, "handlebars").replace("ghcr.io", &acme.registry.host());
+    let mut step = Step::new()
+        .env("CI", "true")
+        .env("DRONE_TAG", "v1.2")
+        .env("DRONE_COMMIT_REF", "refs/tags/v1.2")
+        .env("DRONE_REPO_BRANCH", "main")
+        .file("manifest.tmpl", template);
+    let (_, settings) = fenced(page, "yaml").split_once("settings:\n").unwrap();
+    let mut names = Vec::new();
+    for (name, value) in settings.lines().filter_map(|line| line.split_once(": ")) {
+        let (name, value) = match name.trim() {
+            "from_secret" => ("password", "canary-password"),
+            name => (name, value),
+        };
+        step = step.env(&format!("PLUGIN_{}", name.to_uppercase()), value);
+        names.push(name);
+    }
+    assert_eq!(names, ["spec", "target", "auto_tag", "ignore_missing", "username", "password"]);
+    let ran = step.run().await.ok();
+    let client = Client::new(&acme.registry.host());
+    for tag in ["1.2", "latest"] {
+        let index = client.get_manifest("acme/app", tag).await.unwrap();
+        let held: Vec<_> = index.json()["manifests"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["digest"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(held, [acme.amd64.clone(), acme.arm64.clone()], "{tag}\n{}", ran.everything());
+    }
+}
+
 #[tokio::test]
 async fn every_example_of_the_help_runs() {
     let acme = Acme::start().await;

@@ -56,6 +56,21 @@ pub async fn section() -> Section {
             let lists = "indexes:\n  - tag: r.example/app:1\n    sources: r.example/app:amd64\n";
             Step::new().github().file("lists.yaml", lists).input("spec", "lists.yaml")
         }),
+        ("slips in a file of manifest-tool", {
+            let file = "image: r.example/app:1\ntag: [latest]\nmanifests:\n  - image: r.example/app:amd64\n    platform: {os: linux, arch: amd64}\n";
+            Step::new().github().file("manifest.yaml", file).input("spec", "manifest.yaml")
+        }),
+        ("slips in a template of Drone", {
+            let file =
+                "image: r.example/{{config.target}}:{{trimPrefx 'v' build.tga}}\nmanifests: []\n";
+            let step = Step::new().env("CI", "true").file("manifest.tmpl", file);
+            step.env("PLUGIN_SPEC", "manifest.tmpl")
+        }),
+        ("a template of Drone that asks for what is not set", {
+            let file = "image: r.example/{{config.target}}:1\nmanifests: []\n";
+            let step = Step::new().env("CI", "true").file("manifest.tmpl", file);
+            step.env("PLUGIN_SPEC", "manifest.tmpl")
+        }),
         (
             "a report that cannot be written",
             step().input("json-file", "no/such/folder/report.json"),
