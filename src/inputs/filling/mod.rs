@@ -274,6 +274,29 @@ mod tests {
     }
 
     #[test]
+    fn the_worst_of_the_largest_is_read_in_time() {
+        let unclosed = "{{#if build.tag}}".repeat(20);
+        let chain = "{{else if build.tag}}".repeat(18);
+        for text in [
+            format!("{unclosed}{}", "{{build.tag}}".repeat(1_900)),
+            format!(
+                "{{{{#if build.tag}}}}{chain}{}{{{{/if}}}}",
+                "{{trim (trim build.tag)}}".repeat(2_500)
+            ),
+            "{{a}}".repeat(2_000),
+            "{{#each build.tags}}{{#each build.tags}}{{/each}}{{/each}}".repeat(500),
+            format!("{{{{trim \"{}", "\\\"".repeat(30_000)),
+            "{{! ".repeat(16_000),
+            "\\{{".repeat(20_000),
+        ] {
+            let started = std::time::Instant::now();
+            let _ = fill(&text, &values());
+            let took = started.elapsed();
+            assert!(took.as_secs() < 2, "{took:?}: {}", &text[..60]);
+        }
+    }
+
+    #[test]
     fn survives_any_template() {
         let pieces = [
             "{{",
