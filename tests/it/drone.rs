@@ -275,7 +275,7 @@ async fn auto_tag_publishes_on_the_default_branch_and_on_tags_only() {
 }
 
 #[tokio::test]
-async fn the_platform_in_the_repositorys_name() {
+async fn the_platform_in_the_name_of_the_repository() {
     let scene = Scene::empty().await;
     for image in [amd64(), arm64()] {
         let architecture = image.platform_json()["architecture"].as_str().unwrap().to_owned();

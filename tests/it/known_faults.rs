@@ -272,7 +272,7 @@ const MENDED: [(&str, &str, &[&str]); 43] = [
             "drone::a_template_in_a_build_of_a_branch",
             "drone::a_template_in_a_build_of_a_tag_with_tags_of_its_own",
             "drone::auto_tag_publishes_on_the_default_branch_and_on_tags_only",
-            "drone::the_platform_in_the_repositorys_name",
+            "drone::the_platform_in_the_name_of_the_repository",
             "drone::insecure_is_of_the_registries_that_the_step_names",
             "migration::a_step_of_plugins_manifest_changes_its_image_only",
         ],
