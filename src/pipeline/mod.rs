@@ -6,8 +6,9 @@
 //! resolve ─┴→ check → compose → transfer → publish → verify → outcome
 //! ```
 //!
-//! A stage knows those before it, never one after it. `write` is transfer and publish, and between
-//! the two lists that go together wait for each other; with `append` everything from compose to
+//! A stage knows those before it, never one after it. `lots` is what goes out together: the index,
+//! and platforms under tags of their own. `write` is transfer and publish, and between the two lists
+//! that go together wait for each other; with `append` everything from compose to
 //! publish goes round in `edit`.
 
 mod append;

@@ -304,9 +304,9 @@ mod tests {
             ),
             (
                 "r.example/a",
-                "1-{ach}",
+                "1-{arhc}",
                 "",
-                "1-{ach}: unknown placeholder {ach}; use {os}, {arch}, {variant} or {platform}",
+                "1-{arhc}: unknown placeholder {arhc}; use {os}, {arch}, {variant} or {platform}",
             ),
             (
                 "",

@@ -72,7 +72,9 @@ async fn on_success_each_form_holds_the_outputs_exactly() {
         ("/digest", json!(list.digest)),
         ("/image", json!(image)),
         ("/changed", json!(true)),
-        ("/tags", json!([{"reference": scene.reference("1"), "state": "created", "was": null}])),
+        ("/tags/0/reference", json!(scene.reference("1"))),
+        ("/tags/0/state", json!("created")),
+        ("/tags/0/was", json!(null)),
         ("/platforms/0/platform", json!("linux/arm64")),
         ("/manifest", list.json()),
     ] {

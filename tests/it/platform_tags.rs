@@ -1,7 +1,7 @@
 //! `platform-tags`: each platform under a tag of its own, as it is, beside the index.
 
 use crate::as_it_is::{report, writes};
-use crate::support::client::{OCI_INDEX, sha256};
+use crate::support::client::{Client, OCI_INDEX, sha256};
 use crate::support::images::Image;
 use crate::support::indexes::BuiltIndex;
 use crate::support::rules::{Fault, Rule};
@@ -9,6 +9,7 @@ use crate::support::running::Ran;
 use crate::support::scene::{BOTH, REPO, Scene, amd64, arm64, manifest};
 use crate::support::skopeo;
 use crate::support::step::Step;
+use crate::support::token::TokenServer;
 use serde_json::{Value, json};
 
 /// The step that publishes both images at `1` and each at tags of its own.
@@ -348,4 +349,72 @@ async fn no_image_leads_to_another_registry() {
     let words = "evil.example/app:1 is at another registry than docker.io";
     assert!(ran.stdout.contains(words), "{}", ran.stdout);
     assert!(wrote_nothing(&scene), "{}", scene.proxy.log_text());
+}
+
+#[tokio::test]
+async fn lists_that_go_together_move_none_before_all_are_complete() {
+    let scene = Scene::with_pairs(&["a"]).await;
+    let list = |name: &str| {
+        let [tag, sources, own] =
+            [name, &format!("{name}-{{arch}}"), &format!("own-{name}-{{arch}}")]
+                .map(|tag| scene.reference(tag));
+        format!("  - tags: {tag}\n    sources: {sources}\n    platform-tags: {own}\n")
+    };
+    let step = || {
+        let file = format!("indexes:\n{}{}", list("a"), list("b"));
+        let step = Step::new().github().file("lists.yaml", file).input("spec", "lists.yaml");
+        step.input("platforms", "linux/amd64,linux/arm64").input("wait", "0")
+    };
+    let state = scene.state().await;
+    step().run().await.fails(3);
+    assert_eq!(scene.state().await, state);
+    for (seed, arch) in [(5, "amd64"), (6, "arm64")] {
+        scene.push(&Image::oci(&format!("linux/{arch}")).seed(seed), &format!("b-{arch}")).await;
+    }
+    let before = scene.proxy.log().len();
+    step().run().await.ok();
+    let log = scene.proxy.log();
+    let puts = log[before..].iter().filter(|entry| entry.method == "PUT");
+    let names: Vec<&str> = puts.filter_map(|put| put.path.rsplit('/').next()).collect();
+    let place = |name: &str| names.iter().position(|put| *put == name).expect("a put");
+    // The indexes, then all tags of platforms, then those of the indexes.
+    assert!(names[..2].iter().all(|name| name.starts_with("sha256:")), "{names:?}");
+    for own in ["own-a-amd64", "own-a-arm64", "own-b-amd64", "own-b-arm64"] {
+        assert!((2..6).contains(&place(own)), "{names:?}");
+    }
+    assert_eq!(place("a").min(place("b")), 6, "{names:?}");
+}
+
+#[tokio::test]
+async fn one_image_as_it_is_has_them_as_well() {
+    let scene = Scene::with_amd64().await;
+    let step = scene.step_of(&["amd64"]).input("prefer-index", "false");
+    let own = scene.references(&["1-{arch}"]);
+    let ran = step.input("platform-tags", &own).run().await.ok();
+    let digest = Some(amd64().digest());
+    assert_eq!((scene.digest("1").await, scene.digest("1-amd64").await), (digest.clone(), digest));
+    assert_eq!(ran.output("images").unwrap().lines().count(), 2);
+}
+
+/// Also where nobody knows before the images are there which repositories will be pushed to.
+#[tokio::test]
+async fn a_token_is_asked_for_wherever_they_go() {
+    for (platforms, is_known) in [("linux/amd64,linux/arm64", true), ("", false)] {
+        let tokens =
+            TokenServer::new().user("ci", "correct-horse").anonymous_pull(false).start().await;
+        let scene = Scene::with_tokens(&tokens, &tokens.realm()).await;
+        scene.push_both().await;
+        let step = step(&scene, &[]).input("platforms", platforms);
+        let step = step.input("platform-tags", &scene.full_name("acme/{arch}/app:1"));
+        let step = step.input("username", "ci").input("password", "correct-horse");
+        step.run().await.ok();
+        let all = "repository:acme/arm64/app:pull,push";
+        let client = Client::new(&scene.registry.host()).bearer(&tokens.mint(all));
+        let found = client.get_manifest("acme/arm64/app", "1").await.expect("a tag");
+        assert_eq!(found.digest, arm64().digest());
+        let scopes: Vec<Vec<String>> =
+            tokens.requests().into_iter().map(|request| request.scopes).collect();
+        let mounts = vec![all.to_owned(), format!("repository:{REPO}:pull")];
+        assert_eq!(scopes.contains(&mounts), is_known, "{scopes:?}");
+    }
 }

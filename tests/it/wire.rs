@@ -98,3 +98,19 @@ async fn platform_tags_cost_3_requests_each_and_two_more_trips() {
     assert_eq!(cost, (2 * 2 + 3 * (1 + 2) + 1, 9), "{}", proxy.log_text());
     proxy.finish();
 }
+
+/// The images of an index are read, since they get tags by their bytes.
+#[tokio::test]
+async fn platform_tags_of_an_index_cost_a_request_more_each() {
+    let scene = far_away().await;
+    let images = ["linux/amd64", "linux/arm64"].map(Image::oci).to_vec();
+    BuiltIndex::new(images).push(&scene.client, REPO, "built").await;
+    let step = bare_step(&scene, &["1"], &["built".to_owned()]);
+    step.input("platform-tags", &scene.reference("1-{arch}")).run().await.ok();
+    let proxy = scene.proxy;
+    let index = 1 + 2;
+    let cost = (proxy.requests(), proxy.round_trips());
+    // Two of the trips set up a third connection, beside the others.
+    assert_eq!(cost, (index + 3 * (1 + 2) + 1 + 2, 12), "{}", proxy.log_text());
+    proxy.finish();
+}

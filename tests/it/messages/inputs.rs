@@ -40,7 +40,7 @@ pub async fn section() -> Section {
         }),
         ("placeholders without platforms", step().input("sources", "r.example/app:{arch}")),
         ("slips in platform-tags and overwrite", {
-            let own = "1.2-{arch}\nr.example/app:2\nr.example/app:2-{ach}";
+            let own = "1.2-{arch}\nr.example/app:2\nr.example/app:2-{arhc}";
             step().input("platform-tags", own).input("overwrite", "r.example/app:latest")
         }),
         ("one image as it is, and what needs an index", {
