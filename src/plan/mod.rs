@@ -73,11 +73,12 @@ impl Source {
     }
 
     /// The same source in each of them.
-    pub(crate) fn in_each_repository(&self) -> impl Iterator<Item = Self> {
-        self.repositories().map(|repository| {
+    pub(crate) fn in_each_repository(&self) -> Vec<Self> {
+        let places = self.repositories().map(|repository| {
             let reference = Reference { repository: repository.clone(), ..self.reference.clone() };
             Self { reference, ..self.clone() }
-        })
+        });
+        places.collect()
     }
 
     /// Where it was looked for, for people, unless its name says that.

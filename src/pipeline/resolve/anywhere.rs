@@ -20,49 +20,60 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Anywhere<'a> {
     wait: &'a Wait<'a>,
     source: &'a Source,
+    /// Its places where there are several; most sources have one, and hundreds of them wait.
     places: Vec<Source>,
-    /// The manifests that were read last, see [`Look::now`].
+    /// The manifest that was read last in each, see [`Look::now`].
     seen: Vec<Option<Manifest>>,
+    /// The same where there is one place.
+    seen_there: Option<Manifest>,
 }
 
 impl<'a> Anywhere<'a> {
     pub(super) fn new(wait: &'a Wait<'a>, source: &'a Source) -> Self {
-        let places: Vec<Source> = source.in_each_repository().collect();
-        Self { wait, source, seen: vec![None; places.len()], places }
+        let places =
+            if source.others.is_empty() { Vec::new() } else { source.in_each_repository() };
+        Self { wait, source, seen: vec![None; places.len()], places, seen_there: None }
     }
 
     /// Checks it. `last`: how the check before ended.
     pub(super) async fn look(&mut self, last: Option<&NotYet>) -> Result<Arrived, Stop> {
+        if self.places.is_empty() {
+            return Look::new(self.wait, self.source).now(last, &mut self.seen_there).await;
+        }
+        match Box::pin(self.one_after_the_other(last)).await {
+            Ok(arrived) => Ok(arrived),
+            Err(stops) => Err(self.worst(stops)),
+        }
+    }
+
+    async fn one_after_the_other(&mut self, last: Option<&NotYet>) -> Result<Arrived, Vec<Stop>> {
         let wait = self.wait;
-        let mut stops = Vec::new();
-        {
-            let looks = self.places.iter().zip(&mut self.seen);
-            let mut looks = looks
-                .map(|(place, seen)| async move { Look::new(wait, place).now(last, seen).await });
-            let mut under_way = FuturesUnordered::new();
-            loop {
-                under_way.extend(looks.next());
-                match timeout(PATIENCE, under_way.next()).await {
-                    Ok(None) => break,
-                    Ok(Some(Ok(arrived))) => return Ok(arrived),
-                    // What a digest names is the same everywhere.
-                    Ok(Some(Err(Stop::Fatal(error)))) if error.exit == Exit::Refused => {
-                        return Err(Stop::Fatal(error));
-                    }
-                    Ok(Some(Err(stop))) => stops.push(stop),
-                    Err(_) => {}
+        let looks = self.places.iter().zip(&mut self.seen);
+        let mut looks =
+            looks.map(|(place, seen)| async move { Look::new(wait, place).now(last, seen).await });
+        let (mut under_way, mut stops) = (FuturesUnordered::new(), Vec::new());
+        loop {
+            under_way.extend(looks.next());
+            match timeout(PATIENCE, under_way.next()).await {
+                Ok(None) => return Err(stops),
+                Ok(Some(Ok(arrived))) => return Ok(arrived),
+                // What a digest names is the same everywhere.
+                Ok(Some(Err(Stop::Fatal(error)))) if error.exit == Exit::Refused => {
+                    return Err(vec![Stop::Fatal(error)]);
                 }
+                Ok(Some(Err(stop))) => stops.push(stop),
+                Err(_) => {}
             }
         }
-        Err(self.worst(stops))
     }
 
     /// Checks it by GET before it is given up for what HEAD said.
     pub(super) async fn look_by_get(&mut self, why: NotYet) -> Result<Arrived, Stop> {
         // Of several, one that says no may be hidden behind another that is in trouble.
-        if !why.may_be_of_head() && self.places.len() < 2 {
+        if !why.may_be_of_head() && self.places.is_empty() {
             return Err(why.into());
         }
+        self.seen_there = None;
         self.seen.fill(None);
         match self.look(None).await {
             // The end of the wait takes nothing back of an honest answer.
@@ -82,16 +93,18 @@ impl<'a> Anywhere<'a> {
         let are_unheard = stops.iter().all(is_unheard);
         // Of equals the first.
         let worst = stops.into_iter().rev().max_by_key(Stop::weight);
-        let (name, looked_in) = (&self.source.name, self.source.looked_in());
         let fatal = match worst {
             Some(Stop::NotYet(NotYet::Trouble(error))) if are_unheard => {
-                Error::cannot_read(&error, name)
+                Error::cannot_read(&error, &self.source.name)
             }
             Some(Stop::Fatal(error)) => *error,
             Some(stop) => return stop,
             None => Error::defect("a source that is nowhere"),
         };
-        let looked_in = looked_in.filter(|_| self.places.len() > 1);
-        Error { details: fatal.details.into_iter().chain(looked_in).collect(), ..fatal }.into()
+        if fatal.exit == Exit::Refused {
+            return fatal.into();
+        }
+        let details = fatal.details.into_iter().chain(self.source.looked_in()).collect();
+        Error { details, ..fatal }.into()
     }
 }

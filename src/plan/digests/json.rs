@@ -22,6 +22,10 @@ impl Reader<'_> {
                 self.metadata("metadata", members.into_iter().collect(), findings).into()
             }
             Ok(members) if are_jobs(&members) => self.jobs(members, findings),
+            Ok(members) if is_job(|name| member(&members, name)) => {
+                findings.problem(INPUT, "is one job: write toJSON(needs.JOB.outputs)");
+                Read::default()
+            }
             Ok(members) => self.outputs(members, "", findings).into(),
             Err(error) => {
                 let why = format!("looks like JSON but is not valid ({})", json::place(&error));
@@ -110,14 +114,19 @@ fn members(value: &str) -> Result<Members, serde_json::Error> {
     Ok(array.into_iter().zip(1..).map(|(value, at)| (format!("item {at}"), value)).collect())
 }
 
-/// Whether these are jobs as the context `needs` has them. Some runners write `null` for a job that
-/// has no outputs.
+/// Whether these are jobs as the context `needs` has them.
 fn are_jobs(members: &Members) -> bool {
-    let is_job = |value: &Value| {
-        value.get("result").is_some_and(Value::is_string)
-            && value.get("outputs").is_none_or(|outputs| outputs.is_object() || outputs.is_null())
-    };
-    !members.is_empty() && members.iter().all(|(_, value)| is_job(value))
+    !members.is_empty() && members.iter().all(|(_, value)| is_job(|name| value.get(name)))
+}
+
+/// Whether an object with these fields is a job. Some runners write `null` where it has no outputs.
+fn is_job<'v>(field: impl Fn(&str) -> Option<&'v Value>) -> bool {
+    field("result").is_some_and(Value::is_string)
+        && field("outputs").is_some_and(|outputs| outputs.is_object() || outputs.is_null())
+}
+
+fn member<'m>(members: &'m Members, name: &str) -> Option<&'m Value> {
+    members.iter().find(|(key, _)| key == name).map(|(_, value)| value)
 }
 
 /// The digest that a value of JSON is; `None` for another output of the same job.

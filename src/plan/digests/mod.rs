@@ -456,7 +456,10 @@ mod tests {
             (r#"{"buildx.build.ref": "x"}"#, "metadata: containerimage.digest \"\": a digest is"),
             (r#"{"a": {"buildx.build.ref": "x"}}"#, "metadata: contains no containerimage.digest"),
             (r#"[{"buildx.build.ref": "x"}]"#, "item 1: containerimage.digest \"\": a digest is"),
-            (r#"{"result": "success", "outputs": {}}"#, "\"outputs\" is nested"),
+            (
+                r#"{"result": "success", "outputs": {}}"#,
+                "is one job: write toJSON(needs.JOB.outputs)",
+            ),
             ("json", "write json/*.json"),
             ("nothing", "no such file"),
             ("/nowhere/digests", "here: a step in a container sees only the workspace"),
