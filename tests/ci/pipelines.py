@@ -227,7 +227,7 @@ def jenkins():
         Path(workspace, "digests").mkdir()
         for architecture, digest in zip(("amd64", "arm64"), push_pair(repository, "by-digest")):
             Path(workspace, f"digests/linux-{architecture}").write_text(f"{repository}@{digest}\n")
-        with container(re.search(r"image\('(.*)'\)", script)[1], env, "--workdir", workspace, "--volume",
+        with container(re.search(r"image\('([^']*)'\)", script)[1], env, "--workdir", workspace, "--volume",
                        f"{workspace}:{workspace}", "--entrypoint=", keeps=("cat",)) as inside:
             run("docker", "exec", inside, "sh", "-xe", "-c", re.search(r"sh '(.*)'", script)[1])
     check(f"{name}: its tag holds both platforms", platforms(f"{repository}:v1.4.0"), PLATFORMS)

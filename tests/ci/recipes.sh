@@ -20,8 +20,8 @@ awk -v folder="$project/.github/workflows" '
 recipes=("$project"/.github/workflows/*.yml)
 check "the page has eight recipes with jobs" test "${#recipes[@]}" = 8
 for recipe in "${recipes[@]}"; do
-  sed -i "s#ghcr.io/acme/#$REGISTRY/$(basename "$recipe" .yml)/#; s#registry: ghcr.io#registry: $REGISTRY#
-    s#docker.io/acme/#$OTHER/acme/#; s#registry: docker.io#registry: $OTHER#; s#acme-bot#$USERNAME#" "$recipe"
+  sed -i "s#ghcr.io/acme/#$REGISTRY/$(basename "$recipe" .yml)/#g; s#registry: ghcr.io#registry: $REGISTRY#
+    s#docker.io/acme/#$OTHER/acme/#g; s#registry: docker.io#registry: $OTHER#; s#acme-bot#$USERNAME#" "$recipe"
 done
 commit_project
 sha=$(git -C "$project" rev-parse HEAD)
