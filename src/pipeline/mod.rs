@@ -69,16 +69,18 @@ pub async fn run(work: &Work<'_>, jobs: Option<&Jobs>) -> Result<Report, Error> 
     }
     work.group("Publish");
     let origins = &Origins::of(&resolved.arrived);
-    let singles = &lots::singles(work, &resolved.arrived, &checked).await?;
+    // What follows is apart, so that lists that wait, which may be hundreds, hold no room for it.
+    let singles = &Box::pin(lots::singles(work, &resolved.arrived, &checked)).await?;
     let stock = Stock { singles, origins };
     let Edited { composed, targets, changed } = if plan.append {
-        edit::until_settled(work, &Append { plan, checked: &checked, stock }).await?
+        let append = Append { plan, checked: &checked, stock };
+        Box::pin(edit::until_settled(work, &append)).await?
     } else {
-        publish(work, checked, stock, targets, &resolved).await?
+        Box::pin(publish(work, checked, stock, targets, &resolved)).await?
     };
     let dry_run = if plan.dry_run {
         let goods = Goods { composed: &composed, stock };
-        Some(preview::left_undone(work, goods, &targets).await?)
+        Some(Box::pin(preview::left_undone(work, goods, &targets)).await?)
     } else {
         None
     };

@@ -109,8 +109,8 @@ async fn platform_tags_of_an_index_cost_a_request_more_each() {
     step.input("platform-tags", &scene.reference("1-{arch}")).run().await.ok();
     let proxy = scene.proxy;
     let index = 1 + 2;
-    let cost = (proxy.requests(), proxy.round_trips());
-    // Two of the trips set up a third connection, beside the others.
-    assert_eq!(cost, (index + 3 * (1 + 2) + 1 + 2, 12), "{}", proxy.log_text());
+    assert_eq!(proxy.requests(), index + 3 * (1 + 2) + 1 + 2, "{}", proxy.log_text());
+    // What is read back together needs a third connection, which may have been set up before.
+    assert!((10..=12).contains(&proxy.round_trips()), "{}", proxy.log_text());
     proxy.finish();
 }
