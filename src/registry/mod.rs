@@ -42,10 +42,14 @@ pub use said::Said;
 use shared::Cache;
 use std::collections::HashSet;
 pub(crate) use tags::Tags;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 /// Bytes. Configs are small; a larger one belongs to no image that we can judge.
 const LARGEST_CONFIG: u64 = 4 << 20;
+
+/// One request of so many is a question beside copies. An image has three blobs or more to copy.
+const QUESTIONS: usize = 4;
 
 /// How registries are reached in a run.
 #[derive(Debug, Clone, Default)]
@@ -75,6 +79,9 @@ pub struct Registry {
     cache: Cache,
     held: Held,
     tags: tags::Listings,
+    /// Permits of questions that are asked beside copies: a part of all requests, so that the copies
+    /// do not wait for them.
+    beside: Semaphore,
 }
 
 impl Registry {
@@ -86,6 +93,7 @@ impl Registry {
                 settings.writable,
                 Lookup::new(settings.logins, settings.helper_environment, settings.secrets.clone()),
             ),
+            beside: Semaphore::new((settings.concurrency / QUESTIONS).max(1)),
             attempts: Attempts::new(settings.concurrency, settings.secrets),
             cache: Cache::default(),
             held: Held::default(),

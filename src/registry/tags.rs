@@ -77,7 +77,11 @@ impl Registry {
     /// The tags of a repository that are named after digests, from one listing in this run unless it
     /// has to be a `fresh` one.
     pub(crate) async fn tags_of_digests(&self, repository: &Repository, fresh: bool) -> Tags {
-        let list = || self.list_tags(repository, MORE_PATIENCE, referrer::is_tag_of_digest);
+        let list = || async {
+            // Never closed, so a permit always comes.
+            let _permit = self.beside.acquire().await.ok();
+            self.list_tags(repository, MORE_PATIENCE, referrer::is_tag_of_digest).await
+        };
         if fresh {
             return list().await;
         }
