@@ -110,6 +110,35 @@ async fn of_images_attestations_and_the_index_that_is_published_as_it_is() {
     assert!(!of_index.is_in(&scene.client, "acme/part").await);
 }
 
+/// Also of what is published as it is: one image, or a platform under a tag of its own.
+#[tokio::test]
+async fn of_single_images_and_of_platforms_under_their_own_tags() {
+    let (scene, image) = built().await;
+    let bundle = about(BUNDLE, &image);
+    attach(&scene.client, BUILD, &image.digest(), &[&bundle]).await;
+    let ran = step(&scene).input("prefer-index", "false").run().await.ok();
+    assert_eq!(ran.output("digest"), Some(image.digest()));
+    assert_eq!(listed(&scene.client, APP, &image.digest()).await, [bundle.digest()]);
+
+    // Of the index that a builder made of one platform, in a repository that has only that.
+    let index = BuiltIndex::new(vec![Image::oci("linux/arm64")]).attestations(true);
+    index.push(&scene.client, BUILD, "b").await;
+    let whole = scene.client.get_manifest(BUILD, "b").await.unwrap();
+    let of_index = Artifact::about(SPDX, &whole.media_type, &whole.bytes);
+    attach(&scene.client, BUILD, &whole.digest, &[&of_index]).await;
+    let sources = format!("{0}:a\n{0}:b", scene.full_name(BUILD));
+    let ran = step(&scene)
+        .input("sources", &sources)
+        .input("platform-tags", &scene.full_name("acme/{arch}:1"))
+        .run()
+        .await
+        .ok();
+    assert!(of_index.is_in(&scene.client, "acme/arm64").await, "{}", ran.stdout);
+    assert_eq!(listed(&scene.client, "acme/arm64", &whole.digest).await, [of_index.digest()]);
+    assert_eq!(listed(&scene.client, "acme/amd64", &image.digest()).await, [bundle.digest()]);
+    assert!(!of_index.is_in(&scene.client, APP).await, "there it is taken apart");
+}
+
 #[tokio::test]
 async fn referrers_of_referrers_three_deep() {
     let (scene, image) = built().await;
