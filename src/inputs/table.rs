@@ -58,6 +58,7 @@ impl Input {
             (_, names::missing) => &["fail", "skip"],
             (_, names::format) => &["auto", "oci", "docker"],
             (_, names::attestations) => &["keep", "drop"],
+            (_, names::referrers) => &["copy", "leave"],
             (_, names::log_level) => &["error", "warn", "info", "debug", "trace"],
             _ => &[],
         }
@@ -116,6 +117,7 @@ inputs! {
     append "append" Switch Any "false" "add to the index the first tag points to";
     overwrite "overwrite" SwitchOrList Any "true" "which tags may move away from another digest: true, false, or patterns such as latest, *-rc";
     prefer_index "prefer-index" Switch Any "true" "false: publish a single image as it is, under its own digest, instead of an index of it";
+    referrers "referrers" Text Any "copy" "copy or leave signatures, SBOMs and other referrers when images go to another repository";
     wait "wait" Text Any "10m" "how long to wait for all images; 0 checks once; if all are given by digest, the default is 1m";
     wait_interval "wait-interval" Text Any "10s" "longest pause between two checks of an image";
     expect_labels "expect-labels" Lines Any "" "KEY=VALUE labels every image must have; an image with another value counts as not arrived";

@@ -16,6 +16,7 @@ pub(crate) mod media_type;
 pub(crate) mod named;
 mod platform;
 pub(crate) mod reference;
+pub(crate) mod referrer;
 pub(crate) mod slip;
 
 pub use annotations::Annotations;

@@ -10,22 +10,12 @@ use super::compose::Composed;
 use super::lots::{Beside, Single};
 use super::targets::{Base, Targets};
 use super::transfer::Origins;
-use super::work::Work;
+use super::work::{Rounds, Work};
 use super::write::{self, Goods, Stock};
-use crate::backoff::Backoff;
 use crate::error::{Error, Exit};
 use crate::oci::Reference;
-use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tracing::{info, warn};
-
-/// After a write: long enough for a writer that looked just before it to have written, too.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(8);
-/// How much longer than ours the other writer's look and write may take.
-const SLOWER_WRITER: u32 = 4;
-/// Rounds until somebody has to look: with growing pauses about a minute.
-const MOST_ROUNDS: u32 = 12;
 
 /// What to do when another writer moved the tag between our first look and our first write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,9 +67,8 @@ pub async fn until_settled(work: &Work<'_>, change: &impl Change) -> Result<Edit
         return Err(Error::defect("an edit without a target"));
     };
     let (mut changed, mut told) = (false, None);
-    // Jittered upwards, so that two writers that met once do not meet for ever.
-    let mut backoff = Backoff::between(FIRST_PAUSE, LONGEST_PAUSE).jittered(1.0, 2.0);
-    for _ in 0..MOST_ROUNDS {
+    let mut rounds = Rounds::new();
+    while rounds.another() {
         let began = Instant::now();
         let base = Base::read(registry, first).await?;
         let composed = change.onto(&base)?;
@@ -119,8 +108,7 @@ pub async fn until_settled(work: &Work<'_>, change: &impl Change) -> Result<Edit
                  to what it points to now"
             );
         }
-        // Where all is slow, the other writer is slow as well.
-        sleep(backoff.next(fastrand::f64()).max(SLOWER_WRITER * began.elapsed())).await;
+        rounds.pause(began).await;
     }
     if changed {
         warn!("{first}: what was written last may have been overwritten by another writer");

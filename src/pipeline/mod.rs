@@ -3,15 +3,16 @@
 //!
 //! ```text
 //! targets ─┐
-//! resolve ─┴→ check → compose → transfer → publish → verify → outcome
+//! resolve ─┴→ check → compose → transfer → referrers → publish → verify → outcome
 //! ```
 //!
 //! A stage knows those before it, never one after it. `lots` is what goes out together: the index,
-//! and platforms under tags of their own. `write` is transfer and publish, and between the two lists
-//! that go together wait for each other; with `append` everything from compose to
-//! publish goes round in `edit`.
+//! and platforms under tags of their own. `write` is all from transfer to publish, and before tags
+//! move lists that go together wait for each other; with `append` everything from compose to publish
+//! goes round in `edit`.
 
 mod append;
+mod carry;
 pub mod check;
 pub mod compose;
 pub mod edit;
@@ -23,6 +24,7 @@ mod preview;
 pub mod progress;
 mod publish;
 pub mod record;
+mod referrers;
 pub mod resolve;
 pub mod targets;
 pub mod together;
@@ -85,10 +87,13 @@ pub async fn run(work: &Work<'_>, jobs: Option<&Jobs>) -> Result<Report, Error> 
         None
     };
     let changed = changed || (plan.dry_run && !targets.all_hold(&composed.digest));
+    let copied = progress.copied();
+    let left = copied.iter().flat_map(|copied| &copied.from).filter(|_| !plan.copy_referrers);
     let report = Report {
         composed,
         tags: progress.tags(),
-        copied: progress.copied(),
+        referrers_left_in: left.cloned().collect(),
+        copied,
         dry_run,
         changed,
         waited: if resolved.waited() { resolved.elapsed } else { Duration::ZERO },
@@ -96,8 +101,8 @@ pub async fn run(work: &Work<'_>, jobs: Option<&Jobs>) -> Result<Report, Error> 
         skipped: resolved.skipped,
         elapsed: started.elapsed(),
     };
-    if !report.copied.is_empty() {
-        info!("{}", record::referrers_stay(&report.copied_from()));
+    if !report.referrers_left_in.is_empty() {
+        info!("{}", record::referrers_stay(&report.referrers_left_in));
     }
     Ok(report)
 }

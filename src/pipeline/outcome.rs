@@ -117,6 +117,8 @@ pub struct Report {
     pub sources: Vec<SourceReport>,
     /// What was copied, by repository.
     pub copied: Vec<Copied>,
+    /// The repositories where what refers to copied images was left, since that was asked.
+    pub referrers_left_in: BTreeSet<Repository>,
     /// The sources that were left out.
     pub skipped: Vec<Skipped>,
     /// Where nothing was written because that was asked: what would have been.
@@ -140,13 +142,6 @@ impl Report {
     /// The first tag's repository by digest, ready to be signed.
     pub fn image(&self) -> String {
         self.refs().next().unwrap_or_default()
-    }
-
-    /// The repositories that images were copied from: what refers to them stayed there.
-    pub fn copied_from(&self) -> Vec<String> {
-        let from: BTreeSet<String> =
-            self.copied.iter().flat_map(|copied| &copied.from).map(ToString::to_string).collect();
-        from.into_iter().collect()
     }
 
     /// What a client on this platform downloads, in bytes, if it is known without asking for it.

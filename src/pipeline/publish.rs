@@ -11,23 +11,27 @@ use super::work::{DOUBT, Document, FIRST_LAG_PAUSE, LONGEST_LAG_PAUSE, Work};
 use crate::backoff::Backoff;
 use crate::error::{Error, Exit};
 use crate::join;
-use crate::oci::{Reference, Repository};
+use crate::oci::{Digest, Reference, Repository};
 use crate::registry::{self, Kind};
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 use tracing::info;
 
 /// Stores the index where a tag does not come at once, so that tags can move one after the other
-/// and always find it; all repositories must have its children.
-pub(super) async fn by_digest(work: &Work<'_>, lots: &[Lot<'_>]) -> Result<(), Error> {
+/// and always find it, or where something refers to it; all repositories must have its children.
+pub(super) async fn by_digest(
+    work: &Work<'_>,
+    lots: &[Lot<'_>],
+    is_referred_to: impl Fn(&Digest) -> bool,
+) -> Result<(), Error> {
     let moving = lots.iter().flat_map(|lot| lot.targets.moving(&lot.composed.digest));
     refuse_without_permission(work.registry, moving.map(|target| &target.tag))?;
     let tags: usize = lots.iter().map(|lot| lot.targets.iter().count()).sum();
-    if tags == 1 && !work.seat.among_others() {
-        return Ok(());
-    }
+    let is_first = tags > 1 || work.seat.among_others();
     // A repository that is complete has an image by its digest.
-    let indexes = lots.iter().filter(|lot| !lot.composed.is_image());
+    let indexes = lots.iter().filter(|lot| {
+        !lot.composed.is_image() && (is_first || is_referred_to(&lot.composed.digest))
+    });
     let pushes = indexes.flat_map(|&Lot { composed, targets, home }| {
         let lacking = targets.lacking(&composed.digest).into_iter();
         let lacking = lacking.map(|(repository, _)| repository);
@@ -129,7 +133,7 @@ impl Publication<'_> {
 
     async fn put(&self, place: &Reference) -> Result<(), registry::Error> {
         let Composed { media_type, bytes, digest, .. } = self.composed;
-        self.work.put("images", place, Document { media_type, bytes, digest }).await
+        self.work.put("images", place, Document { media_type, bytes, digest }).await.map(|_| ())
     }
 
     fn wrote(&self, place: &Reference, action: Action, why: &str) {

@@ -4,7 +4,7 @@
 use crate::oci::{Descriptor, Digest, Repository};
 use crate::registry::BlobOutcome;
 use crate::text::{count, duration, gauge, size};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -39,6 +39,8 @@ pub enum Action {
     },
     /// The manifest of an image or attestation, by digest.
     Manifest,
+    /// A tag that lists or holds what refers to a manifest.
+    ReferrerTag,
     /// The index, by digest.
     Index,
     /// A tag.
@@ -52,6 +54,7 @@ impl Action {
             Self::Mount { .. } => "mount-blob",
             Self::Upload { .. } => "upload-blob",
             Self::Manifest => "push-manifest",
+            Self::ReferrerTag => "push-referrer-tag",
             Self::Index => "push-index",
             Self::Tag => "move-tag",
         }
@@ -65,10 +68,23 @@ impl fmt::Display for Write {
             Action::Mount { from } => write!(f, " from {from}")?,
             Action::Upload { from, bytes } => write!(f, " from {from}, {bytes} bytes")?,
             Action::Tag => write!(f, " to {}", self.digest)?,
-            Action::Manifest | Action::Index => {}
+            Action::Manifest | Action::ReferrerTag | Action::Index => {}
         }
         write!(f, ": {}", self.why)
     }
+}
+
+/// Something that refers to a manifest, and was copied with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Referred {
+    /// What it refers to.
+    pub subject: Digest,
+    /// Its own digest.
+    pub digest: Digest,
+    /// What it is: its artifact type, or a word for what cosign stores.
+    pub kind: String,
+    /// The tag that it is under, where it has one.
+    pub tag: Option<String>,
 }
 
 /// What was copied into one repository.
@@ -82,6 +98,10 @@ pub struct Copied {
     pub images: usize,
     /// Images and attestations that were there.
     pub images_there: usize,
+    /// What refers to them, and was pushed.
+    pub referrers: Vec<Referred>,
+    /// How much of what refers to them was there.
+    pub referrers_there: usize,
     /// Blobs that were there.
     pub blobs_there: usize,
     /// Blobs that the registry took from another of its repositories.
@@ -110,6 +130,8 @@ impl Copied {
             from,
             images: 0,
             images_there: 0,
+            referrers: Vec::new(),
+            referrers_there: 0,
             blobs_there: 0,
             blobs_mounted: 0,
             blobs_uploaded: 0,
@@ -232,6 +254,29 @@ pub fn copied(copied: &Copied) -> String {
     format!("copied   {}  {}", copied.repository, sums(copied))
 }
 
+/// What refers to images was copied with them.
+pub fn copied_referrers(copied: &Copied) -> String {
+    format!("copied   {}  {}", copied.repository, referrers(copied).join(", "))
+}
+
+fn referrers(copied: &Copied) -> Vec<String> {
+    /// Kinds that are named: an artifact type may be long, and there may be hundreds.
+    const MOST_NAMED: usize = 5;
+    let mut parts = Vec::new();
+    if !copied.referrers.is_empty() {
+        let kinds: BTreeSet<&str> =
+            copied.referrers.iter().map(|referred| referred.kind.as_str()).collect();
+        let more = kinds.len().saturating_sub(MOST_NAMED);
+        let mut named: Vec<&str> = kinds.into_iter().take(MOST_NAMED).collect();
+        named.extend((more > 0).then_some("others"));
+        parts.push(format!("{} ({})", count(copied.referrers.len(), "referrer"), named.join(", ")));
+    }
+    if copied.referrers_there > 0 {
+        parts.push(format!("{} already there", count(copied.referrers_there, "referrer")));
+    }
+    parts
+}
+
 /// What was copied, in numbers: `3 images, 4 blobs mounted, 2 blobs uploaded (384 MB in 12 s, 32
 /// MB/s)`.
 pub fn sums(copied: &Copied) -> String {
@@ -239,6 +284,7 @@ pub fn sums(copied: &Copied) -> String {
     if copied.images_there > 0 {
         parts.push(format!("{} already there", count(copied.images_there, "image")));
     }
+    parts.extend(referrers(copied));
     if copied.blobs_mounted > 0 {
         parts.push(format!("{} mounted", count(copied.blobs_mounted, "blob")));
     }
@@ -254,7 +300,8 @@ pub fn sums(copied: &Copied) -> String {
 }
 
 /// What was not copied.
-pub fn referrers_stay(from: &[String]) -> String {
+pub fn referrers_stay(from: &BTreeSet<Repository>) -> String {
+    let from: Vec<String> = from.iter().map(ToString::to_string).collect();
     format!(
         "note     signatures and other referrers are not copied; they remain in {}",
         from.join(", ")
@@ -311,8 +358,21 @@ mod tests {
             "2 images, 1 blob uploaded (2.0 MB in 2 s, 1.0 MB/s), 1 blob already there"
         );
         assert_eq!(copied.bytes_there, copied.bytes, "each blob counts once");
-        let bar = copy_bar(&[copied.clone(), copied]);
+        let bar = copy_bar(&[copied.clone(), copied.clone()]);
         assert_eq!(bar, "copy [====================] 4.0 MB of 4.0 MB, 2 repositories");
         assert!(bar.len() < 80);
+        for kind in ["c", "a", "b", "a", "d", "e", "f", "g"] {
+            let digest = Digest::of(kind.as_bytes());
+            let subject = digest.clone();
+            copied.referrers.push(Referred { subject, digest, kind: kind.to_owned(), tag: None });
+        }
+        copied.referrers_there = 1;
+        assert_eq!(
+            copied_referrers(&copied),
+            "copied   r.example/acme/app  8 referrers (a, b, c, d, e, others), 1 referrer already there"
+        );
+        assert!(
+            sums(&copied).starts_with("2 images, 8 referrers (a, b, c, d, e, others), 1 referrer")
+        );
     }
 }

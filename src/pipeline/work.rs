@@ -7,7 +7,7 @@ use crate::backoff::Backoff;
 use crate::console::Console;
 use crate::oci::{Digest, Manifest, Reference};
 use crate::plan::Plan;
-use crate::registry::{self, Registry};
+use crate::registry::{self, Registry, Stored};
 use bytes::Bytes;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -19,6 +19,41 @@ const LAG: Duration = Duration::from_secs(60);
 pub(super) const DOUBT: Duration = Duration::from_secs(10);
 pub(super) const FIRST_LAG_PAUSE: Duration = Duration::from_millis(250);
 pub(super) const LONGEST_LAG_PAUSE: Duration = Duration::from_secs(4);
+
+/// After a write: long enough for a writer that looked just before it to have written, too.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+/// How much longer than ours the other writer's look and write may take.
+const SLOWER_WRITER: u32 = 4;
+/// Rounds until somebody has to look: with growing pauses about a minute.
+const MOST_ROUNDS: u32 = 12;
+
+/// Rounds of reading, changing and writing what others may write at the same time.
+pub(super) struct Rounds {
+    left: u32,
+    backoff: Backoff,
+}
+
+impl Rounds {
+    pub(super) fn new() -> Self {
+        // Jittered upwards, so that two writers that met once do not meet for ever.
+        let backoff = Backoff::between(FIRST_PAUSE, LONGEST_PAUSE).jittered(1.0, 2.0);
+        Self { left: MOST_ROUNDS, backoff }
+    }
+
+    /// Whether there is another one, which then counts.
+    pub(super) fn another(&mut self) -> bool {
+        let is_another = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        is_another
+    }
+
+    /// Gives another writer its time after a round that began then.
+    pub(super) async fn pause(&mut self, began: Instant) {
+        // Where all is slow, the other writer is slow as well.
+        sleep(self.backoff.next(fastrand::f64()).max(SLOWER_WRITER * began.elapsed())).await;
+    }
+}
 
 /// An index on its way into registries.
 #[derive(Debug, Clone, Copy)]
@@ -75,7 +110,7 @@ impl Work<'_> {
         parts: &str,
         reference: &Reference,
         document: Document<'_>,
-    ) -> Result<(), registry::Error> {
+    ) -> Result<Stored, registry::Error> {
         let first = self.put_once(reference, document).await;
         self.put_after(first, parts, reference, document).await
     }
@@ -85,18 +120,18 @@ impl Work<'_> {
         &self,
         reference: &Reference,
         Document { media_type, bytes, digest }: Document<'_>,
-    ) -> Result<(), registry::Error> {
+    ) -> Result<Stored, registry::Error> {
         self.registry.put_manifest(reference, media_type, bytes, digest).await
     }
 
     /// [`Self::put`] after a first push that ended so.
     pub(super) async fn put_after(
         &self,
-        mut settled: Result<(), registry::Error>,
+        mut settled: Result<Stored, registry::Error>,
         parts: &str,
         reference: &Reference,
         document: Document<'_>,
-    ) -> Result<(), registry::Error> {
+    ) -> Result<Stored, registry::Error> {
         let started = Instant::now();
         let mut backoff = Backoff::between(FIRST_LAG_PAUSE, LONGEST_LAG_PAUSE);
         loop {

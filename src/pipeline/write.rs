@@ -4,6 +4,7 @@ use super::compose::Composed;
 use super::lost;
 use super::lots::{self, Beside, Lot, Single};
 use super::publish;
+use super::referrers;
 use super::targets::{self, Targets};
 use super::together::Stage;
 use super::transfer::{self, Origins};
@@ -52,11 +53,10 @@ pub(super) async fn to_targets(
         let is_moved = !beside.all_hold();
         return Ok(Some(Written { targets, is_moved }));
     }
-    let has_copied = transfer::children(work, &lots::needs(&lots), origins).await?;
+    let has_copied = bring(work, &lots, origins).await?;
     if has_copied {
         work.seat.took_time();
     }
-    publish::by_digest(work, &lots).await?;
     work.seat.reached(Stage::Complete);
     work.seat.all_have(Stage::Complete).await;
     if has_copied || work.seat.others_took_time() {
@@ -72,6 +72,17 @@ pub(super) async fn to_targets(
     published?;
     let is_moved = !beside.all_hold();
     Ok(Some(Written { targets, is_moved }))
+}
+
+/// Completes the repositories of the targets. Says whether any bytes had to go through this process.
+async fn bring(work: &Work<'_>, lots: &[Lot<'_>], origins: &Origins) -> Result<bool, Error> {
+    let needs = lots::needs(lots);
+    let (has_copied, referrers) = tokio::try_join!(
+        transfer::children(work, &needs, origins),
+        referrers::find(work, lots, origins),
+    )?;
+    publish::by_digest(work, lots, |digest| referrers.are_of(digest)).await?;
+    Ok(referrers.bring(work).await? || has_copied)
 }
 
 /// Refuses to move tags that may not be moved.

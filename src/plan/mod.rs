@@ -136,6 +136,8 @@ pub struct Plan {
     pub prefer_index: bool,
     /// Which tags that point to another digest may be moved.
     pub overwrite: Overwrite,
+    /// Whether what refers to images is copied with them into another repository.
+    pub copy_referrers: bool,
     /// How long to wait in all; zero checks once.
     pub wait: Duration,
     /// Whether the user said how long.
@@ -212,6 +214,7 @@ impl Plan {
             skip_missing: false,
             prefer_index: true,
             overwrite: Overwrite::All,
+            copy_referrers: true,
             wait: Duration::ZERO,
             is_wait_asked: true,
             wait_interval: Duration::from_secs(1),
@@ -253,6 +256,7 @@ fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Pl
         skip_missing: inputs.missing().one_of(&[("fail", false), ("skip", true)], findings),
         prefer_index: inputs.prefer_index().read(values::switch, findings),
         overwrite: overwrite::read(inputs.overwrite(), findings),
+        copy_referrers: inputs.referrers().one_of(&[("copy", true), ("leave", false)], findings),
         wait: match inputs.wait().text {
             Some(_) => inputs.wait().read(values::duration, findings),
             None => usual_wait(&sources),

@@ -54,9 +54,18 @@ impl<'a> Call<'a> {
         self.rest.starts_with("manifests/")
     }
 
+    /// The types that it asks for, where it does.
+    fn accept(&self) -> Option<&'static str> {
+        if self.rest.starts_with("referrers/") {
+            return Some(media_type::OCI_INDEX);
+        }
+        self.is_of_manifest().then_some(media_type::ACCEPT)
+    }
+
     /// What a good answer holds or confirms.
     fn wants(&self) -> &'static str {
         match (self.method.as_str(), self.is_of_manifest()) {
+            ("GET", _) if self.rest.starts_with("referrers/") => "a list of referrers",
             ("GET", true) => "a manifest",
             ("GET", false) => "a blob",
             (_, true) => "the confirmation of a push",
@@ -327,7 +336,7 @@ fn exchange(
     // A login is for the registry alone, wherever it sends us.
     let authorization = authorization.header.clone().filter(|_| url.origin() == root.origin());
     Ok(Exchange {
-        accept: call.is_of_manifest().then_some(media_type::ACCEPT),
+        accept: call.accept(),
         authorization,
         range: call.range.clone(),
         body: call.body.as_ref().map(|(media_type, body)| ((*media_type).to_owned(), body.clone())),

@@ -13,6 +13,7 @@ mod error;
 pub(crate) mod http;
 mod login;
 mod look;
+mod referrers;
 mod said;
 mod shared;
 mod tags;
@@ -34,14 +35,21 @@ pub(crate) use login::from_base64;
 use login::{Auth, Lookup};
 pub use login::{AuthFile, Credential, HandedOver, Login, Logins, Writable, canonical_host};
 pub use look::Head;
+pub use referrers::Stored;
+pub(crate) use referrers::entries;
 use reqwest::Method;
 pub use said::Said;
 use shared::Cache;
 use std::collections::HashSet;
+pub(crate) use tags::Tags;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 /// Bytes. Configs are small; a larger one belongs to no image that we can judge.
 const LARGEST_CONFIG: u64 = 4 << 20;
+
+/// One request of so many is a question beside copies. An image has three blobs or more to copy.
+const QUESTIONS: usize = 4;
 
 /// How registries are reached in a run.
 #[derive(Debug, Clone, Default)]
@@ -71,6 +79,9 @@ pub struct Registry {
     cache: Cache,
     held: Held,
     tags: tags::Listings,
+    /// Permits of questions that are asked beside copies: a part of all requests, so that the copies
+    /// do not wait for them.
+    beside: Semaphore,
 }
 
 impl Registry {
@@ -82,6 +93,7 @@ impl Registry {
                 settings.writable,
                 Lookup::new(settings.logins, settings.helper_environment, settings.secrets.clone()),
             ),
+            beside: Semaphore::new((settings.concurrency / QUESTIONS).max(1)),
             attempts: Attempts::new(settings.concurrency, settings.secrets),
             cache: Cache::default(),
             held: Held::default(),
@@ -157,12 +169,12 @@ impl Registry {
         place: &Reference,
         media_type: &str,
         bytes: &Bytes,
-    ) -> Result<(), Error> {
+    ) -> Result<Stored, Error> {
         let rest = format!("manifests/{}", place.selector());
         let mut call = Call::new(Method::PUT, &place.repository, &rest);
         call.body = Some((media_type, bytes.clone()));
         call.terms.gives_way = true;
-        self.call(call).await.map(|_| ())
+        self.call(call).await.map(|(answer, _)| Stored::by(&answer))
     }
 
     /// Stores a manifest under a tag or its digest. A push whose outcome is unclear is looked at
@@ -173,7 +185,7 @@ impl Registry {
         media_type: &str,
         bytes: &Bytes,
         digest: &Digest,
-    ) -> Result<(), Error> {
+    ) -> Result<Stored, Error> {
         let rest = format!("manifests/{}", reference.selector());
         let landed = || {
             async {
@@ -188,7 +200,7 @@ impl Registry {
         call.terms.landed = Some(&landed);
         let (answer, request) = self.call(call).await?;
         match answer.header("docker-content-digest") {
-            stored if stored.is_empty() || stored == digest.as_str() => Ok(()),
+            stored if stored.is_empty() || stored == digest.as_str() => Ok(Stored::by(&answer)),
             stored => Err(request.error_of(
                 Kind::DigestMismatch(format!("the registry stored {stored} instead of {digest}")),
                 &answer,

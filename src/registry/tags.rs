@@ -1,9 +1,9 @@
-//! The tags of a repository, for hints alone: whatever goes wrong, there are none.
+//! The tags of a repository, as far as it lists them: whatever goes wrong, there are fewer.
 
 use super::Registry;
 use super::call::Call;
 use super::error::{Error, Kind};
-use crate::oci::{Invalid, Repository, reference};
+use crate::oci::{Invalid, Repository, reference, referrer};
 use reqwest::Method;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -26,24 +26,43 @@ const LARGEST_PAGE: usize = 1 << 20;
 const MOST_NAMES: usize = PAGE * MOST_PAGES;
 /// Bytes of names that a run keeps, of all repositories.
 const MOST_BYTES: usize = 2 << 20;
-/// Time for all pages: a hint is not worth more.
+/// Time for all pages where they are for a hint: it is not worth more.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// Time for all pages where every name that is not listed costs a request.
+const MORE_PATIENCE: Duration = Duration::from_secs(15);
 
 /// The listings of a run, each asked for once.
 #[derive(Debug, Default)]
 pub(super) struct Listings {
-    by_repository: Mutex<HashMap<Repository, Arc<OnceCell<Tags>>>>,
+    all: Slots,
+    of_digests: Slots,
     kept: AtomicUsize,
+}
+
+type Slots = Mutex<HashMap<Repository, Arc<OnceCell<Tags>>>>;
+
+fn slot(slots: &Slots, repository: &Repository) -> Arc<OnceCell<Tags>> {
+    let mut slots = slots.lock().unwrap_or_else(PoisonError::into_inner);
+    Arc::clone(slots.entry(repository.clone()).or_default())
 }
 
 /// Tags, as far as they were listed.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Tags(Arc<str>);
+pub(crate) struct Tags {
+    lines: Arc<str>,
+    is_whole: bool,
+}
 
 impl Tags {
     /// Each of them.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.lines()
+        self.lines.lines()
+    }
+
+    /// Whether a tag is there; `None` where that is not known.
+    pub(crate) fn has(&self, tag: &str) -> Option<bool> {
+        let has = self.iter().any(|other| other == tag);
+        (has || self.is_whole).then_some(has)
     }
 }
 
@@ -51,37 +70,71 @@ impl Registry {
     /// The tags of a repository, from one listing in this run; none where it is refused, fails, or
     /// takes longer than a hint is worth.
     pub(crate) async fn tags(&self, repository: &Repository) -> Tags {
-        let slot = {
-            let mut slots = self.tags.by_repository.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(slots.entry(repository.clone()).or_default())
+        let list = || async { self.kept(self.list_tags(repository, PATIENCE, |_| true).await) };
+        slot(&self.tags.all, repository).get_or_init(list).await.clone()
+    }
+
+    /// The tags of a repository that are named after digests, from one listing in this run unless it
+    /// has to be a `fresh` one.
+    pub(crate) async fn tags_of_digests(&self, repository: &Repository, fresh: bool) -> Tags {
+        let list = || async {
+            // Never closed, so a permit always comes.
+            let _permit = self.beside.acquire().await.ok();
+            self.list_tags(repository, MORE_PATIENCE, referrer::is_tag_of_digest).await
         };
-        slot.get_or_init(|| self.list_tags(repository)).await.clone()
+        if fresh {
+            return list().await;
+        }
+        let kept = || async { self.kept(list().await) };
+        slot(&self.tags.of_digests, repository).get_or_init(kept).await.clone()
     }
 
-    async fn list_tags(&self, repository: &Repository) -> Tags {
-        let deadline = Instant::now() + PATIENCE;
+    /// A listing that is kept for the run, or nothing known where there is no room for it.
+    fn kept(&self, tags: Tags) -> Tags {
+        let bytes = tags.lines.len();
+        let before = self.tags.kept.fetch_add(bytes, Ordering::Relaxed);
+        if before + bytes <= MOST_BYTES {
+            return tags;
+        }
+        self.tags.kept.fetch_sub(bytes, Ordering::Relaxed);
+        Tags::default()
+    }
+
+    async fn list_tags(
+        &self,
+        repository: &Repository,
+        patience: Duration,
+        wanted: fn(&str) -> bool,
+    ) -> Tags {
+        let deadline = Instant::now() + patience;
         let mut names = Names::default();
-        let pages = self.pages(repository, deadline, &mut names);
-        match timeout_at(deadline, pages).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => debug!("{repository}: tags are not listed: {error}"),
-            Err(_) => debug!("{repository}: tags are not listed in time"),
-        }
-        let mut text = names.lines;
-        let before = self.tags.kept.fetch_add(text.len(), Ordering::Relaxed);
-        if before + text.len() > MOST_BYTES {
-            self.tags.kept.fetch_sub(text.len(), Ordering::Relaxed);
-            text.clear();
-        }
-        Tags(text.into())
+        let pages = self.pages(repository, deadline, |name| {
+            if wanted(name) {
+                names.add(name);
+            }
+        });
+        let is_whole = match timeout_at(deadline, pages).await {
+            Ok(Ok(is_whole)) => is_whole,
+            Ok(Err(error)) => {
+                debug!("{repository}: tags are not listed: {error}");
+                false
+            }
+            Err(_) => {
+                debug!("{repository}: tags are not listed in time");
+                false
+            }
+        };
+        let is_whole = is_whole && names.number < MOST_NAMES;
+        Tags { lines: names.lines.into(), is_whole }
     }
 
+    /// Reads page after page; says whether that were all.
     async fn pages(
         &self,
         repository: &Repository,
         deadline: Instant,
-        names: &mut Names,
-    ) -> Result<(), Error> {
+        mut take: impl FnMut(&str),
+    ) -> Result<bool, Error> {
         let mut query = format!("n={PAGE}");
         for _ in 0..MOST_PAGES {
             let rest = format!("tags/list?{query}");
@@ -95,15 +148,19 @@ impl Registry {
             let page: Page = serde_json::from_slice(&answer.body).map_err(|why| {
                 request.error_of(Kind::from(Invalid::new(why.to_string())), &answer)
             })?;
-            page.tags.unwrap_or_default().lines.lines().for_each(|name| names.add(name));
+            let names = page.tags.unwrap_or_default();
+            names.lines.lines().for_each(&mut take);
             let base = self.root(&request)?.join(&format!("v2/{}/{rest}", repository.path()));
             let next = base.ok().and_then(|base| answer.next_page(&base));
             match next {
-                Some(next) if next != query => query = next,
-                _ => break,
+                // Nobody knows what comes after a page that leads to itself.
+                Some(next) if next == query => return Ok(false),
+                Some(next) => query = next,
+                // A page that holds more than is kept was cut.
+                None => return Ok(names.number < MOST_NAMES),
             }
         }
-        Ok(())
+        Ok(false)
     }
 }
 

@@ -8,8 +8,9 @@ use crate::oci::{Descriptor, Digest, Index, Platform, Reference, json, media_typ
 use crate::pipeline::compose::Composed;
 use crate::pipeline::outcome::{Awaited, DryRun, Listed, Report, Run, SourceReport};
 use crate::pipeline::progress::{SourceState, TagState, Tagged, Was};
-use crate::pipeline::record::{Action, Copied, Write};
+use crate::pipeline::record::{Action, Copied, Referred, Write};
 use crate::pipeline::resolve::arrived::Skipped;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 const APP: &str = "ghcr.io/acme/app";
@@ -84,6 +85,13 @@ fn copied() -> Copied {
     Copied {
         images: 2,
         images_there: 1,
+        referrers: vec![Referred {
+            subject: Digest::of(b"linux/amd64"),
+            digest: Digest::of(b"signature"),
+            kind: "cosign signature".into(),
+            tag: Some("sha256-baf0239e48ff.sig".into()),
+        }],
+        referrers_there: 1,
         blobs_there: 3,
         blobs_mounted: 4,
         blobs_uploaded: 1,
@@ -121,6 +129,7 @@ fn report() -> Report {
         ],
         sources: vec![source("linux/amd64", None), source("linux/arm64", Some(seconds(95)))],
         copied: vec![copied()],
+        referrers_left_in: BTreeSet::new(),
         skipped: Vec::new(),
         dry_run: None,
         changed: true,

@@ -136,11 +136,21 @@ struct Copied {
     from: Vec<String>,
     images: usize,
     images_there: usize,
+    referrers: Vec<Referred>,
+    referrers_there: usize,
     blobs_mounted: usize,
     blobs_uploaded: usize,
     blobs_there: usize,
     bytes_uploaded: u64,
     elapsed_seconds: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Referred {
+    subject: String,
+    digest: String,
+    kind: String,
+    tag: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -309,6 +319,8 @@ impl Copied {
             from: copied.from.iter().map(ToString::to_string).collect(),
             images: copied.images,
             images_there: copied.images_there,
+            referrers: copied.referrers.iter().map(Referred::of).collect(),
+            referrers_there: copied.referrers_there,
             blobs_mounted: copied.blobs_mounted,
             blobs_uploaded: copied.blobs_uploaded,
             blobs_there: copied.blobs_there,
@@ -318,12 +330,19 @@ impl Copied {
     }
 }
 
+impl Referred {
+    fn of(referred: &record::Referred) -> Self {
+        let record::Referred { subject, digest, kind, tag } = referred.clone();
+        Self { subject: subject.to_string(), digest: digest.to_string(), kind, tag }
+    }
+}
+
 impl<'a> Write<'a> {
     fn of(write: &'a record::Write) -> Self {
         let (from, bytes) = match &write.action {
             Action::Mount { from } => (Some(from.to_string()), None),
             Action::Upload { from, bytes } => (Some(from.to_string()), Some(*bytes)),
-            Action::Manifest | Action::Index | Action::Tag => (None, None),
+            Action::Manifest | Action::ReferrerTag | Action::Index | Action::Tag => (None, None),
         };
         Self {
             action: write.action.name(),

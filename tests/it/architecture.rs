@@ -18,16 +18,17 @@ const FLOORS: [&[&str]; 11] = [
     &["cli"],
 ];
 /// The same within one list's way.
-const STAGES: [&[&str]; 13] = [
+const STAGES: [&[&str]; 14] = [
     &["record"],
     &["progress", "together"],
     &["work"],
-    &["targets"],
+    &["carry", "targets"],
     &["resolve"],
     &["check"],
     &["compose", "image"],
     &["lots"],
     &["lost", "outcome", "publish", "transfer", "verify"],
+    &["referrers"],
     &["write"],
     &["preview"],
     &["edit"],
@@ -41,7 +42,7 @@ const ROOMS: [&[&str]; 8] = [
     &["login"],
     &["call"],
     &["look"],
-    &["blobs"],
+    &["blobs", "referrers"],
     &["shared", "tags"],
 ];
 

@@ -65,6 +65,7 @@ mod progress;
 mod providers;
 mod publishing;
 mod quick;
+mod referrers;
 mod refusals;
 mod registries;
 mod secrets;

@@ -21,7 +21,7 @@ const MARKS: [&str; 11] = [
     ".split_once(",
 ];
 
-const TESTED: [(&str, &str); 49] = [
+const TESTED: [(&str, &str); 50] = [
     ("entries/diff", "entries::diff::survives_any_lists"),
     ("inputs/build", "inputs::build::settings_without_logins"),
     ("inputs/drone", "inputs::drone::survives_any_setting"),
@@ -48,6 +48,7 @@ const TESTED: [(&str, &str); 49] = [
     ("oci/named", "pipeline::resolve::near::survives_any_tags"),
     ("oci/platform", "oci::platform::survives_any_mixture"),
     ("oci/reference", "oci::reference::survives_any_mixture"),
+    ("oci/referrer", "oci::referrer::survives_any_referrer"),
     ("oci/slip", "oci::slip::survives_any_mixture"),
     ("pattern", "pattern::survives_any_name"),
     ("plan/annotations", "plan::annotations::survives_any_mixture"),

@@ -88,9 +88,7 @@ mod tests {
         | **linux/amd64** | at&nbsp;once | 31.4&nbsp;MB | `sha256:baf0239e48ff` |
         | **linux/arm64** | after&nbsp;1m&nbsp;35s | – | `sha256:b3e3ab55f887` |
 
-        Copied into `ghcr.io/acme/app`: 2 images, 1 image already there, 4 blobs mounted, 1 blob uploaded (8.0 MB in 4 s, 2.0 MB/s), 3 blobs already there.
-
-        Signatures and other referrers are not copied; they remain in `ghcr.io/acme/cache`.
+        Copied into `ghcr.io/acme/app`: 2 images, 1 image already there, 1 referrer (cosign signature), 1 referrer already there, 4 blobs mounted, 1 blob uploaded (8.0 MB in 4 s, 2.0 MB/s), 3 blobs already there.
 
         ```mermaid
         gantt

@@ -201,9 +201,9 @@ fn copied(report: &Report) -> String {
     for copied in &report.copied {
         let _ = writeln!(text, "Copied into `{}`: {}.\n", copied.repository, record::sums(copied));
     }
-    if !report.copied.is_empty() {
+    if !report.referrers_left_in.is_empty() {
         let from: Vec<String> =
-            report.copied_from().iter().map(|from| format!("`{from}`")).collect();
+            report.referrers_left_in.iter().map(|from| format!("`{from}`")).collect();
         let _ = writeln!(
             text,
             "Signatures and other referrers are not copied; they remain in {}.\n",

@@ -1,6 +1,7 @@
 //! What people do every day, from the first push to an index that grows.
 
 use super::server::Server;
+use crate::support::artifacts::{self, Artifact, BUNDLE, COSIGN, attach, list_tag};
 use crate::support::client::{Client, DOCKER_LIST, OCI_INDEX};
 use crate::support::images::Image;
 use crate::support::indexes::BuiltIndex;
@@ -27,7 +28,7 @@ macro_rules! cases {
 cases! {
     compose_and_again docker_list built_with_provenance append several_tags by_digest
     other_repository from_another_registry broken_uploads to_another_registry annotate_remove_diff
-    late_image never_came overwrite dry_run login wrong_password
+    late_image never_came overwrite dry_run login wrong_password referrers
 }
 
 fn amd64() -> Image {
@@ -360,4 +361,70 @@ async fn wrong_password(server: &Server) {
     assert!(ran.elapsed.as_secs() < 10, "a wrong password is told at once: {:?}", ran.elapsed);
     step().without("INPUT_REGISTRY").run().await.fails(6);
     assert_eq!(digest(server, repo, "1").await, None);
+}
+
+/// Whether the server has the referrers API. Only one of the three does.
+fn has_api(server: &Server) -> bool {
+    server.name() == "ferro-oci-server"
+}
+
+/// What the server lists about a digest: by its API, else by the tag.
+async fn listed(client: &Client, repo: &str, subject: &str, has_api: bool) -> Vec<String> {
+    let target = format!("/v2/{repo}/referrers/{subject}");
+    let answer = client.request("GET", &target, &[], &[]).await;
+    assert_eq!(answer.status, if has_api { 200 } else { 404 }, "{}", answer.text());
+    if !has_api {
+        return artifacts::listed(client, repo, subject).await;
+    }
+    assert!(!client.tags(repo).await.contains(&list_tag(subject)), "no tag lists anything");
+    let list: serde_json::Value = serde_json::from_slice(&answer.body).expect("a list");
+    let entries = list["manifests"].as_array().cloned().expect("entries");
+    entries.iter().map(|entry| entry["digest"].as_str().expect("a digest").to_owned()).collect()
+}
+
+/// Pushes an image that is signed in both ways, at `a`: by digest, and by cosign's tag.
+async fn signed(client: &Client, repo: &str, has_api: bool) -> [Artifact; 2] {
+    let image = amd64();
+    image.push(client, repo, "a").await;
+    let bundle = Artifact::about(BUNDLE, image.media_type(), &image.manifest());
+    if has_api {
+        bundle.push(client, repo, "").await;
+    } else {
+        attach(client, repo, &image.digest(), &[&bundle]).await;
+    }
+    let signature = Artifact::tagged(COSIGN, "cosign");
+    signature.push(client, repo, &format!("{}.sig", list_tag(&image.digest()))).await;
+    [bundle, signature]
+}
+
+/// Within the server, into one without the API, and from there: all four ways, with the servers that
+/// there are.
+async fn referrers(server: &Server) {
+    let (here, elsewhere) = ("acme/signed", Registry::start().await);
+    let other = Client::new(&elsewhere.host());
+    signed(&server.client(here).await, here, has_api(server)).await;
+    let [bundle, signature] = signed(&other, here, false).await;
+    let ours = |repo: &str, tag: &str| server.reference(repo, tag);
+    let theirs = |repo: &str, tag: &str| format!("{}/{repo}:{tag}", elsewhere.host());
+    for (repo, source, target) in [
+        ("acme/within", ours(here, "a"), ours("acme/within", "1")),
+        ("acme/brought-signed", theirs(here, "a"), ours("acme/brought-signed", "1")),
+        ("acme/taken-signed", ours(here, "a"), theirs("acme/taken-signed", "1")),
+    ] {
+        let is_here = target.starts_with(server.host());
+        let client = if is_here { server.client(repo).await } else { other.clone() };
+        let ran = server.step().input("tags", &target).input("sources", &source).run().await.ok();
+        let subject = amd64().digest();
+        let listed = listed(&client, repo, &subject, is_here && has_api(server)).await;
+        assert_eq!(listed, [bundle.digest()], "{target}: {}", ran.stdout);
+        let tag = format!("{}.sig", list_tag(&subject));
+        let held = client.get_manifest(repo, &tag).await.expect("the signature");
+        assert_eq!(held.bytes, signature.manifest(), "{target}");
+        if is_here {
+            server.is_whole(repo, &tag).await;
+            server.is_whole(repo, &bundle.digest()).await;
+        } else {
+            assert!(bundle.is_in(&client, repo).await && signature.is_in(&client, repo).await);
+        }
+    }
 }

@@ -14,6 +14,7 @@
 //! | [`certs`]                       | certificate authorities that only one test knows         |
 //! | [`client`]                      | an independent client that prepares a registry           |
 //! | [`images`], [`layer`]           | tiny real images                                         |
+//! | [`artifacts`]                   | signatures and SBOMs that refer to them                  |
 //! | [`indexes`]                     | lists of images as BuildKit and Docker push them         |
 //! | [`proxy`], [`proxy_connection`] | a proxy before a registry                                |
 //! | [`rules`]                       | what the proxy breaks, and when                          |
@@ -28,6 +29,7 @@
 //! | [`screen`]                      | what a terminal shows of what is written to it           |
 //! | [`skopeo`], [`engines`]         | what skopeo, Docker and podman make of a list            |
 
+pub mod artifacts;
 pub mod canary;
 pub mod certs;
 pub mod client;

@@ -1,0 +1,162 @@
+//! Manifests that refer to another one, their subject: signatures, SBOMs, provenance (image spec,
+//! manifest.md; distribution spec, "Listing Referrers").
+
+use super::json::{or_absent, or_absent_texts};
+use super::{Annotations, Descriptor, Digest, Invalid, Manifest, json};
+use serde::Deserialize;
+
+/// What cosign puts behind the tag of a digest, and what people call what is there.
+pub(crate) const COSIGN: [(&str, &str); 3] =
+    [(".sig", "cosign signature"), (".att", "cosign attestation"), (".sbom", "cosign SBOM")];
+/// Characters that the referrers tag takes of a digest's hex.
+const MOST_OF_HEX: usize = 64;
+/// Longest name of a media type (RFC 6838, section 4.2): two parts of 127 characters.
+const LONGEST_TYPE: usize = 255;
+
+/// The tag under which a digest's referrers are listed where the registry has no API for it.
+pub(crate) fn tag(subject: &Digest) -> String {
+    let hex = subject.hex();
+    format!("{}-{}", subject.algorithm(), hex.get(..MOST_OF_HEX).unwrap_or(hex))
+}
+
+/// The tags that cosign gives to what belongs to a digest, with what each holds.
+pub(crate) fn cosign_tags(subject: &Digest) -> [(String, &'static str); 3] {
+    COSIGN
+        .map(|(ending, kind)| (format!("{}-{}{ending}", subject.algorithm(), subject.hex()), kind))
+}
+
+/// Whether a tag can be one of those above.
+pub(crate) fn is_tag_of_digest(name: &str) -> bool {
+    name.starts_with("sha256-") || name.starts_with("sha512-")
+}
+
+/// What kind of artifact it is, where its type is one that can be shown as it is.
+pub(crate) fn kind(artifact_type: &str) -> &str {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/!#$&-^_.+".contains(&byte);
+    let is_shown = !artifact_type.is_empty()
+        && artifact_type.len() <= LONGEST_TYPE
+        && artifact_type.bytes().all(is_plain);
+    if is_shown { artifact_type } else { "of another type" }
+}
+
+/// The fields of a manifest that make it a referrer.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Fields {
+    #[serde(default)]
+    subject: Option<Descriptor>,
+    #[serde(default, deserialize_with = "or_absent")]
+    artifact_type: String,
+    #[serde(default)]
+    config: Option<Descriptor>,
+    #[serde(default, deserialize_with = "or_absent_texts")]
+    annotations: Annotations,
+}
+
+/// What a manifest refers to, and how it is listed there.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Referring {
+    /// Digest of the manifest that it refers to, if to any.
+    pub(crate) subject: Option<Digest>,
+    /// Its entry in the list of that one's referrers.
+    pub(crate) entry: Descriptor,
+}
+
+impl Referring {
+    /// Reads it from a manifest that was checked.
+    pub(crate) fn of(manifest: &Manifest) -> Result<Self, Invalid> {
+        let Fields { subject, artifact_type, config, annotations } =
+            serde_json::from_slice(&manifest.bytes)
+                .map_err(|error| Invalid::new(format!("not a referrer: {}", json::told(&error))))?;
+        let mut entry = manifest.descriptor();
+        entry.artifact_type = match config {
+            Some(config) if artifact_type.is_empty() => config.media_type.clone(),
+            _ => artifact_type,
+        };
+        entry.annotations = annotations;
+        Ok(Self { subject: subject.map(|subject| subject.digest.clone()), entry })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::media_type;
+    use crate::random::{chosen, spoilt};
+    use bytes::Bytes;
+    use serde_json::{Value, json};
+
+    fn parsed(document: &[u8]) -> Option<Referring> {
+        let bytes = Bytes::copy_from_slice(document);
+        let digest = Digest::of(&bytes);
+        let manifest = Manifest::parse(bytes, "", digest).ok()?;
+        Referring::of(&manifest).ok()
+    }
+
+    fn whole() -> Value {
+        let blob = json!({"mediaType": "a/config", "digest": Digest::of(b"{}"), "size": 2});
+        json!({
+            "schemaVersion": 2,
+            "mediaType": media_type::OCI_MANIFEST,
+            "artifactType": "a/b",
+            "config": blob,
+            "layers": [blob],
+            "subject": blob,
+            "annotations": {"k": "v"},
+        })
+    }
+
+    #[test]
+    fn how_a_referrer_is_listed() {
+        let mut document = whole();
+        let one = parsed(document.to_string().as_bytes()).unwrap();
+        assert_eq!(one.subject, Some(Digest::of(b"{}")));
+        assert_eq!(
+            (one.entry.artifact_type.as_str(), one.entry.annotations["k"].as_str()),
+            ("a/b", "v")
+        );
+        document["artifactType"] = Value::Null;
+        document["subject"] = Value::Null;
+        let other = parsed(document.to_string().as_bytes()).unwrap();
+        assert_eq!((other.subject, other.entry.artifact_type.as_str()), (None, "a/config"));
+        assert_eq!(other.entry.size, document.to_string().len() as u64);
+    }
+
+    #[test]
+    fn tags_of_a_digest() {
+        let digest = Digest::of(b"x");
+        let hex = digest.hex().to_owned();
+        assert_eq!(tag(&digest), format!("sha256-{hex}"));
+        let cosign = cosign_tags(&digest).map(|(tag, _)| tag);
+        assert_eq!(cosign, [".sig", ".att", ".sbom"].map(|end| format!("sha256-{hex}{end}")));
+        assert!(
+            cosign.iter().all(|tag| crate::oci::reference::is_tag(tag) && is_tag_of_digest(tag))
+        );
+        let long: Digest = format!("sha512:{}", "ab".repeat(64)).parse().unwrap();
+        assert_eq!(tag(&long), format!("sha512-{}", "ab".repeat(32)), "the spec cuts it");
+        assert!(!is_tag_of_digest("1.2"));
+    }
+
+    #[test]
+    fn a_kind_is_shown_only_as_a_media_type() {
+        let spdx = "application/spdx+json";
+        assert_eq!(kind(spdx), spdx);
+        for odd in ["", "a b", "::error::x", "a/<b>", "a\nb", &"x".repeat(256)] {
+            assert_eq!(kind(odd), "of another type", "{odd}");
+        }
+    }
+
+    #[test]
+    fn survives_any_referrer() {
+        let mut random = fastrand::Rng::with_seed(1);
+        let whole = whole();
+        let mut accepted = 0;
+        for _ in 0..3_000 {
+            let rarity = *chosen(&mut random, &[6, 60]);
+            let Some(one) = parsed(&spoilt(&mut random, &whole, rarity)) else { continue };
+            accepted += 1;
+            assert!(one.entry.size > 0);
+        }
+        assert!(accepted > 300, "{accepted}");
+    }
+}

@@ -1,0 +1,82 @@
+//! What refers to images, signatures and SBOMs above all, into the repositories of the targets,
+//! together with the images and before tags move.
+//!
+//! Asks what there is beside the copies of the images (`find`), and brings it after them (`bring`):
+//! some registries refuse what refers to nothing. Where a registry has no API that lists referrers,
+//! a tag does (`list`).
+
+mod bring;
+mod find;
+mod list;
+
+use crate::error::Error;
+use crate::error::words::setting;
+use crate::inputs::table::names;
+use crate::oci::{Descriptor, Digest, Repository, referrer};
+pub(super) use find::find;
+
+/// Referrers of a list in all, of whatever they refer to.
+const MOST: usize = 256;
+/// How far a referrer may be from an image: what refers to it is one away.
+const DEPTH: usize = 3;
+
+/// What has to come along, by how far it is from an image.
+#[derive(Debug, Default)]
+pub(super) struct Found<'a> {
+    levels: Vec<Vec<Subject<'a>>>,
+}
+
+/// A manifest with what refers to it.
+#[derive(Debug)]
+struct Subject<'a> {
+    digest: Digest,
+    from: &'a Repository,
+    targets: Vec<&'a Repository>,
+    /// For people: `linux/arm64`.
+    title: String,
+    /// By digest.
+    referrers: Vec<Descriptor>,
+    /// By cosign's tags, with what each holds.
+    tags: Vec<(String, &'static str)>,
+}
+
+impl<'a> Subject<'a> {
+    fn new(digest: &Digest, from: &'a Repository, target: &'a Repository, title: &str) -> Self {
+        Self {
+            digest: digest.clone(),
+            from,
+            targets: vec![target],
+            title: title.to_owned(),
+            referrers: Vec::new(),
+            tags: Vec::new(),
+        }
+    }
+
+    fn number(&self) -> usize {
+        self.referrers.len() + self.tags.len()
+    }
+
+    /// An error about something that refers to it, with the way to do without.
+    fn without(&self, mut error: Error) -> Error {
+        let leave = setting(names::referrers, "leave");
+        error.details.push(format!("it refers to {} ({})", self.title, self.digest));
+        error.details.push(format!("{leave} publishes without signatures and other referrers"));
+        error
+    }
+}
+
+impl Found<'_> {
+    /// Whether anything refers to this.
+    pub(super) fn are_of(&self, digest: &Digest) -> bool {
+        self.levels.iter().flatten().any(|subject| subject.digest == *digest)
+    }
+}
+
+/// Under which tag of a repository its referrers are listed.
+fn list_tag(repository: &Repository, subject: &Digest) -> crate::oci::Reference {
+    crate::oci::Reference {
+        repository: repository.clone(),
+        tag: Some(referrer::tag(subject)),
+        digest: None,
+    }
+}
