@@ -3,6 +3,7 @@
 
 mod agree;
 mod arguments;
+mod check;
 mod completions;
 mod diff;
 mod inspect;
