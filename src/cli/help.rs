@@ -87,7 +87,7 @@ fn never(command: &str) -> &'static [&'static str] {
         "annotate" | "remove" => &["1", "3", "4"],
         "wait" => &["1", "4", "8"],
         "check" => &["1", "3", "4", "8"],
-        "create" => &["1"],
+        "create" | "copy" => &["1"],
         _ => &["1", "3", "4", "5", "6", "7", "8"],
     }
 }

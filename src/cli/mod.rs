@@ -20,6 +20,7 @@ use std::io::{self, Read as _, Write as _};
 mod annotate;
 mod check;
 mod completions;
+mod copy;
 mod create;
 mod diff;
 mod edit;
@@ -94,6 +95,7 @@ pub fn command() -> Command {
         .subcommand(remove::command())
         .subcommand(diff::command())
         .subcommand(wait::command())
+        .subcommand(copy::command())
         .subcommand(check::command())
         .subcommand(shell::completions())
         .subcommand(shell::man())
@@ -135,6 +137,7 @@ pub async fn run(arguments: impl Iterator<Item = OsString>, context: &Context<'_
         Some(("remove", flags)) => remove::run(flags, context).await,
         Some(("diff", flags)) => diff::run(flags, context).await,
         Some(("wait", flags)) => wait::run(flags, context).await,
+        Some(("copy", flags)) => copy::run(flags, context).await,
         Some(("check", flags)) => check::run(flags, context).await,
         Some(("completions", flags)) => shell::complete(flags),
         Some(("man", flags)) => shell::manual(flags, context),

@@ -5,6 +5,7 @@ mod agree;
 mod arguments;
 mod check;
 mod completions;
+mod copy;
 mod diff;
 mod inspect;
 mod shell;

@@ -100,6 +100,7 @@ async fn help_of_each_command_has_its_exit_statuses() {
         ("remove", "0 2 5 6 7 8 70 130, 143"),
         ("diff", "0 1 2 5 6 7 70 130, 143"),
         ("wait", "0 2 3 5 6 7 70 130, 143"),
+        ("copy", "0 2 3 4 5 6 7 8 70 130, 143"),
         ("check", "0 2 5 6 7 70 130, 143"),
         ("completions", "0 2 70 130, 143"),
         ("man", "0 2 70 130, 143"),
