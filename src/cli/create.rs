@@ -8,6 +8,8 @@ use crate::console::Console;
 use crate::error::{Error, Exit};
 use crate::inputs::table::{INPUTS, Input, Kind, names};
 use crate::inputs::{Asked, Context, Findings};
+use crate::pipeline::outcome::Report;
+use crate::pipeline::progress::Tagged;
 use crate::report::files::NOT_WRITTEN;
 use crate::report::{Ending, json};
 use crate::signals::Signals;
@@ -34,18 +36,21 @@ pub(super) fn command() -> Command {
 pub(super) async fn run(flags: &ArgMatches, context: &Context<'_>) -> Exit {
     // From before standard input is waited for.
     let signals = Signals::listen();
-    let (pairs, findings) = pairs(flags);
+    let mut findings = Findings::default();
+    let pairs = pairs(flags, &mut findings, &arguments(flags));
     let called = if flags.contains_id(names::tags) { with_tags } else { by_place };
     let mut invocation = Invocation { signals, ..Invocation::create(pairs, findings, *context) };
     invocation.asked = Asked { called, ..super::ASKED };
     invocation.findings.warnings.extend(super::visible_secrets(flags));
     let console = invocation.console.clone();
     let ended = app::compose_lists(invocation).await;
-    print(&ended, flags.get_flag("json"), &console)
+    let first =
+        |report: &Report| report.tags.iter().take(1).map(|tag| pinned(report, tag)).collect();
+    print(&ended, flags.get_flag("json"), &console, first)
 }
 
 /// The flag of an input: switches need no value, lists may be given more than once.
-fn flag(input: &'static Input) -> Arg {
+pub(super) fn flag(input: &'static Input) -> Arg {
     let default = match input.name {
         names::wait => "0",
         // Only a step has them from the CI system.
@@ -100,28 +105,40 @@ fn switch_flag(arg: Arg) -> Arg {
     arg.value_name("BOOLEAN").num_args(0..=1).require_equals(true).default_missing_value("true")
 }
 
-/// Flags of `create` as pairs of input and value.
-fn pairs(flags: &ArgMatches) -> (Vec<(String, String)>, Findings) {
-    let mut findings = Findings::default();
+/// What the positional arguments mean, as inputs and values.
+fn arguments(flags: &ArgMatches) -> [(&'static str, Option<String>); 2] {
     let text = |name: &str| super::joined(flags, name);
-    let lines = |parts: &[Option<String>]| {
-        parts.iter().flatten().map(String::as_str).collect::<Vec<_>>().join("\n")
-    };
-    let (list, source) =
-        if flags.contains_id(names::tags) { (None, text("LIST")) } else { (text("LIST"), None) };
-    let given = super::global_pairs(flags, &mut findings);
+    let has_tags = flags.contains_id(names::tags);
+    let (list, source) = if has_tags { (None, text("LIST")) } else { (text("LIST"), None) };
+    let sources = [source, text("SOURCE"), text(names::sources)];
+    [(names::tags, list.or_else(|| text(names::tags))), (names::sources, Some(lines(&sources)))]
+}
+
+/// All of these, one below the other.
+fn lines(parts: &[Option<String>]) -> String {
+    parts.iter().flatten().map(String::as_str).collect::<Vec<_>>().join("\n")
+}
+
+/// Flags as pairs of input and value, those that the command has. `own`: inputs that are not what
+/// their flags say.
+pub(super) fn pairs(
+    flags: &ArgMatches,
+    findings: &mut Findings,
+    own: &[(&'static str, Option<String>)],
+) -> Vec<(String, String)> {
+    let text = |name: &str| super::joined(flags, name);
+    let given = super::global_pairs(flags, findings);
     let global =
         |name: &str| given.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone());
     let mut pairs: Vec<(String, String)> = Vec::new();
     for input in INPUTS {
-        let value = match input.name {
-            names::tags => list.clone().or_else(|| text(names::tags)),
-            names::sources => Some(lines(&[source.clone(), text("SOURCE"), text(names::sources)])),
-            names::insecure_registries => {
+        let value = match (own.iter().find(|(name, _)| *name == input.name), input.name) {
+            (Some((_, value)), _) => value.clone(),
+            (None, names::insecure_registries) => {
                 Some(lines(&[global(names::insecure_registries), text(names::insecure_registries)]))
             }
-            names::wait => Some(text(names::wait).unwrap_or_else(|| "0".to_owned())),
-            name => global(name).or_else(|| text(name)),
+            (None, names::wait) => Some(text(names::wait).unwrap_or_else(|| "0".to_owned())),
+            (None, name) => global(name).or_else(|| text(name)),
         };
         pairs.extend(
             value
@@ -129,7 +146,7 @@ fn pairs(flags: &ArgMatches) -> (Vec<(String, String)>, Findings) {
                 .map(|value| (input.name.to_owned(), value)),
         );
     }
-    (pairs, findings)
+    pairs
 }
 
 /// What an input is called on this command line.
@@ -146,8 +163,14 @@ fn with_tags(name: &str, line: Option<usize>) -> String {
     }
 }
 
-/// The result, alone on stdout: of several lists, those that were published.
-fn print(ended: &Ended, as_json: bool, console: &Console) -> Exit {
+/// The result, alone on stdout: of several lists, those that were published. `names`: what is printed
+/// of a list, one a line.
+pub(super) fn print(
+    ended: &Ended,
+    as_json: bool,
+    console: &Console,
+    names: impl Fn(&Report) -> Vec<String>,
+) -> Exit {
     let Ended { exit, run } = ended;
     if as_json {
         // What went wrong after the last list is told on stderr.
@@ -157,14 +180,16 @@ fn print(ended: &Ended, as_json: bool, console: &Console) -> Exit {
         let ending = Ending { late: late.as_ref(), ..Ending::of(run, *exit, &warnings, console) };
         return output::json(&json::run(&ending), *exit, console.secrets());
     }
-    let published = run
-        .reports()
-        .filter_map(|report| Some((&report.tags.first()?.tag, &report.composed.digest)));
-    let lines: String = published.map(|(tag, digest)| format!("{tag}@{digest}\n")).collect();
+    let lines: String = run.reports().flat_map(names).map(|name| format!("{name}\n")).collect();
     // Alone, a list whose outputs could not be written is no result to go on with.
     if run.lists.len() == 1 && *exit != Exit::Done {
         *exit
     } else {
         output::bytes(lines.as_bytes(), *exit)
     }
+}
+
+/// `TAG@DIGEST`.
+pub(super) fn pinned(report: &Report, tag: &Tagged) -> String {
+    format!("{}@{}", tag.tag, report.composed.digest)
 }

@@ -15,7 +15,7 @@ use clap::{Arg, ArgMatches, Command};
 /// The command.
 pub(super) fn command() -> Command {
     Command::new("diff")
-        .about("Compare two references entry by entry: exit status 0 if they are the same, 1 if they differ")
+        .about("Compare two references entry by entry; exit status 1 if they differ")
         .arg(Arg::new("A").required(true).help("old reference"))
         .arg(Arg::new("B").required(true).help("new reference"))
         .after_help("Examples:\n  manifest-action diff ghcr.io/acme/app:1.2 ghcr.io/acme/app:latest\n  manifest-action diff ghcr.io/acme/app:1.2 ghcr.io/acme/app:latest --json")

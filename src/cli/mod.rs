@@ -18,7 +18,9 @@ use std::fmt::Display;
 use std::io::{self, Read as _, Write as _};
 
 mod annotate;
+mod check;
 mod completions;
+mod copy;
 mod create;
 mod diff;
 mod edit;
@@ -93,6 +95,8 @@ pub fn command() -> Command {
         .subcommand(remove::command())
         .subcommand(diff::command())
         .subcommand(wait::command())
+        .subcommand(copy::command())
+        .subcommand(check::command())
         .subcommand(shell::completions())
         .subcommand(shell::man())
         .mut_subcommands(help::with_statuses)
@@ -133,6 +137,8 @@ pub async fn run(arguments: impl Iterator<Item = OsString>, context: &Context<'_
         Some(("remove", flags)) => remove::run(flags, context).await,
         Some(("diff", flags)) => diff::run(flags, context).await,
         Some(("wait", flags)) => wait::run(flags, context).await,
+        Some(("copy", flags)) => copy::run(flags, context).await,
+        Some(("check", flags)) => check::run(flags, context).await,
         Some(("completions", flags)) => shell::complete(flags),
         Some(("man", flags)) => shell::manual(flags, context),
         _ if FLAGS
@@ -227,9 +233,9 @@ fn is_secret(name: &str, value: &str) -> bool {
     !matches!(name, names::docker_config | "cfg") || values::is_object(value)
 }
 
-/// All values of a flag or an argument, one a line.
+/// All values of a flag or an argument, one a line; none where the command does not have it.
 fn joined(flags: &ArgMatches, name: &str) -> Option<String> {
-    let values = flags.get_many::<String>(name)?;
+    let values = flags.try_get_many::<String>(name).ok()??;
     Some(values.map(String::as_str).collect::<Vec<_>>().join("\n"))
 }
 

@@ -5,14 +5,13 @@ use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Commands of other tools, or inputs taken for commands, and what does it here.
-const ELSEWHERE: [(&str, &str); 11] = [
+const ELSEWHERE: [(&str, &str); 10] = [
     ("append", "create LIST SOURCE… --append"),
     ("spec", "create --spec FILE"),
     ("push", "create LIST SOURCE…"),
     ("add", "create LIST SOURCE… --append"),
     ("rm", "remove LIST PLATFORM|DIGEST…"),
-    ("copy", "create LIST SOURCE"),
-    ("tag", "create LIST SOURCE"),
+    ("tag", "copy SOURCE LIST"),
     ("merge", "create LIST SOURCE…"),
     ("delete", "remove LIST PLATFORM|DIGEST…"),
     ("show", "inspect REF"),
@@ -154,7 +153,7 @@ mod tests {
             ),
             (
                 &["remove", "a", "b", "--dry-run"],
-                "`remove` has no flag --dry-run: it is one of `create`",
+                "`remove` has no flag --dry-run: it is one of `create`, `copy`",
             ),
             (&["diff", "a", "b", "--raw"], "`diff` has no flag --raw: it is one of `inspect`"),
             (&["create", "a", "b", "--fromat", "x"], "`create` has no flag --fromat: use --format"),
@@ -170,7 +169,7 @@ mod tests {
             (&["diff", "a", "b", "-x"], "`diff` has no flag -x"),
             (
                 &["remove", "a", "b", "--wait", "1m"],
-                "`remove` has no flag --wait: it is one of `create`, `wait`",
+                "`remove` has no flag --wait: it is one of `create`, `wait`, `copy`",
             ),
             (&["man", "--raw"], "`man` has no flag --raw: it is one of `inspect`"),
             (&["diff", "a", "b", "--zzz"], "`diff` has no flag --zzz"),

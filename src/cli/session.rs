@@ -5,13 +5,14 @@ use super::output;
 use crate::console::Console;
 use crate::console::log;
 use crate::error::{Error, Exit};
+use crate::inputs::table::RawInputs;
 use crate::inputs::{Context, Findings, env};
 use crate::oci::Reference;
 use crate::oci::reference::target;
 use crate::panics;
 use crate::pipeline::progress::Progress;
 use crate::plan;
-use crate::registry::Registry;
+use crate::registry::{Registry, Settings};
 use crate::report::json;
 use crate::signals::Signals;
 use clap::ArgMatches;
@@ -33,6 +34,8 @@ pub(super) struct Session {
     pub(super) console: Arc<Console>,
     /// Whether the result is wanted in JSON.
     pub(super) json: bool,
+    /// Requests in flight at once.
+    pub(super) concurrency: usize,
     signals: Signals,
 }
 
@@ -45,23 +48,34 @@ impl Session {
         references: &[(&'static str, &str)],
         writes: bool,
     ) -> Result<(Self, Vec<Reference>), Exit> {
+        Self::with_inputs(flags, context, Vec::new(), |inputs, findings| {
+            let parsed = parsed(references, findings);
+            let first_host = parsed.first().map(|reference| reference.repository.host());
+            let written = parsed.iter().filter(|_| writes);
+            let writable =
+                written.map(|reference| (reference.repository.clone(), BTreeSet::new())).collect();
+            let settings = plan::settings(inputs, context, first_host, writable, findings);
+            (settings, parsed)
+        })
+    }
+
+    /// The same for a command with inputs of its own, as pairs of input and value. `plan`: what to
+    /// do, and how registries are reached.
+    pub(super) fn with_inputs<T>(
+        flags: &ArgMatches,
+        context: &Context<'_>,
+        own: Vec<(String, String)>,
+        plan: impl FnOnce(&RawInputs, &mut Findings) -> (Settings, T),
+    ) -> Result<(Self, T), Exit> {
         let signals = Signals::listen();
         let console = Console::of_command(context);
         let json = flags.get_flag("json");
         let mut findings = Findings::default();
         findings.warnings.extend(super::visible_secrets(flags));
-        let inputs =
-            env::from_pairs(super::global_pairs(flags, &mut findings).into_iter(), &mut findings);
+        let pairs = super::global_pairs(flags, &mut findings).into_iter().chain(own);
+        let inputs = env::from_pairs(pairs, &mut findings);
         let level = plan::log_level(&inputs, context.environment, &mut findings);
-        let parsed: Vec<Reference> = references
-            .iter()
-            .filter_map(|(name, text)| findings.take(name, None, parse(name, text.trim())))
-            .collect();
-        let first_host = parsed.first().map(|reference| reference.repository.host());
-        let written = parsed.iter().filter(|_| writes);
-        let writable =
-            written.map(|reference| (reference.repository.clone(), BTreeSet::new())).collect();
-        let settings = plan::settings(&inputs, context, first_host, writable, &mut findings);
+        let (settings, planned) = plan(&inputs, &mut findings);
         if !findings.problems.is_empty() {
             let error = plan::refused(super::ASKED, &findings.problems);
             return Err(fail(&console, json, &error));
@@ -70,9 +84,10 @@ impl Session {
         for warning in findings.warnings {
             warn!("{warning}");
         }
+        let concurrency = settings.concurrency;
         let registry =
             Registry::new(settings).map_err(|error| fail(&console, json, &Error::defect(error)))?;
-        Ok((Self { registry, console, json, signals }, parsed))
+        Ok((Self { registry, console, json, concurrency, signals }, planned))
     }
 
     /// Does the work until it ends or a signal comes; tells a failure.
@@ -112,6 +127,16 @@ impl Session {
     pub(super) fn fail(&self, error: &Error) -> Exit {
         fail(&self.console, self.json, error)
     }
+}
+
+/// References, each with its flag or argument's name.
+pub(super) fn parsed(
+    references: &[(&'static str, &str)],
+    findings: &mut Findings,
+) -> Vec<Reference> {
+    let mut take =
+        |(name, text): &(&'static str, &str)| findings.take(name, None, parse(name, text.trim()));
+    references.iter().filter_map(&mut take).collect()
 }
 
 /// A reference; one that is written to is complete.

@@ -22,7 +22,7 @@ use std::time::Duration;
 /// The command and its flags.
 pub(super) fn command() -> Command {
     Command::new("wait")
-        .about("Wait until all images exist, and print REF@DIGEST of each; exit status 3 if one does not arrive")
+        .about("Wait until all images exist, and print REF@DIGEST; exit status 3 if one does not")
         .arg(Arg::new("REF").required(true).num_args(1..).help("images or indexes to wait for"))
         .arg(duration(names::wait, values::duration).help("how long to wait for all images; 0 checks once"))
         .arg(duration(names::wait_interval, plan::pause).help("longest pause between two checks of an image"))

@@ -90,10 +90,10 @@ pub fn tell(old: &[Descriptor], new: &[Descriptor]) {
 }
 
 /// The entries of an index, by digest.
-struct List<'a>(HashMap<&'a str, &'a Descriptor>);
+pub(crate) struct List<'a>(HashMap<&'a str, &'a Descriptor>);
 
 impl<'a> List<'a> {
-    fn of(entries: &'a [Descriptor]) -> Self {
+    pub(crate) fn of(entries: &'a [Descriptor]) -> Self {
         // The first of a digest counts.
         Self(entries.iter().rev().map(|entry| (entry.digest.as_str(), entry)).collect())
     }
@@ -104,7 +104,7 @@ impl<'a> List<'a> {
     }
 
     /// What an entry is; of an attestation, also whose.
-    fn title(&self, entry: &Descriptor) -> String {
+    pub(crate) fn title(&self, entry: &Descriptor) -> String {
         match (entry.attests(), self.attested(entry)) {
             (Some(_), Some(image)) => format!("attestation of {image}"),
             (Some(""), None) | (None, _) => entry.title(),

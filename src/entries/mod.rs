@@ -2,6 +2,8 @@
 
 pub(crate) mod change;
 pub mod diff;
+pub(crate) mod nested;
+pub(crate) mod platforms;
 
 use crate::error::Error;
 use crate::oci::{Descriptor, ImageConfig, ImageManifest, Manifest, Platform, shown};

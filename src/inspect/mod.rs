@@ -5,7 +5,9 @@
 pub(crate) mod comparison;
 pub(crate) mod json;
 pub(crate) mod text;
+pub(crate) mod whole;
 
+use crate::entries::nested::MOST_ENTRIES;
 use crate::entries::{self, Named};
 use crate::error::Error;
 use crate::join;
@@ -17,9 +19,6 @@ use crate::oci::{
 use crate::oci::{Repository, media_type};
 use crate::registry::{self, Kind, Registry};
 use serde_json::Value;
-
-/// In an index with more entries than this, the images are not read.
-const MOST_ENTRIES: usize = 256;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Inspected {

@@ -1,6 +1,6 @@
 //! The plans of a run: of one index, or of all indexes in the file that `spec` names.
 
-use super::{Plan, Source, one, settings, targets};
+use super::{Plan, Source, one, platforms, settings, targets};
 use crate::error::words::{input, setting};
 use crate::inputs::table::{RawInputs, names};
 use crate::inputs::{Context, Findings, Problem, drone, spec, spec_text, values};
@@ -39,7 +39,7 @@ pub fn all(
 fn planned(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Planned {
     let plans = match inputs.spec().text {
         None => vec![one(inputs, context, findings)],
-        Some(path) => of_file(path, inputs, context, findings),
+        Some(path) => of_file(path, inputs, context, findings, one),
     };
     let writable = writable(&plans);
     let host = host_of_login(inputs, &plans, findings);
@@ -53,6 +53,28 @@ fn planned(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -
         .flatten();
     let together = inputs.together().read(values::switch, findings);
     Planned { plans, together, jobs, settings }
+}
+
+/// What to check of what was published: these references, each on its own, or all indexes of the file
+/// that `spec` names, whose sources do not matter any more; and how registries are reached.
+pub fn to_check(
+    references: &[Reference],
+    inputs: &RawInputs,
+    context: &Context<'_>,
+    findings: &mut Findings,
+) -> (Settings, Vec<Plan>) {
+    let plans = match inputs.spec().text {
+        None => {
+            let platforms = platforms::read(inputs.platforms(), findings);
+            references.iter().map(|tag| Plan::to_check(vec![tag.clone()], &platforms)).collect()
+        }
+        Some(path) => of_file(path, inputs, context, findings, |inputs, context, findings| {
+            let tags = targets::read(inputs, context.environment, findings).tags;
+            Plan::to_check(tags, &platforms::read(inputs.platforms(), findings))
+        }),
+    };
+    let host = host_of_login(inputs, &plans, findings);
+    (settings(inputs, context, host, Writable::new(), findings), plans)
 }
 
 /// The registry of a login that names none: the first tag's. Beside a file, whose first line would
@@ -126,11 +148,13 @@ fn writable(plans: &[Plan]) -> Writable {
     writable
 }
 
+/// `one`: makes the plan of each.
 fn of_file(
     path: &str,
     inputs: &RawInputs,
     context: &Context<'_>,
     findings: &mut Findings,
+    one: impl Fn(&RawInputs, &Context<'_>, &mut Findings) -> Plan,
 ) -> Vec<Plan> {
     // It gives the tags of one index; here each index has its own.
     let mut environment = context.environment.clone();

@@ -27,7 +27,7 @@ use crate::pattern::Pattern;
 use crate::text::count;
 use annotations::Requested;
 pub use labels::Labels;
-pub use many::{Planned, all};
+pub use many::{Planned, all, to_check};
 pub use overwrite::Overwrite;
 pub use platform_tags::PlatformTags;
 pub use settings::{log_level, settings};
@@ -174,6 +174,11 @@ impl Plan {
         let is_wait_asked = wait.is_some();
         let wait = wait.unwrap_or_else(|| usual_wait(&sources));
         Self { sources, wait, is_wait_asked, wait_interval, expect_labels, ..Self::blank() }
+    }
+
+    /// A plan that only checks what was published.
+    pub fn to_check(tags: Vec<Reference>, platforms: &[Platform]) -> Self {
+        Self { targets: tags, platforms: platforms.to_vec(), ..Self::blank() }
     }
 
     /// Where all is written that is known before the images are: references, some without a tag.

@@ -1,9 +1,10 @@
-//! Looks at a manifest without reading it: HEAD, and GET where HEAD cannot be believed.
+//! Looks at what is stored without reading it: HEAD, and for manifests GET where HEAD cannot be
+//! believed.
 
 use super::Registry;
 use super::call::Call;
 use super::error::{Error, Kind};
-use crate::oci::{Digest, Reference, media_type};
+use crate::oci::{Digest, Reference, Repository, media_type};
 use reqwest::Method;
 use tokio::time::Instant;
 
@@ -75,6 +76,17 @@ impl Registry {
             return Err(failed);
         }
         self.look_by_get(reference, deadline).await
+    }
+
+    /// Looks whether a blob is there; its size in bytes, if the registry says.
+    pub async fn blob_size(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<Option<u64>, Error> {
+        let rest = format!("blobs/{digest}");
+        let (answer, _) = self.call(Call::new(Method::HEAD, repository, &rest)).await?;
+        Ok(answer.length())
     }
 
     async fn look_by_get(

@@ -3,7 +3,7 @@
 
 use super::blobs::{BlobOutcome, CopyError};
 use super::{Error, Head, Registry};
-use crate::oci::{Descriptor, Manifest, Reference, Repository};
+use crate::oci::{Descriptor, Digest, Manifest, Reference, Repository};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +21,7 @@ pub(super) struct Cache {
     manifests: Slots<Manifest>,
     heads: Slots<Head>,
     configs: Slots<Bytes>,
+    sizes: Slots<Option<u64>>,
     copies: Slots<BlobOutcome>,
     kept: Mutex<usize>,
 }
@@ -94,6 +95,16 @@ impl Registry {
         let key = format!("{repository}@{} {}", descriptor.digest, descriptor.size);
         let read = async || self.config(repository, descriptor, deadline).await;
         self.cache.get(&self.cache.configs, key, Bytes::len, read).await
+    }
+
+    /// Looks at a blob as [`Registry::blob_size`] does, once in this run if it is there.
+    pub async fn shared_blob_size(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<Option<u64>, Error> {
+        let read = async || self.blob_size(repository, digest).await;
+        self.cache.get(&self.cache.sizes, format!("{repository}@{digest}"), |_| 0, read).await
     }
 
     /// Copies a blob as [`Registry::copy_blob`] does, once in this run; `copied` is called only if

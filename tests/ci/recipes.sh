@@ -18,10 +18,11 @@ awk -v folder="$project/.github/workflows" '
   { start = 0 }
 ' docs/recipes.md
 recipes=("$project"/.github/workflows/*.yml)
-check "the page has eight recipes with jobs" test "${#recipes[@]}" = 8
+check "the page has nine recipes with jobs" test "${#recipes[@]}" = 9
 for recipe in "${recipes[@]}"; do
   sed -i "s#ghcr.io/acme/#$REGISTRY/$(basename "$recipe" .yml)/#g; s#registry: ghcr.io#registry: $REGISTRY#
-    s#docker.io/acme/#$OTHER/acme/#g; s#registry: docker.io#registry: $OTHER#; s#acme-bot#$USERNAME#" "$recipe"
+    s#docker.io/acme/#$OTHER/acme/#g; s#registry: docker.io#registry: $OTHER#; s#acme-bot#$USERNAME#
+    s#docker run #docker run --network host #" "$recipe"
 done
 commit_project
 sha=$(git -C "$project" rev-parse HEAD)
@@ -83,6 +84,19 @@ for arch in amd64 arm64; do
 done
 check "… the list is whole" skopeo copy --quiet --all --src-tls-verify=false --authfile "$DOCKER_CONFIG/config.json" \
   "docker://$REGISTRY/$name/app:v1.4.0" "dir:$TMP/whole"
+
+name=check-what-was-released
+images $name app 1
+for tag in v1.4.0 latest; do
+  docker run --rm --network host --volume "$DOCKER_CONFIG:/login:ro" --env DOCKER_CONFIG=/login "$IMAGE:1" create --quiet \
+    "$REGISTRY/$name/app:$tag" "$REGISTRY/$name/app:1-amd64" "$REGISTRY/$name/app:1-arm64" >/dev/null
+done
+check "check: the job runs" tagged $name
+check "… and says that both tags are whole" test "$(grep -c 'whole: 2 platforms' "$TMP/log")" = 2
+check "… an image is deleted" skopeo delete --tls-verify=false --authfile "$DOCKER_CONFIG/config.json" \
+  "docker://$REGISTRY/$name/app:1-arm64"
+check "… then the job fails" gives 1 tagged $name
+check "… and names what is gone" grep -qE 'linux/arm64 sha256:[0-9a-f]{64} is gone' "$TMP/log"
 
 name=two-builders-in-two-workflows
 push_app "$REGISTRY/$name/app:$sha-amd64" amd64

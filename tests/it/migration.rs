@@ -8,6 +8,13 @@ use crate::support::registry::Registry;
 use crate::support::step::Step;
 use std::path::Path;
 
+/// What was published at the tags that the documents speak of.
+const PUBLISHED: &str = "\
+indexes:
+  - tags: ghcr.io/acme/app:1.2, ghcr.io/acme/app:latest
+    platforms: linux/amd64, linux/arm64
+";
+
 /// A file of manifest-tool.
 const MANIFEST_TOOLS: &str = "\
 image: ghcr.io/acme/app:1.3
@@ -70,6 +77,7 @@ impl Acme {
             .env("AMD64", &self.amd64)
             .env("ARM64", &self.arm64)
             .file("manifest.yaml", MANIFEST_TOOLS.replace("ghcr.io", &self.registry.host()))
+            .file("indexes.yaml", PUBLISHED.replace("ghcr.io", &self.registry.host()))
             .args(["-c", &script]);
         let ran = step.spawn_program(Path::new("/bin/bash")).await.wait().await;
         assert_eq!(ran.status, 0, "{line}\n{}", ran.everything());
@@ -88,10 +96,11 @@ impl Acme {
             .replace("registry.example:5000", &self.other.host())
     }
 
-    /// Of a line `manifest-action create LIST SOURCE …` that printed this.
+    /// Of a line `manifest-action copy SOURCE LIST` or `… create LIST SOURCE …` that printed this.
     async fn holds_what_it_was_made_of(&self, line: &str, printed: &str) {
         let line = self.at_home(line);
-        let source = line.split_whitespace().nth(3).expect("a source");
+        let at = if line.starts_with("manifest-action copy ") { 2 } else { 3 };
+        let source = line.split_whitespace().nth(at).expect("a source");
         let (name, tag) = source.rsplit_once(':').expect("a tag");
         let (host, repository) = name.split_once('/').expect("a host");
         let source = Client::new(host).get_manifest(repository, tag).await.expect("a source");

@@ -1,6 +1,7 @@
 //! One image for each platform, and exactly the platforms that were asked for.
 
 use super::Member;
+use crate::entries::platforms::unanswered;
 use crate::error::Error;
 use crate::error::words::input;
 use crate::inputs::table::names;
@@ -38,18 +39,12 @@ struct Answered<'a> {
 impl<'a> Answered<'a> {
     /// Every platform asked for is answered by one entry, and every image answers one.
     fn of(asked: &'a [Platform], images: &[&'a Member<'a>], skipped: &[Skipped]) -> Self {
-        let mut missing: Vec<&Platform> = asked.iter().collect();
-        let mut unexpected = if asked.is_empty() { Vec::new() } else { images.to_vec() };
-        // Equal ones first, so that `windows/amd64` does not take the entry of a
-        // `windows(10.0.…)/amd64` asked for beside it.
-        let rules: [fn(&Platform, &Platform) -> bool; 2] = [Platform::same, Platform::answers];
-        for rule in rules {
-            unexpected.retain(|member| {
-                let have = member.entry.known_platform();
-                let at = have.and_then(|have| missing.iter().position(|want| rule(have, want)));
-                at.map(|at| missing.remove(at)).is_none()
-            });
+        let have: Vec<_> = images.iter().map(|member| member.entry.known_platform()).collect();
+        let (mut missing, mut odd) = unanswered(asked, &have);
+        if asked.is_empty() {
+            odd.clear();
         }
+        let unexpected = odd.into_iter().filter_map(|at| images.get(at).copied()).collect();
         let named: Vec<&Platform> =
             skipped.iter().filter_map(|source| source.platform.as_ref()).collect();
         missing.retain(|platform| !named.iter().any(|skipped| skipped.same(platform)));

@@ -4,6 +4,7 @@
 use super::arrived::Arrived;
 use super::look::Look;
 use super::state::Stop;
+use crate::entries::nested::{DEEPEST, MOST_ENTRIES, too_deep, too_many};
 use crate::entries::{self, Named, Plain, entry_of};
 use crate::error::Error;
 use crate::join;
@@ -12,11 +13,6 @@ use crate::oci::{
 };
 use crate::plan::Source;
 use std::collections::HashSet;
-
-/// Indexes inside indexes are followed this deep.
-const DEEPEST: usize = 3;
-/// More entries than this are no list of platforms.
-const MOST_ENTRIES: usize = 256;
 
 impl Look<'_> {
     /// What a source brings, once all of it is there.
@@ -76,7 +72,6 @@ impl Look<'_> {
             let error = Error::refused(format!("{}: {why}", self.source.name));
             Err(Stop::from(error.with_fix("build and push it again, or leave it out")))
         };
-        let too_many = || format!("an index of more than {MOST_ENTRIES} entries");
         let mut seen = HashSet::new();
         let mut flat = index.manifests.clone();
         for depth in 0.. {
@@ -89,7 +84,7 @@ impl Look<'_> {
             };
             // Each round opens all indexes of one level, so the rounds count the depth.
             if depth == DEEPEST {
-                return refused(format!("indexes inside indexes, more than {DEEPEST} deep"));
+                return refused(too_deep());
             }
             let mut opened = flat.drain(..at).collect::<Vec<_>>();
             for entry in std::mem::take(&mut flat) {

@@ -80,6 +80,7 @@ async fn commands_flags_and_values_are_completed() {
         ("manifest-action create --do", &["--docker-config", "--dotenv-file"]),
         ("manifest-action inspect --pl", &["--platform"]),
         ("manifest-action --json inspect --pl", &["--platform"]),
+        ("manifest-action check --spe", &["--spec"]),
         ("manifest-action inspect --insecu", &["--insecure"]),
         ("manifest-action create --format ", &["auto", "docker", "oci"]),
         ("manifest-action create --format=do", &["docker"]),

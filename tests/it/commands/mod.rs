@@ -3,7 +3,9 @@
 
 mod agree;
 mod arguments;
+mod check;
 mod completions;
+mod copy;
 mod diff;
 mod inspect;
 mod shell;

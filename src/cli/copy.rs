@@ -1,0 +1,138 @@
+//! `copy SOURCE LIST…`: one image or index as it is, under other names: `create` with one source and
+//! `--prefer-index=false`.
+
+use super::create::{self, flag};
+use crate::app::{self, Ended, Invocation};
+use crate::error::Exit;
+use crate::inputs::table::{INPUTS, names};
+use crate::inputs::{Asked, Context, Findings, values};
+use crate::oci::Reference;
+use crate::pipeline::outcome::Report;
+use crate::signals::Signals;
+use clap::builder::ValueParser;
+use clap::{Arg, ArgMatches, Command};
+
+/// The inputs that are flags of it.
+const FLAGS: [&str; 11] = [
+    names::platforms,
+    names::overwrite,
+    names::wait,
+    names::wait_interval,
+    names::dry_run,
+    names::registry,
+    names::credentials,
+    names::docker_config,
+    names::insecure_registries,
+    names::concurrency,
+    names::log_level,
+];
+
+/// The command and its flags.
+pub(super) fn command() -> Command {
+    let flags = INPUTS.iter().filter(|input| FLAGS.contains(&input.name)).map(flag);
+    Command::new("copy")
+        .about("Copy an image or index as it is, in any registry, and print LIST@DIGEST of each")
+        .arg(
+            Arg::new("SOURCE")
+                .required(true)
+                .value_parser(ValueParser::new(source))
+                .help("image or index to copy"),
+        )
+        .arg(
+            Arg::new("LIST")
+                .required(true)
+                .num_args(1..)
+                .help("references to publish it at, including the tag"),
+        )
+        .args(flags)
+        .mut_arg(names::platforms, |arg| {
+            arg.help("copy only these platforms of an index, which makes a new index")
+        })
+        .mut_arg(names::wait, |arg| arg.help("how long to wait for the source; 0 checks once [0]"))
+        .mut_arg(names::wait_interval, |arg| arg.help("longest pause between two checks of it [10s]"))
+        .after_help("The digest stays the same. No tag moves until all registries have everything.\n\nExamples:\n  manifest-action copy ghcr.io/acme/app:1.2 ghcr.io/acme/app:stable\n  manifest-action copy ghcr.io/acme/app:1.2 registry.example:5000/acme/app:1.2 \\\n      registry.example:5000/acme/app:latest")
+}
+
+/// One reference: two would be combined.
+fn source(text: &str) -> Result<Reference, String> {
+    text.parse()
+        .map(Reference::or_latest)
+        .map_err(|why| format!("{why}; it must be one reference, such as ghcr.io/acme/app:1.2"))
+}
+
+/// Copies it and prints its names.
+pub(super) async fn run(flags: &ArgMatches, context: &Context<'_>) -> Exit {
+    // From before standard input is waited for.
+    let signals = Signals::listen();
+    let mut findings = Findings::default();
+    let (source, part) = sources(flags);
+    let own = [
+        (names::tags, super::joined(flags, "LIST")),
+        (names::sources, Some(source)),
+        (names::prefer_index, Some("false".to_owned())),
+    ];
+    let pairs = create::pairs(flags, &mut findings, &own);
+    let waits = pairs.iter().any(|(name, value)| {
+        name == names::wait && values::duration(value).is_ok_and(|wait| !wait.is_zero())
+    });
+    let mut invocation = Invocation { signals, ..Invocation::create(pairs, findings, *context) };
+    invocation.asked = Asked { called, ..super::ASKED };
+    invocation.findings.warnings.extend(super::visible_secrets(flags));
+    invocation.findings.warnings.extend(part);
+    let console = invocation.console.clone();
+    let mut ended = app::compose_lists(invocation).await;
+    if !waits {
+        not_found(&mut ended);
+    }
+    let all = |report: &Report| {
+        let tags = report.tags.iter().filter(|tag| tag.own.is_none());
+        tags.map(|tag| create::pinned(report, tag)).collect()
+    };
+    create::print(&ended, flags.get_flag("json"), &console, all)
+}
+
+/// The source for each platform that is to be copied, else as it is; and what the user should hear
+/// of a part.
+fn sources(flags: &ArgMatches) -> (String, Option<String>) {
+    let source = flags.get_one::<Reference>("SOURCE").map(ToString::to_string).unwrap_or_default();
+    let platforms = super::joined(flags, names::platforms).unwrap_or_default();
+    let platforms: Vec<&str> = platforms
+        .split([',', '\n'])
+        .map(str::trim)
+        .filter(|platform| !platform.is_empty())
+        .collect();
+    if platforms.is_empty() {
+        return (source, None);
+    }
+    let part = format!(
+        "only {} of {source}: a part of an index is a new index, with another digest",
+        platforms.join(", ")
+    );
+    let sources: Vec<String> =
+        platforms.iter().map(|platform| format!("{platform}={source}")).collect();
+    (sources.join("\n"), Some(part))
+}
+
+/// Nothing is waited for, so an image that does not exist is a wrong name and not a late one.
+fn not_found(ended: &mut Ended) {
+    for list in &mut ended.run.lists {
+        if let Err(error) = &mut list.ended
+            && error.exit == Exit::NotArrived
+        {
+            error.exit = Exit::Registry;
+        }
+    }
+    if ended.exit == Exit::NotArrived {
+        ended.exit = Exit::Registry;
+    }
+}
+
+/// What an input is called on this command line.
+fn called(name: &str, line: Option<usize>) -> String {
+    match (name, line) {
+        (names::tags, Some(line)) => format!("LIST {line}"),
+        (names::tags, None) => "LIST".to_owned(),
+        (names::sources, _) => "SOURCE".to_owned(),
+        _ => super::called(name, line),
+    }
+}
