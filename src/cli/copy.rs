@@ -13,8 +13,9 @@ use clap::builder::ValueParser;
 use clap::{Arg, ArgMatches, Command};
 
 /// The inputs that are flags of it.
-const FLAGS: [&str; 11] = [
+const FLAGS: [&str; 12] = [
     names::platforms,
+    names::platform_tags,
     names::overwrite,
     names::wait,
     names::wait_interval,

@@ -88,6 +88,19 @@ async fn a_part_of_an_index_is_a_new_one() {
 }
 
 #[tokio::test]
+async fn platforms_may_have_tags_of_their_own_beside_it() {
+    let stocked = Stocked::start().await;
+    let own = "--platform-tags={}/acme/app:stable-{arch}-{os}";
+    let arguments = ["copy", "{}/acme/app:classic", "{}/acme/app:stable"];
+    let only = ["--platforms", "linux/amd64", &own.replace("{}", &stocked.registry.host())];
+    let ran = stocked.run(&[&arguments[..], &only].concat()).await.ok();
+    assert_eq!(ran.stdout.lines().count(), 1, "{}", ran.stdout);
+    let image = classic().images()[0].digest();
+    let found = digests(&stocked.client, "acme/app", &["stable-amd64-linux"]).await;
+    assert_eq!(found, [Some(image)]);
+}
+
+#[tokio::test]
 async fn a_source_that_does_not_exist_is_7_and_one_that_comes_late_is_waited_for() {
     let stocked = Stocked::start().await;
     let arguments = ["copy", "{}/acme/app:late", "{}/acme/app:1"];
