@@ -9,10 +9,10 @@ use crate::entries::diff::List;
 use crate::entries::nested::{DEEPEST, MOST_ENTRIES, too_deep, too_many};
 use crate::entries::platforms::unanswered;
 use crate::error::Error;
-use crate::inspect;
+use crate::inspect::{self, Image};
 use crate::join;
 use crate::oci::{
-    Content, Descriptor, Digest, Index, Manifest, Platform, Reference, Repository, media_type,
+    Content, Descriptor, Digest, ImageManifest, Index, Platform, Reference, Repository, media_type,
 };
 use crate::registry::{self, Registry};
 use futures_util::future::{join, join_all};
@@ -134,30 +134,41 @@ impl Check<'_> {
         info!("check    {reference} {}", manifest.digest);
         let mut found = Found::new(manifest.digest.clone(), manifest.media_type.clone());
         let (parts, entries) = match &manifest.content {
-            Content::Image(_) => {
-                let entries = self.image(reference, &manifest).await?;
+            Content::Image(image) => {
+                let entries = self.image(reference, image, manifest.descriptor()).await?;
                 (vec![Part::of(None, manifest)], entries)
             }
-            Content::Index(index) => self.index(reference, index, &mut found).await?,
+            Content::Index(index) => {
+                let (parts, entries) = self.index(reference, index, &mut found).await?;
+                (parts, Some(entries))
+            }
         };
         self.blobs(&reference.repository, &parts, &mut found).await?;
-        found.hold_against(self.platforms, &entries);
+        if let Some(entries) = entries {
+            found.hold_against(self.platforms, &entries);
+        }
         Ok(found)
     }
 
-    /// A single image as an entry, if its platform matters: only its config tells that.
+    /// A single image as an entry, if its platform matters and there is a config to tell it.
     async fn image(
         &self,
         reference: &Reference,
-        manifest: &Manifest,
-    ) -> Result<Vec<Descriptor>, Error> {
-        let Content::Image(image) = &manifest.content else { return Ok(Vec::new()) };
+        image: &ImageManifest,
+        entry: Descriptor,
+    ) -> Result<Option<Vec<Descriptor>>, Error> {
         if self.platforms.is_empty() {
-            return Ok(Vec::new());
+            return Ok(None);
         }
-        let mut entry = manifest.descriptor();
-        entry.platform = inspect::image(self.registry, reference, image).await?.platform;
-        Ok(vec![entry])
+        match inspect::image(self.registry, reference, image).await {
+            Ok(Image { platform, .. }) => {
+                let mut entry = entry;
+                entry.platform = platform;
+                Ok(Some(vec![entry]))
+            }
+            Err(error) if report::is_missing(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The images and attestations of an index that are there, those of nested indexes too; and all

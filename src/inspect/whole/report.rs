@@ -79,7 +79,7 @@ fn fix(faults: &[Fault]) -> String {
     }
 }
 
-fn is_missing(error: &Error) -> bool {
+pub(super) fn is_missing(error: &Error) -> bool {
     let kind = error.cause.as_ref().map(|cause| &cause.error.kind);
     matches!(kind, Some(registry::Kind::NotFound))
 }

@@ -232,6 +232,11 @@ async fn platforms_are_exact() {
         ("unexpected-platform", "linux/arm/v7"),
     ];
     assert_eq!(found, expected.map(|(kind, entry)| (kind.to_owned(), entry.to_owned())));
+    // What tells the platform of a single image may be what is gone.
+    stocked.delete_blob(&built().images()[0].blobs()[0]).await;
+    let ran = stocked.run(&[&image[..], &["linux/amd64"]].concat()).await.fails(5);
+    let gone = format!("  config {} is gone\n", built().images()[0].blobs()[0]);
+    assert!(ran.stderr.contains(&gone), "{}", ran.stderr);
     let ran = stocked.run(&["check", BUILT, "Not A Ref", "--platforms", "linux"]).await.fails(2);
     assert!(ran.stderr.contains("2 problems with the arguments"), "{}", ran.stderr);
     for part in ["REF", "--platforms"] {
