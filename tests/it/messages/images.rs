@@ -5,8 +5,10 @@ use crate::support::client::{OCI_INDEX, sha256};
 use crate::support::images::Image;
 use crate::support::indexes::BuiltIndex;
 use crate::support::jobs_api::{JobsApi, job};
+use crate::support::rules::{Fault, Rule};
 use crate::support::running::Ran;
 use crate::support::scene::{REPO, Scene, amd64, manifest};
+use crate::support::step::Step;
 
 const NAME: &str = "r.example";
 const SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws";
@@ -17,6 +19,7 @@ pub async fn section() -> Section {
     labels(&mut section).await;
     platforms(&mut section).await;
     content(&mut section).await;
+    whole(&mut section).await;
     section
 }
 
@@ -101,9 +104,9 @@ async fn content(section: &mut Section) {
     scene.put("empty", OCI_INDEX, empty).await;
     add(section, "an index without images", "empty").await;
 
-    let fault = crate::support::rules::Fault::Status(200).header("Content-Type", SCHEMA_1);
+    let fault = Fault::Status(200).header("Content-Type", SCHEMA_1);
     let old = fault.body(r#"{"schemaVersion":1,"name":"a","tag":"b","fsLayers":[]}"#);
-    scene.proxy.rule(crate::support::rules::Rule::on("GET", &manifest("old")).then(old));
+    scene.proxy.rule(Rule::on("GET", &manifest("old")).then(old));
     add(section, "a manifest of 2015", "old").await;
 
     let index = BuiltIndex::new(vec![amd64().seed(5)]);
@@ -115,4 +118,27 @@ async fn content(section: &mut Section) {
     let label = "org.opencontainers.image.revision=1";
     let step = scene.step("1").input("sources", &sources).input("expect-labels", label);
     section.add("an index whose entries lack the label", &names, &step.run().await);
+}
+
+/// What `check` says of an index that was published once.
+async fn whole(section: &mut Section) {
+    let scene = Scene::empty().await;
+    let host = scene.proxy.host();
+    let names = [(&*host, NAME)];
+    let images = ["linux/amd64", "linux/arm64", "linux/s390x"].map(Image::oci);
+    let check = |more: &[&str]| {
+        let name = scene.reference("1.2");
+        Step::new().args(["check", &name]).args(more).run()
+    };
+    BuiltIndex::new(images.to_vec()).push(&scene.client, REPO, "1.2").await;
+    let platforms = ["--platforms", "linux/amd64,linux/arm64,linux/riscv64"];
+    section.add("a published index for other platforms", &names, &check(&platforms).await);
+    let size = Fault::SetHeader("Content-Length", "7".to_owned());
+    let layer = &images[2].blobs()[1];
+    scene.proxy.rule(Rule::on("HEAD", &format!("*/blobs/{layer}")).nth(1).then(size));
+    section.add("a published index with a layer that is cut off", &names, &check(&[]).await);
+    scene.client.delete_manifest(REPO, &images[1].digest()).await;
+    let config = format!("/v2/{REPO}/blobs/{}", images[2].blobs()[0]);
+    scene.client.request("DELETE", &config, &[], &[]).await;
+    section.add("a published index after a clean-up", &names, &check(&[]).await);
 }
