@@ -63,6 +63,9 @@ push_app() {
 
 # A second registry with the same login, in place of Docker Hub: $OTHER. The script's end stops it.
 start_other_registry() {
+  # Scripts that run beside this one would write the same file of logins.
+  cp -r "$DOCKER_CONFIG" "$TMP/docker-config"
+  export DOCKER_CONFIG=$TMP/docker-config
   sed "s#rootdirectory: [^}]*}#rootdirectory: $TMP/other}#" "$(dirname "$TMP")/registry.yml" >"$TMP/other.yml"
   docker-registry serve "$TMP/other.yml" >"$TMP/other.log" 2>&1 &
   OTHER_PID=$!
