@@ -202,14 +202,18 @@ impl Lists {
         self.all.iter().map(listed).collect()
     }
 
+    /// Whether any tag of any list was moved, or may have been.
+    fn have_moved(&self) -> bool {
+        self.all.iter().any(|list| list.progress.has_moved())
+    }
+
     /// Whoever reads of a failure asks first what has become of the tags.
     fn told(&self, mut error: Error, list: &List, held_back: bool) -> Error {
         let moves_none = matches!(
             error.exit,
             Exit::NotArrived | Exit::JobFailed | Exit::Refused | Exit::Denied | Exit::Registry
         );
-        let has_any_moved = self.all.iter().any(|list| list.progress.has_moved());
-        match (self.together, has_any_moved) {
+        match (self.together, self.have_moved()) {
             (true, true) if moves_none || held_back => {
                 error.exit = Exit::Partial;
                 error.details.extend(list.progress.tags().iter().map(Tagged::line));
@@ -229,7 +233,7 @@ impl Lists {
         if let [list] = self.all.as_slice() {
             return list.progress.left_undone();
         }
-        if self.together && !self.all.iter().any(|list| list.progress.has_moved()) {
+        if self.together && !self.have_moved() {
             return NO_TAG_OF_ANY_MOVED.to_owned();
         }
         let (done, failed) = self.done();

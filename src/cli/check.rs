@@ -48,12 +48,7 @@ pub(super) async fn run(flags: &ArgMatches, context: &Context<'_>) -> Exit {
 }
 
 async fn check(flags: &ArgMatches, context: &Context<'_>) -> Result<Exit, Exit> {
-    let asked: Vec<(&'static str, &str)> = flags
-        .get_many::<String>("REF")
-        .into_iter()
-        .flatten()
-        .map(|text| ("REF", text.as_str()))
-        .collect();
+    let asked = session::given(flags, "REF");
     let own = [names::platforms, names::spec]
         .into_iter()
         .filter_map(|name| Some((name.to_owned(), super::joined(flags, name)?)));

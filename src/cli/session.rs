@@ -129,6 +129,12 @@ impl Session {
     }
 }
 
+/// The values of an argument, each with its name.
+pub(super) fn given<'f>(flags: &'f ArgMatches, name: &'static str) -> Vec<(&'static str, &'f str)> {
+    let values = flags.get_many::<String>(name).into_iter().flatten();
+    values.map(|text| (name, text.as_str())).collect()
+}
+
 /// References, each with its flag or argument's name.
 pub(super) fn parsed(
     references: &[(&'static str, &str)],

@@ -1,7 +1,7 @@
 //! `wait REF…`: until all of them are there, complete.
 
 use super::output;
-use super::session::Session;
+use super::session::{self, Session};
 use crate::error::{Error, Exit};
 use crate::inputs::table::{default_of, names};
 use crate::inputs::{Context, slips, values};
@@ -56,12 +56,7 @@ pub(super) async fn run(flags: &ArgMatches, context: &Context<'_>) -> Exit {
 }
 
 async fn wait(flags: &ArgMatches, context: &Context<'_>) -> Result<Exit, Exit> {
-    let asked: Vec<(&'static str, &str)> = flags
-        .get_many::<String>("REF")
-        .into_iter()
-        .flatten()
-        .map(|text| ("REF", text.as_str()))
-        .collect();
+    let asked = session::given(flags, "REF");
     let (session, references) = Session::open(flags, context, &asked, false)?;
     let span = |name: &str| flags.get_one::<Duration>(name).copied().unwrap_or_default();
     let mut labels = Labels::new();

@@ -71,6 +71,11 @@ impl Reference {
     pub fn at(repository: &Repository, digest: &Digest) -> Self {
         Self { repository: repository.clone(), tag: None, digest: Some(digest.clone()) }
     }
+
+    /// A tag of `repository`.
+    pub fn tagged(repository: &Repository, tag: &str) -> Self {
+        Self { repository: repository.clone(), tag: Some(tag.to_owned()), digest: None }
+    }
 }
 
 impl fmt::Display for Reference {

@@ -46,13 +46,10 @@ pub(super) fn read(
             "{images} has no effect: {tags} contains only full references, no bare tag such as 1.2"
         ));
     }
-    let of_images = repositories.iter().flatten().flat_map(|repository| {
-        bare.iter().map(|tag| Reference {
-            repository: repository.clone(),
-            tag: Some(tag.clone()),
-            digest: None,
-        })
-    });
+    let of_images = repositories
+        .iter()
+        .flatten()
+        .flat_map(|repository| bare.iter().map(|tag| Reference::tagged(repository, tag)));
     let mut tags: Vec<Reference> = Vec::new();
     for target in of_images.chain(full) {
         if !tags.contains(&target) {

@@ -61,6 +61,22 @@ push_app() {
   docker push --quiet "$1" >/dev/null
 }
 
+# write_recipes FOLDER: the jobs below each heading of docs/recipes.md, as a workflow that is named by the heading. `build` has
+# done its work: the images of its run are there.
+write_recipes() {
+  awk -v folder="$1" '
+    /^## / { title = tolower(substr($0, 4)); gsub(/[^a-z]+/, "-", title) }
+    /^```$/ { file = "" }
+    file { print > file }
+    /^```yaml$/ { start = 1; next }
+    start && /^jobs:$/ {
+      file = folder "/" title ".yml"
+      print "on: push\njobs:\n  build: {runs-on: ubuntu-24.04, steps: [{run: \"true\"}]}" > file
+    }
+    { start = 0 }
+  ' docs/recipes.md
+}
+
 # A second registry with the same login, in place of Docker Hub: $OTHER. The script's end stops it.
 start_other_registry() {
   # Scripts that run beside this one would write the same file of logins.

@@ -46,18 +46,9 @@ awk -v folder="$TMP" '
 ' docs/registries.md
 schema github-workflows "$TMP"/registries-github-*.yml
 schema gitlab-ci "$TMP"/registries-gitlab-*.yml
-# Those of the recipes' page follow a job that builds.
-awk -v folder="$TMP" '
-  /^```$/ { file = "" }
-  file { print > file }
-  /^```yaml$/ { start = 1; next }
-  start && /^jobs:$/ {
-    file = sprintf("%s/recipe-%d.yml", folder, ++count)
-    print "on: push\njobs:\n  build: {runs-on: ubuntu-24.04, steps: [{run: \"true\"}]}" > file
-  }
-  { start = 0 }
-' docs/recipes.md
-schema github-workflows "$TMP"/recipe-*.yml
+mkdir "$TMP/recipes"
+write_recipes "$TMP/recipes"
+schema github-workflows "$TMP"/recipes/*.yml
 schema woodpecker-ci examples/ci/woodpecker.yml
 schema drone-ci examples/ci/drone.yml
 schema azure-pipelines examples/ci/azure.yml

@@ -5,6 +5,7 @@ a step gets, how settings become variables, which folders are mounted, whether t
 Only the image names change, to the registry of the tests. Run by others.sh.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 REGISTRY, USERNAME, PASSWORD = (os.environ[name] for name in ("REGISTRY", "USERNAME", "PASSWORD"))
+LOGIN = Path(os.environ["DOCKER_CONFIG"], "config.json")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 PLATFORMS = "linux/amd64,linux/arm64"
 
@@ -69,13 +71,27 @@ def container(image, env, *options, keeps=("-c", "cat")):
         run("docker", "rm", "--force", started)
 
 
+def skopeo(*arguments):
+    return run("skopeo", arguments[0], "--authfile", str(LOGIN), *arguments[1:])
+
+
+def raw(reference):
+    return skopeo("inspect", "--raw", "--tls-verify=false", f"docker://{reference}")
+
+
+def digest_of(reference):
+    return "sha256:" + hashlib.sha256(raw(reference).encode()).hexdigest()
+
+
+def platforms(reference):
+    entries = [entry["platform"] for entry in json.loads(raw(reference))["manifests"]]
+    return ",".join("/".join([entry["os"], entry["architecture"]]) for entry in entries)
+
+
 def tag(system, name="latest"):
     """The digest and the platforms of a tag, as another client reads them."""
-    raw = run("skopeo", "inspect", "--raw", "--tls-verify=false", "--creds", f"{USERNAME}:{PASSWORD}",
-              f"docker://{REGISTRY}/{system}/app:{name}")
-    digest = subprocess.run(["sha256sum"], input=raw, capture_output=True, text=True, check=True).stdout.split()[0]
-    entries = [entry["platform"] for entry in json.loads(raw)["manifests"]]
-    return f"sha256:{digest}", ",".join(f"{entry['os']}/{entry['architecture']}" for entry in entries)
+    reference = f"{REGISTRY}/{system}/app:{name}"
+    return digest_of(reference), platforms(reference)
 
 
 def check(what, got, want):
@@ -137,7 +153,7 @@ def drone():
 def tekton():
     task = example_yaml("tekton.yml")["spec"]
     with tempfile.TemporaryDirectory() as results, tempfile.TemporaryDirectory() as login:
-        Path(login, "config.json").write_text(Path(os.environ["DOCKER_CONFIG"], "config.json").read_text())
+        Path(login, "config.json").write_text(LOGIN.read_text())
         values = {"params." + param["name"]: param.get("default") for param in task["params"]} | {
             "params.tags": f"{REGISTRY}/tekton/app:latest",
             "params.sources": f"{REGISTRY}/tekton/app:{COMMIT}-{{arch}}",
@@ -160,7 +176,7 @@ def azure():
         # Docker@2's login writes a folder of its own and points DOCKER_CONFIG at it.
         docker_config = Path(temp, "login")
         docker_config.mkdir()
-        (docker_config / "config.json").write_text(Path(os.environ["DOCKER_CONFIG"], "config.json").read_text())
+        (docker_config / "config.json").write_text(LOGIN.read_text())
         env = {"TF_BUILD": "True", "BUILD_SOURCEVERSION": COMMIT, "AGENT_TEMPDIRECTORY": temp,
                "DOCKER_CONFIG": str(docker_config)}
         def filled_in(text):

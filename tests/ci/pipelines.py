@@ -15,11 +15,11 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from others import (BRACES, COMMIT, DOLLAR, PARENTHESES, PASSWORD, PLATFORMS, REGISTRY, USERNAME, check, container, docker,
-                    expand, plugin, run)
+from others import (BRACES, COMMIT, DOLLAR, LOGIN, PARENTHESES, PASSWORD, PLATFORMS, REGISTRY, USERNAME, check, container,
+                    digest_of, docker, expand, platforms, plugin, raw, run, skopeo)
 
 FOLDER = Path("tests/ci/pipelines")
-OTHER, LOGIN = os.environ["OTHER"], Path(os.environ["DOCKER_CONFIG"], "config.json")
+OTHER = os.environ["OTHER"]
 LONGEST_STEP = 20
 
 
@@ -63,23 +63,6 @@ def push(repository, tag, platform="linux/amd64", os_version=None):
 
 def push_pair(repository, tag):
     return [push(repository, f"{tag}-{architecture}", f"linux/{architecture}") for architecture in ("amd64", "arm64")]
-
-
-def skopeo(*arguments):
-    return run("skopeo", arguments[0], "--authfile", str(LOGIN), *arguments[1:])
-
-
-def raw(reference):
-    return skopeo("inspect", "--raw", "--tls-verify=false", f"docker://{reference}")
-
-
-def digest_of(reference):
-    return "sha256:" + hashlib.sha256(raw(reference).encode()).hexdigest()
-
-
-def platforms(reference):
-    entries = [entry["platform"] for entry in json.loads(raw(reference))["manifests"]]
-    return ",".join("/".join([entry["os"], entry["architecture"]]) for entry in entries)
 
 
 def github(name, values={}):

@@ -5,18 +5,7 @@
 
 start_other_registry
 
-# Each heading's jobs are a workflow. `build` has done its work: the images of its run are there.
-awk -v folder="$project/.github/workflows" '
-  /^## / { title = tolower(substr($0, 4)); gsub(/[^a-z]+/, "-", title) }
-  /^```$/ { file = "" }
-  file { print > file }
-  /^```yaml$/ { start = 1; next }
-  start && /^jobs:$/ {
-    file = folder "/" title ".yml"
-    print "on: push\njobs:\n  build: {runs-on: ubuntu-24.04, steps: [{run: \"true\"}]}" > file
-  }
-  { start = 0 }
-' docs/recipes.md
+write_recipes "$project/.github/workflows"
 recipes=("$project"/.github/workflows/*.yml)
 check "the page has nine recipes with jobs" test "${#recipes[@]}" = 9
 for recipe in "${recipes[@]}"; do

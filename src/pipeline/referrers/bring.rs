@@ -146,11 +146,7 @@ impl Bringing<'_> {
     /// One of cosign's tags. What stands at the target under the same tag was signed there.
     async fn tag(&self, tag: &str, kind: &str) -> Result<(), Error> {
         let Carrier { work, repository } = self.carrier;
-        let tagged = |repository: &Repository| Reference {
-            repository: repository.clone(),
-            tag: Some(tag.to_owned()),
-            digest: None,
-        };
+        let tagged = |repository: &Repository| Reference::tagged(repository, tag);
         let _held = self.room.acquire_many(USUAL_MANIFEST).await.ok();
         let (origin, place) = (tagged(self.subject.from), tagged(repository));
         let manifest = self.read(&origin).await?;

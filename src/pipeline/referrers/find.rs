@@ -188,11 +188,7 @@ impl Question<'_> {
     ) -> Result<Vec<(String, &'static str)>, Error> {
         let looks =
             referrer::cosign_tags(&subject.digest).into_iter().map(|(tag, kind)| async move {
-                let place = Reference {
-                    repository: subject.from.clone(),
-                    tag: Some(tag.clone()),
-                    digest: None,
-                };
+                let place = Reference::tagged(subject.from, &tag);
                 let is_there = self.is_there(&place, tags).await;
                 is_there.map(|is_there| is_there.then_some((tag, kind)))
             });

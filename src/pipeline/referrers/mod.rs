@@ -12,7 +12,7 @@ mod list;
 use crate::error::Error;
 use crate::error::words::setting;
 use crate::inputs::table::names;
-use crate::oci::{Descriptor, Digest, Repository, referrer};
+use crate::oci::{Descriptor, Digest, Reference, Repository, referrer};
 pub(super) use find::find;
 
 /// Referrers of a list in all, of whatever they refer to.
@@ -73,10 +73,6 @@ impl Found<'_> {
 }
 
 /// Under which tag of a repository its referrers are listed.
-fn list_tag(repository: &Repository, subject: &Digest) -> crate::oci::Reference {
-    crate::oci::Reference {
-        repository: repository.clone(),
-        tag: Some(referrer::tag(subject)),
-        digest: None,
-    }
+fn list_tag(repository: &Repository, subject: &Digest) -> Reference {
+    Reference::tagged(repository, &referrer::tag(subject))
 }
