@@ -157,7 +157,7 @@ impl Bringing<'_> {
             }
             Ok(head) => {
                 let (theirs, ours) = (head.digest, &manifest.digest);
-                warn!("{place} holds {theirs} and is left as it is; {origin} holds {ours}");
+                warn!("{place} points to {theirs} and is left as it is; {origin} points to {ours}");
                 return Ok(());
             }
             // Some registries deny what does not exist; the push will tell.

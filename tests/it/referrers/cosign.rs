@@ -59,7 +59,7 @@ async fn a_tag_that_holds_another_digest_is_left_with_a_warning_that_names_both(
     let tag = tag(&image, "sig");
     assert_eq!(held(&scene, APP, &tag).await, Some(theirs.digest()));
     let warning = format!(
-        "{}:{tag} holds {} and is left as it is; {}:{tag} holds {}",
+        "{}:{tag} points to {} and is left as it is; {}:{tag} points to {}",
         scene.full_name(APP),
         theirs.digest(),
         scene.full_name(BUILD),
