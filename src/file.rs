@@ -17,15 +17,23 @@ pub(crate) const AT_ONCE: i32 = OFlags::NONBLOCK.union(OFlags::NOCTTY).bits().ca
 /// The bytes of a file of at most `largest` bytes. An error continues a sentence that begins with
 /// the file's name.
 pub(crate) fn bytes(path: &Path, largest: u64) -> Result<Vec<u8>, String> {
-    let unread = |error: io::Error| format!("cannot be read: {}", why(&error));
-    let file = open(path).map_err(unread)?.map_err(|kind| format!("is {kind}, not a file"))?;
+    let file = reader(path)?;
     let mut bytes = Vec::new();
     // What the file system says of the size is only a hint: the kernel's own files have none.
-    file.take(largest.saturating_add(1)).read_to_end(&mut bytes).map_err(unread)?;
+    file.take(largest.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| unread(&error))?;
     if bytes.len() as u64 > largest {
         return Err(format!("is larger than {}", bytesize::ByteSize(largest).display().iec()));
     }
     Ok(bytes)
+}
+
+/// A regular file, open at its start. An error as that of [`bytes`].
+pub(crate) fn reader(path: &Path) -> Result<File, String> {
+    open(path).map_err(|error| unread(&error))?.map_err(|kind| format!("is {kind}, not a file"))
+}
+
+fn unread(error: &io::Error) -> String {
+    format!("cannot be read: {}", why(error))
 }
 
 /// The same as text.

@@ -19,6 +19,7 @@
 //! - [`jobs`]: whether the jobs that build the images still can; [`error`]: the one error that people
 //!   see, and what to do
 //! - [`registry`]: the distribution API
+//! - `layout`: images in files
 //! - `text`: text for people and for the systems that show it
 //! - [`inputs`]: environment variables and flags to cleaned values
 //! - `file`: the files that users name
@@ -48,6 +49,7 @@ pub mod inputs;
 mod inspect;
 pub mod jobs;
 mod join;
+mod layout;
 mod lists;
 pub mod oci;
 pub mod panics;

@@ -48,6 +48,10 @@ fn of_kind(cause: &Cause, audience: Audience) -> Option<String> {
             }
             None => no_login(error, *access, audience),
         },
+        (Kind::NotFound, _) if error.is_of_file() => {
+            "check the path: was the artifact downloaded, and to this folder?".into()
+        }
+        (Kind::Broken(_), _) => "build and save the image again, or copy the whole file".into(),
         (Kind::NotFound, Access::Push) => "create the repository first, and check its name".into(),
         (Kind::NotFound, Access::Pull) => {
             "check the name: was it pushed, and to this registry?".into()
@@ -99,9 +103,14 @@ fn of_kind(cause: &Cause, audience: Audience) -> Option<String> {
         (Kind::Foreign(_), _) => format!(
             "is {host} a registry? A sign-in page, a proxy or a firewall may answer in its place"
         ),
-        (Kind::Rejected | Kind::TooLarge(_) | Kind::Malformed(_) | Kind::Defect(_), _) => {
-            return None;
-        }
+        (
+            Kind::Rejected
+            | Kind::TooLarge(_)
+            | Kind::Malformed(_)
+            | Kind::Unclear(_)
+            | Kind::Defect(_),
+            _,
+        ) => return None,
     };
     Some(text)
 }

@@ -186,7 +186,10 @@ impl Error {
 fn exit_of(kind: &Kind) -> Exit {
     match kind {
         Kind::Denied | Kind::BadCredentials | Kind::NoLogin => Exit::Denied,
-        Kind::DigestMismatch(_) | Kind::TooLarge(_) | Kind::Malformed(_) => Exit::Refused,
+        Kind::DigestMismatch(_) | Kind::TooLarge(_) | Kind::Malformed(_) | Kind::Broken(_) => {
+            Exit::Refused
+        }
+        Kind::Unclear(_) => Exit::Inputs,
         Kind::Defect(_) => Exit::Defect,
         Kind::AddressRefused(_)
         | Kind::Foreign(_)

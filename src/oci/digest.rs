@@ -63,6 +63,19 @@ pub(crate) enum Hashing {
 }
 
 impl Hashing {
+    /// Uses SHA-256.
+    pub(crate) fn sha256() -> Self {
+        Self::Sha256(Sha256::new())
+    }
+
+    /// The digest of all bytes so far.
+    pub(crate) fn digest(&self) -> Digest {
+        Digest(match self {
+            Self::Sha256(hash) => format!("sha256:{}", hex(&hash.clone().finalize())),
+            Self::Sha512(hash) => format!("sha512:{}", hex(&hash.clone().finalize())),
+        })
+    }
+
     /// Uses the algorithm of `digest`.
     pub(crate) fn for_digest(digest: &Digest) -> Self {
         if digest.algorithm() == "sha512" {
@@ -80,11 +93,7 @@ impl Hashing {
     }
 
     pub(crate) fn matches(&self, digest: &Digest) -> bool {
-        let actual = match self {
-            Self::Sha256(hash) => hex(&hash.clone().finalize()),
-            Self::Sha512(hash) => hex(&hash.clone().finalize()),
-        };
-        digest.hex() == actual
+        self.digest() == *digest
     }
 }
 

@@ -54,7 +54,7 @@ pub(crate) fn weighed<T: DeserializeOwned>(
 }
 
 /// For optional fields: `null` is absent, as Go reads it.
-pub(super) fn or_absent<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+pub(crate) fn or_absent<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de> + Default,

@@ -5,6 +5,7 @@
 //!
 //! Parsed by hand, so that the message for each mistake says what to write instead.
 
+use super::in_file::Form;
 use super::{Digest, Invalid, slip};
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -16,7 +17,8 @@ const LONGEST_NAME: usize = 255;
 /// Most parts that are empty come from a variable of the CI system.
 const IS_IT_SET: &str = "is the variable set?";
 
-/// A repository in a registry: `ghcr.io/acme/app`.
+/// A repository in a registry: `ghcr.io/acme/app`; or a file that holds images:
+/// `oci-archive:dist/app.tar`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Repository {
     host: String,
@@ -33,11 +35,22 @@ impl Repository {
     pub fn path(&self) -> &str {
         &self.path
     }
+
+    /// A file that holds images, by the path that people write.
+    pub(crate) fn in_file(form: Form, path: &str) -> Self {
+        Self { host: form.word().to_owned(), path: path.to_owned() }
+    }
+
+    /// How it holds images and its path, if it is a file.
+    pub fn file(&self) -> Option<(Form, &str)> {
+        Form::of_word(&self.host).map(|form| (form, self.path.as_str()))
+    }
 }
 
 impl fmt::Display for Repository {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.host, self.path)
+        let separator = if self.file().is_some() { ':' } else { '/' };
+        write!(f, "{}{separator}{}", self.host, self.path)
     }
 }
 

@@ -49,6 +49,7 @@ pub fn settings(
         writable,
         plain_http,
         certificates,
+        folder: context.folder.to_owned(),
         secrets: context.secrets.clone(),
         helper_environment: env::without_inputs(context.environment),
         concurrency: inputs.concurrency().read(concurrency, findings),

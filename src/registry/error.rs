@@ -144,6 +144,10 @@ pub enum Kind {
     Foreign(String),
     /// An address that a server named and that we do not go to.
     AddressRefused(String),
+    /// A file that holds images is not what it says.
+    Broken(String),
+    /// Which image of a file is meant, nobody knows; or the file cannot be read.
+    Unclear(String),
     /// A defect of ours.
     Defect(String),
 }
@@ -201,6 +205,12 @@ impl Error {
             Kind::Rejected => self.elsewhere.is_some(),
             _ => false,
         }
+    }
+
+    /// Whether it is of a file that holds images, and not of a registry.
+    pub fn is_of_file(&self) -> bool {
+        // No host has a colon that is not in front of a port.
+        crate::oci::in_file::split(&self.host).is_some()
     }
 
     /// Whether the login, or its lack, is the cause.
@@ -340,6 +350,8 @@ impl Kind {
             | Self::TooLarge(what)
             | Self::Malformed(what)
             | Self::AddressRefused(what)
+            | Self::Broken(what)
+            | Self::Unclear(what)
             | Self::Defect(what) => what.clone(),
         }
     }

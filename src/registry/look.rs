@@ -26,6 +26,9 @@ impl Registry {
         reference: &Reference,
         deadline: Option<Instant>,
     ) -> Result<Head, Error> {
+        if reference.repository.file().is_some() {
+            return self.look_by_get(reference, deadline).await;
+        }
         let rest = format!("manifests/{}", reference.selector());
         let mut call = Call::new(Method::HEAD, &reference.repository, &rest);
         call.terms.deadline = deadline;

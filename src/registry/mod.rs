@@ -10,6 +10,7 @@ mod blobs;
 mod call;
 mod elsewhere;
 mod error;
+mod files;
 pub(crate) mod http;
 mod login;
 mod look;
@@ -19,6 +20,7 @@ mod shared;
 mod tags;
 
 use crate::inputs::Environment;
+use crate::layout::Layouts;
 use crate::oci::{Descriptor, Digest, Held, Manifest, Reference, Repository};
 use crate::secret::Secrets;
 pub use asked::Asked;
@@ -41,6 +43,7 @@ use reqwest::Method;
 pub use said::Said;
 use shared::Cache;
 use std::collections::HashSet;
+use std::path::PathBuf;
 pub(crate) use tags::Tags;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -64,6 +67,8 @@ pub struct Settings {
     pub certificates: Option<Vec<u8>>,
     /// Requests in flight at once.
     pub concurrency: usize,
+    /// Where the paths of files that hold images start.
+    pub folder: PathBuf,
     /// Secrets of this run: logins, and what token servers and credential helpers give.
     pub secrets: Secrets,
     /// Variables of the credential helpers that are run, PATH among them; without it, none is found.
@@ -78,6 +83,7 @@ pub struct Registry {
     auth: Auth,
     cache: Cache,
     held: Held,
+    layouts: Layouts,
     tags: tags::Listings,
     /// Permits of questions that are asked beside copies: a part of all requests, so that the copies
     /// do not wait for them.
@@ -97,6 +103,7 @@ impl Registry {
             attempts: Attempts::new(settings.concurrency, settings.secrets),
             cache: Cache::default(),
             held: Held::default(),
+            layouts: Layouts::new(&settings.folder),
             tags: tags::Listings::default(),
         })
     }
@@ -123,6 +130,9 @@ impl Registry {
         reference: &Reference,
         deadline: Option<Instant>,
     ) -> Result<Manifest, Error> {
+        if reference.repository.file().is_some() {
+            return self.manifest_of_file(reference).await;
+        }
         let rest = format!("manifests/{}", reference.selector());
         let mut call = Call::new(Method::GET, &reference.repository, &rest);
         call.terms.expect = reference.digest.as_ref();
@@ -144,6 +154,9 @@ impl Registry {
         descriptor: &Descriptor,
         deadline: Option<Instant>,
     ) -> Result<Bytes, Error> {
+        if repository.file().is_some() {
+            return self.blob_of_file(repository, descriptor, LARGEST_CONFIG).await;
+        }
         let rest = format!("blobs/{}", descriptor.digest);
         let mut call = Call::new(Method::GET, repository, &rest);
         call.limit = usize::try_from(descriptor.size.min(LARGEST_CONFIG)).unwrap_or(usize::MAX);

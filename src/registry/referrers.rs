@@ -30,6 +30,9 @@ impl Registry {
     /// Lists what refers to a digest, by type, digest and size; `None` where the registry has no
     /// API for it. No filter is asked for: `OCI-Filters-Applied` cannot be about us.
     pub async fn referrers(&self, subject: &Reference) -> Result<Option<Vec<Descriptor>>, Error> {
+        if subject.repository.file().is_some() {
+            return self.referrers_of_file(subject).await.map(Some);
+        }
         // Never closed, so a permit always comes.
         let _permit = self.beside.acquire().await.ok();
         let mut listed = Vec::new();

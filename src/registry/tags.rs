@@ -70,6 +70,9 @@ impl Registry {
     /// The tags of a repository, from one listing in this run; none where it is refused, fails, or
     /// takes longer than a hint is worth.
     pub(crate) async fn tags(&self, repository: &Repository) -> Tags {
+        if repository.file().is_some() {
+            return self.names_in_file(repository).await;
+        }
         let list = || async { self.kept(self.list_tags(repository, PATIENCE, |_| true).await) };
         slot(&self.tags.all, repository).get_or_init(list).await.clone()
     }
@@ -77,6 +80,9 @@ impl Registry {
     /// The tags of a repository that are named after digests, from one listing in this run unless it
     /// has to be a `fresh` one.
     pub(crate) async fn tags_of_digests(&self, repository: &Repository, fresh: bool) -> Tags {
+        if repository.file().is_some() {
+            return self.names_in_file(repository).await;
+        }
         let list = || async {
             // Never closed, so a permit always comes.
             let _permit = self.beside.acquire().await.ok();
@@ -87,6 +93,11 @@ impl Registry {
         }
         let kept = || async { self.kept(list().await) };
         slot(&self.tags.of_digests, repository).get_or_init(kept).await.clone()
+    }
+
+    async fn names_in_file(&self, file: &Repository) -> Tags {
+        let names = self.layouts.names(file).await.unwrap_or_default();
+        Tags { lines: names.join("\n").into(), is_whole: true }
     }
 
     /// A listing that is kept for the run, or nothing known where there is no room for it.

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up. A new module has to find its floor here.
-const FLOORS: [&[&str]; 11] = [
+const FLOORS: [&[&str]; 12] = [
     &["backoff", "core_dump", "join", "oci", "pattern", "random", "secret", "system_words"],
     &["file"],
     &["inputs"],
     &["text"],
+    &["layout"],
     &["registry"],
     &["error", "jobs"],
     &["console", "entries", "plan"],
@@ -38,7 +39,7 @@ const STAGES: [&[&str]; 14] = [
 const ROOMS: [&[&str]; 8] = [
     &["asked", "elsewhere", "http", "said"],
     &["error"],
-    &["attempts"],
+    &["attempts", "files"],
     &["login"],
     &["call"],
     &["look"],

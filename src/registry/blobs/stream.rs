@@ -1,5 +1,6 @@
 //! A blob as it leaves a registry: its bytes in order, checked, and resumed where they broke off.
 
+use crate::layout;
 use crate::oci::digest::Hashing;
 use crate::oci::{Descriptor, Repository};
 use crate::registry::Registry;
@@ -40,12 +41,18 @@ impl Speed {
     }
 }
 
+/// What the bytes of a blob come from.
+enum Body {
+    Registry(Response),
+    File(mpsc::Receiver<Result<Bytes, layout::Error>>),
+}
+
 /// A blob that is being read.
 pub(super) struct BlobReader<'a> {
     registry: &'a Registry,
     repository: &'a Repository,
     pub(super) blob: &'a Descriptor,
-    response: Option<Response>,
+    body: Option<Body>,
     opened_at: Instant,
     position: u64,
     /// Where it stops for now.
@@ -104,7 +111,7 @@ impl<'a> BlobReader<'a> {
             registry,
             repository,
             blob,
-            response: None,
+            body: None,
             opened_at: Instant::now(),
             position: 0,
             end: blob.size,
@@ -126,7 +133,7 @@ impl<'a> BlobReader<'a> {
     /// Moves to another offset.
     pub(super) fn seek(&mut self, position: u64) {
         if position != self.position {
-            (self.response, self.position) = (None, position);
+            (self.body, self.position) = (None, position);
             self.ahead.clear();
         }
     }
@@ -142,6 +149,10 @@ impl<'a> BlobReader<'a> {
         if self.hashed == self.blob.size && self.hashing.matches(&self.blob.digest) {
             return Ok(());
         }
+        if self.repository.file().is_some() {
+            let what = format!("the bytes of {} have another digest", self.blob.digest);
+            return Err(Error::of_file(self.repository, layout::Error::Broken(what)));
+        }
         let what = format!("the content received does not match {}", self.blob.digest);
         Err(self.request.error(Kind::DigestMismatch(what)))
     }
@@ -153,9 +164,17 @@ impl<'a> BlobReader<'a> {
                 let ahead = std::mem::take(&mut self.ahead);
                 return self.accept(ahead).map(Some);
             }
-            let mut response = match self.response.take() {
-                Some(response) => response,
-                None => self.open().await?,
+            let mut response = match self.body.take() {
+                Some(Body::Registry(response)) => response,
+                Some(Body::File(mut chunks)) => {
+                    let bytes = self.of_file(chunks.recv().await)?;
+                    self.body = Some(Body::File(chunks));
+                    return self.accept(bytes).map(Some);
+                }
+                None => {
+                    self.body = Some(self.open().await?);
+                    continue;
+                }
             };
             let began = Instant::now();
             let broken = match chunk(&mut response).await {
@@ -163,7 +182,7 @@ impl<'a> BlobReader<'a> {
                     Broken::Timeout
                 }
                 Ok(Some(bytes)) => {
-                    self.response = Some(response);
+                    self.body = Some(Body::Registry(response));
                     let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
                     self.skip -= skipped as u64;
                     let bytes = bytes.slice(skipped..);
@@ -210,7 +229,18 @@ impl<'a> BlobReader<'a> {
         Ok((bytes, fresh))
     }
 
-    async fn open(&mut self) -> Result<Response, Error> {
+    /// The next bytes of a file, which has all of them.
+    fn of_file(&self, next: Option<Result<Bytes, layout::Error>>) -> Result<Bytes, Error> {
+        let ended = || layout::Error::Broken(format!("{} ends too early", self.blob.digest));
+        let bytes = next.unwrap_or_else(|| Err(ended()));
+        bytes.map_err(|error| Error::of_file(self.repository, error))
+    }
+
+    async fn open(&mut self) -> Result<Body, Error> {
+        if self.repository.file().is_some() {
+            let (file, digest) = (self.repository, &self.blob.digest);
+            return self.registry.stream_of_file(file, digest, self.position).await.map(Body::File);
+        }
         let rest = format!("blobs/{}", self.blob.digest);
         let mut call = Call::new(Method::GET, self.repository, &rest);
         // Closed, because some storage refuses an open one.
@@ -250,7 +280,8 @@ impl<'a> BlobReader<'a> {
             }
             _ => self.position,
         };
-        opening.response.ok_or_else(|| malformed("a response without a body"))
+        let response = opening.response;
+        response.map(Body::Registry).ok_or_else(|| malformed("a response without a body"))
     }
 }
 

@@ -1,0 +1,79 @@
+//! What a folder or an archive holds: bytes by their names in it.
+
+use super::archive::Archive;
+use super::error::Error;
+use super::folder::Folder;
+use super::packed::Source;
+use std::io::Read as _;
+use std::path::Path;
+
+pub(super) enum Members {
+    Folder(Folder),
+    Archive(Archive),
+}
+
+impl Members {
+    /// Opens what is there. `is_folder`: whether it has to be one.
+    pub(super) fn open(path: &Path, is_folder: bool) -> Result<Self, Error> {
+        if !path.exists() {
+            return Err(Error::Absent);
+        }
+        match (is_folder, path.is_dir()) {
+            (true, true) => Folder::open(path).map(Self::Folder),
+            (false, false) => Archive::open(path).map(Self::Archive),
+            (true, false) => Err(Error::Unclear(
+                "is not a folder: for an archive write oci-archive: or docker-archive: in front of \
+                 it"
+                    .to_owned(),
+            )),
+            (false, true) => {
+                Err(Error::Unclear("is a folder: write oci: in front of it".to_owned()))
+            }
+        }
+    }
+
+    /// Bytes of the member of this name; `None`: there is none.
+    pub(super) fn size(&self, name: &str) -> Result<Option<u64>, Error> {
+        match self {
+            Self::Folder(folder) => folder.size(name),
+            Self::Archive(archive) => archive.size(name),
+        }
+    }
+
+    /// Where it begins: see [`Archive::place`].
+    pub(super) fn place(&self, name: &str) -> u64 {
+        match self {
+            Self::Folder(_) => 0,
+            Self::Archive(archive) => archive.place(name),
+        }
+    }
+
+    /// Whether its members can only be read one after the other.
+    pub(super) fn is_packed(&self) -> bool {
+        matches!(self, Self::Archive(archive) if archive.is_packed())
+    }
+
+    /// The member of this name, from one of its bytes on.
+    pub(super) fn reader(&self, name: &str, from: u64) -> Result<Option<Source>, Error> {
+        match self {
+            Self::Folder(folder) => {
+                folder.reader(name, from).map(|file| file.map(|file| Box::new(file) as Source))
+            }
+            Self::Archive(archive) => archive.reader(name, from),
+        }
+    }
+
+    /// The whole member of this name, up to so many bytes.
+    pub(super) fn whole(&self, name: &str, most: u64) -> Result<Option<Vec<u8>>, Error> {
+        if self.size(name)?.is_some_and(|size| size > most) {
+            return Err(Error::broken(format!("{name} is larger than {most} bytes")));
+        }
+        let Some(reader) = self.reader(name, 0)? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        reader.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > most {
+            return Err(Error::broken(format!("{name} is larger than {most} bytes")));
+        }
+        Ok(Some(bytes))
+    }
+}

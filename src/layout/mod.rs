@@ -1,0 +1,172 @@
+//! Images in files: OCI layouts in folders and archives (image spec, image-layout.md), and archives
+//! of `docker save`. Read in place: nothing is unpacked to disk, and no blob is ever held whole.
+//!
+//! What comes out is what a registry would say: manifests that are complete and match their digests,
+//! and blobs as streams. Files are read in threads of their own, since reading them blocks.
+
+mod archive;
+mod docker;
+mod error;
+mod folder;
+mod members;
+mod oci;
+mod opened;
+mod packed;
+
+use crate::oci::{Descriptor, Digest, Manifest, Reference, Repository};
+use bytes::Bytes;
+pub(crate) use error::Error;
+use opened::{Layout, Wanted};
+use packed::CHUNK;
+use std::collections::HashMap;
+use std::fmt;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{OnceCell, mpsc};
+use tokio::task;
+
+/// Images in one file at most.
+const MOST_IMAGES: usize = 256;
+/// Chunks that are read ahead.
+const AHEAD: usize = 2;
+
+fn too_many() -> Error {
+    Error::broken(format!("names more than {MOST_IMAGES} images"))
+}
+
+/// The files of a run, each opened once.
+#[derive(Default)]
+pub(crate) struct Layouts {
+    /// Where relative paths start.
+    folder: PathBuf,
+    opened: Mutex<HashMap<Repository, Arc<OnceCell<Arc<Layout>>>>>,
+}
+
+impl fmt::Debug for Layouts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Layouts").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
+impl Layouts {
+    pub(crate) fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), ..Self::default() }
+    }
+
+    /// Reads the manifest that a reference means.
+    pub(crate) async fn manifest(&self, reference: &Reference) -> Result<Manifest, Error> {
+        let wanted = Wanted::from(reference);
+        self.with(&reference.repository, move |layout| layout.manifest(&wanted)).await
+    }
+
+    /// Reads a whole blob of at most so many bytes.
+    pub(crate) async fn blob(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        most: u64,
+    ) -> Result<Bytes, Error> {
+        let digest = digest.clone();
+        self.with(repository, move |layout| {
+            let mut bytes = Vec::new();
+            layout.reader(&digest, 0)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+            if digest.matches(&bytes) {
+                return Ok(bytes.into());
+            }
+            Err(Error::broken(format!("the bytes of {digest} have another digest, or are too many")))
+        })
+        .await
+    }
+
+    /// Streams a blob from one of its bytes on, chunk by chunk; an error is the last one.
+    pub(crate) async fn stream(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        from: u64,
+    ) -> Result<mpsc::Receiver<Result<Bytes, Error>>, Error> {
+        let digest = digest.clone();
+        let opened = self.with(repository, move |layout| layout.reader(&digest, from));
+        let mut reader = opened.await?;
+        let (pipe, chunks) = mpsc::channel(AHEAD);
+        task::spawn_blocking(move || {
+            loop {
+                let mut chunk = Vec::with_capacity(CHUNK);
+                let read = reader.by_ref().take(CHUNK as u64).read_to_end(&mut chunk);
+                let is_last = read.is_err() || chunk.len() < CHUNK;
+                let next = match read {
+                    Ok(_) if chunk.is_empty() => break,
+                    Ok(_) => Ok(Bytes::from(chunk)),
+                    Err(error) => Err(error.into()),
+                };
+                // Nobody wants the rest where the pipe is closed.
+                if pipe.blocking_send(next).is_err() || is_last {
+                    break;
+                }
+            }
+        });
+        Ok(chunks)
+    }
+
+    /// What refers to a manifest.
+    pub(crate) async fn referrers(&self, subject: &Reference) -> Result<Vec<Descriptor>, Error> {
+        let Some(digest) = subject.digest.clone() else { return Ok(Vec::new()) };
+        self.with(&subject.repository, move |layout| layout.referrers(&digest)).await
+    }
+
+    /// The names of all that a file names.
+    pub(crate) async fn names(&self, repository: &Repository) -> Result<Vec<String>, Error> {
+        self.with(repository, |layout| Ok(layout.names())).await
+    }
+
+    /// Sorts blobs by where they begin, if the file can only be read from its start on; `None`: they
+    /// can be read in any order.
+    pub(crate) async fn in_order(
+        &self,
+        repository: &Repository,
+        blobs: Vec<Descriptor>,
+    ) -> Result<Option<Vec<Descriptor>>, Error> {
+        self.with(repository, move |layout| {
+            let mut blobs = blobs;
+            blobs.sort_by_key(|blob| layout.place(&blob.digest));
+            Ok(layout.is_packed().then_some(blobs))
+        })
+        .await
+    }
+
+    /// Does something with an opened file, in a thread where that may take its time.
+    async fn with<T: Send + 'static>(
+        &self,
+        repository: &Repository,
+        what: impl FnOnce(&Layout) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let layout = self.opened(repository).await?;
+        blocking(move || what(&layout)).await
+    }
+
+    async fn opened(&self, repository: &Repository) -> Result<Arc<Layout>, Error> {
+        let slot = {
+            let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(opened.entry(repository.clone()).or_default())
+        };
+        let open = || async {
+            let Some((form, path)) = repository.file() else { return Err(Error::Absent) };
+            let path = self.folder.join(path);
+            blocking(move || Layout::open(form, &path).map(Arc::new)).await
+        };
+        slot.get_or_try_init(open).await.cloned()
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    what: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    match task::spawn_blocking(what).await {
+        Ok(done) => done,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(Error::broken("was not read to its end")),
+        },
+    }
+}

@@ -1,0 +1,130 @@
+//! Images in files, named as skopeo and podman name them: `oci:FOLDER[:NAME]`,
+//! `oci-archive:FILE[:NAME]`, `docker-archive:FILE[:NAME]` (containers-transports(5)).
+//!
+//! A file that holds images is a repository whose host is one of these words. No registry has such a
+//! name: a host has a dot or a port, or is `localhost`.
+
+use super::{Digest, Invalid, Reference, Repository};
+
+/// How a file holds images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A folder with an OCI image layout.
+    Oci,
+    /// A tar archive of such a folder.
+    OciArchive,
+    /// What `docker save` writes: an OCI layout since Docker 25, before that a form of its own.
+    DockerArchive,
+}
+
+impl Form {
+    const ALL: [Self; 3] = [Self::Oci, Self::OciArchive, Self::DockerArchive];
+
+    /// What stands before the colon.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Oci => "oci",
+            Self::OciArchive => "oci-archive",
+            Self::DockerArchive => "docker-archive",
+        }
+    }
+
+    /// The form of this word.
+    pub(super) fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|form| form.word() == word)
+    }
+}
+
+/// The form and what follows its colon, if the text names a file.
+pub(crate) fn split(text: &str) -> Option<(Form, &str)> {
+    let (word, rest) = text.split_once(':')?;
+    Some((Form::of_word(word)?, rest))
+}
+
+/// The parts of what names an image in a file: path, name, digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Parts<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) name: Option<&'a str>,
+    pub(crate) digest: Option<Digest>,
+}
+
+/// Takes apart what follows the form's colon.
+pub(crate) fn parts(rest: &str) -> Result<Parts<'_>, Invalid> {
+    let (front, digest) = match rest.rsplit_once('@') {
+        Some((front, digest)) if digest.contains(':') && !digest.contains('/') => {
+            (front, Some(digest.parse()?))
+        }
+        _ => (rest, None),
+    };
+    let (path, name) = match front.split_once(':') {
+        Some((_, "")) => return Err(Invalid::new("the name after the file's is empty")),
+        Some((path, name)) => (path, Some(name)),
+        None => (front, None),
+    };
+    if path.is_empty() {
+        return Err(Invalid::new("the path is empty: is the variable set?"));
+    }
+    if front.contains(char::is_control) {
+        return Err(Invalid::new("it contains a control character"));
+    }
+    Ok(Parts { path, name, digest })
+}
+
+/// The reference to an image in a file.
+pub(crate) fn reference(form: Form, parts: Parts<'_>) -> Reference {
+    Reference {
+        repository: Repository::in_file(form, parts.path),
+        tag: parts.name.map(str::to_owned),
+        digest: parts.digest,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_and_what_is_none() {
+        let digest = format!("sha256:{:064}", 1);
+        let pinned = format!("oci-archive:dist/app.tar@{digest}");
+        let named = format!("oci:dist:v1@{digest}");
+        for (text, host, path, tag, has_digest) in [
+            ("oci:dist/app", "oci", "dist/app", None, false),
+            ("oci:/tmp/x:v1", "oci", "/tmp/x", Some("v1"), false),
+            ("oci-archive:a.tar", "oci-archive", "a.tar", None, false),
+            (
+                "docker-archive:a b.tar:docker.io/acme/app:v1",
+                "docker-archive",
+                "a b.tar",
+                Some("docker.io/acme/app:v1"),
+                false,
+            ),
+            ("docker-archive:a@b.tar", "docker-archive", "a@b.tar", None, false),
+            (&pinned, "oci-archive", "dist/app.tar", None, true),
+            (&named, "oci", "dist", Some("v1"), true),
+        ] {
+            let (form, rest) = split(text).unwrap();
+            let reference = reference(form, parts(rest).unwrap());
+            assert_eq!((reference.repository.host(), reference.repository.path()), (host, path));
+            assert_eq!(reference.tag.as_deref(), tag, "{text}");
+            assert_eq!(reference.digest.is_some(), has_digest, "{text}");
+            assert_eq!(reference.repository.file(), Some((form, path)));
+            assert_eq!(reference.to_string(), text);
+        }
+        for text in ["oci", "r.example/oci:1", "dir:x", "OCI:x", "ociarchive:x"] {
+            assert_eq!(split(text), None, "{text}");
+        }
+        for (rest, why) in [
+            ("", "the path is empty: is the variable set?"),
+            (":v1", "the path is empty: is the variable set?"),
+            ("a.tar:", "the name after the file's is empty"),
+            ("a\u{7}.tar", "it contains a control character"),
+        ] {
+            assert_eq!(parts(rest).unwrap_err().to_string(), why, "{rest}");
+        }
+        assert!(parts("a.tar@sha256:12").is_err());
+        let repository: Repository = "r.example/oci".parse().unwrap();
+        assert_eq!(repository.file(), None);
+    }
+}
