@@ -2,6 +2,7 @@
 
 use super::{Context, set};
 use crate::file;
+use glob::{MatchOptions, Pattern};
 use std::path::{Component, Path, PathBuf};
 
 /// Beside the auth file that the GitHub action hands to its container: files that the container does
@@ -46,6 +47,29 @@ impl Place {
             Ok(below) => below.to_owned(),
             Err(_) => found.to_owned(),
         }
+    }
+
+    /// The file of this name, or the files that a pattern matches, sorted. A folder is among them if
+    /// nothing in it is: what it contains would be lost.
+    pub(crate) fn matching(&self, shown: &str) -> Result<Vec<PathBuf>, String> {
+        let named = self.path();
+        // What is there is read, or refused as what it is.
+        if named.exists() {
+            return Ok(vec![named]);
+        }
+        // Only what the user wrote is a pattern: the folder may have such characters in its name.
+        let base = Pattern::escape(&self.base.to_string_lossy());
+        let pattern = Path::new(&base).join(&self.below);
+        let options = MatchOptions { require_literal_leading_dot: true, ..MatchOptions::new() };
+        let matches = glob::glob_with(&pattern.to_string_lossy(), options)
+            .map_err(|error| format!("{shown:?} is not a valid pattern: {error}"))?;
+        let (folders, mut paths): (Vec<PathBuf>, Vec<PathBuf>) =
+            matches.filter_map(Result::ok).partition(|path| path.is_dir());
+        let is_passed_over = |folder: &PathBuf| !paths.iter().any(|path| path.starts_with(folder));
+        let passed_over: Vec<PathBuf> = folders.into_iter().filter(is_passed_over).collect();
+        paths.extend(passed_over);
+        paths.sort();
+        Ok(paths)
     }
 }
 

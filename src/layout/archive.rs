@@ -41,7 +41,10 @@ type Idle = Mutex<Option<Stream>>;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Member {
-    File { at: u64, size: u64 },
+    File {
+        at: u64,
+        size: u64,
+    },
     /// To another member.
     Link(String),
 }
@@ -430,7 +433,8 @@ impl Walk {
     }
 
     fn keeps(&self, name: &str, size: u64) -> bool {
-        let is_document = name.ends_with(".json") || name.starts_with("blobs/") || name == "oci-layout";
+        let is_document =
+            name.ends_with(".json") || name.starts_with("blobs/") || name == "oci-layout";
         is_document && size <= LARGEST_KEPT && self.kept_bytes + (size as usize) <= MOST_KEPT
     }
 }
@@ -458,7 +462,9 @@ impl Extended {
 }
 
 fn sparse() -> Error {
-    Error::broken("has a sparse member, which no image tool writes: pack it with tar without --sparse")
+    Error::broken(
+        "has a sparse member, which no image tool writes: pack it with tar without --sparse",
+    )
 }
 
 fn entry_size(header: &Header) -> Result<u64, Error> {

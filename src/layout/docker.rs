@@ -99,7 +99,8 @@ pub(super) fn image(members: &Arc<Members>, item: &Item) -> Result<Image, Error>
     let mut layers: Vec<Option<Blob>> = vec![None; diff_ids.len()];
     for at in order {
         let name = &item.layers[at];
-        let is_same = |other: &usize| item.layers[*other] == *name && diff_ids[*other] == diff_ids[at];
+        let is_same =
+            |other: &usize| item.layers[*other] == *name && diff_ids[*other] == diff_ids[at];
         let known = (0..layers.len()).filter(is_same).find_map(|other| layers[other].clone());
         let blob = match known {
             Some(blob) => blob,
@@ -114,9 +115,7 @@ pub(super) fn image(members: &Arc<Members>, item: &Item) -> Result<Image, Error>
         member: item.config.clone(),
         is_packed_here: false,
     };
-    let layer = |blob: &Blob| {
-        json!({"mediaType": media_type::DOCKER_LAYER, "size": blob.size, "digest": blob.digest})
-    };
+    let layer = |blob: &Blob| json!({"mediaType": media_type::DOCKER_LAYER, "size": blob.size, "digest": blob.digest});
     let manifest = json!({
         "schemaVersion": 2,
         "mediaType": media_type::DOCKER_MANIFEST,

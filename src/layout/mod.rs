@@ -74,7 +74,9 @@ impl Layouts {
             if digest.matches(&bytes) {
                 return Ok(bytes.into());
             }
-            Err(Error::broken(format!("the bytes of {digest} have another digest, or are too many")))
+            Err(Error::broken(format!(
+                "the bytes of {digest} have another digest, or are too many"
+            )))
         })
         .await
     }

@@ -114,12 +114,7 @@ impl Layout {
         }
     }
 
-    fn made(
-        &self,
-        items: &[Item],
-        made: &Made,
-        at: usize,
-    ) -> Result<Arc<docker::Image>, Error> {
+    fn made(&self, items: &[Item], made: &Made, at: usize) -> Result<Arc<docker::Image>, Error> {
         // Held all the time: two that want the same image must not both make it.
         let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, image)) = made.iter().find(|(other, _)| *other == at) {

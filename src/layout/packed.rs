@@ -127,9 +127,10 @@ impl Frames {
         while !self.bytes.fill_buf()?.is_empty() {
             let length = match self.decoder.init(&mut self.bytes) {
                 Ok(()) => return Ok(true),
-                Err(FrameDecoderError::ReadFrameHeaderError(
-                    ReadFrameHeaderError::SkipFrame { length, .. },
-                )) => u64::from(length),
+                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
+                    length,
+                    ..
+                })) => u64::from(length),
                 Err(error) => return Err(told(&error)),
             };
             if io::copy(&mut self.bytes.by_ref().take(length), &mut io::sink())? < length {

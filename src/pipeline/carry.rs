@@ -168,7 +168,7 @@ impl<'a> Carrier<'a> {
     }
 
     /// One blob, once, however many images name it.
-    async fn blob(
+    pub(super) async fn blob(
         &self,
         blob: &Descriptor,
         from: &Repository,

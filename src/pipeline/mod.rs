@@ -19,6 +19,7 @@ pub mod edit;
 mod image;
 mod lost;
 pub mod lots;
+mod one_pass;
 pub mod outcome;
 mod preview;
 pub mod progress;

@@ -9,6 +9,7 @@ use crate::oci::{Content, Descriptor, Digest, Manifest, Reference, Repository};
 use crate::pipeline::carry::{self, Carrier, Parcel};
 use crate::pipeline::image;
 use crate::pipeline::lots::Need;
+use crate::pipeline::one_pass;
 use crate::pipeline::record::{self, Action, Copied, Write};
 use crate::pipeline::resolve::arrived::Arrived;
 use crate::pipeline::targets::Base;
@@ -95,19 +96,25 @@ pub(super) async fn children(
 ) -> Result<bool, Error> {
     let before = work.progress.bytes_poured();
     let rooms = &Rooms::default();
-    let moves = needs.iter().map(|Need { repository, in_use, entries }| async move {
-        let (repository, in_use) = (*repository, *in_use);
-        let missing = entries
-            .iter()
-            .filter_map(|entry| Some((*entry, origins.nearest(&entry.digest, repository)?)));
-        let missing: Vec<(&Descriptor, &Repository)> = missing.collect();
+    let are_complete: &Vec<SetOnce<()>> = &needs.iter().map(|_| SetOnce::new()).collect();
+    let moves = needs.iter().enumerate().map(|(at, need)| async move {
+        let (repository, in_use) = (need.repository, need.in_use);
+        let missing: Vec<(&Descriptor, &Repository)> =
+            need.entries.iter().filter_map(|entry| from(entry, needs, at, origins)).collect();
         if missing.is_empty() {
+            are_complete[at].set(()).ok();
             return Ok(());
+        }
+        for (other, complete) in needs.iter().zip(are_complete).take(at) {
+            if missing.iter().any(|(_, from)| *from == other.repository) {
+                complete.wait().await;
+            }
         }
         let from: BTreeSet<&Repository> = missing.iter().map(|(_, from)| *from).collect();
         let copied = Copied::into(repository, from.into_iter().cloned().collect());
         info!("{}", record::copying(&copied, missing.len()));
         work.progress.copying(copied);
+        one_pass::blobs(Carrier { work, repository }, &missing).await?;
         let images_are_there = SetOnce::new();
         let transfer = Transfer {
             carrier: Carrier { work, repository },
@@ -130,10 +137,33 @@ pub(super) async fn children(
             copied.end();
             info!("{}", record::copied(copied));
         });
+        are_complete[at].set(()).ok();
         Ok(())
     });
     carry::told(work, join::all(moves)).await?;
     Ok(work.progress.bytes_poured() > before)
+}
+
+/// A child that the target at this place lacks, and where to take it from. A file is read for the
+/// first target of a registry; the registry itself has it for the others.
+fn from<'a>(
+    entry: &'a Descriptor,
+    needs: &[Need<'a>],
+    at: usize,
+    origins: &'a Origins,
+) -> Option<(&'a Descriptor, &'a Repository)> {
+    let target = needs[at].repository;
+    let from = origins.nearest(&entry.digest, target)?;
+    if from.file().is_none() {
+        return Some((entry, from));
+    }
+    let has_it = |other: &&Need<'_>| {
+        other.repository.host() == target.host()
+            && other.repository != target
+            && other.entries.iter().any(|own| own.digest == entry.digest)
+    };
+    let sibling = needs[..at].iter().find(has_it).map(|other| other.repository);
+    Some((entry, sibling.unwrap_or(from)))
 }
 
 /// Into one repository.
@@ -179,7 +209,10 @@ impl Transfer<'_> {
         let _held = room.acquire_many(size).await.ok();
         let manifest = match self.origins.read.get(&child.digest) {
             Some(manifest) => manifest.clone(),
-            None => image::of_entry(registry, from, child).await?,
+            None => {
+                let nearest = self.origins.nearest(&child.digest, repository);
+                image::of_entry(registry, nearest.unwrap_or(from), child).await?
+            }
         };
         let Content::Image(image) = &manifest.content else {
             return Err(Error::refused(format!(

@@ -123,6 +123,7 @@ fn host_of_login<'p>(
 fn hosts(plans: &[Plan]) -> BTreeSet<&str> {
     let targets = plans.iter().flat_map(|plan| &plan.targets);
     let sources = plans.iter().flat_map(|plan| &plan.sources).map(|source| &source.reference);
+    let sources = sources.filter(|reference| reference.repository.file().is_none());
     let own = plans.iter().flat_map(|plan| plan.platform_tags.hosts());
     targets.chain(sources).map(|reference| reference.repository.host()).chain(own).collect()
 }
@@ -135,6 +136,10 @@ fn writable(plans: &[Plan]) -> Writable {
         // With `append`, the entries of the first tag go to the others.
         let base = plan.targets.first().filter(|_| plan.append).map(|first| &first.repository);
         let origins = plan.sources.iter().flat_map(Source::repositories).chain(base);
+        // What files hold is taken from the first target of a registry for the others.
+        let are_files = origins.clone().any(|from| from.file().is_some());
+        let siblings = plan.targets.iter().filter(|_| are_files).map(|target| &target.repository);
+        let origins = origins.chain(siblings);
         for Reference { repository: target, .. } in plan.places() {
             let mounts = writable.entry(target.clone()).or_default();
             mounts.extend(

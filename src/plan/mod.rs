@@ -5,6 +5,7 @@
 
 pub mod annotations;
 mod digests;
+mod in_files;
 mod jobs;
 mod labels;
 mod logins;
@@ -53,6 +54,9 @@ pub struct Source {
     pub stands_for: Option<Platform>,
     /// What messages call it: the reference, or the file or key that a digest came from.
     pub name: String,
+    /// Whether its place among the sources says nothing: a digest's, or that of a file which a
+    /// pattern means.
+    pub is_unordered: bool,
 }
 
 impl Source {
@@ -64,6 +68,7 @@ impl Source {
             others: Vec::new(),
             platform: None,
             stands_for: None,
+            is_unordered: false,
         }
     }
 
@@ -115,9 +120,6 @@ pub struct Plan {
     pub platform_tags: PlatformTags,
     /// The images to combine, in the order given.
     pub sources: Vec<Source>,
-    /// Whether entries are in the order of their platforms, because that of the sources says
-    /// nothing.
-    pub by_platform: bool,
     /// Jobs that gave no digest, where `platforms` tells whether one is missing; for people.
     pub without_digest: Vec<String>,
     /// The platforms the index must have; empty: those of the images.
@@ -209,7 +211,6 @@ impl Plan {
             targets: Vec::new(),
             platform_tags: PlatformTags::default(),
             sources: Vec::new(),
-            by_platform: false,
             without_digest: Vec::new(),
             platforms: Vec::new(),
             annotations: Requested::default(),
@@ -271,7 +272,6 @@ fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Pl
         expect_labels: labels::read(inputs.expect_labels(), findings),
         watch_jobs: jobs::read(inputs.watch_jobs(), findings),
         dry_run: inputs.dry_run().read(values::switch, findings),
-        by_platform: inputs.digests().text.is_some(),
         targets,
         platform_tags,
         sources,
@@ -302,10 +302,13 @@ fn repositories(targets: &[Reference]) -> Vec<Repository> {
 
 /// How long to wait where the user does not say: as long as the slowest kind of source may take.
 fn usual_wait(sources: &[Source]) -> Duration {
-    if !sources.is_empty() && sources.iter().all(|source| source.reference.digest.is_some()) {
-        return WAIT_FOR_DIGESTS;
-    }
-    values::duration(default_of(names::wait)).unwrap_or_default()
+    let longest = || values::duration(default_of(names::wait)).unwrap_or_default();
+    let of_one = |source: &Source| match &source.reference {
+        reference if reference.repository.file().is_some() => Duration::ZERO,
+        reference if reference.digest.is_some() => WAIT_FOR_DIGESTS,
+        _ => longest(),
+    };
+    sources.iter().map(of_one).max().unwrap_or_else(longest)
 }
 
 /// The error of a run that has no plan.

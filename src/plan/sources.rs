@@ -1,13 +1,14 @@
 //! Sources from the inputs `sources` and `digests`.
 
 use super::Source;
+use super::in_files::{Files, Found};
 use super::{digests, platforms, template};
 use crate::error::words;
 use crate::inputs::Findings;
 use crate::inputs::places::Places;
 use crate::inputs::table::{Given, RawInputs, names};
 use crate::oci::reference::DOCKER_HUB;
-use crate::oci::{Digest, Platform, Reference, Repository, slip};
+use crate::oci::{Digest, Platform, Reference, Repository, in_file, slip};
 
 const INPUT: &str = names::sources;
 
@@ -38,7 +39,12 @@ pub(super) fn read(
     // If platforms is set and gave none, what is wrong with it is noted already.
     let is_set = inputs.platforms().text.is_some();
     let platforms = is_set.then_some(platforms);
-    sources.extend(references(by_reference, platforms, targets.first(), findings));
+    let context = Beside {
+        platforms,
+        first: targets.first(),
+        files: Files { places, may_come: inputs.wait().text.is_some() },
+    };
+    sources.extend(references(by_reference, context, findings));
     if by_digest.text.is_some() && !is_set {
         let set = words::input(names::platforms);
         findings.warn(format!("{set} is not set, so a missing digest cannot be noticed"));
@@ -49,14 +55,18 @@ pub(super) fn read(
     (sources, without)
 }
 
-/// `platforms`: what templates are expanded over, if that input is set; `first`: the first tag's
-/// repository.
-fn references(
-    input: Given<'_>,
-    platforms: Option<&[Platform]>,
-    first: Option<&Repository>,
-    findings: &mut Findings,
-) -> Vec<Source> {
+/// What a line of the input is read beside.
+#[derive(Clone, Copy)]
+struct Beside<'a> {
+    /// What templates are expanded over, if that input is set.
+    platforms: Option<&'a [Platform]>,
+    /// The first tag's repository.
+    first: Option<&'a Repository>,
+    files: Files<'a>,
+}
+
+fn references(input: Given<'_>, beside: Beside<'_>, findings: &mut Findings) -> Vec<Source> {
+    let Beside { platforms, first, files } = beside;
     let mut sources: Vec<(usize, Source)> = Vec::new();
     for item in input.some_items("reference", findings) {
         // Said of the whole line: neither a platform nor a placeholder is meant.
@@ -65,13 +75,15 @@ fn references(
             continue;
         }
         let (platform, text) = match item.text.split_once('=') {
+            // A path may have this sign in it.
+            Some((front, _)) if in_file::split(front).is_some() => (None, item.text.as_str()),
             Some((platform, text)) => (prefix(platform.trim(), item.line, findings), text.trim()),
             None => (None, item.text.as_str()),
         };
         if !template::is_template(text) {
             warn_of_bare_tag(text, first, findings);
             let wanted = Wanted { line: item.line, text, platform, expanded: None };
-            push(&mut sources, wanted, findings);
+            push(&mut sources, wanted, files, findings);
         } else if platform.is_some() {
             findings.problem_at(
                 INPUT,
@@ -82,7 +94,8 @@ fn references(
                 ),
             );
         } else if let Some(platforms) = platforms {
-            expand(&mut sources, item.line, text, platforms, findings);
+            let template = Template { line: item.line, text, platforms };
+            expand(&mut sources, template, files, findings);
         } else {
             findings.problem_at(
                 INPUT,
@@ -117,13 +130,20 @@ fn prefix(text: &str, line: usize, findings: &mut Findings) -> Option<Platform> 
     Some(platform)
 }
 
+/// A template, its line, and what it is expanded over.
+struct Template<'a> {
+    line: usize,
+    text: &'a str,
+    platforms: &'a [Platform],
+}
+
 fn expand(
     sources: &mut Vec<(usize, Source)>,
-    line: usize,
-    text: &str,
-    platforms: &[Platform],
+    template: Template<'_>,
+    files: Files<'_>,
     findings: &mut Findings,
 ) {
+    let Template { line, text, platforms } = template;
     let expanded: Result<Vec<String>, String> =
         platforms.iter().map(|platform| template::expand(text, platform)).collect();
     let Some(expanded) =
@@ -137,7 +157,7 @@ fn expand(
             None => {
                 let expanded = Some(&platforms[at]);
                 let wanted = Wanted { line, text: reference, platform: None, expanded };
-                push(sources, wanted, findings);
+                push(sources, wanted, files, findings);
             }
         }
     }
@@ -151,15 +171,39 @@ struct Wanted<'a> {
     expanded: Option<&'a Platform>,
 }
 
-fn push(sources: &mut Vec<(usize, Source)>, wanted: Wanted<'_>, findings: &mut Findings) {
+fn push(
+    sources: &mut Vec<(usize, Source)>,
+    wanted: Wanted<'_>,
+    files: Files<'_>,
+    findings: &mut Findings,
+) {
     let Wanted { line, text, platform, expanded } = wanted;
-    let reference = text.parse::<Reference>().map_err(|error| format!("{text}: {error}"));
-    let Some(reference) = findings.take(INPUT, Some(line), reference).map(Reference::or_latest)
-    else {
-        return;
+    let found = match in_file::split(text) {
+        Some((form, rest)) => files.find(form, rest),
+        None => text
+            .parse::<Reference>()
+            .map_err(|error| error.to_string())
+            .map(|reference| Found { references: vec![reference.or_latest()], by_pattern: false }),
     };
+    let found = found.map_err(|error| format!("{text}: {error}"));
+    let Some(found) = findings.take(INPUT, Some(line), found) else { return };
+    if found.by_pattern && platform.is_some() {
+        let why = "a pattern cannot have a platform in front of it: each file says what it is for";
+        findings.problem_at(INPUT, line, format!("{text}: {why}"));
+    }
     let stands_for = platform.as_ref().or(expanded).cloned();
-    let source = Source { platform, stands_for, ..Source::new(reference) };
+    for reference in found.references {
+        let source = Source {
+            platform: platform.clone(),
+            stands_for: stands_for.clone(),
+            is_unordered: found.by_pattern,
+            ..Source::new(reference)
+        };
+        add(sources, source, line, findings);
+    }
+}
+
+fn add(sources: &mut Vec<(usize, Source)>, source: Source, line: usize, findings: &mut Findings) {
     if let Some((other, _)) = sources
         .iter()
         .find(|(_, other)| other.reference == source.reference && other.platform == source.platform)
@@ -167,7 +211,7 @@ fn push(sources: &mut Vec<(usize, Source)>, wanted: Wanted<'_>, findings: &mut F
         findings.problem_at(
             INPUT,
             line,
-            format!("{text} is already given in {}", words::line(INPUT, *other)),
+            format!("{} is already given in {}", source.reference, words::line(INPUT, *other)),
         );
     }
     sources.push((line, source));
@@ -204,6 +248,7 @@ fn pinned(
             others: others.to_vec(),
             stands_for: given.platform.clone(),
             platform: given.platform,
+            is_unordered: true,
             name,
         })
     });

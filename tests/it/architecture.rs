@@ -27,7 +27,7 @@ const STAGES: [&[&str]; 14] = [
     &["resolve"],
     &["check"],
     &["compose", "image"],
-    &["lots"],
+    &["lots", "one_pass"],
     &["lost", "outcome", "publish", "transfer", "verify"],
     &["referrers"],
     &["write"],

@@ -32,10 +32,7 @@ struct Member<'a> {
 /// Holds what arrived against the plan; `skipped` are the sources that are left out on purpose.
 pub fn sources(plan: &Plan, arrived: &[Arrived], skipped: &[Skipped]) -> Result<Checked, Error> {
     let mut warnings = Vec::new();
-    let ordered = match plan.by_platform {
-        true => order::by_platform(&plan.platforms, arrived),
-        false => arrived.iter().collect(),
-    };
+    let ordered = order::by_platform(&plan.platforms, arrived);
     let all: Vec<Member<'_>> = ordered
         .into_iter()
         .flat_map(|from| from.entries.iter().map(move |entry| Member { entry, from }))

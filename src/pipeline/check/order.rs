@@ -5,15 +5,21 @@ use crate::entries::images;
 use crate::oci::{Descriptor, Platform};
 use crate::pipeline::resolve::arrived::Arrived;
 
-/// Sources in the order of the platforms that are asked for, else of their platforms as text. An
-/// index stands where its first image would, and its own entries stay as they are.
+/// Sources whose order says nothing, one beside the other, in the order of the platforms that are
+/// asked for, else of their platforms as text. An index stands where its first image would, and its
+/// own entries stay as they are.
 pub(super) fn by_platform<'a>(asked: &[Platform], arrived: &'a [Arrived]) -> Vec<&'a Arrived> {
     let mut ordered: Vec<&Arrived> = arrived.iter().collect();
-    ordered.sort_by_cached_key(|arrived| {
-        let places: Vec<_> = images(&arrived.entries).map(|entry| place(asked, entry)).collect();
-        // Only twins come so far; most of them are refused.
-        (places, arrived.manifest.digest.clone())
-    });
+    let side_by_side =
+        |one: &&Arrived, other: &&Arrived| one.source.is_unordered && other.source.is_unordered;
+    for group in ordered.chunk_by_mut(side_by_side) {
+        group.sort_by_cached_key(|arrived| {
+            let places: Vec<_> =
+                images(&arrived.entries).map(|entry| place(asked, entry)).collect();
+            // Only twins come so far; most of them are refused.
+            (places, arrived.manifest.digest.clone())
+        });
+    }
     ordered
 }
 
@@ -48,7 +54,7 @@ mod tests {
         };
         let reference = format!("r.example/a@{digest}").parse().unwrap();
         Arrived {
-            source: Source::new(reference),
+            source: Source { is_unordered: true, ..Source::new(reference) },
             entries: platforms.split('+').map(entry).collect(),
             manifest: Manifest::parse(Bytes::from(body), media_type::OCI_INDEX, digest).unwrap(),
             stray: None,

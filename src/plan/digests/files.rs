@@ -5,12 +5,10 @@ use super::lines::{self, Parsed, not_there};
 use super::{INPUT, Pinned, Reader, metadata};
 use crate::file;
 use crate::inputs::Findings;
-use crate::inputs::places::Place;
 use crate::inputs::values::Item;
 use crate::oci::{Digest, Platform, Repository};
 use crate::plan::platforms;
-use glob::{MatchOptions, Pattern};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::{fs, io};
 
 /// Metadata files contain the whole provenance; a larger file is of another kind.
@@ -58,7 +56,7 @@ impl Reader<'_> {
     pub(super) fn files(&self, item: &Item, findings: &mut Findings) -> Vec<Pinned> {
         let Item { line, text: ref shown } = *item;
         let place = self.places.find(shown);
-        let Some(paths) = findings.take(INPUT, Some(line), matches(&place, shown)) else {
+        let Some(paths) = findings.take(INPUT, Some(line), place.matching(shown)) else {
             return Vec::new();
         };
         if paths.is_empty() {
@@ -165,26 +163,4 @@ fn names_in(path: &Path) -> io::Result<Vec<String>> {
     names.retain(|name| !name.starts_with('.'));
     names.sort();
     Ok(names)
-}
-
-/// The file of this name, or the files that a pattern matches, sorted. A folder is among them if
-/// nothing in it is: what it contains would be lost.
-fn matches(place: &Place, shown: &str) -> Result<Vec<PathBuf>, String> {
-    let named = place.path();
-    // A folder was looked for before. What else is there is read, or refused as what it is.
-    if named.exists() {
-        return Ok(vec![named]);
-    }
-    // Only what the user wrote is a pattern: the folder may have such characters in its name.
-    let pattern = Path::new(&Pattern::escape(&place.base.to_string_lossy())).join(&place.below);
-    let options = MatchOptions { require_literal_leading_dot: true, ..MatchOptions::new() };
-    let matches = glob::glob_with(&pattern.to_string_lossy(), options)
-        .map_err(|error| format!("{shown:?} is not a valid pattern: {error}"))?;
-    let (folders, mut paths): (Vec<PathBuf>, Vec<PathBuf>) =
-        matches.filter_map(Result::ok).partition(|path| path.is_dir());
-    let is_passed_over = |folder: &PathBuf| !paths.iter().any(|path| path.starts_with(folder));
-    let passed_over: Vec<PathBuf> = folders.into_iter().filter(is_passed_over).collect();
-    paths.extend(passed_over);
-    paths.sort();
-    Ok(paths)
 }
