@@ -141,7 +141,7 @@ fn learn(members: &Arc<Members>, name: &str, diff_id: &Digest) -> Result<Option<
         let content = Tapped { bytes: peeked.unpacked()?, tally: unpacked.clone() };
         drain(Tapped { bytes: packed(content), tally: stored.clone() })?;
     } else {
-        let raw = Tapped { bytes: peeked.as_they_are(), tally: stored.clone() };
+        let raw = Tapped { bytes: peeked.into_raw(), tally: stored.clone() };
         let raw: Source = Box::new(raw);
         drain(Tapped { bytes: Peeked::new(raw)?.unpacked()?, tally: unpacked.clone() })?;
     }

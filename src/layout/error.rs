@@ -13,7 +13,14 @@ pub(crate) enum Error {
     Broken(String),
 }
 
+/// The words for a file that is not whole.
+pub(super) const CUT_OFF: &str = "ends in the middle: was it copied whole?";
+
 impl Error {
+    pub(super) fn cut_off() -> Self {
+        Self::broken(CUT_OFF)
+    }
+
     pub(super) fn broken(what: impl Into<String>) -> Self {
         Self::Broken(what.into())
     }

@@ -12,6 +12,7 @@ mod members;
 mod oci;
 mod opened;
 mod packed;
+mod walk;
 
 use crate::oci::{Descriptor, Digest, Manifest, Reference, Repository};
 use bytes::Bytes;

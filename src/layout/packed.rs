@@ -4,7 +4,7 @@ use flate2::bufread::MultiGzDecoder;
 use flate2::{Compression, GzBuilder};
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead as _, BufReader, Read};
 
 /// Level of the layers that we compress, which their digests depend on: gzip's own default.
 const LEVEL: Compression = Compression::new(6);
@@ -58,7 +58,7 @@ impl Peeked {
     }
 
     /// The bytes as they are.
-    pub(super) fn as_they_are(self) -> Source {
+    pub(super) fn into_raw(self) -> Source {
         Box::new(self.bytes)
     }
 
