@@ -35,6 +35,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// Where a path or pattern leads from this folder.
+    pub(crate) fn of(folder: &Path, named: &str) -> Self {
+        Self { base: folder.to_owned(), below: named.into(), is_copy: false }
+    }
+
     /// The path.
     pub(crate) fn path(&self) -> PathBuf {
         self.base.join(&self.below)
@@ -87,7 +92,7 @@ impl Places {
         let copies = copies.zip(below_root(Path::new(named)));
         match copies.filter(|(copies, below)| copies.join(without_pattern(below)).exists()) {
             Some((base, below)) => Place { base, below, is_copy: true },
-            None => Place { base: self.folder.clone(), below: named.into(), is_copy: false },
+            None => Place::of(&self.folder, named),
         }
     }
 

@@ -14,7 +14,8 @@ mod opened;
 mod packed;
 mod walk;
 
-use crate::oci::{Descriptor, Digest, Manifest, Reference, Repository};
+use crate::inputs::places::Place;
+use crate::oci::{Descriptor, Digest, Form, Manifest, Reference, Repository};
 use bytes::Bytes;
 pub(crate) use error::Error;
 use opened::{Layout, Wanted};
@@ -116,6 +117,20 @@ impl Layouts {
     pub(crate) async fn referrers(&self, subject: &Reference) -> Result<Vec<Descriptor>, Error> {
         let Some(digest) = subject.digest.clone() else { return Ok(Vec::new()) };
         self.with(&subject.repository, move |layout| layout.referrers(&digest)).await
+    }
+
+    /// The files that a pattern means, as they can be written in its place.
+    pub(crate) async fn matching(&self, pattern: &Repository) -> Vec<Repository> {
+        let Some((form, path)) = pattern.file() else { return Vec::new() };
+        let (folder, path) = (self.folder.clone(), path.to_owned());
+        let found = blocking(move || {
+            let place = Place::of(&folder, &path);
+            let found = place.matching(&path).map_err(Error::Unclear)?;
+            let found = found.into_iter().filter(|path| path.is_dir() == (form == Form::Oci));
+            let found = found.filter_map(|path| place.written(&path).to_str().map(str::to_owned));
+            Ok(found.take(MOST_IMAGES).map(|path| Repository::in_file(form, &path)).collect())
+        });
+        found.await.unwrap_or_default()
     }
 
     /// The names of all that a file names.

@@ -3,7 +3,7 @@
 use super::lost;
 use super::lots::{self, Beside};
 use super::outcome::DryRun;
-use super::progress::TagState;
+use super::progress::{TagState, Was};
 use super::record;
 use super::targets::{self, Target, Targets};
 use super::transfer;
@@ -11,7 +11,8 @@ use super::work::Work;
 use super::write::{Goods, Stock};
 use crate::entries::diff;
 use crate::error::Error;
-use tracing::info;
+use crate::oci::Reference;
+use tracing::{info, warn};
 
 /// Tells what a real run would do to these targets.
 pub(super) async fn left_undone(
@@ -25,7 +26,7 @@ pub(super) async fn left_undone(
     for (repository, images) in &copies {
         info!("{}", record::would_copy(repository, *images));
     }
-    let mut changes = Vec::new();
+    let (mut changes, mut unknown) = (Vec::new(), Vec::new());
     let all = lots.iter().flat_map(|lot| lot.targets.iter().map(move |target| (lot, target)));
     for (lot, target) in all {
         let Target { tag, held, .. } = target;
@@ -35,6 +36,9 @@ pub(super) async fn left_undone(
             continue;
         }
         info!("{}", targets::would_move(target));
+        if work.plan.is_of_files() && is_unknown(work, tag) {
+            unknown.push(tag.to_string());
+        }
         if lot.is_single() {
             continue;
         }
@@ -52,5 +56,21 @@ pub(super) async fn left_undone(
         }
         changes.push((tag.clone(), changed));
     }
+    if !unknown.is_empty() {
+        warn!(
+            "what {} may point to now is not known, since the registry wants a login; a run that \
+             publishes needs it",
+            unknown.join(", ")
+        );
+    }
     Ok(DryRun { copies, changes })
+}
+
+/// Whether the registry denied the look at a tag; its state then says so.
+fn is_unknown(work: &Work<'_>, tag: &Reference) -> bool {
+    let is_unknown = work.progress.tagged(tag).is_some_and(|tagged| tagged.was == Was::NotKnown);
+    if is_unknown {
+        work.progress.tag(tag, TagState::Unknown);
+    }
+    is_unknown
 }

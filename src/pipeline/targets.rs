@@ -63,6 +63,10 @@ impl Targets {
                 // Some registries deny what does not exist. The push itself will tell, unless a tag
                 // must not be moved.
                 Err(error) if matches!(error.kind, Kind::Denied) && may_move => Was::NotKnown,
+                // Whoever only wants to see what files would become has no login.
+                Err(error) if error.is_denial() && plan.dry_run && plan.is_of_files() => {
+                    Was::NotKnown
+                }
                 Err(error) => {
                     return Err(Error::of_registry(&error, &format!("check {tag}"), Access::Pull));
                 }

@@ -72,6 +72,12 @@ impl Source {
         }
     }
 
+    /// Whether it is a pattern of files that nothing has matched so far.
+    pub(crate) fn is_pattern(&self) -> bool {
+        let file = self.reference.repository.file();
+        self.is_unordered && file.is_some_and(|(_, path)| in_files::is_pattern(path))
+    }
+
     /// The repositories that may have it, in the order in which they are asked.
     pub(crate) fn repositories(&self) -> impl Iterator<Item = &Repository> + Clone {
         std::iter::once(&self.reference.repository).chain(&self.others)
@@ -187,6 +193,12 @@ impl Plan {
     pub fn places(&self) -> impl Iterator<Item = Reference> {
         let own = self.platform_tags.places(&self.platforms);
         self.targets.iter().cloned().chain(own)
+    }
+
+    /// Whether all its sources are files.
+    pub fn is_of_files(&self) -> bool {
+        let is_file = |source: &Source| source.reference.repository.file().is_some();
+        !self.sources.is_empty() && self.sources.iter().all(is_file)
     }
 
     /// Whether its only source is published as it is if that is one image.

@@ -4,9 +4,9 @@ use super::Source;
 use super::in_files::{Files, Found};
 use super::{digests, platforms, template};
 use crate::error::words;
-use crate::inputs::Findings;
 use crate::inputs::places::Places;
 use crate::inputs::table::{Given, RawInputs, names};
+use crate::inputs::{Findings, values};
 use crate::oci::reference::DOCKER_HUB;
 use crate::oci::{Digest, Platform, Reference, Repository, in_file, slip};
 
@@ -42,7 +42,7 @@ pub(super) fn read(
     let context = Beside {
         platforms,
         first: targets.first(),
-        files: Files { places, may_come: inputs.wait().text.is_some() },
+        files: Files { places, may_come: waits(inputs) },
     };
     sources.extend(references(by_reference, context, findings));
     if by_digest.text.is_some() && !is_set {
@@ -53,6 +53,12 @@ pub(super) fn read(
     let (pinned, without) = pinned(by_digest, &reader, findings);
     sources.extend(pinned);
     (sources, without)
+}
+
+/// Whether the user wants to wait for what is not there. What is wrong with the input is told
+/// elsewhere.
+fn waits(inputs: &RawInputs) -> bool {
+    inputs.wait().text.is_some_and(|wait| values::duration(wait).is_ok_and(|wait| !wait.is_zero()))
 }
 
 /// What a line of the input is read beside.

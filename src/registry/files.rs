@@ -71,6 +71,11 @@ impl Registry {
         listed.map_err(|error| Error::of_file(&subject.repository, error))
     }
 
+    /// The files that a pattern means; none where none is there.
+    pub(crate) async fn files_of(&self, pattern: &Repository) -> Vec<Repository> {
+        self.layouts.matching(pattern).await
+    }
+
     /// The blobs in the order in which their file holds them, where that can only be read from its
     /// start on.
     pub(crate) async fn in_order_of_file(

@@ -49,6 +49,12 @@ impl Wait<'_> {
 
     /// Advice where images did not come and nobody knows why.
     fn what_to_do(&self, absent: &[Absent]) -> String {
+        let is_file = |absent: &Absent| absent.source.reference.repository.file().is_some();
+        if absent.iter().all(is_file) {
+            return "check the paths: are these files made, or downloaded to this folder, before this \
+                    step?"
+                .to_owned();
+        }
         let is_near = absent.iter().any(|absent| !absent.near.is_empty());
         let first = if is_near { "if a similar tag is meant, correct the name; else " } else { "" };
         if self.work.plan.wait.is_zero() {

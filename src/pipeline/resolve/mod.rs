@@ -12,6 +12,7 @@ mod learn;
 mod lines;
 mod look;
 mod near;
+mod pattern;
 mod state;
 pub mod table;
 mod waiting;
@@ -91,7 +92,7 @@ pub async fn sources(work: &Work<'_>, jobs: Option<&Jobs>) -> Result<Resolved, E
     let watch = watched.map(|jobs| Watch::new(jobs, plan, progress, &over, started));
     progress.expect(plan.sources.iter().map(|source| source.name.clone()));
     let (mut arrived, mut absent) = (Vec::new(), Vec::new());
-    for outcome in wait.outcomes(watch.as_ref()).await? {
+    for outcome in wait.outcomes(watch.as_ref()).await?.into_iter().flatten() {
         match outcome {
             Ok(source) => arrived.push(source),
             Err(missing) => absent.push(missing),
@@ -152,7 +153,7 @@ struct Wait<'a> {
 
 impl Wait<'_> {
     /// All sources, until each is there or waiting ends; a watched job that fails ends the run.
-    async fn outcomes(&self, watch: Option<&Watch<'_>>) -> Result<Vec<Outcome>, Error> {
+    async fn outcomes(&self, watch: Option<&Watch<'_>>) -> Result<Vec<Vec<Outcome>>, Error> {
         let sources = self.work.plan.sources.iter().enumerate();
         let all = join::all(sources.map(|(at, source)| self.source(at, source)));
         let Some(watch) = watch else {
@@ -177,7 +178,7 @@ impl Wait<'_> {
     }
 
     /// One source, until it is there or waiting ends. An error ends the run.
-    async fn source(&self, at: usize, source: &Source) -> Result<Outcome, Error> {
+    async fn one(&self, at: usize, source: &Source) -> Result<Outcome, Error> {
         let Work { plan, progress, .. } = *self.work;
         let mut waiting = Waiting::new(self.deadline, plan.wait_interval, plan.skip_missing);
         let (mut last, mut near) = (None::<NotYet>, Vec::new());
