@@ -107,7 +107,7 @@ inputs! {
     images "images" List Any "" "repositories that every bare tag of tags goes to, such as ghcr.io/acme/app";
     tags "tags" List List "DOCKER_METADATA_OUTPUT_TAGS" "references to publish, such as ghcr.io/acme/app:1.4.0; with images also bare tags, such as 1.4.0";
     platform_tags "platform-tags" List List "" "a tag for each platform, such as 1.4.0-{arch}, under which its image is published as it is; may contain {os} {arch} {variant} {platform}";
-    sources "sources" List List "" "images to combine: REF, REF@DIGEST or PLATFORM=REF; {os} {arch} {variant} {platform} are replaced for each platform";
+    sources "sources" List List "" "images to combine: REF, REF@DIGEST or PLATFORM=REF; {os} {arch} {variant} {platform} are replaced for each platform; REF may be a file: oci:FOLDER, oci-archive:FILE, docker-archive:FILE";
     digests "digests" List List "" "images to combine, by digest: lines, JSON such as job outputs, a folder of digest files, or build metadata files";
     platforms "platforms" List Any "those of the sources" "the exact platforms the index must have";
     missing "missing" Text Any "fail" "fail, or skip images that have not arrived when the wait ends";
@@ -118,7 +118,7 @@ inputs! {
     overwrite "overwrite" SwitchOrList Any "true" "which tags may move away from another digest: true, false, or patterns such as latest, *-rc";
     prefer_index "prefer-index" Switch Any "true" "false: publish a single image as it is, under its own digest, instead of an index of it";
     referrers "referrers" Text Any "copy" "copy or leave signatures, SBOMs and other referrers when images go to another repository";
-    wait "wait" Text Any "10m" "how long to wait for all images; 0 checks once; if all are given by digest, the default is 1m";
+    wait "wait" Text Any "10m" "how long to wait for all images; 0 checks once; the default is 1m if all are given by digest, 0 if all are files";
     wait_interval "wait-interval" Text Any "10s" "longest pause between two checks of an image";
     expect_labels "expect-labels" Lines Any "" "KEY=VALUE labels every image must have; an image with another value counts as not arrived";
     watch_jobs "watch-jobs" Lines Any "" "names of the build jobs (* and ? allowed); when one fails, the run ends";

@@ -5,6 +5,7 @@ use super::error::{CUT_OFF, Error};
 use super::packed::{CHUNK, Packing, Peeked, Source, unpacked};
 use super::walk::{Member, Packed, Plain, Walk};
 use crate::file;
+use crate::oci::shown;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
@@ -96,7 +97,10 @@ impl Archive {
                 Some(Member::Link(to)) => name = to,
             }
         }
-        Err(Error::broken(format!("its member {name} is a link that leads to links without end")))
+        Err(Error::broken(format!(
+            "its member {} is a link that leads to links without end",
+            shown(name)
+        )))
     }
 
     /// Bytes of the member of this name.

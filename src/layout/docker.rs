@@ -6,7 +6,7 @@ use super::error::Error;
 use super::members::Members;
 use super::packed::{CHUNK, Packing, Peeked, Source, packed};
 use crate::oci::digest::Hashing;
-use crate::oci::{Digest, json, media_type};
+use crate::oci::{Digest, json, media_type, shown};
 use serde::Deserialize;
 use serde_json::json;
 use std::io::{self, Read};
@@ -80,11 +80,12 @@ pub(super) fn items(members: &Members) -> Result<Option<Vec<Item>>, Error> {
 
 /// Makes the image. All layers are read for it, in the order in which they are stored.
 pub(super) fn image(members: &Arc<Members>, item: &Item) -> Result<Image, Error> {
-    let absent = |name: &str| Error::broken(format!("{name}, which {INDEX} names, is not in it"));
+    let absent =
+        |name: &str| Error::broken(format!("{}, which {INDEX} names, is not in it", shown(name)));
     let text = members.whole(&item.config, LARGEST_CONFIG)?;
     let text = text.ok_or_else(|| absent(&item.config))?;
     let config: Config = serde_json::from_slice(&text).map_err(|error| {
-        Error::broken(format!("{} is not a config: {}", item.config, json::told(&error)))
+        Error::broken(format!("{} is not a config: {}", shown(&item.config), json::told(&error)))
     })?;
     let diff_ids = config.rootfs.diff_ids;
     if diff_ids.len() != item.layers.len() {
@@ -148,7 +149,8 @@ fn learn(members: &Arc<Members>, name: &str, diff_id: &Digest) -> Result<Option<
     let (found, _) = unpacked.sum();
     if found != *diff_id {
         return Err(Error::broken(format!(
-            "{name} is not the layer that the config names: it is {}, not {}",
+            "{} is not the layer that the config names: it is {}, not {}",
+            shown(name),
             found.short(),
             diff_id.short()
         )));

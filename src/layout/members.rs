@@ -4,6 +4,7 @@ use super::archive::Archive;
 use super::error::Error;
 use super::folder::Folder;
 use super::packed::Source;
+use crate::oci::shown;
 use std::io::Read as _;
 use std::path::Path;
 
@@ -66,14 +67,18 @@ impl Members {
     /// The whole member of this name, up to so many bytes.
     pub(super) fn whole(&self, name: &str, most: u64) -> Result<Option<Vec<u8>>, Error> {
         if self.size(name)?.is_some_and(|size| size > most) {
-            return Err(Error::broken(format!("{name} is larger than {most} bytes")));
+            return Err(too_large(name, most));
         }
         let Some(reader) = self.reader(name, 0)? else { return Ok(None) };
         let mut bytes = Vec::new();
         reader.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > most {
-            return Err(Error::broken(format!("{name} is larger than {most} bytes")));
+            return Err(too_large(name, most));
         }
         Ok(Some(bytes))
     }
+}
+
+fn too_large(name: &str, most: u64) -> Error {
+    Error::broken(format!("{} is larger than {most} bytes", shown(name)))
 }

@@ -188,3 +188,101 @@ async fn blocking<T: Send + 'static>(
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::Form;
+    use crate::random::{chosen, damage, spoilt};
+    use serde_json::{Value, json};
+    use std::fs;
+    use tempfile::TempDir;
+
+    /// A tar archive of these members.
+    fn archive(members: &[(String, Vec<u8>)]) -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (name, bytes) in members {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o644);
+            builder.append_data(&mut header, name, bytes.as_slice()).unwrap();
+        }
+        builder.into_inner().unwrap()
+    }
+
+    /// An image in Docker's old form and in an OCI layout, of which a document may be spoilt.
+    fn image(random: &mut fastrand::Rng, form: Form) -> Vec<(String, Vec<u8>)> {
+        let mut document = |value: &Value| match random.usize(0..4) {
+            0 => spoilt(random, value, 20),
+            _ => value.to_string().into_bytes(),
+        };
+        let layer = b"a layer".to_vec();
+        let config = document(&json!({
+            "os": "linux",
+            "architecture": "amd64",
+            "rootfs": {"type": "layers", "diff_ids": [Digest::of(&layer)]},
+        }));
+        if form == Form::DockerArchive {
+            let index = document(
+                &json!([{"Config": "c.json", "RepoTags": ["acme/app:1"], "Layers": ["l/layer.tar"]}]),
+            );
+            return vec![
+                ("l/layer.tar".to_owned(), layer),
+                ("c.json".to_owned(), config),
+                ("manifest.json".to_owned(), index),
+            ];
+        }
+        let of = |bytes: &[u8], media_type: &str| json!({"mediaType": media_type, "digest": Digest::of(bytes), "size": bytes.len()});
+        let manifest = document(&json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": of(&config, "application/vnd.oci.image.config.v1+json"),
+            "layers": [of(&layer, "application/vnd.oci.image.layer.v1.tar")],
+        }));
+        let entry = of(&manifest, "application/vnd.oci.image.manifest.v1+json");
+        let index = document(&json!({"schemaVersion": 2, "manifests": [entry]}));
+        let blobs = [layer, config, manifest];
+        let blobs = blobs.into_iter().map(|bytes| (oci::blob(&Digest::of(&bytes)), bytes));
+        blobs.chain([("index.json".to_owned(), index)]).collect()
+    }
+
+    #[test]
+    fn survives_any_archive() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("a.tar");
+        let mut random = fastrand::Rng::with_seed(1);
+        let (mut accepted, mut refused) = (0, 0);
+        for _ in 0..3_000 {
+            let form = *chosen(&mut random, &[Form::OciArchive, Form::DockerArchive]);
+            let mut bytes = archive(&image(&mut random, form));
+            if random.usize(0..3) == 0 {
+                damage(&mut random, &mut bytes);
+            }
+            fs::write(&path, &bytes).unwrap();
+            let wanted = Wanted::from(&Reference {
+                repository: Repository::in_file(form, "a.tar"),
+                tag: None,
+                digest: None,
+            });
+            let read = Layout::open(form, &path).and_then(|layout| {
+                let manifest = layout.manifest(&wanted)?;
+                assert!(manifest.digest.matches(&manifest.bytes));
+                let crate::oci::Content::Image(image) = manifest.content else { return Ok(()) };
+                for blob in image.layers.iter().chain([&image.config]) {
+                    let mut bytes = Vec::new();
+                    layout.reader(&blob.digest, 0)?.read_to_end(&mut bytes)?;
+                    assert_eq!(bytes.len() as u64, blob.size);
+                }
+                Ok(())
+            });
+            match read {
+                Ok(()) => accepted += 1,
+                Err(error) => {
+                    refused += 1;
+                    assert!(error.to_string().len() < 1000, "{error}");
+                }
+            }
+        }
+        assert!(accepted > 300 && refused > 300, "{accepted} {refused}");
+    }
+}

@@ -3,6 +3,7 @@
 
 use super::error::Error;
 use super::packed::Source;
+use crate::oci::shown;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -229,7 +230,7 @@ impl Walk {
 
     fn add(&mut self, name: &str, member: Member) -> Result<(), Error> {
         if self.members.insert(name.to_owned(), member).is_some() {
-            return Err(Error::broken(format!("has the member {name} twice")));
+            return Err(Error::broken(format!("has the member {} twice", shown(name))));
         }
         Ok(())
     }
@@ -287,7 +288,10 @@ fn text(mut raw: Vec<u8>) -> Result<String, Error> {
 fn clean(name: &str) -> Result<String, Error> {
     let leads_out = name.starts_with('/') || name.split('/').any(|part| part == "..");
     if leads_out {
-        return Err(Error::broken(format!("has the member {name:?}, which leads out of it")));
+        return Err(Error::broken(format!(
+            "has the member {}, which leads out of it",
+            shown(name)
+        )));
     }
     Ok(name.split('/').filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/"))
 }
@@ -304,8 +308,10 @@ fn target(
         None => header.link_name_bytes().unwrap_or_default().into_owned(),
     };
     let link = text(raw)?;
-    let leads_out =
-        || Error::broken(format!("has the link {name} → {link:?}, which leads out of it"));
+    let leads_out = || {
+        let (name, link) = (shown(name), shown(&link));
+        Error::broken(format!("has the link {name} → {link}, which leads out of it"))
+    };
     if link.starts_with('/') {
         return Err(leads_out());
     }

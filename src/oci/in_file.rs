@@ -83,6 +83,21 @@ pub(crate) fn reference(form: Form, parts: Parts<'_>) -> Reference {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::mixed;
+
+    #[test]
+    fn survives_any_mixture() {
+        let pieces =
+            ["oci", "-archive", "docker", ":", "@", "sha256:", "/", "..", "é", "*", " ", "0"];
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..10_000 {
+            let text = mixed(&mut random, &pieces, 8);
+            let Some((form, rest)) = split(&text) else { continue };
+            if let Ok(parts) = parts(rest) {
+                assert_eq!(reference(form, parts).to_string(), text);
+            }
+        }
+    }
 
     #[test]
     fn files_and_what_is_none() {

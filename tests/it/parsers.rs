@@ -21,7 +21,7 @@ const MARKS: [&str; 11] = [
     ".split_once(",
 ];
 
-const TESTED: [(&str, &str); 50] = [
+const TESTED: [(&str, &str); 52] = [
     ("entries/diff", "entries::diff::survives_any_lists"),
     ("inputs/build", "inputs::build::settings_without_logins"),
     ("inputs/drone", "inputs::drone::survives_any_setting"),
@@ -57,6 +57,8 @@ const TESTED: [(&str, &str); 50] = [
     ("plan/digests/metadata", "plan::digests::survives_any_metadata_and_any_output"),
     ("plan/logins", "plan::logins::survives_any_credentials"),
     ("plan/sources", "plan::sources::survives_any_mixture"),
+    ("layout/docker", "layout::survives_any_archive"),
+    ("oci/in_file", "oci::in_file::survives_any_mixture"),
     ("plan/template", "plan::template::survives_any_mixture"),
     ("registry/blobs/stream", "registry::blobs::stream::parts_that_registries_tell_of"),
     (
