@@ -38,7 +38,8 @@ impl Origins {
         let mut origins = Self::default();
         for arrived in arrived {
             let repository = &arrived.source.reference.repository;
-            arrived.entries.iter().for_each(|entry| origins.add(repository, &entry.digest));
+            let entries = arrived.entries.iter().chain(&arrived.discovered);
+            entries.for_each(|entry| origins.add(repository, &entry.digest));
             match arrived.manifest.content {
                 Content::Image(_) => {
                     origins.read.insert(arrived.manifest.digest.clone(), arrived.manifest.clone());

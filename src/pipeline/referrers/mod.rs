@@ -14,6 +14,7 @@ use crate::error::words::setting;
 use crate::inputs::table::names;
 use crate::oci::{Descriptor, Digest, Reference, Repository, referrer};
 pub(super) use find::find;
+use std::collections::{HashMap, HashSet};
 
 /// Referrers of a list in all, of whatever they refer to.
 const MOST: usize = 256;
@@ -24,6 +25,8 @@ const DEPTH: usize = 3;
 #[derive(Debug, Default)]
 pub(super) struct Found<'a> {
     levels: Vec<Vec<Subject<'a>>>,
+    /// What the lists name themselves, by where it is brought as an image or attestation.
+    children: HashMap<&'a Repository, HashSet<Digest>>,
 }
 
 /// A manifest with what refers to it.
@@ -66,6 +69,11 @@ impl<'a> Subject<'a> {
 }
 
 impl Found<'_> {
+    /// Whether this is in a repository, or was brought there with the images.
+    fn is_child(&self, digest: &Digest, repository: &Repository) -> bool {
+        self.children.get(repository).is_some_and(|there| there.contains(digest))
+    }
+
     /// Whether anything refers to this.
     pub(super) fn are_of(&self, digest: &Digest) -> bool {
         self.levels.iter().flatten().any(|subject| subject.digest == *digest)

@@ -2,6 +2,7 @@
 //! complete before any tag moves.
 
 mod api;
+mod attestations;
 mod cosign;
 mod cost;
 mod threats;
