@@ -5,6 +5,7 @@ mod api;
 mod attestations;
 mod cosign;
 mod cost;
+mod killed;
 mod threats;
 mod travel;
 
