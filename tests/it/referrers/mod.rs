@@ -8,6 +8,7 @@ mod cost;
 mod killed;
 mod threats;
 mod travel;
+mod ways;
 
 use crate::support::artifacts::Artifact;
 use crate::support::images::Image;
