@@ -5,6 +5,7 @@ mod api;
 mod attestations;
 mod cosign;
 mod cost;
+mod dry_run;
 mod killed;
 mod threats;
 mod travel;
