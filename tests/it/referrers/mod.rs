@@ -6,6 +6,7 @@ mod attestations;
 mod cosign;
 mod cost;
 mod dry_run;
+mod faults;
 mod killed;
 mod threats;
 mod travel;
