@@ -57,7 +57,7 @@ impl Input {
             (Kind::Switch | Kind::SwitchOrList, _) => &["true", "false"],
             (_, names::missing) => &["fail", "skip"],
             (_, names::format) => &["auto", "oci", "docker"],
-            (_, names::attestations) => &["keep", "drop"],
+            (_, names::attestations) => &["keep", "drop", "discover"],
             (_, names::referrers) => &["copy", "leave"],
             (_, names::log_level) => &["error", "warn", "info", "debug", "trace"],
             _ => &[],
@@ -113,7 +113,7 @@ inputs! {
     missing "missing" Text Any "fail" "fail, or skip images that have not arrived when the wait ends";
     annotations "annotations" Lines Any "" "KEY=VALUE for the index; prefix manifest-descriptor[PLATFORM]: for one entry";
     format "format" Text Any "auto" "format of the index: auto, oci or docker";
-    attestations "attestations" Text Any "keep" "keep or drop provenance and SBOM entries";
+    attestations "attestations" Text Any "keep" "keep or drop provenance and SBOM entries; discover also takes those that refer to plain images (referrers)";
     append "append" Switch Any "false" "add to the index the first tag points to";
     overwrite "overwrite" SwitchOrList Any "true" "which tags may move away from another digest: true, false, or patterns such as latest, *-rc";
     prefer_index "prefer-index" Switch Any "true" "false: publish a single image as it is, under its own digest, instead of an index of it";

@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 /// The annotation that says what kind of entry it is; `BuildKit` writes `attestation-manifest`.
 pub(crate) const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
+/// What that annotation says of an attestation.
+pub(crate) const ATTESTATION_MANIFEST: &str = "attestation-manifest";
 /// The annotation with the digest of the image that an attestation describes.
 pub(crate) const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
 /// The annotation that says what an attestation states; `BuildKit` writes it to the layers.
@@ -131,7 +133,7 @@ impl Descriptor {
     /// `BuildKit`.
     pub fn attests(&self) -> Option<&str> {
         let kind = self.annotations.get(REFERENCE_TYPE)?;
-        if kind == "attestation-manifest" {
+        if kind == ATTESTATION_MANIFEST {
             Some(self.annotations.get(REFERENCE_DIGEST).map_or("", String::as_str))
         } else {
             None

@@ -76,6 +76,12 @@ pub struct Platform {
 }
 
 impl Platform {
+    /// What `BuildKit` writes for an entry that runs nowhere.
+    pub(crate) fn unknown() -> Self {
+        let unknown = || "unknown".to_owned();
+        Self { architecture: unknown(), os: unknown(), ..Self::default() }
+    }
+
     /// The canonical form: aliases resolved, `arm64` without `v8`, bare `arm` as `v7`, features
     /// sorted.
     #[must_use]

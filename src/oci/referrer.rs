@@ -1,17 +1,20 @@
 //! Manifests that refer to another one, their subject: signatures, SBOMs, provenance (image spec,
 //! manifest.md; distribution spec, "Listing Referrers").
 
+use super::descriptor::{ATTESTATION_MANIFEST, REFERENCE_DIGEST, REFERENCE_TYPE};
 use super::json::{or_absent, or_absent_texts};
-use super::{Annotations, Descriptor, Digest, Invalid, Manifest, json};
+use super::{Annotations, Descriptor, Digest, Invalid, Manifest, Platform, json, media_type};
 use serde::Deserialize;
 
 /// What cosign puts behind the tag of a digest, and what people call what is there.
 pub(crate) const COSIGN: [(&str, &str); 3] =
     [(".sig", "cosign signature"), (".att", "cosign attestation"), (".sbom", "cosign SBOM")];
+/// The artifact type of provenance and SBOMs that `BuildKit` pushes for an image (`oci-artifact`).
+pub(crate) const ATTESTATION: &str = "application/vnd.docker.attestation.manifest.v1+json";
 /// Characters that the referrers tag takes of a digest's hex.
 const MOST_OF_HEX: usize = 64;
 /// Longest name of a media type (RFC 6838, section 4.2): two parts of 127 characters.
-const LONGEST_TYPE: usize = 255;
+pub(crate) const LONGEST_TYPE: usize = 255;
 
 /// The tag under which a digest's referrers are listed where the registry has no API for it.
 pub(crate) fn tag(subject: &Digest) -> String {
@@ -76,12 +79,28 @@ impl Referring {
         entry.annotations = annotations;
         Ok(Self { subject: subject.map(|subject| subject.digest.clone()), entry })
     }
+
+    /// Its entry in an index beside the image that it refers to, if it is an attestation: as buildx
+    /// writes it, so with the manifest's annotations and without its type.
+    pub(crate) fn attestation(self) -> Option<Descriptor> {
+        let Self { subject: Some(subject), mut entry } = self else { return None };
+        if entry.artifact_type != ATTESTATION || !media_type::is_image(&entry.media_type) {
+            return None;
+        }
+        entry.artifact_type.clear();
+        entry.platform = Some(Platform::unknown());
+        for (key, value) in
+            [(REFERENCE_TYPE, ATTESTATION_MANIFEST), (REFERENCE_DIGEST, subject.as_str())]
+        {
+            entry.annotations.insert(key.to_owned(), value.to_owned());
+        }
+        Some(entry)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::media_type;
     use crate::random::{chosen, spoilt};
     use bytes::Bytes;
     use serde_json::{Value, json};
@@ -120,6 +139,34 @@ mod tests {
         let other = parsed(document.to_string().as_bytes()).unwrap();
         assert_eq!((other.subject, other.entry.artifact_type.as_str()), (None, "a/config"));
         assert_eq!(other.entry.size, document.to_string().len() as u64);
+    }
+
+    #[test]
+    fn the_entry_of_an_attestation() {
+        let mut document = whole();
+        let entry = |document: &Value| parsed(document.to_string().as_bytes())?.attestation();
+        assert_eq!(entry(&document), None, "it is of another type");
+        document["artifactType"] = json!(ATTESTATION);
+        document["annotations"]["vnd.docker.reference.digest"] = json!("sha256:of another");
+        let found = entry(&document).unwrap();
+        let subject = Digest::of(b"{}");
+        assert_eq!(found.attests(), Some(subject.as_str()));
+        assert_eq!(
+            serde_json::to_value(&found).unwrap(),
+            json!({
+                "mediaType": media_type::OCI_MANIFEST,
+                "digest": Digest::of(document.to_string().as_bytes()),
+                "size": document.to_string().len(),
+                "annotations": {
+                    "k": "v",
+                    "vnd.docker.reference.digest": subject,
+                    "vnd.docker.reference.type": "attestation-manifest",
+                },
+                "platform": {"architecture": "unknown", "os": "unknown"},
+            })
+        );
+        document["subject"] = Value::Null;
+        assert_eq!(entry(&document), None, "it refers to nothing");
     }
 
     #[test]

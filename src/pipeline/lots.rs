@@ -14,7 +14,7 @@ use crate::error::words::input;
 use crate::inputs::table::names;
 use crate::join;
 use crate::oci::{Content, Descriptor, Digest, Manifest, Platform, Reference, Repository};
-use crate::plan::Plan;
+use crate::plan::{Attestations, Plan};
 use std::collections::HashMap;
 
 /// A platform as it is, under tags of its own.
@@ -108,7 +108,7 @@ fn as_it_came<'a>(plan: &Plan, from: &'a Arrived) -> Option<&'a Manifest> {
             let images = entries::images(&index.manifests).count();
             index.manifests == from.entries
                 && images == 1
-                && (plan.keep_attestations || images == index.manifests.len())
+                && (plan.attestations != Attestations::Drop || images == index.manifests.len())
         }
     };
     is_alone.then_some(&from.manifest)

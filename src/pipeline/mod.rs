@@ -89,11 +89,14 @@ pub async fn run(work: &Work<'_>, jobs: Option<&Jobs>) -> Result<Report, Error> 
     };
     let changed = changed || (plan.dry_run && !targets.all_hold(&composed.digest));
     let copied = progress.copied();
-    let left = copied.iter().flat_map(|copied| &copied.from).filter(|_| !plan.copy_referrers);
+    let coming = dry_run.iter().flat_map(|dry_run| &dry_run.copies);
+    let from = copied.iter().flat_map(|copied| &copied.from);
+    let left = from.chain(coming.flat_map(|coming| &coming.from)).filter(|_| !plan.copy_referrers);
+    let referrers_left_in = left.cloned().collect();
     let report = Report {
         composed,
         tags: progress.tags(),
-        referrers_left_in: left.cloned().collect(),
+        referrers_left_in,
         copied,
         dry_run,
         changed,

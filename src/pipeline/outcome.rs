@@ -2,7 +2,7 @@
 
 use super::compose::Composed;
 use super::progress::{SourceState, Tagged};
-use super::record::{Copied, Write};
+use super::record::{Coming, Copied, Write};
 use super::resolve::arrived::{Arrived, Skipped};
 use crate::entries::diff::Change;
 use crate::error::{Error, Exit};
@@ -166,8 +166,8 @@ impl Report {
 /// What a dry run leaves undone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DryRun {
-    /// How many images would be copied into which repositories, where they are not there already.
-    pub copies: Vec<(Repository, usize)>,
+    /// What would be copied into which repositories, where it is not there already.
+    pub copies: Vec<Coming>,
     /// The tags that would move, and how their entries would change.
     pub changes: Vec<(Reference, Vec<Change>)>,
 }

@@ -5,6 +5,7 @@ use super::lots::{self, Beside};
 use super::outcome::DryRun;
 use super::progress::{TagState, Was};
 use super::record;
+use super::referrers;
 use super::targets::{self, Target, Targets};
 use super::transfer;
 use super::work::Work;
@@ -22,9 +23,10 @@ pub(super) async fn left_undone(
 ) -> Result<DryRun, Error> {
     let beside = Beside::check(work, singles).await?;
     let lots = beside.and(composed, targets);
-    let copies = transfer::would_be_copied(&lots::needs(&lots), origins);
-    for (repository, images) in &copies {
-        info!("{}", record::would_copy(repository, *images));
+    let mut copies = transfer::would_be_copied(&lots::needs(&lots), origins);
+    referrers::find(work, &lots, origins).await?.count_in(&mut copies);
+    for coming in &copies {
+        info!("{}", record::would_copy(coming));
     }
     let (mut changes, mut unknown) = (Vec::new(), Vec::new());
     let all = lots.iter().flat_map(|lot| lot.targets.iter().map(move |target| (lot, target)));

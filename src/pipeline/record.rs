@@ -122,6 +122,42 @@ pub struct Copied {
     pub known: HashSet<Digest>,
 }
 
+/// What a dry run would copy into a repository, unless it is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Coming {
+    /// Where it would be.
+    pub repository: Repository,
+    /// Where it is.
+    pub from: BTreeSet<Repository>,
+    /// Images and attestations.
+    pub images: usize,
+    /// What is listed as referring to them.
+    pub referrers: usize,
+    /// What kinds of referrers, as far as the lists say.
+    pub kinds: BTreeSet<String>,
+}
+
+impl Coming {
+    /// Nothing yet.
+    pub fn into(repository: &Repository) -> Self {
+        Self {
+            repository: repository.clone(),
+            from: BTreeSet::new(),
+            images: 0,
+            referrers: 0,
+            kinds: BTreeSet::new(),
+        }
+    }
+
+    /// In numbers: `3 images, 2 referrers (cosign signature)`.
+    pub fn sums(&self) -> String {
+        let kinds = self.kinds.iter().map(String::as_str).collect();
+        let referrers = (self.referrers > 0).then(|| named(self.referrers, &kinds));
+        let images = (self.images > 0).then(|| count(self.images, "image"));
+        images.into_iter().chain(referrers).collect::<Vec<_>>().join(", ")
+    }
+}
+
 impl Copied {
     /// Nothing yet.
     pub fn into(repository: &Repository, from: Vec<Repository>) -> Self {
@@ -192,10 +228,11 @@ pub fn copying(copied: &Copied, images: usize) -> String {
 }
 
 /// Images would be copied, if they are not there.
-pub fn would_copy(repository: &Repository, images: usize) -> String {
+pub fn would_copy(coming: &Coming) -> String {
     format!(
-        "dry run  would copy {} into {repository}, unless already there",
-        count(images, "image")
+        "dry run  would copy {} into {}, unless already there",
+        coming.sums(),
+        coming.repository
     )
 }
 
@@ -259,17 +296,21 @@ pub fn copied_referrers(copied: &Copied) -> String {
     format!("copied   {}  {}", copied.repository, referrers(copied).join(", "))
 }
 
-fn referrers(copied: &Copied) -> Vec<String> {
+/// So many referrers, with their kinds as far as they are known.
+fn named(number: usize, kinds: &BTreeSet<&str>) -> String {
     /// Kinds that are named: an artifact type may be long, and there may be hundreds.
     const MOST_NAMED: usize = 5;
+    let mut named: Vec<&str> = kinds.iter().copied().take(MOST_NAMED).collect();
+    named.extend((kinds.len() > MOST_NAMED).then_some("others"));
+    let number = count(number, "referrer");
+    if named.is_empty() { number } else { format!("{number} ({})", named.join(", ")) }
+}
+
+fn referrers(copied: &Copied) -> Vec<String> {
     let mut parts = Vec::new();
     if !copied.referrers.is_empty() {
-        let kinds: BTreeSet<&str> =
-            copied.referrers.iter().map(|referred| referred.kind.as_str()).collect();
-        let more = kinds.len().saturating_sub(MOST_NAMED);
-        let mut named: Vec<&str> = kinds.into_iter().take(MOST_NAMED).collect();
-        named.extend((more > 0).then_some("others"));
-        parts.push(format!("{} ({})", count(copied.referrers.len(), "referrer"), named.join(", ")));
+        let kinds = copied.referrers.iter().map(|referred| referred.kind.as_str()).collect();
+        parts.push(named(copied.referrers.len(), &kinds));
     }
     if copied.referrers_there > 0 {
         parts.push(format!("{} already there", count(copied.referrers_there, "referrer")));

@@ -10,7 +10,7 @@ use crate::pipeline::carry::{self, Carrier, Parcel};
 use crate::pipeline::image;
 use crate::pipeline::lots::Need;
 use crate::pipeline::one_pass;
-use crate::pipeline::record::{self, Action, Copied, Write};
+use crate::pipeline::record::{self, Action, Coming, Copied, Write};
 use crate::pipeline::resolve::arrived::Arrived;
 use crate::pipeline::targets::Base;
 use crate::pipeline::work::Work;
@@ -38,7 +38,8 @@ impl Origins {
         let mut origins = Self::default();
         for arrived in arrived {
             let repository = &arrived.source.reference.repository;
-            arrived.entries.iter().for_each(|entry| origins.add(repository, &entry.digest));
+            let entries = arrived.entries.iter().chain(&arrived.discovered);
+            entries.for_each(|entry| origins.add(repository, &entry.digest));
             match arrived.manifest.content {
                 Content::Image(_) => {
                     origins.read.insert(arrived.manifest.digest.clone(), arrived.manifest.clone());
@@ -78,13 +79,14 @@ impl Origins {
 
 /// What a dry run has to say: how many images would be copied where, as far as that is known
 /// without asking.
-pub(super) fn would_be_copied(needs: &[Need<'_>], origins: &Origins) -> Vec<(Repository, usize)> {
+pub(super) fn would_be_copied(needs: &[Need<'_>], origins: &Origins) -> Vec<Coming> {
     let copies = needs.iter().map(|Need { repository, entries, .. }| {
-        let missing =
-            entries.iter().filter(|entry| origins.nearest(&entry.digest, repository).is_some());
-        ((*repository).clone(), missing.count())
+        let missing: Vec<&Repository> =
+            entries.iter().filter_map(|entry| origins.nearest(&entry.digest, repository)).collect();
+        let (images, from) = (missing.len(), missing.into_iter().cloned().collect());
+        Coming { from, images, ..Coming::into(repository) }
     });
-    copies.filter(|(_, images)| *images > 0).collect()
+    copies.filter(|coming| coming.images > 0).collect()
 }
 
 /// Completes every repository whose tags will move. Says whether any bytes had to go through this

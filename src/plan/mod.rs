@@ -115,6 +115,18 @@ pub enum Format {
     Docker,
 }
 
+/// Which provenance and SBOM entries an index has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Attestations {
+    /// Those that the sources hold.
+    #[default]
+    Keep,
+    /// None.
+    Drop,
+    /// Also those that refer to plain images.
+    Discover,
+}
+
 /// What one index will be, from which images, under which tags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
@@ -134,8 +146,8 @@ pub struct Plan {
     pub annotations: Requested,
     /// The type of the index.
     pub format: Format,
-    /// Whether provenance and SBOM entries stay.
-    pub keep_attestations: bool,
+    /// Which provenance and SBOM entries the index has.
+    pub attestations: Attestations,
     /// Whether to start from the index that the first tag points to.
     pub append: bool,
     /// Whether sources that have not arrived when waiting ends are left out.
@@ -206,6 +218,12 @@ impl Plan {
         !self.prefer_index && self.sources.len() == 1
     }
 
+    /// Whether attestations that refer to plain images are looked for: where there is an index that
+    /// may name them.
+    pub fn discovers_attestations(&self) -> bool {
+        self.attestations == Attestations::Discover && !self.keeps_one_image()
+    }
+
     /// What it asks for that one image without an index cannot have, by the names of the inputs.
     fn needs_index(&self) -> impl Iterator<Item = &'static str> {
         let asked = [
@@ -227,7 +245,7 @@ impl Plan {
             platforms: Vec::new(),
             annotations: Requested::default(),
             format: Format::Auto,
-            keep_attestations: true,
+            attestations: Attestations::Keep,
             append: false,
             skip_missing: false,
             prefer_index: true,
@@ -267,9 +285,7 @@ fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Pl
         platforms,
         annotations,
         format,
-        keep_attestations: inputs
-            .attestations()
-            .one_of(&[("keep", true), ("drop", false)], findings),
+        attestations: attestations(inputs, findings),
         append: inputs.append().read(values::switch, findings),
         skip_missing: inputs.missing().one_of(&[("fail", false), ("skip", true)], findings),
         prefer_index: inputs.prefer_index().read(values::switch, findings),
@@ -299,6 +315,15 @@ fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Pl
         );
     }
     plan
+}
+
+fn attestations(inputs: &RawInputs, findings: &mut Findings) -> Attestations {
+    let words = [
+        ("keep", Attestations::Keep),
+        ("drop", Attestations::Drop),
+        ("discover", Attestations::Discover),
+    ];
+    inputs.attestations().one_of(&words, findings)
 }
 
 /// The repositories of these tags, each once, in their order.
@@ -449,7 +474,7 @@ mod tests {
             "platforms, line 1: \"amd64\" is not a platform",
             "sources, line 1: linux/arm64 and linux/arm64/v8 both give r.example/app:arm64",
             "format: docker",
-            "attestations: must be keep or drop, not \"maybe\"",
+            "attestations: must be keep, drop or discover, not \"maybe\"",
             "wait: \"soon\"",
             "dry-run: must be true or false, not \"perhaps\"",
             "wait-interval: must not be shorter than 100 ms",

@@ -5,8 +5,10 @@ use super::Registry;
 use super::call::Call;
 use super::error::{Error, Kind};
 use super::http::Answer;
+use crate::oci::referrer::LONGEST_TYPE;
 use crate::oci::{Content, Descriptor, Digest, Manifest, Reference, media_type};
 use reqwest::Method;
+use tokio::time::Instant;
 
 /// Referrers of one manifest that are read of: more than anybody signs with.
 pub(crate) const MOST_REFERRERS: usize = 256;
@@ -27,14 +29,23 @@ impl Stored {
 }
 
 impl Registry {
-    /// Lists what refers to a digest, by type, digest and size; `None` where the registry has no
-    /// API for it. No filter is asked for: `OCI-Filters-Applied` cannot be about us.
+    /// Lists what refers to a digest as [`Registry::list_referrers`] does, beside copies.
     pub async fn referrers(&self, subject: &Reference) -> Result<Option<Vec<Descriptor>>, Error> {
+        // Never closed, so a permit always comes.
+        let _permit = self.beside.acquire().await.ok();
+        self.list_referrers(subject, None).await
+    }
+
+    /// Lists what refers to a digest, by types, digest and size; `None` where the registry has no
+    /// API for it. No filter is asked for: `OCI-Filters-Applied` cannot be about us.
+    pub async fn list_referrers(
+        &self,
+        subject: &Reference,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Vec<Descriptor>>, Error> {
         if subject.repository.file().is_some() {
             return self.referrers_of_file(subject).await.map(Some);
         }
-        // Never closed, so a permit always comes.
-        let _permit = self.beside.acquire().await.ok();
         let mut listed = Vec::new();
         let mut query = String::new();
         for page in 0..MOST_PAGES {
@@ -42,7 +53,8 @@ impl Registry {
             if !query.is_empty() {
                 rest = format!("{rest}?{query}");
             }
-            let call = Call::new(Method::GET, &subject.repository, &rest);
+            let mut call = Call::new(Method::GET, &subject.repository, &rest);
+            call.terms.deadline = deadline;
             let (answer, request) = match self.call(call).await {
                 Err(error) if page == 0 && has_no_api(&error) => return Ok(None),
                 settled => settled?,
@@ -96,5 +108,11 @@ pub(crate) fn entries(index: &Manifest) -> impl Iterator<Item = Descriptor> {
         Content::Index(index) => index.manifests.as_slice(),
         Content::Image(_) => &[],
     };
-    entries.iter().map(|entry| Descriptor::new(&entry.media_type, entry.digest.clone(), entry.size))
+    entries.iter().map(|entry| {
+        let mut plain = Descriptor::new(&entry.media_type, entry.digest.clone(), entry.size);
+        if entry.artifact_type.len() <= LONGEST_TYPE {
+            plain.artifact_type.clone_from(&entry.artifact_type);
+        }
+        plain
+    })
 }

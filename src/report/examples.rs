@@ -8,7 +8,7 @@ use crate::oci::{Descriptor, Digest, Index, Platform, Reference, json, media_typ
 use crate::pipeline::compose::Composed;
 use crate::pipeline::outcome::{Awaited, DryRun, Listed, Report, Run, SourceReport};
 use crate::pipeline::progress::{SourceState, TagState, Tagged, Was};
-use crate::pipeline::record::{Action, Copied, Referred, Write};
+use crate::pipeline::record::{Action, Coming, Copied, Referred, Write};
 use crate::pipeline::resolve::arrived::Skipped;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -185,7 +185,13 @@ pub(super) fn dry_run() -> Run {
     let (name, digest) = ("linux/arm64".to_owned(), Digest::of(b"linux/arm64").to_string());
     let changes = vec![Change::Added(name, digest)];
     let dry_run = DryRun {
-        copies: vec![(APP.parse().unwrap(), 2)],
+        copies: vec![Coming {
+            repository: APP.parse().unwrap(),
+            from: BTreeSet::new(),
+            images: 2,
+            referrers: 3,
+            kinds: BTreeSet::from(["cosign signature".to_owned()]),
+        }],
         changes: vec![(reference("1.4.0"), changes.clone()), (reference("1"), changes)],
     };
     let tags = vec![

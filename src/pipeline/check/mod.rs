@@ -10,7 +10,7 @@ use crate::inputs::table::names;
 use crate::oci::manifest::Content;
 use crate::oci::{Descriptor, Manifest};
 use crate::pipeline::resolve::arrived::{Arrived, Skipped};
-use crate::plan::Plan;
+use crate::plan::{Attestations, Plan};
 use crate::text::brief;
 
 /// Entries that passed all guards, in the order of the index.
@@ -33,10 +33,12 @@ struct Member<'a> {
 pub fn sources(plan: &Plan, arrived: &[Arrived], skipped: &[Skipped]) -> Result<Checked, Error> {
     let mut warnings = Vec::new();
     let ordered = order::by_platform(&plan.platforms, arrived);
-    let all: Vec<Member<'_>> = ordered
-        .into_iter()
-        .flat_map(|from| from.entries.iter().map(move |entry| Member { entry, from }))
-        .collect();
+    let member = |from, entry| Member { entry, from };
+    let brought = ordered.iter().flat_map(|from| from.entries.iter().map(|one| member(*from, one)));
+    // Behind all images, where buildx puts them.
+    let found =
+        ordered.iter().flat_map(|from| from.discovered.iter().map(|one| member(*from, one)));
+    let all: Vec<Member<'_>> = brought.chain(found).collect();
     for from in arrived {
         entries::refuse_odd_platforms(&from.source.name, &from.entries)?;
     }
@@ -114,7 +116,7 @@ fn attestations<'a>(
         members.iter().map(|member| member.entry.digest.to_string()).collect();
     let mut keep = |member: &Member<'_>| match member.entry.attests() {
         None => true,
-        Some(_) if !plan.keep_attestations => false,
+        Some(_) if plan.attestations == Attestations::Drop => false,
         Some(of) if alone || digests.iter().any(|digest| digest == of) => true,
         Some(of) => {
             warnings.push(format!(

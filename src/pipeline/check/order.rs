@@ -57,6 +57,7 @@ mod tests {
             source: Source { is_unordered: true, ..Source::new(reference) },
             entries: platforms.split('+').map(entry).collect(),
             manifest: Manifest::parse(Bytes::from(body), media_type::OCI_INDEX, digest).unwrap(),
+            discovered: Vec::new(),
             stray: None,
             origins: Vec::new(),
             after: None,

@@ -35,7 +35,8 @@ impl Found<'_> {
                     subject.targets.iter().map(move |target| (subject, *target))
                 });
                 let brought = pairs.map(|(subject, repository)| {
-                    Bringing { carrier: Carrier { work, repository }, subject, room: &room }.all()
+                    let carrier = Carrier { work, repository };
+                    Bringing { carrier, found: self, subject, room: &room }.all()
                 });
                 join::all(brought).await?;
             }
@@ -61,6 +62,7 @@ impl Found<'_> {
 /// What refers to one manifest, into one repository.
 struct Bringing<'a> {
     carrier: Carrier<'a>,
+    found: &'a Found<'a>,
     subject: &'a Subject<'a>,
     room: &'a Semaphore,
 }
@@ -136,6 +138,11 @@ impl Bringing<'_> {
                 self.subject.digest
             );
             return Ok(None);
+        }
+        // Attestations that the index names came with the images; only the list may lack them.
+        if self.found.is_child(&entry.digest, repository) {
+            self.carrier.count(|copied| copied.referrers_there += 1);
+            return Ok((!listed.contains(&entry.digest)).then_some(referring.entry));
         }
         let kind = referrer::kind(&referring.entry.artifact_type);
         let is_listed = self.carry(&place, &manifest, kind).await?;

@@ -30,7 +30,8 @@ pub(in crate::pipeline) async fn find<'a>(
         listings: subjects.iter().map(|subject| (subject.from, OnceCell::new())).collect(),
     };
     let mut seen: HashSet<Digest> = subjects.iter().map(|subject| subject.digest.clone()).collect();
-    let (mut level, mut found, mut number) = (subjects, Found::default(), 0);
+    let (mut level, mut found, mut number) =
+        (subjects, Found { children: children(lots), ..Found::default() }, 0);
     while !level.is_empty() && found.levels.len() < DEPTH {
         let asked = join::all(level.into_iter().map(|subject| question.ask(subject))).await?;
         let held: Vec<Subject<'_>> =
@@ -62,6 +63,18 @@ fn subjects<'a>(lots: &[Lot<'a>], origins: &'a Origins) -> Vec<Subject<'a>> {
         }
     }
     subjects
+}
+
+/// What the lists name, by the repositories in which their tags move.
+fn children<'a>(lots: &[Lot<'a>]) -> HashMap<&'a Repository, HashSet<Digest>> {
+    let mut children: HashMap<&'a Repository, HashSet<Digest>> = HashMap::new();
+    for Lot { composed, targets, .. } in lots {
+        for target in targets.moving(&composed.digest) {
+            let there = children.entry(&target.tag.repository).or_default();
+            there.extend(composed.entries.iter().map(|entry| entry.digest.clone()));
+        }
+    }
+    children
 }
 
 /// Adds one, or its target to the same one.

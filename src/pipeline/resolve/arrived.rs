@@ -13,6 +13,9 @@ pub struct Arrived {
     pub manifest: Manifest,
     /// The entries that it brings, platforms known, attestations in their places.
     pub entries: Vec<Descriptor>,
+    /// Entries for attestations that refer to it, if it is a plain image and the plan wants them;
+    /// sorted by digest.
+    pub discovered: Vec<Descriptor>,
     /// The variant that its config says and its entry does not: see [`Platform::stray_variant`].
     pub stray: Option<String>,
     /// Where its images come from, as far as their configs were read.

@@ -18,10 +18,14 @@ impl Look<'_> {
     /// What a source brings, once all of it is there.
     pub(super) async fn learn(&self, manifest: Manifest) -> Result<Arrived, Stop> {
         let source = self.source;
-        let mut stray = None;
+        let (mut stray, mut discovered) = (None, Vec::new());
         let (entries, origins) = match &manifest.content {
             Content::Image(image) => {
-                let (plain, origin) = self.plain(&manifest, image).await?;
+                let (plain, listed) =
+                    tokio::join!(self.plain(&manifest, image), self.listed(&manifest));
+                // What is wrong with the image comes first: it may be stale.
+                let (plain, origin) = plain?;
+                discovered = self.attestations(&manifest, listed?).await?;
                 stray = plain.stray;
                 (vec![plain.entry], origin.into_iter().collect())
             }
@@ -44,7 +48,8 @@ impl Look<'_> {
                 }
             }
         };
-        Ok(Arrived { source: source.clone(), manifest, entries, stray, origins, after: None })
+        let source = source.clone();
+        Ok(Arrived { source, manifest, entries, discovered, stray, origins, after: None })
     }
 
     /// The entry for a plain image, and where it comes from: its config is read, if it has one that

@@ -146,6 +146,7 @@ mod tests {
             source: source(name),
             manifest,
             entries: vec![entry],
+            discovered: Vec::new(),
             stray: None,
             origins: vec![origin],
             after: after.map(Duration::from_secs),

@@ -18,7 +18,7 @@ pub(super) struct Look<'a> {
     pub(super) wait: &'a Wait<'a>,
     pub(super) source: &'a Source,
     /// When its requests give up; none where nothing is waited for.
-    deadline: Option<Instant>,
+    pub(super) deadline: Option<Instant>,
 }
 
 impl<'a> Look<'a> {
@@ -115,7 +115,10 @@ impl<'a> Look<'a> {
         arrived
     }
 
-    async fn manifest(&self, reference: &Reference) -> Result<Manifest, registry::Error> {
+    pub(super) async fn manifest(
+        &self,
+        reference: &Reference,
+    ) -> Result<Manifest, registry::Error> {
         // At the only check, indexes of one run may share what they read; later ones want to know
         // what is there now.
         match self.deadline {
@@ -163,7 +166,7 @@ impl<'a> Look<'a> {
 
     /// Whether an error may pass by waiting. `part`: it is about something that the source's
     /// manifest names.
-    fn sort(&self, error: &registry::Error, part: bool) -> Stop {
+    pub(super) fn sort(&self, error: &registry::Error, part: bool) -> Stop {
         let known = self.wait.work.registry.has_answered(&error.host);
         let several = !self.source.others.is_empty();
         match &error.kind {

@@ -6,6 +6,7 @@
 
 mod anywhere;
 pub mod arrived;
+mod discover;
 mod end;
 mod labels;
 mod learn;

@@ -240,7 +240,7 @@ mod tests {
         | **linux/amd64** | at&nbsp;once | 31.4&nbsp;MB | `sha256:baf0239e48ff` |
         | **linux/arm64** | after&nbsp;1m&nbsp;35s | – | `sha256:b3e3ab55f887` |
 
-        Would copy 2 images into `ghcr.io/acme/app`, unless already there.
+        Would copy 2 images, 3 referrers (cosign signature) into `ghcr.io/acme/app`, unless already there.
 
         Changes to `ghcr.io/acme/app:1.4.0`, `ghcr.io/acme/app:1`:
 

@@ -115,11 +115,12 @@ impl Ending<'_> {
     /// What a dry run did not do. Tags with the same changes are shown together.
     fn left_undone(&self, dry_run: &DryRun) -> String {
         let mut text = String::new();
-        for (repository, images) in &dry_run.copies {
+        for coming in &dry_run.copies {
             let _ = writeln!(
                 text,
-                "Would copy {} into `{repository}`, unless already there.\n",
-                count(*images, "image")
+                "Would copy {} into `{}`, unless already there.\n",
+                coming.sums(),
+                coming.repository
             );
         }
         for alike in dry_run.changes.chunk_by(|(_, one), (_, other)| one == other) {

@@ -7,7 +7,7 @@ use std::process::Command;
 /// A row: what goes wrong, what is to come of it, and the tests, by their full names.
 type Row = (&'static str, &'static str, &'static [&'static str]);
 
-const TABLE: [Row; 21] = [
+const TABLE: [Row; 22] = [
     (
         "RST after request / mid-body / before headers",
         "retried; PUT checked by HEAD first; one index, one tag",
@@ -218,6 +218,24 @@ const TABLE: [Row; 21] = [
             "faults::table::the_wall_clock_is_read_in_one_place_only",
         ],
     ),
+    (
+        "Referrers: no API, denied, 5xx, RST, gone, altered, pages without end, a list that is too long; killed at every write",
+        "by tag; told, by tag; retried, then 7; 7; 5; 5; 5; no tag moves, the next run completes",
+        &[
+            "referrers::api::what_is_no_list_means_that_there_is_no_api",
+            "referrers::api::a_list_that_cannot_be_had_moves_no_tag",
+            "referrers::attestations::a_list_that_cannot_be_had_moves_no_tag_and_a_denied_one_is_told",
+            "referrers::attestations::one_that_is_listed_and_cannot_be_had_moves_no_tag",
+            "referrers::attestations::trouble_with_the_list_is_waited_for",
+            "referrers::faults::what_lasts_moves_no_tag_and_the_next_run_completes",
+            "referrers::faults::what_passes_costs_a_moment_at_every_request",
+            "referrers::killed::a_kill_at_any_write_moves_no_tag_where_tags_list_referrers",
+            "referrers::killed::a_kill_at_any_write_moves_no_tag_where_the_registry_lists_referrers",
+            "referrers::threats::a_list_of_referrers_without_end",
+            "referrers::threats::more_referrers_than_anybody_signs_with",
+            "referrers::travel::one_that_cannot_be_copied_moves_no_tag_and_the_way_out_is_told",
+        ],
+    ),
 ];
 
 /// The rows of the research that the table follows: none may get lost.
@@ -242,7 +260,8 @@ Two runs push the same tag with equal / different content
 Immutable tag: same digest / other digest
 64 children × 429 bursts
 HEAD unsupported (405), HEAD without digest, 304
-System clock jumps";
+System clock jumps
+Referrers: no API, denied, 5xx, RST, gone, altered, pages without end, a list that is too long; killed at every write";
 
 #[test]
 fn every_row_has_tests_and_every_test_exists() {

@@ -17,14 +17,16 @@ async fn within_a_repository_nothing_is_asked() {
 }
 
 #[tokio::test]
-async fn a_run_that_moves_no_tag_asks_for_nothing_and_so_does_a_dry_run() {
+async fn a_run_that_moves_no_tag_asks_for_nothing_and_a_dry_run_asks_what_the_real_one_asks() {
     let (scene, _) = built().await;
     step(&scene).input("dry-run", "true").run().await.ok();
-    assert_eq!(asked(&scene), (0, 0), "{}", scene.proxy.log_text());
+    assert_eq!(asked(&scene), (1, 1), "{}", scene.proxy.log_text());
     step(&scene).run().await.ok();
     let first = asked(&scene);
-    step(&scene).run().await.ok();
-    assert_eq!((asked(&scene), first), ((1, 1), (1, 1)), "{}", scene.proxy.log_text());
+    for dry in ["false", "true"] {
+        step(&scene).input("dry-run", dry).run().await.ok();
+    }
+    assert_eq!((asked(&scene), first), ((2, 2), (2, 2)), "{}", scene.proxy.log_text());
 }
 
 /// One request a manifest, one listing a repository, and no round trip more: the copies come first

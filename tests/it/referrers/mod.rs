@@ -2,10 +2,15 @@
 //! complete before any tag moves.
 
 mod api;
+mod attestations;
 mod cosign;
 mod cost;
+mod dry_run;
+mod faults;
+mod killed;
 mod threats;
 mod travel;
+mod ways;
 
 use crate::support::artifacts::Artifact;
 use crate::support::images::Image;

@@ -2,6 +2,7 @@
 
 use super::client::{Client, OCI_INDEX, OCI_MANIFEST, sha256};
 use serde_json::{Value, json};
+use std::path::Path;
 
 /// The empty config of an artifact.
 const EMPTY: &str = "application/vnd.oci.empty.v1+json";
@@ -9,6 +10,8 @@ const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 pub const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 /// A signature of cosign 2.
 pub const COSIGN: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+/// Provenance or an SBOM of `BuildKit`, as an OCI artifact.
+pub const ATTESTATION: &str = "application/vnd.docker.attestation.manifest.v1+json";
 /// An SBOM.
 pub const SPDX: &str = "application/spdx+json";
 
@@ -32,6 +35,12 @@ impl Artifact {
     /// What cosign stores under a tag: it names no subject.
     pub fn tagged(kind: &str, text: &str) -> Self {
         Self { kind: kind.to_owned(), blob: text.as_bytes().to_vec(), subject: None }
+    }
+
+    /// Another one about the same.
+    pub fn with(mut self, number: usize) -> Self {
+        self.blob.extend_from_slice(number.to_string().as_bytes());
+        self
     }
 
     /// The manifest.
@@ -63,6 +72,20 @@ impl Artifact {
             "size": self.manifest().len(),
             "artifactType": self.kind,
         })
+    }
+
+    /// Adds it to the OCI layout in a folder, as one of its roots.
+    pub fn add_to(&self, folder: &Path) {
+        let manifest = self.manifest();
+        for bytes in [&manifest, &self.blob, b"{}".as_slice()] {
+            let name = sha256(bytes).replace(':', "/");
+            std::fs::write(folder.join("blobs").join(name), bytes).expect("a blob");
+        }
+        let index = folder.join("index.json");
+        let mut roots: Value =
+            serde_json::from_slice(&std::fs::read(&index).expect("an index")).expect("JSON");
+        roots["manifests"].as_array_mut().expect("roots").push(self.descriptor());
+        std::fs::write(index, roots.to_string()).expect("an index");
     }
 
     /// Pushes blobs and manifest, by digest when `tag` is empty; lists it nowhere.

@@ -10,6 +10,7 @@
 //! | [`canary`]                      | the secrets of a run, and whether it let go of one       |
 //! | [`github`]                      | what a GitHub runner makes of a run's output             |
 //! | [`registry`]                    | a real `docker-registry` process on a free port          |
+//! | [`referrers_api`]             | the referrers API before that registry, which has none   |
 //! | [`token`], [`token_jwt`]        | a token server whose tokens that registry accepts        |
 //! | [`certs`]                       | certificate authorities that only one test knows         |
 //! | [`client`]                      | an independent client that prepares a registry           |
@@ -47,6 +48,7 @@ pub mod named;
 pub mod paused_clock;
 pub mod proxy;
 pub mod proxy_connection;
+pub mod referrers_api;
 pub mod registry;
 pub mod request_log;
 pub mod rules;
