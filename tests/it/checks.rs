@@ -208,7 +208,7 @@ async fn all_that_is_wrong_is_told_in_one_run_before_any_request() {
         "annotations, line 2: ",
         "annotations, line 3: ",
         "format: docker: a Docker manifest list cannot have annotations",
-        "attestations: must be keep or drop, not \"perhaps\"",
+        "attestations: must be keep, drop or discover, not \"perhaps\"",
         "wait: \"10 parsecs\"",
         "wait-interval: ",
         "overwrite, line 1: \"some times\" cannot match a tag: ",

@@ -85,7 +85,7 @@ async fn commands_flags_and_values_are_completed() {
         ("manifest-action create --format ", &["auto", "docker", "oci"]),
         ("manifest-action create --format=do", &["docker"]),
         ("manifest-action create --missing s", &["skip"]),
-        ("manifest-action create --attestations ", &["drop", "keep"]),
+        ("manifest-action create --attestations ", &["discover", "drop", "keep"]),
         ("manifest-action create --log-level ", &["debug", "error", "info", "trace", "warn"]),
         ("manifest-action create --overwrite=", &["false", "true"]),
         ("manifest-action create --append=t", &["true"]),
