@@ -21,6 +21,7 @@ pub(super) fn command() -> Command {
         .about("Describe an image, an index and its entries, or an artifact")
         .arg(Arg::new("REF").required(true).help("reference to describe, with a tag [latest] or a digest"))
         .arg(Arg::new("raw").long("raw").action(ArgAction::SetTrue).conflicts_with("json").help("print the manifest, byte for byte"))
+        .arg(Arg::new("referrers").long("referrers").action(ArgAction::SetTrue).conflicts_with("raw").help("show also what refers to it and to its entries: signatures, SBOMs and others; none is verified"))
         .arg(
             Arg::new("platform")
                 .long("platform")
@@ -29,7 +30,7 @@ pub(super) fn command() -> Command {
                 .help("show the entry for this platform (linux/arm64 also matches linux/arm64/v8)"),
         )
         .after_help(
-            "Examples:\n  manifest-action inspect ghcr.io/acme/app:1.2\n  manifest-action inspect ghcr.io/acme/app:1.2 --platform linux/arm64\n  manifest-action inspect ghcr.io/acme/app:1.2 --raw\n  manifest-action inspect ghcr.io/acme/app:1.2 --json",
+            "Examples:\n  manifest-action inspect ghcr.io/acme/app:1.2\n  manifest-action inspect ghcr.io/acme/app:1.2 --platform linux/arm64\n  manifest-action inspect ghcr.io/acme/app:1.2 --raw\n  manifest-action inspect ghcr.io/acme/app:1.2 --json\n  manifest-action inspect ghcr.io/acme/app:1.2 --referrers",
         )
 }
 
@@ -62,8 +63,14 @@ async fn look(flags: &ArgMatches, context: &Context<'_>) -> Result<Exit, Exit> {
         let manifest = session.finish(&progress, read).await?;
         return Ok(output::bytes(&manifest.bytes, Exit::Done));
     }
-    let inspected =
-        session.finish(&progress, inspect::read(&session.registry, reference, platform)).await?;
+    let read = async {
+        let mut inspected = inspect::read(&session.registry, reference, platform).await?;
+        if flags.get_flag("referrers") {
+            inspected.referrers = Some(inspected.referrers(&session.registry).await?);
+        }
+        Ok(inspected)
+    };
+    let inspected = session.finish(&progress, read).await?;
     if let Inside::Index(entries) = &inspected.inside {
         for entry in entries {
             if let Behind::Unread(why) = &entry.behind {

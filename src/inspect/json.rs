@@ -1,6 +1,7 @@
 //! What a reference is, in JSON, version 1; `docs/inspect-json.md` describes it. Fields may be
 //! added within a version, never changed.
 
+use crate::inspect::referrers::json::OfReferrer;
 use crate::inspect::{Behind, Entry, Image, Inside, Inspected, Picked};
 use crate::oci::{Annotations, Descriptor, Digest, Manifest, Platform};
 use serde::Serialize;
@@ -16,6 +17,7 @@ pub(crate) struct Document<'a> {
     size: usize,
     annotations: &'a Annotations,
     subject: Option<&'a Digest>,
+    referrers: Option<Vec<OfReferrer<'a>>>,
     #[serde(flatten)]
     content: Content<'a>,
     #[serde(flatten)]
@@ -93,7 +95,7 @@ struct Stored<'a> {
 
 impl<'a> Document<'a> {
     pub(crate) fn of(inspected: &'a Inspected) -> Self {
-        let manifest = &inspected.manifest;
+        let (manifest, referrers) = (&inspected.manifest, inspected.referrers.as_ref());
         let (kind, content) = match &inspected.inside {
             Inside::Index(entries) => ("index", Content::of_index(entries)),
             Inside::Image(image) if image.artifact_type.is_some() => {
@@ -110,6 +112,7 @@ impl<'a> Document<'a> {
             size: manifest.bytes.len(),
             annotations: &inspected.annotations,
             subject: inspected.subject.as_ref().map(|subject| &subject.digest),
+            referrers: referrers.map(|all| all.iter().map(OfReferrer::of).collect()),
             content,
             picked: inspected.picked.as_ref().map(FromIndex::of),
         }
@@ -225,6 +228,7 @@ mod tests {
             (examples::index(), vec![all, "## Of an index"]),
             (examples::image(), vec![all, image]),
             (examples::artifact(), vec![all, image]),
+            (examples::referred_to(), vec![all, image, "## With `--referrers`"]),
             (examples::picked(), vec![all, image, "## Of an entry picked with `--platform`"]),
         ] {
             assert_eq!(paths(&shown(&inspected)), fields(PAGE, &headings));

@@ -4,6 +4,7 @@
 
 pub(crate) mod comparison;
 pub(crate) mod json;
+pub(crate) mod referrers;
 pub(crate) mod text;
 pub(crate) mod whole;
 
@@ -18,6 +19,7 @@ use crate::oci::{
 };
 use crate::oci::{Repository, media_type};
 use crate::registry::{self, Kind, Registry};
+use referrers::Referrer;
 use serde_json::Value;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +32,8 @@ pub(crate) struct Inspected {
     pub(crate) annotations: Annotations,
     pub(crate) subject: Option<Descriptor>,
     pub(crate) inside: Inside,
+    /// What refers to it and to what it names, if that was asked for.
+    pub(crate) referrers: Option<Vec<Referrer>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -171,7 +175,15 @@ async fn inspected(
             Inside::Index(all(registry, &reference.repository, index).await?)
         }
     };
-    Ok(Inspected { reference: reference.clone(), picked, manifest, annotations, subject, inside })
+    Ok(Inspected {
+        reference: reference.clone(),
+        picked,
+        manifest,
+        annotations,
+        subject,
+        inside,
+        referrers: None,
+    })
 }
 
 /// What manifest and config say about an image.

@@ -1,6 +1,6 @@
 //! What a reference is, for people: the important facts first, then a block for every entry.
 
-use crate::inspect::{Behind, Entry, Image, Inside, Inspected, Picked};
+use crate::inspect::{Behind, Entry, Image, Inside, Inspected, Picked, referrers};
 use crate::oci::{Descriptor, Reference, media_type};
 use crate::text::escape::visible;
 use crate::text::style::{Look, Style, pairs, wrapped};
@@ -44,6 +44,9 @@ pub(crate) fn text(inspected: &Inspected, style: Style, now: SystemTime) -> Stri
     }
     if let Inside::Index(entries) = &inspected.inside {
         page.entries(entries);
+    }
+    if let Some(referrers) = &inspected.referrers {
+        page.out.push_str(&referrers::text::text(referrers, style));
     }
     page.out
 }

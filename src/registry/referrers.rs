@@ -5,13 +5,22 @@ use super::Registry;
 use super::call::Call;
 use super::error::{Error, Kind};
 use super::http::Answer;
-use crate::oci::{Content, Descriptor, Digest, Manifest, Reference, media_type};
+use crate::oci::{Content, Descriptor, Digest, Manifest, Reference, media_type, referrer};
 use reqwest::Method;
 
 /// Referrers of one manifest that are read of: more than anybody signs with.
 pub(crate) const MOST_REFERRERS: usize = 256;
 /// Pages of a list, some of which may be empty where a registry filters.
 const MOST_PAGES: usize = 32;
+
+/// What the list of referrers is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Asked beside copies, which come first. Type, digest and size are kept.
+    Copy,
+    /// For people, who wait for nothing else: what each is and says of who signed is kept, too.
+    Show,
+}
 
 /// How a registry stored a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,14 +36,21 @@ impl Stored {
 }
 
 impl Registry {
-    /// Lists what refers to a digest, by type, digest and size; `None` where the registry has no
-    /// API for it. No filter is asked for: `OCI-Filters-Applied` cannot be about us.
-    pub async fn referrers(&self, subject: &Reference) -> Result<Option<Vec<Descriptor>>, Error> {
+    /// Lists what refers to a digest; `None` where the registry has no API for it. No filter is asked
+    /// for: `OCI-Filters-Applied` cannot be about us.
+    pub(crate) async fn referrers(
+        &self,
+        subject: &Reference,
+        purpose: Purpose,
+    ) -> Result<Option<Vec<Descriptor>>, Error> {
         if subject.repository.file().is_some() {
             return self.referrers_of_file(subject).await.map(Some);
         }
         // Never closed, so a permit always comes.
-        let _permit = self.beside.acquire().await.ok();
+        let _permit = match purpose {
+            Purpose::Copy => self.beside.acquire().await.ok(),
+            Purpose::Show => None,
+        };
         let mut listed = Vec::new();
         let mut query = String::new();
         for page in 0..MOST_PAGES {
@@ -61,7 +77,7 @@ impl Registry {
             let mut manifest =
                 Manifest::parse(answer.body.clone(), &content_type, digest).map_err(invalid)?;
             manifest.share.count_in(&self.held).map_err(invalid)?;
-            listed.extend(entries(&manifest).take(MOST_REFERRERS + 1));
+            listed.extend(entries(&manifest, purpose).take(MOST_REFERRERS + 1));
             let base =
                 self.root(&request)?.join(&format!("v2/{}/{rest}", subject.repository.path()));
             let next = base.ok().and_then(|base| answer.next_page(&base));
@@ -91,10 +107,13 @@ fn has_no_api(error: &Error) -> bool {
 }
 
 /// The entries without what others may have made large.
-pub(crate) fn entries(index: &Manifest) -> impl Iterator<Item = Descriptor> {
+pub(crate) fn entries(index: &Manifest, purpose: Purpose) -> impl Iterator<Item = Descriptor> {
     let entries = match &index.content {
         Content::Index(index) => index.manifests.as_slice(),
         Content::Image(_) => &[],
     };
-    entries.iter().map(|entry| Descriptor::new(&entry.media_type, entry.digest.clone(), entry.size))
+    entries.iter().map(move |entry| match purpose {
+        Purpose::Copy => Descriptor::new(&entry.media_type, entry.digest.clone(), entry.size),
+        Purpose::Show => referrer::told(entry),
+    })
 }

@@ -4,6 +4,7 @@
 mod api;
 mod cosign;
 mod cost;
+mod shown;
 mod threats;
 mod travel;
 
