@@ -72,15 +72,22 @@ pub(super) fn index() -> Inspected {
     arm.annotations = pairs(&[("org.example.note", "built on a Raspberry Pi")]);
     let mut chart = blob(media_type::OCI_MANIFEST, "chart", 480);
     chart.artifact_type = "application/vnd.cncf.helm.config.v1+json".to_owned();
-    let of = |descriptor, behind| Entry { descriptor, behind };
+    let of = |descriptor, behind| Entry { descriptor, behind: Some(behind) };
+    let image = |download, created: Option<&str>| Behind::Image {
+        download,
+        created: created.map(str::to_owned),
+    };
+    let stated = |statements: &[&str]| {
+        Behind::Attestation(statements.iter().map(|&text| text.to_owned()).collect())
+    };
     let entries = vec![
-        of(entry("linux/amd64"), Behind::Image(31_400_000)),
-        of(arm, Behind::Image(28_900_000)),
-        of(windows, Behind::Image(120_000_000)),
+        of(entry("linux/amd64"), image(31_400_000, Some("2026-05-01T12:00:00Z"))),
+        of(arm, image(28_900_000, None)),
+        of(windows, image(120_000_000, None)),
         of(blob(media_type::OCI_INDEX, "nested", 1_234_567), Behind::Index(2)),
         of(chart, Behind::Unread("not in the registry".to_owned())),
-        of(provenance("linux/amd64"), Behind::Attestation),
-        of(attestation("linux/s390x"), Behind::Attestation),
+        of(provenance("linux/amd64"), stated(&["SBOM", "provenance"])),
+        of(attestation("linux/s390x"), stated(&[])),
     ];
     inspected(media_type::OCI_INDEX, Inside::Index(entries))
 }
@@ -153,7 +160,7 @@ pub(super) fn picked() -> Inspected {
     let mut entry = entry("linux/arm/v7");
     entry.annotations = pairs(&[("org.example.note", "built on a Raspberry Pi")]);
     let index = manifest(media_type::OCI_INDEX);
-    let attestations = vec![attestation("linux/arm/v7")];
+    let attestations = vec![Entry { descriptor: attestation("linux/arm/v7"), behind: None }];
     Inspected { picked: Some(Picked { index, entry, attestations }), ..image() }
 }
 

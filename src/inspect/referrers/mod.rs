@@ -4,7 +4,7 @@
 pub(super) mod json;
 pub(super) mod text;
 
-use super::{Entry, Inside, Inspected};
+use super::{Entry, Inside, Inspected, behind};
 use crate::entries::diff::List;
 use crate::entries::nested::{MOST_ENTRIES, too_many};
 use crate::error::Error;
@@ -66,7 +66,7 @@ impl Inspected {
             },
         };
         let picked = self.picked.iter().flat_map(|picked| {
-            let attestations = picked.attestations.iter().map(|entry| &entry.digest);
+            let attestations = picked.attestations.iter().map(|entry| &entry.descriptor.digest);
             let its = |title: &str| title.to_owned();
             let attestations = attestations.map(move |digest| (digest, its("its attestation")));
             attestations.chain([(&picked.index.digest, its("its index"))])
@@ -155,14 +155,13 @@ impl Referrer {
             Content::Image(image) => image.layers.as_slice(),
             Content::Index(_) => &[],
         };
-        let mut statements: Vec<String> = Vec::new();
-        for statement in layers.iter().filter_map(|layer| layer.statement()) {
-            if statements.iter().all(|other| other != statement) {
-                statements.push(statement.to_owned());
-            }
-        }
         let signers = layers.iter().filter_map(|layer| referrer::signer(&layer.annotations));
-        Self { entry: Some(manifest.descriptor()), statements, signers: signers.collect(), ..self }
+        Self {
+            entry: Some(manifest.descriptor()),
+            statements: behind::statements(layers),
+            signers: signers.collect(),
+            ..self
+        }
     }
 }
 
