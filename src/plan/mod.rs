@@ -185,8 +185,12 @@ impl Plan {
     }
 
     /// A plan that only checks what was published.
-    pub fn to_check(tags: Vec<Reference>, platforms: &[Platform]) -> Self {
-        Self { targets: tags, platforms: platforms.to_vec(), ..Self::blank() }
+    pub fn to_check(
+        tags: Vec<Reference>,
+        platforms: &[Platform],
+        platform_tags: PlatformTags,
+    ) -> Self {
+        Self { targets: tags, platforms: platforms.to_vec(), platform_tags, ..Self::blank() }
     }
 
     /// Where all is written that is known before the images are: references, some without a tag.
