@@ -337,7 +337,7 @@ mod tests {
           sha256:233562de1a0288b139c4fa40b7d189f806e906eeb048517aeb67f34ac0e2faf1
           OCI image index, 1.2 MB
 
-        no platform                              not read: not in the registry
+        artifact                                 not read: not in the registry
           sha256:cc57fc1903e444cf6a726490b43b27ee9f87facc037f86872201847c565b45fb
           OCI image manifest, 480 bytes
           artifact    application/vnd.cncf.helm.config.v1+json
@@ -461,7 +461,7 @@ mod tests {
           sha256:233562de1a0288b139c4fa40b7d189f806e906eeb048517aeb67f34ac0e2faf1
           OCI image index, 1.2 MB
 
-        no platform
+        artifact
           sha256:cc57fc1903e444cf6a726490b43b27ee9f87facc037f86872201847c565b45fb
           OCI image manifest, 480 bytes
           artifact    application/vnd.cncf.helm.config.v1+json

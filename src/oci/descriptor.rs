@@ -168,6 +168,7 @@ impl Descriptor {
         match (self.known_platform(), self.attests()) {
             (Some(platform), _) => platform.to_string(),
             (None, Some(_)) => "attestation".to_owned(),
+            (None, None) if !self.artifact_type.is_empty() => "artifact".to_owned(),
             (None, None) => "no platform".to_owned(),
         }
     }

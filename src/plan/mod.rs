@@ -146,6 +146,8 @@ pub struct Plan {
     pub overwrite: Overwrite,
     /// Whether what refers to images is copied with them into another repository.
     pub copy_referrers: bool,
+    /// Whether they are looked for even where no tag moves.
+    pub seek_referrers: bool,
     /// How long to wait in all; zero checks once.
     pub wait: Duration,
     /// Whether the user said how long.
@@ -237,6 +239,7 @@ impl Plan {
             prefer_index: true,
             overwrite: Overwrite::All,
             copy_referrers: true,
+            seek_referrers: false,
             wait: Duration::ZERO,
             is_wait_asked: true,
             wait_interval: Duration::from_secs(1),
@@ -279,6 +282,7 @@ fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Pl
         prefer_index: inputs.prefer_index().read(values::switch, findings),
         overwrite: overwrite::read(inputs.overwrite(), findings),
         copy_referrers: inputs.referrers().one_of(&[("copy", true), ("leave", false)], findings),
+        seek_referrers: false,
         wait: match inputs.wait().text {
             Some(_) => inputs.wait().read(values::duration, findings),
             None => usual_wait(&sources),

@@ -2,7 +2,7 @@
 
 use super::{Found, Subject, way_out};
 use crate::error::Error;
-use crate::oci::Repository;
+use crate::oci::{Descriptor, Repository};
 use crate::pipeline::lots::Lot;
 use crate::pipeline::transfer::Origins;
 use crate::pipeline::work::Work;
@@ -21,20 +21,27 @@ pub(in crate::pipeline) async fn find<'a>(
         return Ok(Found::default());
     }
     let question = Question::new(work.registry, Purpose::Copy, origins.waited);
-    let levels = question.walk(subjects(lots, origins)).await.map_err(way_out)?;
+    let subjects = subjects(lots, origins, work.plan.seek_referrers);
+    let levels = question.walk(subjects).await.map_err(way_out)?;
     Ok(Found { levels })
 }
 
 /// The manifests whose referrers come along: what the list names, and itself where it was published
-/// elsewhere as it is.
-fn subjects<'a>(lots: &[Lot<'a>], origins: &'a Origins) -> Vec<Subject<'a>> {
+/// elsewhere as it is. `always`: even where no tag moves.
+fn subjects<'a>(lots: &[Lot<'a>], origins: &'a Origins, always: bool) -> Vec<Subject<'a>> {
     let mut subjects: Vec<Subject<'a>> = Vec::new();
     for Lot { composed, targets, .. } in lots {
-        let moving: BTreeSet<&'a Repository> =
-            targets.moving(&composed.digest).map(|target| &target.tag.repository).collect();
-        let of_entries = composed.entries.iter().map(|entry| (&entry.digest, entry.title()));
+        let targets = targets.all().filter(|target| always || !target.holds(&composed.digest));
+        let targets: BTreeSet<&'a Repository> =
+            targets.map(|target| &target.tag.repository).collect();
+        let title = |entry: &Descriptor| match entry.known_platform() {
+            // It is published as it is.
+            None if composed.is_image() => "the artifact".to_owned(),
+            _ => entry.title(),
+        };
+        let of_entries = composed.entries.iter().map(|entry| (&entry.digest, title(entry)));
         for (digest, title) in of_entries.chain([(&composed.digest, "the index".to_owned())]) {
-            for &target in &moving {
+            for &target in &targets {
                 if let Some(from) = origins.nearest(digest, target) {
                     add(&mut subjects, Subject::new(digest, from, &title, vec![target]));
                 }

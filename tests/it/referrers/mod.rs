@@ -2,6 +2,7 @@
 //! complete before any tag moves.
 
 mod api;
+mod artifacts;
 mod checked;
 mod cosign;
 mod cost;
