@@ -17,6 +17,9 @@ pub(crate) const MOST: usize = 256;
 /// How far a referrer may be from what is asked about: what refers to that is one away.
 pub(crate) const DEPTH: usize = 3;
 
+/// What to do about more.
+const FEWER: &str = "delete old ones from the registry: at most 256 are read";
+
 /// A manifest with what refers to it. `T`: what the caller has to know of it, and of those that
 /// refer to it in turn.
 #[derive(Debug, Clone)]
@@ -148,7 +151,9 @@ impl<'r, 'a> Question<'r, 'a> {
             }
             settled => settled.map_err(|error| {
                 let what = format!("list what refers to {place}");
-                subject.of_referrer(Error::of_registry(&error, &what, Access::Pull))
+                let told = subject.of_referrer(Error::of_registry(&error, &what, Access::Pull));
+                let is_long = matches!(error.kind, registry::Kind::TooLarge(_));
+                if is_long { told.with_fix(FEWER) } else { told }
             }),
         }
     }
@@ -218,6 +223,7 @@ impl<'r, 'a> Question<'r, 'a> {
 
 fn too_many<T: Clone>(held: &[Subject<'_, T>]) -> Error {
     let error = Error::refused(format!("more than {MOST} signatures and other referrers"));
+    let error = error.with_fix(FEWER);
     match held.iter().max_by_key(|subject| subject.number()) {
         Some(subject) => subject.of_referrer(error),
         None => error,
