@@ -143,11 +143,10 @@ async fn by_the_api_and_by_cosigns_tags() {
     let tag = format!("{}.sig", list_tag(&index().images()[1].digest()));
     Artifact::tagged(COSIGN, "x").push(&scene.client, APP, &tag).await;
     let place = format!("/v2/{APP}/manifests/{tag}");
-    let rule = scene.proxy.rule(Rule::on("GET", &place).then(Fault::Status(404)));
+    scene.proxy.rule(Rule::on("GET", &place).then(Fault::Status(404)));
     let ran = signed.check(&["--referrers"]).await.fails(5);
     let line = format!("  cosign signature of linux/arm64 {tag} is gone\n");
     assert!(ran.stderr.contains(&line), "{}", ran.stderr);
-    let _ = rule;
 }
 
 #[tokio::test]
