@@ -36,6 +36,8 @@ pub struct Invocation<'a> {
     pub(crate) signals: Signals,
     /// How the inputs were given.
     pub(crate) asked: Asked,
+    /// Whether referrers are looked for even where no tag moves.
+    pub(crate) seek_referrers: bool,
 }
 
 impl<'a> Invocation<'a> {
@@ -46,7 +48,16 @@ impl<'a> Invocation<'a> {
         let inputs = env::read(context.environment, &mut findings);
         let console = Console::of_run(&context, Stream::Stdout);
         let asked = Asked::INPUTS;
-        Self { context, inputs, findings, step: true, console, signals, asked }
+        Self {
+            context,
+            inputs,
+            findings,
+            step: true,
+            console,
+            signals,
+            asked,
+            seek_referrers: false,
+        }
     }
 
     /// The command `create`: flags only.
@@ -58,7 +69,16 @@ impl<'a> Invocation<'a> {
         let inputs = env::from_pairs(pairs.into_iter(), &mut findings);
         let console = Console::of_run(&context, Stream::Stderr);
         let (signals, asked) = (Signals::listen(), Asked::INPUTS);
-        Self { context, inputs, findings, step: false, console, signals, asked }
+        Self {
+            context,
+            inputs,
+            findings,
+            step: false,
+            console,
+            signals,
+            asked,
+            seek_referrers: false,
+        }
     }
 }
 
@@ -85,11 +105,13 @@ pub async fn run_step(context: Context<'_>) -> Exit {
 
 /// Composes and publishes all lists, from inputs to outputs.
 pub async fn compose_lists(invocation: Invocation<'_>) -> Ended {
-    let Invocation { context, inputs, findings, step, console, signals, asked } = invocation;
+    let Invocation { context, inputs, findings, step, console, signals, asked, seek_referrers } =
+        invocation;
     let opened = panics::caught(async {
         let prepared = prepare(&inputs, findings, &context, &console)
             .map_err(|problems| plan::refused(asked, &problems));
-        prepared.and_then(|(planned, warnings)| {
+        prepared.and_then(|(mut planned, warnings)| {
+            planned.plans.iter_mut().for_each(|plan| plan.seek_referrers = seek_referrers);
             let destinations = Destinations::open(&inputs, &context, step)?;
             for warning in warnings {
                 warn!("{warning}");

@@ -15,7 +15,8 @@
 //!   [`report`]: its result, one file per format, and the files that it goes to
 //! - [`pipeline`]: one index, stage by stage; `inspect`: the commands that only look
 //! - [`plan`]: everything that is decided before the first request, all problems at once; [`entries`]:
-//!   what the entries of an index are and how they change; [`console`]: where people read
+//!   what the entries of an index are and how they change; `referrers`: what refers to manifests;
+//!   [`console`]: where people read
 //! - [`jobs`]: whether the jobs that build the images still can; [`error`]: the one error that people
 //!   see, and what to do
 //! - [`registry`]: the distribution API
@@ -58,6 +59,7 @@ pub mod pipeline;
 pub mod plan;
 #[cfg(test)]
 mod random;
+mod referrers;
 pub mod registry;
 pub mod report;
 pub mod secret;

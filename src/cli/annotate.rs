@@ -109,7 +109,7 @@ async fn warn_of_contradictions(
     }
     let child = Reference::at(&list.repository, &entry.digest);
     if let Ok(Inspected { inside: Inside::Image(image), .. }) =
-        inspect::read(&session.registry, &child, None).await
+        inspect::read(&session.registry, &child, None, false).await
         && let Some(built) = image.platform
         && !built.runs_as(&listed)
     {

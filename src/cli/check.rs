@@ -37,9 +37,10 @@ pub(super) fn command() -> Command {
             Arg::new(names::spec)
                 .long(names::spec)
                 .value_name("FILE")
-                .help("YAML file that describes the indexes that were published: its tags and platforms"),
+                .help("YAML file that describes the indexes that were published: its tags, platform-tags and platforms"),
         )
-        .after_help("Whole: every entry, config, layer and attestation exists, with the size that is stated.\nManifests are read, blobs are only looked up.\n\nExamples:\n  manifest-action check ghcr.io/acme/app:1.2 ghcr.io/acme/app:latest\n  manifest-action check ghcr.io/acme/app:1.2 --platforms linux/amd64,linux/arm64\n  manifest-action check --spec indexes.yaml")
+        .arg(Arg::new("referrers").long("referrers").action(ArgAction::SetTrue).help("check also what refers to them and to their entries: signatures, SBOMs and others"))
+        .after_help("Whole: every entry, config, layer and attestation exists, with the size that is stated.\nManifests are read, blobs are only looked up.\n\nExamples:\n  manifest-action check ghcr.io/acme/app:1.2 ghcr.io/acme/app:latest\n  manifest-action check ghcr.io/acme/app:1.2 --platforms linux/amd64,linux/arm64\n  manifest-action check --spec indexes.yaml\n  manifest-action check --spec indexes.yaml --referrers")
 }
 
 /// Checks all and prints a line for each reference.
@@ -59,7 +60,13 @@ async fn check(flags: &ArgMatches, context: &Context<'_>) -> Result<Exit, Exit> 
     let (session, plans) = Session::with_inputs(flags, context, own.collect(), planned)?;
     let most = session.concurrency;
     let checks = plans.iter().map(|plan| async {
-        let check = Check { registry: &session.registry, most, platforms: &plan.platforms };
+        let check = Check {
+            registry: &session.registry,
+            most,
+            platforms: &plan.platforms,
+            platform_tags: &plan.platform_tags,
+            referrers: flags.get_flag("referrers"),
+        };
         Ok::<_, Error>(check.tags(&plan.targets).await)
     });
     let outcomes = join::within(MOST_INDEXES, checks);

@@ -1,4 +1,4 @@
-//! `copy SOURCE LIST…`: one image or index as it is, under other names: `create` with one source and
+//! `copy SOURCE LIST…`: one image, index or artifact as it is, under other names: `create` with one source and
 //! `--prefer-index=false`.
 
 use super::create::{self, flag};
@@ -13,10 +13,11 @@ use clap::builder::ValueParser;
 use clap::{Arg, ArgMatches, Command};
 
 /// The inputs that are flags of it.
-const FLAGS: [&str; 12] = [
+const FLAGS: [&str; 13] = [
     names::platforms,
     names::platform_tags,
     names::overwrite,
+    names::referrers,
     names::wait,
     names::wait_interval,
     names::dry_run,
@@ -32,12 +33,12 @@ const FLAGS: [&str; 12] = [
 pub(super) fn command() -> Command {
     let flags = INPUTS.iter().filter(|input| FLAGS.contains(&input.name)).map(flag);
     Command::new("copy")
-        .about("Copy an image or index as it is, in any registry, and print LIST@DIGEST of each")
+        .about("Copy an image, index or artifact as it is, in any registry, and print LIST@DIGEST of each")
         .arg(
             Arg::new("SOURCE")
                 .required(true)
                 .value_parser(ValueParser::new(source))
-                .help("image or index to copy"),
+                .help("image, index or artifact to copy"),
         )
         .arg(
             Arg::new("LIST")
@@ -51,7 +52,7 @@ pub(super) fn command() -> Command {
         })
         .mut_arg(names::wait, |arg| arg.help("how long to wait for the source; 0 checks once [0]"))
         .mut_arg(names::wait_interval, |arg| arg.help("longest pause between two checks of it [10s]"))
-        .after_help("The digest stays the same. No tag moves until all registries have everything.\n\nExamples:\n  manifest-action copy ghcr.io/acme/app:1.2 ghcr.io/acme/app:stable\n  manifest-action copy ghcr.io/acme/app:1.2 registry.example:5000/acme/app:1.2 \\\n      registry.example:5000/acme/app:latest")
+        .after_help("The digest stays the same. No tag moves until all registries have everything.\n\nExamples:\n  manifest-action copy ghcr.io/acme/app:1.2 ghcr.io/acme/app:stable\n  manifest-action copy ghcr.io/acme/app:1.2 registry.example:5000/acme/app:1.2 \\\n      registry.example:5000/acme/app:latest\n  manifest-action copy --referrers leave ghcr.io/acme/chart:1.2 registry.example:5000/acme/chart:1.2")
 }
 
 /// One reference: two would be combined.
@@ -78,6 +79,8 @@ pub(super) async fn run(flags: &ArgMatches, context: &Context<'_>) -> Exit {
     });
     let mut invocation = Invocation { signals, ..Invocation::create(pairs, findings, *context) };
     invocation.asked = Asked { called, ..super::ASKED };
+    // What was copied may have been signed since.
+    invocation.seek_referrers = true;
     invocation.findings.warnings.extend(super::visible_secrets(flags));
     invocation.findings.warnings.extend(part);
     let console = invocation.console.clone();

@@ -6,12 +6,13 @@ use crate::error::Exit;
 use crate::inputs::Context;
 use crate::inspect::json::Document;
 use crate::inspect::text;
-use crate::inspect::{self, Behind, Inside};
+use crate::inspect::{self, Inside};
 use crate::oci::{Content, Platform};
 use crate::pipeline::progress::Progress;
 use crate::text::style::Style;
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use std::io::{self, IsTerminal as _};
 use std::time::SystemTime;
 use tracing::warn;
 
@@ -21,6 +22,8 @@ pub(super) fn command() -> Command {
         .about("Describe an image, an index and its entries, or an artifact")
         .arg(Arg::new("REF").required(true).help("reference to describe, with a tag [latest] or a digest"))
         .arg(Arg::new("raw").long("raw").action(ArgAction::SetTrue).conflicts_with("json").help("print the manifest, byte for byte"))
+        .arg(Arg::new("sizes").long("sizes").action(ArgAction::SetTrue).conflicts_with("raw").help("read the entries of an index, too: download size, creation time, provenance or SBOM [as text on a terminal]"))
+        .arg(Arg::new("referrers").long("referrers").action(ArgAction::SetTrue).conflicts_with("raw").help("show also what refers to it and to its entries: signatures, SBOMs and others; none is verified"))
         .arg(
             Arg::new("platform")
                 .long("platform")
@@ -29,7 +32,7 @@ pub(super) fn command() -> Command {
                 .help("show the entry for this platform (linux/arm64 also matches linux/arm64/v8)"),
         )
         .after_help(
-            "Examples:\n  manifest-action inspect ghcr.io/acme/app:1.2\n  manifest-action inspect ghcr.io/acme/app:1.2 --platform linux/arm64\n  manifest-action inspect ghcr.io/acme/app:1.2 --raw\n  manifest-action inspect ghcr.io/acme/app:1.2 --json",
+            "Examples:\n  manifest-action inspect ghcr.io/acme/app:1.2\n  manifest-action inspect ghcr.io/acme/app:1.2 --platform linux/arm64\n  manifest-action inspect ghcr.io/acme/app:1.2 --raw\n  manifest-action inspect ghcr.io/acme/app:1.2 --json --sizes\n  manifest-action inspect ghcr.io/acme/app:1.2 --referrers",
         )
 }
 
@@ -54,7 +57,7 @@ async fn look(flags: &ArgMatches, context: &Context<'_>) -> Result<Exit, Exit> {
                         .map(|(_, _, child)| child)
                 }
                 (Content::Image(_), Some(_)) => {
-                    Ok(inspect::read(&session.registry, reference, platform).await?.manifest)
+                    Ok(inspect::read(&session.registry, reference, platform, false).await?.manifest)
                 }
                 (_, None) => Ok(manifest),
             }
@@ -62,11 +65,19 @@ async fn look(flags: &ArgMatches, context: &Context<'_>) -> Result<Exit, Exit> {
         let manifest = session.finish(&progress, read).await?;
         return Ok(output::bytes(&manifest.bytes, Exit::Done));
     }
-    let inspected =
-        session.finish(&progress, inspect::read(&session.registry, reference, platform)).await?;
+    // Who reads on a terminal has the time; programs ask for what costs more.
+    let sizes = flags.get_flag("sizes") || (!session.json && io::stdout().is_terminal());
+    let read = async {
+        let mut inspected = inspect::read(&session.registry, reference, platform, sizes).await?;
+        if flags.get_flag("referrers") {
+            inspected.referrers = Some(inspected.referrers(&session.registry).await?);
+        }
+        Ok(inspected)
+    };
+    let inspected = session.finish(&progress, read).await?;
     if let Inside::Index(entries) = &inspected.inside {
         for entry in entries {
-            if let Behind::Unread(why) = &entry.behind {
+            if let Some(why) = entry.problem() {
                 warn!("entry {} was not read: {why}", entry.descriptor.digest);
             }
         }

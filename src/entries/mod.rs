@@ -6,7 +6,7 @@ pub(crate) mod nested;
 pub(crate) mod platforms;
 
 use crate::error::Error;
-use crate::oci::{Descriptor, ImageConfig, ImageManifest, Manifest, Platform, shown};
+use crate::oci::{Descriptor, ImageConfig, ImageManifest, Manifest, Platform, media_type, shown};
 use crate::text::brief;
 
 /// The entries that are not attestations.
@@ -114,6 +114,18 @@ pub(crate) fn plain_entry(
 ) -> Result<Plain, Error> {
     let config = config.map(|bytes| parsed(name, bytes)).transpose()?;
     entry_of(name, manifest, image, config, stated)
+}
+
+/// What stands for a manifest that is published as it is, without an index: nothing has to be known
+/// of where it runs, and an artifact runs nowhere.
+pub(crate) fn as_it_is(manifest: &Manifest, image: &ImageManifest) -> Plain {
+    let mut entry = manifest.descriptor();
+    entry.artifact_type = match image.artifact_type.as_str() {
+        "" if media_type::is_image_config(&image.config.media_type) => String::new(),
+        "" => image.config.media_type.clone(),
+        artifact_type => artifact_type.to_owned(),
+    };
+    Plain { entry, stray: None }
 }
 
 /// The same with a parsed config.

@@ -1,7 +1,9 @@
 //! What the tests of both formats show.
 
+use crate::inspect::referrers::Referrer;
 use crate::inspect::{Behind, Entry, Image, Inside, Inspected, Picked};
 use crate::oci::descriptor::{REFERENCE_DIGEST, REFERENCE_TYPE};
+use crate::oci::referrer::{CREATED, Signer};
 use crate::oci::{Annotations, Descriptor, Digest, Manifest, media_type};
 
 fn pairs(pairs: &[(&str, &str)]) -> Annotations {
@@ -57,6 +59,7 @@ fn inspected(media_type: &str, inside: Inside) -> Inspected {
         annotations: pairs(&[("org.opencontainers.image.version", "1.2")]),
         subject: None,
         inside,
+        referrers: None,
     }
 }
 
@@ -69,15 +72,22 @@ pub(super) fn index() -> Inspected {
     arm.annotations = pairs(&[("org.example.note", "built on a Raspberry Pi")]);
     let mut chart = blob(media_type::OCI_MANIFEST, "chart", 480);
     chart.artifact_type = "application/vnd.cncf.helm.config.v1+json".to_owned();
-    let of = |descriptor, behind| Entry { descriptor, behind };
+    let of = |descriptor, behind| Entry { descriptor, behind: Some(behind) };
+    let image = |download, created: Option<&str>| Behind::Image {
+        download,
+        created: created.map(str::to_owned),
+    };
+    let stated = |statements: &[&str]| {
+        Behind::Attestation(statements.iter().map(|&text| text.to_owned()).collect())
+    };
     let entries = vec![
-        of(entry("linux/amd64"), Behind::Image(31_400_000)),
-        of(arm, Behind::Image(28_900_000)),
-        of(windows, Behind::Image(120_000_000)),
+        of(entry("linux/amd64"), image(31_400_000, Some("2026-05-01T12:00:00Z"))),
+        of(arm, image(28_900_000, None)),
+        of(windows, image(120_000_000, None)),
         of(blob(media_type::OCI_INDEX, "nested", 1_234_567), Behind::Index(2)),
         of(chart, Behind::Unread("not in the registry".to_owned())),
-        of(provenance("linux/amd64"), Behind::Attestation),
-        of(attestation("linux/s390x"), Behind::Attestation),
+        of(provenance("linux/amd64"), stated(&["SBOM", "provenance"])),
+        of(attestation("linux/s390x"), stated(&[])),
     ];
     inspected(media_type::OCI_INDEX, Inside::Index(entries))
 }
@@ -150,6 +160,52 @@ pub(super) fn picked() -> Inspected {
     let mut entry = entry("linux/arm/v7");
     entry.annotations = pairs(&[("org.example.note", "built on a Raspberry Pi")]);
     let index = manifest(media_type::OCI_INDEX);
-    let attestations = vec![attestation("linux/arm/v7")];
+    let attestations = vec![Entry { descriptor: attestation("linux/arm/v7"), behind: None }];
     Inspected { picked: Some(Picked { index, entry, attestations }), ..image() }
+}
+
+/// Provenance of an index with a signature of it, and what cosign 2 keeps of an image: two
+/// signatures, and a tag that is gone.
+pub(super) fn referrers() -> Vec<Referrer> {
+    let (subject, image) = (Digest::of(b"index"), Digest::of(b"linux/amd64"));
+    let mut bundle = blob(media_type::OCI_MANIFEST, "bundle", 1_234);
+    "application/vnd.dev.sigstore.bundle.v0.3+json".clone_into(&mut bundle.artifact_type);
+    bundle.annotations = pairs(&[(CREATED, "2026-05-01T12:00:00Z")]);
+    let mut notary = blob(media_type::OCI_MANIFEST, "notary", 700);
+    "application/vnd.cncf.notary.signature".clone_into(&mut notary.artifact_type);
+    let listed = |subject: &Digest, of: &str, depth, kind: &str, entry: Descriptor| Referrer {
+        subject: subject.clone(),
+        of: of.to_owned(),
+        depth,
+        tag: None,
+        kind: Some(kind.to_owned()),
+        entry: Some(entry),
+        statements: Vec::new(),
+        signers: Vec::new(),
+        problem: None,
+    };
+    let bundle_digest = bundle.digest.clone();
+    let mut provenance = listed(&subject, "the index", 1, "provenance", bundle);
+    provenance.statements = vec!["provenance".to_owned()];
+    let mut signature = listed(&bundle_digest, "what refers to the index", 2, "signature", notary);
+    signature.signers = vec![Signer::Certificate(Some("ab".repeat(32)))];
+    let manifest = blob(media_type::OCI_MANIFEST, "cosign", 900);
+    let tag = |ending: &str| Some(format!("sha256-{}{ending}", image.hex()));
+    let mut cosign = listed(&image, "linux/amd64", 1, "cosign signature", manifest);
+    cosign.tag = tag(".sig");
+    cosign.signers = vec![Signer::Certificate(None), Signer::Key];
+    let gone = Referrer {
+        tag: tag(".att"),
+        kind: Some("cosign attestation".to_owned()),
+        entry: None,
+        signers: Vec::new(),
+        problem: Some("not in the registry".to_owned()),
+        ..cosign.clone()
+    };
+    vec![provenance, signature, cosign, gone]
+}
+
+/// An image with all of these.
+pub(super) fn referred_to() -> Inspected {
+    Inspected { referrers: Some(referrers()), ..image() }
 }

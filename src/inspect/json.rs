@@ -1,7 +1,8 @@
 //! What a reference is, in JSON, version 1; `docs/inspect-json.md` describes it. Fields may be
 //! added within a version, never changed.
 
-use crate::inspect::{Behind, Entry, Image, Inside, Inspected, Picked};
+use crate::inspect::referrers::json::OfReferrer;
+use crate::inspect::{Behind, Entry, Image, Inside, Inspected, Kind, Picked};
 use crate::oci::{Annotations, Descriptor, Digest, Manifest, Platform};
 use serde::Serialize;
 
@@ -16,6 +17,7 @@ pub(crate) struct Document<'a> {
     size: usize,
     annotations: &'a Annotations,
     subject: Option<&'a Digest>,
+    referrers: Option<Vec<OfReferrer<'a>>>,
     #[serde(flatten)]
     content: Content<'a>,
     #[serde(flatten)]
@@ -65,8 +67,10 @@ struct OfEntry<'a> {
     artifact_type: Option<&'a str>,
     annotations: &'a Annotations,
     download_bytes: Option<u64>,
+    created: Option<&'a str>,
     attests: Option<&'a str>,
     attestations: Vec<&'a Digest>,
+    statements: Vec<&'a str>,
     problem: Option<&'a str>,
 }
 
@@ -93,7 +97,7 @@ struct Stored<'a> {
 
 impl<'a> Document<'a> {
     pub(crate) fn of(inspected: &'a Inspected) -> Self {
-        let manifest = &inspected.manifest;
+        let (manifest, referrers) = (&inspected.manifest, inspected.referrers.as_ref());
         let (kind, content) = match &inspected.inside {
             Inside::Index(entries) => ("index", Content::of_index(entries)),
             Inside::Image(image) if image.artifact_type.is_some() => {
@@ -110,6 +114,7 @@ impl<'a> Document<'a> {
             size: manifest.bytes.len(),
             annotations: &inspected.annotations,
             subject: inspected.subject.as_ref().map(|subject| &subject.digest),
+            referrers: referrers.map(|all| all.iter().map(OfReferrer::of).collect()),
             content,
             picked: inspected.picked.as_ref().map(FromIndex::of),
         }
@@ -138,7 +143,11 @@ impl<'a> Content<'a> {
 impl<'a> FromIndex<'a> {
     fn of(picked: &'a Picked) -> Self {
         Self {
-            attestations: picked.attestations.iter().map(|entry| &entry.digest).collect(),
+            attestations: picked
+                .attestations
+                .iter()
+                .map(|entry| &entry.descriptor.digest)
+                .collect(),
             entry_annotations: &picked.entry.annotations,
             entry_platform: picked.entry.known_platform().map(ToString::to_string),
             index: Stored::of_manifest(&picked.index),
@@ -149,11 +158,15 @@ impl<'a> FromIndex<'a> {
 impl<'a> OfEntry<'a> {
     fn of(entry: &'a Entry, all: &'a [Entry]) -> Self {
         let descriptor = &entry.descriptor;
-        let (kind, download_bytes, problem) = match &entry.behind {
-            Behind::Image(bytes) => ("image", Some(*bytes), None),
-            Behind::Index(_) => ("index", None, None),
-            Behind::Attestation => ("attestation", None, None),
-            Behind::Unread(why) => ("unknown", None, Some(why.as_str())),
+        let kind = match entry.kind() {
+            Kind::Image => "image",
+            Kind::Index => "index",
+            Kind::Attestation => "attestation",
+            Kind::Unknown => "unknown",
+        };
+        let (download_bytes, created) = match &entry.behind {
+            Some(Behind::Image { download, created }) => (Some(*download), created.as_deref()),
+            _ => (None, None),
         };
         let attestations = Inspected::attestations_of(all, descriptor.digest.as_str());
         Self {
@@ -165,9 +178,11 @@ impl<'a> OfEntry<'a> {
             artifact_type: some(&descriptor.artifact_type),
             annotations: &descriptor.annotations,
             download_bytes,
+            created,
             attests: descriptor.attests(),
-            attestations: attestations.map(|entry| &entry.digest).collect(),
-            problem,
+            attestations: attestations.map(|entry| &entry.descriptor.digest).collect(),
+            statements: entry.statements(),
+            problem: entry.problem(),
         }
     }
 }
@@ -225,6 +240,7 @@ mod tests {
             (examples::index(), vec![all, "## Of an index"]),
             (examples::image(), vec![all, image]),
             (examples::artifact(), vec![all, image]),
+            (examples::referred_to(), vec![all, image, "## With `--referrers`"]),
             (examples::picked(), vec![all, image, "## Of an entry picked with `--platform`"]),
         ] {
             assert_eq!(paths(&shown(&inspected)), fields(PAGE, &headings));
@@ -239,7 +255,7 @@ mod tests {
         };
         assert_eq!(
             of_entries("kind"),
-            ["image", "image", "image", "index", "unknown", "attestation", "attestation"]
+            ["image", "image", "image", "index", "image", "attestation", "attestation"]
         );
         let windows = &index["entries"][2];
         for (name, value) in [
@@ -254,6 +270,8 @@ mod tests {
             assert_eq!(windows[name], value, "{name}");
         }
         assert_eq!(index["entries"][4]["problem"], "not in the registry");
+        assert_eq!(of_entries("created")[..2], [json!("2026-05-01T12:00:00Z"), json!(null)]);
+        assert_eq!(index["entries"][5]["statements"], json!(["SBOM", "provenance"]));
         assert_eq!(index["entries"][5]["attests"], index["entries"][0]["digest"]);
         assert_eq!(index["entries"][0]["attestations"], json!([index["entries"][5]["digest"]]));
         let picked = shown(&examples::picked());

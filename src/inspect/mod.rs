@@ -1,23 +1,26 @@
 //! What a reference is: its manifest, and what can be learned about the images behind it.
 //!
-//! Reads entries in parallel and nothing twice. Neither judges nor writes.
+//! What an index says costs one request; its entries are read only where their sizes are wanted, in
+//! parallel. Nothing is read twice. Neither judges nor writes.
 
+mod behind;
 pub(crate) mod comparison;
 pub(crate) mod json;
+pub(crate) mod referrers;
 pub(crate) mod text;
 pub(crate) mod whole;
 
-use crate::entries::nested::MOST_ENTRIES;
 use crate::entries::{self, Named};
 use crate::error::Error;
-use crate::join;
 use crate::oci::image_config::REVISION;
+use crate::oci::media_type;
 use crate::oci::{
     Annotations, Content, Descriptor, ImageConfig, ImageManifest, Index, Manifest, Platform,
     Reference,
 };
-use crate::oci::{Repository, media_type};
-use crate::registry::{self, Kind, Registry};
+use crate::registry::Registry;
+pub(crate) use behind::{Behind, Entry, Kind};
+use referrers::Referrer;
 use serde_json::Value;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -30,13 +33,15 @@ pub(crate) struct Inspected {
     pub(crate) annotations: Annotations,
     pub(crate) subject: Option<Descriptor>,
     pub(crate) inside: Inside,
+    /// What refers to it and to what it names, if that was asked for.
+    pub(crate) referrers: Option<Vec<Referrer>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Picked {
     pub(crate) index: Manifest,
     pub(crate) entry: Descriptor,
-    pub(crate) attestations: Vec<Descriptor>,
+    pub(crate) attestations: Vec<Entry>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -61,23 +66,6 @@ pub(crate) struct Image {
     pub(crate) artifact_type: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Entry {
-    pub(crate) descriptor: Descriptor,
-    pub(crate) behind: Behind,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Behind {
-    /// An image, or another artifact: what a client downloads, in bytes.
-    Image(u64),
-    /// An index with this number of entries.
-    Index(usize),
-    Attestation,
-    /// It was not read, for this reason.
-    Unread(String),
-}
-
 impl Image {
     /// The commit it was built from, if a label says so.
     pub(crate) fn revision(&self) -> Option<&str> {
@@ -89,34 +77,34 @@ impl Inspected {
     pub(crate) fn attestations_of<'a>(
         entries: &'a [Entry],
         digest: &'a str,
-    ) -> impl Iterator<Item = &'a Descriptor> {
-        entries
-            .iter()
-            .map(|entry| &entry.descriptor)
-            .filter(move |entry| entry.attests() == Some(digest))
+    ) -> impl Iterator<Item = &'a Entry> {
+        entries.iter().filter(move |entry| entry.descriptor.attests() == Some(digest))
     }
 }
 
-/// Reads what the reference names, or its entry for the platform.
+/// Reads what the reference names, or its entry for the platform. `sizes`: also what only the
+/// manifests and configs of entries tell.
 pub(crate) async fn read(
     registry: &Registry,
     reference: &Reference,
     platform: Option<&Platform>,
+    sizes: bool,
 ) -> Result<Inspected, Error> {
     let manifest = manifest(registry, reference).await?;
     match (&manifest.content, platform) {
         (Content::Index(index), Some(platform)) => {
             let (entry, attestations, inner) = child(registry, reference, index, platform).await?;
-            inspected(
-                registry,
-                reference,
-                inner,
-                Some(Picked { index: manifest, entry, attestations }),
-            )
-            .await
+            let repository = &reference.repository;
+            let attestations = if sizes {
+                behind::read(registry, repository, &attestations).await?
+            } else {
+                behind::listed(&attestations)
+            };
+            let picked = Some(Picked { index: manifest, entry, attestations });
+            inspected(registry, reference, inner, picked, sizes).await
         }
         (Content::Image(_), Some(platform)) => {
-            let read = inspected(registry, reference, manifest, None).await?;
+            let read = inspected(registry, reference, manifest, None, sizes).await?;
             let have = match &read.inside {
                 Inside::Image(image) => image.platform.clone(),
                 Inside::Index(_) => None,
@@ -131,7 +119,7 @@ pub(crate) async fn read(
                 ))),
             }
         }
-        (_, None) => inspected(registry, reference, manifest, None).await,
+        (_, None) => inspected(registry, reference, manifest, None, sizes).await,
     }
 }
 
@@ -159,6 +147,7 @@ async fn inspected(
     reference: &Reference,
     manifest: Manifest,
     picked: Option<Picked>,
+    sizes: bool,
 ) -> Result<Inspected, Error> {
     let (mut annotations, mut subject) = more(&manifest);
     let inside = match &manifest.content {
@@ -168,10 +157,22 @@ async fn inspected(
         Content::Index(index) => {
             annotations.clone_from(&index.annotations);
             subject.clone_from(&index.subject);
-            Inside::Index(all(registry, &reference.repository, index).await?)
+            Inside::Index(if sizes {
+                behind::read(registry, &reference.repository, &index.manifests).await?
+            } else {
+                behind::listed(&index.manifests)
+            })
         }
     };
-    Ok(Inspected { reference: reference.clone(), picked, manifest, annotations, subject, inside })
+    Ok(Inspected {
+        reference: reference.clone(),
+        picked,
+        manifest,
+        annotations,
+        subject,
+        inside,
+        referrers: None,
+    })
 }
 
 /// What manifest and config say about an image.
@@ -205,49 +206,6 @@ pub(crate) async fn image(
         download: manifest.download(),
         artifact_type,
     })
-}
-
-/// Reads the manifests of all entries in parallel, but not those of attestations: registries count
-/// each as a pull.
-async fn all(
-    registry: &Registry,
-    repository: &Repository,
-    index: &Index,
-) -> Result<Vec<Entry>, Error> {
-    let too_many = index.manifests.len() > MOST_ENTRIES;
-    let reads = index.manifests.iter().map(|descriptor| async move {
-        let kind = &descriptor.media_type;
-        let behind = if descriptor.attests().is_some() {
-            Behind::Attestation
-        } else if too_many {
-            Behind::Unread(format!("more than {MOST_ENTRIES} entries"))
-        } else if media_type::is_image(kind) || media_type::is_index(kind) {
-            behind(registry, repository, descriptor).await?
-        } else {
-            Behind::Unread("neither an image nor an index".to_owned())
-        };
-        Ok(Entry { descriptor: descriptor.clone(), behind })
-    });
-    join::all(reads).await
-}
-
-async fn behind(
-    registry: &Registry,
-    repository: &Repository,
-    descriptor: &Descriptor,
-) -> Result<Behind, Error> {
-    let child = Reference::at(repository, &descriptor.digest);
-    match registry.manifest(&child, None).await {
-        Ok(Manifest { content: Content::Image(image), .. }) => Ok(Behind::Image(image.download())),
-        Ok(Manifest { content: Content::Index(index), .. }) => {
-            Ok(Behind::Index(index.manifests.len()))
-        }
-        Err(registry::Error { kind: Kind::NotFound, .. }) => {
-            Ok(Behind::Unread("not in the registry".to_owned()))
-        }
-        Err(registry::Error { kind: Kind::Malformed(why), .. }) => Ok(Behind::Unread(why)),
-        Err(error) => Err(Error::cannot_read(&error, child)),
-    }
 }
 
 /// An image manifest's annotations and subject, which the pipeline does not need. An invalid one

@@ -1,7 +1,7 @@
 //! What a reference is, for people: the important facts first, then a block for every entry.
 
-use crate::inspect::{Behind, Entry, Image, Inside, Inspected, Picked};
-use crate::oci::{Descriptor, Reference, media_type};
+use crate::inspect::{Behind, Entry, Image, Inside, Inspected, Kind, Picked, referrers};
+use crate::oci::{Reference, media_type};
 use crate::text::escape::visible;
 use crate::text::style::{Look, Style, pairs, wrapped};
 use crate::text::{ago, count, size};
@@ -45,6 +45,9 @@ pub(crate) fn text(inspected: &Inspected, style: Style, now: SystemTime) -> Stri
     if let Inside::Index(entries) = &inspected.inside {
         page.entries(entries);
     }
+    if let Some(referrers) = &inspected.referrers {
+        page.out.push_str(&referrers::text::text(referrers, style));
+    }
     page.out
 }
 
@@ -79,6 +82,15 @@ impl Page {
         }
     }
 
+    /// How long ago that was, and when.
+    fn age(&self, created: &str) -> String {
+        let then = humantime::parse_rfc3339(created).ok();
+        match then.and_then(|then| ago(then, self.now)) {
+            Some(age) => format!("{age} ({created})"),
+            None => created.to_owned(),
+        }
+    }
+
     fn image(&mut self, image: &Image) {
         if let Some(kind) = &image.artifact_type {
             self.field("artifact", kind);
@@ -93,11 +105,7 @@ impl Page {
         let parts = count(image.layers.len(), "layer");
         self.field("download", &format!("{}: config and {parts}", size(image.download)));
         if let Some(created) = &image.created {
-            let then = humantime::parse_rfc3339(created).ok();
-            match then.and_then(|then| ago(then, self.now)) {
-                Some(age) => self.field("created", &format!("{age} ({created})")),
-                None => self.field("created", created),
-            }
+            self.field("created", &self.age(created));
         }
         if !image.layers.is_empty() {
             let heading = if is_stacked { "layers, lowest first" } else { "layers" };
@@ -154,7 +162,7 @@ impl Page {
         let mut shown = HashSet::new();
         for (entry, title) in others.iter().zip(&titles) {
             self.entry(entry, title, width);
-            self.details(&entry.descriptor, kind.is_none());
+            self.details(entry, kind.is_none());
             let digest = entry.descriptor.digest.as_str();
             // Two entries may be the same image; its attestations are shown below the first.
             if shown.insert(digest) {
@@ -172,7 +180,7 @@ impl Page {
                 .paint(Look::Changed, "attestations of images that are not in this index");
             self.out.push_str(&format!("\n{heading}\n"));
             for entry in lost {
-                self.attestation("  ", &entry.descriptor);
+                self.attestation("  ", entry);
             }
         }
     }
@@ -180,13 +188,19 @@ impl Page {
     /// `width`: of the longest title.
     fn entry(&mut self, entry: &Entry, title: &str, width: usize) {
         let (look, note) = match &entry.behind {
-            Behind::Image(bytes) => (None, format!("{} to download", size(*bytes))),
-            Behind::Index(1) => (None, "an index of 1 entry".to_owned()),
-            Behind::Index(number) => (None, format!("an index of {number} entries")),
-            Behind::Attestation => (None, String::new()),
-            Behind::Unread(why) => (Some(Look::Removed), format!("not read: {}", visible(why))),
+            Some(Behind::Image { download, .. }) => {
+                (None, format!("{} to download", size(*download)))
+            }
+            Some(Behind::Index(1)) => (None, "an index of 1 entry".to_owned()),
+            Some(Behind::Index(number)) => (None, format!("an index of {number} entries")),
+            Some(Behind::Attestation(_)) | None => (None, String::new()),
+            Some(Behind::Unread(why)) => {
+                (Some(Look::Removed), format!("not read: {}", visible(why)))
+            }
         };
-        let before = if width + GAP + note.chars().count() <= self.style.columns {
+        let before = if note.is_empty() {
+            String::new()
+        } else if width + GAP + note.chars().count() <= self.style.columns {
             " ".repeat(width.saturating_sub(title.chars().count()) + GAP)
         } else {
             "\n  ".to_owned()
@@ -197,13 +211,17 @@ impl Page {
     }
 
     /// What neither the title of the entry nor the heading of all has said.
-    fn details(&mut self, descriptor: &Descriptor, with_kind: bool) {
+    fn details(&mut self, entry: &Entry, with_kind: bool) {
+        let descriptor = &entry.descriptor;
         let bytes = exact(descriptor.size);
         if with_kind {
             let kind = media_type::name(&descriptor.media_type);
             self.out.push_str(&wrapped("  ", 2, &format!("{kind}, {bytes}"), self.style.columns));
         } else {
             self.detail("manifest", &bytes);
+        }
+        if let Some(Behind::Image { created: Some(created), .. }) = &entry.behind {
+            self.detail("created", &self.age(created));
         }
         self.detail("artifact", &descriptor.artifact_type);
         if let Some(platform) = descriptor.known_platform() {
@@ -230,15 +248,19 @@ impl Page {
         }
     }
 
-    fn attestation(&mut self, indent: &str, entry: &Descriptor) {
+    fn attestation(&mut self, indent: &str, entry: &Entry) {
         let label = self.style.paint(Look::Label, "attestation");
-        let statement =
-            entry.statement().map_or_else(String::new, |kind| format!(", {}", visible(kind)));
-        self.out.push_str(&format!(
-            "{indent}{label}{statement}, {}\n{indent}  {}\n",
-            exact(entry.size),
-            entry.digest
-        ));
+        let Entry { descriptor, .. } = entry;
+        let mut parts = entry.statements().join(", ");
+        if let Some(why) = entry.problem() {
+            parts = format!("not read: {why}");
+        }
+        let before = if parts.is_empty() { "" } else { ", " };
+        let text = format!("{before}{parts}, {}", exact(descriptor.size));
+        let width = indent.len() + "attestation".len();
+        let start = format!("{indent}{label}");
+        self.out.push_str(&wrapped(&start, width, &text, self.style.columns));
+        self.out.push_str(&format!("{indent}  {}\n", descriptor.digest));
     }
 }
 
@@ -253,7 +275,7 @@ fn kind_of_all<'a>(entries: &[&'a Entry]) -> Option<&'a str> {
 fn title(entry: &Entry) -> String {
     match entry.descriptor.known_platform() {
         Some(_) => entry.descriptor.title(),
-        None if matches!(entry.behind, Behind::Index(_)) => "index".to_owned(),
+        None if entry.kind() == Kind::Index => "index".to_owned(),
         None => entry.descriptor.title(),
     }
 }
@@ -298,7 +320,8 @@ mod tests {
         linux/amd64                              31.4 MB to download
           sha256:baf0239e48ff4c47ebac3ba02b5cf1506b69cd5a0c0d0c825a53ba65976fb942
           OCI image manifest, 480 bytes
-          attestation, provenance, 566 bytes
+          created     3 days ago (2026-05-01T12:00:00Z)
+          attestation, SBOM, provenance, 566 bytes
             sha256:83dffdd349d4cc9d7ba20d00225f65a316722f432acfc89e6f381ac470b0118d
 
         linux/arm/v7                             28.9 MB to download
@@ -314,7 +337,7 @@ mod tests {
           sha256:233562de1a0288b139c4fa40b7d189f806e906eeb048517aeb67f34ac0e2faf1
           OCI image index, 1.2 MB
 
-        no platform                              not read: not in the registry
+        artifact                                 not read: not in the registry
           sha256:cc57fc1903e444cf6a726490b43b27ee9f87facc037f86872201847c565b45fb
           OCI image manifest, 480 bytes
           artifact    application/vnd.cncf.helm.config.v1+json
@@ -397,11 +420,55 @@ mod tests {
         linux/amd64     31.4 MB to download
           sha256:baf0239e48ff4c47ebac3ba02b5cf1506b69cd5a0c0d0c825a53ba65976fb942
           manifest    480 bytes
+          created     3 days ago (2026-05-01T12:00:00Z)
 
         linux/arm/v7    28.9 MB to download
           sha256:35df9beb9b1c4fe630707bc51e4360b94b506b4e6d5372d5d0d52a385350621b
           manifest    480 bytes
           org.example.note: built on a Raspberry Pi
+        ");
+    }
+
+    /// Without sizes, all that the index says is there.
+    #[test]
+    fn what_one_request_tells() {
+        let mut index = examples::index();
+        let Inside::Index(entries) = &mut index.inside else { unreachable!() };
+        for entry in entries {
+            entry.behind = None;
+        }
+        let page = shown(&index);
+        let (_, entries) = page.split_once("\n\n").unwrap();
+        assert_snapshot!(entries, @"
+        5 entries, 2 attestations
+
+        linux/amd64
+          sha256:baf0239e48ff4c47ebac3ba02b5cf1506b69cd5a0c0d0c825a53ba65976fb942
+          OCI image manifest, 480 bytes
+          attestation, provenance, 566 bytes
+            sha256:83dffdd349d4cc9d7ba20d00225f65a316722f432acfc89e6f381ac470b0118d
+
+        linux/arm/v7
+          sha256:35df9beb9b1c4fe630707bc51e4360b94b506b4e6d5372d5d0d52a385350621b
+          OCI image manifest, 480 bytes
+          org.example.note: built on a Raspberry Pi
+
+        windows(10.0.20348.2700+win32k)/amd64
+          sha256:a6ed72cb8bdaf6b6b4efb56f025f20a83648cb2e268f247600b1f5465dfbaf96
+          Docker image manifest, 480 bytes
+
+        index
+          sha256:233562de1a0288b139c4fa40b7d189f806e906eeb048517aeb67f34ac0e2faf1
+          OCI image index, 1.2 MB
+
+        artifact
+          sha256:cc57fc1903e444cf6a726490b43b27ee9f87facc037f86872201847c565b45fb
+          OCI image manifest, 480 bytes
+          artifact    application/vnd.cncf.helm.config.v1+json
+
+        attestations of images that are not in this index
+          attestation, 566 bytes
+            sha256:8a4f3a6a5eb2ef53a8df3181c23a68800b814955c8746dcf922c97890114ed53
         ");
     }
 

@@ -16,13 +16,16 @@ pub(crate) const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 pub(crate) const ATTESTATION_MANIFEST: &str = "attestation-manifest";
 /// The annotation with the digest of the image that an attestation describes.
 pub(crate) const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
-/// The annotation that says what an attestation states; `BuildKit` writes it to the layers.
-const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
+/// The annotations that say what an attestation states: `BuildKit`'s, on its layers; of a Sigstore
+/// bundle; cosign's, on its layers.
+pub(super) const PREDICATE_TYPES: [&str; 3] =
+    ["in-toto.io/predicate-type", "dev.sigstore.bundle.predicateType", "predicateType"];
 /// What addresses start with, a version behind it, and what people call it.
-const STATEMENTS: [(&str, &str); 3] = [
+const STATEMENTS: [(&str, &str); 4] = [
     ("https://slsa.dev/provenance", "provenance"),
     ("https://spdx.dev/Document", "SBOM"),
     ("https://cyclonedx.org/bom", "SBOM"),
+    ("https://sigstore.dev/cosign/sign", "signature"),
 ];
 
 /// A descriptor. A clone shares its fields until one of the two is changed: each stage of a run has
@@ -143,7 +146,7 @@ impl Descriptor {
     /// What it states about an image, if its annotations say so: provenance, SBOM, else the address
     /// of that kind of statement (in-toto's `predicateType`).
     pub fn statement(&self) -> Option<&str> {
-        let kind = self.annotations.get(PREDICATE_TYPE)?;
+        let kind = PREDICATE_TYPES.iter().find_map(|key| self.annotations.get(*key))?;
         let known = STATEMENTS.iter().find(|(address, _)| kind.starts_with(address));
         Some(known.map_or(kind, |(_, name)| name))
     }
@@ -167,6 +170,7 @@ impl Descriptor {
         match (self.known_platform(), self.attests()) {
             (Some(platform), _) => platform.to_string(),
             (None, Some(_)) => "attestation".to_owned(),
+            (None, None) if !self.artifact_type.is_empty() => "artifact".to_owned(),
             (None, None) => "no platform".to_owned(),
         }
     }
@@ -193,7 +197,7 @@ mod tests {
             ("https://cyclonedx.org/bom/v1.6", "SBOM"),
             ("https://openvex.dev/ns/v0.2.0", "https://openvex.dev/ns/v0.2.0"),
         ] {
-            let entry = entry(media_type::OCI_MANIFEST, None, &[(PREDICATE_TYPE, kind)]);
+            let entry = entry(media_type::OCI_MANIFEST, None, &[(PREDICATE_TYPES[0], kind)]);
             assert_eq!(entry.statement(), Some(expected));
         }
         assert_eq!(entry(media_type::OCI_MANIFEST, None, &[]).statement(), None);

@@ -1,7 +1,7 @@
 //! Manifests that refer to another one, their subject: signatures, SBOMs, provenance (image spec,
 //! manifest.md; distribution spec, "Listing Referrers").
 
-use super::descriptor::{ATTESTATION_MANIFEST, REFERENCE_DIGEST, REFERENCE_TYPE};
+use super::descriptor::{ATTESTATION_MANIFEST, PREDICATE_TYPES, REFERENCE_DIGEST, REFERENCE_TYPE};
 use super::json::{or_absent, or_absent_texts};
 use super::{Annotations, Descriptor, Digest, Invalid, Manifest, Platform, json, media_type};
 use serde::Deserialize;
@@ -40,6 +40,81 @@ pub(crate) fn kind(artifact_type: &str) -> &str {
         && artifact_type.len() <= LONGEST_TYPE
         && artifact_type.bytes().all(is_plain);
     if is_shown { artifact_type } else { "of another type" }
+}
+
+/// The key with the certificate that a signature of cosign's was made with, PEM.
+const COSIGN_CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
+/// The key with a signature of cosign's; empty of an attestation, which holds its own.
+const COSIGN_SIGNATURE: &str = "dev.cosignproject.cosign/signature";
+/// What a Sigstore bundle holds.
+const BUNDLE_CONTENT: &str = "dev.sigstore.bundle.content";
+/// The key with the SHA-256 digests of the certificates that a Notary Project signature was made
+/// with, the signer's first: a JSON array of hex.
+const THUMBPRINTS: &str = "io.cncf.notary.x509chain.thumbprint#S256";
+/// RFC 3339 (image spec, annotations.md).
+pub(crate) const CREATED: &str = "org.opencontainers.image.created";
+/// Types of artifacts that have a short name.
+const KINDS: [(&str, &str); 5] = [
+    ("application/vnd.cncf.notary.signature", "signature"),
+    ("application/vnd.dev.cosign.artifact.sig.v1+json", "signature"),
+    ("application/spdx+json", "SBOM"),
+    ("text/spdx", "SBOM"),
+    ("application/vnd.cyclonedx", "SBOM"),
+];
+/// Characters of an annotation that is kept of a listed referrer.
+const LONGEST_TOLD: usize = 512;
+
+/// With what something was signed, as its annotations say. Nobody has verified that.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Signer {
+    /// A certificate, with the SHA-256 digest of it, in hex, where that is said.
+    Certificate(Option<String>),
+    /// A key without a certificate.
+    Key,
+}
+
+/// With what it was signed, by the annotations of its manifest, or of a layer where cosign keeps
+/// one for each signature.
+pub(crate) fn signer(annotations: &Annotations) -> Option<Signer> {
+    let said = |key: &str| annotations.get(key).map(|value| value.trim());
+    if said(COSIGN_CERTIFICATE).is_some_and(|certificate| !certificate.is_empty()) {
+        return Some(Signer::Certificate(None));
+    }
+    if said(COSIGN_SIGNATURE).is_some() {
+        return Some(Signer::Key);
+    }
+    let thumbprints: Vec<String> = serde_json::from_str(said(THUMBPRINTS)?).ok()?;
+    let is_digest = |hex: &String| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit());
+    thumbprints.into_iter().next().filter(is_digest).map(|hex| Signer::Certificate(Some(hex)))
+}
+
+/// A short name of what a listed referrer is, where it says so: what it states, else its type.
+pub(crate) fn short_kind(entry: &Descriptor) -> Option<&str> {
+    let by_type = || {
+        let known = |(start, _): &&(&str, &str)| entry.artifact_type.starts_with(start);
+        KINDS.iter().find(known).map(|(_, name)| *name)
+    };
+    let by_content = || {
+        let content = entry.annotations.get(BUNDLE_CONTENT)?;
+        (content == "message-signature").then_some("signature")
+    };
+    entry.statement().or_else(by_type).or_else(by_content)
+}
+
+/// A listed referrer with its type, and of its annotations those that are read here: of hundreds
+/// of them others may have made the rest large.
+pub(crate) fn told(entry: &Descriptor) -> Descriptor {
+    let mut told = Descriptor::new(&entry.media_type, entry.digest.clone(), entry.size);
+    if entry.artifact_type.len() <= LONGEST_TYPE {
+        told.artifact_type.clone_from(&entry.artifact_type);
+    }
+    let is_read = |key: &str| {
+        PREDICATE_TYPES.contains(&key) || [BUNDLE_CONTENT, THUMBPRINTS, CREATED].contains(&key)
+    };
+    let annotations = entry.annotations.iter();
+    let kept = annotations.filter(|(key, value)| is_read(key) && value.len() <= LONGEST_TOLD);
+    told.annotations = kept.map(|(key, value)| (key.clone(), value.clone())).collect();
+    told
 }
 
 /// The fields of a manifest that make it a referrer.
@@ -193,6 +268,59 @@ mod tests {
         }
     }
 
+    fn listed(artifact_type: &str, annotations: &[(&str, &str)]) -> Descriptor {
+        let mut entry = Descriptor::new(media_type::OCI_MANIFEST, Digest::of(b"x"), 7);
+        artifact_type.clone_into(&mut entry.artifact_type);
+        entry.annotations =
+            annotations.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        entry
+    }
+
+    #[test]
+    fn what_a_listed_referrer_is() {
+        const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+        let predicate = |kind| [("dev.sigstore.bundle.predicateType", kind)];
+        for (artifact_type, annotations, expected) in [
+            (BUNDLE, &predicate("https://slsa.dev/provenance/v1")[..], Some("provenance")),
+            (BUNDLE, &predicate("https://sigstore.dev/cosign/sign/v1")[..], Some("signature")),
+            (BUNDLE, &predicate("https://x.example/v1")[..], Some("https://x.example/v1")),
+            (BUNDLE, &[(BUNDLE_CONTENT, "message-signature")][..], Some("signature")),
+            (BUNDLE, &[(BUNDLE_CONTENT, "dsse-envelope")][..], None),
+            ("application/spdx+json", &[][..], Some("SBOM")),
+            ("application/vnd.cyclonedx+json", &[][..], Some("SBOM")),
+            ("application/vnd.cncf.notary.signature", &[][..], Some("signature")),
+            ("a/b", &[][..], None),
+        ] {
+            let entry = told(&listed(artifact_type, annotations));
+            assert_eq!(short_kind(&entry), expected, "{artifact_type} {annotations:?}");
+        }
+        let long = "x".repeat(600);
+        let kept = told(&listed(&long, &[("a", "b"), (CREATED, &long), (BUNDLE_CONTENT, "c")]));
+        assert_eq!((kept.artifact_type.as_str(), kept.annotations.len()), ("", 1));
+    }
+
+    #[test]
+    fn with_what_it_was_signed() {
+        let hex = "ab".repeat(32);
+        let thumbprints = format!("[\"{hex}\",\"{}\"]", "cd".repeat(32));
+        for (annotations, expected) in [
+            (&[(COSIGN_SIGNATURE, "MEUC")][..], Some(Signer::Key)),
+            (
+                &[(COSIGN_SIGNATURE, ""), (COSIGN_CERTIFICATE, "-----BEGIN")],
+                Some(Signer::Certificate(None)),
+            ),
+            (&[(COSIGN_SIGNATURE, "x"), (COSIGN_CERTIFICATE, " ")], Some(Signer::Key)),
+            (&[(THUMBPRINTS, &thumbprints)], Some(Signer::Certificate(Some(hex)))),
+            (&[(THUMBPRINTS, "[]")], None),
+            (&[(THUMBPRINTS, "[\"ab\"]")], None),
+            (&[(THUMBPRINTS, "{")], None),
+            (&[("a", "b")], None),
+        ] {
+            let entry = listed("a/b", annotations);
+            assert_eq!(signer(&entry.annotations), expected, "{annotations:?}");
+        }
+    }
+
     #[test]
     fn survives_any_referrer() {
         let mut random = fastrand::Rng::with_seed(1);
@@ -203,6 +331,8 @@ mod tests {
             let Some(one) = parsed(&spoilt(&mut random, &whole, rarity)) else { continue };
             accepted += 1;
             assert!(one.entry.size > 0);
+            let told = told(&one.entry);
+            let _ = (signer(&told.annotations), short_kind(&told));
         }
         assert!(accepted > 300, "{accepted}");
     }

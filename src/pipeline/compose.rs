@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::error::words::setting;
 use crate::inputs::table::names;
 use crate::oci::manifest::LARGEST_MANIFEST;
-use crate::oci::{Descriptor, Digest, Index, Manifest, Platform, json, media_type};
+use crate::oci::{Descriptor, Digest, Index, Manifest, Platform, json, media_type, referrer};
 use crate::pipeline::check::Checked;
 use crate::plan::{Format, Plan};
 use crate::text::count;
@@ -217,6 +217,15 @@ fn line(composed: &Composed) -> String {
     let kind = media_type::name(&composed.media_type);
     let (titles, bytes) = (titles(&composed.entries), composed.bytes.len());
     let digest = composed.digest.short();
+    if let ([only], true) = (composed.entries.as_slice(), composed.is_image())
+        && only.known_platform().is_none()
+    {
+        let kind = match only.artifact_type.as_str() {
+            "" => kind.to_owned(),
+            artifact_type => format!("artifact ({})", referrer::kind(artifact_type)),
+        };
+        return format!("compose  {kind} as it is, {bytes} bytes, {digest}");
+    }
     if composed.is_image() {
         return format!("compose  {kind} for {titles} as it is, {bytes} bytes, {digest}");
     }

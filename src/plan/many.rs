@@ -1,6 +1,6 @@
 //! The plans of a run: of one index, or of all indexes in the file that `spec` names.
 
-use super::{Plan, Source, one, platforms, settings, targets};
+use super::{Plan, PlatformTags, Source, one, platform_tags, platforms, settings, targets};
 use crate::error::words::{input, setting};
 use crate::inputs::table::{RawInputs, names};
 use crate::inputs::{Context, Findings, Problem, drone, spec, spec_text, values};
@@ -66,11 +66,20 @@ pub fn to_check(
     let plans = match inputs.spec().text {
         None => {
             let platforms = platforms::read(inputs.platforms(), findings);
-            references.iter().map(|tag| Plan::to_check(vec![tag.clone()], &platforms)).collect()
+            let none = PlatformTags::default();
+            let plan =
+                |tag: &Reference| Plan::to_check(vec![tag.clone()], &platforms, none.clone());
+            references.iter().map(plan).collect()
         }
         Some(path) => of_file(path, inputs, context, findings, |inputs, context, findings| {
-            let tags = targets::read(inputs, context.environment, findings).tags;
-            Plan::to_check(tags, &platforms::read(inputs.platforms(), findings))
+            let targets = targets::read(inputs, context.environment, findings);
+            let platforms = platforms::read(inputs.platforms(), findings);
+            let own = inputs.platform_tags();
+            let own = platform_tags::read(own, &targets, &platforms, findings);
+            // Which platforms such a run added nobody knows later.
+            let is_added = inputs.append().read(values::switch, findings) && platforms.is_empty();
+            let own = if is_added { PlatformTags::default() } else { own };
+            Plan::to_check(targets.tags, &platforms, own)
         }),
     };
     let host = host_of_login(inputs, &plans, findings);

@@ -158,6 +158,8 @@ pub struct Plan {
     pub overwrite: Overwrite,
     /// Whether what refers to images is copied with them into another repository.
     pub copy_referrers: bool,
+    /// Whether they are looked for even where no tag moves.
+    pub seek_referrers: bool,
     /// How long to wait in all; zero checks once.
     pub wait: Duration,
     /// Whether the user said how long.
@@ -197,8 +199,12 @@ impl Plan {
     }
 
     /// A plan that only checks what was published.
-    pub fn to_check(tags: Vec<Reference>, platforms: &[Platform]) -> Self {
-        Self { targets: tags, platforms: platforms.to_vec(), ..Self::blank() }
+    pub fn to_check(
+        tags: Vec<Reference>,
+        platforms: &[Platform],
+        platform_tags: PlatformTags,
+    ) -> Self {
+        Self { targets: tags, platforms: platforms.to_vec(), platform_tags, ..Self::blank() }
     }
 
     /// Where all is written that is known before the images are: references, some without a tag.
@@ -251,6 +257,7 @@ impl Plan {
             prefer_index: true,
             overwrite: Overwrite::All,
             copy_referrers: true,
+            seek_referrers: false,
             wait: Duration::ZERO,
             is_wait_asked: true,
             wait_interval: Duration::from_secs(1),
@@ -291,6 +298,7 @@ fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Pl
         prefer_index: inputs.prefer_index().read(values::switch, findings),
         overwrite: overwrite::read(inputs.overwrite(), findings),
         copy_referrers: inputs.referrers().one_of(&[("copy", true), ("leave", false)], findings),
+        seek_referrers: false,
         wait: match inputs.wait().text {
             Some(_) => inputs.wait().read(values::duration, findings),
             None => usual_wait(&sources),

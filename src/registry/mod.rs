@@ -38,7 +38,7 @@ use login::{Auth, Lookup};
 pub use login::{AuthFile, Credential, HandedOver, Login, Logins, Writable, canonical_host};
 pub use look::Head;
 pub use referrers::Stored;
-pub(crate) use referrers::{MOST_REFERRERS, entries};
+pub(crate) use referrers::{MOST_REFERRERS, Purpose, entries};
 use reqwest::Method;
 pub use said::Said;
 use shared::Cache;

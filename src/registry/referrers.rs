@@ -5,8 +5,7 @@ use super::Registry;
 use super::call::Call;
 use super::error::{Error, Kind};
 use super::http::Answer;
-use crate::oci::referrer::LONGEST_TYPE;
-use crate::oci::{Content, Descriptor, Digest, Manifest, Reference, media_type};
+use crate::oci::{Content, Descriptor, Digest, Manifest, Reference, media_type, referrer};
 use reqwest::Method;
 use tokio::time::Instant;
 
@@ -14,6 +13,15 @@ use tokio::time::Instant;
 pub(crate) const MOST_REFERRERS: usize = 256;
 /// Pages of a list, some of which may be empty where a registry filters.
 const MOST_PAGES: usize = 32;
+
+/// What the list of referrers is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Asked beside copies, which come first. Type, digest and size are kept.
+    Copy,
+    /// For people, who wait for nothing else: what each is and says of who signed is kept, too.
+    Show,
+}
 
 /// How a registry stored a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,18 +37,27 @@ impl Stored {
 }
 
 impl Registry {
-    /// Lists what refers to a digest as [`Registry::list_referrers`] does, beside copies.
-    pub async fn referrers(&self, subject: &Reference) -> Result<Option<Vec<Descriptor>>, Error> {
-        // Never closed, so a permit always comes.
-        let _permit = self.beside.acquire().await.ok();
-        self.list_referrers(subject, None).await
-    }
-
-    /// Lists what refers to a digest, by types, digest and size; `None` where the registry has no
-    /// API for it. No filter is asked for: `OCI-Filters-Applied` cannot be about us.
-    pub async fn list_referrers(
+    /// Lists what refers to a digest as [`Registry::list_referrers`] does; beside copies, where it is
+    /// for them.
+    pub(crate) async fn referrers(
         &self,
         subject: &Reference,
+        purpose: Purpose,
+    ) -> Result<Option<Vec<Descriptor>>, Error> {
+        // Never closed, so a permit always comes.
+        let _permit = match purpose {
+            Purpose::Copy => self.beside.acquire().await.ok(),
+            Purpose::Show => None,
+        };
+        self.list_referrers(subject, purpose, None).await
+    }
+
+    /// Lists what refers to a digest; `None` where the registry has no API for it. No filter is asked
+    /// for: `OCI-Filters-Applied` cannot be about us.
+    pub(crate) async fn list_referrers(
+        &self,
+        subject: &Reference,
+        purpose: Purpose,
         deadline: Option<Instant>,
     ) -> Result<Option<Vec<Descriptor>>, Error> {
         if subject.repository.file().is_some() {
@@ -73,7 +90,7 @@ impl Registry {
             let mut manifest =
                 Manifest::parse(answer.body.clone(), &content_type, digest).map_err(invalid)?;
             manifest.share.count_in(&self.held).map_err(invalid)?;
-            listed.extend(entries(&manifest).take(MOST_REFERRERS + 1));
+            listed.extend(entries(&manifest, purpose).take(MOST_REFERRERS + 1));
             let base =
                 self.root(&request)?.join(&format!("v2/{}/{rest}", subject.repository.path()));
             let next = base.ok().and_then(|base| answer.next_page(&base));
@@ -103,16 +120,16 @@ fn has_no_api(error: &Error) -> bool {
 }
 
 /// The entries without what others may have made large.
-pub(crate) fn entries(index: &Manifest) -> impl Iterator<Item = Descriptor> {
+pub(crate) fn entries(index: &Manifest, purpose: Purpose) -> impl Iterator<Item = Descriptor> {
     let entries = match &index.content {
         Content::Index(index) => index.manifests.as_slice(),
         Content::Image(_) => &[],
     };
-    entries.iter().map(|entry| {
-        let mut plain = Descriptor::new(&entry.media_type, entry.digest.clone(), entry.size);
-        if entry.artifact_type.len() <= LONGEST_TYPE {
-            plain.artifact_type.clone_from(&entry.artifact_type);
+    entries.iter().map(move |entry| {
+        let mut told = referrer::told(entry);
+        if purpose == Purpose::Copy {
+            told.annotations.clear();
         }
-        plain
+        told
     })
 }

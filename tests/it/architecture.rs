@@ -12,7 +12,7 @@ const FLOORS: [&[&str]; 12] = [
     &["layout"],
     &["registry"],
     &["error", "jobs"],
-    &["console", "entries", "plan"],
+    &["console", "entries", "plan", "referrers"],
     &["inspect", "pipeline"],
     &["lists", "panics", "report", "signals"],
     &["app"],

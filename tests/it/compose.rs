@@ -443,11 +443,7 @@ async fn an_entry_without_a_platform_is_copied_as_it_stands_and_answers_no_platf
     let ran = scene.step_of(&["index", "arm64"]).run().await.ok();
     assert_eq!(scene.entries("1").await[..2], [bare, image.descriptor()]);
     assert_eq!(ran.output("platforms").as_deref(), Some("linux/amd64,linux/arm64"));
-    assert!(
-        ran.stdout.contains("index of no platform, linux/amd64, linux/arm64, "),
-        "{}",
-        ran.stdout
-    );
+    assert!(ran.stdout.contains("index of artifact, linux/amd64, linux/arm64, "), "{}", ran.stdout);
 
     let platforms = [("platforms", "linux/amd64,linux/arm64,linux/386")];
     let scene_requests = scene.proxy.count("PUT", "*");
@@ -457,7 +453,7 @@ async fn an_entry_without_a_platform_is_copied_as_it_stands_and_answers_no_platf
         .input(platforms[0].0, platforms[0].1);
     let ran = ran.run().await.fails(5);
     assert!(
-        ran.stdout.contains("missing:    linux/386") && ran.stdout.contains("no platform"),
+        ran.stdout.contains("missing:    linux/386") && ran.stdout.contains("artifact"),
         "{}",
         ran.stdout
     );

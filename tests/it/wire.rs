@@ -114,3 +114,20 @@ async fn platform_tags_of_an_index_cost_a_request_more_each() {
     assert!((10..=12).contains(&proxy.round_trips()), "{}", proxy.log_text());
     proxy.finish();
 }
+
+#[tokio::test]
+async fn inspect_costs_one_request_and_sizes_a_wave_for_manifests_and_one_for_configs() {
+    let images = ["linux/amd64", "linux/arm64"].map(Image::oci).to_vec();
+    for (more, requests, trips) in [(&[][..], 1, 3..=3), (&["--sizes"], 1 + 2 * 2 + 2, 5..=11)] {
+        let scene = far_away().await;
+        let index = BuiltIndex::new(images.clone()).attestations(true);
+        index.push(&scene.client, REPO, "1").await;
+        Step::new().args(["inspect", &scene.reference("1")]).args(more).run().await.ok();
+        let proxy = scene.proxy;
+        assert_eq!(proxy.requests(), requests, "{}", proxy.log_text());
+        assert!(trips.contains(&proxy.round_trips()), "{}", proxy.log_text());
+        let longest = proxy.log().iter().map(|entry| entry.in_flight_at_arrival).max();
+        assert!(longest >= Some(requests.min(4)), "{}", proxy.log_text());
+        proxy.finish();
+    }
+}

@@ -1,7 +1,9 @@
 //! Whether what was published is still whole: every manifest that an index names is read once, and
 //! every blob is looked at by HEAD.
 
+mod own_tags;
 mod part;
+mod referring;
 pub(crate) mod report;
 
 use crate::entries;
@@ -12,8 +14,9 @@ use crate::error::Error;
 use crate::inspect::{self, Image};
 use crate::join;
 use crate::oci::{
-    Content, Descriptor, Digest, ImageManifest, Index, Platform, Reference, Repository, media_type,
+    Content, Descriptor, Digest, ImageManifest, Platform, Reference, Repository, media_type,
 };
+use crate::plan::PlatformTags;
 use crate::registry::{self, Registry};
 use futures_util::future::{join, join_all};
 use part::{Named, Part, Read};
@@ -28,6 +31,10 @@ pub(crate) struct Check<'a> {
     pub(crate) most: usize,
     /// What the index must have, exactly; empty: whatever it has.
     pub(crate) platforms: &'a [Platform],
+    /// Tags that its platforms have.
+    pub(crate) platform_tags: &'a PlatformTags,
+    /// Whether what refers to it and to what it names has to be there, too.
+    pub(crate) referrers: bool,
 }
 
 /// Tags of one repository with the same digest, and what they point to.
@@ -45,6 +52,10 @@ pub(crate) struct Found {
     pub(crate) digest: Digest,
     pub(crate) media_type: String,
     pub(crate) platforms: Vec<Platform>,
+    /// Its images with a known platform.
+    images: Vec<(Platform, Digest)>,
+    /// What refers to it and to what it names, if that was asked for.
+    pub(crate) referrers: Option<usize>,
     /// Blobs that should be there, each once; not those that are elsewhere.
     pub(crate) blobs: usize,
     /// Their size, as it is stated.
@@ -65,6 +76,8 @@ pub(crate) struct Fault {
     pub(crate) digest: Option<Digest>,
     /// One line for people.
     pub(crate) what: String,
+    /// Whether it is about a referrer: then images can still be pulled.
+    pub(crate) is_of_referrer: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +109,7 @@ impl Check<'_> {
         let checks = repositories.iter().map(|tags| self.repository(tags));
         let mut outcomes: Vec<Outcome> = join_all(checks).await.into_iter().flatten().collect();
         hold_together(&mut outcomes);
+        outcomes.extend(self.own_tags(&outcomes).await);
         outcomes
     }
 
@@ -133,16 +147,21 @@ impl Check<'_> {
         let manifest = read.map_err(|error| Error::cannot_read(&error, reference))?;
         info!("check    {reference} {}", manifest.digest);
         let mut found = Found::new(manifest.digest.clone(), manifest.media_type.clone());
-        let (parts, entries) = match &manifest.content {
+        let (mut parts, entries) = match &manifest.content {
             Content::Image(image) => {
                 let entries = self.image(reference, image, manifest.descriptor()).await?;
                 (vec![Part::of(None, manifest)], entries)
             }
             Content::Index(index) => {
-                let (parts, entries) = self.index(reference, index, &mut found).await?;
+                let level = named(&index.manifests);
+                let (parts, entries) = self.parts(reference, level, &mut found).await?;
                 (parts, Some(entries))
             }
         };
+        if self.referrers {
+            let entries = entries.as_deref().unwrap_or_default();
+            parts.extend(self.referrers(reference, entries, &mut found).await?);
+        }
         self.blobs(&reference.repository, &parts, &mut found).await?;
         if let Some(entries) = entries {
             found.hold_against(self.platforms, &entries);
@@ -171,17 +190,16 @@ impl Check<'_> {
         }
     }
 
-    /// The images and attestations of an index that are there, those of nested indexes too; and all
-    /// its entries.
-    async fn index(
+    /// The images and attestations among the entries of an index that are there, those of nested
+    /// indexes too; and all entries.
+    async fn parts(
         &self,
         reference: &Reference,
-        index: &Index,
+        mut level: Vec<Named>,
         found: &mut Found,
     ) -> Result<(Vec<Part>, Vec<Descriptor>), Error> {
         let refused = |why| Err(Error::refused(format!("{reference}: {why}")));
         let (mut parts, mut entries) = (Vec::new(), Vec::new());
-        let mut level = named(&index.manifests);
         for depth in 0.. {
             let is_index = |named: &Named| media_type::is_index(&named.entry.media_type);
             if level.is_empty() {
@@ -265,7 +283,11 @@ impl Check<'_> {
 /// The entries of one index with what people call them.
 fn named(entries: &[Descriptor]) -> Vec<Named> {
     let titles = List::of(entries);
-    let named = |entry: &Descriptor| Named { title: titles.title(entry), entry: entry.clone() };
+    let named = |entry: &Descriptor| Named {
+        title: titles.title(entry),
+        entry: entry.clone(),
+        is_referrer: false,
+    };
     entries.iter().map(named).collect()
 }
 
@@ -284,6 +306,7 @@ fn hold_together(outcomes: &mut [Outcome]) {
                 part: "tag",
                 digest: Some(found.digest.clone()),
                 what: format!("it points to {}, but {first} to {digest}", found.digest),
+                is_of_referrer: false,
             };
             found.faults.push(fault);
         }
@@ -298,7 +321,16 @@ impl Outcome {
 
 impl Found {
     fn new(digest: Digest, media_type: String) -> Self {
-        Self { digest, media_type, platforms: Vec::new(), blobs: 0, bytes: 0, faults: Vec::new() }
+        Self {
+            digest,
+            media_type,
+            platforms: Vec::new(),
+            images: Vec::new(),
+            referrers: None,
+            blobs: 0,
+            bytes: 0,
+            faults: Vec::new(),
+        }
     }
 
     /// Whether the entries are exactly those for these platforms, if any are asked for.
@@ -306,6 +338,10 @@ impl Found {
         let images: Vec<&Descriptor> = entries::images(entries).collect();
         let have: Vec<Option<&Platform>> =
             images.iter().map(|entry| entry.known_platform()).collect();
+        let known = images.iter().zip(&have);
+        self.images = known
+            .filter_map(|(entry, platform)| Some(((*platform)?.clone(), entry.digest.clone())))
+            .collect();
         self.platforms = have.iter().copied().flatten().cloned().collect();
         if asked.is_empty() {
             return;
@@ -317,6 +353,7 @@ impl Found {
             digest,
             what: format!("{what} {title}"),
             entry: Some(title),
+            is_of_referrer: false,
         };
         let missing = missing
             .iter()

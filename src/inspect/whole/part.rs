@@ -9,6 +9,8 @@ use crate::registry;
 pub(super) struct Named {
     pub(super) title: String,
     pub(super) entry: Descriptor,
+    /// Not an entry of the index, but something that refers to one.
+    pub(super) is_referrer: bool,
 }
 
 /// What was learned of an entry.
@@ -45,6 +47,7 @@ impl Named {
             part: "manifest",
             digest: Some(self.entry.digest.clone()),
             what,
+            is_of_referrer: self.is_referrer,
         }
     }
 
@@ -99,6 +102,7 @@ impl Part {
             part: role,
             digest: Some(blob.digest.clone()),
             what: format!("{}{role} {}{what}", owner.unwrap_or_default(), blob.digest),
+            is_of_referrer: self.named.as_ref().is_some_and(|named| named.is_referrer),
         }
     }
 
@@ -130,7 +134,7 @@ impl Part {
 
 /// What a failed request says of the part that was asked for; nothing where the registry, the way
 /// to it or the login may be the cause.
-fn kind_of(error: &registry::Error) -> Option<Kind> {
+pub(super) fn kind_of(error: &registry::Error) -> Option<Kind> {
     match error.kind {
         registry::Kind::NotFound => Some(Kind::Gone),
         registry::Kind::DigestMismatch(_)

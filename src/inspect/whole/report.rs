@@ -23,7 +23,12 @@ impl Outcome {
                 let platforms = platforms.map(|number| format!("{}, ", count(number, "platform")));
                 let (blobs, bytes) = (count(found.blobs, "blob"), size(found.bytes));
                 let platforms = platforms.unwrap_or_default();
-                (Some(&found.digest), format!("whole: {platforms}{blobs}, {bytes}"))
+                let referrers = match found.referrers {
+                    None => String::new(),
+                    Some(0) => ", no referrers".to_owned(),
+                    Some(number) => format!(", {}", count(number, "referrer")),
+                };
+                (Some(&found.digest), format!("whole: {platforms}{blobs}, {bytes}{referrers}"))
             }
             Ok(found) => {
                 let faults = count(found.faults.len(), "problem");
@@ -66,7 +71,11 @@ impl Outcome {
 
 fn fix(faults: &[Fault]) -> String {
     let any = |kind| faults.iter().any(|fault| fault.kind == kind);
-    if any(Kind::Gone) {
+    if faults.iter().all(|fault| fault.is_of_referrer) {
+        "clean-up jobs that delete untagged manifests are the usual cause: let them keep what refers to \
+         images that tags need, then sign and attest again"
+            .to_owned()
+    } else if any(Kind::Gone) {
         "clean-up jobs that delete untagged images are the usual cause: let them keep what tags need, \
          then build and publish it again"
             .to_owned()
@@ -109,6 +118,7 @@ struct OfReference<'a> {
     platforms: Vec<String>,
     blobs: usize,
     bytes: u64,
+    referrers: Option<usize>,
     problems: Vec<OfFault<'a>>,
     error: Option<Told>,
 }
@@ -160,6 +170,7 @@ impl<'a> OfReference<'a> {
                 .unwrap_or_default(),
             blobs: found.map_or(0, |found| found.blobs),
             bytes: found.map_or(0, |found| found.bytes),
+            referrers: found.and_then(|found| found.referrers),
             problems: found
                 .map(|found| found.faults.iter().map(OfFault::of).collect())
                 .unwrap_or_default(),
@@ -198,7 +209,8 @@ mod tests {
 
     fn fault(kind: Kind) -> Fault {
         let (entry, digest) = (Some("linux/arm64".to_owned()), Some(Digest::of(b"x")));
-        Fault { kind, entry, part: "layer", digest, what: "it is so".to_owned() }
+        let what = "it is so".to_owned();
+        Fault { kind, entry, part: "layer", digest, what, is_of_referrer: false }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What was found, into the repositories of the targets: each with its blobs, then the list that
 //! names it where the registry keeps none.
 
-use super::{Found, Subject, list};
+use super::{Found, Subject, list, way_out};
 use crate::error::{Access, Error};
 use crate::join;
 use crate::oci::referrer::{self, Referring};
@@ -9,6 +9,7 @@ use crate::oci::{Content, Descriptor, Digest, Manifest, Reference, Repository};
 use crate::pipeline::carry::{self, Carrier, Parcel};
 use crate::pipeline::record::{self, Action, Copied, Referred, Write};
 use crate::pipeline::work::Work;
+use crate::registry::Purpose;
 use std::collections::BTreeSet;
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
@@ -23,7 +24,7 @@ impl Found<'_> {
     /// process.
     pub(in crate::pipeline) async fn bring(&self, work: &Work<'_>) -> Result<bool, Error> {
         let targets: BTreeSet<&Repository> =
-            self.levels.iter().flatten().flat_map(|subject| &subject.targets).copied().collect();
+            self.levels.iter().flatten().flat_map(|subject| &subject.own).copied().collect();
         let before = work.progress.bytes_poured();
         let room = Semaphore::new(MOST_BYTES_OF_MANIFESTS as usize);
         for target in &targets {
@@ -31,9 +32,9 @@ impl Found<'_> {
         }
         carry::told(work, async {
             for level in &self.levels {
-                let pairs = level.iter().flat_map(|subject| {
-                    subject.targets.iter().map(move |target| (subject, *target))
-                });
+                let pairs = level
+                    .iter()
+                    .flat_map(|subject| subject.own.iter().map(move |target| (subject, *target)));
                 let brought = pairs.map(|(subject, repository)| {
                     let carrier = Carrier { work, repository };
                     Bringing { carrier, found: self, subject, room: &room }.all()
@@ -54,7 +55,7 @@ impl Found<'_> {
 
     fn sources(&self, target: &Repository) -> Vec<Repository> {
         let subjects = self.levels.iter().flatten();
-        let from = subjects.filter(|subject| subject.targets.contains(&target));
+        let from = subjects.filter(|subject| subject.own.contains(&target));
         from.map(|subject| subject.from).collect::<BTreeSet<_>>().into_iter().cloned().collect()
     }
 }
@@ -74,7 +75,7 @@ impl Bringing<'_> {
         };
         let tags = self.subject.tags.iter().map(|(tag, kind)| self.tag(tag, kind));
         let brought = async { tokio::try_join!(by_digest, join::all(tags)).map(|_| ()) };
-        brought.await.map_err(|error| self.subject.without(error))
+        brought.await.map_err(|error| way_out(self.subject.of_referrer(error)))
     }
 
     async fn by_digest(&self) -> Result<(), Error> {
@@ -101,7 +102,7 @@ impl Bringing<'_> {
     /// What the target's registry lists, if it has an API for that and we may use it.
     async fn by_api(&self) -> Result<Option<Vec<Descriptor>>, Error> {
         let place = Reference::at(self.carrier.repository, &self.subject.digest);
-        match self.carrier.work.registry.referrers(&place).await {
+        match self.carrier.work.registry.referrers(&place, Purpose::Copy).await {
             Err(error) if error.is_denial() => Ok(None),
             settled => settled.map_err(|error| {
                 let what = format!("list what refers to {place}");

@@ -1,7 +1,6 @@
 //! The tag that lists what refers to a manifest where the registry has no API for it (distribution
 //! spec, "Referrers Tag Schema"): an index, which whoever pushes a referrer has to keep.
 
-use super::list_tag;
 use crate::error::{Access, Error};
 use crate::oci::manifest::LARGEST_MANIFEST;
 use crate::oci::{
@@ -10,16 +9,10 @@ use crate::oci::{
 };
 use crate::pipeline::record::{Action, Write};
 use crate::pipeline::work::{Document, Rounds, Work};
-use crate::registry::{self, Registry};
+use crate::referrers::list_tag;
+use crate::registry::{self, Purpose, Registry};
 use bytes::Bytes;
 use tokio::time::Instant;
-
-/// Reads what a tag lists; nothing where it holds something else.
-pub(super) async fn read(registry: &Registry, tag: &Reference) -> Result<Vec<Descriptor>, Error> {
-    let read = registry.manifest(tag, None).await;
-    let manifest = read.map_err(|error| Error::cannot_read(&error, tag))?;
-    Ok(registry::entries(&manifest).collect())
-}
 
 /// Reads what the tag of a repository lists, as far as it lists anything.
 pub(super) async fn held(
@@ -28,7 +21,8 @@ pub(super) async fn held(
     subject: &Digest,
 ) -> Result<Vec<Descriptor>, Error> {
     let tag = list_tag(repository, subject);
-    Ok(current(registry, &tag).await?.iter().flat_map(registry::entries).collect())
+    let entries = |list| registry::entries(list, Purpose::Copy);
+    Ok(current(registry, &tag).await?.iter().flat_map(entries).collect())
 }
 
 async fn current(registry: &Registry, tag: &Reference) -> Result<Option<Manifest>, Error> {

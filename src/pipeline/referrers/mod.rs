@@ -12,15 +12,11 @@ mod list;
 use crate::error::Error;
 use crate::error::words::setting;
 use crate::inputs::table::names;
-use crate::oci::{Descriptor, Digest, Reference, Repository, referrer};
+use crate::oci::{Descriptor, Digest, Repository, referrer};
 use crate::pipeline::record::Coming;
+use crate::referrers;
 pub(super) use find::find;
 use std::collections::{HashMap, HashSet};
-
-/// Referrers of a list in all, of whatever they refer to.
-const MOST: usize = 256;
-/// How far a referrer may be from an image: what refers to it is one away.
-const DEPTH: usize = 3;
 
 /// What has to come along, by how far it is from an image.
 #[derive(Debug, Default)]
@@ -30,50 +26,21 @@ pub(super) struct Found<'a> {
     children: HashMap<&'a Repository, HashSet<Digest>>,
 }
 
-/// A manifest with what refers to it.
-#[derive(Debug)]
-struct Subject<'a> {
-    digest: Digest,
-    from: &'a Repository,
-    targets: Vec<&'a Repository>,
-    /// For people: `linux/arm64`.
-    title: String,
-    /// By digest.
-    referrers: Vec<Descriptor>,
-    /// By cosign's tags, with what each holds.
-    tags: Vec<(String, &'static str)>,
-}
+/// A manifest with what refers to it, and the repositories that it goes to.
+type Subject<'a> = referrers::Subject<'a, Vec<&'a Repository>>;
 
-impl<'a> Subject<'a> {
-    fn new(digest: &Digest, from: &'a Repository, target: &'a Repository, title: &str) -> Self {
-        Self {
-            digest: digest.clone(),
-            from,
-            targets: vec![target],
-            title: title.to_owned(),
-            referrers: Vec::new(),
-            tags: Vec::new(),
-        }
-    }
-
-    fn number(&self) -> usize {
-        self.referrers.len() + self.tags.len()
-    }
-
-    /// An error about something that refers to it, with the way to do without.
-    fn without(&self, mut error: Error) -> Error {
-        let leave = setting(names::referrers, "leave");
-        error.details.push(format!("it refers to {} ({})", self.title, self.digest));
-        error.details.push(format!("{leave} publishes without signatures and other referrers"));
-        error
-    }
+/// An error about a referrer, with the way to do without.
+fn way_out(mut error: Error) -> Error {
+    let leave = setting(names::referrers, "leave");
+    error.details.push(format!("{leave} publishes without signatures and other referrers"));
+    error
 }
 
 impl Found<'_> {
     /// Adds it to what a dry run would copy, as far as the lists tell.
     pub(super) fn count_in(&self, copies: &mut Vec<Coming>) {
         for subject in self.levels.iter().flatten() {
-            for &target in &subject.targets {
+            for &target in &subject.own {
                 let at = copies.iter().position(|coming| coming.repository == *target);
                 let at = at.unwrap_or_else(|| {
                     copies.push(Coming::into(target));
@@ -109,9 +76,4 @@ impl Found<'_> {
     pub(super) fn are_of(&self, digest: &Digest) -> bool {
         self.levels.iter().flatten().any(|subject| subject.digest == *digest)
     }
-}
-
-/// Under which tag of a repository its referrers are listed.
-fn list_tag(repository: &Repository, subject: &Digest) -> Reference {
-    Reference::tagged(repository, &referrer::tag(subject))
 }

@@ -13,7 +13,7 @@ use crate::inputs::table::names;
 use crate::join;
 use crate::oci::referrer::{self, ATTESTATION, Referring};
 use crate::oci::{Content, Descriptor, Manifest, Reference, media_type};
-use crate::registry::{self, MOST_REFERRERS};
+use crate::registry::{self, MOST_REFERRERS, Purpose};
 use tracing::{debug, warn};
 
 impl Look<'_> {
@@ -24,7 +24,8 @@ impl Look<'_> {
             return Ok(Vec::new());
         }
         let place = Reference::at(&source.reference.repository, &image.digest);
-        let listed = match wait.work.registry.list_referrers(&place, deadline).await {
+        let listed = match wait.work.registry.list_referrers(&place, Purpose::Copy, deadline).await
+        {
             Ok(Some(listed)) => listed,
             Ok(None) => self.listed_by_tag(image).await?,
             // The image was read with the same login: it is the API that nobody may use.
@@ -55,7 +56,7 @@ impl Look<'_> {
         let repository = &self.source.reference.repository;
         let tag = Reference::tagged(repository, &referrer::tag(&image.digest));
         match self.wait.work.registry.manifest(&tag, self.deadline).await {
-            Ok(list) => Ok(registry::entries(&list).collect()),
+            Ok(list) => Ok(registry::entries(&list, Purpose::Copy).collect()),
             // Some registries deny what does not exist; the image beside it was read.
             Err(error) if error.may_be_missing() || error.is_denial() => Ok(Vec::new()),
             Err(error) => Err(self.unknown(&error, &format!("read {tag}"))),

@@ -5,7 +5,7 @@ use super::arrived::Arrived;
 use super::look::Look;
 use super::state::Stop;
 use crate::entries::nested::{DEEPEST, MOST_ENTRIES, too_deep, too_many};
-use crate::entries::{self, Named, Plain, entry_of};
+use crate::entries::{self, Named, Plain, as_it_is, entry_of};
 use crate::error::Error;
 use crate::join;
 use crate::oci::{
@@ -67,8 +67,18 @@ impl Look<'_> {
         // right.
         self.check_labels(&config.clone().unwrap_or_default(), None)?;
         let origin = config.as_ref().map(ImageConfig::origin);
+        let is_known = config.as_ref().is_some_and(|config| config.platform.is_known());
+        if !is_known && self.is_published_as_it_is() {
+            return Ok((as_it_is(manifest, image), origin));
+        }
         let (name, stated) = (&self.source.name, self.source.platform.as_ref());
         Ok((entry_of(name, manifest, image, config, stated)?, origin))
+    }
+
+    /// Whether it goes nowhere but under tags of its own, and nobody asks for a platform.
+    fn is_published_as_it_is(&self) -> bool {
+        let plan = self.wait.work.plan;
+        plan.keeps_one_image() && self.source.platform.is_none() && plan.platforms.is_empty()
     }
 
     /// All entries of an index, those of nested indexes in their places.

@@ -422,3 +422,54 @@ async fn an_index_of_200_layers_takes_little_memory() {
     assert!(ran.stdout.contains("whole: 1 platform, 201 blobs, "), "{}", ran.stdout);
     assert!(ran.max_rss_kib < (32 + 8) << 10, "{} KiB", ran.max_rss_kib);
 }
+
+/// Each points to the image of its platform, or to an index with it; and is whole itself.
+#[tokio::test]
+async fn platform_tags_of_a_file_are_checked_too() {
+    let stocked = Stocked::start().await;
+    let classic = classic();
+    let [_, old, _] = classic.images() else { panic!("three images") };
+    let spec = "indexes:\n  - tags: '{}/acme/app:built'\n    platform-tags: '{}/acme/app:1-{arch}{variant}'\n";
+    for (image, tag) in built().images().iter().zip(["1-amd64", "1-arm64", "1-armv7"]) {
+        image.push(&stocked.client, "acme/app", tag).await;
+    }
+    let ran = with_spec(&stocked, spec, &[]).await.ok();
+    let names = |ran: &Ran| -> Vec<String> {
+        let name = |line: &str| line.split('@').next().unwrap().replace("{}/acme/app:", "");
+        ran.stdout.lines().map(name).collect()
+    };
+    assert_eq!(names(&ran), ["built", "1-amd64", "1-arm64", "1-armv7"], "{}", ran.stdout);
+    assert_eq!(ran.stdout.matches("  whole: ").count(), 4, "{}", ran.stdout);
+    // As a builder pushed it: an index of that platform alone.
+    let arm64 = built().images()[1].clone();
+    let alone = BuiltIndex::new(vec![arm64.clone()]).attestations(true);
+    alone.push(&stocked.client, "acme/app", "1-arm64").await;
+    with_spec(&stocked, spec, &[]).await.ok();
+    // Another image, and a tag that is gone.
+    old.push(&stocked.client, "acme/app", "1-arm64").await;
+    let tags = "docker/registry/v2/repositories/acme/app/_manifests/tags";
+    fs::remove_dir_all(stocked.registry.storage().join(tags).join("1-armv7")).unwrap();
+    let ran = with_spec(&stocked, spec, &[]).await.fails(5);
+    let line = format!(
+        "error: {{}}/acme/app:1-arm64 is not whole\n  it points to {}, without the image of linux/arm64, {}\n  fix:   publish it again under all its tags\n",
+        old.digest(),
+        arm64.digest()
+    );
+    assert!(ran.stderr.contains(&line), "{line}\n{}", ran.stderr);
+    assert!(ran.stderr.contains("error: cannot read {}/acme/app:1-armv7: "), "{}", ran.stderr);
+    let ran = with_spec(&stocked, spec, &["--json"]).await.fails(5);
+    let document: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(document["references"][2]["problems"][0]["kind"], json!("other-digest"));
+    // The platforms of a run that adds are not those of the index.
+    let adds = spec.replace("platform-tags", "append: true\n    platform-tags");
+    let ran = with_spec(&stocked, &adds, &[]).await.ok();
+    assert_eq!(names(&ran), ["built"], "{}", ran.stdout);
+    // The platforms may be given; what is wrong with a template is told before any request.
+    let given = spec.replace(
+        "    platform-tags",
+        "    platforms: linux/amd64, linux/arm64, linux/arm/v7\n    platform-tags",
+    );
+    with_spec(&stocked, &given, &[]).await.fails(5);
+    let wrong = spec.replace("1-{arch}", "1-{arch");
+    with_spec(&stocked, &wrong, &[]).await.fails(2);
+}

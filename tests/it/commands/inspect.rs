@@ -3,9 +3,12 @@
 use super::{Stocked, built, classic, fits_80_columns, log};
 use crate::support::client::{OCI_INDEX, OCI_MANIFEST, sha256};
 use crate::support::images::{Image, pretty};
+use crate::support::indexes::BuiltIndex;
 use crate::support::proxy::FaultProxy;
+use crate::support::scene::Scene;
 use crate::support::skopeo;
 use crate::support::step::Step;
+use crate::support::token::TokenServer;
 use serde_json::{Value, json};
 
 fn download(image: &Image) -> usize {
@@ -15,7 +18,7 @@ fn download(image: &Image) -> usize {
 #[tokio::test]
 async fn the_classic_list_reads_well() {
     let stocked = Stocked::start().await;
-    let ran = stocked.run(&["inspect", "{}/acme/app:classic"]).await.ok();
+    let ran = stocked.run(&["inspect", "{}/acme/app:classic", "--sizes"]).await.ok();
     let list = classic();
     let [linux, old, new] = list.images() else { panic!("three images") };
     let expected = format!(
@@ -29,14 +32,17 @@ size     {} bytes
 linux/amd64                              {} to download
   {}
   manifest    {} bytes
+  created     2026-01-01T00:00:00Z
 
 windows(10.0.17763.6293)/amd64           {} to download
   {}
   manifest    {} bytes
+  created     2026-01-01T00:00:00Z
 
 windows(10.0.20348.2700+win32k)/amd64    {} to download
   {}
   manifest    {} bytes
+  created     2026-01-01T00:00:00Z
 ",
         list.digest(),
         list.bytes().len(),
@@ -50,15 +56,26 @@ windows(10.0.20348.2700+win32k)/amd64    {} to download
         new.digest(),
         new.manifest().len(),
     );
-    assert_eq!(ran.stdout, expected);
+    assert_eq!(without_age(&ran.stdout), expected);
     assert_eq!(log(&ran), "");
+    // All that the index says, in one request.
+    let ran = stocked.run(&["inspect", "{}/acme/app:classic"]).await.ok();
+    let of_entries = |line: &&str| line.contains(" to download") || line.contains("  created  ");
+    let told = expected.lines().filter(|line| !line.starts_with("  created"));
+    let told: String = told
+        .map(|line| match line.split_once("  ") {
+            Some((title, note)) if of_entries(&note) => format!("{title}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    assert_eq!(ran.stdout, told);
     fits_80_columns(&ran.stdout);
 }
 
 #[tokio::test]
 async fn an_index_of_buildkit_has_its_attestations_under_their_images() {
     let stocked = Stocked::start().await;
-    let ran = stocked.run(&["inspect", "{}/acme/app:built"]).await.ok();
+    let ran = stocked.run(&["inspect", "{}/acme/app:built", "--sizes"]).await.ok();
     let index = built();
     let [amd64, arm64, arm] = index.images() else { panic!("three images") };
     let attestations = index.attestation_digests();
@@ -75,20 +92,23 @@ annotations
 linux/amd64     {} to download
   {}
   manifest    {} bytes
-  attestation, {} bytes
+  created     2026-01-01T00:00:00Z
+  attestation, provenance, {} bytes
     {}
 
 linux/arm64     {} to download
   {}
   manifest    {} bytes
+  created     2026-01-01T00:00:00Z
   variant     v8
-  attestation, {} bytes
+  attestation, provenance, {} bytes
     {}
 
 linux/arm/v7    {} to download
   {}
   manifest    {} bytes
-  attestation, {} bytes
+  created     2026-01-01T00:00:00Z
+  attestation, provenance, {} bytes
     {}
 ",
         index.digest(),
@@ -109,7 +129,7 @@ linux/arm/v7    {} to download
         size_of(&index.json(), 5),
         attestations[2],
     );
-    assert_eq!(ran.stdout, expected);
+    assert_eq!(without_age(&ran.stdout), expected);
     fits_80_columns(&ran.stdout);
 }
 
@@ -125,7 +145,11 @@ fn shown_size(bytes: usize) -> String {
 /// Ages are of the day on which the test runs.
 fn without_age(text: &str) -> String {
     let line = |line: &str| match line.split_once(" ago (") {
-        Some((_, date)) => format!("created  {}\n", date.trim_end_matches(')')),
+        Some((age, date)) => {
+            let label = age.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || c == ' ');
+            let width = age.len() - age.trim_start_matches(|c: char| !c.is_ascii_digit()).len();
+            format!("{label}{}{}\n", &age[label.len()..width], date.trim_end_matches(')'))
+        }
         None => format!("{line}\n"),
     };
     text.lines().map(line).collect()
@@ -254,8 +278,9 @@ async fn raw_is_byte_for_byte_what_others_read() {
 async fn json_has_the_documented_shape() {
     let stocked = Stocked::start().await;
     let document = |ran: &str| serde_json::from_str::<Value>(ran).unwrap();
-    let index =
-        document(&stocked.run(&["inspect", "{}/acme/app:built", "--json"]).await.ok().stdout);
+    let index = document(
+        &stocked.run(&["inspect", "{}/acme/app:built", "--json", "--sizes"]).await.ok().stdout,
+    );
     let image =
         document(&stocked.run(&["inspect", "{}/acme/app:image", "--json"]).await.ok().stdout);
     let one = document(
@@ -283,6 +308,8 @@ async fn json_has_the_documented_shape() {
         ),
         (&json!("linux/arm64"), &json!("linux"), &json!("arm64"), &json!("v8"), &json!([]))
     );
+    assert_eq!(entry["created"], json!("2026-01-01T00:00:00Z"));
+    assert_eq!(index["entries"][3]["statements"], json!(["provenance"]));
     assert_eq!(index["entries"][0]["downloadBytes"], json!(download(first)));
     assert_eq!(index["entries"][0]["attestations"], json!([built().attestation_digests()[0]]));
     assert_eq!(
@@ -362,7 +389,7 @@ annotations
     ]}));
     client.put_manifest("acme/app", "odd", OCI_INDEX, &outer).await;
     client.delete_manifest("acme/app", &gone_digest).await;
-    let ran = stocked.run(&["inspect", "{}/acme/app:odd"]).await.ok();
+    let ran = stocked.run(&["inspect", "{}/acme/app:odd", "--sizes"]).await.ok();
     for part in [
         "\nindex            an index of 6 entries\n",
         "\nlinux/riscv64    not read: not in the registry\n",
@@ -446,10 +473,59 @@ async fn failures_say_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_list_costs_one_request_and_one_for_each_image() {
+async fn an_index_costs_one_request_and_sizes_two_for_each_image_and_one_for_each_attestation() {
     let stocked = Stocked::start().await;
-    let proxy = FaultProxy::before(&stocked.registry).await;
-    Step::new().args(["inspect", &format!("{}/acme/app:built", proxy.host())]).run().await.ok();
-    assert_eq!(proxy.requests(), 4, "attestations are not pulled: {}", proxy.log_text());
-    proxy.finish();
+    for (more, requests) in [
+        (&[][..], 1),
+        (&["--json"], 1),
+        (&["--raw"], 1),
+        (&["--sizes"], 1 + 2 * 3 + 3),
+        (&["--sizes", "--json"], 1 + 2 * 3 + 3),
+        (&["--platform=linux/amd64"], 3),
+        (&["--platform=linux/amd64", "--sizes"], 3 + 1),
+    ] {
+        let proxy = FaultProxy::before(&stocked.registry).await;
+        let name = format!("{}/acme/app:built", proxy.host());
+        Step::new().args(["inspect", &name]).args(more).run().await.ok();
+        assert_eq!(proxy.requests(), requests, "{more:?}: {}", proxy.log_text());
+        proxy.finish();
+    }
+    Step::new().args(["inspect", "r.example/a:1", "--raw", "--sizes"]).run().await.fails(2);
+}
+
+#[tokio::test]
+async fn with_a_token_server_an_index_costs_two_requests_and_the_token() {
+    let tokens = TokenServer::new().start().await;
+    let scene = Scene::with_tokens(&tokens, &tokens.realm()).await;
+    let index = BuiltIndex::new(vec![Image::oci("linux/amd64"), Image::oci("linux/arm64")]);
+    index.push(&scene.client, "acme/app", "1").await;
+    let ran = Step::new().args(["inspect", &scene.reference("1"), "--json"]).run().await.ok();
+    assert_eq!(scene.proxy.requests(), 2, "{}", scene.proxy.log_text());
+    let document: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let entry = &document["entries"][0];
+    assert_eq!((&entry["kind"], &entry["downloadBytes"]), (&json!("image"), &json!(null)));
+}
+
+/// What is told of an entry does not hang on the registry having its config.
+#[tokio::test]
+async fn a_config_that_is_gone_hides_the_age_alone() {
+    let stocked = Stocked::start().await;
+    let config = built().images()[1].blobs().remove(0);
+    let target = format!("/v2/acme/app/blobs/{config}");
+    assert_eq!(stocked.client.request("DELETE", &target, &[], &[]).await.status, 202);
+    let attestation = &built().attestation_digests()[1];
+    stocked.client.delete_manifest("acme/app", attestation).await;
+    let ran = stocked.run(&["inspect", "{}/acme/app:built", "--sizes", "--json"]).await.ok();
+    let document: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let [_, image, _, _, attests, ..] = document["entries"].as_array().unwrap().as_slice() else {
+        panic!("six entries: {document:#}")
+    };
+    assert_eq!(image["downloadBytes"], json!(download(&built().images()[1])));
+    assert_eq!((&image["created"], &image["problem"]), (&json!(null), &json!(null)));
+    let problem = json!("not in the registry");
+    assert_eq!((&attests["kind"], &attests["problem"]), (&json!("attestation"), &problem));
+    assert_eq!(
+        log(&ran),
+        format!("warning: entry {attestation} was not read: not in the registry\n")
+    );
 }

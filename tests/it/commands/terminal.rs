@@ -43,7 +43,9 @@ async fn colour_is_for_terminals_and_never_with_no_color() {
         vec!["inspect", "{}/acme/app:image"],
         vec!["diff", "{}/acme/app:classic", "{}/acme/app:built"],
     ] {
-        let plain = stocked.run(&arguments).await;
+        // On a terminal an index is read with its sizes.
+        let sizes = if arguments[0] == "inspect" { &["--sizes"][..] } else { &[] };
+        let plain = stocked.run(&[&arguments[..], sizes].concat()).await;
         assert!(!plain.stdout.contains('\u{1b}'), "a pipe is no terminal");
         let line = arguments.join(" ").replace("{}", &host);
         let seen =

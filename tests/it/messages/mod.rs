@@ -6,6 +6,7 @@ mod inputs;
 mod logins;
 mod network;
 mod page;
+mod referrers;
 mod writes;
 
 use page::Section;
@@ -23,15 +24,16 @@ every test run and holds this page against what it saw, so that nothing here is 
 
 #[tokio::test]
 async fn the_page_has_what_is_said() {
-    let (network, logins, images, writes, inputs, arguments) = tokio::join!(
+    let (network, logins, images, writes, referrers, inputs, arguments) = tokio::join!(
         network::section(),
         logins::section(),
         images::section(),
         writes::section(),
+        referrers::section(),
         inputs::section(),
         inputs::arguments()
     );
-    let sections = [network, logins, images, writes, inputs, arguments];
+    let sections = [network, logins, images, writes, referrers, inputs, arguments];
     let page = format!("{INTRODUCTION}{}", sections.iter().map(Section::text).collect::<String>());
     let seen = Path::new(env!("CARGO_TARGET_TMPDIR")).join("messages.md");
     std::fs::write(&seen, &page).unwrap();

@@ -1,8 +1,12 @@
 //! What the question costs: nothing within a repository, and no round trip beside the copies.
 
-use super::{APP, BUILD, built, step};
+use super::{APP, BUILD, about, built, step};
+use crate::support::artifacts::{BUNDLE, SPDX, attach};
+use crate::support::client::OCI_INDEX;
 use crate::support::images::{Image, PLATFORMS};
+use crate::support::rules::{Fault, Rule};
 use crate::support::scene::Scene;
+use crate::support::step::Step;
 use std::time::Duration;
 
 fn asked(scene: &Scene) -> (usize, usize) {
@@ -68,4 +72,52 @@ async fn two_targets_ask_once() {
     let tags = format!("{0}:1\n{0}:2\n{1}:1", scene.full_name(APP), scene.full_name("acme/two"));
     step(&scene).input("tags", &tags).run().await.ok();
     assert_eq!(asked(&scene), (1, 1), "{}", scene.proxy.log_text());
+}
+
+/// Requests of `copy` of an image with two blobs and so many referrers with two blobs each, into
+/// another repository. `by_api`: whether registries list referrers by themselves.
+async fn copied(referrers: usize, by_api: bool) -> (usize, String) {
+    let (scene, image) = built().await;
+    let all = [about(BUNDLE, &image), about(SPDX, &image)];
+    let all: Vec<_> = all.iter().take(referrers).collect();
+    if referrers > 0 {
+        attach(&scene.client, BUILD, &image.digest(), &all).await;
+    }
+    if by_api {
+        let answer =
+            |list: Vec<u8>| Fault::Status(200).header("Content-Type", OCI_INDEX).body(list);
+        let none = answer(crate::support::artifacts::listing(&[]));
+        scene.proxy.rule(Rule::on("GET", "*/referrers/*").then(none));
+        let path = format!("/v2/{BUILD}/referrers/{}", image.digest());
+        let list = crate::support::artifacts::listing(&all);
+        scene.proxy.rule(Rule::on("GET", &path).then(answer(list)));
+        for artifact in &all {
+            let path = format!("/v2/{APP}/manifests/{}", artifact.digest());
+            let told = Fault::SetHeader("OCI-Subject", image.digest());
+            scene.proxy.rule(Rule::on("PUT", &path).then(told));
+        }
+    }
+    let [source, list] =
+        [format!("{BUILD}:a"), format!("{APP}:1")].map(|name| scene.full_name(&name));
+    Step::new().args(["copy", &source, &list]).run().await.ok();
+    (scene.proxy.requests(), scene.proxy.log_text())
+}
+
+#[tokio::test]
+async fn a_copy_and_each_referrer_cost_what_the_contract_says() {
+    let blobs = 2;
+    let mut seen = Vec::new();
+    for by_api in [true, false] {
+        let (none, log) = copied(0, by_api).await;
+        assert_eq!(none, 8 + blobs, "{log}");
+        for referrers in [1, 2] {
+            seen.push(copied(referrers, by_api).await.0 - none);
+        }
+    }
+    // Of each: a list of its own referrers, a read, a push; its blobs, of which the config is the
+    // same; and one list at the target. Without an API six for the tag that lists them.
+    let of = |referrers: usize| 3 * referrers + (1 + referrers) + 1;
+    let (one, two) = (of(1), of(2));
+    let log = copied(1, false).await.1;
+    assert_eq!(seen, [one, two, one + 6, two + 6], "{log}");
 }

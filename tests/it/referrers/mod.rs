@@ -2,12 +2,15 @@
 //! complete before any tag moves.
 
 mod api;
+mod artifacts;
 mod attestations;
+mod checked;
 mod cosign;
 mod cost;
 mod dry_run;
 mod faults;
 mod killed;
+mod shown;
 mod threats;
 mod travel;
 mod ways;
