@@ -145,7 +145,7 @@ async fn annotate_and_remove() {
     says(&ran, &format!("{{}}/acme/app:classic@{}\n", digest(&stocked, "classic").await), "");
     assert_eq!(
         stocked
-            .run(&["inspect", "{}/acme/app:classic"])
+            .run(&["inspect", "--sizes", "{}/acme/app:classic"])
             .await
             .ok()
             .stdout
