@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=tests/setup.sh
 . tests/setup.sh
-need_packages docker-registry skopeo podman tinyproxy zsh fish man-db
+need_packages docker-registry skopeo podman tinyproxy zsh fish man-db zstd
 # Any client of Docker will do; its package would drive out the one of a machine that has Docker from elsewhere.
 command -v docker >/dev/null || need_packages docker.io
 if ! cargo nextest --version >/dev/null 2>&1; then

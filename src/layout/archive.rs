@@ -1,7 +1,7 @@
-//! A tar archive: what is in it and where, from one pass, and its members read in place. Of a
-//! compressed one every pass starts at its beginning.
+//! A tar archive whose members are read in place. Of a compressed one every pass starts at its
+//! beginning.
 
-use super::error::{CUT_OFF, Error};
+use super::error::Error;
 use super::packed::{CHUNK, Packing, Peeked, Source, unpacked};
 use super::walk::{Member, Packed, Plain, Walk};
 use crate::file;
@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Links that lead to links.
 const MOST_LINKS: usize = 8;
@@ -22,11 +22,29 @@ pub(super) struct Archive {
     stamp: Stamp,
     members: HashMap<String, Member>,
     kept: HashMap<String, Vec<u8>>,
+    /// Whether it has the end that every tool writes.
+    is_ended: bool,
     idle: Arc<Idle>,
+    heavy: Arc<Heavy>,
 }
 
 /// A stream of a compressed archive that nobody reads, to go on from where it is.
 type Idle = Mutex<Option<Stream>>;
+
+/// Whoever unpacks zstd holds a window of up to 8 MiB. A run may have many such archives, so these
+/// share one idle stream, and are read one after the other where that can be.
+#[derive(Default)]
+pub(super) struct Heavy {
+    idle: Arc<Idle>,
+    alone: Mutex<()>,
+}
+
+impl Heavy {
+    /// Held while something is unpacked from its beginning to its end.
+    pub(super) fn alone(&self) -> MutexGuard<'_, ()> {
+        self.alone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// What a file is known by, so that one that changes while it is read is noticed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,8 +64,8 @@ impl Stamp {
 
 impl Archive {
     /// Reads what is in it.
-    pub(super) fn open(path: &Path) -> Result<Self, Error> {
-        let file = file::reader(path).map_err(Error::Unclear)?;
+    pub(super) fn open(path: &Path, heavy: &Arc<Heavy>) -> Result<Self, Error> {
+        let file = file::reader(path).map_err(|why| Error::unread(&why))?;
         let stamp = Stamp::of(&file)?;
         let packing = Peeked::new(Box::new(file))?.packing;
         let mut archive = Self {
@@ -56,31 +74,33 @@ impl Archive {
             stamp,
             members: HashMap::new(),
             kept: HashMap::new(),
-            idle: Arc::default(),
+            is_ended: false,
+            idle: if packing == Packing::Zstd { Arc::clone(&heavy.idle) } else { Arc::default() },
+            heavy: Arc::clone(heavy),
         };
         let file = archive.file()?;
         let mut walk = Walk::default();
-        let walked = match packing {
-            Packing::Plain => walk.all(&mut Plain(BufReader::with_capacity(CHUNK, file))),
-            packing => unpacked(packing, Box::new(file))
-                .map_err(Error::from)
-                .and_then(|bytes| walk.all(&mut Packed(bytes))),
-        };
-        walked?;
-        let end = walk.members.values().map(|member| match member {
-            Member::File { at, size } => at + size,
-            Member::Link(_) => 0,
-        });
-        if packing == Packing::Plain && end.max().is_some_and(|end| end > archive.stamp.length) {
-            return Err(Error::cut_off());
+        let _alone = (packing == Packing::Zstd).then(|| heavy.alone());
+        match packing {
+            Packing::Plain => {
+                let bytes = BufReader::with_capacity(CHUNK, file);
+                walk.all(&mut Plain { bytes, left: archive.stamp.length })?;
+            }
+            packing => walk.all(&mut Packed(unpacked(packing, Box::new(file))?))?,
         }
+        archive.is_ended = walk.is_ended;
         (archive.members, archive.kept) = (walk.members, walk.kept);
         Ok(archive)
     }
 
+    /// Whether its end is missing, and with it perhaps members.
+    pub(super) fn is_cut_off(&self) -> bool {
+        !self.is_ended
+    }
+
     /// The file, if it is the one that was looked into.
     fn file(&self) -> Result<File, Error> {
-        let file = file::reader(&self.path).map_err(Error::Broken)?;
+        let file = file::reader(&self.path).map_err(|why| Error::unread(&why))?;
         if Stamp::of(&file)? == self.stamp {
             return Ok(file);
         }
@@ -118,6 +138,16 @@ impl Archive {
         self.packing != Packing::Plain
     }
 
+    /// Whether reading anything of it takes as much memory as [`Heavy`] says.
+    pub(super) fn is_heavy(&self) -> bool {
+        self.packing == Packing::Zstd
+    }
+
+    /// See [`Heavy`].
+    pub(super) fn heavy(&self) -> &Heavy {
+        &self.heavy
+    }
+
     /// The member of this name, from one of its bytes on.
     pub(super) fn reader(&self, name: &str, from: u64) -> Result<Option<Source>, Error> {
         let Some((at, size)) = self.find(name)? else { return Ok(None) };
@@ -135,16 +165,18 @@ impl Archive {
         Ok(Some(Box::new(Exactly { bytes, left })))
     }
 
-    /// A stream that stands there: the idle one, if that is not beyond.
+    /// A stream that stands there: the idle one, if that is of this archive and not beyond. If not,
+    /// it ends, since another one takes its place.
     fn stream_at(&self, at: u64) -> Result<Stream, Error> {
-        let idle = {
-            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            idle.take_if(|stream| stream.position <= at)
-        };
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let idle = idle.filter(|stream| stream.path == self.path && stream.position <= at);
         let file = self.file()?;
         let mut stream = match idle {
             Some(stream) => stream,
-            None => Stream { bytes: unpacked(self.packing, Box::new(file))?, position: 0 },
+            None => {
+                let bytes = unpacked(self.packing, Box::new(file))?;
+                Stream { path: self.path.clone(), bytes, position: 0 }
+            }
         };
         let skip = at - stream.position;
         if io::copy(&mut stream.by_ref().take(skip), &mut io::sink())? < skip {
@@ -156,6 +188,7 @@ impl Archive {
 
 /// An unpacked archive, and how far it was read.
 struct Stream {
+    path: PathBuf,
     bytes: Source,
     position: u64,
 }
@@ -201,7 +234,7 @@ impl<R: Read> Read for Exactly<R> {
         let read = self.bytes.read(&mut into[..most])?;
         self.left -= read as u64;
         if read == 0 && most > 0 {
-            return Err(io::Error::other(CUT_OFF));
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
         Ok(read)
     }

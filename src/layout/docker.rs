@@ -61,6 +61,8 @@ pub(super) struct Blob {
     pub(super) member: String,
     /// Whether it is that member compressed.
     is_packed_here: bool,
+    /// Whether that member is in zstd.
+    pub(super) was_zstd: bool,
 }
 
 /// Which images are in it; `None`: it is of another form.
@@ -80,8 +82,10 @@ pub(super) fn items(members: &Members) -> Result<Option<Vec<Item>>, Error> {
 
 /// Makes the image. All layers are read for it, in the order in which they are stored.
 pub(super) fn image(members: &Arc<Members>, item: &Item) -> Result<Image, Error> {
-    let absent =
-        |name: &str| Error::broken(format!("{}, which {INDEX} names, is not in it", shown(name)));
+    let absent = |name: &str| {
+        let what = format!("{}, which {INDEX} names, is not in it", shown(name));
+        members.absent(Error::broken(what))
+    };
     let text = members.whole(&item.config, LARGEST_CONFIG)?;
     let text = text.ok_or_else(|| absent(&item.config))?;
     let config: Config = serde_json::from_slice(&text).map_err(|error| {
@@ -115,6 +119,7 @@ pub(super) fn image(members: &Arc<Members>, item: &Item) -> Result<Image, Error>
         size: text.len() as u64,
         member: item.config.clone(),
         is_packed_here: false,
+        was_zstd: false,
     };
     let layer = |blob: &Blob| json!({"mediaType": media_type::DOCKER_LAYER, "size": blob.size, "digest": blob.digest});
     let manifest = json!({
@@ -134,18 +139,15 @@ pub(super) fn image(members: &Arc<Members>, item: &Item) -> Result<Image, Error>
 
 /// Reads a layer: what it is in a registry, if it is the one that the config names.
 fn learn(members: &Arc<Members>, name: &str, diff_id: &Digest) -> Result<Option<Blob>, Error> {
+    // Before it is opened, since that unpacks all before it.
+    let alone = members.alone(false);
     let Some(reader) = members.reader(name, 0)? else { return Ok(None) };
-    let peeked = Peeked::new(reader)?;
-    let is_packed_here = peeked.packing != Packing::Gzip;
     let (unpacked, stored): (Tally, Tally) = (Tally::for_digest(diff_id), Tally::sha256());
-    if is_packed_here {
-        let content = Tapped { bytes: peeked.unpacked()?, tally: unpacked.clone() };
-        drain(Tapped { bytes: packed(content), tally: stored.clone() })?;
-    } else {
-        let raw = Tapped { bytes: peeked.into_raw(), tally: stored.clone() };
-        let raw: Source = Box::new(raw);
-        drain(Tapped { bytes: Peeked::new(raw)?.unpacked()?, tally: unpacked.clone() })?;
-    }
+    let named = |error: io::Error| Error::broken(format!("{} {}", shown(name), Error::from(error)));
+    let peeked = Peeked::new(reader).map_err(named)?;
+    let packing = peeked.packing;
+    let _alone = alone.or_else(|| members.alone(packing == Packing::Zstd));
+    read_layer(peeked, &unpacked, &stored).map_err(named)?;
     let (found, _) = unpacked.sum();
     if found != *diff_id {
         return Err(Error::broken(format!(
@@ -156,7 +158,18 @@ fn learn(members: &Arc<Members>, name: &str, diff_id: &Digest) -> Result<Option<
         )));
     }
     let (digest, size) = stored.sum();
-    Ok(Some(Blob { digest, size, member: name.to_owned(), is_packed_here }))
+    let (is_packed_here, was_zstd) = (packing != Packing::Gzip, packing == Packing::Zstd);
+    Ok(Some(Blob { digest, size, member: name.to_owned(), is_packed_here, was_zstd }))
+}
+
+/// Reads a layer to its end: what it is unpacked, and as a registry stores it.
+fn read_layer(peeked: Peeked, unpacked: &Tally, stored: &Tally) -> io::Result<()> {
+    if peeked.packing == Packing::Gzip {
+        let raw: Source = Box::new(Tapped { bytes: peeked.into_raw(), tally: stored.clone() });
+        return drain(Tapped { bytes: Peeked::new(raw)?.unpacked()?, tally: unpacked.clone() });
+    }
+    let content = Tapped { bytes: peeked.unpacked()?, tally: unpacked.clone() };
+    drain(Tapped { bytes: packed(content), tally: stored.clone() })
 }
 
 impl Blob {

@@ -1,6 +1,7 @@
 //! Why an image in a file cannot be had.
 
 use std::fmt;
+use std::io;
 
 /// What is wrong with a file, by what it means for a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,12 +14,15 @@ pub(crate) enum Error {
     Broken(String),
 }
 
-/// The words for a file that is not whole.
-pub(super) const CUT_OFF: &str = "ends in the middle: was it copied whole?";
-
 impl Error {
     pub(super) fn cut_off() -> Self {
-        Self::broken(CUT_OFF)
+        Self::broken("ends in the middle: was it copied whole?")
+    }
+
+    /// Of a file that cannot be opened, as [`crate::file::reader`] tells it. Who tells of this error
+    /// says that it cannot be read.
+    pub(super) fn unread(why: &str) -> Self {
+        Self::Unclear(why.strip_prefix("cannot be read: ").unwrap_or(why).to_owned())
     }
 
     pub(super) fn broken(what: impl Into<String>) -> Self {
@@ -36,8 +40,14 @@ impl fmt::Display for Error {
 }
 
 /// Whoever reads a member in the middle knows only of bytes.
-impl From<std::io::Error> for Error {
-    fn from(error: std::io::Error) -> Self {
-        Self::Broken(crate::file::why(&error))
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Self::cut_off(),
+            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
+                Self::Broken(format!("is damaged: {}", crate::file::why(&error)))
+            }
+            _ => Self::Broken(crate::file::why(&error)),
+        }
     }
 }

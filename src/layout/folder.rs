@@ -16,7 +16,7 @@ impl Folder {
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
         match fs::canonicalize(path) {
             Ok(root) => Ok(Self { root }),
-            Err(error) => Err(Error::Unclear(format!("cannot be read: {}", file::why(&error)))),
+            Err(error) => Err(Error::Unclear(file::why(&error))),
         }
     }
 

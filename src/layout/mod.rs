@@ -16,6 +16,7 @@ mod walk;
 
 use crate::inputs::places::Place;
 use crate::oci::{Descriptor, Digest, Form, Manifest, Reference, Repository};
+use archive::Heavy;
 use bytes::Bytes;
 pub(crate) use error::Error;
 use opened::{Layout, Wanted};
@@ -25,7 +26,7 @@ use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{OnceCell, mpsc};
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit, mpsc};
 use tokio::task;
 
 /// Images in one file at most.
@@ -43,6 +44,17 @@ pub(crate) struct Layouts {
     /// Where relative paths start.
     folder: PathBuf,
     opened: Mutex<HashMap<Repository, Arc<OnceCell<Arc<Layout>>>>>,
+    heavy: Arc<Heavy>,
+    /// Whoever streams blobs of a file that is [`Heavy`].
+    one: OneAtATime,
+}
+
+struct OneAtATime(Semaphore);
+
+impl Default for OneAtATime {
+    fn default() -> Self {
+        Self(Semaphore::new(1))
+    }
 }
 
 impl fmt::Debug for Layouts {
@@ -71,8 +83,7 @@ impl Layouts {
     ) -> Result<Bytes, Error> {
         let digest = digest.clone();
         self.with(repository, move |layout| {
-            let mut bytes = Vec::new();
-            layout.reader(&digest, 0)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+            let bytes = layout.whole(&digest, most)?;
             if digest.matches(&bytes) {
                 return Ok(bytes.into());
             }
@@ -153,6 +164,17 @@ impl Layouts {
         .await
     }
 
+    /// The turn of a file whose blobs are streamed one after the other, as long as they are; `None`:
+    /// it need not wait for others.
+    pub(crate) async fn turn(
+        &self,
+        repository: &Repository,
+    ) -> Result<Option<SemaphorePermit<'_>>, Error> {
+        let is_heavy = self.with(repository, |layout| Ok(layout.is_heavy())).await?;
+        // Never closed, so there will be a turn.
+        Ok(if is_heavy { self.one.0.acquire().await.ok() } else { None })
+    }
+
     /// Does something with an opened file, in a thread where that may take its time.
     async fn with<T: Send + 'static>(
         &self,
@@ -171,7 +193,8 @@ impl Layouts {
         let open = || async {
             let Some((form, path)) = repository.file() else { return Err(Error::Absent) };
             let path = self.folder.join(path);
-            blocking(move || Layout::open(form, &path).map(Arc::new)).await
+            let heavy = Arc::clone(&self.heavy);
+            blocking(move || Layout::open(form, &path, &heavy).map(Arc::new)).await
         };
         slot.get_or_try_init(open).await.cloned()
     }
@@ -264,7 +287,7 @@ mod tests {
                 tag: None,
                 digest: None,
             });
-            let read = Layout::open(form, &path).and_then(|layout| {
+            let read = Layout::open(form, &path, &Arc::default()).and_then(|layout| {
                 let manifest = layout.manifest(&wanted)?;
                 assert!(manifest.digest.matches(&manifest.bytes));
                 let crate::oci::Content::Image(image) = manifest.content else { return Ok(()) };

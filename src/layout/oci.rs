@@ -69,7 +69,8 @@ pub(super) fn manifest(
     entry: Option<&Descriptor>,
 ) -> Result<Manifest, Error> {
     let bytes = members.whole(&blob(digest), LARGEST_MANIFEST as u64)?;
-    let bytes = bytes.ok_or_else(|| Error::broken(format!("{digest} is not in it")))?;
+    let bytes =
+        bytes.ok_or_else(|| members.absent(Error::broken(format!("{digest} is not in it"))))?;
     if !digest.matches(&bytes) {
         return Err(Error::broken(format!("its member {} has another digest", blob(digest))));
     }
@@ -103,11 +104,11 @@ fn check_blobs(members: &Members, digest: &Digest, image: &ImageManifest) -> Res
                 )));
             }
             None => {
-                return Err(Error::broken(format!(
+                return Err(members.absent(Error::broken(format!(
                     "the {kind} {} of {} is not in it",
                     named.digest,
                     digest.short()
-                )));
+                ))));
             }
         }
     }

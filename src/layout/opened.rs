@@ -1,5 +1,6 @@
 //! A folder or archive that was looked into: which image is meant, and its parts.
 
+use super::archive::Heavy;
 use super::docker::{self, Item};
 use super::error::Error;
 use super::members::Members;
@@ -7,6 +8,7 @@ use super::oci::{self, Root};
 use super::packed::Source;
 use crate::oci::referrer::Referring;
 use crate::oci::{Descriptor, Digest, Form, Manifest, Reference, media_type};
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -27,27 +29,51 @@ enum Contents {
 type Made = Mutex<Vec<(usize, Arc<docker::Image>)>>;
 
 impl Layout {
-    pub(super) fn open(form: Form, path: &Path) -> Result<Self, Error> {
-        let members = Arc::new(Members::open(path, form == Form::Oci)?);
+    pub(super) fn open(form: Form, path: &Path, heavy: &Arc<Heavy>) -> Result<Self, Error> {
+        let members = Arc::new(Members::open(path, form == Form::Oci, heavy)?);
         let contents = match (oci::roots(&members)?, form) {
             (Some(roots), _) => Contents::Oci(roots),
             (None, Form::DockerArchive) => match docker::items(&members)? {
                 Some(items) => Contents::Docker(items, Made::default()),
-                None => return Err(no_images("neither index.json nor manifest.json")),
+                None => {
+                    return Err(members.absent(no_images("neither index.json nor manifest.json")));
+                }
             },
             (None, Form::OciArchive) if members.size(docker::INDEX)?.is_some() => {
                 let why = "holds no OCI layout, but what docker save writes: write docker-archive: in \
                            front of it";
                 return Err(Error::Unclear(why.to_owned()));
             }
-            (None, Form::Oci | Form::OciArchive) => return Err(no_images("no index.json")),
+            (None, Form::Oci | Form::OciArchive) => {
+                return Err(members.absent(no_images("no index.json")));
+            }
         };
         Ok(Self { members, contents })
     }
 
     /// Whether its blobs can only be read one after the other.
     pub(super) fn is_packed(&self) -> bool {
-        self.members.is_packed()
+        self.members.is_packed() || self.is_heavy()
+    }
+
+    /// Whether reading a blob takes as much memory as [`Heavy`] says.
+    pub(super) fn is_heavy(&self) -> bool {
+        self.members.is_heavy() || self.has_zstd()
+    }
+
+    /// Whether an image that was made has layers in zstd.
+    fn has_zstd(&self) -> bool {
+        let Contents::Docker(_, made) = &self.contents else { return false };
+        let made = made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.iter().flat_map(|(_, image)| &image.blobs).any(|blob| blob.was_zstd)
+    }
+
+    /// A whole blob, of which one byte more than this many may be read.
+    pub(super) fn whole(&self, digest: &Digest, most: u64) -> Result<Vec<u8>, Error> {
+        let _alone = self.members.alone(self.has_zstd());
+        let mut bytes = Vec::new();
+        self.reader(digest, 0)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 
     /// The manifest that is meant: by digest, by name, or the only one.
@@ -83,7 +109,7 @@ impl Layout {
                 None => None,
             },
         };
-        reader.ok_or_else(|| Error::broken(format!("{digest} is not in it")))
+        reader.ok_or_else(|| self.members.absent(Error::broken(format!("{digest} is not in it"))))
     }
 
     /// Where a blob begins: those that are read in this order need one pass.

@@ -171,6 +171,14 @@ impl Read for Frames {
 }
 
 fn told(error: &FrameDecoderError) -> io::Error {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        let read = error.downcast_ref::<io::Error>();
+        if read.is_some_and(|read| read.kind() == io::ErrorKind::UnexpectedEof) {
+            return io::ErrorKind::UnexpectedEof.into();
+        }
+        cause = error.source();
+    }
     io::Error::other(match error {
         FrameDecoderError::WindowSizeTooBig { .. } => {
             "needs more than 8 MiB of memory to be unpacked: compress it without --long and --ultra"
@@ -179,6 +187,6 @@ fn told(error: &FrameDecoderError) -> io::Error {
         FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::BadMagicNumber(_)) => {
             "has something else behind its compressed data".to_owned()
         }
-        other => other.to_string(),
+        other => format!("is damaged: {other}"),
     })
 }

@@ -1,5 +1,4 @@
-//! The way through a tar archive: what is in it and where (POSIX pax; GNU's long names). What no image
-//! tool writes is refused.
+//! The way through a tar archive: what is in it and where (POSIX ustar and pax; GNU's long names).
 
 use super::error::Error;
 use super::packed::Source;
@@ -7,7 +6,7 @@ use crate::oci::shown;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
-use tar::{EntryType, Header, PaxExtensions};
+use tar::{EntryType, Header};
 
 const BLOCK: usize = 512;
 /// Headers at most: an image has three members a layer.
@@ -16,12 +15,14 @@ const MOST_HEADERS: usize = 50_000;
 const MOST_NAMES: usize = 4 << 20;
 /// Bytes of a header's extension.
 const LONGEST_EXTENSION: u64 = 64 << 10;
+/// Bytes of a member: 4 EiB, which no file has.
+const LARGEST_MEMBER: u64 = 1 << 62;
 /// Of a compressed archive, documents up to this size are kept while it is read, and so many bytes of
 /// them: manifests and configs are not worth another pass.
 const LARGEST_KEPT: u64 = 256 << 10;
 const MOST_KEPT: usize = 4 << 20;
 
-/// A member.
+/// What a name in an archive stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Member {
     File {
@@ -41,12 +42,21 @@ pub(super) trait Walked: Read {
     fn pass(&mut self, bytes: u64) -> io::Result<()>;
 }
 
-pub(super) struct Plain(pub(super) BufReader<File>);
+/// A file, of which what is passed is not read.
+pub(super) struct Plain {
+    pub(super) bytes: BufReader<File>,
+    /// Bytes up to its end.
+    pub(super) left: u64,
+}
+
+/// What is in a compressed one.
 pub(super) struct Packed(pub(super) Source);
 
 impl Read for Plain {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.0.read(into)
+        let read = self.bytes.read(into)?;
+        self.left = self.left.saturating_sub(read as u64);
+        Ok(read)
     }
 }
 
@@ -54,8 +64,9 @@ impl Walked for Plain {
     const READS_ALL: bool = false;
 
     fn pass(&mut self, bytes: u64) -> io::Result<()> {
-        let bytes = i64::try_from(bytes).map_err(io::Error::other)?;
-        self.0.seek_relative(bytes)
+        // To seek beyond the end is no error.
+        self.left = self.left.checked_sub(bytes).ok_or(io::ErrorKind::UnexpectedEof)?;
+        self.bytes.seek_relative(i64::try_from(bytes).map_err(io::Error::other)?)
     }
 }
 
@@ -74,15 +85,18 @@ impl Walked for Packed {
     }
 }
 
-/// How far it went, and what it found.
+/// The way through an archive (POSIX pax; GNU's long names).
 #[derive(Default)]
 pub(super) struct Walk {
     position: u64,
     headers: usize,
     names: usize,
     pub(super) members: HashMap<String, Member>,
+    /// Documents of a compressed archive.
     pub(super) kept: HashMap<String, Vec<u8>>,
     kept_bytes: usize,
+    /// Whether the blocks of zeros were seen that end an archive.
+    pub(super) is_ended: bool,
 }
 
 /// What extensions say of the member that follows.
@@ -94,54 +108,61 @@ struct Extended {
 }
 
 impl Walk {
+    /// Walks to the end.
     pub(super) fn all<W: Walked>(&mut self, archive: &mut W) -> Result<(), Error> {
         let mut extended = Extended::default();
         while let Some(header) = self.header(archive)? {
-            let size = extended.size.map_or_else(|| entry_size(&header), Ok)?;
             match header.entry_type() {
                 EntryType::XHeader => {
                     let text = self.extension(archive, entry_size(&header)?)?;
                     extended.read_pax(&text)?;
-                    continue;
                 }
                 EntryType::GNULongName => {
                     extended.name = Some(self.extension(archive, entry_size(&header)?)?);
-                    continue;
                 }
                 EntryType::GNULongLink => {
                     extended.link = Some(self.extension(archive, entry_size(&header)?)?);
-                    continue;
                 }
-                EntryType::GNUSparse => return Err(sparse()),
-                EntryType::Regular | EntryType::Continuous => {
-                    let name = self.name(&header, &mut extended)?;
-                    let file = Member::File { at: self.position, size };
-                    self.add(&name, file)?;
-                    if W::READS_ALL && self.keeps(&name, size) {
-                        let bytes = self.exactly(archive, size)?;
-                        self.kept_bytes += bytes.len();
-                        self.kept.insert(name, bytes);
-                        self.pad(archive, size)?;
-                        extended = Extended::default();
-                        continue;
-                    }
-                }
-                kind @ (EntryType::Link | EntryType::Symlink) => {
-                    let name = self.name(&header, &mut extended)?;
-                    let to = target(&header, &extended, &name, kind)?;
-                    self.names += to.len();
-                    self.add(&name, Member::Link(to))?;
-                }
-                // Folders and devices hold nothing.
-                _ => {}
+                _ => self.member(archive, &header, std::mem::take(&mut extended))?,
             }
-            extended = Extended::default();
-            self.pass(archive, size)?;
-        }
-        if self.headers == 0 {
-            return Err(Error::Unclear("is not a tar archive".to_owned()));
         }
         Ok(())
+    }
+
+    fn member<W: Walked>(
+        &mut self,
+        archive: &mut W,
+        header: &Header,
+        mut extended: Extended,
+    ) -> Result<(), Error> {
+        let size = extended.size.map_or_else(|| entry_size(header), Ok)?;
+        let kind = header.entry_type();
+        match kind {
+            EntryType::GNUSparse => return Err(sparse()),
+            EntryType::Regular | EntryType::Continuous => {
+                let name = self.name(header, &mut extended)?;
+                self.add(&name, Member::File { at: self.position, size })?;
+                if W::READS_ALL && self.keeps(&name, size) {
+                    let bytes = self.exactly(archive, size)?;
+                    self.kept_bytes += bytes.len();
+                    self.kept.insert(name, bytes);
+                    return self.pad(archive, size);
+                }
+            }
+            EntryType::Link | EntryType::Symlink => {
+                let name = self.name(header, &mut extended)?;
+                refuse_size(&name, size)?;
+                let to = target(header, &extended, &name, kind)?;
+                self.names += to.len();
+                self.add(&name, Member::Link(to))?;
+            }
+            EntryType::Directory | EntryType::Char | EntryType::Block | EntryType::Fifo => {
+                refuse_size(&self.name(header, &mut extended)?, size)?;
+            }
+            // What is of no use to images.
+            _ => {}
+        }
+        self.pass(archive, size)
     }
 
     /// The next header; `None` at the end.
@@ -151,6 +172,9 @@ impl Walk {
         let mut filled = 0;
         while filled < BLOCK {
             match archive.read(&mut block[filled..])? {
+                0 if filled == 0 && self.position == 0 => {
+                    return Err(Error::broken("is empty: was it written?"));
+                }
                 0 if filled == 0 => return Ok(None),
                 0 if self.headers == 0 => break,
                 0 => return Err(Error::cut_off()),
@@ -159,6 +183,7 @@ impl Walk {
         }
         self.position += BLOCK as u64;
         if block.iter().all(|byte| *byte == 0) && filled == BLOCK {
+            self.is_ended = true;
             return Ok(None);
         }
         let is_checksum = |(at, _): &(usize, &u8)| (148..156).contains(at);
@@ -199,11 +224,12 @@ impl Walk {
 
     /// Passes a member.
     fn pass(&mut self, archive: &mut impl Walked, size: u64) -> Result<(), Error> {
-        self.position = self.position.checked_add(size).ok_or_else(Error::cut_off)?;
-        archive.pass(size).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => Error::cut_off(),
-            _ => error.into(),
-        })?;
+        // Far below where sums overflow.
+        if size > LARGEST_MEMBER {
+            return Err(Error::cut_off());
+        }
+        self.position += size;
+        archive.pass(size)?;
         self.pad(archive, size)
     }
 
@@ -211,8 +237,8 @@ impl Walk {
     fn pad(&mut self, archive: &mut impl Walked, size: u64) -> Result<(), Error> {
         let pad = (BLOCK as u64 - size % BLOCK as u64) % BLOCK as u64;
         self.position += pad;
-        // The last block of the file may be short.
         match archive.pass(pad) {
+            // The last block of the file may be short.
             Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error.into()),
             _ => Ok(()),
         }
@@ -243,25 +269,37 @@ impl Walk {
 }
 
 impl Extended {
-    fn read_pax(&mut self, text: &[u8]) -> Result<(), Error> {
-        for pair in PaxExtensions::new(text) {
-            let pair = pair?;
-            let (Ok(key), value) = (pair.key(), pair.value_bytes()) else { continue };
+    /// Reads records of pax: `LENGTH KEY=VALUE`, a line end after each. By their lengths, since a
+    /// value may have line ends too.
+    fn read_pax(&mut self, mut text: &[u8]) -> Result<(), Error> {
+        while !text.is_empty() {
+            let (key, value, rest) = record(text).ok_or_else(|| {
+                Error::broken("is damaged: it has an extended header that cannot be read")
+            })?;
             match key {
-                "path" => self.name = Some(value.to_vec()),
-                "linkpath" => self.link = Some(value.to_vec()),
-                "size" => {
+                b"path" => self.name = Some(value.to_vec()),
+                b"linkpath" => self.link = Some(value.to_vec()),
+                b"size" => {
                     let size = std::str::from_utf8(value).ok().and_then(|size| size.parse().ok());
-                    self.size = Some(size.ok_or_else(|| {
-                        Error::broken("has a header with a size that is no number")
-                    })?);
+                    self.size = Some(size.ok_or_else(no_size)?);
                 }
-                key if key.starts_with("GNU.sparse.") => return Err(sparse()),
+                key if key.starts_with(b"GNU.sparse.") => return Err(sparse()),
                 _ => {}
             }
+            text = rest;
         }
         Ok(())
     }
+}
+
+/// Key and value of the first record, and the others.
+fn record(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let space = text.iter().position(|byte| *byte == b' ')?;
+    let length: usize = std::str::from_utf8(&text[..space]).ok()?.parse().ok()?;
+    let (record, rest) = text.split_at_checked(length)?;
+    let pair = record.get(space + 1..)?.strip_suffix(b"\n")?;
+    let equals = pair.iter().position(|byte| *byte == b'=')?;
+    Some((&pair[..equals], &pair[equals + 1..], rest))
 }
 
 fn sparse() -> Error {
@@ -271,7 +309,22 @@ fn sparse() -> Error {
 }
 
 fn entry_size(header: &Header) -> Result<u64, Error> {
-    header.entry_size().map_err(|_| Error::broken("has a header with a size that is no number"))
+    header.entry_size().map_err(|_| no_size())
+}
+
+fn no_size() -> Error {
+    Error::broken("is damaged: it has a header with a size that is no number")
+}
+
+/// Readers do not agree whether bytes follow what is no file, so there must be none.
+fn refuse_size(name: &str, size: u64) -> Result<(), Error> {
+    if size == 0 {
+        return Ok(());
+    }
+    Err(Error::broken(format!(
+        "is damaged: {}, which is no file in it, has {size} bytes",
+        shown(name)
+    )))
 }
 
 fn text(mut raw: Vec<u8>) -> Result<String, Error> {

@@ -37,8 +37,11 @@ async fn of_file(
         blobs.extend(image.layers.into_iter().chain([image.config]));
     }
     blobs.retain(|blob| !media_type::is_foreign_layer(&blob.media_type));
-    let sorted = registry.in_order_of_file(file, blobs).await;
-    for blob in sorted.map_err(|error| Error::cannot_read(&error, file))?.unwrap_or_default() {
+    let cannot_read = |error| Error::cannot_read(&error, file);
+    let sorted = registry.in_order_of_file(file, blobs).await.map_err(cannot_read)?;
+    let Some(sorted) = sorted else { return Ok(()) };
+    let _turn = registry.turn_of_file(file).await.map_err(cannot_read)?;
+    for blob in sorted {
         carrier.blob(&blob, file, &format!("an image in {file}")).await?;
     }
     Ok(())

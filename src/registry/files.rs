@@ -5,7 +5,7 @@ use super::error::{Error, Kind};
 use crate::layout;
 use crate::oci::{Descriptor, Digest, Manifest, Reference, Repository};
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{SemaphorePermit, mpsc};
 
 impl Error {
     /// An error of a file that holds images.
@@ -85,5 +85,12 @@ impl Registry {
     ) -> Result<Option<Vec<Descriptor>>, Error> {
         let sorted = self.layouts.in_order(file, blobs).await;
         sorted.map_err(|error| Error::of_file(file, error))
+    }
+    /// The turn of a file whose blobs are brought one after the other; see [`layout::Layouts::turn`].
+    pub(crate) async fn turn_of_file(
+        &self,
+        file: &Repository,
+    ) -> Result<Option<SemaphorePermit<'_>>, Error> {
+        self.layouts.turn(file).await.map_err(|error| Error::of_file(file, error))
     }
 }

@@ -37,6 +37,7 @@ mod files;
 mod golden;
 mod heads;
 mod images_and_tags;
+mod in_files;
 mod injection;
 mod jobs;
 mod known_faults;

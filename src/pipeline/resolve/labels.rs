@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::error::words::input;
 use crate::inputs::table::names;
 use crate::join;
-use crate::oci::{Content, Descriptor, ImageConfig, Origin, media_type};
+use crate::oci::{Content, Descriptor, ImageConfig, Origin, Reference, media_type};
 use crate::plan::Labels;
 
 /// The first label that is not as it must be.
@@ -27,21 +27,22 @@ impl Look<'_> {
     ) -> Result<(), Stop> {
         let expected = &self.wait.work.plan.expect_labels;
         let Some(label) = wrong(expected, config, platform) else { return Ok(()) };
-        if self.source.reference.digest.is_none() {
-            return Err(Stop::NotYet(NotYet::Stale(label)));
-        }
+        let Reference { repository, digest, .. } = &self.source.reference;
         let (name, labels) = (&self.source.name, input(names::expect_labels));
+        let what_to_do = match (repository.file(), digest) {
+            (Some(_), _) => format!("save the image of this build, or correct {labels}"),
+            (None, Some(_)) => format!(
+                "What a digest names never changes: give the digest of the new image, or correct \
+                 {labels}"
+            ),
+            (None, None) => return Err(Stop::NotYet(NotYet::Stale(label))),
+        };
         let error = Error::refused(format!(
             "{name} is not the image that {labels} asks for: {}",
             label.text()
         ));
         let how = label.how_to_set().map(|how| format!("{how}. ")).unwrap_or_default();
-        Err(error
-            .with_fix(format!(
-                "{how}What a digest names never changes: give the digest of the new image, or \
-                 correct {labels}"
-            ))
-            .into())
+        Err(error.with_fix(format!("{how}{what_to_do}")).into())
     }
 
     /// Reads the configs of an index's images and checks their labels; where they come from.

@@ -64,6 +64,11 @@ impl Artifact {
         sha256(&self.manifest())
     }
 
+    /// The bytes of its blobs.
+    pub fn parts(&self) -> Vec<Vec<u8>> {
+        vec![b"{}".to_vec(), self.blob.clone()]
+    }
+
     /// Its entry in a list of referrers.
     pub fn descriptor(&self) -> Value {
         json!({

@@ -45,3 +45,39 @@ async fn read(name: &str, package: &str, reference: &str, arguments: &[&str]) ->
     );
     serde_json::from_slice(&done.stdout).unwrap_or_else(|e| panic!("{name} prints JSON: {e}"))
 }
+
+/// Podman with images of its own, in a folder that goes with it.
+#[derive(Debug)]
+pub struct Podman(tempfile::TempDir);
+
+impl Podman {
+    /// Without any images.
+    pub fn new() -> Self {
+        assert!(Path::new("/usr/bin/podman").exists(), "podman is missing: apt-get install podman");
+        Self(tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    /// A path in its folder.
+    pub fn path(&self, name: &str) -> String {
+        self.0.path().join(name).display().to_string()
+    }
+
+    /// Runs it with these arguments; its stdout. Panics with its stderr when it fails.
+    pub async fn run(&self, arguments: &[&str]) -> String {
+        let done = Command::new("/usr/bin/podman")
+            .args(["--root", "storage", "--runroot", "run", "--storage-driver", "vfs"])
+            .args(arguments)
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("HOME", self.0.path())
+            .env("XDG_RUNTIME_DIR", self.0.path())
+            .current_dir(self.0.path())
+            .kill_on_drop(true)
+            .output()
+            .await
+            .expect("podman starts");
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "podman {arguments:?}: {said}");
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    }
+}

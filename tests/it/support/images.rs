@@ -189,6 +189,18 @@ impl Image {
         self.layer().gzip
     }
 
+    /// The layer's bytes as they are unpacked.
+    pub fn layer_tar(&self) -> Vec<u8> {
+        self.layer().tar
+    }
+
+    /// The bytes of all blobs: config, then layers.
+    pub fn parts(&self) -> Vec<Vec<u8>> {
+        let own = self.more_layers.iter().filter(|more| more.url.is_empty());
+        let more = own.map(|more| more.bytes.to_vec());
+        [self.config(), self.layer_blob()].into_iter().chain(more).collect()
+    }
+
     /// The config's bytes.
     pub fn config(&self) -> Vec<u8> {
         let mut config = Map::new();

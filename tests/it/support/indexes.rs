@@ -92,6 +92,17 @@ impl BuiltIndex {
         &self.images
     }
 
+    /// The bytes of all that it names: blobs and manifests.
+    pub fn parts(&self) -> Vec<Vec<u8>> {
+        let images = self.images.iter();
+        let mut parts: Vec<Vec<u8>> =
+            images.flat_map(|image| [image.parts(), vec![image.manifest()]].concat()).collect();
+        for Attestation { config, layer, manifest, .. } in self.attested() {
+            parts.extend([config, layer, manifest]);
+        }
+        parts
+    }
+
     /// Pushes the images and attestations by digest, then the index at a tag, or by digest when
     /// `reference` is empty.
     pub async fn push(&self, client: &Client, repo: &str, reference: &str) -> String {

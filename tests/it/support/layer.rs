@@ -37,9 +37,12 @@ fn tar(name: &str, content: &[u8]) -> Vec<u8> {
     [&head, content, &vec![0; padding + 1024]].concat()
 }
 
-/// RFC 1952 around RFC 1951 stored blocks.
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+/// gzip of these bytes: RFC 1952 around RFC 1951 stored blocks.
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+    if bytes.is_empty() {
+        out.extend_from_slice(&[1, 0, 0, 0xff, 0xff]);
+    }
     let mut blocks = bytes.chunks(0xffff).peekable();
     while let Some(block) = blocks.next() {
         let length = u16::try_from(block.len()).expect("a block of at most 64 KiB");

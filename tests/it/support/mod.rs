@@ -15,6 +15,7 @@
 //! | [`certs`]                       | certificate authorities that only one test knows         |
 //! | [`client`]                      | an independent client that prepares a registry           |
 //! | [`images`], [`layer`]           | tiny real images                                         |
+//! | [`layouts`], [`tars`]           | images in files                                          |
 //! | [`artifacts`]                   | signatures and SBOMs that refer to them                  |
 //! | [`indexes`]                     | lists of images as BuildKit and Docker push them         |
 //! | [`proxy`], [`proxy_connection`] | a proxy before a registry                                |
@@ -43,6 +44,7 @@ pub mod images;
 pub mod indexes;
 pub mod jobs_api;
 pub mod layer;
+pub mod layouts;
 pub mod log;
 pub mod named;
 pub mod paused_clock;
@@ -58,6 +60,7 @@ pub mod screen;
 pub mod scripted;
 pub mod skopeo;
 pub mod step;
+pub mod tars;
 pub mod tcp_server;
 pub mod token;
 pub mod token_jwt;
