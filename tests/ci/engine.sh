@@ -74,4 +74,8 @@ base_images() {
     build manifest-action-test/runner tests/ci/images/runner.Dockerfile /usr/bin
     docker tag manifest-action-test/runner firecow/gitlab-ci-local-util:latest
   fi
+  if ! have_image quay.io/buildah/stable; then
+    section "Making quay.io/buildah/stable (Debian's buildah)"
+    build quay.io/buildah/stable tests/ci/images/buildah.Dockerfile tests/ci/app
+  fi
 }
