@@ -11,7 +11,8 @@ pub(crate) fn append(old: &[Descriptor], new: &[Descriptor]) -> Vec<Descriptor> 
         |one: &Descriptor, other: &Descriptor| match (one.known_platform(), other.known_platform())
         {
             (Some(one), Some(other)) => one.same(other),
-            _ => one.digest == other.digest,
+            // One attestation may be of several images.
+            _ => one.digest == other.digest && one.attests() == other.attests(),
         };
     let successor = |entry: &Descriptor| new.iter().find(|other| same(entry, other));
     let replaced: Vec<&str> = old

@@ -50,6 +50,15 @@ stop_engine() {
 
 have_image() { docker image inspect "$1" >/dev/null 2>&1; }
 
+# make_image TAG WHAT NAME CONTEXT: of tests/ci/images/NAME.Dockerfile, unless it is there and made by just that file.
+make_image() {
+  local file=tests/ci/images/$3.Dockerfile by
+  by=$(sha256sum <"$file" | cut -d ' ' -f 1)
+  [[ $(docker image inspect --format '{{index .Config.Labels "made-by"}}' "$1" 2>/dev/null) != "$by" ]] || return 0
+  section "Making $2"
+  build "$1" "$file" "$4" --label "made-by=$by"
+}
+
 # No image can be pulled where these tests run, so the names of base images are given to images made here.
 base_images() {
   local rust sysroot
@@ -69,9 +78,8 @@ base_images() {
     sysroot=$(rustc --print sysroot)
     build "$rust" tests/ci/images/rust.Dockerfile "$sysroot"
   fi
-  if ! have_image manifest-action-test/runner; then
-    section "Making the image that act and gitlab-ci-local run jobs in"
-    build manifest-action-test/runner tests/ci/images/runner.Dockerfile /usr/bin
-    docker tag manifest-action-test/runner firecow/gitlab-ci-local-util:latest
-  fi
+  make_image manifest-action-test/runner "the image that act and gitlab-ci-local run jobs in" runner /usr/bin
+  docker tag manifest-action-test/runner firecow/gitlab-ci-local-util:latest
+  make_image quay.io/buildah/stable "quay.io/buildah/stable (Debian's buildah)" buildah tests/ci/app
+  make_image manifest-action-test/engine "the image of a newer Docker engine (Debian 13's)" engine tests/ci/app
 }

@@ -61,20 +61,29 @@ push_app() {
   docker push --quiet "$1" >/dev/null
 }
 
-# write_recipes FOLDER: the jobs below each heading of docs/recipes.md, as a workflow that is named by the heading. `build` has
-# done its work: the images of its run are there.
+# write_recipes FOLDER: what is to paste below each heading of docs/recipes.md, as a workflow that is named by the heading. Of one
+# that begins with its jobs, `build` has done its work: the images of its run are there. Pipelines of GitLab go to FOLDER/gitlab.
 write_recipes() {
+  mkdir -p "$1/gitlab"
   awk -v folder="$1" '
     /^## / { title = tolower(substr($0, 4)); gsub(/[^a-z]+/, "-", title) }
     /^```$/ { file = "" }
     file { print > file }
     /^```yaml$/ { start = 1; next }
+    start && /^# \.gitlab-ci\.yml$/ { file = folder "/gitlab/" title ".yml" }
+    start && /^# Replace / { file = folder "/" title ".yml" }
     start && /^jobs:$/ {
       file = folder "/" title ".yml"
       print "on: push\njobs:\n  build: {runs-on: ubuntu-24.04, steps: [{run: \"true\"}]}" > file
     }
     { start = 0 }
   ' docs/recipes.md
+}
+
+# runnable_app FOLDER: a Dockerfile there, of an image that says something when it is run by an engine of this machine.
+runnable_app() {
+  cp /bin/busybox "$1"
+  printf 'FROM scratch\nCOPY busybox /\nENTRYPOINT ["/busybox", "echo", "the application runs"]\n' >"$1/Dockerfile"
 }
 
 # A second registry with the same login, in place of Docker Hub: $OTHER. The script's end stops it.

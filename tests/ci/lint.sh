@@ -49,6 +49,7 @@ schema gitlab-ci "$TMP"/registries-gitlab-*.yml
 mkdir "$TMP/recipes"
 write_recipes "$TMP/recipes"
 schema github-workflows "$TMP"/recipes/*.yml
+schema gitlab-ci "$TMP"/recipes/gitlab/*.yml
 schema woodpecker-ci examples/ci/woodpecker.yml
 schema drone-ci examples/ci/drone.yml
 schema azure-pipelines examples/ci/azure.yml

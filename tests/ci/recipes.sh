@@ -7,12 +7,13 @@ start_other_registry
 
 write_recipes "$project/.github/workflows"
 recipes=("$project"/.github/workflows/*.yml)
-check "the page has nine recipes with jobs" test "${#recipes[@]}" = 9
+check "the page has ten recipes with jobs" test "${#recipes[@]}" = 10
 for recipe in "${recipes[@]}"; do
   sed -i "s#ghcr.io/acme/#$REGISTRY/$(basename "$recipe" .yml)/#g; s#registry: ghcr.io#registry: $REGISTRY#
     s#docker.io/acme/#$OTHER/acme/#g; s#registry: docker.io#registry: $OTHER#; s#acme-bot#$USERNAME#
     s#docker run #docker run --network host #" "$recipe"
 done
+runnable_app "$project"
 commit_project
 sha=$(git -C "$project" rev-parse HEAD)
 
@@ -25,6 +26,17 @@ images() {
 tagged() { workflow "$1.yml" --eventpath "$TMP/tagged.json" --env GITHUB_RUN_ID=1; }
 digest_of() { manifest "$1" | sha256sum | sed 's/\(.*\)  -/sha256:\1/'; }
 both=linux/amd64,linux/arm64
+
+# summary_of_dry_run: as GitHub shows it, of the archives that a pull request left; the digest goes to $told.
+summary_of_dry_run() {
+  mkdir -p "$TMP/work/app/app/images"
+  cp "$TMP"/artifacts/image-*/*.tar "$TMP/work/app/app/images"
+  HOME=$TMP/home python tests/ci/github_runner.py "$TMP/work" "tags=$REGISTRY/$name/app:pr-7" dry-run=true \
+    'sources=oci-archive:images/app-{arch}.tar' platforms=$both || return
+  told=$(jq -r .outputs.digest "$TMP/work/result.json")
+  jq -r .summary "$TMP/work/result.json"
+  jq -e --arg digest "$told" '.exit == 0 and (.summary | contains($digest))' "$TMP/work/result.json"
+}
 
 name=sign-and-attest-in-several-registries
 images $name app 1
@@ -86,6 +98,29 @@ check "… an image is deleted" skopeo delete --tls-verify=false --authfile "$DO
   "docker://$REGISTRY/$name/app:1-arm64"
 check "… then the job fails" gives 1 tagged $name
 check "… and names what is gone" grep -qE 'linux/arm64 sha256:[0-9a-f]{64} is gone' "$TMP/log"
+
+name=builds-without-a-login
+rm -r "$TMP/artifacts" && mkdir "$TMP/artifacts"
+echo '{"number": 7, "pull_request": {"number": 7, "head": {"ref": "feature"}, "base": {"ref": "main"}}}' >"$TMP/pull.json"
+pull_request() { EVENT=pull_request workflow "$name.yml" --eventpath "$TMP/pull.json"; }
+repositories() { curl --silent --fail --user "$USERNAME:$PASSWORD" "http://$REGISTRY/v2/_catalog?n=1000" | jq -r '.repositories[]'; }
+check "builds without a login: on a pull request, without any secret, the jobs run" pull_request
+check "… both builds wrote archives" test "$(cd "$TMP/artifacts" && ls ./*/*)" = \
+  $'./image-amd64/app-amd64.tar\n./image-arm64/app-arm64.tar'
+check "… no job had a login" lacks "$TMP/log" 'is handed to the container'
+check "… the log says what would be published" grep -qE "would.*$REGISTRY/$name/app:pr-7" "$TMP/log"
+repositories >"$TMP/repositories"
+check "… the registry has no such repository" lacks "$TMP/repositories" "$name/app"
+check "… not even an upload was begun" test ! -e "$(dirname "$TMP")/registry/docker/registry/v2/repositories/$name"
+check "… the summary of GitHub's runner, in the same folder, says so too" summary_of_dry_run
+rm -r "$TMP/artifacts" && mkdir "$TMP/artifacts"
+check "… on a tag the jobs run" tagged $name
+check "… its tag holds both platforms" test "$(holds "$REGISTRY/$name/app:v1.4.0")" = $both
+check "… with the digest that the dry run told" test "$(digest_of "$REGISTRY/$name/app:v1.4.0")" = "$told"
+check "… another client reads all of it" skopeo copy --quiet --all --src-tls-verify=false \
+  --authfile "$DOCKER_CONFIG/config.json" "docker://$REGISTRY/$name/app:v1.4.0" "dir:$TMP/read-back"
+check "… an engine runs this machine's image of it" \
+  grep -qx 'the application runs' <(docker run --rm --network none "$REGISTRY/$name/app:v1.4.0" 2>/dev/null)
 
 name=two-builders-in-two-workflows
 push_app "$REGISTRY/$name/app:$sha-amd64" amd64

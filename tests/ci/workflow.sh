@@ -14,17 +14,18 @@ commit_project() {
   git -C "$project" -c user.name=tester -c user.email=tester@example.com commit --quiet --message "chore: start"
 }
 
-# workflow FILE [OPTION…]: one run of it; the log in $TMP/log.
+# workflow FILE [OPTION…]: one run of it for $EVENT (push); the log in $TMP/log. A pull request, as that of a fork, has no secrets.
 workflow() {
-  local file=$1
+  local file=$1 event=${EVENT:-push} secrets=()
   shift
-  HOME=$TMP/home act push --directory "$project" --workflows "$project/.github/workflows/$file" "$@" \
+  [[ $event == pull_request ]] || secrets=(--secret "GITHUB_TOKEN=$PASSWORD" --secret "REGISTRY_TOKEN=$PASSWORD"
+    --secret "DOCKERHUB_TOKEN=$PASSWORD")
+  HOME=$TMP/home act "$event" --directory "$project" --workflows "$project/.github/workflows/$file" "$@" \
     --platform ubuntu-24.04=manifest-action-test/runner --platform ubuntu-24.04-arm=manifest-action-test/runner \
     --platform ubuntu-latest=manifest-action-test/runner \
     --platform amd64=manifest-action-test/runner --platform arm64=manifest-action-test/runner \
     --pull=false --network host --rm --concurrent-jobs 4 \
-    --actor "$USERNAME" --secret "GITHUB_TOKEN=$PASSWORD" --secret "REGISTRY_TOKEN=$PASSWORD" \
-    --secret "DOCKERHUB_TOKEN=$PASSWORD" \
+    --actor "$USERNAME" "${secrets[@]}" \
     --local-repository "org/manifest-action@v1=$TMP/action" \
     --container-options "--volume $TMP/artifacts:/artifacts" \
     --local-repository "docker/login-action@v4=$PWD/tests/ci/act/login-action" \

@@ -83,6 +83,30 @@ async fn builders_indexes_are_flattened_with_their_attestations_in_their_places(
     }
 }
 
+/// `BuildKit` writes that where it builds to a file: one manifest attests both images.
+#[tokio::test]
+async fn one_attestation_of_several_images_stays_with_each() {
+    let scene = Scene::empty().await;
+    let [amd64, arm64] = ["linux/amd64", "linux/arm64"].map(Image::oci);
+    let both = BuiltIndex::new(vec![amd64.clone(), arm64.clone()]).unnamed();
+    assert_eq!(both.attestation_digests()[0], both.attestation_digests()[1]);
+    both.push(&scene.client, REPO, "both").await;
+    scene.step_of(&["both"]).run().await.ok();
+    assert_eq!(scene.at("1").await.digest, both.digest());
+
+    // So it does when each image comes from a build of its own, and when one is added later.
+    let entries = both.json()["manifests"].as_array().expect("entries").clone();
+    let in_turn = [0, 2, 1, 3].map(|at| entries[at].clone());
+    for (tag, image) in [("amd64", amd64), ("arm64", arm64)] {
+        BuiltIndex::new(vec![image]).unnamed().push(&scene.client, REPO, tag).await;
+    }
+    scene.step_of(&["amd64", "arm64"]).run().await.ok();
+    assert_eq!(scene.entries("1").await, in_turn);
+    scene.step_of(&["amd64"]).run().await.ok();
+    scene.step_of(&["arm64"]).input("append", "true").run().await.ok();
+    assert_eq!(scene.entries("1").await, in_turn);
+}
+
 #[tokio::test]
 async fn dropped_attestations_leave_the_images() {
     let scene = Scene::empty().await;

@@ -5,8 +5,10 @@ use crate::support::client::{Client, OCI_INDEX};
 use crate::support::images::Image;
 use crate::support::indexes::BuiltIndex;
 use crate::support::registry::Registry;
+use crate::support::skopeo::skopeo;
 use crate::support::step::Step;
 use std::path::Path;
+use tempfile::TempDir;
 
 /// What was published at the tags that the documents speak of.
 const PUBLISHED: &str = "\
@@ -33,6 +35,8 @@ struct Acme {
     other: Registry,
     amd64: String,
     arm64: String,
+    /// `app-amd64.tar` and `app-arm64.tar` of `docker save`, the same as `oci-….tar`, and `layout`.
+    files: TempDir,
 }
 
 impl Acme {
@@ -43,6 +47,7 @@ impl Acme {
             other,
             amd64: image("amd64").digest(),
             arm64: image("arm64").digest(),
+            files: tempfile::tempdir().expect("a folder"),
         };
         image("amd64").push(&Client::new(&acme.other.host()), "acme/app", "1.2-amd64").await;
         let client = Client::new(&acme.registry.host());
@@ -53,8 +58,25 @@ impl Acme {
             .attestations(true)
             .push(&client, "acme/app", "")
             .await;
+        acme.write_files().await;
         acme.restock().await;
         acme
+    }
+
+    /// What builders write instead of pushing.
+    async fn write_files(&self) {
+        let folder = self.files.path().display();
+        for (from, to) in [
+            ("1.2-amd64", "docker-archive:FOLDER/app-amd64.tar:acme/app:1.2"),
+            ("1.2-arm64", "docker-archive:FOLDER/app-arm64.tar:acme/app:1.2"),
+            ("1.2-amd64", "oci-archive:FOLDER/oci-amd64.tar"),
+            ("1.2-arm64", "oci-archive:FOLDER/oci-arm64.tar"),
+            ("1.2-amd64", "oci:FOLDER/layout"),
+        ] {
+            let from = format!("docker://{}/acme/app:{from}", self.registry.host());
+            let to = to.replace("FOLDER", &folder.to_string());
+            skopeo(&["copy", "--quiet", "--src-tls-verify=false", &from, &to]).await;
+        }
     }
 
     /// The tags as they were before a line changed them.
@@ -70,7 +92,8 @@ impl Acme {
     async fn run(&self, line: &str) -> String {
         let line = self.at_home(line);
         let script = format!(
-            "manifest-action() {{ {} \"$@\"; }}; {line}",
+            "cp -r {}/. . && manifest-action() {{ {} \"$@\"; }}; {line}",
+            self.files.path().display(),
             env!("CARGO_BIN_EXE_manifest-action")
         );
         let step = Step::new()

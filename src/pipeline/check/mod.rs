@@ -74,9 +74,9 @@ fn without_repetitions(all: Vec<Member<'_>>) -> Result<Vec<Member<'_>>, Error> {
     let mut distinct: Vec<Member<'_>> = Vec::new();
     for member in all {
         let plain = |member: &Member<'_>| matches!(member.from.manifest.content, Content::Image(_));
-        let twin = distinct.iter().find(|other| other.entry.digest == member.entry.digest);
-        match twin {
-            Some(twin) if plain(twin) && plain(&member) => {
+        let mut twins = distinct.iter().filter(|other| other.entry.digest == member.entry.digest);
+        match twins.clone().find(|twin| plain(twin) && plain(&member)) {
+            Some(twin) => {
                 return Err(Error::refused(
                     "two sources are the same image, so one architecture is missing",
                 )
@@ -89,15 +89,19 @@ fn without_repetitions(all: Vec<Member<'_>>) -> Result<Vec<Member<'_>>, Error> {
                     "check that every build pushes its own tag and passes on its own digest",
                 ));
             }
-            Some(twin) if same_platform(twin.entry, member.entry) => {}
-            _ => distinct.push(member),
+            None if twins.any(|twin| says_the_same(twin.entry, member.entry)) => {}
+            None => distinct.push(member),
         }
     }
     Ok(distinct)
 }
 
-/// By meaning: one source may write `arm64` where another writes `arm64/v8`.
-fn same_platform(one: &Descriptor, other: &Descriptor) -> bool {
+/// Platforms by meaning: one source may write `arm64` where another writes `arm64/v8`. `BuildKit`
+/// makes one attestation for several images of a build without a name, which has no subject.
+fn says_the_same(one: &Descriptor, other: &Descriptor) -> bool {
+    if one.attests() != other.attests() {
+        return false;
+    }
     match (&one.platform, &other.platform) {
         (Some(one), Some(other)) => one.same(other),
         (one, other) => one == other,

@@ -13,6 +13,7 @@ const PREDICATE: &str = "https://slsa.dev/provenance/v0.2";
 pub struct BuiltIndex {
     images: Vec<Image>,
     attested: bool,
+    is_unnamed: bool,
     annotations: Vec<(String, String)>,
 }
 
@@ -27,12 +28,20 @@ impl BuiltIndex {
     /// An index of these images, without attestations; platforms are written as the images have
     /// them.
     pub fn new(images: Vec<Image>) -> Self {
-        Self { images, attested: false, annotations: Vec::new() }
+        Self { images, attested: false, is_unnamed: false, annotations: Vec::new() }
     }
 
     /// Whether every image gets a provenance entry.
     pub fn attestations(mut self, attested: bool) -> Self {
         self.attested = attested;
+        self
+    }
+
+    /// With provenance as of a build that was given no name: it has no subject, so that of every
+    /// image may be one and the same manifest.
+    pub fn unnamed(mut self) -> Self {
+        self.attested = true;
+        self.is_unnamed = true;
         self
     }
 
@@ -44,7 +53,7 @@ impl BuiltIndex {
 
     fn attested(&self) -> Vec<Attestation> {
         if self.attested {
-            self.images.iter().map(|image| attest(&image.digest())).collect()
+            self.images.iter().map(|image| attest(&image.digest(), !self.is_unnamed)).collect()
         } else {
             Vec::new()
         }
@@ -118,12 +127,13 @@ impl BuiltIndex {
     }
 }
 
-fn attest(digest: &str) -> Attestation {
+fn attest(digest: &str, is_named: bool) -> Attestation {
     let hex = digest.trim_start_matches("sha256:");
+    let subject = json!({"name": "pkg:docker/acme/app", "digest": {"sha256": hex}});
     let layer = json!({
         "_type": "https://in-toto.io/Statement/v0.1",
         "predicateType": PREDICATE,
-        "subject": [{"name": "pkg:docker/acme/app", "digest": {"sha256": hex}}],
+        "subject": is_named.then_some(subject).as_slice(),
         "predicate": {"builder": {"id": ""}, "buildType": "https://mobyproject.org/buildkit@v1"},
     })
     .to_string()
