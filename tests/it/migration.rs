@@ -54,6 +54,7 @@ impl Acme {
         for name in ["amd64", "arm64", "ltsc2019", "ltsc2022"] {
             image(name).push(&client, "acme/app", &format!("1.2-{name}")).await;
         }
+        image("amd64").push(&client, "acme/chart", "1.2").await;
         BuiltIndex::new(vec![image("amd64"), image("arm64")])
             .attestations(true)
             .push(&client, "acme/app", "")
