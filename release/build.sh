@@ -25,9 +25,12 @@ for at in "${!real[@]}"; do
   flags+="${flags:+,}'--remap-path-prefix=${real[at]}=${shown[at]}'"
 done
 host=$(rustc -vV | sed -n 's/^host: //p')
-# Rust's own linker there knows these: relocations packed, which glibc unpacks since 2.36, and equal functions once. They
-# make the program 4 % smaller.
-[[ $host != x86_64-unknown-linux-gnu ]] || flags+=",'-Clink-arg=-Wl,-z,pack-relative-relocs','-Clink-arg=-Wl,--icf=all'"
+# With frame pointers the tables for unwinding are a quarter smaller, and the program 3 %.
+flags+=",'-Cforce-frame-pointers=yes'"
+# Rust's own linker there knows these: relocations packed, which glibc unpacks since 2.36; equal functions once; ends of
+# strings shared.
+[[ $host != x86_64-unknown-linux-gnu ]] ||
+  flags+=",'-Clink-arg=-Wl,-z,pack-relative-relocs','-Clink-arg=-Wl,--icf=all','-Clink-arg=-Wl,-O2'"
 # Flags of a target are added to those of .cargo/config.toml.
 CARGO_TARGET_DIR=$target cargo build --locked --quiet --release --bin manifest-action --config "target.$host.rustflags=[$flags]" >&2
 
