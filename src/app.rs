@@ -108,7 +108,7 @@ pub async fn compose_lists(invocation: Invocation<'_>) -> Ended {
     let Invocation { context, inputs, findings, step, console, signals, asked, seek_referrers } =
         invocation;
     let opened = panics::caught(async {
-        let prepared = prepare(&inputs, findings, &context, &console)
+        let prepared = prepare(&inputs, asked, findings, &context, &console)
             .map_err(|problems| plan::refused(asked, &problems));
         prepared.and_then(|(mut planned, warnings)| {
             planned.plans.iter_mut().for_each(|plan| plan.seek_referrers = seek_referrers);
@@ -234,6 +234,7 @@ fn tell_how_it_ended(ended: &Result<Report, Error>) {
 /// Inputs to a plan: all problems in one run, and the log at its level before anything is logged.
 fn prepare(
     inputs: &RawInputs,
+    asked: Asked,
     mut findings: Findings,
     context: &Context<'_>,
     console: &Arc<Console>,
@@ -243,5 +244,5 @@ fn prepare(
     for warning in std::mem::take(&mut findings.warnings) {
         warn!("{warning}");
     }
-    plan::all(inputs, context, findings)
+    plan::all(inputs, context, asked, findings)
 }

@@ -6,11 +6,13 @@ use crate::app::{self, Ended, Invocation};
 use crate::error::Exit;
 use crate::inputs::table::{INPUTS, names};
 use crate::inputs::{Asked, Context, Findings, values};
-use crate::oci::Reference;
+use crate::oci::in_file::{self, Parts};
+use crate::oci::{Form, Reference};
 use crate::pipeline::outcome::Report;
 use crate::signals::Signals;
 use clap::builder::ValueParser;
 use clap::{Arg, ArgMatches, Command};
+use std::path::Path;
 
 /// The inputs that are flags of it.
 const FLAGS: [&str; 13] = [
@@ -38,13 +40,13 @@ pub(super) fn command() -> Command {
             Arg::new("SOURCE")
                 .required(true)
                 .value_parser(ValueParser::new(source))
-                .help("image, index or artifact to copy"),
+                .help("image, index or artifact to copy: a reference, oci:FOLDER, oci-archive:FILE or docker-archive:FILE"),
         )
         .arg(
             Arg::new("LIST")
                 .required(true)
                 .num_args(1..)
-                .help("references to publish it at, including the tag"),
+                .help("where to: references including the tag, oci-archive:FILE or oci:FOLDER, with :NAME"),
         )
         .args(flags)
         .mut_arg(names::platforms, |arg| {
@@ -57,9 +59,32 @@ pub(super) fn command() -> Command {
 
 /// One reference: two would be combined.
 fn source(text: &str) -> Result<Reference, String> {
-    text.parse()
-        .map(Reference::or_latest)
-        .map_err(|why| format!("{why}; it must be one reference, such as ghcr.io/acme/app:1.2"))
+    if let Some((form, path)) = in_file::split(text).and_then(|(form, rest)| {
+        let path = in_file::parts(rest).ok()?.path;
+        (path.contains(['*', '?', '[']) && !Path::new(path).exists()).then_some((form, path))
+    }) {
+        return Err(format!("it must be one file, not a pattern: {}:{path}", form.word()));
+    }
+    in_file::source(text).map_err(|why| {
+        format!(
+            "{why}; it must be one reference or file, such as ghcr.io/acme/app:1.2 or \
+             oci-archive:app.tar"
+        )
+    })
+}
+
+/// The names to publish it at: a file without a name of its own gets the source's.
+fn lists(flags: &ArgMatches) -> Option<String> {
+    let tag = flags.get_one::<Reference>("SOURCE").and_then(|source| source.tag.clone());
+    let named = |list: &str| match (in_file::split(list), &tag) {
+        (Some((Form::Oci | Form::OciArchive, rest)), Some(tag)) => match in_file::parts(rest) {
+            Ok(Parts { name: None, digest: None, .. }) => format!("{list}:{tag}"),
+            _ => list.to_owned(),
+        },
+        _ => list.to_owned(),
+    };
+    let lists = super::joined(flags, "LIST")?;
+    Some(lists.lines().map(|list| named(list.trim())).collect::<Vec<_>>().join("\n"))
 }
 
 /// Copies it and prints its names.
@@ -69,7 +94,7 @@ pub(super) async fn run(flags: &ArgMatches, context: &Context<'_>) -> Exit {
     let mut findings = Findings::default();
     let (source, part) = sources(flags);
     let own = [
-        (names::tags, super::joined(flags, "LIST")),
+        (names::tags, lists(flags)),
         (names::sources, Some(source)),
         (names::prefer_index, Some("false".to_owned())),
     ];
@@ -78,7 +103,7 @@ pub(super) async fn run(flags: &ArgMatches, context: &Context<'_>) -> Exit {
         name == names::wait && values::duration(value).is_ok_and(|wait| !wait.is_zero())
     });
     let mut invocation = Invocation { signals, ..Invocation::create(pairs, findings, *context) };
-    invocation.asked = Asked { called, ..super::ASKED };
+    invocation.asked = Asked { called, writes_files: true, ..super::ASKED };
     // What was copied may have been signed since.
     invocation.seek_referrers = true;
     invocation.findings.warnings.extend(super::visible_secrets(flags));

@@ -51,6 +51,9 @@ fn of_kind(cause: &Cause, audience: Audience) -> Option<String> {
         (Kind::NotFound, _) if error.is_of_file() => {
             "check the path: was the artifact downloaded, and to this folder?".into()
         }
+        (Kind::Unwritten(_), _) => {
+            "check the space and the rights there; nothing of it was left behind".into()
+        }
         (Kind::Broken(_), _) => "build and save the image again, or copy the whole file".into(),
         (Kind::NotFound, Access::Push) => "create the repository first, and check its name".into(),
         (Kind::NotFound, Access::Pull) => {

@@ -137,7 +137,8 @@ impl Error {
 
     /// A push to a tag, or to a digest in its repository, that failed for good.
     pub fn cannot_push_to(error: &registry::Error, reference: &Reference) -> Self {
-        Self::of_registry(error, &format!("push to {reference}"), Access::Push)
+        let verb = if reference.repository.file().is_some() { "write" } else { "push to" };
+        Self::of_registry(error, &format!("{verb} {reference}"), Access::Push)
     }
 
     /// A bug of ours.
@@ -190,6 +191,7 @@ fn exit_of(kind: &Kind) -> Exit {
             Exit::Refused
         }
         Kind::Unclear(_) => Exit::Inputs,
+        Kind::Unwritten(_) => Exit::Partial,
         Kind::Defect(_) => Exit::Defect,
         Kind::AddressRefused(_)
         | Kind::Foreign(_)

@@ -12,6 +12,8 @@ pub(crate) enum Error {
     Unclear(String),
     /// The file is not what it says.
     Broken(String),
+    /// It cannot be written.
+    Unwritten(String),
 }
 
 impl Error {
@@ -25,7 +27,7 @@ impl Error {
         Self::Unclear(why.strip_prefix("cannot be read: ").unwrap_or(why).to_owned())
     }
 
-    pub(super) fn broken(what: impl Into<String>) -> Self {
+    pub(crate) fn broken(what: impl Into<String>) -> Self {
         Self::Broken(what.into())
     }
 }
@@ -34,7 +36,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Absent => f.write_str("not found"),
-            Self::Unclear(what) | Self::Broken(what) => f.write_str(what),
+            Self::Unclear(what) | Self::Broken(what) | Self::Unwritten(what) => f.write_str(what),
         }
     }
 }

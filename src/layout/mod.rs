@@ -1,5 +1,6 @@
 //! Images in files: OCI layouts in folders and archives (image spec, image-layout.md), and archives
 //! of `docker save`. Read in place: nothing is unpacked to disk, and no blob is ever held whole.
+//! `written` is the other way.
 //!
 //! What comes out is what a registry would say: manifests that are complete and match their digests,
 //! and blobs as streams. Files are read in threads of their own, since reading them blocks.
@@ -13,6 +14,7 @@ mod oci;
 mod opened;
 mod packed;
 mod walk;
+mod written;
 
 use crate::inputs::places::Place;
 use crate::oci::{Descriptor, Digest, Form, Manifest, Reference, Repository};
@@ -28,6 +30,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit, mpsc};
 use tokio::task;
+pub(crate) use written::{Outgoing, Receiving};
 
 /// Images in one file at most.
 const MOST_IMAGES: usize = 256;
@@ -122,6 +125,11 @@ impl Layouts {
             }
         });
         Ok(chunks)
+    }
+
+    /// Forgets what a file held, which was written meanwhile.
+    pub(crate) fn forget(&self, repository: &Repository) {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).remove(repository);
     }
 
     /// What refers to a manifest.

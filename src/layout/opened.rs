@@ -6,8 +6,8 @@ use super::error::Error;
 use super::members::Members;
 use super::oci::{self, Root};
 use super::packed::Source;
-use crate::oci::referrer::Referring;
-use crate::oci::{Descriptor, Digest, Form, Manifest, Reference, media_type};
+use crate::oci::referrer::{Referring, is_tag_of_digest};
+use crate::oci::{Content, Descriptor, Digest, Form, Manifest, Reference, media_type};
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -130,6 +130,32 @@ impl Layout {
         }
     }
 
+    /// The image of this name, with all that it names, before another one takes its place. Of a layout
+    /// that would be replaced as a whole: else any image.
+    pub(super) fn held(
+        &self,
+        name: Option<&str>,
+        is_replaced: bool,
+    ) -> Result<Option<Descriptor>, Error> {
+        let Contents::Oci(roots) = &self.contents else { return Ok(None) };
+        let own = |root: &&Root| match name {
+            Some(name) => root.names.iter().any(|own| is_same(own, name)),
+            None => root.names.is_empty(),
+        };
+        let mut held = roots.iter().find(own);
+        if held.is_none() && is_replaced {
+            held = roots.first();
+        }
+        let Some(root) = held else { return Ok(None) };
+        let manifest = oci::manifest(&self.members, &root.entry.digest, Some(&root.entry))?;
+        if let Content::Index(index) = &manifest.content {
+            for entry in &index.manifests {
+                oci::manifest(&self.members, &entry.digest, Some(entry))?;
+            }
+        }
+        Ok(Some(root.entry.clone()))
+    }
+
     /// The names of all that it names.
     pub(super) fn names(&self) -> Vec<String> {
         match &self.contents {
@@ -168,7 +194,11 @@ impl Layout {
             return Ok(one);
         }
         let mut images = Vec::new();
-        for root in all {
+        // What cosign tags belongs to an image, and names none.
+        let is_of_digest = |root: &&Root| {
+            !root.names.is_empty() && root.names.iter().all(|name| is_tag_of_digest(name))
+        };
+        for root in all.into_iter().filter(|root| !is_of_digest(root)) {
             let refers = oci::referring(&self.members, root)?;
             if refers.is_some_and(|Referring { subject, .. }| subject.is_none()) {
                 images.push(root);

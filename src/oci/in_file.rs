@@ -71,6 +71,44 @@ pub(crate) fn parts(rest: &str) -> Result<Parts<'_>, Invalid> {
     Ok(Parts { path, name, digest })
 }
 
+/// A file that holds images, or a reference to a registry.
+pub(crate) fn source(text: &str) -> Result<Reference, Invalid> {
+    match split(text) {
+        Some((form, rest)) => Ok(reference(form, parts(rest)?)),
+        None => text.parse().map(Reference::or_latest),
+    }
+}
+
+/// A file to write an image to.
+pub(crate) fn target(form: Form, rest: &str) -> Result<Reference, String> {
+    let parts = parts(rest).map_err(|invalid| invalid.to_string())?;
+    if form == Form::DockerArchive {
+        return Err(format!(
+            "docker-archive: is only read: write {}:{rest}, which docker load reads since Docker 25",
+            Form::OciArchive.word()
+        ));
+    }
+    if parts.digest.is_some() {
+        return Err("a file to write cannot contain a digest".to_owned());
+    }
+    match parts.name.filter(|name| !is_name(name)) {
+        Some(name) => Err(format!(
+            "{name:?} cannot be the name of an image in a file: it has letters and digits, and one \
+             of - . _ : @ + / between them"
+        )),
+        None => Ok(reference(form, parts)),
+    }
+}
+
+/// Whether it follows the grammar of `org.opencontainers.image.ref.name` (image spec,
+/// annotations.md), which skopeo and podman hold names to.
+fn is_name(name: &str) -> bool {
+    let is_word =
+        |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    name.split('/')
+        .all(|part| part.replace("--", "-").split(['-', '.', '_', ':', '@', '+']).all(is_word))
+}
+
 /// The reference to an image in a file.
 pub(crate) fn reference(form: Form, parts: Parts<'_>) -> Reference {
     Reference {
@@ -141,5 +179,30 @@ mod tests {
         assert!(parts("a.tar@sha256:12").is_err());
         let repository: Repository = "r.example/oci".parse().unwrap();
         assert_eq!(repository.file(), None);
+    }
+
+    #[test]
+    fn files_to_write() {
+        let to = |text: &str| {
+            let (form, rest) = split(text).unwrap();
+            target(form, rest).map(|target| target.to_string())
+        };
+        for text in
+            ["oci:a", "oci:/b/c:v1", "oci-archive:a.tar:docker.io/acme/app:v1.2-rc_1", "oci:a:x--y"]
+        {
+            assert_eq!(to(text).as_deref(), Ok(text));
+        }
+        for text in ["oci:a:-x", "oci:a:x-", "oci:a:x..y", "oci:a:x/", "oci:a:x y", "oci:a:é"] {
+            let why = to(text).unwrap_err();
+            assert!(why.contains("cannot be the name of an image in a file"), "{why}");
+        }
+        let docker = "docker-archive: is only read: write oci-archive:a.tar:v1, which docker load reads since Docker 25";
+        assert_eq!(to("docker-archive:a.tar:v1"), Err(docker.to_owned()));
+        let pinned = format!("oci:a@sha256:{:064}", 1);
+        assert_eq!(to(&pinned), Err("a file to write cannot contain a digest".to_owned()));
+        assert_eq!(to("oci::v1"), Err("the path is empty: is the variable set?".to_owned()));
+        let source = |text: &str| source(text).unwrap().to_string();
+        assert_eq!(source("oci:a"), "oci:a");
+        assert_eq!(source("r.example/a"), "r.example/a:latest");
     }
 }

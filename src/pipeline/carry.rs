@@ -3,7 +3,7 @@
 
 use crate::error::{Access, Error};
 use crate::join;
-use crate::oci::{Descriptor, ImageManifest, Manifest, Reference, Repository, media_type};
+use crate::oci::{Descriptor, Form, ImageManifest, Manifest, Reference, Repository, media_type};
 use crate::pipeline::record::{self, Action, Copied, Write};
 use crate::pipeline::work::{Document, Work};
 use crate::registry::{self, BlobOutcome, CopyError, Stored};
@@ -96,6 +96,15 @@ impl Ready<'_> {
 }
 
 impl<'a> Carrier<'a> {
+    /// How many parts are brought at a time. Into an archive they go one behind the other: the same
+    /// input then gives the same bytes.
+    pub(super) fn at_once(&self) -> usize {
+        match self.repository.file() {
+            Some((Form::OciArchive, _)) => 1,
+            _ => usize::MAX,
+        }
+    }
+
     /// The blobs of a manifest; an index has none.
     pub(super) async fn blobs<'p>(
         &self,
@@ -106,7 +115,7 @@ impl<'a> Carrier<'a> {
         let is_foreign = |blob: &&Descriptor| media_type::is_foreign_layer(&blob.media_type);
         let blobs: Vec<&Descriptor> = all().filter(|blob| !is_foreign(blob)).collect();
         let brought = blobs.iter().map(|blob| self.blob(blob, parcel.from, parcel.what));
-        let outcomes: Vec<BlobOutcome> = join::all(brought).await?;
+        let outcomes: Vec<BlobOutcome> = join::within(self.at_once(), brought).await?;
         let has_foreign = all().any(|blob| is_foreign(&blob));
         let there = blobs.into_iter().zip(outcomes);
         let there = there.filter(|(_, outcome)| *outcome == BlobOutcome::There);
@@ -161,7 +170,8 @@ impl<'a> Carrier<'a> {
         match error {
             CopyError::Source(error) => Error::cannot_read(error, at(from)),
             CopyError::Target(error) => {
-                let what = format!("push {} ({})", at(self.repository), text::size(blob.size));
+                let verb = if error.is_of_file() { "write" } else { "push" };
+                let what = format!("{verb} {} ({})", at(self.repository), text::size(blob.size));
                 Error::of_registry(error, &what, Access::Push)
             }
         }
@@ -200,5 +210,6 @@ impl<'a> Carrier<'a> {
 
 /// Something that an index names could not be pushed.
 pub(super) fn cannot_push(error: &registry::Error, place: &Reference) -> Error {
-    Error::of_registry(error, &format!("push {place}"), Access::Push)
+    let verb = if error.is_of_file() { "write" } else { "push" };
+    Error::of_registry(error, &format!("{verb} {place}"), Access::Push)
 }

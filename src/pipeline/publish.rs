@@ -29,12 +29,13 @@ pub(super) async fn by_digest(
     let tags: usize = lots.iter().map(|lot| lot.targets.iter().count()).sum();
     let is_first = tags > 1 || work.seat.among_others();
     // A repository that is complete has an image by its digest.
-    let indexes = lots.iter().filter(|lot| {
-        !lot.composed.is_image() && (is_first || is_referred_to(&lot.composed.digest))
-    });
+    let indexes = lots.iter().filter(|lot| !lot.composed.is_image());
     let pushes = indexes.flat_map(|&Lot { composed, targets, home }| {
         let lacking = targets.lacking(&composed.digest).into_iter();
         let lacking = lacking.map(|(repository, _)| repository);
+        // A file has it in front of what refers to it, whatever that is.
+        let is_first = is_first || is_referred_to(&composed.digest);
+        let lacking = lacking.filter(move |repository| is_first || repository.file().is_some());
         lacking.filter(move |repository| Some(*repository) != home).map(move |repository| {
             async move { Publication { work, composed }.by_digest(repository).await }
         })
@@ -44,7 +45,7 @@ pub(super) async fn by_digest(
 
 /// Moves all tags that do not point to their manifest yet, wave by wave.
 pub(super) async fn tags(work: &Work<'_>, lots: &[Lot<'_>]) -> Result<(), Error> {
-    let mut waves: [Vec<Move<'_>>; 4] = Default::default();
+    let mut waves: [Vec<Move<'_>>; 5] = Default::default();
     for lot in lots {
         let publication = Publication { work, composed: lot.composed };
         for target in lot.targets.iter() {
@@ -68,13 +69,17 @@ pub(super) async fn tags(work: &Work<'_>, lots: &[Lot<'_>]) -> Result<(), Error>
     Ok(())
 }
 
-/// In which wave a tag moves: what fewer people use without looking comes first.
+/// In which wave a tag moves: what fewer people use without looking comes first, and files, which
+/// nobody uses yet, before all.
 fn wave(lot: &Lot<'_>, tag: &Reference) -> usize {
+    if tag.repository.file().is_some() {
+        return 0;
+    }
     match (tag.tag.as_deref().is_some_and(is_latest), lot.is_single()) {
-        (false, true) => 0,
-        (false, false) => 1,
-        (true, true) => 2,
-        (true, false) => 3,
+        (false, true) => 1,
+        (false, false) => 2,
+        (true, true) => 3,
+        (true, false) => 4,
     }
 }
 
@@ -149,7 +154,11 @@ impl Publication<'_> {
     async fn tag(&self, target: &Target) -> Result<(), registry::Error> {
         let tag = &target.tag;
         self.work.progress.tag(tag, TagState::Unknown);
-        let failed = self.put(tag).await.err();
+        let put = match self.put(tag).await {
+            Ok(()) => self.work.registry.seal(&tag.repository).await,
+            failed => failed,
+        };
+        let failed = put.err();
         let (state, settled) = match failed {
             None => (TagState::Moved, Ok(())),
             Some(error) => {
@@ -185,6 +194,10 @@ impl Publication<'_> {
     /// earlier try may have landed, seen late by a registry that lags; and a write that was taken
     /// and stored as something else has moved the tag somewhere.
     async fn state_after(&self, tag: &Reference, error: &registry::Error) -> TagState {
+        // A file is at its place or is not.
+        if error.is_of_file() {
+            return TagState::Failed;
+        }
         if error.tries == 1
             && error.status.is_some_and(|status| !registry::http::leaves_it_open(status))
         {

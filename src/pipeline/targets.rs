@@ -10,7 +10,7 @@ use crate::inputs::table::names;
 use crate::join;
 use crate::oci::{Content, Descriptor, Digest, Index, Manifest, Reference, Repository, media_type};
 use crate::plan::Plan;
-use crate::registry::{Head, Kind, Registry};
+use crate::registry::{self, Head, Kind, Registry};
 use std::collections::{BTreeMap, BTreeSet};
 use tracing::{debug, warn};
 
@@ -49,17 +49,24 @@ impl Targets {
         let Work { registry, plan, progress, .. } = *work;
         let looks = tags.iter().map(|tag| async move {
             let may_move = plan.overwrite.allows(tag);
-            let look = match registry.look(tag, None).await {
+            let look = match registry.look_at_target(tag).await {
                 // A plain run does the same whether or not the tag is there.
                 Err(error) if !(error.may_be_missing() && may_move) => {
                     registry.confirm(error, tag, None).await
                 }
                 settled => settled,
             };
-            let list = look.as_ref().ok().and_then(size_of_list);
+            let is_file = tag.repository.file().is_some();
+            let list = look.as_ref().ok().filter(|_| !is_file).and_then(size_of_list);
             let was = match look {
                 Ok(head) => Was::Held(head.digest),
                 Err(error) if error.may_be_missing() => Was::Nothing,
+                Err(error) if error.is_of_file() => {
+                    if !(matches!(error.kind, Kind::Broken(_)) && plan.replaces_files) {
+                        return Err(taken(&error, tag));
+                    }
+                    Was::NotKnown
+                }
                 // Some registries deny what does not exist. The push itself will tell, unless a tag
                 // must not be moved.
                 Err(error) if matches!(error.kind, Kind::Denied) && may_move => Was::NotKnown,
@@ -113,10 +120,12 @@ impl Targets {
         let mut lacking: Vec<(&Repository, bool)> = Vec::new();
         for Target { tag, held, .. } in &self.0 {
             let repository = &tag.repository;
+            // A file is written anew.
+            let is_used = held.is_some() && repository.file().is_none();
             match lacking.iter_mut().find(|(other, _)| *other == repository) {
-                Some((_, in_use)) => *in_use |= held.is_some(),
+                Some((_, in_use)) => *in_use |= is_used,
                 None if complete.contains(repository) => {}
-                None => lacking.push((repository, held.is_some())),
+                None => lacking.push((repository, is_used)),
             }
         }
         lacking
@@ -162,6 +171,16 @@ pub(super) fn refuse_overwriting<'t>(
     Err(Error::refused(format!("{why} already points to another image"))
         .with_details(lines)
         .with_fix(format!("publish under a new tag{or}; this run's image would be {digest}")))
+}
+
+/// A file cannot be written, or is something else than what is written.
+fn taken(error: &registry::Error, tag: &Reference) -> Error {
+    let refused = Error::cannot_push_to(error, tag);
+    if !matches!(error.kind, Kind::Broken(_)) {
+        return refused;
+    }
+    let replace = setting(names::overwrite, "true");
+    refused.with_fix(format!("choose another name, or replace what is there: {replace}"))
 }
 
 /// The bytes of an index that may be read for its platforms alone; 0 where the registry does not say.

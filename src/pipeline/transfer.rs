@@ -128,12 +128,13 @@ pub(super) async fn children(
         let (attestations, images): (Vec<_>, Vec<_>) =
             missing.into_iter().partition(|(child, _)| child.attests().is_some());
         let bring = |(child, from)| transfer.child(child, from);
+        let at_once = transfer.carrier.at_once();
         let images = async {
-            join::all(images.into_iter().map(bring)).await?;
+            join::within(at_once, images.into_iter().map(bring)).await?;
             images_are_there.set(()).ok();
             Ok(())
         };
-        let attestations = join::all(attestations.into_iter().map(bring));
+        let attestations = join::within(at_once, attestations.into_iter().map(bring));
         tokio::try_join!(images, attestations)?;
         work.progress.copy(repository, |copied| {
             copied.end();
@@ -200,12 +201,15 @@ impl Transfer<'_> {
         let Carrier { work, repository } = self.carrier;
         let registry = work.registry;
         let place = Reference::at(repository, &child.digest);
+        let is_image = child.attests().is_none();
+        if !is_image && self.carrier.at_once() == 1 {
+            self.images_are_there.wait().await;
+        }
         if self.in_use && registry.look(&place, None).await.is_ok() {
             self.carrier.count(|copied| copied.images_there += 1);
             return Ok(());
         }
         let size = u32::try_from(child.size).unwrap_or(u32::MAX).min(MOST_BYTES_OF_MANIFESTS);
-        let is_image = child.attests().is_none();
         let room = if is_image { &self.rooms.images } else { &self.rooms.attestations };
         // Never closed, so there will be room.
         let _held = room.acquire_many(size).await.ok();

@@ -80,6 +80,9 @@ async fn shown(
     by_bytes: bool,
     deadline: Instant,
 ) -> Result<Digest, registry::Error> {
+    if tag.repository.file().is_some() {
+        return registry.look_at_target(tag).await.map(|head| head.digest);
+    }
     if by_bytes {
         // The digest is of the bytes received, so equal digests are equal bytes.
         return registry.manifest(tag, Some(deadline)).await.map(|manifest| manifest.digest);

@@ -3,9 +3,9 @@
 use super::{Plan, PlatformTags, Source, one, platform_tags, platforms, settings, targets};
 use crate::error::words::{input, setting};
 use crate::inputs::table::{RawInputs, names};
-use crate::inputs::{Context, Findings, Problem, drone, spec, spec_text, values};
+use crate::inputs::{Asked, Context, Findings, Problem, drone, spec, spec_text, values};
 use crate::jobs::{self, System};
-use crate::oci::Reference;
+use crate::oci::{Reference, Repository};
 use crate::registry::{Settings, Writable};
 use std::collections::{BTreeSet, HashMap};
 
@@ -27,13 +27,35 @@ pub struct Planned {
 pub fn all(
     inputs: &RawInputs,
     context: &Context<'_>,
+    asked: Asked,
     found: Findings,
 ) -> Result<(Planned, Vec<String>), Vec<Problem>> {
     let mut findings = Findings::default();
     let planned = planned(inputs, context, &mut findings);
+    for plan in &planned.plans {
+        files_to_write(plan, asked, &mut findings);
+    }
     let mut all = found;
     all.extend(findings);
     all.settle(planned)
+}
+
+/// Refuses files to write where they cannot be meant, or that are in each other's way.
+fn files_to_write(plan: &Plan, asked: Asked, findings: &mut Findings) {
+    let files = plan.targets.iter().map(|target| &target.repository);
+    let files: Vec<&Repository> = files.filter(|file| file.file().is_some()).collect();
+    for (at, file) in files.iter().enumerate() {
+        let why = if !asked.writes_files {
+            "only the command copy writes files: manifest-action copy SOURCE LIST"
+        } else if files[..at].contains(file) {
+            "is given twice: a file gets one image in a run"
+        } else if plan.sources.iter().any(|source| source.reference.repository == **file) {
+            "is the source itself"
+        } else {
+            continue;
+        };
+        findings.problem(names::tags, format!("{file}: {why}"));
+    }
 }
 
 fn planned(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Planned {
@@ -94,8 +116,13 @@ fn host_of_login<'p>(
     findings: &mut Findings,
 ) -> Option<&'p str> {
     let Some(file) = inputs.spec().text.map(spec_text::called) else {
-        let mut targets = plans.iter().flat_map(|plan| &plan.targets);
-        return targets.next().map(|target| target.repository.host());
+        // Where all targets are files, the source's.
+        let targets = plans.iter().flat_map(|plan| &plan.targets);
+        let sources = plans.iter().flat_map(|plan| &plan.sources).map(|source| &source.reference);
+        let is_written = targets.clone().next().is_some();
+        let mut all = targets.chain(sources.filter(|_| is_written));
+        let first = all.find(|reference| reference.repository.file().is_none());
+        return first.map(|reference| reference.repository.host());
     };
     let hosts = hosts(plans);
     let is_login = inputs.password().text.is_some() && inputs.registry().text.is_none();
@@ -132,9 +159,9 @@ fn host_of_login<'p>(
 fn hosts(plans: &[Plan]) -> BTreeSet<&str> {
     let targets = plans.iter().flat_map(|plan| &plan.targets);
     let sources = plans.iter().flat_map(|plan| &plan.sources).map(|source| &source.reference);
-    let sources = sources.filter(|reference| reference.repository.file().is_none());
     let own = plans.iter().flat_map(|plan| plan.platform_tags.hosts());
-    targets.chain(sources).map(|reference| reference.repository.host()).chain(own).collect()
+    let all = targets.chain(sources).filter(|reference| reference.repository.file().is_none());
+    all.map(|reference| reference.repository.host()).chain(own).collect()
 }
 
 /// The repositories of all targets, each with those of the same registry that its children may come
@@ -149,7 +176,8 @@ fn writable(plans: &[Plan]) -> Writable {
         let are_files = origins.clone().any(|from| from.file().is_some());
         let siblings = plan.targets.iter().filter(|_| are_files).map(|target| &target.repository);
         let origins = origins.chain(siblings);
-        for Reference { repository: target, .. } in plan.places() {
+        let places = plan.places().filter(|place| place.repository.file().is_none());
+        for Reference { repository: target, .. } in places {
             let mounts = writable.entry(target.clone()).or_default();
             mounts.extend(
                 origins
@@ -259,7 +287,7 @@ mod tests {
         let (environment, secrets) = (&Environment::from([tags]), &Secrets::default());
         let context = Context { environment, folder: folder.path(), secrets };
         let inputs = RawInputs { spec: Some("x.yaml".to_owned()), ..beside };
-        all(&inputs, &context, Findings::default())
+        all(&inputs, &context, Asked::INPUTS, Findings::default())
             .map_err(|problems| problems.iter().map(ToString::to_string).collect())
     }
 

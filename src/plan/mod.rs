@@ -156,6 +156,8 @@ pub struct Plan {
     pub prefer_index: bool,
     /// Which tags that point to another digest may be moved.
     pub overwrite: Overwrite,
+    /// Whether a file to write may replace one that is no OCI layout: only where that is asked for.
+    pub replaces_files: bool,
     /// Whether what refers to images is copied with them into another repository.
     pub copy_referrers: bool,
     /// Whether they are looked for even where no tag moves.
@@ -256,6 +258,7 @@ impl Plan {
             skip_missing: false,
             prefer_index: true,
             overwrite: Overwrite::All,
+            replaces_files: false,
             copy_referrers: true,
             seek_referrers: false,
             wait: Duration::ZERO,
@@ -287,6 +290,7 @@ fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Pl
             "docker: a Docker manifest list cannot have annotations; use auto or oci, or drop the annotations",
         );
     }
+    let overwrite = overwrite::read(inputs.overwrite(), findings);
     let plan = Plan {
         name: None,
         platforms,
@@ -296,7 +300,8 @@ fn one(inputs: &RawInputs, context: &Context<'_>, findings: &mut Findings) -> Pl
         append: inputs.append().read(values::switch, findings),
         skip_missing: inputs.missing().one_of(&[("fail", false), ("skip", true)], findings),
         prefer_index: inputs.prefer_index().read(values::switch, findings),
-        overwrite: overwrite::read(inputs.overwrite(), findings),
+        replaces_files: inputs.overwrite().text.is_some() && overwrite == Overwrite::All,
+        overwrite,
         copy_referrers: inputs.referrers().one_of(&[("copy", true), ("leave", false)], findings),
         seek_referrers: false,
         wait: match inputs.wait().text {
@@ -392,7 +397,7 @@ mod tests {
     ) -> Result<(Planned, Vec<String>), Vec<String>> {
         let (folder, secrets) = (Path::new("."), &Secrets::default());
         let context = Context { environment, folder, secrets };
-        all(&inputs(pairs), &context, Findings::default())
+        all(&inputs(pairs), &context, Asked::INPUTS, Findings::default())
             .map_err(|problems| problems.iter().map(ToString::to_string).collect())
     }
 

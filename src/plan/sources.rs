@@ -186,10 +186,9 @@ fn push(
     let Wanted { line, text, platform, expanded } = wanted;
     let found = match in_file::split(text) {
         Some((form, rest)) => files.find(form, rest),
-        None => text
-            .parse::<Reference>()
+        None => in_file::source(text)
             .map_err(|error| error.to_string())
-            .map(|reference| Found { references: vec![reference.or_latest()], by_pattern: false }),
+            .map(|reference| Found { references: vec![reference], by_pattern: false }),
     };
     let found = found.map_err(|error| format!("{text}: {error}"));
     let Some(found) = findings.take(INPUT, Some(line), found) else { return };

@@ -5,7 +5,7 @@ use crate::error::words;
 use crate::inputs::table::{RawInputs, names};
 use crate::inputs::{Environment, Findings};
 use crate::oci::reference::{bare_tag, is_short, repository, target};
-use crate::oci::{Reference, Repository};
+use crate::oci::{Reference, Repository, in_file};
 
 /// What docker/metadata-action leaves for later steps: full references, and tags alone.
 pub(super) const METADATA: [&str; 2] =
@@ -102,11 +102,17 @@ fn tags(
     }
     let items = input.some_items("reference", findings);
     // What a bare tag is most likely meant for.
-    let beside = items.iter().find_map(|item| target(&item.text, None).ok());
+    let of_registries = items.iter().filter(|item| in_file::split(&item.text).is_none());
+    let beside = of_registries.into_iter().find_map(|item| target(&item.text, None).ok());
     let beside = beside.map(|target| target.repository);
     let mut tags = Tags::default();
     let mut short: Vec<(&str, Reference)> = Vec::new();
     for item in &items {
+        if let Some((form, rest)) = in_file::split(&item.text) {
+            let parsed = in_file::target(form, rest).map_err(|why| format!("{}: {why}", item.text));
+            tags.full.extend(findings.take(input.name, Some(item.line), parsed));
+            continue;
+        }
         let bare = bare_tag(&item.text);
         if let Some(tag) = bare.filter(|_| has_images) {
             tags.bare.push(tag.to_owned());

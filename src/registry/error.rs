@@ -148,6 +148,8 @@ pub enum Kind {
     Broken(String),
     /// Which image of a file is meant, nobody knows; or the file cannot be read.
     Unclear(String),
+    /// A file cannot be written.
+    Unwritten(String),
     /// A defect of ours.
     Defect(String),
 }
@@ -352,6 +354,7 @@ impl Kind {
             | Self::AddressRefused(what)
             | Self::Broken(what)
             | Self::Unclear(what)
+            | Self::Unwritten(what)
             | Self::Defect(what) => what.clone(),
         }
     }

@@ -14,6 +14,7 @@ impl Error {
             layout::Error::Absent => Kind::NotFound,
             layout::Error::Unclear(what) => Kind::Unclear(what),
             layout::Error::Broken(what) => Kind::Broken(what),
+            layout::Error::Unwritten(what) => Kind::Unwritten(what),
         };
         Self {
             kind,

@@ -14,13 +14,14 @@ mod files;
 pub(crate) mod http;
 mod login;
 mod look;
+mod outgoing;
 mod referrers;
 mod said;
 mod shared;
 mod tags;
 
 use crate::inputs::Environment;
-use crate::layout::Layouts;
+use crate::layout::{Layouts, Outgoing};
 use crate::oci::{Descriptor, Digest, Held, Manifest, Reference, Repository};
 use crate::secret::Secrets;
 pub use asked::Asked;
@@ -84,6 +85,7 @@ pub struct Registry {
     cache: Cache,
     held: Held,
     layouts: Layouts,
+    outgoing: Outgoing,
     tags: tags::Listings,
     /// Permits of questions that are asked beside copies: a part of all requests, so that the copies
     /// do not wait for them.
@@ -104,6 +106,7 @@ impl Registry {
             cache: Cache::default(),
             held: Held::default(),
             layouts: Layouts::new(&settings.folder),
+            outgoing: Outgoing::new(&settings.folder),
             tags: tags::Listings::default(),
         })
     }
@@ -183,6 +186,10 @@ impl Registry {
         media_type: &str,
         bytes: &Bytes,
     ) -> Result<Stored, Error> {
+        if place.repository.file().is_some() {
+            let digest = Digest::of(bytes);
+            return self.manifest_into_file(place, media_type, bytes, &digest).await;
+        }
         let rest = format!("manifests/{}", place.selector());
         let mut call = Call::new(Method::PUT, &place.repository, &rest);
         call.body = Some((media_type, bytes.clone()));
@@ -199,6 +206,9 @@ impl Registry {
         bytes: &Bytes,
         digest: &Digest,
     ) -> Result<Stored, Error> {
+        if reference.repository.file().is_some() {
+            return self.manifest_into_file(reference, media_type, bytes, digest).await;
+        }
         let rest = format!("manifests/{}", reference.selector());
         let landed = || {
             async {

@@ -7,11 +7,11 @@ start_other_registry
 
 write_recipes "$project/.github/workflows"
 recipes=("$project"/.github/workflows/*.yml)
-check "the page has ten recipes with jobs" test "${#recipes[@]}" = 10
+check "the page has twelve recipes with jobs" test "${#recipes[@]}" = 12
 for recipe in "${recipes[@]}"; do
   sed -i "s#ghcr.io/acme/#$REGISTRY/$(basename "$recipe" .yml)/#g; s#registry: ghcr.io#registry: $REGISTRY#
     s#docker.io/acme/#$OTHER/acme/#g; s#registry: docker.io#registry: $OTHER#; s#acme-bot#$USERNAME#
-    s#docker run #docker run --network host #" "$recipe"
+    s#docker run #docker run --network host #; s#trivy image --exit-code 1 --input app#test -s app/index.json#" "$recipe"
 done
 runnable_app "$project"
 commit_project
@@ -121,6 +121,25 @@ check "… another client reads all of it" skopeo copy --quiet --all --src-tls-v
   --authfile "$DOCKER_CONFIG/config.json" "docker://$REGISTRY/$name/app:v1.4.0" "dir:$TMP/read-back"
 check "… an engine runs this machine's image of it" \
   grep -qx 'the application runs' <(docker run --rm --network none "$REGISTRY/$name/app:v1.4.0" 2>/dev/null)
+
+name=over-an-air-gap
+rm -r "$TMP/artifacts" && mkdir "$TMP/artifacts"
+images $name app 1
+docker run --rm --network host --volume "$DOCKER_CONFIG:/login:ro" --env DOCKER_CONFIG=/login "$IMAGE:1" create --quiet \
+  "$REGISTRY/$name/app:v1.4.0" "$REGISTRY/$name/app:1-amd64" "$REGISTRY/$name/app:1-arm64" >/dev/null
+check "air gap: the job runs" tagged $name
+find "$TMP/artifacts" -name app.tar -exec cp {} "$TMP/app.tar" \;
+check "… the other side publishes the archive" docker run --rm --network host --volume "$TMP:/in:ro" \
+  --volume "$DOCKER_CONFIG:/login:ro" --env DOCKER_CONFIG=/login "$IMAGE:1" copy oci-archive:/in/app.tar "$OTHER/acme/gap:v1.4.0"
+check "… under the same digest" test "$(digest_of "$OTHER/acme/gap:v1.4.0")" = "$(digest_of "$REGISTRY/$name/app:v1.4.0")"
+
+name=scan-before-publishing
+images $name staging 1
+docker run --rm --network host --volume "$DOCKER_CONFIG:/login:ro" --env DOCKER_CONFIG=/login "$IMAGE:1" create --quiet \
+  "$REGISTRY/$name/staging:v1.4.0" "$REGISTRY/$name/staging:1-amd64" "$REGISTRY/$name/staging:1-arm64" >/dev/null
+check "scan: the job runs" tagged $name
+check "… what was scanned is published" test "$(digest_of "$REGISTRY/$name/app:v1.4.0")" = \
+  "$(digest_of "$REGISTRY/$name/staging:v1.4.0")"
 
 name=two-builders-in-two-workflows
 push_app "$REGISTRY/$name/app:$sha-amd64" amd64

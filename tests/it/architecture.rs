@@ -44,7 +44,7 @@ const ROOMS: [&[&str]; 8] = [
     &["call"],
     &["look"],
     &["blobs", "referrers"],
-    &["shared", "tags"],
+    &["outgoing", "shared", "tags"],
 ];
 
 fn files(folder: &Path) -> Vec<PathBuf> {

@@ -39,6 +39,7 @@ mod heads;
 mod images_and_tags;
 mod in_files;
 mod injection;
+mod into_files;
 mod jobs;
 mod known_faults;
 mod labels;

@@ -27,6 +27,8 @@ impl Found<'_> {
             self.levels.iter().flatten().flat_map(|subject| &subject.own).copied().collect();
         let before = work.progress.bytes_poured();
         let room = Semaphore::new(MOST_BYTES_OF_MANIFESTS as usize);
+        let at_once = targets.iter().map(|repository| Carrier { work, repository }.at_once()).min();
+        let at_once = at_once.unwrap_or(usize::MAX);
         for target in &targets {
             work.progress.copying(Copied::into(target, self.sources(target)));
         }
@@ -39,7 +41,7 @@ impl Found<'_> {
                     let carrier = Carrier { work, repository };
                     Bringing { carrier, found: self, subject, room: &room }.all()
                 });
-                join::all(brought).await?;
+                join::within(at_once, brought).await?;
             }
             Ok(())
         })
@@ -74,7 +76,13 @@ impl Bringing<'_> {
             if self.subject.referrers.is_empty() { Ok(()) } else { self.by_digest().await }
         };
         let tags = self.subject.tags.iter().map(|(tag, kind)| self.tag(tag, kind));
-        let brought = async { tokio::try_join!(by_digest, join::all(tags)).map(|_| ()) };
+        let brought = async {
+            if self.carrier.at_once() > 1 {
+                return tokio::try_join!(by_digest, join::all(tags)).map(|_| ());
+            }
+            by_digest.await?;
+            join::within(1, tags).await.map(|_| ())
+        };
         brought.await.map_err(|error| way_out(self.subject.of_referrer(error)))
     }
 
@@ -86,9 +94,14 @@ impl Bringing<'_> {
             None => list::held(work.registry, repository, digest).await?,
         };
         let listed: BTreeSet<&Digest> = listed.iter().map(|entry| &entry.digest).collect();
-        let brought = self.subject.referrers.iter().map(|entry| self.referrer(entry, &listed));
-        let mut unlisted: Vec<Descriptor> =
-            join::all(brought).await?.into_iter().flatten().collect();
+        let mut referrers: Vec<&Descriptor> = self.subject.referrers.iter().collect();
+        if self.carrier.at_once() == 1 {
+            // Registries list them in any order.
+            referrers.sort_by(|a, b| a.digest.cmp(&b.digest));
+        }
+        let brought = referrers.into_iter().map(|entry| self.referrer(entry, &listed));
+        let brought = join::within(self.carrier.at_once(), brought).await?;
+        let mut unlisted: Vec<Descriptor> = brought.into_iter().flatten().collect();
         if unlisted.is_empty() {
             return Ok(());
         }
@@ -101,6 +114,10 @@ impl Bringing<'_> {
 
     /// What the target's registry lists, if it has an API for that and we may use it.
     async fn by_api(&self) -> Result<Option<Vec<Descriptor>>, Error> {
+        if self.carrier.repository.file().is_some() {
+            // It lists what is added to it.
+            return Ok(Some(Vec::new()));
+        }
         let place = Reference::at(self.carrier.repository, &self.subject.digest);
         match self.carrier.work.registry.referrers(&place, Purpose::Copy).await {
             Err(error) if error.is_denial() => Ok(None),
@@ -158,7 +175,7 @@ impl Bringing<'_> {
         let _held = self.room.acquire_many(USUAL_MANIFEST).await.ok();
         let (origin, place) = (tagged(self.subject.from), tagged(repository));
         let manifest = self.read(&origin).await?;
-        match work.registry.look(&place, None).await {
+        match work.registry.look_at_target(&place).await {
             Ok(head) if head.digest == manifest.digest => {
                 self.carrier.count(|copied| copied.referrers_there += 1);
                 return Ok(());
@@ -196,7 +213,8 @@ impl Bringing<'_> {
         kind: &str,
     ) -> Result<bool, Error> {
         if let Content::Index(index) = &manifest.content {
-            join::all(index.manifests.iter().map(|part| self.part(part, kind))).await?;
+            let parts = index.manifests.iter().map(|part| self.part(part, kind));
+            join::within(self.carrier.at_once(), parts).await?;
         }
         self.push(place, manifest, kind).await
     }

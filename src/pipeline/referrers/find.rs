@@ -4,6 +4,7 @@ use super::{Found, Subject, way_out};
 use crate::error::Error;
 use crate::oci::{Descriptor, Digest, Repository};
 use crate::pipeline::lots::Lot;
+use crate::pipeline::targets::Target;
 use crate::pipeline::transfer::Origins;
 use crate::pipeline::work::Work;
 use crate::referrers::Question;
@@ -31,7 +32,10 @@ pub(in crate::pipeline) async fn find<'a>(
 fn subjects<'a>(lots: &[Lot<'a>], origins: &'a Origins, always: bool) -> Vec<Subject<'a>> {
     let mut subjects: Vec<Subject<'a>> = Vec::new();
     for Lot { composed, targets, .. } in lots {
-        let targets = targets.all().filter(|target| always || !target.holds(&composed.digest));
+        // A file is written as a whole or not at all.
+        let is_asked = |target: &Target| always && target.tag.repository.file().is_none();
+        let is_meant = |target: &&Target| is_asked(target) || !target.holds(&composed.digest);
+        let targets = targets.all().filter(is_meant);
         let targets: BTreeSet<&'a Repository> =
             targets.map(|target| &target.tag.repository).collect();
         let title = |entry: &Descriptor| match entry.known_platform() {

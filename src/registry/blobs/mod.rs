@@ -1,6 +1,7 @@
 //! Copies of blobs between repositories: found there, mounted, or streamed through without ever
 //! being held whole.
 
+mod into_file;
 mod stream;
 mod upload;
 
@@ -46,6 +47,30 @@ pub enum CopyError {
     Target(Error),
 }
 
+/// Counts bytes that may go through more than once, each when it does so first.
+struct FirstTime<'a> {
+    most: Cell<u64>,
+    now: Cell<u64>,
+    streamed: &'a dyn Fn(u64),
+}
+
+impl<'a> FirstTime<'a> {
+    fn new(streamed: &'a dyn Fn(u64)) -> Self {
+        Self { most: Cell::new(0), now: Cell::new(0), streamed }
+    }
+
+    /// They come from the first one on.
+    fn begins(&self) {
+        self.now.set(0);
+    }
+
+    fn count(&self, bytes: u64) {
+        self.now.set(self.now.get() + bytes);
+        (self.streamed)(self.now.get().saturating_sub(self.most.get()));
+        self.most.set(self.most.get().max(self.now.get()));
+    }
+}
+
 /// Outcome of a request to mount.
 enum Mount {
     Done,
@@ -64,6 +89,9 @@ impl Registry {
         blob: &Descriptor,
         streamed: &dyn Fn(u64),
     ) -> Result<BlobOutcome, CopyError> {
+        if to.file().is_some() {
+            return self.copy_blob_into_file(from, to, blob, streamed).await;
+        }
         let mut opened = None;
         if from.host() == to.host() {
             match self.mount(from, to, blob).await.map_err(CopyError::Target)? {
@@ -105,15 +133,11 @@ impl Registry {
         streamed: &dyn Fn(u64),
     ) -> Result<(), CopyError> {
         let mut uploads = 0;
-        let (most_streamed, streamed_now) = (Cell::new(0_u64), Cell::new(0_u64));
-        let first_time = |bytes| {
-            streamed_now.set(streamed_now.get() + bytes);
-            streamed(streamed_now.get().saturating_sub(most_streamed.get()));
-            most_streamed.set(most_streamed.get().max(streamed_now.get()));
-        };
+        let counted = FirstTime::new(streamed);
+        let first_time = |bytes| counted.count(bytes);
         loop {
             uploads += 1;
-            streamed_now.set(0);
+            counted.begins();
             let session = match opened.take() {
                 Some(session) => session,
                 None => self.open_upload(to, true).await.map_err(CopyError::Target)?,
@@ -135,6 +159,10 @@ impl Registry {
 
     /// Tests whether a push is allowed, as far as opening an upload tells; the upload is cancelled.
     pub async fn may_push(&self, repository: &Repository) -> Result<(), Error> {
+        if repository.file().is_some() {
+            let begun = self.outgoing.begin(repository).await;
+            return begun.map_err(|error| Error::of_file(repository, error));
+        }
         match self.open_upload(repository, false).await {
             Ok(session) => {
                 self.cancel(repository, &session.location).await;
