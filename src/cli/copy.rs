@@ -35,7 +35,7 @@ const FLAGS: [&str; 13] = [
 pub(super) fn command() -> Command {
     let flags = INPUTS.iter().filter(|input| FLAGS.contains(&input.name)).map(flag);
     Command::new("copy")
-        .about("Copy an image, index or artifact as it is, in any registry, and print LIST@DIGEST of each")
+        .about("Copy an image, index or artifact as it is, and print LIST@DIGEST of each")
         .arg(
             Arg::new("SOURCE")
                 .required(true)

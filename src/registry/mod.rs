@@ -95,6 +95,7 @@ pub struct Registry {
 impl Registry {
     /// Sets up TLS; sends nothing.
     pub fn new(settings: Settings) -> anyhow::Result<Self> {
+        let layouts = Layouts::new(&settings.folder);
         Ok(Self {
             transport: Transport::new(settings.certificates.as_deref(), settings.plain_http)?,
             auth: Auth::new(
@@ -105,8 +106,8 @@ impl Registry {
             attempts: Attempts::new(settings.concurrency, settings.secrets),
             cache: Cache::default(),
             held: Held::default(),
-            layouts: Layouts::new(&settings.folder),
-            outgoing: Outgoing::new(&settings.folder),
+            outgoing: Outgoing::beside(&layouts),
+            layouts,
             tags: tags::Listings::default(),
         })
     }

@@ -2,15 +2,21 @@
 
 use super::{above, cannot_write, folder, index};
 use crate::file;
+use crate::layout::archive::Heavy;
 use crate::layout::error::Error;
 use crate::layout::opened::Layout;
 use crate::oci::{Descriptor, Form};
 use rustix::fs::Access;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The image of this name, whole; of an archive, which is replaced as a whole, else any image.
-pub(super) fn held(form: Form, path: &Path, name: Option<&str>) -> Result<Descriptor, Error> {
+pub(super) fn held(
+    (form, path): (Form, &Path),
+    name: Option<&str>,
+    heavy: &Arc<Heavy>,
+) -> Result<Descriptor, Error> {
     let is_folder = form == Form::Oci;
     let found = match path.metadata() {
         Ok(found) => found,
@@ -45,7 +51,7 @@ pub(super) fn held(form: Form, path: &Path, name: Option<&str>) -> Result<Descri
             Error::broken(format!("there is something else already: it {why}"))
         }
     };
-    let layout = Layout::open(form, path).map_err(other)?;
+    let layout = Layout::open(form, path, heavy).map_err(other)?;
     layout.held(name, !is_folder).map_err(other)?.ok_or(Error::Absent)
 }
 

@@ -9,8 +9,9 @@ mod folder;
 mod held;
 mod index;
 
+use super::archive::Heavy;
 use super::error::Error;
-use super::{AHEAD, blocking};
+use super::{AHEAD, Layouts, blocking};
 use crate::file;
 use crate::oci::referrer::Referring;
 use crate::oci::{Content, Descriptor, Digest, Form, Manifest, Reference, Repository};
@@ -33,6 +34,8 @@ use tokio::task::JoinHandle;
 pub(crate) struct Outgoing {
     /// Where relative paths start.
     folder: PathBuf,
+    /// What is replaced may be a compressed archive.
+    heavy: Arc<Heavy>,
     open: Mutex<HashMap<Repository, Slot>>,
 }
 
@@ -87,8 +90,10 @@ struct Part {
 }
 
 impl Outgoing {
-    pub(crate) fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), open: Mutex::default() }
+    /// Of the run that reads those.
+    pub(crate) fn beside(layouts: &Layouts) -> Self {
+        let (folder, heavy) = (layouts.folder.clone(), Arc::clone(&layouts.heavy));
+        Self { folder, heavy, open: Mutex::default() }
     }
 
     /// What stands at a place before anything is written there. [`Error::Broken`]: something that is
@@ -96,7 +101,8 @@ impl Outgoing {
     pub(crate) async fn held(&self, target: &Reference) -> Result<Descriptor, Error> {
         let (form, path) = self.place(&target.repository)?;
         let name = target.tag.clone();
-        blocking(move || held::held(form, &path, name.as_deref())).await
+        let heavy = Arc::clone(&self.heavy);
+        blocking(move || held::held((form, &path), name.as_deref(), &heavy)).await
     }
 
     /// Tests whether a file can be written, and begins to.
@@ -345,7 +351,6 @@ fn unwritten(error: &io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layout::Layouts;
     use crate::oci::media_type;
     use serde_json::json;
     use std::process::Command;
@@ -363,7 +368,8 @@ mod tests {
         let text = Bytes::from(text.to_string());
         for form in [Form::OciArchive, Form::Oci] {
             let file = Repository::in_file(form, form.word());
-            let (outgoing, layouts) = (Outgoing::new(folder.path()), Layouts::new(folder.path()));
+            let layouts = Layouts::new(folder.path());
+            let outgoing = Outgoing::beside(&layouts);
             assert!(outgoing.lacks(&file, &blob).await.unwrap());
             let Receiving { pipe, received } = outgoing.receive(&file, &blob).await.unwrap();
             pipe.send(Ok(content.clone())).await.unwrap();
@@ -391,7 +397,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let blob = Descriptor::new("x/y", Digest::of(b"content"), 7);
         for form in [Form::OciArchive, Form::Oci] {
-            let outgoing = Outgoing::new(folder.path());
+            let outgoing = Outgoing::beside(&Layouts::new(folder.path()));
             let file = Repository::in_file(form, "a");
             let Receiving { pipe, received } = outgoing.receive(&file, &blob).await.unwrap();
             pipe.send(Ok(Bytes::from_static(b"con"))).await.unwrap();
