@@ -70,7 +70,9 @@ fn only_credential_helpers_are_started() {
         if place == starts_them {
             continue;
         }
+        // Tests start what they compare us with.
         let text = read(&place);
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
         for word in ["process::Command", "tokio::process", "CommandExt", "libc::exec"] {
             assert!(!text.contains(word), "{word} in {}", place.display());
         }
