@@ -1,7 +1,10 @@
 //! Sources in files: which files a line means.
 
+use crate::file;
 use crate::inputs::places::Places;
 use crate::oci::{Form, Reference, in_file};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// Images that a pattern means at most.
@@ -30,8 +33,8 @@ impl Files<'_> {
         let place = self.places.find(path);
         let is_pattern = is_pattern(path) && !place.path().exists();
         if !is_pattern {
-            if !self.may_come && !place.path().exists() {
-                return Err(self.absent(form, path));
+            if !self.may_come {
+                self.check(&place.path(), form, path)?;
             }
             let references = vec![in_file::reference(form, parts)];
             return Ok(Found { references, by_pattern: false });
@@ -61,6 +64,15 @@ impl Files<'_> {
         let references: Result<Vec<Reference>, String> =
             written.iter().map(|path| reference(path)).collect();
         Ok(Found { references: references?, by_pattern: true })
+    }
+
+    /// Refuses what is not there, or in a folder that may not be entered.
+    fn check(&self, at: &Path, form: Form, path: &str) -> Result<(), String> {
+        match fs::metadata(at) {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(self.absent(form, path)),
+            Err(error) => Err(format!("cannot be read: {}", file::why(&error))),
+        }
     }
 
     fn absent(&self, form: Form, path: &str) -> String {

@@ -852,6 +852,7 @@ async fn a_file_that_may_not_be_read() {
     for (source, closed, told) in [
         ("oci-archive:a.tar", "a.tar", "cannot read oci-archive:a.tar: permission denied"),
         ("oci:dist", "dist", "permission denied"),
+        ("oci-archive:dist/a.tar", "dist", "dist/a.tar: cannot be read: permission denied"),
         ("oci:dist", "dist/index.json", "index.json cannot be read: permission denied"),
     ] {
         let step = good().put(step(&scene, source), "dist");

@@ -6,6 +6,7 @@ mod inputs;
 mod random;
 mod size;
 mod tools;
+mod waits;
 
 use crate::support::scene::{REPO, Scene};
 use crate::support::skopeo;
