@@ -161,7 +161,8 @@ impl Error {
         Told {
             what: fill(&self.what),
             details: self.details.iter().map(fill).collect(),
-            place: cause.map(|cause| cause.error.place()),
+            // A file is named in what failed already.
+            place: cause.filter(|cause| !cause.error.is_of_file()).map(|cause| cause.error.place()),
             fix: fix.as_ref().map(fill),
         }
     }

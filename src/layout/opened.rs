@@ -185,7 +185,7 @@ impl Layout {
             return match differing(&named).as_slice() {
                 [one] => Ok(one),
                 [] => Err(no_such_name(name, &self.names())),
-                _ => Err(Error::Unclear(format!("has several images of the name {name}"))),
+                _ => Err(Error::Unclear(format!("has several images named {name}"))),
             };
         }
         let all: Vec<&Root> = roots.iter().collect();
@@ -276,7 +276,7 @@ fn no_such_name(name: &str, names: &[String]) -> Error {
     } else {
         format!("it has {}", listed(names))
     };
-    Error::Unclear(format!("has no image of the name {name}: {has}"))
+    Error::Unclear(format!("has no image named {name}; {has}"))
 }
 
 fn which(number: usize, names: &[String]) -> Error {

@@ -12,8 +12,8 @@ impl Error {
     pub(super) fn of_file(file: &Repository, error: layout::Error) -> Self {
         let kind = match error {
             layout::Error::Absent => Kind::NotFound,
-            layout::Error::Unclear(what) => Kind::Unclear(what),
-            layout::Error::Broken(what) => Kind::Broken(what),
+            layout::Error::Unclear(what) => Kind::Unclear(sentence(what)),
+            layout::Error::Broken(what) => Kind::Broken(sentence(what)),
             layout::Error::Unwritten(what) => Kind::Unwritten(what),
         };
         Self {
@@ -30,6 +30,13 @@ impl Error {
             helper: None,
         }
     }
+}
+
+/// What is said of a file begins with a verb, since names of members may stand in front of it.
+fn sentence(what: String) -> String {
+    const VERBS: [&str; 8] =
+        ["cannot ", "ends ", "has ", "holds ", "is ", "names ", "needs ", "was "];
+    if VERBS.iter().any(|verb| what.starts_with(verb)) { format!("it {what}") } else { what }
 }
 
 impl Registry {

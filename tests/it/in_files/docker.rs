@@ -213,7 +213,7 @@ async fn several_images_and_names() {
     let names = "it has acme/app:v1, ghcr.io/acme/app:v1, acme/app:v1-arm64";
     let all =
         format!("holds 2 images: choose one by its name, with :NAME behind the file; {names}");
-    let none = format!("has no image of the name acme/app:v2: {names}");
+    let none = format!("has no image named acme/app:v2; {names}");
     for (name, status, told) in [("", 2, all), (":acme/app:v2", 2, none)] {
         let scene = Scene::empty().await;
         let ran = publish(&scene, tar.clone(), name).await.fails(status);

@@ -150,7 +150,7 @@ async fn names_of_images_in_a_layout() {
         (
             "oci:dist:v2",
             2,
-            "has no image of the name v2: it has docker.io/acme/app:v1, v1, ghcr.io/acme/app:v2"
+            "has no image named v2; it has docker.io/acme/app:v1, v1, ghcr.io/acme/app:v2"
                 .to_owned(),
         ),
         ("oci:dist", 2, "holds 2 images: choose one by its name".to_owned()),

@@ -89,12 +89,16 @@ async fn what_is_no_layout_stays_as_it_is() {
     let source = scene.reference("amd64");
     for (list, status, told) in [
         ("oci-archive:notes.txt", 5, "cannot write LIST: there is something else already: it "),
-        ("oci:things", 2, "cannot write LIST: is a folder with other things in it: name a new one"),
-        ("oci-archive:things", 2, "cannot write LIST: is a folder: write oci: in front of it"),
+        (
+            "oci:things",
+            2,
+            "cannot write LIST: it is a folder with other things in it: name a new one",
+        ),
+        ("oci-archive:things", 2, "cannot write LIST: it is a folder: write oci: in front of it"),
         (
             "oci:notes.txt",
             2,
-            "cannot write LIST: is a file: for an archive write oci-archive: in front of it",
+            "cannot write LIST: it is a file: for an archive write oci-archive: in front of it",
         ),
         ("oci-archive:no/a.tar", 2, "cannot write LIST: there is no folder "),
         ("oci:no/a", 2, "cannot write LIST: there is no folder "),

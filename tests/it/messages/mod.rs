@@ -1,6 +1,7 @@
 //! Failures provoked one after the other, and what the program says of each: `docs/messages.md` has
 //! all of them on one page, and is held to it.
 
+mod files;
 mod images;
 mod inputs;
 mod logins;
@@ -24,16 +25,17 @@ every test run and holds this page against what it saw, so that nothing here is 
 
 #[tokio::test]
 async fn the_page_has_what_is_said() {
-    let (network, logins, images, writes, referrers, inputs, arguments) = tokio::join!(
+    let (network, logins, images, files, writes, referrers, inputs, arguments) = tokio::join!(
         network::section(),
         logins::section(),
         images::section(),
+        files::section(),
         writes::section(),
         referrers::section(),
         inputs::section(),
         inputs::arguments()
     );
-    let sections = [network, logins, images, writes, referrers, inputs, arguments];
+    let sections = [network, logins, images, files, writes, referrers, inputs, arguments];
     let page = format!("{INTRODUCTION}{}", sections.iter().map(Section::text).collect::<String>());
     let seen = Path::new(env!("CARGO_TARGET_TMPDIR")).join("messages.md");
     std::fs::write(&seen, &page).unwrap();
