@@ -27,7 +27,7 @@ pub(crate) fn bytes(path: &Path, largest: u64) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// A regular file, open at its start. An error as that of [`bytes`].
+/// A regular file, open at its start. An error as that of [`bytes()`].
 pub(crate) fn reader(path: &Path) -> Result<File, String> {
     open(path).map_err(|error| unread(&error))?.map_err(|kind| format!("is {kind}, not a file"))
 }
