@@ -36,8 +36,6 @@ pub struct Invocation<'a> {
     pub(crate) signals: Signals,
     /// How the inputs were given.
     pub(crate) asked: Asked,
-    /// Whether referrers are looked for even where no tag moves.
-    pub(crate) seek_referrers: bool,
 }
 
 impl<'a> Invocation<'a> {
@@ -48,16 +46,7 @@ impl<'a> Invocation<'a> {
         let inputs = env::read(context.environment, &mut findings);
         let console = Console::of_run(&context, Stream::Stdout);
         let asked = Asked::INPUTS;
-        Self {
-            context,
-            inputs,
-            findings,
-            step: true,
-            console,
-            signals,
-            asked,
-            seek_referrers: false,
-        }
+        Self { context, inputs, findings, step: true, console, signals, asked }
     }
 
     /// The command `create`: flags only.
@@ -69,16 +58,7 @@ impl<'a> Invocation<'a> {
         let inputs = env::from_pairs(pairs.into_iter(), &mut findings);
         let console = Console::of_run(&context, Stream::Stderr);
         let (signals, asked) = (Signals::listen(), Asked::INPUTS);
-        Self {
-            context,
-            inputs,
-            findings,
-            step: false,
-            console,
-            signals,
-            asked,
-            seek_referrers: false,
-        }
+        Self { context, inputs, findings, step: false, console, signals, asked }
     }
 }
 
@@ -105,13 +85,11 @@ pub async fn run_step(context: Context<'_>) -> Exit {
 
 /// Composes and publishes all lists, from inputs to outputs.
 pub async fn compose_lists(invocation: Invocation<'_>) -> Ended {
-    let Invocation { context, inputs, findings, step, console, signals, asked, seek_referrers } =
-        invocation;
+    let Invocation { context, inputs, findings, step, console, signals, asked } = invocation;
     let opened = panics::caught(async {
         let prepared = prepare(&inputs, asked, findings, &context, &console)
             .map_err(|problems| plan::refused(asked, &problems));
-        prepared.and_then(|(mut planned, warnings)| {
-            planned.plans.iter_mut().for_each(|plan| plan.seek_referrers = seek_referrers);
+        prepared.and_then(|(planned, warnings)| {
             let destinations = Destinations::open(&inputs, &context, step)?;
             for warning in warnings {
                 warn!("{warning}");

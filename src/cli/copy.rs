@@ -61,7 +61,7 @@ pub(super) fn command() -> Command {
 fn source(text: &str) -> Result<Reference, String> {
     if let Some((form, path)) = in_file::split(text).and_then(|(form, rest)| {
         let path = in_file::parts(rest).ok()?.path;
-        (path.contains(['*', '?', '[']) && !Path::new(path).exists()).then_some((form, path))
+        (in_file::is_pattern(path) && !Path::new(path).exists()).then_some((form, path))
     }) {
         return Err(format!("it must be one file, not a pattern: {}:{path}", form.word()));
     }
@@ -103,9 +103,7 @@ pub(super) async fn run(flags: &ArgMatches, context: &Context<'_>) -> Exit {
         name == names::wait && values::duration(value).is_ok_and(|wait| !wait.is_zero())
     });
     let mut invocation = Invocation { signals, ..Invocation::create(pairs, findings, *context) };
-    invocation.asked = Asked { called, writes_files: true, ..super::ASKED };
-    // What was copied may have been signed since.
-    invocation.seek_referrers = true;
+    invocation.asked = Asked { called, is_copy: true, ..super::ASKED };
     invocation.findings.warnings.extend(super::visible_secrets(flags));
     invocation.findings.warnings.extend(part);
     let console = invocation.console.clone();

@@ -61,7 +61,7 @@ const VISIBLE: [(&str, &str); 5] = [
 ];
 
 /// Arguments of a command: an input is a flag, every other name one of the command's own.
-const ASKED: Asked = Asked { what: "arguments", called, writes_files: false };
+const ASKED: Asked = Asked { what: "arguments", called, is_copy: false };
 
 fn called(name: &str, line: Option<usize>) -> String {
     match (table::find(name), line) {

@@ -83,8 +83,9 @@ pub struct Asked {
     pub what: &'static str,
     /// What an input, and a line of it, is called.
     pub called: fn(&str, Option<usize>) -> String,
-    /// Whether targets may be files.
-    pub writes_files: bool,
+    /// Whether it is the command `copy`: its targets may be files, and what refers to images is looked
+    /// for even where no tag moves.
+    pub is_copy: bool,
 }
 
 impl Asked {
@@ -95,7 +96,7 @@ impl Asked {
             Some(line) => format!("{name}, line {line}"),
             None => name.to_owned(),
         },
-        writes_files: false,
+        is_copy: false,
     };
 }
 
@@ -192,7 +193,7 @@ mod tests {
     #[test]
     fn a_problem_in_the_words_of_a_command() {
         let called = |name: &str, line: Option<usize>| format!("<{name}{line:?}>");
-        let asked = Asked { what: "arguments", called, writes_files: false };
+        let asked = Asked { what: "arguments", called, is_copy: false };
         let (tags, digests) = (words::input("tags"), words::input("digests"));
         let either = format!("{tags} or {digests}: the tags");
         let other = format!("{digests} has {}", words::line("tags", 2));

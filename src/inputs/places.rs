@@ -2,6 +2,7 @@
 
 use super::{Context, set};
 use crate::file;
+use crate::oci::Form;
 use glob::{MatchOptions, Pattern};
 use std::path::{Component, Path, PathBuf};
 
@@ -75,6 +76,13 @@ impl Place {
         paths.extend(passed_over);
         paths.sort();
         Ok(paths)
+    }
+
+    /// The archives that a pattern means, or the folders, as they can be written in its place.
+    pub(crate) fn holders(&self, form: Form, shown: &str) -> Result<Vec<PathBuf>, String> {
+        let is_folder = form == Form::Oci;
+        let found = self.matching(shown)?.into_iter().filter(|path| path.is_dir() == is_folder);
+        Ok(found.map(|path| self.written(&path)).collect())
     }
 }
 

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Links that lead to links.
 const MOST_LINKS: usize = 8;
+
 /// An archive.
 pub(super) struct Archive {
     path: PathBuf,

@@ -81,7 +81,7 @@ pub(super) fn items(members: &Members) -> Result<Option<Vec<Item>>, Error> {
 }
 
 /// Makes the image. All layers are read for it, in the order in which they are stored.
-pub(super) fn image(members: &Arc<Members>, item: &Item) -> Result<Image, Error> {
+pub(super) fn image(members: &Members, item: &Item) -> Result<Image, Error> {
     let absent = |name: &str| {
         let what = format!("{}, which {INDEX} names, is not in it", shown(name));
         members.absent(Error::broken(what))
@@ -138,7 +138,7 @@ pub(super) fn image(members: &Arc<Members>, item: &Item) -> Result<Image, Error>
 }
 
 /// Reads a layer: what it is in a registry, if it is the one that the config names.
-fn learn(members: &Arc<Members>, name: &str, diff_id: &Digest) -> Result<Option<Blob>, Error> {
+fn learn(members: &Members, name: &str, diff_id: &Digest) -> Result<Option<Blob>, Error> {
     // Before it is opened, since that unpacks all before it.
     let alone = members.alone(false);
     let Some(reader) = members.reader(name, 0)? else { return Ok(None) };

@@ -27,6 +27,15 @@ impl Error {
         Self::Unclear(why.strip_prefix("cannot be read: ").unwrap_or(why).to_owned())
     }
 
+    /// What is said of a file, as a sentence. It begins with a verb where names of members may stand
+    /// in front of it.
+    pub(crate) fn sentence(what: &str) -> String {
+        const VERBS: [&str; 8] =
+            ["cannot ", "ends ", "has ", "holds ", "is ", "names ", "needs ", "was "];
+        let it = if VERBS.iter().any(|verb| what.starts_with(verb)) { "it " } else { "" };
+        format!("{it}{what}")
+    }
+
     pub(crate) fn broken(what: impl Into<String>) -> Self {
         Self::Broken(what.into())
     }

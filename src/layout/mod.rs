@@ -17,7 +17,7 @@ mod walk;
 mod written;
 
 use crate::inputs::places::Place;
-use crate::oci::{Descriptor, Digest, Form, Manifest, Reference, Repository};
+use crate::oci::{Descriptor, Digest, Manifest, Reference, Repository};
 use archive::Heavy;
 use bytes::Bytes;
 pub(crate) use error::Error;
@@ -143,11 +143,9 @@ impl Layouts {
         let Some((form, path)) = pattern.file() else { return Vec::new() };
         let (folder, path) = (self.folder.clone(), path.to_owned());
         let found = blocking(move || {
-            let place = Place::of(&folder, &path);
-            let found = place.matching(&path).map_err(Error::Unclear)?;
-            let found = found.into_iter().filter(|path| path.is_dir() == (form == Form::Oci));
-            let found = found.filter_map(|path| place.written(&path).to_str().map(str::to_owned));
-            Ok(found.take(MOST_IMAGES).map(|path| Repository::in_file(form, &path)).collect())
+            let found = Place::of(&folder, &path).holders(form, &path).map_err(Error::Unclear)?;
+            let found = found.iter().filter_map(|path| path.to_str()).take(MOST_IMAGES);
+            Ok(found.map(|path| Repository::in_file(form, path)).collect())
         });
         found.await.unwrap_or_default()
     }
@@ -157,17 +155,20 @@ impl Layouts {
         self.with(repository, |layout| Ok(layout.names())).await
     }
 
-    /// Sorts blobs by where they begin, if the file can only be read from its start on; `None`: they
-    /// can be read in any order.
+    /// Whether a file can only be read from its start on.
+    pub(crate) async fn is_packed(&self, repository: &Repository) -> Result<bool, Error> {
+        self.with(repository, |layout| Ok(layout.is_packed())).await
+    }
+
+    /// Sorts blobs by where they begin.
     pub(crate) async fn in_order(
         &self,
         repository: &Repository,
-        blobs: Vec<Descriptor>,
-    ) -> Result<Option<Vec<Descriptor>>, Error> {
+        mut blobs: Vec<Descriptor>,
+    ) -> Result<Vec<Descriptor>, Error> {
         self.with(repository, move |layout| {
-            let mut blobs = blobs;
             blobs.sort_by_key(|blob| layout.place(&blob.digest));
-            Ok(layout.is_packed().then_some(blobs))
+            Ok(blobs)
         })
         .await
     }

@@ -5,13 +5,14 @@ use super::error::Error;
 use super::members::Members;
 use crate::oci::manifest::LARGEST_MANIFEST;
 use crate::oci::referrer::Referring;
-use crate::oci::{Content, Descriptor, Digest, ImageManifest, Manifest, media_type};
+use crate::oci::{Content, Descriptor, Digest, ImageManifest, Index, Manifest, media_type};
 
-const INDEX: &str = "index.json";
+/// The file that lists the images.
+pub(super) const INDEX: &str = "index.json";
 /// The name that containerd gives, and with it Docker and `BuildKit`: a full reference.
 const FULL_NAME: &str = "io.containerd.image.name";
 /// The name of the spec: a tag, or whatever else its writer likes.
-const NAME: &str = "org.opencontainers.image.ref.name";
+pub(super) const NAME: &str = "org.opencontainers.image.ref.name";
 
 /// What the layout names.
 #[derive(Debug, Clone)]
@@ -23,12 +24,7 @@ pub(super) struct Root {
 /// All that the layout names; `None`: it is of another form.
 pub(super) fn roots(members: &Members) -> Result<Option<Vec<Root>>, Error> {
     let Some(text) = members.whole(INDEX, LARGEST_MANIFEST as u64)? else { return Ok(None) };
-    let digest = Digest::of(&text);
-    let invalid = |error| Error::broken(format!("{INDEX} is not that of an OCI layout: {error}"));
-    let manifest = Manifest::parse(text.into(), media_type::OCI_INDEX, digest).map_err(invalid)?;
-    let Content::Index(index) = manifest.content else {
-        return Err(Error::broken(format!("{INDEX} is not an index")));
-    };
+    let index = index(text)?;
     if index.manifests.len() > super::MOST_IMAGES {
         return Err(super::too_many());
     }
@@ -42,6 +38,16 @@ pub(super) fn roots(members: &Members) -> Result<Option<Vec<Root>>, Error> {
         add_names_of_docker(members, &mut roots)?;
     }
     Ok(Some(roots))
+}
+
+/// The list of images, from its bytes.
+pub(super) fn index(text: Vec<u8>) -> Result<Index, Error> {
+    let digest = Digest::of(&text);
+    let invalid = |error| Error::broken(format!("{INDEX} is not that of an OCI layout: {error}"));
+    match Manifest::parse(text.into(), media_type::OCI_INDEX, digest).map_err(invalid)?.content {
+        Content::Index(index) => Ok(index),
+        Content::Image(_) => Err(Error::broken(format!("{INDEX} is not an index"))),
+    }
 }
 
 /// `docker save` without containerd names images in its own index only.

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 const MOST_NAMED: usize = 10;
 
 pub(super) struct Layout {
-    members: Arc<Members>,
+    members: Members,
     contents: Contents,
 }
 
@@ -30,7 +30,7 @@ type Made = Mutex<Vec<(usize, Arc<docker::Image>)>>;
 
 impl Layout {
     pub(super) fn open(form: Form, path: &Path, heavy: &Arc<Heavy>) -> Result<Self, Error> {
-        let members = Arc::new(Members::open(path, form == Form::Oci, heavy)?);
+        let members = Members::open(path, form == Form::Oci, heavy)?;
         let contents = match (oci::roots(&members)?, form) {
             (Some(roots), _) => Contents::Oci(roots),
             (None, Form::DockerArchive) => match docker::items(&members)? {

@@ -41,6 +41,11 @@ pub(crate) fn split(text: &str) -> Option<(Form, &str)> {
     Some((Form::of_word(word)?, rest))
 }
 
+/// Whether a path may be a pattern of files.
+pub(crate) fn is_pattern(path: &str) -> bool {
+    path.contains(['*', '?', '['])
+}
+
 /// The parts of what names an image in a file: path, name, digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Parts<'a> {

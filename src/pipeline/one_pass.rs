@@ -30,6 +30,10 @@ async fn of_file(
     children: impl Iterator<Item = &Descriptor>,
 ) -> Result<(), Error> {
     let registry = carrier.work.registry;
+    let cannot_read = |error| Error::cannot_read(&error, file);
+    if !registry.is_packed_file(file).await.map_err(cannot_read)? {
+        return Ok(());
+    }
     let mut blobs: Vec<Descriptor> = Vec::new();
     for child in children {
         let manifest = image::of_entry(registry, file, child).await?;
@@ -37,9 +41,7 @@ async fn of_file(
         blobs.extend(image.layers.into_iter().chain([image.config]));
     }
     blobs.retain(|blob| !media_type::is_foreign_layer(&blob.media_type));
-    let cannot_read = |error| Error::cannot_read(&error, file);
     let sorted = registry.in_order_of_file(file, blobs).await.map_err(cannot_read)?;
-    let Some(sorted) = sorted else { return Ok(()) };
     let _turn = registry.turn_of_file(file).await.map_err(cannot_read)?;
     for blob in sorted {
         carrier.blob(&blob, file, &format!("an image in {file}")).await?;

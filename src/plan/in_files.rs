@@ -31,7 +31,7 @@ impl Files<'_> {
         let parts = in_file::parts(rest).map_err(|invalid| invalid.to_string())?;
         let path = parts.path;
         let place = self.places.find(path);
-        let is_pattern = is_pattern(path) && !place.path().exists();
+        let is_pattern = in_file::is_pattern(path) && !place.path().exists();
         if !is_pattern {
             if !self.may_come {
                 self.check(&place.path(), form, path)?;
@@ -42,9 +42,7 @@ impl Files<'_> {
         if parts.digest.is_some() {
             return Err("a pattern cannot have a digest behind it".to_owned());
         }
-        let is_folder = form == Form::Oci;
-        let found = place.matching(path)?.into_iter().filter(|path| path.is_dir() == is_folder);
-        let written: Vec<_> = found.map(|path| place.written(&path)).collect();
+        let written = place.holders(form, path)?;
         if written.len() > MOST_FILES {
             return Err(format!("the pattern means more than {MOST_FILES} files"));
         }
@@ -79,9 +77,4 @@ impl Files<'_> {
         let what = if form == Form::Oci { "folder" } else { "file" };
         format!("no such {what}{}", self.places.hint(path))
     }
-}
-
-/// Whether a path may be a pattern.
-pub(super) fn is_pattern(path: &str) -> bool {
-    path.contains(['*', '?', '['])
 }

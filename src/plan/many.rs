@@ -31,8 +31,10 @@ pub fn all(
     found: Findings,
 ) -> Result<(Planned, Vec<String>), Vec<Problem>> {
     let mut findings = Findings::default();
-    let planned = planned(inputs, context, &mut findings);
-    for plan in &planned.plans {
+    let mut planned = planned(inputs, context, &mut findings);
+    for plan in &mut planned.plans {
+        // What was copied may have been signed since.
+        plan.seek_referrers = asked.is_copy;
         files_to_write(plan, asked, &mut findings);
     }
     let mut all = found;
@@ -45,7 +47,7 @@ fn files_to_write(plan: &Plan, asked: Asked, findings: &mut Findings) {
     let files = plan.targets.iter().map(|target| &target.repository);
     let files: Vec<&Repository> = files.filter(|file| file.file().is_some()).collect();
     for (at, file) in files.iter().enumerate() {
-        let why = if !asked.writes_files {
+        let why = if !asked.is_copy {
             "only the command copy writes files: manifest-action copy SOURCE LIST"
         } else if files[..at].contains(file) {
             "is given twice: a file gets one image in a run"

@@ -23,7 +23,7 @@ use crate::error::{Error, Exit};
 use crate::inputs::places::Places;
 use crate::inputs::table::{RawInputs, default_of, names};
 use crate::inputs::{Asked, Context, Findings, Problem, values};
-use crate::oci::{Platform, Reference, Repository};
+use crate::oci::{Platform, Reference, Repository, in_file};
 use crate::pattern::Pattern;
 use crate::text::count;
 use annotations::Requested;
@@ -75,7 +75,7 @@ impl Source {
     /// Whether it is a pattern of files that nothing has matched so far.
     pub(crate) fn is_pattern(&self) -> bool {
         let file = self.reference.repository.file();
-        self.is_unordered && file.is_some_and(|(_, path)| in_files::is_pattern(path))
+        self.is_unordered && file.is_some_and(|(_, path)| in_file::is_pattern(path))
     }
 
     /// The repositories that may have it, in the order in which they are asked.

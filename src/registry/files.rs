@@ -12,8 +12,8 @@ impl Error {
     pub(super) fn of_file(file: &Repository, error: layout::Error) -> Self {
         let kind = match error {
             layout::Error::Absent => Kind::NotFound,
-            layout::Error::Unclear(what) => Kind::Unclear(sentence(what)),
-            layout::Error::Broken(what) => Kind::Broken(sentence(what)),
+            layout::Error::Unclear(what) => Kind::Unclear(layout::Error::sentence(&what)),
+            layout::Error::Broken(what) => Kind::Broken(layout::Error::sentence(&what)),
             layout::Error::Unwritten(what) => Kind::Unwritten(what),
         };
         Self {
@@ -30,13 +30,6 @@ impl Error {
             helper: None,
         }
     }
-}
-
-/// What is said of a file begins with a verb, since names of members may stand in front of it.
-fn sentence(what: String) -> String {
-    const VERBS: [&str; 8] =
-        ["cannot ", "ends ", "has ", "holds ", "is ", "names ", "needs ", "was "];
-    if VERBS.iter().any(|verb| what.starts_with(verb)) { format!("it {what}") } else { what }
 }
 
 impl Registry {
@@ -84,13 +77,17 @@ impl Registry {
         self.layouts.matching(pattern).await
     }
 
-    /// The blobs in the order in which their file holds them, where that can only be read from its
-    /// start on.
+    /// Whether a file can only be read from its start on.
+    pub(crate) async fn is_packed_file(&self, file: &Repository) -> Result<bool, Error> {
+        self.layouts.is_packed(file).await.map_err(|error| Error::of_file(file, error))
+    }
+
+    /// The blobs in the order in which their file holds them.
     pub(crate) async fn in_order_of_file(
         &self,
         file: &Repository,
         blobs: Vec<Descriptor>,
-    ) -> Result<Option<Vec<Descriptor>>, Error> {
+    ) -> Result<Vec<Descriptor>, Error> {
         let sorted = self.layouts.in_order(file, blobs).await;
         sorted.map_err(|error| Error::of_file(file, error))
     }

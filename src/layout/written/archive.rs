@@ -4,7 +4,7 @@
 use super::index::{self, Listed};
 use super::{Part, above, beside, unwritten};
 use crate::layout::error::Error;
-use crate::layout::oci::blob;
+use crate::layout::oci::{INDEX, blob};
 use crate::oci::Digest;
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
@@ -55,7 +55,7 @@ impl Archive {
 
     /// Ends it: what is to be on the disk before it is moved to its place.
     pub(super) fn finish(&mut self, listed: &Listed) -> Result<File, Error> {
-        self.document(index::NAME, &listed.onto(None)?)?;
+        self.document(INDEX, &listed.onto(None)?)?;
         let ended = self.file.as_file().set_len(self.end + LAST_BLOCKS * BLOCK);
         ended.map_err(|error| unwritten(&error))?;
         Ok(Part::of(&self.file, 0)?.file)

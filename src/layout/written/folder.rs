@@ -5,7 +5,8 @@ use super::index::{self, Listed};
 use super::{Part, above, beside, cannot_write, unwritten};
 use crate::file;
 use crate::layout::error::Error;
-use crate::layout::oci::blob;
+use crate::layout::oci::{INDEX, blob};
+use crate::layout::packed::CHUNK;
 use crate::oci::Digest;
 use crate::oci::digest::Hashing;
 use crate::oci::manifest::LARGEST_MANIFEST;
@@ -51,11 +52,11 @@ impl Folder {
 
     /// Lists what was added: what is to be on the disk before that counts.
     pub(super) fn finish(&mut self, listed: &Listed) -> Result<File, Error> {
-        let index = self.base().join(index::NAME);
+        let index = self.base().join(INDEX);
         let old = match index.exists() {
             true => {
                 let read = file::bytes(&index, LARGEST_MANIFEST as u64);
-                Some(read.map_err(|why| Error::broken(format!("{} {why}", index::NAME)))?)
+                Some(read.map_err(|why| Error::broken(format!("{INDEX} {why}")))?)
             }
             false => None,
         };
@@ -64,14 +65,14 @@ impl Folder {
             let file = self.document(index::VERSION_TEXT)?;
             file.persist(version).map_err(|error| unwritten(&error.error))?;
         }
-        let index = self.index.insert(self.document(&listed.onto(old.as_deref())?)?);
+        let index = self.index.insert(self.document(&listed.onto(old)?)?);
         Ok(Part::of(index, 0)?.file)
     }
 
     /// Puts the list in its place, and a new folder.
     pub(super) fn move_to_place(mut self) -> Result<(), Error> {
         if let Some(list) = self.index.take() {
-            let placed = list.persist(self.base().join(index::NAME));
+            let placed = list.persist(self.base().join(INDEX));
             placed.map_err(|error| unwritten(&error.error))?;
         }
         let Some(fresh) = self.fresh else { return Ok(()) };
@@ -95,7 +96,7 @@ pub(super) fn has(path: &Path, digest: &Digest, size: u64) -> Result<bool, Error
     if found.metadata()?.len() != size {
         return Ok(false);
     }
-    let (mut hashing, mut chunk) = (Hashing::for_digest(digest), vec![0; 64 << 10]);
+    let (mut hashing, mut chunk) = (Hashing::for_digest(digest), vec![0; CHUNK]);
     loop {
         match found.read(&mut chunk)? {
             0 => return Ok(hashing.matches(digest)),

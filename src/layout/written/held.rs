@@ -1,9 +1,10 @@
 //! What stands at a place before anything is written there, and whether it can be.
 
-use super::{above, cannot_write, folder, index};
+use super::{above, cannot_write, folder};
 use crate::file;
 use crate::layout::archive::Heavy;
 use crate::layout::error::Error;
+use crate::layout::oci::INDEX;
 use crate::layout::opened::Layout;
 use crate::oci::{Descriptor, Form};
 use rustix::fs::Access;
@@ -43,7 +44,7 @@ pub(super) fn held(
         return Err(Error::Absent);
     }
     let other = |error: Error| match error {
-        _ if is_folder && !path.join(index::NAME).exists() => {
+        _ if is_folder && !path.join(INDEX).exists() => {
             Error::Unclear("is a folder with other things in it: name a new one".to_owned())
         }
         Error::Absent => Error::Absent,

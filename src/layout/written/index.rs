@@ -2,16 +2,14 @@
 //! them, so that it can be found again.
 
 use crate::layout::error::Error;
+use crate::layout::oci;
 use crate::oci::referrer::is_tag_of_digest;
-use crate::oci::{Annotations, Content, Descriptor, Digest, Index, Manifest, json, media_type};
+use crate::oci::{Annotations, Descriptor, Digest, Index, json, media_type};
 use std::collections::HashSet;
 
-/// The file that lists the images.
-pub(super) const NAME: &str = "index.json";
 /// The file that says which version of the spec the layout follows, and what is in it.
 pub(super) const VERSION: &str = "oci-layout";
 pub(super) const VERSION_TEXT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
-const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 /// What was written in this run.
 #[derive(Debug, Default)]
@@ -35,7 +33,7 @@ impl Listed {
             artifact_type.clone_into(&mut entry.artifact_type);
         }
         if let Some(name) = name {
-            entry.annotations.insert(REF_NAME.to_owned(), name.to_owned());
+            entry.annotations.insert(oci::NAME.to_owned(), name.to_owned());
         }
         self.named.push(entry);
     }
@@ -49,13 +47,13 @@ impl Listed {
     }
 
     /// The bytes of the list, with what was listed before and has another name.
-    pub(super) fn onto(&self, old: Option<&[u8]>) -> Result<Vec<u8>, Error> {
+    pub(super) fn onto(&self, old: Option<Vec<u8>>) -> Result<Vec<u8>, Error> {
         let mut index = match old {
-            Some(old) => parsed(old)?,
+            Some(old) => oci::index(old)?,
             None => Index::new(media_type::OCI_INDEX, Vec::new(), Annotations::new()),
         };
         let entries = &mut index.manifests;
-        let name = |entry: &Descriptor| entry.annotations.get(REF_NAME).cloned();
+        let name = |entry: &Descriptor| entry.annotations.get(oci::NAME).cloned();
         let mut all: Vec<&Descriptor> = self.named.iter().collect();
         // Images first: many tools take the first entry, or show it so.
         all.sort_by_key(|entry| name(entry).is_some_and(|name| is_tag_of_digest(&name)));
@@ -77,15 +75,5 @@ impl Listed {
             }
         }
         json::pretty(&index).map_err(|error| Error::Unwritten(error.to_string()))
-    }
-}
-
-fn parsed(text: &[u8]) -> Result<Index, Error> {
-    let bytes = text.to_vec().into();
-    let parsed = Manifest::parse(bytes, media_type::OCI_INDEX, Digest::of(text));
-    match parsed.map(|manifest| manifest.content) {
-        Ok(Content::Index(index)) => Ok(index),
-        Ok(Content::Image(_)) => Err(Error::broken(format!("{NAME} is not an index"))),
-        Err(error) => Err(Error::broken(format!("{NAME}: {error}"))),
     }
 }
