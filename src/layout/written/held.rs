@@ -49,7 +49,7 @@ pub(super) fn held(
         }
         Error::Absent => Error::Absent,
         Error::Unclear(why) | Error::Broken(why) | Error::Unwritten(why) => {
-            Error::broken(format!("there is something else already: it {why}"))
+            Error::broken(format!("there is something else already: {}", Error::sentence(&why)))
         }
     };
     let layout = Layout::open(form, path, heavy).map_err(other)?;

@@ -36,7 +36,7 @@ async fn a_layout_keeps_what_has_another_name_and_an_archive_is_replaced() {
     let blob = folder.path().join("empty/blobs").join(amd64().blobs()[1].replace(':', "/"));
     fs::write(&blob, "torn").unwrap();
     let ran = copy(&[&amd, &empty]).run().await.fails(5);
-    assert!(ran.stderr.contains("there is something else already: it the layer"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("there is something else already: the layer"), "{}", ran.stderr);
     copy(&[&amd, &empty, "--overwrite"]).run().await.ok();
     assert_eq!(fs::read(&blob).unwrap(), amd64().layer_blob());
     assert_eq!(entries(folder.path()), ["a.tar", "all", "empty"]);
