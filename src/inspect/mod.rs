@@ -82,6 +82,9 @@ impl Inspected {
     }
 }
 
+/// Entries of most indexes, attestations among them.
+const EXPECTED: usize = 8;
+
 /// Reads what the reference names, or its entry for the platform. `sizes`: also what only the
 /// manifests and configs of entries tell.
 pub(crate) async fn read(
@@ -90,6 +93,9 @@ pub(crate) async fn read(
     platform: Option<&Platform>,
     sizes: bool,
 ) -> Result<Inspected, Error> {
+    if sizes && platform.is_none() {
+        registry.expect_requests(&reference.repository, EXPECTED);
+    }
     let manifest = manifest(registry, reference).await?;
     match (&manifest.content, platform) {
         (Content::Index(index), Some(platform)) => {

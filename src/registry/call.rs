@@ -217,6 +217,10 @@ impl Registry {
     ) -> Result<(Answer, RequestName), Error> {
         let mut challenged = if fixed.is_some() { 2 } else { 0 };
         let mut may_widen = fixed.is_none();
+        // Who holds permits must not wait for one who may need them.
+        let waits = fixed.is_none() && !call.terms.has_permit;
+        let mut turn =
+            if waits { self.auth.turn(self.wire(call), call.repository).await } else { None };
         loop {
             let (answer, request, authorization) =
                 self.settle(call, sender, fixed.as_ref()).await?;
@@ -246,6 +250,7 @@ impl Registry {
             let refusal =
                 Refusal { request: &request, root: &root, answer: &answer, used: &authorization };
             self.auth.on_challenge(wire, call.repository, refusal).await?;
+            drop(turn.take());
             if challenged == 2 && authorization.header.is_some() {
                 return Err(request.error_of(Kind::Denied, &answer));
             }

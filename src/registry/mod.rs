@@ -45,6 +45,7 @@ pub use said::Said;
 use shared::Cache;
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
 pub(crate) use tags::Tags;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -90,6 +91,8 @@ pub struct Registry {
     /// Permits of questions that are asked beside copies: a part of all requests, so that the copies
     /// do not wait for them.
     beside: Semaphore,
+    /// Requests about blobs that will be mounted, by what was read so far.
+    mounts: AtomicUsize,
 }
 
 impl Registry {
@@ -109,6 +112,7 @@ impl Registry {
             outgoing: Outgoing::beside(&layouts),
             layouts,
             tags: tags::Listings::default(),
+            mounts: AtomicUsize::new(0),
         })
     }
 
@@ -126,6 +130,14 @@ impl Registry {
     /// Why pushing to the repository was refused when a token was asked for, if it was.
     pub fn push_denial(&self, repository: &Repository) -> Option<Error> {
         self.auth.push_denial(repository).map(|denial| self.with_helper(denial))
+    }
+
+    /// Says that about so many requests will go to a registry at once, before it is known of each:
+    /// connections are opened meanwhile.
+    pub(crate) fn expect_requests(&self, repository: &Repository, count: usize) {
+        if repository.file().is_none() {
+            self.transport.open_early(repository.host(), count);
+        }
     }
 
     /// Reads a manifest, by digest if the reference has one.
@@ -146,6 +158,7 @@ impl Registry {
         Manifest::parse(answer.body.clone(), answer.header("content-type"), digest)
             .and_then(|mut manifest| {
                 manifest.share.count_in(&self.held)?;
+                self.expect_mounts(&reference.repository, &manifest);
                 Ok(manifest)
             })
             .map_err(|invalid| request.error_of(invalid.into(), &answer))

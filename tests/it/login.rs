@@ -469,7 +469,7 @@ async fn a_login_that_nobody_asked_for_is_kept_when_without_is_no_better() {
     let scene = basic().await;
     scene.proxy.rule(
         Rule::on("GET", &manifest("arm64"))
-            .nth(2)
+            .nth(1)
             .then(Fault::Status(403).error("DENIED", "not there")),
     );
     scene.proxy.rule(Rule::on("HEAD", &manifest("arm64")).nth(1).then(Fault::Status(403)));

@@ -25,6 +25,7 @@ mod checks;
 mod clients;
 mod commands;
 mod compose;
+mod connections;
 mod contract;
 mod credential_helpers;
 mod digest_places;

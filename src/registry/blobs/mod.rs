@@ -10,11 +10,12 @@ use super::attempts::{RequestName, TRIES};
 use super::call::Call;
 use super::error::{Error, Kind};
 use super::http::{Answer, address};
-use crate::oci::{Descriptor, Repository};
+use crate::oci::{Content, Descriptor, Manifest, Repository};
 use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::LOCATION;
 use std::cell::Cell;
+use std::sync::atomic::Ordering;
 use stream::BlobReader;
 use tokio::time::Instant;
 use tracing::debug;
@@ -172,6 +173,19 @@ impl Registry {
             // permission.
             Err(Error { kind: Kind::Malformed(_), .. }) => Ok(()),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Opens connections for the mounts of an image's blobs, if there will be any, and for the
+    /// question for its referrers beside them: while other manifests are read, nothing waits for
+    /// that.
+    pub(super) fn expect_mounts(&self, from: &Repository, manifest: &Manifest) {
+        if let Content::Image(image) = &manifest.content
+            && self.auth.mounts_from(from)
+        {
+            let requests = 1 + image.layers.len() + 1;
+            let all = self.mounts.fetch_add(requests, Ordering::Relaxed) + requests;
+            self.expect_requests(from, all);
         }
     }
 

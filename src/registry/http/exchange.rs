@@ -3,6 +3,7 @@
 
 use super::address;
 use super::broken::{Broken, ProxyTrouble, broken, cut};
+use super::connections::Connections;
 use super::proxies::Via;
 use crate::text::brief;
 use bytes::{Bytes, BytesMut};
@@ -197,7 +198,8 @@ pub(super) async fn sent(
             .header(CONTENT_LENGTH, length)
             .body(body);
     }
-    let response = request.send().await.map_err(|error| broken(&error, &exchange.url, way.via))?;
+    let response = Connections::used(&exchange.url, request.send()).await;
+    let response = response.map_err(|error| broken(&error, &exchange.url, way.via))?;
     match way.via {
         // RFC 9110 section 15.5.8: only a proxy says so, and what it says is for nobody to read.
         Some(via) if response.status().as_u16() == PROXY_AUTHENTICATION_REQUIRED => {

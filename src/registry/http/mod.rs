@@ -6,6 +6,7 @@
 pub(crate) mod address;
 mod broken;
 mod certificates;
+mod connections;
 mod exchange;
 mod link;
 mod names;

@@ -4,6 +4,7 @@
 use super::address;
 use super::broken::{Broken, ProxyTrouble, TlsError, TlsTrouble, Unanswered};
 use super::certificates::tls_config;
+use super::connections::Connections;
 use super::exchange::{
     Answer, Exchange, Room, WHOLE_REQUEST, Way, read, refuse_compression, sent, started, within,
 };
@@ -15,6 +16,7 @@ use reqwest::{Body, Client, ClientBuilder, Method, Proxy, Response, redirect};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tower_layer::layer_fn;
 use url::Url;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,6 +42,10 @@ pub(crate) struct Transport {
     direct: Client,
     /// For hosts that a server named: their resolved addresses obey the address rule too.
     guarded: Client,
+    /// Opens connections that [`Self::direct`] will need, and keeps none itself.
+    early: Client,
+    /// Those of `direct`.
+    connections: Connections,
     proxies: Arc<Proxies>,
     plain_http: HashSet<String>,
     learned: Mutex<HashMap<String, Protocol>>,
@@ -58,7 +64,9 @@ impl Transport {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let tls = tls_config(extra_certificates)?;
         let proxies = Arc::new(Proxies::of_environment());
-        let base = || {
+        let connections = Connections::default();
+        let base = |connections: &Connections| {
+            let connections = connections.clone();
             let proxies = Arc::clone(&proxies);
             ClientBuilder::new()
                 .proxy(Proxy::custom(move |url| proxies.via(url)?.url().cloned()))
@@ -68,12 +76,20 @@ impl Transport {
                 .retry(reqwest::retry::never())
                 .user_agent(concat!("manifest-action/", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(CONNECT_TIMEOUT)
+                .connector_layer(layer_fn(move |connector| connections.around(connector)))
                 .http2_keep_alive_interval(BETWEEN_PINGS)
                 .http2_keep_alive_timeout(BETWEEN_PINGS)
         };
         Ok(Self {
-            direct: base().dns_resolver(Resolver::any()).build()?,
-            guarded: base().dns_resolver(Resolver::guarded(proxies.names())).build()?,
+            direct: base(&connections).dns_resolver(Resolver::any()).build()?,
+            guarded: base(&Connections::default())
+                .dns_resolver(Resolver::guarded(proxies.names()))
+                .build()?,
+            early: base(&connections)
+                .dns_resolver(Resolver::any())
+                .pool_max_idle_per_host(0)
+                .build()?,
+            connections,
             proxies,
             plain_http,
             learned: Mutex::new(HashMap::new()),
@@ -87,6 +103,14 @@ impl Transport {
         // Docker Hub's API has another host name than its references.
         let api_host = if host == "docker.io" { "registry-1.docker.io" } else { host };
         format!("{scheme}://{api_host}/").parse()
+    }
+
+    /// Opens connections to a registry that its next requests will need at once, up to so many in
+    /// all; waits for none.
+    pub(crate) fn open_early(&self, host: &str, count: usize) {
+        if let Ok(root) = self.root(host) {
+            self.connections.open_early(&self.early, &root, count);
+        }
     }
 
     /// Sends one request to the registry `host` and reads the answer.

@@ -4,6 +4,7 @@
 //! need it, and renewed before it expires, for as long as a wait may take.
 
 use super::credentials::{Credential, Login};
+use super::first::{First, Turn};
 use super::lock;
 use super::lookup::Lookup;
 use super::slot::TokenSlot;
@@ -35,6 +36,7 @@ pub(crate) struct Auth {
     /// Repositories for which the token server refused a token to push.
     push_denials: Mutex<HashMap<Repository, Error>>,
     announced: Mutex<HashSet<String>>,
+    first: First,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +74,13 @@ impl Auth {
             tokens: Mutex::default(),
             push_denials: Mutex::default(),
             announced: Mutex::default(),
+            first: First::default(),
         }
+    }
+
+    /// Whether blobs of this repository will be mounted into another one.
+    pub(crate) fn mounts_from(&self, repository: &Repository) -> bool {
+        self.writable.values().any(|from| from.contains(repository))
     }
 
     /// Which credential helper gave no login for the host, and why.
@@ -92,6 +100,17 @@ impl Auth {
     /// Why the token server refused a token to push, if it did.
     pub(crate) fn push_denial(&self, repository: &Repository) -> Option<Error> {
         lock(&self.push_denials).get(repository).cloned()
+    }
+
+    /// The turn to send the first request to a host that may have a login; waits while another has
+    /// it. Connections for those who wait are opened meanwhile.
+    pub(crate) async fn turn(&self, wire: Wire<'_>, repository: &Repository) -> Option<Turn> {
+        let host = repository.host();
+        let is_known = self.scheme(repository).is_some() || wire.attempts.has_answered(host);
+        if is_known || !self.lookup.may_have_login(repository) {
+            return None;
+        }
+        self.first.turn(host, |waiting| wire.transport.open_early(host, 1 + waiting)).await
     }
 
     /// Authorization of the next request. The first one to a host is anonymous: nothing has asked

@@ -105,6 +105,11 @@ impl Lookup {
         None
     }
 
+    /// Whether any place has a login, or a helper that may know one.
+    pub(super) fn may_have_login(&self, repository: &Repository) -> bool {
+        self.logins.places(repository).next().is_some()
+    }
+
     /// The login that the CI system provides without having been asked.
     pub(super) fn implicit(&self, repository: &Repository) -> Option<&Login> {
         self.logins.places(repository).find_map(|place| match place {

@@ -3,6 +3,7 @@
 mod auth;
 mod challenge;
 mod credentials;
+mod first;
 mod helper;
 mod lookup;
 mod program;

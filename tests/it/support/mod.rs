@@ -37,6 +37,7 @@ pub mod certs;
 pub mod client;
 pub mod engines;
 pub mod fast_clock;
+pub mod front;
 pub mod gate;
 pub mod github;
 pub mod http1;

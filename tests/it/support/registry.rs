@@ -12,6 +12,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 const PROGRAM: &str = "/usr/bin/docker-registry";
+/// An address of this machine that is asked over HTTPS at once, as hosts elsewhere are.
+pub const NOT_LOOPBACK: &str = "0.0.0.0";
 /// A name that no name server knows and that a TLS registry's certificate is for, beside those of
 /// loopback: for what a proxy is asked to reach.
 pub const TLS_NAME: &str = "registry.test";
@@ -109,7 +111,7 @@ impl Registry {
         let mut ca_pem = None;
         if tls {
             let authority = Authority::new("test authority");
-            let identity = authority.server(&["127.0.0.1", "localhost", TLS_NAME]);
+            let identity = authority.server(&["127.0.0.1", "localhost", NOT_LOOPBACK, TLS_NAME]);
             write(&path("ca.pem"), &authority.pem());
             write(&path("server.pem"), &identity.certificate);
             write(&path("server.key"), &identity.key);
