@@ -44,6 +44,7 @@ mod jobs;
 mod known_faults;
 mod labels;
 mod labels_missing;
+mod links;
 mod login;
 mod long_waits;
 mod lost_platforms;
