@@ -85,6 +85,7 @@ mod tls;
 mod together;
 mod transfer;
 mod trouble;
+mod troubleshooting;
 mod two_readers;
 mod user_files;
 mod waiting;
