@@ -20,7 +20,7 @@ pub(super) const STEP: &str = "Without a command it runs as a CI step: inputs co
 const INPUTS_FROM: &str =
     "Inputs, each read from INPUT_NAME, PLUGIN_NAME or MANIFEST_ACTION_NAME [default]:";
 
-/// Every exit status and its meaning, as in README.
+/// Every exit status and its meaning, as in docs/inputs.md.
 pub(super) const STATUSES: [(&str, &str); 11] = [
     ("0", "done"),
     ("1", "`diff` found differences"),

@@ -10,7 +10,7 @@ use serde::Serialize;
 use std::fmt;
 use words::Words;
 
-/// Exit statuses; README's section "Exit status".
+/// Exit statuses; section "Exit status" of docs/inputs.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Exit {

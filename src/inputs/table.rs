@@ -1,4 +1,5 @@
-//! The table of inputs. Tests compare names, flags, `--help`, action.yml and README with it.
+//! The table of inputs. Tests compare names, flags, `--help`, action.yml and docs/inputs.md with
+//! it.
 
 use super::Findings;
 use super::slips;

@@ -24,8 +24,8 @@ const LARGEST_HANDED_OVER: u64 = 128 << 10;
 /// Logins of hundreds of registries take far less.
 const LARGEST_FILE: u64 = 4 << 20;
 
-/// All logins in the order of README's section "Logins", and warnings about auth files that cannot
-/// be read. `first_host`: the first tag's registry, for a login without `registry`.
+/// All logins in the order of docs/registries.md, section "Logins", and warnings about auth files
+/// that cannot be read. `first_host`: the first tag's registry, for a login without `registry`.
 pub(super) fn read(
     inputs: &RawInputs,
     context: &Context<'_>,

@@ -1,5 +1,5 @@
-//! The outputs of a step: names and values (README, section "Outputs"). Every format takes them
-//! from here.
+//! The outputs of a step: names and values (docs/inputs.md, section "Outputs"). Every format takes
+//! them from here.
 
 use crate::oci::json;
 use crate::pipeline::outcome::{Report, Run};

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Whole workflows, run by act: the example of the README, Gitea's and Forgejo's, Docker's own for several runners, one that
+# Whole workflows, run by act: README's example, Gitea's and Forgejo's, Docker's own for several runners, one that
 # waits and fails, and one with a credential helper.
 # Run by run.sh.
 . tests/ci/lib.sh
@@ -35,10 +35,10 @@ check "… its tag holds both platforms" \
   test "$(holds "$REGISTRY/act/app:runners" | tr , '\n' | sort | paste -sd,)" = linux/amd64,linux/arm64
 check "… of the digests that the runners handed on" test "$(find "$TMP/artifacts" -type f -printf '%f\n' | sort)" = \
   "$(digests_in "$REGISTRY/act/app:runners" | sort)"
-# Of the lines that the README adds to Docker's, all but the first belong together.
-step=$(sed -n '/diff$/,/^.\{3\}$/ s/^+//p' README.md | tail -n +2)
+# Of the lines that the page on migration adds to Docker's, all but the first belong together.
+step=$(sed -n '/^.\{3\}diff$/,/^.\{3\}$/ s/^+//p' docs/migration.md | tail -n +2)
 quotes_step() { [[ -n $step && $(<tests/ci/act/docker-runners.yml) == *"$step"* ]]; }
-check "… and what the README adds to Docker's is what was run" quotes_step
+check "… and what the page on migration adds to Docker's is what was run" quotes_step
 
 check "the workflow for Gitea and Forgejo runs: a matrix builds, the image composes" workflow gitea.yml
 check "… its tag holds both platforms" test "$(holds "$REGISTRY/acme/app:latest")" = linux/amd64,linux/arm64

@@ -56,10 +56,12 @@ schema azure-pipelines examples/ci/azure.yml
 schema circle-ci examples/ci/circleci.yml
 schema buildkite examples/ci/buildkite.yml
 
-# quotes FILE: whether the README holds that file's text, whole.
-quotes() { [[ $(<README.md) == *"$(<"$1")"* ]]; }
+# quotes PAGE FILE: whether the page holds that file's text, whole.
+quotes() { [[ $(<"$1") == *"$(<"$2")"* ]]; }
 for file in examples/ci/*; do
-  check "the README shows $file as it is" quotes "$file"
+  page=docs/ci.md
+  [[ $file != */git[hl]* ]] || page=README.md
+  check "$page shows $file as it is" quotes "$page" "$file"
 done
 for file in action.yml templates/manifest.yml; do
   check "$file runs the image of this version" grep -qE "ghcr.io/org/manifest-action:$VERSION\$" "$file"

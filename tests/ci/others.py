@@ -1,4 +1,4 @@
-"""The README's steps for the other CI systems, each run in the image the way its system starts it.
+"""The steps for the other CI systems of docs/ci.md, each run in the image the way its system starts it.
 
 Every function here reads one file of examples/ci and turns it into `docker run` as that system does: which variables
 a step gets, how settings become variables, which folders are mounted, whether the entrypoint or a shell is started.

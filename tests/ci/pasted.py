@@ -1,4 +1,4 @@
-"""What people paste works where it is pasted: README's examples, beyond what their schemas say. Run by lint.sh.
+"""What people paste works where it is pasted: the examples of README and docs/ci.md, beyond what their schemas say. Run by lint.sh.
 
 A first line names what to replace, `needs` names jobs that exist, a branch does not move `latest`, a job that needs a
 permission has it, and Azure finds a step's keyword where it looks for it.

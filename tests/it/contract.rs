@@ -1,5 +1,5 @@
-//! What users read says the same as the program: README, help, action.yml and the GitLab component
-//! are held against the tables of inputs and outputs, README's exit statuses against [`Exit`].
+//! What users read says the same as the program: docs/inputs.md, help, action.yml and the GitLab
+//! component are held against the tables of inputs and outputs, exit statuses against [`Exit`].
 
 use crate::support::step::Step;
 use manifest_action::error::Exit;
@@ -28,26 +28,26 @@ fn keys(yaml: &str, heading: &str, indent: usize) -> Vec<String> {
 }
 
 #[test]
-fn the_readme_has_every_input_and_output() {
-    let readme = file("README.md");
+fn the_reference_has_every_input_and_output() {
+    let page = file("docs/inputs.md");
     for input in INPUTS {
         let default = if input.default.is_empty() { "–" } else { input.default };
         let row = format!("| `{}` | {} | {default} |", input.name, input.help);
-        assert!(readme.contains(&row), "README lacks this row:\n{row}");
+        assert!(page.contains(&row), "docs/inputs.md lacks this row:\n{row}");
     }
     for (name, help) in OUTPUTS {
         let row = format!("| `{name}` | {help} |");
-        assert!(readme.contains(&row), "README lacks this row:\n{row}");
+        assert!(page.contains(&row), "docs/inputs.md lacks this row:\n{row}");
     }
     assert_eq!(
-        readme.lines().filter(|line| line.starts_with("| `")).count(),
+        page.lines().filter(|line| line.starts_with("| `")).count(),
         INPUTS.len() + OUTPUTS.len(),
-        "README has rows of its own"
+        "docs/inputs.md has rows of its own"
     );
 }
 
-/// Every exit status, each with words that README's row for it must contain. A status that is not
-/// listed here does not compile: the table and the `match` are made of the same names.
+/// Every exit status, each with words that the row for it in docs/inputs.md must contain. A status
+/// that is not listed here does not compile: the table and the `match` are made of the same names.
 macro_rules! exits {
     ($($name:ident $words:literal)*) => {
         const EXITS: &[(Exit, &str)] = &[$((Exit::$name, $words)),*];
@@ -76,9 +76,9 @@ exits! {
 }
 
 #[test]
-fn the_readme_has_every_exit_status() {
-    let readme = file("README.md");
-    let (_, section) = readme.split_once("## Exit status\n").expect("a section on exit statuses");
+fn the_reference_has_every_exit_status() {
+    let page = file("docs/inputs.md");
+    let (_, section) = page.split_once("## Exit status\n").expect("a section on exit statuses");
     let section = section.split("\n## ").next().unwrap_or_default();
     let rows = section.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | "));
     // The first row is the heading. A row may be for two statuses: `130, 143`.
@@ -93,7 +93,7 @@ fn the_readme_has_every_exit_status() {
     let expected: Vec<u8> = EXITS.iter().map(|(exit, _)| *exit as u8).collect();
     assert_eq!(statuses, expected);
     for ((status, meaning), (_, words)) in documented.iter().zip(EXITS) {
-        assert!(meaning.contains(words), "README says of {status}: {meaning}");
+        assert!(meaning.contains(words), "docs/inputs.md says of {status}: {meaning}");
     }
 }
 

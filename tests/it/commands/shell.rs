@@ -79,9 +79,9 @@ async fn short_help_fits_a_screen_and_long_help_has_every_exit_status() {
     assert!(short.contains("`--help` lists them"), "{short}");
     let long = Step::new().args(["--help"]).run().await.ok().stdout;
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let readme =
-        include_str!("../../../README.md").split_once("## Exit status").expect("a table").1;
-    let rows = readme.split("\n## ").next().unwrap_or_default().lines();
+    let page =
+        include_str!("../../../docs/inputs.md").split_once("## Exit status").expect("a table");
+    let rows = page.1.split("\n## ").next().unwrap_or_default().lines();
     let rows = rows.filter(|line| line.starts_with("| ") && !line.contains("| meaning"));
     assert_eq!(rows.clone().count(), 11);
     for row in rows {

@@ -20,7 +20,7 @@ const INTRODUCTION: &str = "\
 
 One entry for each failure: what was provoked, the exit status, the error. `tests/it/messages` provokes them again in
 every test run and holds this page against what it saw, so that nothing here is out of date. `r.example` and
-`localhost:5000` stand for the registry. Exit statuses: [README](../README.md#exit-status).
+`localhost:5000` stand for the registry. What to do beyond the advice: [troubleshooting.md](troubleshooting.md).
 ";
 
 #[tokio::test]
