@@ -62,7 +62,7 @@ for file in examples/ci/*; do
   check "the README shows $file as it is" quotes "$file"
 done
 for file in action.yml templates/manifest.yml; do
-  check "$file runs the image of this version" grep -qE "ghcr.io/org/manifest-action:$VERSION\$" "$file"
+  check "$file runs the image of this version" grep -qE "$IMAGE:$VERSION\$" "$file"
 done
 python tests/ci/forwarded.py
 python tests/ci/pasted.py
