@@ -9,7 +9,9 @@ check "hadolint: the Dockerfiles" hadolint Dockerfile tests/ci/app/Dockerfile te
 check "zizmor, pedantic: action.yml, the workflows and dependabot.yml" \
   zizmor --offline --persona pedantic --no-progress --quiet action.yml .github/workflows .github/dependabot.yml
 for file in action.yml .github/workflows/*.yml; do
-  check "action-validator: $file" action-validator "$file"
+  # It is older than one of the permissions, which the schema below knows.
+  sed '/^ *attestations: /d' "$file" >"$TMP/$(basename "$file")"
+  check "action-validator: $file" action-validator "$TMP/$(basename "$file")"
 done
 
 check "cargo deny: licences, duplicates and sources of dependencies" \
@@ -61,8 +63,6 @@ quotes() { [[ $(<README.md) == *"$(<"$1")"* ]]; }
 for file in examples/ci/*; do
   check "the README shows $file as it is" quotes "$file"
 done
-for file in action.yml templates/manifest.yml; do
-  check "$file runs the image of this version" grep -qE "$IMAGE:$VERSION\$" "$file"
-done
+check "versions agree, and a release names what it runs by digest" release/tree.py check
 python tests/ci/forwarded.py
 python tests/ci/pasted.py
