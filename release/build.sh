@@ -4,7 +4,8 @@
 #
 # usage: release/build.sh [FILE]     the program is copied to FILE, or stays in target/; the last line says where it is
 set -euo pipefail
-[[ -z ${1:-} ]] || to=$(realpath --canonicalize-missing -- "$1")
+to=${1:-}
+[[ -z $to || $to == /* ]] || to=$PWD/$to
 cd "$(dirname "$0")/.."
 root=$PWD
 # They would take the place of what .cargo/config.toml says, and the program would not be static.
@@ -35,6 +36,7 @@ flags+=",'-Cforce-frame-pointers=yes'"
 CARGO_TARGET_DIR=$target cargo build --locked --quiet --release --bin manifest-action --config "target.$host.rustflags=[$flags]" >&2
 
 program=$target/$host/release/manifest-action
+[[ $host != *windows* ]] || program+=.exe
 for path in "${real[@]}"; do
   # A home folder of / is in everything.
   [[ $path == / ]] || ! grep -qaF -- "$path/" "$program" || {
@@ -43,8 +45,9 @@ for path in "${real[@]}"; do
     exit 1
   }
 done
-if [[ -n ${to:-} ]]; then
-  install -D -- "$program" "$to"
+if [[ -n $to ]]; then
+  mkdir -p "$(dirname "$to")"
+  cp "$program" "$to"
   program=$to
 fi
 echo "$program"

@@ -105,7 +105,8 @@ fn end(exit: Exit) -> ! {
 /// Whether who started us wants it to outlive its terminal: `nohup` does it so. Listening would
 /// undo that.
 fn hangups_are_ignored() -> bool {
-    // Linux shows it as a mask; SIGHUP, the first signal, is its lowest bit.
+    // Linux shows it as a mask; SIGHUP, the first signal, is its lowest bit. Other systems do not
+    // show it: there `nohup` is undone.
     let mask = file::text(Path::new("/proc/self/status"), 64 << 10).ok();
     let ignored = mask
         .as_deref()

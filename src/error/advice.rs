@@ -582,7 +582,7 @@ mod tests {
                 for_cause(&cause, STEP).unwrap_or_default()
             };
             let case = format!("{:?} {:?} {access:?}", error.kind, error.status);
-            let section = "https://github.com/org/manifest-action/blob/v1/docs/registries.md#quay";
+            let section = "/blob/v1/docs/registries.md#quay";
             assert_eq!(fix("quay.io").contains(section), expected, "{case}: {}", fix("quay.io"));
             for unknown in ["registry.example", "quay.io.evil.test", "notquay.io"] {
                 assert!(!fix(unknown).contains("docs/registries.md"), "{case}: {}", fix(unknown));

@@ -1,7 +1,7 @@
 //! Registries that are recognised by their host, and the section of docs/registries.md on each.
 
 /// The page on registries, as published for this major version.
-const PAGE: &str = "https://github.com/org/manifest-action/blob/v1/docs/registries.md";
+const PAGE: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/v1/docs/registries.md");
 
 /// Sections by hosts: a host itself, or with a leading dot whatever is below it.
 const PROVIDERS: &[(&str, &[&str])] = &[
@@ -102,9 +102,7 @@ mod tests {
     #[test]
     fn a_host_that_is_one_providers_has_its_section() {
         for (host, section) in HOSTS {
-            let address = format!(
-                "https://github.com/org/manifest-action/blob/v1/docs/registries.md#{section}"
-            );
+            let address = format!("{PAGE}#{section}");
             assert_eq!(documentation(host).as_deref(), Some(&*address), "{host}");
         }
     }

@@ -19,6 +19,13 @@ check("action.yml hands on every input under its name", step["with"],
 check("action.yml hands back every output under its name",
       {name: output["value"] for name, output in action["outputs"].items()},
       {name: f"${{{{ steps.{step['id']}.outputs.{name} }}}}" for name in action["outputs"]})
+native = YAML(typ="safe").load(Path("native/action.yml"))
+check("native/action.yml has the same inputs", native["inputs"], action["inputs"])
+check("native/action.yml has the same outputs", native["outputs"], action["outputs"])
+(step,) = native["runs"]["steps"]
+check("native/action.yml hands on every input under its name", step["env"],
+      {"INPUT_" + name.replace("-", "_").upper(): f"${{{{ inputs.{name} }}}}" for name in native["inputs"]})
+check("native/action.yml's script holds no input", step["run"], 'bash "$GITHUB_ACTION_PATH/run.sh"')
 header, jobs = YAML(typ="safe").load_all(Path("templates/manifest.yml"))
 (job,) = jobs.values()
 check("the GitLab component takes the same inputs",

@@ -105,7 +105,7 @@ class Runner:
         self.temp = self.work / "_temp"
         self.home, self.flow = self.temp / "_github_home", self.temp / "_github_workflow"
         self.commands, self.workspace = self.temp / "_runner_file_commands", self.work / "app/app"
-        self.action = self.work / "_actions/org/manifest-action/v1"
+        self.action = self.work / "_actions/acme-tools/manifest-action/v1"
         for folder in (self.flow, self.commands, self.workspace, self.action):
             folder.mkdir(parents=True, exist_ok=True)
         (self.flow / "event.json").write_text("{}")
@@ -127,8 +127,8 @@ class Runner:
         for file in self.files.values():
             file.touch()
         return {f"GITHUB_{name}": str(file) for name, file in self.files.items()} | {
-            "CI": "true", "GITHUB_ACTIONS": "true", "GITHUB_ACTION": "__org_manifest-action",
-            "GITHUB_ACTION_REF": "v1", "GITHUB_ACTION_REPOSITORY": "org/manifest-action",
+            "CI": "true", "GITHUB_ACTIONS": "true", "GITHUB_ACTION": "__acme-tools_manifest-action",
+            "GITHUB_ACTION_REF": "v1", "GITHUB_ACTION_REPOSITORY": "acme-tools/manifest-action",
             "GITHUB_ACTION_PATH": str(self.action),
             "GITHUB_ACTOR": "tester", "GITHUB_ACTOR_ID": "1", "GITHUB_API_URL": "https://api.github.invalid",
             "GITHUB_BASE_REF": "", "GITHUB_EVENT_NAME": "push", "GITHUB_EVENT_PATH": str(self.flow / "event.json"),

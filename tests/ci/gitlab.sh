@@ -10,7 +10,7 @@ pipeline() {
   mkdir -p "$project/templates"
   cp templates/manifest.yml "$project/templates"
   # The published component is this project's own, here.
-  sed "s#org/manifest-action/manifest@1#acme/app/manifest@\$CI_COMMIT_SHA#; s#docker.io/acme/app#$repository#
+  sed "s#$OWNER/manifest-action/manifest@1#acme/app/manifest@\$CI_COMMIT_SHA#; s#docker.io/acme/app#$repository#
     s#- buildah build#- test -z \"\$MANIFEST_ACTION_PASSWORD\" \&\& buildah build#" "$2" >"$project/.gitlab-ci.yml"
   runnable_app "$project"
   # A job of the README's that needs an image, as every job of these tests does.

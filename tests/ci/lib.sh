@@ -3,7 +3,8 @@
 set -euo pipefail
 
 CACHE=$PWD/target/tools
-export IMAGE=ghcr.io/org/manifest-action
+OWNER=$(sed -n 's#^repository = "https://github.com/\([^/]*\)/.*#\1#p' Cargo.toml)
+export OWNER IMAGE=ghcr.io/${OWNER,,}/manifest-action
 # shellcheck disable=SC2034 # read by those that source this
 VERSION=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 PATH=$CACHE/bin:$CACHE/venv/bin:$CACHE/node/node_modules/.bin:$PATH

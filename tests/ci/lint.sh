@@ -6,10 +6,12 @@ mapfile -t scripts < <(git ls-files --cached --others --exclude-standard '*.sh' 
 check "shellcheck: ${#scripts[@]} scripts" shellcheck --external-sources "${scripts[@]}"
 check "typos: every file" typos
 check "hadolint: the Dockerfiles" hadolint Dockerfile tests/ci/app/Dockerfile tests/ci/images/*.Dockerfile
-check "zizmor, pedantic: action.yml, the workflows and dependabot.yml" \
-  zizmor --offline --persona pedantic --no-progress --quiet action.yml .github/workflows .github/dependabot.yml
-for file in action.yml .github/workflows/*.yml; do
-  check "action-validator: $file" action-validator "$file"
+check "zizmor, pedantic: the actions, the workflows and dependabot.yml" \
+  zizmor --offline --persona pedantic --no-progress --quiet action.yml native/action.yml .github/workflows .github/dependabot.yml
+for file in action.yml native/action.yml .github/workflows/*.yml; do
+  # It is older than one of the permissions, which the schema below knows.
+  sed '/^ *attestations: /d' "$file" >"$TMP/$(basename "$file")"
+  check "action-validator: $file" action-validator "$TMP/$(basename "$file")"
 done
 
 check "cargo deny: licences, duplicates and sources of dependencies" \
@@ -30,7 +32,7 @@ schema() {
   [[ $name != azure-pipelines ]] || transform+=(--regex-variant nonunicode)
   check "schema $name: $*" check-jsonschema --builtin-schema "vendor.$name" "${transform[@]}" "$@"
 }
-schema github-actions action.yml
+schema github-actions action.yml native/action.yml
 schema dependabot .github/dependabot.yml
 schema github-workflows .github/workflows/*.yml examples/ci/github.yml examples/ci/gitea.yml
 # The component is two documents, what it takes and what it gives, which are looked at one by one.
@@ -63,8 +65,6 @@ for file in examples/ci/*; do
   [[ $file != */git[hl]* ]] || page=README.md
   check "$page shows $file as it is" quotes "$page" "$file"
 done
-for file in action.yml templates/manifest.yml; do
-  check "$file runs the image of this version" grep -qE "ghcr.io/org/manifest-action:$VERSION\$" "$file"
-done
+check "versions agree, and a release names what it runs by digest" release/tree.py check
 python tests/ci/forwarded.py
 python tests/ci/pasted.py

@@ -5,6 +5,7 @@ permission has it, and Azure finds a step's keyword where it looks for it.
 """
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -77,7 +78,7 @@ def is_for_one_branch(name, text, content):
 
 def lacks_permissions(name, content):
     """On GitHub, where nothing else lets a job's token push."""
-    pushes = ("docker/build-push-action", "org/manifest-action")
+    pushes = ("docker/build-push-action", f"{os.environ['OWNER']}/manifest-action")
     problems = []
     for job, body in jobs(name, content).items():
         uses = [step.get("uses", "") for step in body["steps"]]

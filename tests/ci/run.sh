@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Proves the packaging on a real Docker engine, as each CI system would use it.
 #
-# usage: tests/ci/run.sh [lint|staging|builds|image|pin|archives|act|recipes|github|gitlab|others|pipelines]…      all, when none is named
+# usage: tests/ci/run.sh [lint|staging|builds|image|pin|release|archives|act|native|recipes|github|gitlab|others|pipelines]…      all, when none is named
 #
 # The image is made by `docker build .`, which compiles the program; BINARY, a static program that is there already, is
 # put into it instead. All that is needed is installed or made on the first run (root, Debian) and kept in target/tools.
@@ -37,7 +37,7 @@ run() {
   echo "($((SECONDS - start)) s)"
   return "$status"
 }
-(($#)) || set -- lint staging builds image pin archives act recipes github gitlab others pipelines
+(($#)) || set -- lint staging builds image pin release archives act native recipes github gitlab others pipelines
 failed=0 beside=()
 for name in "$@"; do
   # They mostly wait for containers to start; those that follow run beside them.

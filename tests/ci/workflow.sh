@@ -26,7 +26,7 @@ workflow() {
     --platform amd64=manifest-action-test/runner --platform arm64=manifest-action-test/runner \
     --pull=false --network host --rm --concurrent-jobs 4 \
     --actor "$USERNAME" "${secrets[@]}" \
-    --local-repository "org/manifest-action@v1=$TMP/action" \
+    --local-repository "$OWNER/manifest-action@v1=$TMP/action" \
     --container-options "--volume $TMP/artifacts:/artifacts" \
     --local-repository "docker/login-action@v4=$PWD/tests/ci/act/login-action" \
     --local-repository "docker/metadata-action@v5=$PWD/tests/ci/act/metadata-action" \
