@@ -145,18 +145,18 @@ pub async fn compose_lists(invocation: Invocation<'_>) -> Ended {
         .await
         .unwrap_or_else(|bug| Some(bug.with_details(vec![lists.left_undone()])));
     console.bar("");
-    finish(&lists, stopped, destinations, &console)
+    finish(lists, stopped, destinations, &console)
 }
 
 /// Outputs and the last words.
 fn finish(
-    lists: &Lists,
+    lists: Lists,
     stopped: Option<Error>,
     mut destinations: Destinations,
     console: &Console,
 ) -> Ended {
     let unfinished = stopped.clone().unwrap_or_else(|| Error::defect("an index did not end"));
-    let run = Run { lists: lists.ended(&unfinished), elapsed: lists.elapsed() };
+    let run = lists.ended(&unfinished);
     let mut exit = stopped.as_ref().map_or(run.exit(), |stopped| stopped.exit);
     console.end_group();
     let warnings = console.warnings();

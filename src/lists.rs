@@ -4,7 +4,7 @@
 use crate::console::Console;
 use crate::console::log;
 use crate::error::{Error, Exit};
-use crate::pipeline::outcome::{Awaited, Listed, Report};
+use crate::pipeline::outcome::{Awaited, Listed, Report, Run};
 use crate::pipeline::progress::{NO_TAG_MOVED, NO_TAG_OF_ANY_MOVED, Progress, RUN_AGAIN, Tagged};
 use crate::pipeline::together::{Seat, Stage, Together};
 use crate::plan::Plan;
@@ -69,6 +69,19 @@ impl List {
 
     fn has_failed(&self) -> bool {
         matches!(self.ended.get(), Some(Err(_)))
+    }
+
+    /// How it failed.
+    fn exit(&self) -> Exit {
+        let failed = self.ended.get().and_then(|ended| ended.as_ref().err());
+        failed.map_or(Exit::Defect, |error| error.exit)
+    }
+
+    /// What is said of it if only another one, which failed so, stopped it.
+    fn held_back(&self, (name, exit): &(String, Exit)) -> Error {
+        let moved = self.progress.has_moved();
+        let state = if moved { "published in part" } else { "not published" };
+        Error::new(*exit, format!("{state}, because {name} failed"))
     }
 
     /// Whether it is about to say how its sources stand.
@@ -179,53 +192,33 @@ impl Lists {
             .any(|list| list.seat.tags_may_move() || (Instant::now() < end && list.soon_tells(end)))
     }
 
-    /// How every list ended; `stopped`: those that did not, if it was no other list that failed.
-    pub(crate) fn ended(&self, stopped: &Error) -> Vec<Listed> {
+    /// How every list ended; `stopped`: those that did not, if it was no other list that failed. What
+    /// is known of each is handed over, not copied: there may be a thousand.
+    pub(crate) fn ended(self, stopped: &Error) -> Run {
         let first = self.all.iter().find(|list| list.has_failed()).filter(|_| self.together);
-        let given_up =
-            |list: &List| first.map_or_else(|| stopped.clone(), |failed| held_back(list, failed));
-        let is_held_back = |list: &List| first.is_some() && list.ended.get().is_none();
-        let listed = |list: &List| Listed {
-            name: list.name(),
-            given: list.plan.name.clone(),
-            tags: list.progress.tags(),
-            sources: list.sources(),
-            writes: list.progress.writes(),
-            held_back: is_held_back(list),
-            ended: list
-                .ended
-                .get()
-                .cloned()
-                .unwrap_or_else(|| Err(given_up(list)))
-                .map_err(|error| self.told(error, list, is_held_back(list))),
+        let failed = first.map(|list| (list.name(), list.exit()));
+        let (together, have_moved, elapsed) = (self.together, self.have_moved(), self.elapsed());
+        let listed = |list: List| {
+            let held_back = failed.is_some() && list.ended.get().is_none();
+            let given_up =
+                || failed.as_ref().map_or_else(|| stopped.clone(), |failed| list.held_back(failed));
+            let (tags, sources, writes) =
+                (list.progress.tags(), list.sources(), list.progress.writes());
+            let undone = list.ended.get().is_none().then(given_up);
+            let told = Told { together, have_moved, held_back, tags: &tags };
+            let name = list.name();
+            let List { plan, ended, .. } = list;
+            let ended = ended.into_inner().or(undone.map(Err));
+            let ended = ended.unwrap_or_else(|| Err(stopped.clone()));
+            let ended = ended.map_err(|error| told.of(error));
+            Listed { name, given: plan.name, tags, sources, writes, held_back, ended }
         };
-        self.all.iter().map(listed).collect()
+        Run { lists: self.all.into_iter().map(listed).collect(), elapsed }
     }
 
     /// Whether any tag of any list was moved, or may have been.
     fn have_moved(&self) -> bool {
         self.all.iter().any(|list| list.progress.has_moved())
-    }
-
-    /// Whoever reads of a failure asks first what has become of the tags.
-    fn told(&self, mut error: Error, list: &List, held_back: bool) -> Error {
-        let moves_none = matches!(
-            error.exit,
-            Exit::NotArrived | Exit::JobFailed | Exit::Refused | Exit::Denied | Exit::Registry
-        );
-        match (self.together, self.have_moved()) {
-            (true, true) if moves_none || held_back => {
-                error.exit = Exit::Partial;
-                error.details.extend(list.progress.tags().iter().map(Tagged::line));
-                error.then = Some(RUN_AGAIN);
-            }
-            (true, false) if moves_none => error.details.push(NO_TAG_OF_ANY_MOVED.to_owned()),
-            (false, _) if moves_none && !list.progress.has_moved() => {
-                error.details.push(NO_TAG_MOVED.to_owned());
-            }
-            _ => {}
-        }
-        error
     }
 
     /// One line that says what was left undone.
@@ -297,12 +290,37 @@ impl Lists {
     }
 }
 
-/// What is said of a list that only another one stopped.
-fn held_back(list: &List, failed: &List) -> Error {
-    let exit = failed.ended.get().and_then(|ended| ended.as_ref().err()).map(|error| error.exit);
-    let state = if list.progress.has_moved() { "published in part" } else { "not published" };
-    let what = format!("{state}, because {} failed", failed.name());
-    Error::new(exit.unwrap_or(Exit::Defect), what)
+/// Whoever reads of a failure asks first what has become of the tags.
+struct Told<'a> {
+    together: bool,
+    /// Whether any tag of any list was moved, or may have been.
+    have_moved: bool,
+    held_back: bool,
+    /// Those of the list that failed.
+    tags: &'a [Tagged],
+}
+
+impl Told<'_> {
+    fn of(&self, mut error: Error) -> Error {
+        let moves_none = matches!(
+            error.exit,
+            Exit::NotArrived | Exit::JobFailed | Exit::Refused | Exit::Denied | Exit::Registry
+        );
+        let has_moved = || self.tags.iter().any(|tagged| tagged.state.may_have_moved());
+        match (self.together, self.have_moved) {
+            (true, true) if moves_none || self.held_back => {
+                error.exit = Exit::Partial;
+                error.details.extend(self.tags.iter().map(Tagged::line));
+                error.then = Some(RUN_AGAIN);
+            }
+            (true, false) if moves_none => error.details.push(NO_TAG_OF_ANY_MOVED.to_owned()),
+            (false, _) if moves_none && !has_moved() => {
+                error.details.push(NO_TAG_MOVED.to_owned());
+            }
+            _ => {}
+        }
+        error
+    }
 }
 
 /// Waits for an end that is still to come.

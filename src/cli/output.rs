@@ -9,8 +9,12 @@ use std::io::{self, Write as _};
 
 /// Exact bytes.
 pub(super) fn bytes(bytes: &[u8], exit: Exit) -> Exit {
+    written(|out| out.write_all(bytes), exit)
+}
+
+fn written(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>, exit: Exit) -> Exit {
     let mut out = io::stdout().lock();
-    let Err(error) = out.write_all(bytes).and_then(|()| out.flush()) else { return exit };
+    let Err(error) = write(&mut out).and_then(|()| out.flush()) else { return exit };
     // Who closes a pipe knows.
     if error.kind() != io::ErrorKind::BrokenPipe {
         let _ = writeln!(io::stderr(), "error: cannot write the result: {error}");
@@ -30,5 +34,5 @@ pub(super) fn text(text: &str, exit: Exit, secrets: &Secrets) -> Exit {
 
 /// A document in JSON.
 pub(super) fn json(document: &impl Serialize, exit: Exit, secrets: &Secrets) -> Exit {
-    bytes(report::json::text(document, secrets).as_bytes(), exit)
+    written(|out| report::json::write(document, secrets, out), exit)
 }

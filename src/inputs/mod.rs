@@ -18,7 +18,7 @@ pub mod words;
 mod yaml;
 
 use crate::secret::Secrets;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::path::Path;
 
@@ -42,7 +42,7 @@ pub struct Context<'a> {
 }
 
 /// One thing that is wrong with the inputs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Problem {
     /// The input's name.
     pub input: &'static str,
@@ -128,11 +128,9 @@ impl Findings {
 
     /// Adds others; a problem that is noted already is not repeated.
     pub fn extend(&mut self, others: Self) {
-        for problem in others.problems {
-            if !self.problems.contains(&problem) {
-                self.problems.push(problem);
-            }
-        }
+        let mut known: HashSet<Problem> = self.problems.iter().cloned().collect();
+        let new = others.problems.into_iter().filter(|problem| known.insert(problem.clone()));
+        self.problems.extend(new);
         self.warnings.extend(others.warnings);
     }
 

@@ -10,6 +10,9 @@ use crate::file;
 /// than a template that nobody has filled in.
 const UNFILLED: &str = "contains {{, and nothing replaces it here: write the value, or let the CI system \
      fill in the text of spec";
+/// Bytes of a text that is not in a file. Linux gives no program more in one variable or argument
+/// (`MAX_ARG_STRLEN`).
+const LONGEST: usize = 128 << 10;
 /// Settings that only a template reads, and how it calls them.
 const OF_TEMPLATES: [(&str, &str); 3] =
     [(names::tags, "build.tags"), ("target", "config.target"), ("template", "config.template")];
@@ -116,10 +119,43 @@ pub(super) fn problem(called: &str, fault: Fault) -> Problem {
 
 fn text(given: &str, context: &Context<'_>) -> Result<String, String> {
     if is_text(given) {
-        return Ok(given.to_owned());
+        return if given.len() > LONGEST { Err(too_long(given)) } else { Ok(given.to_owned()) };
     }
     let places = Places::of(context);
     let text = file::text(&places.find(given).path(), yaml::LARGEST as u64)
         .map_err(|why| format!("{given}: {why}{}", places.hint(given)))?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+fn too_long(given: &str) -> String {
+    format!(
+        "is {} bytes long; a text in a variable or argument ends at {LONGEST}: put it into a file \
+         of up to {} bytes, and give its path",
+        given.len(),
+        yaml::LARGEST
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inputs::Environment;
+    use crate::secret::Secrets;
+
+    #[test]
+    fn a_text_is_as_long_as_a_variable_and_a_file_longer() {
+        let folder = tempfile::tempdir().unwrap();
+        let (environment, secrets) = (&Environment::new(), &Secrets::default());
+        let context = Context { environment, folder: folder.path(), secrets };
+        let of = |bytes: usize| format!("indexes:{}", " ".repeat(bytes - 8));
+        assert!(text(&of(LONGEST), &context).is_ok());
+        let why = text(&of(LONGEST + 1), &context).unwrap_err();
+        let expected = "is 131073 bytes long; a text in a variable or argument ends at 131072: put it \
+                        into a file of up to 1048576 bytes, and give its path";
+        assert_eq!(why, expected);
+        for (bytes, is_read) in [(yaml::LARGEST, true), (yaml::LARGEST + 1, false)] {
+            std::fs::write(folder.path().join("x.yaml"), of(bytes)).unwrap();
+            assert_eq!(text("x.yaml", &context).is_ok(), is_read, "{bytes}");
+        }
+    }
 }

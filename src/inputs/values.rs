@@ -19,12 +19,20 @@ pub(crate) struct Item {
     pub(crate) text: String,
 }
 
+/// Items of one list at most: an index has 256 entries, and each item is held against all others.
+const MOST_ITEMS: usize = 2000;
+
 /// The items of a list. `commas`: whether a comma separates as a line end does.
-/// An error says why text that looks like JSON is not JSON.
+/// An error says why text that looks like JSON is not JSON, or that there are too many.
 pub(crate) fn items(value: &str, commas: bool) -> Result<Vec<Item>, String> {
-    if is_array(value) {
-        return json_items(value);
+    let items = if is_array(value) { json_items(value)? } else { text_items(value, commas) };
+    match items.len() {
+        count if count > MOST_ITEMS => Err(format!("has {count} items; the limit is {MOST_ITEMS}")),
+        _ => Ok(items),
     }
+}
+
+fn text_items(value: &str, commas: bool) -> Vec<Item> {
     let lines = value
         .lines()
         .enumerate()
@@ -38,10 +46,10 @@ pub(crate) fn items(value: &str, commas: bool) -> Result<Vec<Item>, String> {
         };
         pieces.into_iter().map(move |piece| (line, piece))
     });
-    Ok(pieces
+    pieces
         .filter(|(_, text)| !text.is_empty())
         .map(|(line, text)| Item { line, text: text.into_owned() })
-        .collect())
+        .collect()
 }
 
 /// Whether the text is meant as a JSON array; `[fe80::1]:5000/acme/app` is a reference.

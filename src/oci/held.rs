@@ -38,16 +38,17 @@ impl Share {
         self.weight
     }
 
-    /// Counts it among what is held, until it and all its clones are gone.
+    /// Counts it among what is held, until it and all its clones are gone; not if that is refused.
     pub(crate) fn count_in(&mut self, held: &Held) -> Result<(), Invalid> {
         let Some(weight) = self.weight.checked_sub(ORDINARY) else { return Ok(()) };
         let before = held.0.fetch_add(weight, Ordering::Relaxed);
-        self.taken = Some(Arc::new(Taken { weight, of: held.clone() }));
+        let taken = Taken { weight, of: held.clone() };
         if before > 0 && before + weight > MOST {
             return Err(Invalid::new(
                 "it is larger than any list of images needs, and so are others of this run",
             ));
         }
+        self.taken = Some(Arc::new(taken));
         Ok(())
     }
 }

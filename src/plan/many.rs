@@ -207,6 +207,7 @@ fn of_file(
     }
     let entries = spec::read(path, context, inputs, findings);
     let mut heard: Vec<(String, Vec<String>)> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
     let mut plans = Vec::new();
     let context = &Context { environment: &environment, ..*context };
     for entry in &entries {
@@ -216,10 +217,11 @@ fn of_file(
         let warned = std::mem::take(&mut found.warnings);
         entry.keep(found, findings);
         for warning in warned {
-            match heard.iter_mut().find(|(other, _)| *other == warning) {
-                Some((_, names)) => names.push(entry.name()),
-                None => heard.push((warning, vec![entry.name()])),
-            }
+            let at = *places.entry(warning).or_insert_with_key(|warning| {
+                heard.push((warning.clone(), Vec::new()));
+                heard.len() - 1
+            });
+            heard[at].1.push(entry.name());
         }
     }
     // One line for what many indexes have in common.
@@ -295,6 +297,42 @@ mod tests {
 
     fn problems(file: &str) -> Vec<String> {
         run(file, RawInputs::default()).map(|_| ()).unwrap_err()
+    }
+
+    /// The work grows as the file does: a square of it would take minutes.
+    #[test]
+    fn the_largest_file_is_planned_in_time() {
+        let room = (1 << 20) - 200;
+        let many = |each: &dyn Fn(usize) -> String| {
+            let (mut text, mut at) = (String::new(), 0);
+            while text.len() < room {
+                text += &each(at);
+                at += 1;
+            }
+            text
+        };
+        let list = |key: &str, each: &dyn Fn(usize) -> String| {
+            let other = if key == "tags" { "sources" } else { "tags" };
+            format!("indexes:\n- {other}: r.example/b:x\n  {key}:\n{}", many(each))
+        };
+        for (case, file) in [
+            ("tags", list("tags", &|at| format!("  - r.io/a:{at}\n"))),
+            ("one tag", list("tags", &|_| "  - r.io/a:1\n".to_owned())),
+            ("short tags", list("tags", &|at| format!("  - a:{at}\n"))),
+            ("sources", list("sources", &|at| format!("  - r.io/a:{at}\n"))),
+            ("wrong sources", list("sources", &|at| format!("  - A:{at}\n"))),
+            ("annotations", list("annotations", &|at| format!("    k{at}: v\n"))),
+            ("platforms", list("platforms", &|at| format!("  - a/b{at}\n"))),
+            ("keys", list("wait: 1s\n  xx", &|at| format!("    k{at}: v\n"))),
+            ("unknown", format!("indexes:\n- a: b\n{}", many(&|at| format!("  k{at}: v\n")))),
+            ("empty", format!("indexes:\n{}", many(&|_| "- a: b\n".to_owned()))),
+        ] {
+            let started = std::time::Instant::now();
+            let _ = run(&file, RawInputs::default());
+            let took = started.elapsed();
+            println!("{case}: {took:?}");
+            assert!(took.as_secs() < 20, "{case}: {took:?}");
+        }
     }
 
     #[test]

@@ -363,9 +363,14 @@ fn usual_wait(sources: &[Source]) -> Duration {
 
 /// The error of a run that has no plan.
 pub fn refused(asked: Asked, problems: &[Problem]) -> Error {
-    let (count, what) = (count(problems.len(), "problem"), asked.what);
-    Error::new(Exit::Inputs, format!("{count} with the {what}; nothing was sent to a registry"))
-        .with_details(problems.iter().map(|problem| problem.shown(asked)).collect())
+    /// A large file may have one wrong in each of its lines.
+    const MOST_TOLD: usize = 200;
+    let (number, what) = (count(problems.len(), "problem"), asked.what);
+    let more = problems.len().saturating_sub(MOST_TOLD);
+    let more = (more > 0).then(|| format!("and {}", count(more, "other problem")));
+    let told = problems.iter().take(MOST_TOLD).map(|problem| problem.shown(asked));
+    Error::new(Exit::Inputs, format!("{number} with the {what}; nothing was sent to a registry"))
+        .with_details(told.chain(more).collect())
 }
 
 /// The longest pause between two checks of an image.

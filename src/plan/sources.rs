@@ -209,6 +209,13 @@ fn push(
 }
 
 fn add(sources: &mut Vec<(usize, Source)>, source: Source, line: usize, findings: &mut Findings) {
+    /// A template may stand for each of many platforms.
+    const MOST: usize = 2000;
+    match sources.len() {
+        MOST => findings.problem_at(INPUT, line, format!("more than {MOST} images")),
+        count if count > MOST => return,
+        _ => {}
+    }
     if let Some((other, _)) = sources
         .iter()
         .find(|(_, other)| other.reference == source.reference && other.platform == source.platform)

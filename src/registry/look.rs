@@ -4,7 +4,7 @@
 use super::Registry;
 use super::call::Call;
 use super::error::{Error, Kind};
-use crate::oci::{Digest, Reference, Repository, media_type};
+use crate::oci::{Digest, Manifest, Reference, Repository, media_type};
 use reqwest::Method;
 use tokio::time::Instant;
 
@@ -17,6 +17,17 @@ pub struct Head {
     pub media_type: String,
     /// Bytes; `None` when the registry does not say (proxies answer with none, or 0).
     pub size: Option<u64>,
+}
+
+impl Head {
+    /// What a look at a manifest would tell.
+    pub(super) fn of(manifest: &Manifest) -> Self {
+        Self {
+            digest: manifest.digest.clone(),
+            media_type: manifest.media_type.clone(),
+            size: Some(manifest.bytes.len() as u64),
+        }
+    }
 }
 
 impl Registry {
@@ -97,8 +108,6 @@ impl Registry {
         reference: &Reference,
         deadline: Option<Instant>,
     ) -> Result<Head, Error> {
-        let manifest = self.manifest(reference, deadline).await?;
-        let size = Some(manifest.bytes.len() as u64);
-        Ok(Head { digest: manifest.digest, media_type: manifest.media_type, size })
+        self.manifest(reference, deadline).await.map(|manifest| Head::of(&manifest))
     }
 }

@@ -1,6 +1,6 @@
 //! The distribution API: its verbs. Rooms below have HTTP (`http`), retries and limits
-//! (`attempts`), logins and tokens (`login`), what a call is (`call`), blobs (`blobs`) and the read
-//! cache (`shared`).
+//! (`attempts`), logins and tokens (`login`), what a call is (`call`), blobs (`blobs`) and what lists
+//! share (`shared`, `seen`).
 //!
 //! Every received byte is checked against its digest. Nothing here knows what a run is about.
 
@@ -17,12 +17,14 @@ mod look;
 mod outgoing;
 mod referrers;
 mod said;
+mod seen;
 mod shared;
+mod slots;
 mod tags;
 
 use crate::inputs::Environment;
 use crate::layout::{Layouts, Outgoing};
-use crate::oci::{Descriptor, Digest, Held, Manifest, Reference, Repository};
+use crate::oci::{Descriptor, Digest, Held, Invalid, Manifest, Reference, Repository};
 use crate::secret::Secrets;
 pub use asked::Asked;
 use attempts::Attempts;
@@ -42,6 +44,7 @@ pub use referrers::Stored;
 pub(crate) use referrers::{MOST_REFERRERS, Purpose, entries};
 use reqwest::Method;
 pub use said::Said;
+pub use seen::News;
 use shared::Cache;
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -156,12 +159,18 @@ impl Registry {
         let (answer, request) = self.call(call).await?;
         let digest = reference.digest.clone().unwrap_or_else(|| Digest::of(&answer.body));
         Manifest::parse(answer.body.clone(), answer.header("content-type"), digest)
-            .and_then(|mut manifest| {
-                manifest.share.count_in(&self.held)?;
-                self.expect_mounts(&reference.repository, &manifest);
-                Ok(manifest)
-            })
+            .and_then(|manifest| self.hold(manifest))
+            .inspect(|manifest| self.expect_mounts(&reference.repository, manifest))
             .map_err(|invalid| request.error_of(invalid.into(), &answer))
+    }
+
+    /// Counts a manifest among what is held; what is only kept for other lists makes room for it.
+    fn hold(&self, mut manifest: Manifest) -> Result<Manifest, Invalid> {
+        if manifest.share.count_in(&self.held).is_err() {
+            self.cache.seen.clear();
+            manifest.share.count_in(&self.held)?;
+        }
+        Ok(manifest)
     }
 
     /// Reads a config blob, checked against its descriptor.

@@ -2,77 +2,75 @@
 //! for it. Only accepted answers are shared; every caller has its own failure.
 
 use super::blobs::{BlobOutcome, CopyError};
-use super::{Error, Head, Registry};
+use super::seen::{News, Seen};
+use super::slots::Slots;
+use super::{Error, Head, Purpose, Registry};
 use crate::oci::{Descriptor, Digest, Manifest, Reference, Repository};
 use bytes::Bytes;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-/// Bytes as received that the cache keeps at most; what comes later is read again each time.
-const MOST_BYTES: usize = 2 << 20;
-/// Bytes that an answer counts at least: a small one costs more than its body.
-const LEAST_BYTES: usize = 512;
+/// Bytes of manifests that are kept at most, and of answers of each other kind.
+const MOST_OF_MANIFESTS: usize = 2 << 20;
+const MOST_OF_OTHERS: usize = 1 << 20;
+/// Bytes that one entry of a list of referrers takes, about.
+const A_REFERRER: usize = 1 << 10;
 
 /// Answers by request.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Cache {
-    manifests: Slots<Manifest>,
-    heads: Slots<Head>,
-    configs: Slots<Bytes>,
-    sizes: Slots<Option<u64>>,
-    copies: Slots<BlobOutcome>,
-    kept: Mutex<usize>,
+    pub(super) seen: Slots<Seen>,
+    heads: Once<Head>,
+    configs: Once<Bytes>,
+    sizes: Once<Option<u64>>,
+    copies: Once<BlobOutcome>,
+    referrers: Once<Option<Vec<Descriptor>>>,
 }
 
-type Slots<T> = Mutex<HashMap<String, Arc<OnceCell<T>>>>;
+type Once<T> = Slots<OnceCell<T>>;
 
-impl Cache {
-    async fn get<T: Clone, E>(
-        &self,
-        slots: &Slots<T>,
-        key: String,
-        size: impl Fn(&T) -> usize,
-        read: impl AsyncFnOnce() -> Result<T, E>,
-    ) -> Result<T, E> {
-        let slot = Arc::clone(
-            slots.lock().unwrap_or_else(PoisonError::into_inner).entry(key.clone()).or_default(),
-        );
-        let mut fresh = false;
-        let reading = async {
-            let value = read().await?;
-            fresh = true;
-            Ok(value)
-        };
-        let result = slot.get_or_try_init(|| reading).await.cloned();
-        let keep = match &result {
-            Ok(value) if fresh => self.takes(size(value)),
-            Ok(_) => true,
-            Err(_) => false,
-        };
-        if !keep {
-            slots.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+impl Default for Cache {
+    fn default() -> Self {
+        Self {
+            seen: Slots::of(MOST_OF_MANIFESTS),
+            heads: Slots::of(MOST_OF_OTHERS),
+            configs: Slots::of(MOST_OF_OTHERS),
+            sizes: Slots::of(MOST_OF_OTHERS),
+            copies: Slots::of(MOST_OF_OTHERS),
+            referrers: Slots::of(MOST_OF_OTHERS),
         }
-        result
     }
+}
 
-    fn takes(&self, size: usize) -> bool {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let size = size.max(LEAST_BYTES);
-        let fits = *kept + size <= MOST_BYTES;
-        *kept += if fits { size } else { 0 };
-        fits
+/// The first good answer to a request, and its size.
+async fn once<T: Clone, E>(
+    slots: &Once<T>,
+    key: &str,
+    size: impl Fn(&T) -> usize,
+    read: impl AsyncFnOnce() -> Result<T, E>,
+) -> Result<T, E> {
+    let slot = slots.at(key);
+    let mut fresh = false;
+    let reading = async {
+        let value = read().await?;
+        fresh = true;
+        Ok(value)
+    };
+    let result = slot.get_or_try_init(|| reading).await.cloned();
+    match &result {
+        Ok(value) if fresh => slots.keep(key, size(value)),
+        Ok(_) => {}
+        Err(_) => slots.forget(key),
     }
+    result
 }
 
 impl Registry {
     /// Reads a manifest as [`Registry::manifest`] does, once in this run: every list sees a tag as
     /// the first one did.
     pub async fn shared_manifest(&self, reference: &Reference) -> Result<Manifest, Error> {
-        let size = |manifest: &Manifest| manifest.share.weight();
-        let read = async || self.manifest(reference, None).await;
-        self.cache.get(&self.cache.manifests, reference.to_string(), size, read).await
+        let news = News { found: None, missing: Instant::now() };
+        self.seen_manifest(reference, news, None).await
     }
 
     /// Looks at a child by its digest as [`Registry::look_surely`] does, once in this run if it is there.
@@ -82,7 +80,7 @@ impl Registry {
         deadline: Option<Instant>,
     ) -> Result<Head, Error> {
         let read = async || self.look_surely(child, deadline).await;
-        self.cache.get(&self.cache.heads, child.to_string(), |_| 0, read).await
+        once(&self.cache.heads, &child.to_string(), |_| 0, read).await
     }
 
     /// Reads a config as [`Registry::config`] does, once in this run.
@@ -94,7 +92,19 @@ impl Registry {
     ) -> Result<Bytes, Error> {
         let key = format!("{repository}@{} {}", descriptor.digest, descriptor.size);
         let read = async || self.config(repository, descriptor, deadline).await;
-        self.cache.get(&self.cache.configs, key, Bytes::len, read).await
+        once(&self.cache.configs, &key, Bytes::len, read).await
+    }
+
+    /// Lists what may go into an index with an image, as [`Registry::list_referrers`] does, once in
+    /// this run.
+    pub(crate) async fn shared_referrers(
+        &self,
+        subject: &Reference,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Vec<Descriptor>>, Error> {
+        let read = async || self.list_referrers(subject, Purpose::Copy, deadline).await;
+        let size = |listed: &Option<Vec<Descriptor>>| listed.iter().flatten().count() * A_REFERRER;
+        once(&self.cache.referrers, &subject.to_string(), size, read).await
     }
 
     /// Looks at a blob as [`Registry::blob_size`] does, once in this run if it is there.
@@ -104,7 +114,7 @@ impl Registry {
         digest: &Digest,
     ) -> Result<Option<u64>, Error> {
         let read = async || self.blob_size(repository, digest).await;
-        self.cache.get(&self.cache.sizes, format!("{repository}@{digest}"), |_| 0, read).await
+        once(&self.cache.sizes, &format!("{repository}@{digest}"), |_| 0, read).await
     }
 
     /// Copies a blob as [`Registry::copy_blob`] does, once in this run; `copied` is called only if
@@ -118,7 +128,7 @@ impl Registry {
         copied: impl FnOnce(&BlobOutcome),
     ) -> Result<BlobOutcome, CopyError> {
         let copy = async || self.copy_blob(from, to, blob, streamed).await.inspect(copied);
-        self.cache.get(&self.cache.copies, format!("{to}@{}", blob.digest), |_| 0, copy).await
+        once(&self.cache.copies, &format!("{to}@{}", blob.digest), |_| 0, copy).await
     }
 
     /// Uploads a blob as [`Registry::upload_anew`] does, once in this run.
@@ -131,6 +141,6 @@ impl Registry {
         let upload =
             async || self.upload_anew(from, to, blob).await.map(|()| BlobOutcome::Uploaded);
         let key = format!("{to}@{} anew", blob.digest);
-        self.cache.get(&self.cache.copies, key, |_| 0, upload).await
+        once(&self.cache.copies, &key, |_| 0, upload).await
     }
 }

@@ -8,6 +8,7 @@ use crate::file;
 use crate::inputs::table::{Given, RawInputs};
 use crate::inputs::{Context, Environment, set};
 use std::fs;
+use std::io::{self, Write};
 use std::path::Path;
 use tracing::warn;
 
@@ -74,9 +75,8 @@ impl Destinations {
         let texts = Texts {
             dotenv: dotenv.unwrap_or_default(),
             github: github.transpose().map_err(Error::defect)?.unwrap_or_default(),
-            report: if self.report.is_some() { document(ending) } else { String::new() },
         };
-        if let Err(error) = self.write_all(&values, &texts) {
+        if let Err(error) = self.write_all(&values, &texts, ending) {
             let shown = values.iter().filter(|(name, _)| *name != "manifest");
             let shown = shown.map(|(name, value)| format!("{name}: {value}")).collect();
             let error = error.with_details(shown);
@@ -89,23 +89,28 @@ impl Destinations {
         Ok(())
     }
 
-    fn write_all(&mut self, values: &[(&'static str, String)], texts: &Texts) -> Result<(), Error> {
-        let mut outputs: Vec<(&mut Output, &str)> = Vec::new();
+    fn write_all(
+        &mut self,
+        values: &[(&'static str, String)],
+        texts: &Texts,
+        ending: &Ending<'_>,
+    ) -> Result<(), Error> {
+        let mut outputs: Vec<(&mut Output, Content<'_>)> = Vec::new();
         let for_chains = outputs::for_chains(values);
         for (name, output) in &mut self.results {
             let mut all = values.iter().chain(&for_chains);
             if let Some((_, value)) = all.find(|(other, _)| other == name) {
-                outputs.push((output, value));
+                outputs.push((output, Content::Text(value)));
             }
         }
-        outputs.extend(self.dotenv.as_mut().map(|output| (output, &*texts.dotenv)));
-        outputs.extend(self.report.as_mut().map(|output| (output, &*texts.report)));
-        outputs.extend(self.output.as_mut().map(|output| (output, &*texts.github)));
+        outputs.extend(self.dotenv.as_mut().map(|output| (output, Content::Text(&texts.dotenv))));
+        outputs.extend(self.report.as_mut().map(|output| (output, Content::Report(ending))));
+        outputs.extend(self.output.as_mut().map(|output| (output, Content::Text(&texts.github))));
         // Last what cannot be taken back.
         outputs.sort_by_key(|(output, _)| output.place.is_stream());
         let mut written = Vec::new();
-        for (output, text) in outputs {
-            match output.place.put(text) {
+        for (output, content) in outputs {
+            match output.place.put(&|to| content.write(to)) {
                 Ok(done) => written.push(done),
                 Err(refusal) => {
                     // All or none.
@@ -125,13 +130,14 @@ impl Destinations {
 
     fn write_summary(&mut self, ending: &Ending<'_>) {
         if let Some(output) = &mut self.summary {
-            output.write_or_warn(&summary::markdown(ending));
+            let text = summary::markdown(ending);
+            output.write_or_warn(Content::Text(&text));
         }
     }
 
     fn write_report(&mut self, ending: &Ending<'_>) {
         if let Some(output) = &mut self.report {
-            output.write_or_warn(&document(ending));
+            output.write_or_warn(Content::Report(ending));
         }
     }
 }
@@ -140,11 +146,22 @@ impl Destinations {
 struct Texts {
     dotenv: String,
     github: String,
-    report: String,
 }
 
-fn document(ending: &Ending<'_>) -> String {
-    json::text(&json::run(ending), ending.secrets)
+/// What goes into one file. The report is made as it is written: it may have megabytes.
+enum Content<'a> {
+    Text(&'a str),
+    Report(&'a Ending<'a>),
+}
+
+impl Content<'_> {
+    fn write(&self, to: &mut dyn Write) -> io::Result<()> {
+        match self {
+            // One write, so that a full disk does not leave half of it.
+            Self::Text(text) => to.write_all(text.as_bytes()),
+            Self::Report(ending) => json::write(&json::run(ending), ending.secrets, to),
+        }
+    }
 }
 
 impl Output {
@@ -163,8 +180,8 @@ impl Output {
     }
 
     /// Where a failure cannot change how the run ends.
-    fn write_or_warn(&mut self, text: &str) {
-        if let Err(Refusal { why, fix }) = self.place.put(text) {
+    fn write_or_warn(&mut self, content: Content<'_>) {
+        if let Err(Refusal { why, fix }) = self.place.put(&|to| content.write(to)) {
             warn!("cannot write {} ({}): {why}; {fix}", self.name, self.shown);
         }
     }

@@ -7,19 +7,25 @@ use crate::pipeline::outcome::{self, Listed, Report};
 use crate::pipeline::progress::{TagState, Tagged};
 use crate::pipeline::record::{self, Action};
 use crate::report::Ending;
+use crate::report::filter::Filter;
 use crate::secret::Secrets;
-use crate::text::escape;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
+use std::io::{self, Write};
 
 const VERSION: u8 = 1;
 
-/// The document as it is written: without secrets, and without characters that could command a
-/// terminal.
-pub(crate) fn text(document: &impl Serialize, secrets: &Secrets) -> String {
-    // This fails only for keys that are not strings, and no document has such keys.
-    let text = serde_json::to_string_pretty(document).unwrap_or_default();
-    escape::json(&secrets.redact(&format!("{text}\n")))
+/// Writes the document: without secrets, and without characters that could command a terminal. Parts
+/// of it are made as they are written.
+pub(crate) fn write(
+    document: &impl Serialize,
+    secrets: &Secrets,
+    to: &mut dyn Write,
+) -> io::Result<()> {
+    let mut filter = Filter::to(to, secrets);
+    serde_json::to_writer_pretty(&mut filter, document)?;
+    filter.write_all(b"\n")?;
+    filter.flush()
 }
 
 #[derive(Debug, Serialize)]
@@ -54,7 +60,7 @@ pub(crate) struct Published<'a> {
     platforms: Vec<Platform>,
     sources: Vec<Source<'a>>,
     copied: Vec<Copied>,
-    writes: Vec<Write<'a>>,
+    writes: Vec<Written<'a>>,
     skipped: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     warnings: Option<&'a [String]>,
@@ -77,7 +83,7 @@ pub(crate) struct Failed<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     warnings: Option<&'a [String]>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    writes: Option<Vec<Write<'a>>>,
+    writes: Option<Vec<Written<'a>>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -87,11 +93,22 @@ pub(crate) struct Several<'a> {
     status: &'static str,
     exit: u8,
     changed: bool,
-    lists: Vec<Named<'a>>,
+    lists: InTurn<'a>,
     warnings: &'a [String],
     elapsed_seconds: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Told>,
+}
+
+/// The lists of a run, each made when it is written: of a thousand, one is in memory.
+#[derive(Debug)]
+struct InTurn<'a>(Ending<'a>);
+
+impl Serialize for InTurn<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(ending) = self;
+        serializer.collect_seq(ending.run.lists.iter().map(|list| Named::of(ending, list)))
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -154,7 +171,7 @@ struct Referred {
 }
 
 #[derive(Debug, Serialize)]
-struct Write<'a> {
+struct Written<'a> {
     action: &'static str,
     #[serde(rename = "where")]
     place: &'a str,
@@ -193,22 +210,22 @@ fn several<'a>(ending: &Ending<'a>) -> Several<'a> {
         Err(_) => has_moved(&list.tags),
     });
     let dry_run = run.reports().all(|report| report.dry_run.is_some());
-    let named = |list: &'a Listed| {
-        let own = list.ended.as_ref().map_or_else(|error| error.exit, |_| Exit::Done);
-        Named {
-            name: list.called(),
-            report: of_index(&Ending { late: None, ..*ending }, list, own, None),
-        }
-    };
     Several {
         version: VERSION,
         status: status(exit, dry_run, changed),
         exit: exit as u8,
         changed,
-        lists: run.lists.iter().map(named).collect(),
+        lists: InTurn(Ending { late: None, ..*ending }),
         warnings,
         elapsed_seconds: run.elapsed.as_secs_f64(),
         error: late.map(|error| error.told(audience)),
+    }
+}
+
+impl<'a> Named<'a> {
+    fn of(ending: &Ending<'a>, list: &'a Listed) -> Self {
+        let own = list.ended.as_ref().map_or_else(|error| error.exit, |_| Exit::Done);
+        Self { name: list.called(), report: of_index(ending, list, own, None) }
     }
 }
 
@@ -222,7 +239,7 @@ fn of_index<'a>(
     let Ending { late, audience, .. } = *ending;
     let told = |error: &Error| error.told(audience);
     let version = warnings.map(|_| VERSION);
-    let writes = list.writes.iter().map(Write::of).collect();
+    let writes = list.writes.iter().map(Written::of).collect();
     match &list.ended {
         Ok(report) => {
             let published = Published::of(report, exit, writes);
@@ -269,7 +286,7 @@ fn tags(tags: &[Tagged]) -> Vec<Tag<'_>> {
 
 impl<'a> Published<'a> {
     /// Leaves out the fields of the run.
-    fn of(report: &'a Report, exit: Exit, writes: Vec<Write<'a>>) -> Self {
+    fn of(report: &'a Report, exit: Exit, writes: Vec<Written<'a>>) -> Self {
         let platform = |(platform, digest): (String, String)| Platform {
             download_bytes: report.download(&digest),
             platform,
@@ -337,7 +354,7 @@ impl Referred {
     }
 }
 
-impl<'a> Write<'a> {
+impl<'a> Written<'a> {
     fn of(write: &'a record::Write) -> Self {
         let (from, bytes) = match &write.action {
             Action::Mount { from } => (Some(from.to_string()), None),
@@ -458,7 +475,9 @@ mod tests {
         let secrets = Secrets::default();
         secrets.keep("canary-\"password");
         let error = Error::refused("canary-\"password\u{1b}[31m\u{9b}");
-        let shown = text(&failure(&error, Audience::default(), &[]), &secrets);
+        let mut shown = Vec::new();
+        write(&failure(&error, Audience::default(), &[]), &secrets, &mut shown).unwrap();
+        let shown = String::from_utf8(shown).unwrap();
         assert!(shown.contains(r#""what": "***\u001b[31m\u009b""#), "{shown}");
         assert!(shown.ends_with("}\n"), "{shown}");
     }

@@ -1,6 +1,7 @@
 //! The result of a run: one module per format, and the files it is written to.
 
 pub(crate) mod files;
+mod filter;
 mod github;
 mod gitlab;
 pub(crate) mod json;

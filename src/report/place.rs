@@ -11,7 +11,7 @@ use crate::file::{self, AT_ONCE};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
-use std::io::{self, Write as _};
+use std::io::{self, Seek as _, Write};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::{
     FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
@@ -23,6 +23,9 @@ use tempfile::NamedTempFile;
 const MOST_LINKS: usize = 40;
 /// How long the reader of a pipe may take before it reads on, in seconds.
 const PATIENCE: i64 = 10;
+
+/// Writes an output, all of it, to where it is told; it may be asked again.
+pub(super) type Fill<'a> = &'a dyn Fn(&mut dyn Write) -> io::Result<()>;
 
 /// Why nothing can be written, and what to do.
 #[derive(Debug)]
@@ -93,25 +96,24 @@ impl Place {
         matches!(self.way, Way::Stream(_))
     }
 
-    /// Writes all of the text. It can be called again with another one.
-    pub(super) fn put(&mut self, text: &str) -> Result<Written, Refusal> {
+    /// Writes all of an output. It can be called again with another one.
+    pub(super) fn put(&mut self, fill: Fill<'_>) -> Result<Written, Refusal> {
         match &mut self.way {
-            Way::Stream(stream) => send(stream, text.as_bytes()).map(|()| Written::Sent),
+            Way::Stream(stream) => send(stream, fill),
             Way::Append(file, before) => {
                 let written = Written::Appended(file.try_clone()?, *before);
-                // One write, so that a full disk does not leave half of it.
-                finished(file.write_all(text.as_bytes()), written)
+                finished(fill(file), written)
             }
             Way::Own(ours) => {
                 let ours = ours.take();
                 // What is there now counts: minutes may have passed.
                 match look(&self.path)? {
-                    Seen::File => in_place(&self.path, text),
-                    Seen::Stream(stream) => send(&stream, text.as_bytes()).map(|()| Written::Sent),
+                    Seen::File => in_place(&self.path, fill),
+                    Seen::Stream(stream) => send(&stream, fill),
                     Seen::Nothing => {
                         let end = end_of(&self.path)?;
                         let mut ours = ours.map_or_else(|| beside(&end), Ok)?;
-                        ours.write_all(text.as_bytes())?;
+                        fill(&mut ours)?;
                         ours.persist(&end).map_err(|error| error.error)?;
                         Ok(Written::Made(end))
                     }
@@ -216,32 +218,40 @@ fn beside(path: &Path) -> io::Result<NamedTempFile> {
 }
 
 /// Writes over a regular file.
-fn in_place(path: &Path, text: &str) -> Result<Written, Refusal> {
+fn in_place(path: &Path, fill: Fill<'_>) -> Result<Written, Refusal> {
     let mut file = open(OpenOptions::new().write(true), path)?;
     let written = Written::Filled(file.try_clone()?);
-    let whole = file.write_all(text.as_bytes()).and_then(|()| file.set_len(text.len() as u64));
-    finished(whole, written)
+    let whole = fill(&mut file).and_then(|()| file.stream_position());
+    finished(whole.and_then(|end| file.set_len(end)), written)
 }
 
-/// Writes to a stream, as long as its reader takes it.
-fn send(stream: &File, mut bytes: &[u8]) -> Result<(), Refusal> {
-    while !bytes.is_empty() {
-        match (&*stream).write(bytes) {
-            Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
-            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let limit = Timespec { tv_sec: PATIENCE, tv_nsec: 0 };
-                let mut room = [PollFd::new(stream, PollFlags::OUT)];
-                if poll(&mut room, Some(&limit)).map_err(io::Error::from)? == 0 {
-                    let why = format!("its reader took nothing for {PATIENCE} s");
-                    return Err(Refusal { why, fix: "read all that comes from it" });
+fn send(stream: &File, fill: Fill<'_>) -> Result<Written, Refusal> {
+    fill(&mut Patient(stream)).map(|()| Written::Sent).map_err(Refusal::from)
+}
+
+/// A stream, as long as its reader takes what is written.
+struct Patient<'a>(&'a File);
+
+impl Write for Patient<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Self(stream) = self;
+        loop {
+            match stream.write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let limit = Timespec { tv_sec: PATIENCE, tv_nsec: 0 };
+                    let mut room = [PollFd::new(*stream, PollFlags::OUT)];
+                    if poll(&mut room, Some(&limit)).map_err(io::Error::from)? == 0 {
+                        return Err(io::ErrorKind::TimedOut.into());
+                    }
                 }
+                result => return result,
             }
-            Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the only place that opens a file to write it")]
@@ -251,6 +261,10 @@ fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
 
 impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::TimedOut {
+            let why = format!("its reader took nothing for {PATIENCE} s");
+            return Self { why, fix: "read all that comes from it" };
+        }
         let fix = match error.kind() {
             io::ErrorKind::NotFound => "create the folder first",
             io::ErrorKind::PermissionDenied => {

@@ -37,13 +37,13 @@ const STAGES: [&[&str]; 14] = [
 ];
 /// The same within what speaks to registries.
 const ROOMS: [&[&str]; 8] = [
-    &["asked", "elsewhere", "http", "said"],
+    &["asked", "elsewhere", "http", "said", "slots"],
     &["error"],
     &["attempts", "files"],
     &["login"],
     &["call"],
     &["look"],
-    &["blobs", "referrers"],
+    &["blobs", "referrers", "seen"],
     &["outgoing", "shared", "tags"],
 ];
 

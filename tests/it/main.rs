@@ -69,6 +69,7 @@ mod progress;
 mod providers;
 mod publishing;
 mod quick;
+mod read_once;
 mod referrers;
 mod refusals;
 mod registries;

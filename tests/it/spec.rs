@@ -219,8 +219,8 @@ async fn a_file_that_is_no_file_of_lists_is_refused() {
             .stdout
             .contains("1001 entries; the limit is 1000")
     );
-    let large = format!("indexes:\n{}", "# a comment\n".repeat(6000));
-    assert!(step_of_lists(&large).run().await.fails(2).stdout.contains("is larger than 64.0 KiB"));
+    let large = format!("indexes:\n{}", "# a comment\n".repeat(90_000));
+    assert!(step_of_lists(&large).run().await.fails(2).stdout.contains("is larger than 1.0 MiB"));
     let absent = Step::new().input("spec", "nowhere.yaml").run().await.fails(2);
     assert!(absent.stdout.contains("spec: nowhere.yaml: cannot be read"), "{}", absent.stdout);
 }

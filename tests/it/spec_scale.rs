@@ -1,11 +1,14 @@
 //! The lists of a whole organisation in one run: what that costs.
 
-use crate::support::client::Client;
+use crate::support::client::{Client, OCI_INDEX, sha256};
 use crate::support::images::Image;
 use crate::support::rules::{Fault, Rule};
 use crate::support::scene::{Scene, waiting_step_at};
+use crate::support::scripted::{ScriptedServer, answer};
 use crate::support::step::Step;
 use futures_util::{StreamExt as _, stream};
+use std::collections::HashMap;
+use std::sync::Mutex;
 use std::time::Duration;
 
 /// What the contract allows for 200 lists, and what the debug build of the tests takes more than the
@@ -96,4 +99,69 @@ async fn one_list_is_light() {
     let ran = waiting_step_at(&host, &sources).run().await.ok();
     println!("one list: {} KiB", ran.max_rss_kib);
     assert!(ran.max_rss_kib > 0 && ran.max_rss_kib < 32 * 1024, "{} KiB", ran.max_rss_kib);
+}
+
+/// A registry in memory that holds an image at `LIST-OS-ARCH` for each of our platforms, and takes
+/// what is pushed.
+fn quick_registry() -> ScriptedServer {
+    let pushed: Mutex<HashMap<String, Vec<u8>>> = Mutex::default();
+    let image = |name: &str| {
+        let platform =
+            PLATFORMS.iter().find(|platform| name.ends_with(&platform.replace('/', "-")));
+        platform.map(|platform| Image::oci(platform).label("list", name))
+    };
+    ScriptedServer::answering(move |request, _| {
+        let path = request.path().to_owned();
+        let name = path.rsplit('/').next().unwrap().to_owned();
+        let mut pushed = pushed.lock().unwrap();
+        let found = |media_type: &str, bytes: &[u8]| {
+            let digest = sha256(bytes);
+            answer(
+                200,
+                &[("Content-Type", media_type), ("Docker-Content-Digest", &digest)],
+                if request.method == "HEAD" { Vec::new() } else { bytes.to_vec() },
+            )
+        };
+        if request.method == "PUT" {
+            pushed.insert(path, request.body.clone());
+            return answer(201, &[("Docker-Content-Digest", &sha256(&request.body))], "");
+        }
+        if let Some(bytes) = pushed.get(&path) {
+            return found(OCI_INDEX, bytes);
+        }
+        match image(&name) {
+            Some(image) => {
+                pushed.insert(
+                    format!("/v2/acme/app/blobs/{}", sha256(&image.config())),
+                    image.config(),
+                );
+                found(image.media_type(), &image.manifest())
+            }
+            None => answer(404, &[], ""),
+        }
+    })
+}
+
+/// Each with sources of its own, all its outputs written, the file of them written out.
+#[tokio::test]
+async fn a_thousand_lists_take_12_requests_each() {
+    const LISTS: usize = 1000;
+    let server = quick_registry();
+    let host = server.host();
+    let list = |at: usize| {
+        let source =
+            |platform: &&str| format!("  - {host}/acme/app:{at}-{}\n", platform.replace('/', "-"));
+        let sources: String = PLATFORMS.iter().map(source).collect();
+        format!("- name: list-{at}\n  tags: {host}/acme/app:{at}\n  sources:\n{sources}")
+    };
+    let lists: String = (0..LISTS).map(list).collect();
+    let step = Step::new().github().file("lists.yaml", format!("indexes:\n{lists}"));
+    let step = step.input("spec", "lists.yaml").input("platforms", &PLATFORMS.join(","));
+    let step = step.input("json-file", "report.json").input("dotenv-file", "manifest.env");
+    let ran = step.limit(Duration::from_secs(100)).run().await.ok();
+    println!("{LISTS} lists: {} KiB, {:?}", ran.max_rss_kib, ran.elapsed);
+    assert_eq!(server.requests().len(), 12 * LISTS);
+    let report = ran.file("report.json").unwrap();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["lists"].as_array().unwrap().len(), LISTS);
 }

@@ -270,7 +270,7 @@ mod tests {
     #[test]
     fn what_is_filled_in_has_its_limit() {
         let text = format!("{{{{#each build.tags}}}}{}{{{{/each}}}}", "x".repeat(LARGEST / 2 + 1));
-        assert!(told(&text)[0].contains("is longer than the limit of 65536 bytes"));
+        assert!(told(&text)[0].contains("is longer than the limit of 1048576 bytes"));
     }
 
     #[test]

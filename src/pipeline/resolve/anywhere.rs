@@ -10,8 +10,9 @@ use crate::oci::Manifest;
 use crate::plan::Source;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use std::future::pending;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// After so long without an end, the next repository is asked as well.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -26,31 +27,54 @@ pub(super) struct Anywhere<'a> {
     seen: Vec<Option<Manifest>>,
     /// The same where there is one place.
     seen_there: Option<Manifest>,
+    /// When the last check ended.
+    since: Option<Instant>,
+    /// What other lists were told before does not count at the last check.
+    last_since: Option<Instant>,
 }
 
 impl<'a> Anywhere<'a> {
     pub(super) fn new(wait: &'a Wait<'a>, source: &'a Source) -> Self {
         let places =
             if source.others.is_empty() { Vec::new() } else { source.in_each_repository() };
-        Self { wait, source, seen: vec![None; places.len()], places, seen_there: None }
+        let seen = vec![None; places.len()];
+        Self { wait, source, places, seen, seen_there: None, since: None, last_since: None }
     }
 
     /// Checks it. `last`: how the check before ended.
     pub(super) async fn look(&mut self, last: Option<&NotYet>) -> Result<Arrived, Stop> {
+        let looked = if self.places.is_empty() {
+            let look = Look::new(self.wait, self.source).after(self.since);
+            look.now(last, &mut self.seen_there).await
+        } else {
+            let looked = Box::pin(self.one_after_the_other(last)).await;
+            looked.map_err(|stops| self.worst(stops))
+        };
+        self.since = Some(Instant::now());
+        looked
+    }
+
+    /// The next check may be the last one: what other lists were told before does not count.
+    pub(super) fn last_check(&mut self, since: Instant) {
+        self.last_since = Some(since);
+        self.since = self.last_since;
+    }
+
+    /// Ends when another list finds that the source names something new.
+    pub(super) async fn news(&self) {
         if self.places.is_empty() {
-            return Look::new(self.wait, self.source).now(last, &mut self.seen_there).await;
-        }
-        match Box::pin(self.one_after_the_other(last)).await {
-            Ok(arrived) => Ok(arrived),
-            Err(stops) => Err(self.worst(stops)),
+            self.wait.work.registry.news_of(&self.source.reference).await;
+        } else {
+            pending::<()>().await;
         }
     }
 
     async fn one_after_the_other(&mut self, last: Option<&NotYet>) -> Result<Arrived, Vec<Stop>> {
-        let wait = self.wait;
+        let (wait, since) = (self.wait, self.since);
         let looks = self.places.iter().zip(&mut self.seen);
-        let mut looks =
-            looks.map(|(place, seen)| async move { Look::new(wait, place).now(last, seen).await });
+        let mut looks = looks.map(|(place, seen)| async move {
+            Look::new(wait, place).after(since).now(last, seen).await
+        });
         let (mut under_way, mut stops) = (FuturesUnordered::new(), Vec::new());
         loop {
             under_way.extend(looks.next());
@@ -75,6 +99,7 @@ impl<'a> Anywhere<'a> {
         }
         self.seen_there = None;
         self.seen.fill(None);
+        self.since = Some(self.last_since.unwrap_or_else(Instant::now));
         match self.look(None).await {
             // The end of the wait takes nothing back of an honest answer.
             Err(Stop::NotYet(again)) if again.is_cut_off() => Err(why.into()),

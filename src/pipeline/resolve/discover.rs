@@ -19,13 +19,12 @@ use tracing::{debug, warn};
 impl Look<'_> {
     /// What may be an attestation of a plain image, as listed; nothing where no index wants it.
     pub(super) async fn listed(&self, image: &Manifest) -> Result<Vec<Descriptor>, Stop> {
-        let Self { wait, source, deadline } = *self;
+        let Self { wait, source, deadline, .. } = *self;
         if !wait.work.plan.discovers_attestations() {
             return Ok(Vec::new());
         }
         let place = Reference::at(&source.reference.repository, &image.digest);
-        let listed = match wait.work.registry.list_referrers(&place, Purpose::Copy, deadline).await
-        {
+        let listed = match wait.work.registry.shared_referrers(&place, deadline).await {
             Ok(Some(listed)) => listed,
             Ok(None) => self.listed_by_tag(image).await?,
             // The image was read with the same login: it is the API that nobody may use.
@@ -55,7 +54,7 @@ impl Look<'_> {
     async fn listed_by_tag(&self, image: &Manifest) -> Result<Vec<Descriptor>, Stop> {
         let repository = &self.source.reference.repository;
         let tag = Reference::tagged(repository, &referrer::tag(&image.digest));
-        match self.wait.work.registry.manifest(&tag, self.deadline).await {
+        match self.manifest(&tag).await {
             Ok(list) => Ok(registry::entries(&list, Purpose::Copy).collect()),
             // Some registries deny what does not exist; the image beside it was read.
             Err(error) if error.may_be_missing() || error.is_denial() => Ok(Vec::new()),

@@ -8,7 +8,7 @@ use crate::entries::{self, parsed};
 use crate::error::Error;
 use crate::oci::{Descriptor, ImageConfig, Manifest, Reference};
 use crate::plan::Source;
-use crate::registry::{self, Kind};
+use crate::registry::{self, Kind, News};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -19,12 +19,33 @@ pub(super) struct Look<'a> {
     pub(super) source: &'a Source,
     /// When its requests give up; none where nothing is waited for.
     pub(super) deadline: Option<Instant>,
+    /// When it was checked last: what other lists were told since then counts. None at the first
+    /// check.
+    pub(super) since: Option<Instant>,
 }
 
 impl<'a> Look<'a> {
     pub(super) fn new(wait: &'a Wait<'a>, source: &'a Source) -> Self {
         let waits = !wait.work.plan.wait.is_zero();
-        Self { wait, source, deadline: waits.then_some(wait.deadline) }
+        Self { wait, source, deadline: waits.then_some(wait.deadline), since: None }
+    }
+
+    /// The same, after a check that ended then.
+    pub(super) fn after(self, since: Option<Instant>) -> Self {
+        Self { since, ..self }
+    }
+
+    /// What counts of that which other lists were told. The first check takes a tag as they found it;
+    /// that it is not there yet, if that is no older than a pause would be.
+    fn news(&self) -> News {
+        self.since.map_or_else(
+            || {
+                let now = Instant::now();
+                let pause = self.wait.work.plan.wait_interval;
+                News { found: None, missing: now.checked_sub(pause).unwrap_or(now) }
+            },
+            News::since,
+        )
     }
 
     /// Checks it. `last`: how the check before ended; `seen`: the manifest that was read last, which
@@ -90,23 +111,25 @@ impl<'a> Look<'a> {
         last: Option<&NotYet>,
         seen: &mut Option<Manifest>,
     ) -> Result<Arrived, Stop> {
-        let registry = self.wait.work.registry;
-        if let Some(last) = last {
-            let head = registry.look(&self.source.reference, self.deadline).await;
-            let head = head.map_err(|error| self.sort(&error, false))?;
+        let (registry, reference) = (self.wait.work.registry, &self.source.reference);
+        let mut found = None;
+        if last.is_some() {
+            let head = registry.seen_head(reference, self.news(), self.deadline).await;
+            found = Some(head.map_err(|error| self.sort(&error, false))?);
+        }
+        if let (Some(last), Some(head)) = (last, &found) {
             *seen = seen.take().filter(|seen| seen.digest == head.digest);
             // The image that was stale a moment ago still is.
             if seen.is_some() && matches!(last, NotYet::Stale { .. }) {
                 return Err(Stop::NotYet(last.clone()));
             }
         }
-        let manifest = match seen.clone() {
-            Some(manifest) => manifest,
-            None => {
-                let read = self.manifest(&self.source.reference).await;
-                read.map_err(|error| self.sort(&error, false))?
-            }
+        let read = match (seen.clone(), &found) {
+            (Some(manifest), _) => Ok(manifest),
+            (None, Some(head)) => registry.found_manifest(reference, head, self.deadline).await,
+            (None, None) => self.manifest(reference).await,
         };
+        let manifest = read.map_err(|error| self.sort(&error, false))?;
         // From here on the source is its digest: a tag that moves later changes nothing.
         let arrived = self.learn(manifest.clone()).await;
         if matches!(arrived, Err(Stop::NotYet(_))) {
@@ -119,18 +142,15 @@ impl<'a> Look<'a> {
         &self,
         reference: &Reference,
     ) -> Result<Manifest, registry::Error> {
-        // At the only check, indexes of one run may share what they read; later ones want to know
-        // what is there now.
-        match self.deadline {
-            None => self.wait.work.registry.shared_manifest(reference).await,
-            deadline => self.wait.work.registry.manifest(reference, deadline).await,
-        }
+        self.wait.work.registry.seen_manifest(reference, self.news(), self.deadline).await
     }
 
     /// Reads the manifest of an entry.
     pub(super) async fn entry(&self, entry: &Descriptor) -> Result<Manifest, Stop> {
         let place = Reference::at(&self.source.reference.repository, &entry.digest);
-        let read = self.wait.work.registry.manifest(&place, self.deadline).await;
+        // What a digest names is the same whenever it was read.
+        let news = News { found: None, ..self.news() };
+        let read = self.wait.work.registry.seen_manifest(&place, news, self.deadline).await;
         let manifest = read.map_err(|error| self.sort(&error, true))?;
         self.refuse_wrong(entry, manifest.contradicts(entry))?;
         Ok(manifest)

@@ -27,7 +27,7 @@ use crate::inputs::table::names;
 use crate::jobs::Jobs;
 use crate::join;
 use crate::plan::Source;
-use crate::registry::Registry;
+use crate::registry::{News, Registry};
 use crate::text;
 use anywhere::Anywhere;
 use arrived::{Arrived, Skipped};
@@ -44,6 +44,9 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{info, warn};
 use waiting::{Next, Waiting};
 use watch::Watch;
+
+/// How far apart waits of lists may end that began together.
+const MOMENT: Duration = Duration::from_millis(250);
 
 /// All sources, in the order of the plan, and whether anything had to be waited for.
 #[derive(Debug)]
@@ -124,8 +127,9 @@ pub async fn sources(work: &Work<'_>, jobs: Option<&Jobs>) -> Result<Resolved, E
 /// are published all the same, because they are what was checked.
 pub async fn tell_what_moved(registry: &Registry, arrived: &[Arrived]) -> Result<(), Error> {
     let by_tag = arrived.iter().filter(|arrived| arrived.source.reference.digest.is_none());
+    let news = News::since(Instant::now());
     let looks = by_tag.map(|arrived| async move {
-        (arrived, registry.look(&arrived.source.reference, None).await)
+        (arrived, registry.seen_head(&arrived.source.reference, news, None).await)
     });
     for (arrived, look) in join_all(looks).await {
         if let Ok(head) = look
@@ -188,6 +192,12 @@ impl Wait<'_> {
         loop {
             // Known before the check that may be the last one.
             let is_over = over.borrow_and_update().is_some();
+            let now = Instant::now();
+            if last.is_some() && (is_over || now >= self.deadline) {
+                // Waits that end together need one look; the end of a job counts to the moment.
+                let moment = if is_over { Duration::ZERO } else { MOMENT };
+                anywhere.last_check(now.checked_sub(moment).unwrap_or(now));
+            }
             // Boxed, so that all that a check needs is not held between two of them, by hundreds of
             // sources.
             let why = match Box::pin(anywhere.look(last.as_ref())).await {
@@ -234,6 +244,7 @@ impl Wait<'_> {
             last = Some(why);
             tokio::select! {
                 () = sleep_until(again) => {}
+                () = anywhere.news() => {}
                 Ok(_) = over.wait_for(Option::is_some), if !is_over => {}
             }
         }

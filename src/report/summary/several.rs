@@ -32,11 +32,10 @@ impl Ending<'_> {
         let (left, failing): (Vec<_>, Vec<_>) =
             failed().partition(|(list, _)| list.is_left_alone());
         let in_order = failing.iter().chain(&left);
-        let mut rows: Vec<[String; 4]> =
-            in_order.map(|(list, error)| self.failed_row(list, error)).collect();
-        rows.extend(run.reports().map(|report| self.row(report)));
-        let more = rows.len().saturating_sub(MOST_ROWS);
-        rows.truncate(MOST_ROWS);
+        let rows = in_order.map(|(list, error)| self.failed_row(list, error));
+        let rows = rows.chain(run.reports().map(|report| self.row(report)));
+        let rows: Vec<[String; 4]> = rows.take(MOST_ROWS).collect();
+        let more = run.lists.len() - rows.len();
         let mut text = format!("### {}\n\n{}", self.how_many(), table(columns, &rows));
         if more > 0 {
             let _ = write!(text, "And {more} more in the log.\n\n");

@@ -1,0 +1,171 @@
+//! What the lists of a run have seen of manifests: what one was told, another takes in place of asking
+//! again, and who waits for one hears when it is there.
+
+use super::Registry;
+use super::error::{Error, Kind};
+use super::look::Head;
+use crate::oci::{Digest, Manifest, Reference};
+use std::sync::Arc;
+use tokio::sync::{Mutex, watch};
+use tokio::time::Instant;
+
+/// How new an answer must be that another list was given.
+#[derive(Debug, Clone, Copy)]
+pub struct News {
+    /// That it is there: told after this, or at any time in this run.
+    pub found: Option<Instant>,
+    /// That it is not there, or denied: told after this.
+    pub missing: Instant,
+}
+
+impl News {
+    /// Told after this, whatever it is.
+    pub fn since(then: Instant) -> Self {
+        Self { found: Some(then), missing: then }
+    }
+
+    fn counts<T>(&self, told: &Told<T>) -> bool {
+        match &told.answer {
+            Ok(_) => self.found.is_none_or(|then| told.at > then),
+            Err(_) => told.at > self.missing,
+        }
+    }
+}
+
+/// What is known of one reference. Whoever asks holds the lock, and others wait for the answer.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    answers: Mutex<Answers>,
+    /// What the reference names, as far as that is known.
+    digest: watch::Sender<Option<Digest>>,
+}
+
+#[derive(Debug, Default)]
+struct Answers {
+    manifest: Option<Told<Manifest>>,
+    head: Option<Told<Head>>,
+}
+
+#[derive(Debug, Clone)]
+struct Told<T> {
+    at: Instant,
+    answer: Result<T, Error>,
+}
+
+impl<T: Clone> Told<T> {
+    /// What a registry said of the reference: trouble is no answer to another list.
+    fn now(answer: &Result<T, Error>) -> Option<Self> {
+        match answer {
+            Err(error) if !matches!(error.kind, Kind::NotFound | Kind::Denied) => None,
+            answer => Some(Self { at: Instant::now(), answer: answer.clone() }),
+        }
+    }
+}
+
+impl Answers {
+    /// The latest answer that says whether it is there, whichever way it was asked for.
+    fn head(&self, news: News) -> Option<Result<Head, Error>> {
+        let by_get = self.manifest.as_ref().filter(|told| news.counts(told));
+        let by_get = by_get.map(|told| Told {
+            at: told.at,
+            answer: told.answer.as_ref().map(Head::of).map_err(Error::clone),
+        });
+        let by_head = self.head.as_ref().filter(|told| news.counts(told)).cloned();
+        by_get.into_iter().chain(by_head).max_by_key(|told| told.at).map(|told| told.answer)
+    }
+
+    fn weight(&self) -> usize {
+        let manifest = self.manifest.as_ref().and_then(|told| told.answer.as_ref().ok());
+        size_of::<Seen>() + manifest.map_or(0, |manifest| manifest.share.weight())
+    }
+}
+
+impl Seen {
+    /// Tells those who wait for it, if it is another than was known.
+    fn names(&self, digest: Option<&Digest>) {
+        self.digest.send_if_modified(|known| {
+            let is_new = known.as_ref() != digest;
+            if is_new {
+                *known = digest.cloned();
+            }
+            is_new
+        });
+    }
+}
+
+impl Registry {
+    /// Reads a manifest as [`Registry::manifest`] does, unless a list has read it and that is news
+    /// enough.
+    pub async fn seen_manifest(
+        &self,
+        reference: &Reference,
+        news: News,
+        deadline: Option<Instant>,
+    ) -> Result<Manifest, Error> {
+        self.read_unless(reference, |told| news.counts(told), deadline).await
+    }
+
+    /// Reads the manifest that a look has just found, unless a list has read it.
+    pub async fn found_manifest(
+        &self,
+        reference: &Reference,
+        found: &Head,
+        deadline: Option<Instant>,
+    ) -> Result<Manifest, Error> {
+        let is_known = |told: &Told<Manifest>| {
+            told.answer.as_ref().is_ok_and(|manifest| manifest.digest == found.digest)
+        };
+        self.read_unless(reference, is_known, deadline).await
+    }
+
+    /// Looks at a manifest as [`Registry::look`] does, unless a list has asked for it and that is news
+    /// enough.
+    pub async fn seen_head(
+        &self,
+        reference: &Reference,
+        news: News,
+        deadline: Option<Instant>,
+    ) -> Result<Head, Error> {
+        let key = reference.to_string();
+        let seen = self.cache.seen.at(&key);
+        let mut answers = seen.answers.lock().await;
+        if let Some(answer) = answers.head(news) {
+            return answer;
+        }
+        let answer = self.look(reference, deadline).await;
+        if let Some(told) = Told::now(&answer) {
+            seen.names(answer.as_ref().ok().map(|head| &head.digest));
+            answers.head = Some(told);
+        }
+        self.cache.seen.keep(&key, answers.weight());
+        answer
+    }
+
+    /// Ends when another list finds that the reference names something new.
+    pub async fn news_of(&self, reference: &Reference) {
+        let seen: Arc<Seen> = self.cache.seen.at(&reference.to_string());
+        // The sender is there as long as `seen` is.
+        let _ = seen.digest.subscribe().changed().await;
+    }
+
+    async fn read_unless(
+        &self,
+        reference: &Reference,
+        counts: impl Fn(&Told<Manifest>) -> bool,
+        deadline: Option<Instant>,
+    ) -> Result<Manifest, Error> {
+        let key = reference.to_string();
+        let seen = self.cache.seen.at(&key);
+        let mut answers = seen.answers.lock().await;
+        if let Some(told) = answers.manifest.as_ref().filter(|told| counts(told)) {
+            return told.answer.clone();
+        }
+        let answer = self.manifest(reference, deadline).await;
+        if let Some(told) = Told::now(&answer) {
+            seen.names(answer.as_ref().ok().map(|manifest| &manifest.digest));
+            answers.manifest = Some(told);
+        }
+        self.cache.seen.keep(&key, answers.weight());
+        answer
+    }
+}
