@@ -137,7 +137,7 @@ inputs! {
     dotenv_file "dotenv-file" Text Run "manifest.env on GitLab" "also write outputs to this dotenv file";
     results_dir "results-dir" Text Run "" "also write one file per output to this folder";
     json_file "json-file" Text Run "" "write a JSON report, also on failure";
-    concurrency "concurrency" Text Run "16" "maximum number of simultaneous requests";
+    concurrency "concurrency" Text Run "32" "maximum number of simultaneous requests; fewer where a registry is slow or says so";
     log_level "log-level" Text Run "info" "error, warn, info, debug or trace";
 }
 

@@ -420,7 +420,7 @@ mod tests {
         assert_eq!(names, ["r.example/app:amd64", "r.example/app:latest"]);
         assert_eq!(
             (planned.plans[0].wait, planned.plans[0].wait_interval, planned.settings.concurrency),
-            (Duration::from_secs(600), Duration::from_secs(10), 16)
+            (Duration::from_secs(600), Duration::from_secs(10), 32)
         );
         assert_eq!(planned.settings.writable.len(), 1);
         let dry = made(&[

@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn concurrency() {
-        for (text, expected) in [(None, Some(16)), (Some("1"), Some(1)), (Some("256"), Some(256))]
+        for (text, expected) in [(None, Some(32)), (Some("1"), Some(1)), (Some("256"), Some(256))]
             .into_iter()
             .chain(["0", "257", "-1", "x", "1.5"].map(|text| (Some(text), None)))
         {

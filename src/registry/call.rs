@@ -16,6 +16,7 @@ use futures_util::future::LocalBoxFuture;
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName};
 use std::time::Duration;
+use tokio::time::Instant;
 use url::Url;
 
 /// Time to look whether a push with an unclear outcome has landed, before it is retried.
@@ -303,7 +304,9 @@ impl Registry {
             // The request may have queued for long: a token that has expired meanwhile is renewed.
             used = authorization().await.map_err(Failed::Other)?;
             let exchange = exchange(&root, call, &used)?;
+            let began = Instant::now();
             let answer = sender.send(root, exchange).await?;
+            let answer = Answer { took: Some(began.elapsed()), ..answer };
             // The body is not the registry's; storage quotes the signed address that it was asked
             // for.
             Ok(match location.map(address::authority) {

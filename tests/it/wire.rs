@@ -3,9 +3,11 @@
 
 use crate::support::images::{Image, PLATFORMS};
 use crate::support::indexes::BuiltIndex;
+use crate::support::rules::{Fault, Rule};
 use crate::support::scene::{BOTH, REPO, Scene, bare_step_at};
 use crate::support::step::Step;
 use crate::support::token::TokenServer;
+use futures_util::future::join_all;
 use std::time::Duration;
 
 /// An empty registry, so far away that answers leave in waves.
@@ -157,4 +159,60 @@ async fn inspect_costs_one_request_and_sizes_a_wave_for_manifests_and_one_for_co
         assert!(longest >= Some(requests.min(4)), "{}", proxy.log_text());
         proxy.finish();
     }
+}
+
+/// 16 at a time would cost two round trips more for every 16 images. A registry that answers quickly
+/// is asked for 32 after the first round, where that is worth the set-up of connections.
+#[tokio::test]
+async fn many_sources_cost_less_than_two_round_trips_for_every_16() {
+    for (count, trips) in [(16, 7), (32, 9), (64, 11), (128, 15)] {
+        let scene = far_away().await;
+        let sources = push_many(&scene, count).await;
+        bare_step(&scene, &["1"], &sources).run().await.ok();
+        let proxy = scene.proxy;
+        let cost = (proxy.requests(), proxy.round_trips());
+        assert_eq!(cost, (2 * count + 3, trips), "{}", proxy.log_text());
+        let most = if count == 16 { 16 } else { 32 };
+        assert_eq!((proxy.max_in_flight(), proxy.connections()), (most, most), "{count}");
+        proxy.finish();
+    }
+}
+
+/// However wide the ceiling is: for 8 at first, then for one more after each round, and for nothing
+/// twice but what was refused.
+#[tokio::test]
+async fn a_host_that_answered_429_is_never_asked_for_more_than_16() {
+    const REFUSED: usize = 40;
+    let count = 128;
+    let scene = far_away().await;
+    let sources = push_many(&scene, count).await;
+    let refusal = Fault::Status(429).header("Retry-After", "2");
+    scene.proxy.rule(Rule::on("GET", "*/manifests/*").nth(REFUSED).then(refusal));
+    let step = bare_step(&scene, &["1"], &sources).input("concurrency", "256");
+    step.run().await.ok();
+    let proxy = scene.proxy;
+    let log = proxy.log();
+    let refused = log.iter().find(|entry| entry.status == 429).expect("one is refused");
+    assert!(refused.in_flight_at_arrival > 16, "{}", proxy.log_text());
+    // What was sent before the refusal was read is on its way.
+    let until = refused.until.expect("an answer") + Duration::from_secs(1);
+    let later: Vec<usize> = log
+        .iter()
+        .filter(|entry| entry.at > until)
+        .map(|entry| entry.in_flight_at_arrival)
+        .collect();
+    assert!(later.len() > 100, "{}", proxy.log_text());
+    assert!(later.iter().all(|at_once| *at_once <= 16), "{}", proxy.log_text());
+    assert!(later[..16].iter().all(|at_once| *at_once <= 8 + 1), "{later:?}");
+    assert_eq!(proxy.requests(), 2 * count + 3 + 1, "one more than without");
+    proxy.finish();
+}
+
+/// So many images; their tags.
+async fn push_many(scene: &Scene, count: usize) -> Vec<String> {
+    let sources: Vec<String> = (0..count).map(|at| format!("s{at}")).collect();
+    let images: Vec<Image> =
+        (0..count).map(|at| Image::oci(&format!("linux/arm/v{}", at + 2))).collect();
+    join_all(images.iter().zip(&sources).map(|(image, tag)| scene.push(image, tag))).await;
+    sources
 }

@@ -1,12 +1,17 @@
-//! Host limiter, shared by all tasks: pauses that the host asks for and those after a failure; an
-//! AIMD limit of requests in flight after a 429 (halved at once, one more after a round of good
-//! answers); half-open after a failure, one probe at a time until the host answers; a retry budget.
+//! Host limiter, shared by all tasks: pauses that the host asks for and those after a failure; the
+//! width of the host, see [`super::width`], and the line of those who wait for a place in it;
+//! half-open after a failure, one probe at a time until the host answers; a retry budget.
 //!
 //! Requests in flight together fail together when a registry restarts: that counts as one failure,
 //! however many it hit. The requests of a copy, which need no permit, are probes like any other.
+//!
+//! Nobody waits for ever. Requests stand in one line for each host and hold nothing meanwhile. A copy
+//! stands in none: its share of the width is its own at once, others make room for it, and one
+//! request beside copies may always be under way.
 
 use super::retry;
-use std::collections::HashMap;
+use super::width::{Heard, Load, Width};
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -24,10 +29,14 @@ const MOST_ASKED: Duration = Duration::from_secs(300);
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Limits by host.
-#[derive(Debug, Default)]
-pub(super) struct Limiter(Mutex<HashMap<String, Host>>);
+#[derive(Debug)]
+pub(super) struct Limiter {
+    hosts: Mutex<HashMap<String, Host>>,
+    /// Requests in flight to all hosts.
+    most: usize,
+}
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Host {
     requests: u32,
     retries: u32,
@@ -37,12 +46,15 @@ struct Host {
     asked: Duration,
     answered: bool,
     told_at: Option<Instant>,
-    in_flight: usize,
+    /// Requests in flight that have a permit.
+    permits: usize,
+    /// The same of copies, as many as they may have.
+    shares: usize,
+    width: Width,
+    /// Those who wait for a permit.
+    line: VecDeque<Arc<Notify>>,
     /// When it was asked last, unless that is over.
     asked_at: Option<Instant>,
-    /// AIMD limit of requests in flight, once the host has said that there are too many.
-    limit: Option<usize>,
-    successes: usize,
     /// Failures in a row, each one of all requests that were in flight together.
     failures: u32,
     failed_at: Option<Instant>,
@@ -50,13 +62,68 @@ struct Host {
 }
 
 impl Host {
+    fn new(most: usize) -> Self {
+        Self {
+            requests: 0,
+            retries: 0,
+            minute_began: None,
+            paused_until: None,
+            asked: Duration::ZERO,
+            answered: false,
+            told_at: None,
+            permits: 0,
+            shares: 0,
+            width: Width::new(most),
+            line: VecDeque::new(),
+            asked_at: None,
+            failures: 0,
+            failed_at: None,
+            changed: Arc::default(),
+        }
+    }
+
     fn pause(&self) -> Option<Instant> {
         self.paused_until.filter(|until| *until > Instant::now())
     }
 
     /// Whether one more request may be in flight.
     fn is_free(&self) -> bool {
-        self.limit.is_none_or(|limit| self.in_flight < limit) && self.may_be_asked()
+        self.has_room() && self.may_be_asked()
+    }
+
+    fn has_room(&self) -> bool {
+        self.permits == 0 || self.in_flight() < self.width.now()
+    }
+
+    /// Becomes wider if those in line are a reason to.
+    fn line_up(&mut self) {
+        if !self.has_room() {
+            self.width.line_up(self.line.len());
+            if self.has_room() {
+                self.wake();
+            }
+        }
+    }
+
+    /// Whether others have made room for the copies.
+    fn holds_shares(&self) -> bool {
+        self.in_flight() <= self.width.now().max(self.shares + 1)
+    }
+
+    fn in_flight(&self) -> usize {
+        self.permits + self.shares
+    }
+
+    fn is_first(&self, turn: &Arc<Notify>) -> bool {
+        self.line.front().is_some_and(|first| Arc::ptr_eq(first, turn))
+    }
+
+    /// Wakes whoever may go on now: of the line the first alone, who wakes the next.
+    fn wake(&self) {
+        self.changed.notify_waiters();
+        if let Some(first) = self.line.front() {
+            first.notify_one();
+        }
     }
 
     /// Whether it answers as far as is known, or nobody else is finding that out.
@@ -97,50 +164,123 @@ pub(super) struct Permit<'a> {
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
         self.limiter.with(self.host, |host| {
-            host.in_flight -= 1;
-            if host.in_flight == 0 {
+            host.permits -= 1;
+            if host.permits == 0 {
                 host.asked_at = None;
             }
-            host.changed.notify_waiters();
+            host.wake();
         });
     }
 }
 
-impl Limiter {
-    /// Waits until [`Limiter::try_acquire`] may succeed.
-    pub(super) async fn ready(&self, host: &str) {
-        self.until(host, Host::is_free).await;
-    }
+/// A place in the line for a permit, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Place<'a> {
+    limiter: &'a Limiter,
+    host: &'a str,
+    turn: Arc<Notify>,
+}
 
-    async fn until(&self, host: &str, lets: Lets) {
+impl<'a> Place<'a> {
+    /// Waits until [`Place::permit`] may succeed.
+    pub(super) async fn ready(&self) {
         loop {
-            let changed = self.with(host, |entry| Arc::clone(&entry.changed));
-            // Registered before the look, so that no change in between is missed.
-            let changed = changed.notified();
-            match self.with(host, |entry| (entry.pause(), lets(entry))) {
-                (Some(until), _) => sleep_until(until).await,
-                (None, false) => drop(timeout(PROBE_INTERVAL, changed).await),
-                (None, true) => return,
+            let look = |host: &mut Host| {
+                host.line_up();
+                (host.is_first(&self.turn), host.pause(), host.is_free())
+            };
+            match self.limiter.with(self.host, look) {
+                (false, ..) => self.turn.notified().await,
+                (true, Some(until), _) => sleep_until(until).await,
+                (true, None, false) => drop(timeout(PROBE_INTERVAL, self.turn.notified()).await),
+                (true, None, true) => return,
             }
         }
     }
 
     /// A permit, if the host may be asked now; counts the request.
-    pub(super) fn try_acquire<'a>(&'a self, host: &'a str) -> Option<Permit<'a>> {
-        let free = self.with(host, |entry| {
-            let free = entry.ask_if(Host::is_free);
-            entry.in_flight += usize::from(free);
-            free
+    pub(super) fn permit(&self) -> Option<Permit<'a>> {
+        let is_free = self.limiter.with(self.host, |host| {
+            let is_free = host.is_first(&self.turn) && host.ask_if(Host::is_free);
+            host.permits += usize::from(is_free);
+            is_free
         });
-        free.then(|| Permit { limiter: self, host })
+        is_free.then(|| Permit { limiter: self.limiter, host: self.host })
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.limiter.with(self.host, |host| {
+            host.line.retain(|turn| !Arc::ptr_eq(turn, &self.turn));
+            host.wake();
+        });
+    }
+}
+
+/// What a copy may have in flight at a host, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Share<'a> {
+    limiter: &'a Limiter,
+    host: &'a str,
+    requests: usize,
+}
+
+impl Share<'_> {
+    /// Waits until others have made room for it: they get no more permits before, and what they
+    /// have in flight ends.
+    pub(super) async fn free(&self) {
+        loop {
+            let changed = self.limiter.with(self.host, |host| Arc::clone(&host.changed));
+            // Registered before the look, so that no change in between is missed.
+            let changed = changed.notified();
+            if self.limiter.with(self.host, |host| host.holds_shares()) {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        self.limiter.with(self.host, |host| {
+            host.shares -= self.requests;
+            host.wake();
+        });
+    }
+}
+
+impl Limiter {
+    /// `most`: requests in flight to all hosts.
+    pub(super) fn new(most: usize) -> Self {
+        Self { hosts: Mutex::default(), most }
+    }
+
+    /// A place at the end of the line for a permit.
+    pub(super) fn stand_in_line<'a>(&'a self, host: &'a str) -> Place<'a> {
+        let turn = Arc::new(Notify::new());
+        self.with(host, |entry| entry.line.push_back(Arc::clone(&turn)));
+        Place { limiter: self, host, turn }
+    }
+
+    /// A copy's share of the width, which need not be free yet.
+    pub(super) fn share<'a>(&'a self, host: &'a str, requests: usize) -> Share<'a> {
+        self.with(host, |entry| entry.shares += requests);
+        Share { limiter: self, host, requests }
     }
 
     /// Waits until the host may be asked, and counts a request that rides on the permit of another.
     pub(super) async fn admit(&self, host: &str) {
         loop {
-            self.until(host, Host::may_be_asked).await;
-            if self.with(host, |entry| entry.ask_if(Host::may_be_asked)) {
-                return;
+            let changed = self.with(host, |entry| Arc::clone(&entry.changed));
+            // Registered before the look, so that no change in between is missed.
+            let changed = changed.notified();
+            let look = |entry: &mut Host| (entry.pause(), entry.ask_if(Host::may_be_asked));
+            match self.with(host, look) {
+                (_, true) => return,
+                (Some(until), false) => sleep_until(until).await,
+                (None, false) => drop(timeout(PROBE_INTERVAL, changed).await),
             }
         }
     }
@@ -173,18 +313,11 @@ impl Limiter {
         })
     }
 
-    /// Pauses the host, which said that it is asked too much, and halves its limit. Whether it made
-    /// no pause before.
+    /// Pauses the host, which said that it is asked too much. Whether it made no pause before.
     pub(super) fn pause(&self, host: &str, after: Duration) -> bool {
         let until = Instant::now() + after;
         self.with(host, |entry| {
             let is_new = entry.pause().is_none();
-            // Requests in flight together are told together: that counts once.
-            if is_new {
-                entry.limit =
-                    Some((entry.limit.unwrap_or(entry.in_flight).min(entry.in_flight) / 2).max(1));
-                entry.successes = 0;
-            }
             entry.paused_until = Some(entry.paused_until.map_or(until, |old| old.max(until)));
             is_new
         })
@@ -216,22 +349,23 @@ impl Limiter {
         })
     }
 
-    /// Notes an answer of the host to a request that began then; a willing one ends the half-open
-    /// state, unless the request was under way at the failure, and may raise the limit.
-    pub(super) fn answered(&self, host: &str, began: Instant, willingly: bool) {
+    /// Notes an answer of the host. A willing one ends the half-open state, unless its request was
+    /// under way at the failure. Each may change the width.
+    pub(super) fn answered(&self, host: &str, heard: Heard) {
         self.with(host, |entry| {
             entry.answered = true;
+            let load = Load {
+                under_way: entry.in_flight(),
+                in_line: entry.line.len(),
+                is_down: entry.failures > 0,
+            };
+            entry.width.hear(heard, load);
             // An answer that was on its way when the host went down says nothing of it.
-            let is_news = entry.failed_at.is_none_or(|failed_at| began > failed_at);
-            if willingly && is_news && entry.failures > 0 {
+            let is_news = entry.failed_at.is_none_or(|failed_at| heard.began > failed_at);
+            if heard.is_willing() && is_news {
                 entry.failures = 0;
-                entry.changed.notify_waiters();
             }
-            let Some(limit) = entry.limit.filter(|_| willingly) else { return };
-            entry.successes += 1;
-            if entry.successes > limit {
-                (entry.limit, entry.successes) = (Some(limit + 1), 0);
-            }
+            entry.wake();
         });
     }
 
@@ -241,11 +375,16 @@ impl Limiter {
     }
 
     fn with<T>(&self, host: &str, act: impl FnOnce(&mut Host) -> T) -> T {
-        act(self.lock().entry(host.to_owned()).or_default())
+        let mut hosts = self.lock();
+        // No name is copied for a host that is known.
+        if let Some(entry) = hosts.get_mut(host) {
+            return act(entry);
+        }
+        act(hosts.entry(host.to_owned()).or_insert_with(|| Host::new(self.most)))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Host>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -257,17 +396,22 @@ mod tests {
     const HOST: &str = "r.example";
 
     async fn permit<'a>(limiter: &'a Limiter, host: &'a str) -> Permit<'a> {
+        let place = limiter.stand_in_line(host);
         loop {
-            limiter.ready(host).await;
-            if let Some(permit) = limiter.try_acquire(host) {
+            place.ready().await;
+            if let Some(permit) = place.permit() {
                 return permit;
             }
         }
     }
 
+    fn hear(limiter: &Limiter, began: Instant, status: u16) {
+        limiter.answered(HOST, Heard { status, began, took: None });
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_pause_is_shared_by_all_who_ask_the_host() {
-        let limiter = Limiter::default();
+        let limiter = Limiter::new(32);
         let start = Instant::now();
         limiter.pause(HOST, Duration::from_secs(2));
         limiter.pause(HOST, Duration::from_secs(1));
@@ -281,7 +425,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn pauses_that_are_asked_for_are_bounded_in_all() {
-        let limiter = Limiter::default();
+        let limiter = Limiter::new(32);
         let seconds = Duration::from_secs;
         for (asked, may) in [(100, true), (100, true), (150, true), (151, true), (302, false)] {
             // Those who are told together share a pause; only what is added to it counts.
@@ -299,7 +443,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn retries_are_bounded_by_the_minute() {
-        let limiter = Limiter::default();
+        let limiter = Limiter::new(32);
         let granted = async || {
             let mut granted = 0;
             for _ in 0..50 {
@@ -320,14 +464,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_was_under_way_together_fails_once_and_one_asks_for_all_until_there_is_an_answer()
     {
-        let limiter = Limiter::default();
+        let limiter = Limiter::new(32);
         let began = Instant::now();
         let permits: Vec<Permit<'_>> =
             futures_util::future::join_all((0..16).map(|_| permit(&limiter, HOST))).await;
         tokio::time::advance(Duration::from_millis(10)).await;
         assert!((0..16).all(|_| limiter.may_retry(HOST, began, Some(1.0))));
         assert_eq!(limiter.with(HOST, |host| (host.failures, host.retries)), (1, 1));
-        assert!(limiter.try_acquire(HOST).is_none(), "nor may who stood in line for a place");
+        assert!(limiter.stand_in_line(HOST).permit().is_none(), "nor may who stood in line");
         drop(permits);
         assert!(permit(&limiter, HOST).now_or_never().is_none(), "a pause for all");
         tokio::time::advance(Duration::from_millis(500)).await;
@@ -336,10 +480,10 @@ mod tests {
         let start = Instant::now();
         drop(tokio::join!(permit(&limiter, HOST), permit(&limiter, HOST)));
         assert_eq!(start.elapsed(), 2 * PROBE_INTERVAL, "one after the other, and not for ever");
-        limiter.answered(HOST, began, true);
+        hear(&limiter, began, 200);
         assert!(permit(&limiter, HOST).now_or_never().is_none(), "an answer from before");
         let next = permit(&limiter, HOST);
-        limiter.answered(HOST, Instant::now(), true);
+        hear(&limiter, Instant::now(), 200);
         assert!(next.now_or_never().is_some(), "all may ask again");
         drop(probe);
         for failure in 1..=retry::TRIES {
@@ -354,12 +498,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_host_that_is_asked_too_much_is_asked_half_as_much_at_once_and_slowly_more_again() {
-        let limiter = Limiter::default();
+        let limiter = Limiter::new(32);
         let mut permits = Vec::new();
         for _ in 0..8 {
             permits.push(permit(&limiter, HOST).await);
         }
         for _ in 0..3 {
+            hear(&limiter, Instant::now(), 429);
             limiter.pause(HOST, Duration::from_secs(1));
         }
         permits.clear();
@@ -368,12 +513,58 @@ mod tests {
             permits.push(permit);
         }
         assert_eq!(permits.len(), 4, "three were told at once, which counts once");
-        let next = permit(&limiter, HOST);
+        let mut line: Vec<_> = (0..6).map(|_| permit(&limiter, HOST).boxed_local()).collect();
+        assert!(line.iter_mut().all(|next| next.now_or_never().is_none()));
+        permits.pop();
+        permits.push(line.remove(0).await);
+        (0..4).for_each(|_| hear(&limiter, Instant::now(), 200));
+        permits.push(line.remove(0).await);
+        assert!(line.remove(0).now_or_never().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_came_first_goes_first_and_who_gives_up_is_no_hindrance() {
+        let limiter = Limiter::new(1);
+        let held = permit(&limiter, HOST).await;
+        let mut line: Vec<_> = (0..4).map(|_| permit(&limiter, HOST).boxed_local()).collect();
+        assert!(line.iter_mut().all(|next| next.now_or_never().is_none()));
+        drop(held);
+        assert!(line.iter_mut().skip(1).all(|next| next.now_or_never().is_none()), "no overtaking");
+        // The first has had its turn and does not take it.
+        drop(line.remove(0));
+        drop(line.remove(1));
+        drop(line.remove(0).await);
+        drop(line.remove(0).await);
+        assert!(limiter.with(HOST, |host| host.line.is_empty() && host.permits == 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn copies_have_their_share_as_soon_as_others_made_room_and_leave_one_permit() {
+        let limiter = Limiter::new(32);
+        let mut permits = Vec::new();
+        while let Some(permit) = permit(&limiter, HOST).now_or_never() {
+            permits.push(permit);
+        }
+        assert_eq!(permits.len(), 16);
+        let copies: Vec<_> = (0..6).map(|_| limiter.share(HOST, 2)).collect();
+        let mut next = permit(&limiter, HOST).boxed_local();
+        while permits.len() > 4 {
+            assert!(copies[5].free().now_or_never().is_none(), "{} in flight", permits.len() + 12);
+            permits.pop();
+            assert!((&mut next).now_or_never().is_none());
+        }
+        copies[5].free().await;
         permits.pop();
         permits.push(next.await);
-        (0..5).for_each(|_| limiter.answered(HOST, Instant::now(), true));
-        permits.push(permit(&limiter, HOST).await);
+        hear(&limiter, Instant::now(), 429);
+        assert_eq!(limiter.with(HOST, |host| host.width.now()), 8);
+        permits.clear();
+        let one = permit(&limiter, HOST).await;
         assert!(permit(&limiter, HOST).now_or_never().is_none());
+        copies[0].free().await;
+        drop((one, copies));
+        let all: Vec<_> = std::iter::from_fn(|| permit(&limiter, HOST).now_or_never()).collect();
+        assert_eq!(all.len(), 8);
     }
 
     /// An outage ends what it may and no more, whatever the chances: it is one incident for all that
@@ -383,7 +574,7 @@ mod tests {
         for (seconds, survives) in [(0.2, true), (3.0, true), (6.0, true), (40.0, false)] {
             for seed in 0..40 {
                 let (limiter, chances) =
-                    (Limiter::default(), Mutex::new(fastrand::Rng::with_seed(seed)));
+                    (Limiter::new(32), Mutex::new(fastrand::Rng::with_seed(seed)));
                 let chance = || chances.lock().unwrap().f64();
                 let up_at = Instant::now() + Duration::from_secs_f64(seconds);
                 let copy = async |delay: u64| {
@@ -392,7 +583,7 @@ mod tests {
                         let began = Instant::now();
                         tokio::time::sleep(Duration::from_millis(delay)).await;
                         if Instant::now() >= up_at {
-                            limiter.answered(HOST, began, true);
+                            hear(&limiter, began, 200);
                             return true;
                         }
                         if !limiter.may_retry(HOST, began, Some(chance())) {

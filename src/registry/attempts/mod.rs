@@ -1,10 +1,12 @@
 //! The one layer that retries: every request to a registry or a token server goes through here.
 
 mod limiter;
+mod permits;
 mod request;
 mod retry;
 mod tried;
 mod warnings;
+mod width;
 
 use crate::oci::Digest;
 use crate::registry::asked::Asked;
@@ -14,16 +16,17 @@ use crate::secret::Secrets;
 use crate::text::duration;
 use futures_util::future::LocalBoxFuture;
 use limiter::Limiter;
+use permits::Permits;
 pub(crate) use request::RequestName;
 use retry::Decision;
 pub(crate) use retry::TRIES;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tracing::{debug, info, warn};
 use tried::Tried;
+use width::Heard;
 
 /// What a try may take when the caller's time is up: less than the caller still listens.
 const LAST_MOMENT: Duration = Duration::from_millis(700);
@@ -31,8 +34,6 @@ const LAST_MOMENT: Duration = Duration::from_millis(700);
 const SILENCE: Duration = Duration::from_secs(15);
 /// A pause that people should hear of.
 const LONG: Duration = Duration::from_secs(5);
-/// Blobs that are copied at once: more would only hold more in memory.
-const MOST_COPIES: usize = 6;
 
 /// On which terms a request is tried.
 #[derive(Clone, Copy, Default)]
@@ -86,9 +87,7 @@ enum Next {
 #[derive(Debug)]
 pub(crate) struct Attempts {
     limiter: Limiter,
-    in_flight: Semaphore,
-    copies: Semaphore,
-    permits_per_copy: u32,
+    permits: Permits,
     secrets: Secrets,
     /// How the last try at a host failed, until one succeeds; as it is told of the host, whatever
     /// was asked for.
@@ -102,10 +101,8 @@ impl Attempts {
     pub(crate) fn new(concurrency: usize, secrets: Secrets) -> Self {
         let concurrency = concurrency.max(1);
         Self {
-            limiter: Limiter::default(),
-            in_flight: Semaphore::new(concurrency),
-            copies: Semaphore::new(MOST_COPIES),
-            permits_per_copy: if concurrency == 1 { 1 } else { 2 },
+            limiter: Limiter::new(concurrency),
+            permits: Permits::new(concurrency),
             secrets,
             troubles: Mutex::default(),
             warned_by: Mutex::default(),
@@ -138,15 +135,6 @@ impl Attempts {
     /// Whether the host ever answered in this run.
     pub(crate) fn has_answered(&self, host: &str) -> bool {
         self.limiter.has_answered(host)
-    }
-
-    /// Permits for a copy of a blob, which has two requests in flight most of the time.
-    pub(crate) async fn permits_for_copy(
-        &self,
-    ) -> Option<(SemaphorePermit<'_>, SemaphorePermit<'_>)> {
-        let copy = self.copies.acquire().await.ok()?;
-        let requests = self.in_flight.acquire_many(self.permits_per_copy).await.ok()?;
-        Some((copy, requests))
     }
 
     /// After a body that broke on its way, with little come since its tries are counted: waits as
@@ -248,8 +236,9 @@ impl Attempts {
         request.tries += 1;
         let result = match result {
             Ok(answer) => {
-                let is_willing = !matches!(answer.status, 429 | 500..);
-                self.limiter.answered(&request.host, began, is_willing);
+                let took = answer.took.filter(|_| tells_of_the_load(request, terms, &answer));
+                let heard = Heard { status: answer.status, began, took };
+                self.limiter.answered(&request.host, heard);
                 self.show_warning(request, &answer);
                 request.heard = request.words(&answer).or_else(|| request.heard.take());
                 request.redirected_to.clone_from(&answer.redirected_to);
@@ -303,32 +292,6 @@ impl Attempts {
         }
     }
 
-    /// What one request needs that was tried so often: a permit for its host, and one of the run.
-    async fn permits<'a>(
-        &'a self,
-        host: &'a str,
-        terms: Terms<'_>,
-        tries: u32,
-    ) -> Option<(limiter::Permit<'a>, Option<SemaphorePermit<'a>>)> {
-        if terms.has_permit {
-            // To stand in line behind oneself would take for ever, and a stream that broke would
-            // do that: the request that asks where it stands is the one that waits.
-            if !terms.is_stream || tries == 0 {
-                self.limiter.admit(host).await;
-            }
-            return None;
-        }
-        loop {
-            // The run's permit is nothing to hold while a host makes a pause: others may be asked.
-            self.limiter.ready(host).await;
-            // The semaphore is never closed, so a permit always comes.
-            let of_run = self.in_flight.acquire().await.ok();
-            if let Some(of_host) = self.limiter.try_acquire(host) {
-                return Some((of_host, of_run));
-            }
-        }
-    }
-
     /// Decides what comes after a try, and lets the host's limiter know.
     fn after(&self, request: &RequestName, tried: &Tried, terms: Terms<'_>) -> Next {
         let (host, asked, deadline) = (&request.host, &request.asked, terms.deadline);
@@ -365,6 +328,15 @@ impl Attempts {
         debug!("{host} {asked}: again in {:.1} s", after.as_secs_f64());
         Next::Again((!whole_host).then_some(after))
     }
+}
+
+/// Whether the time that a request took tells how busy its host is: not that of a write, of storage
+/// elsewhere, or of many bytes.
+fn tells_of_the_load(request: &RequestName, terms: Terms<'_>, answer: &Answer) -> bool {
+    request.asked.is_read()
+        && answer.redirected_to.is_none()
+        && !terms.has_permit
+        && !terms.is_stream
 }
 
 async fn has_landed(request: &RequestName, landed: Option<Landed<'_>>) -> bool {

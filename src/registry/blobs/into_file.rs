@@ -22,7 +22,7 @@ impl Registry {
         if !self.outgoing.lacks(file, blob).await.map_err(of_file)? {
             return Ok(BlobOutcome::There);
         }
-        let _held = self.attempts.permits_for_copy().await;
+        let _held = self.attempts.permits_for_copy(from, file).await;
         let first_time = FirstTime::new(streamed);
         let mut tries = 0;
         loop {

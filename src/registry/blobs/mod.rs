@@ -101,7 +101,7 @@ impl Registry {
                 Mount::Refused => {}
             }
         }
-        let _held = self.attempts.permits_for_copy().await;
+        let _held = self.attempts.permits_for_copy(from, to).await;
         if self.has_blob(to, blob, None).await.map_err(CopyError::Target)? {
             if let Some(session) = opened {
                 self.cancel(to, &session.location).await;
@@ -119,7 +119,7 @@ impl Registry {
         to: &Repository,
         blob: &Descriptor,
     ) -> Result<(), CopyError> {
-        let _held = self.attempts.permits_for_copy().await;
+        let _held = self.attempts.permits_for_copy(from, to).await;
         self.upload_blob(from, to, blob, None, &|_| {}).await
     }
 

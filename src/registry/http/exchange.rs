@@ -75,12 +75,14 @@ pub(crate) struct Answer {
     pub(crate) from: Url,
     /// `HOST[:PORT]` that redirects led to, unless it is the registry's own.
     pub(crate) redirected_to: Option<String>,
+    /// How long it took from the moment at which its request was ready, if that was measured.
+    pub(crate) took: Option<Duration>,
 }
 
 impl Answer {
     /// Of a request that was not redirected.
     pub(crate) fn new(status: u16, headers: HeaderMap, body: Bytes, from: Url) -> Self {
-        Self { status, headers, body, from, redirected_to: None }
+        Self { status, headers, body, from, redirected_to: None, took: None }
     }
 
     /// A header as text, empty when it is absent or no text.
