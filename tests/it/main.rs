@@ -19,6 +19,7 @@ mod support;
 
 mod architecture;
 mod as_it_is;
+mod benchmark;
 mod builders;
 mod challenges;
 mod checks;

@@ -54,7 +54,7 @@ fn dependencies_are_found_wherever_they_stand() {
 /// What is measured and tested is built as what is shipped.
 #[test]
 fn one_script_builds_what_is_shipped() {
-    for name in ["Dockerfile", "benches/lists.sh", "benches/transfer.sh"] {
+    for name in ["Dockerfile", "benches/run.sh"] {
         let text = file(name);
         assert!(text.contains("release/build.sh"), "{name} uses release/build.sh");
         for word in ["cargo build", "cargo install"] {
