@@ -56,15 +56,15 @@ pub async fn run(work: &Work<'_>, jobs: Option<&Jobs>) -> Result<Report, Error> 
     let Work { plan, progress, .. } = *work;
     work.group("Sources");
     let (resolved, targets) = tokio::try_join!(
-        table::shown(work.console, progress, plan.wait, resolve::sources(work, jobs)),
-        first_check(work)
+        Box::pin(table::shown(work.console, progress, plan.wait, resolve::sources(work, jobs))),
+        Box::pin(first_check(work))
     )?;
     if resolved.waited() {
         work.seat.took_time();
     }
     let targets = match targets {
         Some(targets) if !resolved.waited() => targets,
-        before => check_again(work, before.as_ref(), &resolved.arrived).await?,
+        before => Box::pin(check_again(work, before.as_ref(), &resolved.arrived)).await?,
     };
     let checked = check::sources(plan, &resolved.arrived, &resolved.skipped)?;
     for warning in &checked.warnings {
@@ -119,7 +119,8 @@ async fn publish(
     targets: Targets,
     resolved: &Resolved,
 ) -> Result<Edited, Error> {
-    let picked = image::picked(work.registry, work.plan, &resolved.arrived, &checked).await?;
+    let picked =
+        Box::pin(image::picked(work.registry, work.plan, &resolved.arrived, &checked)).await?;
     let checked = Checked { unchanged: picked.or(checked.unchanged), ..checked };
     let composed = compose::index(work.plan, checked)?;
     compose::tell(&composed);
@@ -133,7 +134,7 @@ async fn publish(
     };
     let changed = is_moved || !targets.all_hold(&composed.digest);
     if !work.plan.dry_run {
-        verify::tags(work.registry, &composed, work.progress).await?;
+        Box::pin(verify::tags(work.registry, &composed, work.progress)).await?;
     }
     Ok(Edited { composed, targets, changed })
 }

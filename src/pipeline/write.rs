@@ -46,28 +46,30 @@ pub(super) async fn to_targets(
     mut targets: Targets,
     look_again: impl AsyncFnOnce(&Targets) -> Result<Option<Targets>, Error>,
 ) -> Result<Option<Written>, Error> {
-    let mut beside = Beside::check(work, singles).await?;
+    let mut beside = Box::pin(Beside::check(work, singles)).await?;
     let mut lots = beside.and(composed, &targets);
     refuse_overwriting(work, &lots)?;
     if work.plan.dry_run {
         let is_moved = !beside.all_hold();
         return Ok(Some(Written { targets, is_moved }));
     }
-    let has_copied = bring(work, &lots, origins).await?;
+    // Lists that go together rest here, and may be hundreds: what is over, and what follows, takes
+    // no room meanwhile.
+    let has_copied = Box::pin(bring(work, &lots, origins)).await?;
     if has_copied {
         work.seat.took_time();
     }
     work.seat.reached(Stage::Complete);
     work.seat.all_have(Stage::Complete).await;
     if has_copied || work.seat.others_took_time() {
-        let Some(now) = look_again(&targets).await? else { return Ok(None) };
+        let Some(now) = Box::pin(look_again(&targets)).await? else { return Ok(None) };
         targets = now;
-        beside = Beside::check(work, singles).await?;
+        beside = Box::pin(Beside::check(work, singles)).await?;
         lots = beside.and(composed, &targets);
         refuse_overwriting(work, &lots)?;
     }
-    let tags = publish::tags(work, &lots);
-    let lost = lost::tell(work, &targets, composed);
+    let tags = Box::pin(publish::tags(work, &lots));
+    let lost = Box::pin(lost::tell(work, &targets, composed));
     let (published, ()) = tokio::join!(tags, lost);
     published?;
     let is_moved = !beside.all_hold();
