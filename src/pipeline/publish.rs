@@ -94,7 +94,8 @@ async fn carry_out(work: &Work<'_>, moves: &[Move<'_>]) -> Result<(), Error> {
     let seat = work.seat;
     let moves = moves.iter().map(|(publication, target)| async move {
         let Some(_turn) = seat.turn().await else { return Ok(false) };
-        let moved = publication.tag(target).await;
+        // Boxed, since a thousand lists may wait for their turn.
+        let moved = Box::pin(publication.tag(target)).await;
         let moved = moved.map_err(|error| (*publication, *target, error));
         moved.inspect_err(|_| seat.fail()).map(|()| true)
     });
@@ -108,8 +109,8 @@ async fn carry_out(work: &Work<'_>, moves: &[Move<'_>]) -> Result<(), Error> {
     match ended.into_iter().find_map(Result::err) {
         None => Ok(()),
         Some((publication, target, error)) => {
-            let mut failed = publication.error(&error, &target.tag).await;
-            failed.fix = publication.immovable(target, &error).await.or(failed.fix);
+            let mut failed = Box::pin(publication.error(&error, &target.tag)).await;
+            failed.fix = Box::pin(publication.immovable(target, &error)).await.or(failed.fix);
             Err(failed)
         }
     }

@@ -11,9 +11,9 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-/// What the contract allows for 200 lists, and what the debug build of the tests takes more than the
-/// program that is shipped.
-const MOST_KIB: u64 = (48 + 8) << 10;
+/// What the contract allows for 200 lists and for 1000, and what the debug build of the tests takes
+/// more than the program that is shipped, whose futures are smaller.
+const MOST_KIB: u64 = (48 + 16) << 10;
 
 const LISTS: usize = 200;
 const PLATFORMS: [&str; 4] = ["linux/amd64", "linux/arm64", "linux/arm/v7", "linux/s390x"];
@@ -159,6 +159,7 @@ async fn a_thousand_lists_take_12_requests_each() {
     let step = step.input("json-file", "report.json").input("dotenv-file", "manifest.env");
     let ran = step.limit(Duration::from_secs(100)).run().await.ok();
     println!("{LISTS} lists: {} KiB, {:?}", ran.max_rss_kib, ran.elapsed);
+    assert!(ran.max_rss_kib > 0 && ran.max_rss_kib < MOST_KIB, "{} KiB", ran.max_rss_kib);
     assert_eq!(server.requests().len(), 12 * LISTS);
     let report = ran.file("report.json").unwrap();
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
