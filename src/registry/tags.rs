@@ -152,7 +152,7 @@ impl Registry {
             let mut call = Call::new(Method::GET, repository, &rest);
             call.limit = LARGEST_PAGE;
             call.terms.deadline = Some(deadline);
-            call.terms.gives_way = true;
+            call.terms.is_optional = true;
             // As the run is logged in by now: what is answered here changes no login and no token.
             let authorization = self.auth.authorization(self.wire(&call), repository).await?;
             let (answer, request) = self.call_with(call, authorization).await?;

@@ -29,7 +29,7 @@ impl<'a> Filter<'a> {
 
 impl Write for Filter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.held.extend_from_slice(bytes);
+        self.held.extend(bytes);
         if self.held.len() >= PART && bytes.contains(&b'\n') {
             let end = self.held.iter().rposition(|byte| *byte == b'\n').unwrap_or_default();
             let rest = self.held.split_off(end + 1);

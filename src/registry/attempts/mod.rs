@@ -44,6 +44,9 @@ pub(crate) struct Terms<'a> {
     pub(crate) deadline: Option<Instant>,
     /// Whether another request follows where the server fails, so that this one is tried once.
     pub(crate) gives_way: bool,
+    /// Whether nothing depends on the request: it is tried once, and how it breaks is no trouble of
+    /// the host's, whom others may need to ask at that moment.
+    pub(crate) is_optional: bool,
     /// Whether bytes move while no answer comes. After one that broke, the sender asks first where
     /// it stands.
     pub(crate) is_stream: bool,
@@ -255,6 +258,9 @@ impl Attempts {
         };
         let tried = Tried::new(request, terms.expect, began, result);
         tried.log(request);
+        if terms.is_optional && !tried.is_good() {
+            return Ok(tried);
+        }
         let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
         match tried.trouble(request) {
             Some(error) => troubles.insert(request.host.clone(), error.of_host()),
@@ -304,7 +310,8 @@ impl Attempts {
             Decision::TooLongToWait(seconds) => return Next::TooLongToWait(seconds),
             Decision::Again { after, whole_host, asked_for } => (after, whole_host, asked_for),
         };
-        if terms.gives_way && !whole_host && tried.result.is_ok() {
+        let is_over = terms.is_optional || (terms.gives_way && tried.result.is_ok());
+        if is_over && !whole_host {
             return Next::Stop { spent: false };
         }
         if asked_for && deadline.is_none() && !self.limiter.may_pause(host, after) {
