@@ -139,6 +139,7 @@ impl Registry {
     /// connections are opened meanwhile.
     pub(crate) fn expect_requests(&self, repository: &Repository, count: usize) {
         if repository.file().is_none() {
+            let count = count.min(self.attempts.concurrency());
             self.transport.open_early(repository.host(), count);
         }
     }

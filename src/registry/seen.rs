@@ -6,8 +6,8 @@ use super::error::{Error, Kind};
 use super::look::Head;
 use crate::oci::{Digest, Manifest, Reference};
 use std::sync::Arc;
-use tokio::sync::{Mutex, watch};
-use tokio::time::Instant;
+use tokio::sync::{Mutex, MutexGuard, watch};
+use tokio::time::{Instant, timeout_at};
 
 /// How new an answer must be that another list was given.
 #[derive(Debug, Clone, Copy)]
@@ -81,6 +81,14 @@ impl Answers {
 }
 
 impl Seen {
+    /// What is known, when nobody asks; `None`: somebody with more time still does at the deadline.
+    async fn answers(&self, deadline: Option<Instant>) -> Option<MutexGuard<'_, Answers>> {
+        match deadline {
+            Some(deadline) => timeout_at(deadline, self.answers.lock()).await.ok(),
+            None => Some(self.answers.lock().await),
+        }
+    }
+
     /// Tells those who wait for it, if it is another than was known.
     fn names(&self, digest: Option<&Digest>) {
         self.digest.send_if_modified(|known| {
@@ -128,7 +136,9 @@ impl Registry {
     ) -> Result<Head, Error> {
         let key = reference.to_string();
         let seen = self.cache.seen.at(&key);
-        let mut answers = seen.answers.lock().await;
+        let Some(mut answers) = seen.answers(deadline).await else {
+            return self.look(reference, deadline).await;
+        };
         if let Some(answer) = answers.head(news) {
             return answer;
         }
@@ -156,7 +166,9 @@ impl Registry {
     ) -> Result<Manifest, Error> {
         let key = reference.to_string();
         let seen = self.cache.seen.at(&key);
-        let mut answers = seen.answers.lock().await;
+        let Some(mut answers) = seen.answers(deadline).await else {
+            return self.manifest(reference, deadline).await;
+        };
         if let Some(told) = answers.manifest.as_ref().filter(|told| counts(told)) {
             return told.answer.clone();
         }

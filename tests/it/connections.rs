@@ -64,3 +64,18 @@ async fn http1_over_tls_takes_a_connection_for_each_request_at_once() {
         assert!(scene.proxy.max_in_flight() >= sources.len(), "{log}");
     }
 }
+
+/// What waits for the first request with a login, and what will be mounted, has connections opened
+/// early: no more than requests may be under way.
+#[tokio::test]
+async fn no_more_connections_are_opened_than_requests_may_be_under_way() {
+    let scene = Scene::with_login("ci", "s3cret-canary").await;
+    let mut sources = Vec::new();
+    for (at, image) in images().iter().enumerate() {
+        image.push(&scene.client, "acme/build", &format!("s{at}")).await;
+        sources.push(scene.full_name(&format!("acme/build:s{at}")));
+    }
+    let step = scene.step("1").input("sources", &sources.join("\n")).input("concurrency", "2");
+    step.input("username", "ci").input("password", "s3cret-canary").run().await.ok();
+    assert_eq!(scene.proxy.connections(), 2, "{}", scene.proxy.log_text());
+}

@@ -3,11 +3,12 @@
 
 use crate::support::images::Image;
 use crate::support::indexes::BuiltIndex;
+use crate::support::rules::{Fault, Rule};
 use crate::support::running::Ran;
 use crate::support::scene::{REPO, Scene, manifest};
 use crate::support::step::Step;
 use serde_json::Value;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const PLATFORMS: [&str; 4] = ["linux/amd64", "linux/arm64", "linux/386", "linux/s390x"];
 
@@ -188,4 +189,22 @@ async fn what_moved_meanwhile_is_seen() {
     assert!(ran.stdout.contains(&told), "{}", ran.stdout);
     assert!(ran.stdout.contains("app:t1 was changed by somebody else"), "{}", ran.stdout);
     scene.proxy.finish();
+}
+
+/// A list with more time asks and hears nothing: one with less does not wait for it any longer than
+/// for its image.
+#[tokio::test]
+async fn who_has_less_time_is_not_held_up_by_who_has_more() {
+    let scene = Scene::with_amd64().await;
+    scene.proxy.rule(Rule::on("*", &manifest("amd64")).then(Fault::Hang));
+    let waits = ["    wait: 10m\n", "    wait: 1s\n"];
+    let step = step_of(lists(&scene, &scene.reference("amd64"), &waits));
+    let step = step.input("platforms", "linux/amd64").input("json-file", "report.json");
+    let asked = scene.proxy.gate("GET", &manifest("amd64"));
+    let running = step.input("together", "false").spawn().await;
+    let start = Instant::now();
+    asked.wait_for_hits(2).await;
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    running.signal("TERM").await;
+    running.wait().await.fails(143);
 }

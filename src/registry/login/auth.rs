@@ -110,7 +110,10 @@ impl Auth {
         if is_known || !self.lookup.may_have_login(repository) {
             return None;
         }
-        self.first.turn(host, |waiting| wire.transport.open_early(host, 1 + waiting)).await
+        let open = |count: usize| {
+            wire.transport.open_early(host, count.min(wire.attempts.concurrency()));
+        };
+        self.first.turn(host, |waiting| open(1 + waiting)).await
     }
 
     /// Authorization of the next request. The first one to a host is anonymous: nothing has asked
