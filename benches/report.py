@@ -73,7 +73,7 @@ def tool_rows(tools):
 def machine():
     names = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
              if line.startswith("model name")]
-    return f"{os.cpu_count()} cores ({names[0] if names else platform.machine()}), Linux {platform.release()}"
+    return f"{os.cpu_count()} cores ({names[0] if names else platform.machine()}), Linux {platform.release().split('-')[0]}"
 
 
 def registry_version():

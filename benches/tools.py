@@ -36,7 +36,7 @@ class Tool:
     def version(self):
         told = subprocess.run([self.program, *self.version_arguments], capture_output=True, text=True, check=False)
         lines = [line for line in (told.stdout + told.stderr).splitlines() if any(map(str.isdigit, line))]
-        words = [word.strip("(),v") for word in (lines or [""])[0].split()]
+        words = [word.strip("(),").removeprefix("v") for word in (lines or [""])[0].split()]
         return next((word for word in words if word[:1].isdigit()), "unknown")
 
     def commands(self, job):
