@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # All tests; with arguments, only those that cargo-nextest runs with them. Installs what they need and says so: from
-# Debian docker-registry, skopeo, podman, tinyproxy, zsh, fish, man-db, time and what tests/ci/tools.sh lists, from PyPI and npm
+# Debian docker-registry, skopeo, podman, tinyproxy, zsh, fish, man-db, openssl, time and what tests/ci/tools.sh lists, from PyPI and npm
 # workflow runners and linters (kept in target/tools), registries of other stock (tests/other_registries.sh), and
 # cargo-nextest. The packaging tests start a Docker engine, so they want root. The last line is the test runner's own summary.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=tests/setup.sh
 . tests/setup.sh
-need_packages docker-registry skopeo podman tinyproxy zsh fish man-db zstd python3 time
+need_packages docker-registry skopeo podman tinyproxy zsh fish man-db zstd openssl python3 time
 # Any client of Docker will do; its package would drive out the one of a machine that has Docker from elsewhere.
 command -v docker >/dev/null || need_packages docker.io
 if ! cargo nextest --version >/dev/null 2>&1; then

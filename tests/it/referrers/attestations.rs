@@ -62,6 +62,27 @@ fn entry(attestation: &Artifact, image: &Image) -> Value {
     })
 }
 
+/// What an image has is asked for once by all lists of a run.
+#[tokio::test]
+async fn lists_of_one_image_ask_once() {
+    let (scene, image) = built().await;
+    let attestation = about(ATTESTATION, &image);
+    attach(&scene.client, BUILD, &image.digest(), &[&attestation]).await;
+    let name = |tag: &str| scene.full_name(&format!("{BUILD}:{tag}"));
+    let list = |tag: &str| format!("- {{tags: '{}', sources: '{}'}}\n", name(tag), name("a"));
+    let lists = format!("indexes:\n{}{}{}", list("1"), list("2"), list("3"));
+    let step = Step::new().github().file("lists.yaml", lists).input("spec", "lists.yaml");
+    step.discovering().run().await.ok();
+    for tag in ["1", "2", "3"] {
+        assert_eq!(entries(&scene, BUILD, tag).await[1..], [entry(&attestation, &image)], "{tag}");
+    }
+    let tag = format!("/v2/{BUILD}/manifests/{}", list_tag(&image.digest()));
+    let own = format!("/v2/{BUILD}/manifests/{}", attestation.digest());
+    for path in [list_of(&image.digest()), tag, own] {
+        assert_eq!(scene.proxy.count("GET", &path), 1, "{path}: {}", scene.proxy.log_text());
+    }
+}
+
 /// By its fallback tag, as Debian's registry has no API; a signature stays a referrer.
 #[tokio::test]
 async fn what_attests_a_plain_image_goes_into_the_index_behind_it() {
