@@ -229,6 +229,11 @@ fn send(stream: &File, fill: Fill<'_>) -> Result<Written, Refusal> {
     fill(&mut Patient(stream)).map(|()| Written::Sent).map_err(Refusal::from)
 }
 
+/// The reader of a stream has gone to sleep.
+#[derive(Debug, thiserror::Error)]
+#[error("its reader took nothing for {PATIENCE} s")]
+struct NothingTaken;
+
 /// A stream, as long as its reader takes what is written.
 struct Patient<'a>(&'a File);
 
@@ -241,7 +246,7 @@ impl Write for Patient<'_> {
                     let limit = Timespec { tv_sec: PATIENCE, tv_nsec: 0 };
                     let mut room = [PollFd::new(*stream, PollFlags::OUT)];
                     if poll(&mut room, Some(&limit)).map_err(io::Error::from)? == 0 {
-                        return Err(io::ErrorKind::TimedOut.into());
+                        return Err(io::Error::other(NothingTaken));
                     }
                 }
                 result => return result,
@@ -261,9 +266,8 @@ fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
 
 impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::TimedOut {
-            let why = format!("its reader took nothing for {PATIENCE} s");
-            return Self { why, fix: "read all that comes from it" };
+        if error.get_ref().is_some_and(|inner| inner.is::<NothingTaken>()) {
+            return Self { why: error.to_string(), fix: "read all that comes from it" };
         }
         let fix = match error.kind() {
             io::ErrorKind::NotFound => "create the folder first",
