@@ -198,20 +198,18 @@ impl Lists {
         let first = self.all.iter().find(|list| list.has_failed()).filter(|_| self.together);
         let failed = first.map(|list| (list.name(), list.exit()));
         let (together, have_moved, elapsed) = (self.together, self.have_moved(), self.elapsed());
-        let listed = |list: List| {
-            let held_back = failed.is_some() && list.ended.get().is_none();
-            let given_up =
-                || failed.as_ref().map_or_else(|| stopped.clone(), |failed| list.held_back(failed));
-            let (tags, sources, writes) =
-                (list.progress.tags(), list.sources(), list.progress.writes());
-            let undone = list.ended.get().is_none().then(given_up);
+        let listed = |mut list: List| {
+            let ended = list.ended.take();
+            let held_back = failed.is_some() && ended.is_none();
+            let undone = || match &failed {
+                Some(failed) => list.held_back(failed),
+                None => stopped.clone(),
+            };
+            let tags = list.progress.tags();
             let told = Told { together, have_moved, held_back, tags: &tags };
-            let name = list.name();
-            let List { plan, ended, .. } = list;
-            let ended = ended.into_inner().or(undone.map(Err));
-            let ended = ended.unwrap_or_else(|| Err(stopped.clone()));
-            let ended = ended.map_err(|error| told.of(error));
-            Listed { name, given: plan.name, tags, sources, writes, held_back, ended }
+            let ended = ended.unwrap_or_else(|| Err(undone())).map_err(|error| told.of(error));
+            let (name, sources, writes) = (list.name(), list.sources(), list.progress.writes());
+            Listed { name, given: list.plan.name, tags, sources, writes, held_back, ended }
         };
         Run { lists: self.all.into_iter().map(listed).collect(), elapsed }
     }

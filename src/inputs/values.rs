@@ -20,7 +20,7 @@ pub(crate) struct Item {
 }
 
 /// Items of one list at most: an index has 256 entries, and each item is held against all others.
-const MOST_ITEMS: usize = 2000;
+pub(crate) const MOST_ITEMS: usize = 2000;
 
 /// The items of a list. `commas`: whether a comma separates as a line end does.
 /// An error says why text that looks like JSON is not JSON, or that there are too many.

@@ -102,7 +102,7 @@ impl Jobs {
         };
         Ok(Self {
             system,
-            transport: Transport::new(certificates, HashSet::new())?,
+            transport: Transport::new(certificates, HashSet::new(), 1)?,
             asked: Mutex::new(asked),
             told: std::sync::Mutex::default(),
         })

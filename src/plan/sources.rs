@@ -4,9 +4,10 @@ use super::Source;
 use super::in_files::{Files, Found};
 use super::{digests, platforms, template};
 use crate::error::words;
+use crate::inputs::Findings;
 use crate::inputs::places::Places;
 use crate::inputs::table::{Given, RawInputs, names};
-use crate::inputs::{Findings, values};
+use crate::inputs::values::{self, MOST_ITEMS};
 use crate::oci::reference::DOCKER_HUB;
 use crate::oci::{Digest, Platform, Reference, Repository, in_file, slip};
 
@@ -209,11 +210,10 @@ fn push(
 }
 
 fn add(sources: &mut Vec<(usize, Source)>, source: Source, line: usize, findings: &mut Findings) {
-    /// A template may stand for each of many platforms.
-    const MOST: usize = 2000;
+    // A template may stand for each of many platforms. Told once.
     match sources.len() {
-        MOST => findings.problem_at(INPUT, line, format!("more than {MOST} images")),
-        count if count > MOST => return,
+        MOST_ITEMS => findings.problem_at(INPUT, line, format!("more than {MOST_ITEMS} images")),
+        count if count > MOST_ITEMS => return,
         _ => {}
     }
     if let Some((other, _)) = sources

@@ -94,7 +94,9 @@ pub struct Registry {
     /// Permits of questions that are asked beside copies: a part of all requests, so that the copies
     /// do not wait for them.
     beside: Semaphore,
-    /// Requests about blobs that will be mounted, by what was read so far.
+    /// Repositories whose blobs will be mounted into others.
+    mounted: HashSet<Repository>,
+    /// Requests about those blobs, by what was read so far.
     mounts: AtomicUsize,
 }
 
@@ -103,7 +105,12 @@ impl Registry {
     pub fn new(settings: Settings) -> anyhow::Result<Self> {
         let layouts = Layouts::new(&settings.folder);
         Ok(Self {
-            transport: Transport::new(settings.certificates.as_deref(), settings.plain_http)?,
+            transport: Transport::new(
+                settings.certificates.as_deref(),
+                settings.plain_http,
+                settings.concurrency,
+            )?,
+            mounted: settings.writable.values().flatten().cloned().collect(),
             auth: Auth::new(
                 settings.writable,
                 Lookup::new(settings.logins, settings.helper_environment, settings.secrets.clone()),
@@ -139,7 +146,6 @@ impl Registry {
     /// connections are opened meanwhile.
     pub(crate) fn expect_requests(&self, repository: &Repository, count: usize) {
         if repository.file().is_none() {
-            let count = count.min(self.attempts.concurrency());
             self.transport.open_early(repository.host(), count);
         }
     }

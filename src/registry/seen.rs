@@ -5,6 +5,7 @@ use super::Registry;
 use super::error::{Error, Kind};
 use super::look::Head;
 use crate::oci::{Digest, Manifest, Reference};
+use std::future::Future;
 use std::sync::Arc;
 use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio::time::{Instant, timeout_at};
@@ -59,6 +60,32 @@ impl<T: Clone> Told<T> {
             Err(error) if !matches!(error.kind, Kind::NotFound | Kind::Denied) => None,
             answer => Some(Self { at: Instant::now(), answer: answer.clone() }),
         }
+    }
+}
+
+/// A way in which a reference is asked for.
+trait Answer: Clone {
+    fn digest(&self) -> &Digest;
+    fn place(answers: &mut Answers) -> &mut Option<Told<Self>>;
+}
+
+impl Answer for Manifest {
+    fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    fn place(answers: &mut Answers) -> &mut Option<Told<Self>> {
+        &mut answers.manifest
+    }
+}
+
+impl Answer for Head {
+    fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    fn place(answers: &mut Answers) -> &mut Option<Told<Self>> {
+        &mut answers.head
     }
 }
 
@@ -134,21 +161,8 @@ impl Registry {
         news: News,
         deadline: Option<Instant>,
     ) -> Result<Head, Error> {
-        let key = reference.to_string();
-        let seen = self.cache.seen.at(&key);
-        let Some(mut answers) = seen.answers(deadline).await else {
-            return self.look(reference, deadline).await;
-        };
-        if let Some(answer) = answers.head(news) {
-            return answer;
-        }
-        let answer = self.look(reference, deadline).await;
-        if let Some(told) = Told::now(&answer) {
-            seen.names(answer.as_ref().ok().map(|head| &head.digest));
-            answers.head = Some(told);
-        }
-        self.cache.seen.keep(&key, answers.weight());
-        answer
+        let look = self.look(reference, deadline);
+        self.unless_seen(reference, |answers| answers.head(news), look, deadline).await
     }
 
     /// Ends when another list finds that the reference names something new.
@@ -164,18 +178,31 @@ impl Registry {
         counts: impl Fn(&Told<Manifest>) -> bool,
         deadline: Option<Instant>,
     ) -> Result<Manifest, Error> {
+        let read = self.manifest(reference, deadline);
+        let known = |answers: &Answers| {
+            answers.manifest.as_ref().filter(|told| counts(told)).map(|told| told.answer.clone())
+        };
+        self.unless_seen(reference, known, read, deadline).await
+    }
+
+    /// What is known of a reference, or else what it is asked for, which others are told.
+    async fn unless_seen<T: Answer>(
+        &self,
+        reference: &Reference,
+        known: impl FnOnce(&Answers) -> Option<Result<T, Error>>,
+        ask: impl Future<Output = Result<T, Error>>,
+        deadline: Option<Instant>,
+    ) -> Result<T, Error> {
         let key = reference.to_string();
         let seen = self.cache.seen.at(&key);
-        let Some(mut answers) = seen.answers(deadline).await else {
-            return self.manifest(reference, deadline).await;
-        };
-        if let Some(told) = answers.manifest.as_ref().filter(|told| counts(told)) {
-            return told.answer.clone();
+        let Some(mut answers) = seen.answers(deadline).await else { return ask.await };
+        if let Some(answer) = known(&answers) {
+            return answer;
         }
-        let answer = self.manifest(reference, deadline).await;
+        let answer = ask.await;
         if let Some(told) = Told::now(&answer) {
-            seen.names(answer.as_ref().ok().map(|manifest| &manifest.digest));
-            answers.manifest = Some(told);
+            seen.names(answer.as_ref().ok().map(T::digest));
+            *T::place(&mut answers) = Some(told);
         }
         self.cache.seen.keep(&key, answers.weight());
         answer

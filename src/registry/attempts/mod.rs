@@ -89,8 +89,6 @@ enum Next {
 /// Shared by all requests of a run.
 #[derive(Debug)]
 pub(crate) struct Attempts {
-    /// Requests in flight at once, at most.
-    concurrency: usize,
     limiter: Limiter,
     permits: Permits,
     secrets: Secrets,
@@ -106,18 +104,12 @@ impl Attempts {
     pub(crate) fn new(concurrency: usize, secrets: Secrets) -> Self {
         let concurrency = concurrency.max(1);
         Self {
-            concurrency,
             limiter: Limiter::new(concurrency),
             permits: Permits::new(concurrency),
             secrets,
             troubles: Mutex::default(),
             warned_by: Mutex::default(),
         }
-    }
-
-    /// Requests in flight at once, at most.
-    pub(crate) fn concurrency(&self) -> usize {
-        self.concurrency
     }
 
     /// How the last try at a host failed, unless one has succeeded since: what is known of any

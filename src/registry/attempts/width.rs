@@ -3,8 +3,9 @@
 //! way. Pure; nothing here waits.
 //!
 //! A quick round earns twice as many while the host has never complained, then one more; they are
-//! taken when they are needed. Half as many, at once, after a 429 or a 503. A quarter fewer after each round of slow answers from the second in a
-//! row: that may be this machine, so half of the first width always stays.
+//! taken when they are needed. Half as many, at once, after a 429 or a 503. A quarter fewer after
+//! each round of slow answers from the second in a row: that may be this machine, so half of the
+//! first width always stays.
 
 use std::time::Duration;
 use tokio::time::Instant;

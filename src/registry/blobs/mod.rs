@@ -181,7 +181,7 @@ impl Registry {
     /// that.
     pub(super) fn expect_mounts(&self, from: &Repository, manifest: &Manifest) {
         if let Content::Image(image) = &manifest.content
-            && self.auth.mounts_from(from)
+            && self.mounted.contains(from)
         {
             let requests = 1 + image.layers.len() + 1;
             let all = self.mounts.fetch_add(requests, Ordering::Relaxed) + requests;

@@ -19,8 +19,8 @@ use tokio::time::sleep;
 use tower_service::Service;
 use url::{Position, Url};
 
-/// Connections to a host up to which some are opened early: as many as requests may be under way by
-/// default.
+/// Connections to a host up to which some are opened early, however many requests may be under way:
+/// more would be guesses.
 const MOST_EARLY: usize = 32;
 /// Time for which one is kept that nothing needed: shorter than servers wait for a first request.
 const KEPT: Duration = Duration::from_secs(5);
@@ -42,8 +42,12 @@ type Opened = Box<dyn Any + Send>;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The connections of one client.
-#[derive(Clone, Default)]
-pub(super) struct Connections(Arc<Mutex<HashMap<String, Origin>>>);
+#[derive(Clone)]
+pub(super) struct Connections {
+    origins: Arc<Mutex<HashMap<String, Origin>>>,
+    /// Connections to a host up to which some are opened early.
+    most_early: usize,
+}
 
 #[derive(Default)]
 struct Origin {
@@ -89,6 +93,11 @@ impl std::fmt::Debug for Connections {
 }
 
 impl Connections {
+    /// `concurrency`: requests under way at once, at most.
+    pub(super) fn up_to(concurrency: usize) -> Self {
+        Self { origins: Arc::default(), most_early: concurrency.min(MOST_EARLY) }
+    }
+
     /// Carries out work that sends a request to this address.
     pub(super) fn used<'a, T>(
         url: &Url,
@@ -112,7 +121,7 @@ impl Connections {
             if host.protocol == Some(Protocol::Http2) {
                 return 0;
             }
-            let missing = count.min(MOST_EARLY).saturating_sub(host.begun);
+            let missing = count.min(self.most_early).saturating_sub(host.begun);
             (host.begun, host.coming) = (host.begun + missing, host.coming + missing);
             missing
         });
@@ -204,7 +213,7 @@ impl Connections {
     }
 
     fn with<T>(&self, origin: &str, act: impl FnOnce(&mut Origin) -> T) -> T {
-        let mut origins = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
         act(origins.entry(origin.to_owned()).or_default())
     }
 }

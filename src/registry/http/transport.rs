@@ -55,16 +55,17 @@ pub(crate) struct Transport {
 impl Transport {
     /// Sets up TLS. `extra_certificates` is PEM to trust beside the system's, or the bundled
     /// Mozilla roots where the system has none; `plain_http` lists the hosts that the user marked
-    /// as speaking HTTP.
+    /// as speaking HTTP; `concurrency`: requests to be expected at once, at most.
     pub(crate) fn new(
         extra_certificates: Option<&[u8]>,
         plain_http: HashSet<String>,
+        concurrency: usize,
     ) -> anyhow::Result<Self> {
         // A second call finds the same provider in place.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let tls = tls_config(extra_certificates)?;
         let proxies = Arc::new(Proxies::of_environment());
-        let connections = Connections::default();
+        let connections = Connections::up_to(concurrency);
         let base = |connections: &Connections| {
             let connections = connections.clone();
             let proxies = Arc::clone(&proxies);
@@ -82,7 +83,7 @@ impl Transport {
         };
         Ok(Self {
             direct: base(&connections).dns_resolver(Resolver::any()).build()?,
-            guarded: base(&Connections::default())
+            guarded: base(&Connections::up_to(0))
                 .dns_resolver(Resolver::guarded(proxies.names()))
                 .build()?,
             early: base(&connections)

@@ -78,11 +78,6 @@ impl Auth {
         }
     }
 
-    /// Whether blobs of this repository will be mounted into another one.
-    pub(crate) fn mounts_from(&self, repository: &Repository) -> bool {
-        self.writable.values().any(|from| from.contains(repository))
-    }
-
     /// Which credential helper gave no login for the host, and why.
     pub(crate) fn helper_failure(&self, host: &str) -> Option<HelperFailure> {
         self.lookup.failure(host)
@@ -105,15 +100,11 @@ impl Auth {
     /// The turn to send the first request to a host that may have a login; waits while another has
     /// it. Connections for those who wait are opened meanwhile.
     pub(crate) async fn turn(&self, wire: Wire<'_>, repository: &Repository) -> Option<Turn> {
-        let host = repository.host();
-        let is_known = self.scheme(repository).is_some() || wire.attempts.has_answered(host);
-        if is_known || !self.lookup.may_have_login(repository) {
+        if !self.lookup.may_have_login(repository) {
             return None;
         }
-        let open = |count: usize| {
-            wire.transport.open_early(host, count.min(wire.attempts.concurrency()));
-        };
-        self.first.turn(host, |waiting| open(1 + waiting)).await
+        let host = repository.host();
+        self.first.turn(host, |waiting| wire.transport.open_early(host, 1 + waiting)).await
     }
 
     /// Authorization of the next request. The first one to a host is anonymous: nothing has asked
