@@ -165,7 +165,7 @@ impl<'a> Upload<'a> {
         let standing = self.standing().await;
         if let Err(error) = &standing {
             let makes_no_sense = matches!(error.kind, Kind::Malformed(_));
-            self.is_lost =
+            self.is_lost |=
                 makes_no_sense || matches!(error.status, Some(400..=499)) && !error.is_denial();
         }
         standing.map(|at| self.reader.seek(at))
@@ -184,12 +184,15 @@ impl<'a> Upload<'a> {
         let last = last_byte(&answer).filter(|last| *last > 0 && self.tries == 1);
         let at = last.and_then(|last| last.checked_add(1));
         let Some(at) = at.filter(|at| *at <= self.end && *at < self.blob.size) else {
-            let what = format!(
-                "an upload of {} bytes cannot be resumed where the registry says {:?}",
+            debug!(
+                "{}: an upload of {} bytes cannot be resumed where the registry says {:?}",
+                self.to,
                 self.blob.size,
                 answer.header("range")
             );
-            return Err(request.error_of(Kind::Malformed(what), &answer));
+            self.is_lost = true;
+            // Nothing is wrong with what it says: what broke the upload is the trouble.
+            return Err(request.error_of(Kind::Server, &answer));
         };
         debug!("{}: the upload of {} resumes at byte {at}", self.to, self.blob.digest);
         self.go_on_after(&answer, &request)?;

@@ -159,6 +159,19 @@ async fn a_session_is_resumed_once() {
     assert!(resumed.values().all(|count| *count == 1) && resumed.len() == 2, "{resumed:?}");
 }
 
+/// Trouble on the way is told as that, whatever the registry says of what it has.
+#[tokio::test]
+async fn an_upload_that_breaks_again_and_again_is_trouble_with_the_registry() {
+    let (from, image) = source().await;
+    let to = Believer::saying(1_000, image.layer_blob().len(), |_, _| "0-0".to_owned(), None);
+    let target = format!("{}/acme/app:1", to.server.host());
+    let ran = step_with_report(&target, &from.reference("a")).run().await.fails(7);
+    assert!(ran.stdout.contains(": the registry failed\n"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("no tag was moved\n"), "{}", ran.stdout);
+    let sessions = to.store().sessions.len();
+    assert!(sessions > 3, "the layer is uploaded anew: {sessions}");
+}
+
 #[tokio::test]
 async fn a_blob_that_became_another_one_moves_no_tag() {
     let (from, image) = source().await;
