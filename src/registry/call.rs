@@ -315,6 +315,9 @@ impl Registry {
             })
         };
         let settled = self.attempts.until_settled(&mut request, call.terms, send).await?;
+        if let Some(count) = self.attempts.soon(host) {
+            self.transport.open_early(host, count);
+        }
         let created = |from| Answer::new(201, HeaderMap::new(), Bytes::new(), from);
         request.login.clone_from(&used.login);
         let answer = match settled {

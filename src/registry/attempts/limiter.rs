@@ -369,6 +369,11 @@ impl Limiter {
         });
     }
 
+    /// Requests that may be under way to a host soon, if that was not told.
+    pub(super) fn soon(&self, host: &str) -> Option<usize> {
+        self.with(host, |entry| entry.width.soon())
+    }
+
     /// Whether the host ever answered.
     pub(super) fn has_answered(&self, host: &str) -> bool {
         self.lock().get(host).is_some_and(|entry| entry.answered)

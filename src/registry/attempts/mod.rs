@@ -135,6 +135,11 @@ impl Attempts {
         }
     }
 
+    /// Requests that may be under way to a host soon, told once: more than now.
+    pub(crate) fn soon(&self, host: &str) -> Option<usize> {
+        self.limiter.soon(host)
+    }
+
     /// Whether the host ever answered in this run.
     pub(crate) fn has_answered(&self, host: &str) -> bool {
         self.limiter.has_answered(host)

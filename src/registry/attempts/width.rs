@@ -2,8 +2,8 @@
 //! TCP has it (RFC 5681), judged by rounds. A round is as many good answers as requests may be under
 //! way. Pure; nothing here waits.
 //!
-//! A quick round earns twice as many while the host has never complained, then one more; they are
-//! taken when they are needed. Half as many, at once, after a 429 or a 503. A quarter fewer after
+//! A quick round earns twice as many, from the second in a row, while the host has never complained;
+//! then each earns one more. They are taken when they are needed. Half as many, at once, after a 429 or a 503. A quarter fewer after
 //! each round of slow answers from the second in a row: that may be this machine, so half of the
 //! first width always stays.
 
@@ -14,8 +14,9 @@ use tokio::time::Instant;
 const FIRST: usize = 16;
 /// What slow answers leave.
 const LEAST_WHEN_SLOW: usize = FIRST / 2;
-/// Rounds in a row after which slow answers count: one may have opened connections.
-const SLOW_ROUNDS: u32 = 2;
+/// Rounds in a row that count. One slow round may have opened connections; and a host that takes so
+/// many requests in a second mostly says so before it has answered two quick ones.
+const IN_A_ROW: u32 = 2;
 
 /// An answer, as far as the width depends on it.
 #[derive(Debug, Clone, Copy)]
@@ -78,11 +79,14 @@ pub(super) struct Width {
     /// Lowest median of a round.
     lowest: Option<Duration>,
     pace: Pace,
-    slow_rounds: u32,
+    /// Rounds in a row that had this pace.
+    in_a_row: u32,
     /// Most requests under way in this round.
     fullest: usize,
     /// After a quick round: so many in line make it wider.
     widens_at: Option<usize>,
+    /// What it will be after another quick round, until that was told.
+    soon: Option<usize>,
 }
 
 impl Width {
@@ -97,9 +101,10 @@ impl Width {
             reads: Vec::new(),
             lowest: None,
             pace: Pace::Quick,
-            slow_rounds: 0,
+            in_a_row: 0,
             fullest: 0,
             widens_at: None,
+            soon: None,
         }
     }
 
@@ -108,13 +113,23 @@ impl Width {
         self.now
     }
 
+    /// Requests that may be under way after another round like the last, told once: connections for
+    /// them can be opened meanwhile.
+    pub(super) fn soon(&mut self) -> Option<usize> {
+        self.soon.take()
+    }
+
     /// Takes into account how many wait for a place.
     pub(super) fn line_up(&mut self, in_line: usize) {
         if self.widens_at.is_some_and(|least| in_line >= least) {
-            let more = if self.is_careful { 1 } else { self.now };
-            self.now = (self.now + more).min(self.most);
+            self.now = self.wider();
             self.begin_round();
         }
+    }
+
+    fn wider(&self) -> usize {
+        let more = if self.is_careful { 1 } else { self.now };
+        (self.now + more).min(self.most)
     }
 
     /// Takes an answer into account.
@@ -155,21 +170,29 @@ impl Width {
     }
 
     fn end_round(&mut self, in_line: usize) {
-        if let Some(median) = self.median() {
+        let median = self.median();
+        if let Some(median) = median {
             let lowest = self.lowest.map_or(median, |lowest| lowest.min(median));
-            (self.lowest, self.pace) = (Some(lowest), Pace::of(median, lowest));
-            self.slow_rounds = if self.pace == Pace::Slow { self.slow_rounds + 1 } else { 0 };
-            if self.slow_rounds >= SLOW_ROUNDS {
-                self.narrow((self.now - self.now / 4).max(LEAST_WHEN_SLOW));
-            }
+            let pace = Pace::of(median, lowest);
+            self.in_a_row = if pace == self.pace { self.in_a_row } else { 0 };
+            (self.lowest, self.pace) = (Some(lowest), pace);
+        }
+        self.in_a_row += 1;
+        let counts = self.in_a_row >= IN_A_ROW;
+        if median.is_some() && self.pace == Pace::Slow && counts {
+            self.narrow((self.now - self.now / 4).max(LEAST_WHEN_SLOW));
         }
         // Connections are opened for more, which is worth it when more than another round waits; those
         // for a width that was never reached have to be opened anyway.
         let is_full = self.fullest >= self.now;
         let least = if is_full { self.now + 1 } else { 1 };
-        let is_quick = self.pace == Pace::Quick;
+        let counts = counts || !is_full || self.is_careful;
         self.begin_round();
-        self.widens_at = is_quick.then_some(least);
+        match self.pace {
+            Pace::Quick if counts => self.widens_at = Some(least),
+            Pace::Quick if in_line >= least => self.soon = Some(self.wider()),
+            _ => {}
+        }
         self.line_up(in_line);
     }
 
@@ -193,7 +216,8 @@ impl Width {
 mod tests {
     use super::*;
 
-    const CROWD: Load = Load { under_way: 16, in_line: 1000, is_down: false };
+    /// As many as may be under way, and many more that wait.
+    const CROWD: Load = Load { under_way: 256, in_line: 1000, is_down: false };
 
     fn status(status: u16) -> Heard {
         Heard { status, began: Instant::now(), took: None }
@@ -225,15 +249,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_doubles_up_to_the_ceiling_while_more_than_another_round_stands_in_line() {
         for (most, expected) in [
-            (1, [1, 1, 1, 1]),
-            (10, [10, 10, 10, 10]),
-            (16, [16, 16, 16, 16]),
-            (32, [16, 32, 32, 32]),
-            (100, [16, 32, 64, 100]),
+            (1, [1; 5]),
+            (10, [10; 5]),
+            (16, [16; 5]),
+            (32, [16, 16, 32, 32, 32]),
+            (100, [16, 16, 32, 64, 100]),
         ] {
             let mut width = Width::new(most);
             assert_eq!(width.now, expected[0]);
-            assert_eq!(after_rounds(&mut width, &[5, 5, 5]), expected[1..], "{most}");
+            assert_eq!(after_rounds(&mut width, &[5; 4]), expected[1..], "{most}");
         }
         let mut width = Width::new(64);
         for in_line in [0, 1, 16] {
@@ -245,13 +269,25 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_another_quick_round_will_earn_is_told_once() {
+        for (most, in_line, expected) in [(64, 17, Some(32)), (20, 17, Some(20)), (64, 16, None)] {
+            let mut width = Width::new(most);
+            (0..16).for_each(|_| width.hear(status(200), Load { in_line, ..CROWD }));
+            assert_eq!((width.soon(), width.soon()), (expected, None), "{most}, {in_line} in line");
+            assert_eq!(width.now, 16);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_a_round_has_earned_is_taken_when_it_is_needed() {
         for (under_way, in_line, expected) in
             [(9, 0, 16), (9, 1, 32), (16, 1, 16), (16, 16, 16), (16, 17, 32)]
         {
+            // Two rounds where connections for more must be opened, and one where they must be anyway.
+            let answers = if under_way < 16 { 16 } else { 32 };
             let mut width = Width::new(64);
             let load = Load { under_way, in_line: 0, is_down: false };
-            (0..15).for_each(|_| width.hear(status(200), load));
+            (1..answers).for_each(|_| width.hear(status(200), load));
             width.line_up(1000);
             assert_eq!(width.now, 16, "the round is not over");
             width.hear(status(200), load);
@@ -265,7 +301,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn half_after_a_429_counts_once_a_flight_and_16_is_the_most_from_then_on() {
         let mut width = Width::new(256);
-        after_rounds(&mut width, &[5, 5, 5]);
+        after_rounds(&mut width, &[5; 4]);
         assert_eq!(width.now, 128);
         let together = status(429);
         (0..3).for_each(|_| width.hear(together, Load { under_way: 128, ..CROWD }));
@@ -287,7 +323,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn half_after_a_503_unless_the_host_is_known_to_be_down() {
         let mut width = Width::new(64);
-        after_rounds(&mut width, &[5, 5]);
+        after_rounds(&mut width, &[5; 3]);
         assert_eq!(width.now, 64);
         let together = status(503);
         later(1).await;
@@ -304,19 +340,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_widens_while_answers_are_quick_and_narrows_when_they_stay_slow() {
         for (case, rounds, expected) in [
-            ("loopback", &[2, 6, 6][..], &[32, 64, 64][..]),
-            ("far away", &[180, 200, 190], &[32, 64, 64]),
-            ("a bit slower: stays", &[50, 160, 160, 160], &[32, 32, 32, 32]),
-            ("connections are opened first", &[150, 50, 50], &[32, 64, 64]),
-            ("connections are opened later", &[50, 250, 50], &[32, 32, 64]),
-            ("one slow round", &[50, 5000, 50, 5000, 50], &[32, 32, 64, 64, 64]),
-            ("slow", &[50, 50, 400, 400, 400, 50], &[32, 64, 64, 48, 36, 37]),
-            ("slow by the factor only", &[2, 2, 200, 200, 200], &[32, 64, 64, 64, 64]),
-            ("slow by the time only", &[900, 900, 3000, 3000], &[32, 64, 64, 64]),
+            ("loopback", &[2, 6, 6, 6][..], &[16, 32, 64, 64][..]),
+            ("far away", &[180, 200, 190, 190], &[16, 32, 64, 64]),
+            ("a bit slower: stays", &[50, 50, 160, 160, 160], &[16, 32, 32, 32, 32]),
+            ("connections are opened first", &[150, 50, 50], &[16, 32, 64]),
+            ("connections are opened later", &[50, 50, 250, 50, 50], &[16, 32, 32, 32, 64]),
+            ("one slow round", &[50, 50, 5000, 50, 5000, 50, 50], &[16, 32, 32, 32, 32, 32, 64]),
+            ("slow", &[50, 50, 50, 400, 400, 400, 50], &[16, 32, 64, 64, 48, 36, 37]),
+            ("slow by the factor only", &[2, 2, 2, 200, 200, 200], &[16, 32, 64, 64, 64, 64]),
+            ("slow by the time only", &[900, 900, 900, 3000, 3000], &[16, 32, 64, 64, 64]),
             (
                 "a slow machine",
-                &[5, 5, 9000, 9000, 9000, 9000, 9000, 9000, 9000, 9000, 9000, 9000],
-                &[32, 64, 64, 48, 36, 27, 21, 16, 12, 9, 8, 8],
+                &[5, 5, 5, 9000, 9000, 9000, 9000, 9000, 9000, 9000, 9000, 9000, 9000],
+                &[16, 32, 64, 64, 48, 36, 27, 21, 16, 12, 9, 8, 8],
             ),
         ] {
             assert_eq!(after_rounds(&mut Width::new(64), rounds), expected, "{case}");
@@ -328,7 +364,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn neither_a_few_slow_answers_nor_slow_writes_count() {
         let mut width = Width::new(64);
-        after_rounds(&mut width, &[50, 50]);
+        after_rounds(&mut width, &[50; 3]);
         for _ in 0..10 {
             answers(&mut width, 25, 90_000);
             answers(&mut width, 39, 50);
