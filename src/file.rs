@@ -4,15 +4,10 @@
 //! kernel may never end. So only regular files are read, links followed, up to a size, without
 //! waiting.
 
-use crate::system_words;
-use rustix::fs::OFlags;
+use crate::{system, system_words};
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::Path;
-
-/// Opening never waits for the other end of a pipe, and a terminal does not become ours.
-pub(crate) const AT_ONCE: i32 = OFlags::NONBLOCK.union(OFlags::NOCTTY).bits().cast_signed();
 
 /// The bytes of a file of at most `largest` bytes. An error continues a sentence that begins with
 /// the file's name.
@@ -48,7 +43,7 @@ fn open(path: &Path) -> io::Result<Result<File, &'static str>> {
     if let Some(kind) = other_kind(fs::metadata(path)?.file_type()) {
         return Ok(Err(kind));
     }
-    let file = OpenOptions::new().read(true).custom_flags(AT_ONCE).open(path)?;
+    let file = system::at_once(OpenOptions::new().read(true)).open(path)?;
     // It may have been replaced in between.
     Ok(match other_kind(file.metadata()?.file_type()) {
         Some(kind) => Err(kind),
@@ -61,19 +56,24 @@ pub(crate) fn other_kind(kind: FileType) -> Option<&'static str> {
     match kind {
         _ if kind.is_file() => None,
         _ if kind.is_dir() => Some("a folder"),
-        _ if kind.is_fifo() => Some("a pipe"),
-        _ if kind.is_socket() => Some("a socket"),
+        _ if system::is_pipe(kind) => Some("a pipe"),
+        _ if system::is_socket(kind) => Some("a socket"),
         _ => Some("a device"),
     }
 }
 
-/// The operating system's words, to continue a sentence: without its capital and its number.
+/// The operating system's words, to continue a sentence: without its capital and its number. Those that
+/// people look for are the same on all systems.
 pub(crate) fn why(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::NotFound {
+        return "no such file or directory".to_owned();
+    }
     let text = error.to_string();
     system_words::plain(&text).unwrap_or_else(|| system_words::uncapitalized(&text))
 }
 
 #[cfg(test)]
+#[cfg(unix)] // Where files are of many kinds.
 mod tests {
     use super::*;
     use std::os::unix::fs::symlink;

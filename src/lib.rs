@@ -24,8 +24,9 @@
 //! - `text`: text for people and for the systems that show it
 //! - [`inputs`]: environment variables and flags to cleaned values
 //! - `file`: the files that users name
-//! - [`oci`]: the specs' nouns; [`secret`]: what must not be seen; [`core_dump`]: nor in a file;
-//!   [`pattern`]: names with `*` and `?`; `backoff`, `join`, `system_words`: small tools
+//! - [`oci`]: the specs' nouns; [`secret`]: what must not be seen; [`system`]: what operating systems
+//!   have in ways of their own; [`pattern`]: names with `*` and `?`; `backoff`, `join`,
+//!   `system_words`: small tools
 //!
 //! ```
 //! use manifest_action::oci::{Platform, Reference};
@@ -42,7 +43,6 @@ pub mod app;
 mod backoff;
 pub mod cli;
 pub mod console;
-pub mod core_dump;
 pub mod entries;
 pub mod error;
 mod file;
@@ -64,5 +64,6 @@ pub mod registry;
 pub mod report;
 pub mod secret;
 pub mod signals;
+pub mod system;
 mod system_words;
 mod text;

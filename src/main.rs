@@ -3,17 +3,17 @@
 use manifest_action::error::Error;
 use manifest_action::inputs::{Context, Environment};
 use manifest_action::secret::Secrets;
-use manifest_action::{cli, core_dump, panics, signals};
+use manifest_action::{cli, panics, signals, system};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    core_dump::forbid();
+    system::forbid_core_dumps();
     panics::note_only();
     signals::end_what_hangs();
     // A name that is no UTF-8 cannot be one of ours; a value can, and then it is refused.
     let environment: Environment = std::env::vars_os()
         .filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+            Some((system::variable(name).into_string().ok()?, value.to_string_lossy().into_owned()))
         })
         .collect();
     let folder = std::env::current_dir().unwrap_or_else(|_| ".".into());

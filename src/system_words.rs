@@ -2,7 +2,9 @@
 
 /// `connection refused` for `Connection refused (os error 111)`; `None` if it is no such text.
 pub(crate) fn plain(text: &str) -> Option<String> {
-    text.split_once(" (os error ").map(|(words, _)| uncapitalized(words))
+    let (words, _) = text.split_once(" (os error ")?;
+    // Windows says whole sentences.
+    Some(uncapitalized(words.strip_suffix('.').unwrap_or(words)))
 }
 
 /// The text with a small first letter.
@@ -20,6 +22,10 @@ mod tests {
         for (text, expected) in [
             ("Connection refused (os error 111)", Some("connection refused")),
             ("No route to host (os error 113)", Some("no route to host")),
+            (
+                "The network name cannot be found. (os error 67)",
+                Some("the network name cannot be found"),
+            ),
             ("connection closed before message completed", None),
             ("tunnel error: proxy authorization required", None),
             ("", None),

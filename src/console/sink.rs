@@ -1,9 +1,8 @@
 //! Where lines end up: a stream of the process, or what a test reads.
 
-use rustix::fs::{FileType, fstat};
+use crate::system;
 use std::fmt;
 use std::io::{self, IsTerminal as _};
-use std::os::fd::AsFd;
 use terminal_size::{Height, Width, terminal_size_of};
 
 /// A terminal, as it is now: people change its size.
@@ -23,34 +22,29 @@ pub(super) trait Sink: io::Write + Send + fmt::Debug {
 
 impl Sink for io::Stdout {
     fn terminal(&self) -> Option<Terminal> {
-        self.is_terminal().then(|| size_of(self))
+        self.is_terminal().then(|| size_of(terminal_size_of(self)))
     }
 
     fn is_file(&self) -> bool {
-        is_file(self)
+        system::is_regular(self)
     }
 }
 
 impl Sink for io::Stderr {
     fn terminal(&self) -> Option<Terminal> {
-        self.is_terminal().then(|| size_of(self))
+        self.is_terminal().then(|| size_of(terminal_size_of(self)))
     }
 
     fn is_file(&self) -> bool {
-        is_file(self)
+        system::is_regular(self)
     }
 }
 
-fn size_of(stream: impl AsFd) -> Terminal {
-    match terminal_size_of(stream) {
+fn size_of(size: Option<(Width, Height)>) -> Terminal {
+    match size {
         Some((Width(columns), Height(rows))) => {
             Terminal { columns: Some(columns.into()), rows: Some(rows.into()) }
         }
         None => Terminal::default(),
     }
-}
-
-fn is_file(stream: impl AsFd) -> bool {
-    let kind = fstat(stream).map(|stat| FileType::from_raw_mode(stat.st_mode));
-    kind.is_ok_and(|kind| kind == FileType::RegularFile)
 }

@@ -6,12 +6,13 @@ use super::packed::{CHUNK, Packing, Peeked, Source, unpacked};
 use super::walk::{Member, Packed, Plain, Walk};
 use crate::file;
 use crate::oci::shown;
+use crate::system;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 /// Links that lead to links.
 const MOST_LINKS: usize = 8;
@@ -51,15 +52,15 @@ impl Heavy {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Stamp {
     length: u64,
-    inode: u64,
-    changed: (i64, i64),
+    number: u64,
+    changed: SystemTime,
 }
 
 impl Stamp {
     fn of(file: &File) -> io::Result<Self> {
         let about = file.metadata()?;
-        let changed = (about.mtime(), about.mtime_nsec());
-        Ok(Self { length: about.len(), inode: about.ino(), changed })
+        let (number, changed) = (system::number(&about), about.modified()?);
+        Ok(Self { length: about.len(), number, changed })
     }
 }
 

@@ -62,11 +62,17 @@ pub(crate) fn parts(rest: &str) -> Result<Parts<'_>, Invalid> {
         }
         _ => (rest, None),
     };
-    let (path, name) = match front.split_once(':') {
-        Some((_, "")) => return Err(Invalid::new("the name after the file's is empty")),
-        Some((path, name)) => (path, Some(name)),
+    let drive = if cfg!(windows) { drive(front) } else { 0 };
+    let (path, name) = match front.bytes().skip(drive).position(|byte| byte == b':') {
+        Some(at) => {
+            let (path, name) = front.split_at(drive + at);
+            (path, name.strip_prefix(':'))
+        }
         None => (front, None),
     };
+    if name == Some("") {
+        return Err(Invalid::new("the name after the file's is empty"));
+    }
     if path.is_empty() {
         return Err(Invalid::new("the path is empty: is the variable set?"));
     }
@@ -74,6 +80,14 @@ pub(crate) fn parts(rest: &str) -> Result<Parts<'_>, Invalid> {
         return Err(Invalid::new("it contains a control character"));
     }
     Ok(Parts { path, name, digest })
+}
+
+/// The bytes of the drive that a path of Windows begins with: `C:\images`.
+fn drive(path: &str) -> usize {
+    match path.as_bytes() {
+        [letter, b':', b'\\' | b'/', ..] if letter.is_ascii_alphabetic() => 2,
+        _ => 0,
+    }
 }
 
 /// A file that holds images, or a reference to a registry.
@@ -140,6 +154,20 @@ mod tests {
                 assert_eq!(reference(form, parts).to_string(), text);
             }
         }
+    }
+
+    #[test]
+    fn a_drive_is_no_name() {
+        for (path, expected) in
+            [("C:\\x:v1", 2), ("c:/x", 2), ("C:x", 0), ("x:v1", 0), ("1:/x", 0), ("/x", 0), ("", 0)]
+        {
+            assert_eq!(drive(path), expected, "{path}");
+        }
+        let rest = "C:\\images\\app:v1";
+        let read = parts(rest).unwrap();
+        let expected =
+            if cfg!(windows) { ("C:\\images\\app", "v1") } else { ("C", "\\images\\app:v1") };
+        assert_eq!((read.path, read.name), (expected.0, Some(expected.1)));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::registry::{
     AuthFile, Credential, HandedOver, Login, Logins, canonical_host, from_base64,
 };
 use crate::secret::Secrets;
+use crate::system;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -190,7 +191,7 @@ fn whole(file: AuthFile) -> Result<AuthFile, String> {
 fn found_files(context: &Context<'_>, findings: &mut Findings) -> Vec<AuthFile> {
     let Context { environment, secrets, .. } = *context;
     let set = |name: &str| set(environment, name);
-    let home = |rest: &str| set("HOME").map(|home| Path::new(home).join(rest));
+    let home = |rest: &str| set(system::HOME).map(|home| Path::new(home).join(rest));
     let mut texts = Vec::new();
     let mut paths = Vec::new();
     if let Some(value) = set("DOCKER_AUTH_CONFIG").map(str::trim) {
@@ -346,7 +347,12 @@ mod tests {
     }
 
     fn origin(logins: &Logins, name: &str) -> Option<String> {
-        logins.find(&name.parse().unwrap()).map(|login| login.source.clone())
+        logins.find(&name.parse().unwrap()).map(|login| slashes(&login.source))
+    }
+
+    /// Paths on Windows can be written with either, and are found with both.
+    fn slashes(text: &str) -> String {
+        text.replace('\\', "/")
     }
 
     const AUTHS: &str =
@@ -359,7 +365,7 @@ mod tests {
             let path = home.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(&path, AUTHS).unwrap();
-            path.display().to_string()
+            slashes(&path.display().to_string())
         };
         let paths: Vec<String> = [
             "auth.json",
@@ -370,13 +376,13 @@ mod tests {
         .into_iter()
         .map(write)
         .collect();
-        let in_home = |path: &str| home.path().join(path).display().to_string();
+        let in_home = |path: &str| slashes(&home.path().join(path).display().to_string());
         let mut variables = environment(&[
             ("DOCKER_AUTH_CONFIG", AUTHS),
             ("REGISTRY_AUTH_FILE", &paths[0]),
             ("DOCKER_CONFIG", &in_home("docker")),
             ("XDG_RUNTIME_DIR", &in_home("run")),
-            ("HOME", &in_home("")),
+            (system::HOME, &in_home("")),
             ("CI_REGISTRY", "r.example"),
             ("CI_REGISTRY_USER", "ci"),
             ("CI_REGISTRY_PASSWORD", "canary-password"),
@@ -411,7 +417,7 @@ mod tests {
         expect(&inputs, &variables, &paths[2]);
         variables.remove("XDG_RUNTIME_DIR");
         expect(&inputs, &variables, &paths[3]);
-        variables.remove("HOME");
+        variables.remove(system::HOME);
         expect(&inputs, &variables, "CI_REGISTRY_USER and CI_REGISTRY_PASSWORD");
     }
 
@@ -420,7 +426,8 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let file = folder.path().join("config.json");
         fs::write(&file, AUTHS).unwrap();
-        let (folder, file) = (folder.path().display().to_string(), file.display().to_string());
+        let [folder, file] =
+            [folder.path(), &file].map(|path| slashes(&path.display().to_string()));
         let line = format!("{file}\n");
         for (name, value) in [
             ("DOCKER_AUTH_CONFIG", &file),
@@ -440,7 +447,7 @@ mod tests {
             assert_eq!(warnings, Vec::<String>::new(), "{name}={value}");
         }
         let empty = TempDir::new().unwrap();
-        let empty = empty.path().display().to_string();
+        let empty = slashes(&empty.path().display().to_string());
         for (name, expected) in [
             ("REGISTRY_AUTH_FILE", Some(format!("REGISTRY_AUTH_FILE names {empty}/config.json, which does not exist"))),
             ("DOCKER_CONFIG", None),
@@ -449,6 +456,7 @@ mod tests {
             let variables = environment(&[(name, &empty)]);
             let (_, warnings) =
                 read(&RawInputs::default(), &variables, None, &mut Findings::default());
+            let warnings: Vec<String> = warnings.iter().map(|warning| slashes(warning)).collect();
             assert_eq!(warnings, Vec::from_iter(expected), "{name}");
         }
     }

@@ -7,22 +7,17 @@
 //! | our own stdout or stderr, a pipe that is read, a device | written to it                          |
 //! | anything else                                    | refused                                       |
 
-use crate::file::{self, AT_ONCE};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
-use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use crate::{file, system};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek as _, Write};
-use std::os::fd::{AsFd as _, BorrowedFd};
-use std::os::unix::fs::{
-    FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
-};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tempfile::NamedTempFile;
 
 /// Links that are followed; Linux follows no more.
 const MOST_LINKS: usize = 40;
-/// How long the reader of a pipe may take before it reads on, in seconds.
-const PATIENCE: i64 = 10;
+/// How long the reader of a pipe may take before it reads on.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Writes an output, all of it, to where it is told; it may be asked again.
 pub(super) type Fill<'a> = &'a dyn Fn(&mut dyn Write) -> io::Result<()>;
@@ -154,7 +149,7 @@ fn look(path: &Path) -> Result<Seen, Refusal> {
         Err(error) => return Err(error.into()),
     };
     // Also if it is a regular file: to open it once more would write over what was logged to it.
-    if let Some(stream) = own_stream(&metadata)? {
+    if let Some(stream) = system::own_stream(&metadata)? {
         return Ok(Seen::Stream(stream));
     }
     let kind = metadata.file_type();
@@ -162,32 +157,18 @@ fn look(path: &Path) -> Result<Seen, Refusal> {
         open(OpenOptions::new().write(true), path)?;
         return Ok(Seen::File);
     }
-    if !kind.is_fifo() && !kind.is_char_device() {
+    if !system::is_pipe(kind) && !system::is_character_device(kind) {
         let kind = file::other_kind(kind).unwrap_or("no file");
         let fix = "choose another path";
         return Err(Refusal { why: format!("it is {kind}, not a file"), fix });
     }
     match open(OpenOptions::new().write(true), path) {
         Ok(stream) => Ok(Seen::Stream(stream)),
-        Err(error) if kind.is_fifo() && Errno::from_io_error(&error) == Some(Errno::NXIO) => {
+        Err(error) if system::is_pipe(kind) && system::has_no_reader(&error) => {
             let why = "it is a pipe that nobody reads".to_owned();
             Err(Refusal { why, fix: "start its reader first" })
         }
         Err(error) => Err(error.into()),
-    }
-}
-
-/// Our stdout or stderr, if that is what was found.
-fn own_stream(found: &Metadata) -> io::Result<Option<File>> {
-    let same = |stream: BorrowedFd<'_>| {
-        let stream = File::from(stream.try_clone_to_owned()?);
-        let ours = stream.metadata()?;
-        let same = (ours.dev(), ours.ino()) == (found.dev(), found.ino());
-        Ok::<_, io::Error>(same.then_some(stream))
-    };
-    match same(io::stdout().as_fd())? {
-        Some(stream) => Ok(Some(stream)),
-        None => same(io::stderr().as_fd()),
     }
 }
 
@@ -201,7 +182,7 @@ fn end_of(path: &Path) -> io::Result<PathBuf> {
             Err(_) => return Ok(end),
         }
     }
-    Err(Errno::LOOP.into())
+    Err(io::Error::other("too many levels of symbolic links"))
 }
 
 /// A file that will be moved to this path, at which nothing is.
@@ -210,11 +191,9 @@ fn beside(path: &Path) -> io::Result<NamedTempFile> {
     open(OpenOptions::new().write(true).create_new(true), path)?;
     fs::remove_file(path)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    // The reader may be another user; the umask still applies.
-    tempfile::Builder::new()
-        .prefix(".manifest-action-")
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(folder.unwrap_or(Path::new(".")))
+    let mut builder = tempfile::Builder::new();
+    system::rights(builder.prefix(".manifest-action-"), 0o666);
+    builder.tempfile_in(folder.unwrap_or(Path::new(".")))
 }
 
 /// Writes over a regular file.
@@ -231,7 +210,7 @@ fn send(stream: &File, fill: Fill<'_>) -> Result<Written, Refusal> {
 
 /// The reader of a stream has gone to sleep.
 #[derive(Debug, thiserror::Error)]
-#[error("its reader took nothing for {PATIENCE} s")]
+#[error("its reader took nothing for {} s", PATIENCE.as_secs())]
 struct NothingTaken;
 
 /// A stream, as long as its reader takes what is written.
@@ -243,9 +222,7 @@ impl Write for Patient<'_> {
         loop {
             match stream.write(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let limit = Timespec { tv_sec: PATIENCE, tv_nsec: 0 };
-                    let mut room = [PollFd::new(*stream, PollFlags::OUT)];
-                    if poll(&mut room, Some(&limit)).map_err(io::Error::from)? == 0 {
+                    if !system::room(stream, PATIENCE)? {
                         return Err(io::Error::other(NothingTaken));
                     }
                 }
@@ -261,7 +238,7 @@ impl Write for Patient<'_> {
 
 #[expect(clippy::disallowed_methods, reason = "the only place that opens a file to write it")]
 fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    options.custom_flags(AT_ONCE).open(path)
+    system::at_once(options).open(path)
 }
 
 impl From<io::Error> for Refusal {

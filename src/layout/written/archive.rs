@@ -6,10 +6,10 @@ use super::{Part, above, beside, unwritten};
 use crate::layout::error::Error;
 use crate::layout::oci::{INDEX, blob};
 use crate::oci::Digest;
+use crate::system;
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use tar::{EntryType, Header};
 use tempfile::NamedTempFile;
@@ -74,7 +74,7 @@ impl Archive {
 
     fn document(&mut self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         let at = self.member(EntryType::Regular, name, bytes.len() as u64)?;
-        self.file.as_file().write_all_at(bytes, at).map_err(|error| unwritten(&error))
+        system::write_all_at(self.file.as_file(), bytes, at).map_err(|error| unwritten(&error))
     }
 
     /// Writes a header, and keeps room for the bytes behind it: where they begin.
@@ -86,7 +86,7 @@ impl Archive {
             Err(_) => with_long_name(named, name).map_err(|error| unwritten(&error))?,
         };
         for block in headers {
-            let written = self.file.as_file().write_all_at(&block, self.end);
+            let written = system::write_all_at(self.file.as_file(), &block, self.end);
             written.map_err(|error| unwritten(&error))?;
             self.end += BLOCK;
         }

@@ -10,9 +10,9 @@ use crate::layout::packed::CHUNK;
 use crate::oci::Digest;
 use crate::oci::digest::Hashing;
 use crate::oci::manifest::LARGEST_MANIFEST;
-use std::fs::{self, File, Permissions};
+use crate::system;
+use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile, TempDir};
 
@@ -29,7 +29,7 @@ impl Folder {
     pub(super) fn begin(to: &Path) -> Result<Self, Error> {
         let is_new = !to.exists() || is_empty(to).map_err(|error| cannot_write(&error))?;
         let mut builder = Builder::new();
-        builder.prefix(".manifest-action-").permissions(Permissions::from_mode(0o777));
+        system::rights(builder.prefix(".manifest-action-"), 0o777);
         let fresh = is_new.then(|| builder.tempdir_in(above(to))).transpose();
         let fresh = fresh.map_err(|error| cannot_write(&error))?;
         Ok(Self { to: to.to_owned(), fresh, index: None })

@@ -7,7 +7,7 @@ use crate::layout::error::Error;
 use crate::layout::oci::INDEX;
 use crate::layout::opened::Layout;
 use crate::oci::{Descriptor, Form};
-use rustix::fs::Access;
+use crate::system;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -61,6 +61,5 @@ fn writable(folder: &Path) -> Result<(), Error> {
     if !folder.is_dir() {
         return Err(Error::Unclear(format!("there is no folder {} to write to", folder.display())));
     }
-    rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK)
-        .map_err(|error| cannot_write(&error.into()))
+    system::writable(folder).map_err(|error| cannot_write(&error))
 }

@@ -4,13 +4,12 @@
 use super::helper::{LARGEST_ANSWER, Output};
 use crate::inputs::Environment;
 use crate::registry::error::HelperCause;
-use rustix::process::{Pid, Signal, kill_process_group};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use crate::system::{self, Group};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::time::timeout;
 
 /// Asks the program for this server, in an environment of these variables. Whoever drops the future
@@ -22,11 +21,12 @@ pub(super) async fn ask(
     limit: Duration,
 ) -> Result<Output, HelperCause> {
     let path = on_path(program, environment).ok_or(HelperCause::Missing)?;
-    let mut child = Command::new(path)
+    let mut command = Command::new(path);
+    system::put_in_group(&mut command);
+    let mut child = command
         .arg("get")
         .env_clear()
         .envs(environment)
-        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -60,39 +60,14 @@ pub(super) async fn ask(
     output
 }
 
-/// A program and all that it has started.
-struct Group(Option<Pid>);
-
-impl Group {
-    fn of(child: &Child) -> Self {
-        Self(child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)))
-    }
-
-    fn leave(&mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(leader) = self.0 {
-            // It may have ended just now.
-            let _ = kill_process_group(leader, Signal::KILL);
-        }
-    }
-}
-
 /// The program in the first folder of PATH that has it. What is relative there would be looked for
 /// in the repository that is being built.
 fn on_path(program: &str, environment: &Environment) -> Option<PathBuf> {
     let folders = std::env::split_paths(environment.get("PATH")?);
+    let names: Vec<String> =
+        system::PROGRAM_ENDINGS.iter().map(|ending| format!("{program}{ending}")).collect();
     folders
         .filter(|folder| folder.is_absolute())
-        .map(|folder| folder.join(program))
-        .find(|path| is_executable(path))
-}
-
-fn is_executable(path: &Path) -> bool {
-    path.metadata()
-        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+        .flat_map(|folder| names.iter().map(|name| folder.join(name)).collect::<Vec<_>>())
+        .find(|path| system::is_executable(path))
 }
