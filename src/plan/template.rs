@@ -54,7 +54,7 @@ pub(super) fn twin(expanded: &[String], platforms: &[Platform], at: usize) -> Op
     let first = expanded.iter().position(|other| other == text).filter(|first| *first < at)?;
     let (one, two) = (as_written(platforms.get(first)?), as_written(platforms.get(at)?));
     Some(format!(
-        "{one} and {two} both give {text}: the template needs {{variant}}, {{os}} or another tag"
+        "{one} and {two} both give {text}: the template needs that in which they differ, or {{platform}}"
     ))
 }
 
