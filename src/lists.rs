@@ -130,7 +130,7 @@ impl Lists {
     }
 
     /// Since the start of the run.
-    pub(crate) fn elapsed(&self) -> Duration {
+    fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
 

@@ -82,8 +82,6 @@ pub(crate) struct Question<'r, 'a> {
 }
 
 impl<'r, 'a> Question<'r, 'a> {
-    /// `fresh`: whether tags that were listed before in
-    /// this run may be too few.
     pub(crate) fn new(registry: &'r Registry, purpose: Purpose, fresh: bool) -> Self {
         Self { registry, purpose, fresh, listings: HashMap::new() }
     }

@@ -128,7 +128,7 @@ pub(crate) fn as_it_is(manifest: &Manifest, image: &ImageManifest) -> Plain {
     Plain { entry, stray: None }
 }
 
-/// The same with a parsed config.
+/// As [`plain_entry`], with a parsed config.
 pub(crate) fn entry_of(
     name: &str,
     manifest: &Manifest,

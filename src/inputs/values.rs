@@ -145,7 +145,8 @@ pub(crate) fn parts_pairs(before: &str, after: &str) -> bool {
 }
 
 fn json_items(value: &str) -> Result<Vec<Item>, String> {
-    let values: Vec<Value> = serde_json::from_str(value).map_err(|error| not_json(&error))?;
+    let values: Vec<Value> = serde_json::from_str(value)
+        .map_err(|error| format!("not a JSON array of strings ({})", json::place(&error)))?;
     let mut items = Vec::new();
     for (at, value) in values.into_iter().enumerate() {
         match value {
@@ -161,10 +162,6 @@ fn json_items(value: &str) -> Result<Vec<Item>, String> {
         }
     }
     Ok(items)
-}
-
-fn not_json(error: &serde_json::Error) -> String {
-    format!("not a JSON array of strings ({})", json::place(error))
 }
 
 /// Yes or no.

@@ -12,7 +12,8 @@ const LONGEST: Duration = Duration::from_secs(3600);
 pub(super) fn asked_too_much(answer: &Answer, now: SystemTime) -> Option<Duration> {
     let after = parse_retry_after(answer.header("retry-after"), now);
     // Of its secondary limits GitHub may tell in words only.
-    let used_up = remaining(answer) == Some(0) || in_words(&answer.body).contains("rate limit");
+    let words = String::from_utf8_lossy(&answer.body).to_lowercase();
+    let used_up = remaining(answer) == Some(0) || words.contains("rate limit");
     match answer.status {
         429 => {}
         403 if after.is_some() || used_up => {}
@@ -20,10 +21,6 @@ pub(super) fn asked_too_much(answer: &Answer, now: SystemTime) -> Option<Duratio
     }
     let pause = after.or_else(|| until_reset(answer, now)).unwrap_or(USUAL);
     Some(pause.clamp(Duration::from_secs(1), LONGEST))
-}
-
-fn in_words(body: &[u8]) -> String {
-    String::from_utf8_lossy(body).to_lowercase()
 }
 
 /// The pause after which what is left of the allowance lasts until there is a new one.

@@ -142,7 +142,8 @@ fn learn(members: &Members, name: &str, diff_id: &Digest) -> Result<Option<Blob>
     // Before it is opened, since that unpacks all before it.
     let alone = members.alone(false);
     let Some(reader) = members.reader(name, 0)? else { return Ok(None) };
-    let (unpacked, stored): (Tally, Tally) = (Tally::for_digest(diff_id), Tally::sha256());
+    let unpacked = Tally::of(Hashing::for_digest(diff_id));
+    let stored = Tally::of(Hashing::sha256());
     let named = |error: io::Error| Error::broken(format!("{} {}", shown(name), Error::from(error)));
     let peeked = Peeked::new(reader).map_err(named)?;
     let packing = peeked.packing;
@@ -190,12 +191,8 @@ impl Blob {
 struct Tally(Arc<Mutex<(Hashing, u64)>>);
 
 impl Tally {
-    fn sha256() -> Self {
-        Self(Arc::new(Mutex::new((Hashing::sha256(), 0))))
-    }
-
-    fn for_digest(digest: &Digest) -> Self {
-        Self(Arc::new(Mutex::new((Hashing::for_digest(digest), 0))))
+    fn of(hashing: Hashing) -> Self {
+        Self(Arc::new(Mutex::new((hashing, 0))))
     }
 
     fn add(&self, bytes: &[u8]) {

@@ -42,22 +42,13 @@ fn too_many() -> Error {
 }
 
 /// The files of a run, each opened once.
-#[derive(Default)]
 pub(crate) struct Layouts {
     /// Where relative paths start.
     folder: PathBuf,
     opened: Mutex<HashMap<Repository, Arc<OnceCell<Arc<Layout>>>>>,
     heavy: Arc<Heavy>,
     /// Whoever streams blobs of a file that is [`Heavy`].
-    one: OneAtATime,
-}
-
-struct OneAtATime(Semaphore);
-
-impl Default for OneAtATime {
-    fn default() -> Self {
-        Self(Semaphore::new(1))
-    }
+    one: Semaphore,
 }
 
 impl fmt::Debug for Layouts {
@@ -68,7 +59,8 @@ impl fmt::Debug for Layouts {
 
 impl Layouts {
     pub(crate) fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), ..Self::default() }
+        let (opened, heavy) = (Mutex::default(), Arc::default());
+        Self { folder: folder.to_owned(), opened, heavy, one: Semaphore::new(1) }
     }
 
     /// Reads the manifest that a reference means.
@@ -181,7 +173,7 @@ impl Layouts {
     ) -> Result<Option<SemaphorePermit<'_>>, Error> {
         let is_heavy = self.with(repository, |layout| Ok(layout.is_heavy())).await?;
         // Never closed, so there will be a turn.
-        Ok(if is_heavy { self.one.0.acquire().await.ok() } else { None })
+        Ok(if is_heavy { self.one.acquire().await.ok() } else { None })
     }
 
     /// Does something with an opened file, in a thread where that may take its time.

@@ -85,7 +85,7 @@ impl Walked for Packed {
     }
 }
 
-/// The way through an archive (POSIX pax; GNU's long names).
+/// The way through an archive.
 #[derive(Default)]
 pub(super) struct Walk {
     position: u64,

@@ -209,7 +209,7 @@ impl<'a> Carrier<'a> {
 }
 
 /// Something that an index names could not be pushed.
-pub(super) fn cannot_push(error: &registry::Error, place: &Reference) -> Error {
+fn cannot_push(error: &registry::Error, place: &Reference) -> Error {
     let verb = if error.is_of_file() { "write" } else { "push" };
     Error::of_registry(error, &format!("{verb} {place}"), Access::Push)
 }

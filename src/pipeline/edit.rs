@@ -76,12 +76,12 @@ pub async fn until_settled(work: &Work<'_>, change: &impl Change) -> Result<Edit
             change.tell(&base, &composed);
             told = Some(composed.digest.clone());
         }
-        let check = async || Targets::check(work).await;
         let is_as_read = |targets: &Targets| {
             targets.first().and_then(|first| first.held.as_ref()) == base.held()
         };
         let singles = change.singles();
-        let (targets, beside) = tokio::try_join!(check(), Beside::check(work, singles))?;
+        let (targets, beside) =
+            tokio::try_join!(Targets::check(work), Beside::check(work, singles))?;
         let all_hold = targets.all_hold(&composed.digest) && beside.all_hold();
         let mut is_moved = !is_as_read(&targets);
         if all_hold || (plan.dry_run && !is_moved) {
@@ -93,7 +93,8 @@ pub async fn until_settled(work: &Work<'_>, change: &impl Change) -> Result<Edit
             return Ok(Edited { composed, targets, changed });
         }
         if !is_moved {
-            let look_again = async |_: &Targets| Ok(Some(check().await?).filter(is_as_read));
+            let look_again =
+                async |_: &Targets| Ok(Some(Targets::check(work).await?).filter(is_as_read));
             let origins = change.origins(&base);
             let goods = Goods { composed: &composed, stock: Stock { singles, origins: &origins } };
             let written = write::to_targets(work, goods, targets, look_again).await?;

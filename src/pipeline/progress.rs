@@ -39,10 +39,9 @@ impl TagState {
 }
 
 /// What a tag pointed to before this run wrote to it: the way back.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Was {
     /// Nobody looked, or the look was denied.
-    #[default]
     NotKnown,
     /// There was no such tag.
     Nothing,

@@ -159,10 +159,9 @@ impl Publication<'_> {
             Ok(()) => self.work.registry.seal(&tag.repository).await,
             failed => failed,
         };
-        let failed = put.err();
-        let (state, settled) = match failed {
-            None => (TagState::Moved, Ok(())),
-            Some(error) => {
+        let (state, settled) = match put {
+            Ok(()) => (TagState::Moved, Ok(())),
+            Err(error) => {
                 let state = self.state_after(tag, &error).await;
                 // That it names the index is all that was wanted; unless the registry says that it
                 // stored something else.

@@ -99,11 +99,6 @@ impl Targets {
         self.0.iter().all(|target| target.holds(digest))
     }
 
-    /// All of them.
-    pub fn all(&self) -> impl Iterator<Item = &Target> {
-        self.0.iter()
-    }
-
     /// Those that point to something else, or to nothing: what is to be moved.
     pub fn moving<'t>(&'t self, digest: &'t Digest) -> impl Iterator<Item = &'t Target> {
         self.0.iter().filter(move |target| !target.holds(digest))

@@ -97,7 +97,8 @@ pub(super) async fn children(
     origins: &Origins,
 ) -> Result<bool, Error> {
     let before = work.progress.bytes_poured();
-    let rooms = &Rooms::default();
+    let room = || Semaphore::new(MOST_BYTES_OF_MANIFESTS as usize);
+    let rooms = &Rooms { images: room(), attestations: room() };
     let are_complete: &Vec<SetOnce<()>> = &needs.iter().map(|_| SetOnce::new()).collect();
     let moves = needs.iter().enumerate().map(|(at, need)| async move {
         let (repository, in_use) = (need.repository, need.in_use);
@@ -186,13 +187,6 @@ struct Transfer<'a> {
 struct Rooms {
     images: Semaphore,
     attestations: Semaphore,
-}
-
-impl Default for Rooms {
-    fn default() -> Self {
-        let room = || Semaphore::new(MOST_BYTES_OF_MANIFESTS as usize);
-        Self { images: room(), attestations: room() }
-    }
 }
 
 impl Transfer<'_> {

@@ -6,10 +6,9 @@ use crate::oci::Reference;
 use crate::pattern::Pattern;
 
 /// Which tags may move away from another digest. A tag that does not exist may always be made.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Overwrite {
     /// All of them.
-    #[default]
     All,
     /// None of them.
     Nothing,

@@ -102,8 +102,8 @@ fn tags(
     }
     let items = input.some_items("reference", findings);
     // What a bare tag is most likely meant for.
-    let of_registries = items.iter().filter(|item| in_file::split(&item.text).is_none());
-    let beside = of_registries.into_iter().find_map(|item| target(&item.text, None).ok());
+    let mut of_registries = items.iter().filter(|item| in_file::split(&item.text).is_none());
+    let beside = of_registries.find_map(|item| target(&item.text, None).ok());
     let beside = beside.map(|target| target.repository);
     let mut tags = Tags::default();
     let mut short: Vec<(&str, Reference)> = Vec::new();

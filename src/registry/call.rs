@@ -318,11 +318,10 @@ impl Registry {
         if let Some(count) = self.attempts.soon(host) {
             self.transport.open_early(host, count);
         }
-        let created = |from| Answer::new(201, HeaderMap::new(), Bytes::new(), from);
         request.login.clone_from(&used.login);
         let answer = match settled {
             Some(answer) => answer,
-            None => created(self.root(&request)?),
+            None => Answer::new(201, HeaderMap::new(), Bytes::new(), self.root(&request)?),
         };
         Ok((answer, request, used))
     }

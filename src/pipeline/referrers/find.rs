@@ -35,7 +35,7 @@ fn subjects<'a>(lots: &[Lot<'a>], origins: &'a Origins, always: bool) -> Vec<Sub
         // A file is written as a whole or not at all.
         let is_asked = |target: &Target| always && target.tag.repository.file().is_none();
         let is_meant = |target: &&Target| is_asked(target) || !target.holds(&composed.digest);
-        let targets = targets.all().filter(is_meant);
+        let targets = targets.iter().filter(is_meant);
         let targets: BTreeSet<&'a Repository> =
             targets.map(|target| &target.tag.repository).collect();
         let title = |entry: &Descriptor| match entry.known_platform() {

@@ -84,9 +84,7 @@ impl WrongLabel {
             None => format!("{platform}label {} is missing, expected {expected:?}", self.key),
         }
     }
-}
 
-impl WrongLabel {
     /// How builders set a label that is missing.
     pub(super) fn how_to_set(&self) -> Option<String> {
         if self.found.is_some() {

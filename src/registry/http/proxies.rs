@@ -112,12 +112,15 @@ impl Past {
             Some((address, rest)) if rest.starts_with('/') => format!("{address}{rest}"),
             Some((address, rest)) => {
                 let port = rest.strip_prefix(':')?.parse().ok()?;
-                return Some(Self::Address(canonical(address.parse().ok()?), Some(port)));
+                return Some(Self::Address(
+                    address.parse::<IpAddr>().ok()?.to_canonical(),
+                    Some(port),
+                ));
             }
             None => entry.to_owned(),
         };
-        if let Ok(address) = bare.parse() {
-            return Some(Self::Address(canonical(address), None));
+        if let Ok(address) = bare.parse::<IpAddr>() {
+            return Some(Self::Address(address.to_canonical(), None));
         }
         if let Ok(network) = bare.parse() {
             return Some(Self::Network(network));
@@ -126,8 +129,8 @@ impl Past {
             Some((host, port)) => (host, Some(port.parse().ok()?)),
             None => (bare.as_str(), None),
         };
-        if let Ok(address) = host.parse() {
-            return Some(Self::Address(canonical(address), port));
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Some(Self::Address(address.to_canonical(), port));
         }
         let (below, itself) = match host.strip_prefix("*.") {
             Some(below) => (below, false),
@@ -142,7 +145,7 @@ impl Past {
         let is_on = |port: &Option<u16>| port.is_none() || *port == url.port_or_known_default();
         let address = match url.host() {
             Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
-            Some(Host::Ipv6(address)) => Some(canonical(IpAddr::V6(address))),
+            Some(Host::Ipv6(address)) => Some(address.to_canonical()),
             _ => None,
         };
         match self {
@@ -159,11 +162,6 @@ impl Past {
             }
         }
     }
-}
-
-/// An IPv4 address inside IPv6 as what it is.
-fn canonical(address: IpAddr) -> IpAddr {
-    address.to_canonical()
 }
 
 #[cfg(test)]
