@@ -28,6 +28,13 @@ enum Contents {
 /// Images that were made already, by their place in the archive.
 type Made = Mutex<Vec<(usize, Arc<docker::Image>)>>;
 
+/// An image in the place of another one.
+pub(crate) struct Held {
+    pub(crate) entry: Descriptor,
+    /// Whether it has another name than the one that was asked for.
+    pub(crate) is_renamed: bool,
+}
+
 impl Layout {
     pub(super) fn open(form: Form, path: &Path, heavy: &Arc<Heavy>) -> Result<Self, Error> {
         let members = Members::open(path, form == Form::Oci, heavy)?;
@@ -136,13 +143,14 @@ impl Layout {
         &self,
         name: Option<&str>,
         is_replaced: bool,
-    ) -> Result<Option<Descriptor>, Error> {
+    ) -> Result<Option<Held>, Error> {
         let Contents::Oci(roots) = &self.contents else { return Ok(None) };
         let own = |root: &&Root| match name {
             Some(name) => root.names.iter().any(|own| is_same(own, name)),
             None => root.names.is_empty(),
         };
         let mut held = roots.iter().find(own);
+        let is_renamed = held.is_none() && name.is_some();
         if held.is_none() && is_replaced {
             held = roots.first();
         }
@@ -153,7 +161,7 @@ impl Layout {
                 oci::manifest(&self.members, &entry.digest, Some(entry))?;
             }
         }
-        Ok(Some(root.entry.clone()))
+        Ok(Some(Held { entry: root.entry.clone(), is_renamed }))
     }
 
     /// The names of all that it names.

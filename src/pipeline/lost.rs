@@ -23,7 +23,7 @@ pub(super) async fn tell(work: &Work<'_>, targets: &Targets, composed: &Composed
         return;
     }
     let mut old: Vec<(&Digest, Vec<&Reference>)> = Vec::new();
-    for Target { tag, held, list } in targets.moving(&composed.digest) {
+    for Target { tag, held, list, .. } in targets.moving(&composed.digest) {
         let (Some(held), Some(size)) = (held, list) else { continue };
         if *size == composed.bytes.len() as u64 {
             continue;

@@ -46,8 +46,11 @@ pub(super) async fn left_undone(
         }
         let old = match held {
             None => Vec::new(),
-            Some(_) => {
-                let read = work.registry.manifest(tag, None).await;
+            Some(held) => {
+                // Of an archive it may have another name.
+                let place = Reference::at(&tag.repository, held);
+                let old = if target.is_renamed { &place } else { tag };
+                let read = work.registry.manifest(old, None).await;
                 diff::entries_of(&read.map_err(|error| Error::cannot_read(&error, tag))?)
             }
         };

@@ -24,6 +24,8 @@ pub struct Target {
     pub tag: Reference,
     /// What it pointed to when it was checked.
     pub held: Option<Digest>,
+    /// Whether that has another name there: an archive, which is replaced as a whole.
+    pub is_renamed: bool,
     /// The bytes of that, if it is an index of a size that a list of platforms may have.
     pub list: Option<u64>,
 }
@@ -34,7 +36,7 @@ pub struct Targets(Vec<Target>);
 
 impl Target {
     pub(super) fn holds(&self, digest: &Digest) -> bool {
-        self.held.as_ref() == Some(digest)
+        self.held.as_ref() == Some(digest) && !self.is_renamed
     }
 }
 
@@ -58,6 +60,7 @@ impl Targets {
             };
             let is_file = tag.repository.file().is_some();
             let list = look.as_ref().ok().filter(|_| !is_file).and_then(size_of_list);
+            let is_renamed = look.as_ref().is_ok_and(|head| head.is_renamed);
             let was = match look {
                 Ok(head) => Was::Held(head.digest),
                 Err(error) if error.may_be_missing() => Was::Nothing,
@@ -79,7 +82,7 @@ impl Targets {
                 }
             };
             progress.holds(tag, &was);
-            Ok(Target { tag: tag.clone(), held: was.digest().cloned(), list })
+            Ok(Target { tag: tag.clone(), held: was.digest().cloned(), is_renamed, list })
         });
         join::all(looks).await.map(Self)
     }
@@ -311,6 +314,7 @@ mod tests {
         let target = |(tag, held): &(&str, &str)| Target {
             tag: tag.parse().unwrap(),
             held: (!held.is_empty()).then(|| digest(held)),
+            is_renamed: false,
             list: None,
         };
         Targets(all.iter().map(target).collect())

@@ -17,6 +17,8 @@ pub struct Head {
     pub media_type: String,
     /// Bytes; `None` when the registry does not say (proxies answer with none, or 0).
     pub size: Option<u64>,
+    /// Whether it was found in a file under another name than the one that was asked for.
+    pub is_renamed: bool,
 }
 
 impl Head {
@@ -26,6 +28,7 @@ impl Head {
             digest: manifest.digest.clone(),
             media_type: manifest.media_type.clone(),
             size: Some(manifest.bytes.len() as u64),
+            is_renamed: false,
         }
     }
 }
@@ -52,6 +55,7 @@ impl Registry {
                         digest,
                         media_type: media_type::without_parameters(answer.header("content-type")),
                         size: answer.length(),
+                        is_renamed: false,
                     });
                 }
             }

@@ -18,8 +18,8 @@ impl Registry {
         }
         let held = self.outgoing.held(target).await;
         let held = held.map_err(|error| Error::of_file(&target.repository, error))?;
-        let (digest, media_type) = (held.digest.clone(), held.media_type.clone());
-        Ok(Head { digest, media_type, size: Some(held.size) })
+        let (digest, media_type) = (held.entry.digest.clone(), held.entry.media_type.clone());
+        Ok(Head { digest, media_type, size: Some(held.entry.size), is_renamed: held.is_renamed })
     }
 
     pub(super) async fn manifest_into_file(

@@ -6,7 +6,22 @@ use manifest_action::error::{Error, Exit};
 
 /// Words that no failure of docs/messages.md has, each with a test that provokes them and reads
 /// them.
-const ELSEWHERE: [(&str, &str); 11] = [
+const ELSEWHERE: [(&str, &str); 17] = [
+    (
+        "required arguments were not provided",
+        "commands::arguments::wrong_arguments_are_reported_in_json_too",
+    ),
+    ("both give", "checks::a_template_is_expanded_over_the_platforms_as_written"),
+    ("cannot write results-dir", "places::results_that_cannot_be_written_are_told_with_what_to_do"),
+    (
+        "it is a folder with other things in it",
+        "into_files::names::what_is_no_layout_stays_as_it_is",
+    ),
+    (
+        "is not possible",
+        "referrers::attestations::a_docker_list_is_refused_only_where_something_is_found",
+    ),
+    ("is a single image", "commands::inspect::an_image_and_an_entry_of_a_list"),
     ("moved by somebody else", "edit::annotate_refuses_when_the_tag_moves_meanwhile"),
     ("remove the last entry", "edit::what_annotate_and_remove_refuse"),
     (

@@ -5,8 +5,8 @@ use crate::file;
 use crate::layout::archive::Heavy;
 use crate::layout::error::Error;
 use crate::layout::oci::INDEX;
-use crate::layout::opened::Layout;
-use crate::oci::{Descriptor, Form};
+use crate::layout::opened::{Held, Layout};
+use crate::oci::Form;
 use crate::system;
 use std::io;
 use std::path::Path;
@@ -17,7 +17,7 @@ pub(super) fn held(
     (form, path): (Form, &Path),
     name: Option<&str>,
     heavy: &Arc<Heavy>,
-) -> Result<Descriptor, Error> {
+) -> Result<Held, Error> {
     let is_folder = form == Form::Oci;
     let found = match path.metadata() {
         Ok(found) => found,

@@ -11,6 +11,7 @@ mod index;
 
 use super::archive::Heavy;
 use super::error::Error;
+use super::opened::Held;
 use super::{AHEAD, Layouts, blocking};
 use crate::file;
 use crate::oci::referrer::Referring;
@@ -98,7 +99,7 @@ impl Outgoing {
 
     /// What stands at a place before anything is written there. [`Error::Broken`]: something that is
     /// no image of a layout, or not all of one.
-    pub(crate) async fn held(&self, target: &Reference) -> Result<Descriptor, Error> {
+    pub(crate) async fn held(&self, target: &Reference) -> Result<Held, Error> {
         let (form, path) = self.place(&target.repository)?;
         let name = target.tag.clone();
         let heavy = Arc::clone(&self.heavy);
@@ -384,7 +385,7 @@ mod tests {
             assert!(outgoing.begin(&file).await.is_err(), "it is over");
             assert_eq!(layouts.manifest(&place).await.unwrap().bytes, text);
             assert_eq!(layouts.blob(&file, &digest, 7).await.unwrap(), content);
-            assert_eq!(outgoing.held(&place).await.unwrap().digest, Digest::of(&text));
+            assert_eq!(outgoing.held(&place).await.unwrap().entry.digest, Digest::of(&text));
         }
         // On Windows, which tar that is depends on the shell.
         if cfg!(unix) {

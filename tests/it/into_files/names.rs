@@ -25,6 +25,15 @@ async fn a_layout_keeps_what_has_another_name_and_an_archive_is_replaced() {
     assert_eq!(listed(&folder.path().join("all")), expected);
     skopeo(&["inspect", &format!("{dir}:a"), "--override-arch=amd64"]).await;
     assert_eq!(skopeo(&["inspect", "--raw", &tar]).await.as_bytes(), arm64().manifest());
+    // An archive that has it under another name is replaced, too; a dry run says so.
+    let renamed = format!("{tar}:d");
+    let ran = copy(&[&arm, &renamed, "--dry-run"]).run().await.ok();
+    assert!(ran.stderr.contains(&format!("would move {renamed}")), "{}", ran.stderr);
+    copy(&[&arm, &renamed, "--overwrite=false"]).run().await.fails(5);
+    copy(&[&arm, &renamed]).run().await.ok();
+    skopeo(&["inspect", &renamed, "--override-arch=arm64"]).await;
+    let ran = copy(&[&amd, &format!("{tar}:e"), "--dry-run"]).run().await.ok();
+    assert!(ran.stderr.contains("would move"), "{}", ran.stderr);
     // A source by digest has no name to hand on.
     let by_digest = scene.reference(&amd64().digest());
     let ran = copy(&[&by_digest, &tar]).run().await.ok();
