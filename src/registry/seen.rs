@@ -7,8 +7,13 @@ use super::look::Head;
 use crate::oci::{Digest, Manifest, Reference};
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio::time::{Instant, timeout_at};
+
+/// Lists whose time ends together look once more at its very end, and the answer of the first is on its
+/// way to all. They have a second for that.
+const MOMENT: Duration = Duration::from_millis(250);
 
 /// How new an answer must be that another list was given.
 #[derive(Debug, Clone, Copy)]
@@ -108,10 +113,14 @@ impl Answers {
 }
 
 impl Seen {
-    /// What is known, when nobody asks; `None`: somebody with more time still does at the deadline.
+    /// What is known, when nobody asks; `None`: somebody with more time still does at the deadline, or
+    /// a moment after one that is over.
     async fn answers(&self, deadline: Option<Instant>) -> Option<MutexGuard<'_, Answers>> {
         match deadline {
-            Some(deadline) => timeout_at(deadline, self.answers.lock()).await.ok(),
+            Some(deadline) => {
+                let end = deadline.max(Instant::now() + MOMENT);
+                timeout_at(end, self.answers.lock()).await.ok()
+            }
             None => Some(self.answers.lock().await),
         }
     }
