@@ -12,8 +12,8 @@ const LONGEST: Duration = Duration::from_secs(3600);
 pub(super) fn asked_too_much(answer: &Answer, now: SystemTime) -> Option<Duration> {
     let after = parse_retry_after(answer.header("retry-after"), now);
     // Of its secondary limits GitHub may tell in words only.
-    let words = String::from_utf8_lossy(&answer.body).to_lowercase();
-    let used_up = remaining(answer) == Some(0) || words.contains("rate limit");
+    let used_up = remaining(answer) == Some(0)
+        || String::from_utf8_lossy(&answer.body).to_lowercase().contains("rate limit");
     match answer.status {
         429 => {}
         403 if after.is_some() || used_up => {}

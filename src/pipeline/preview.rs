@@ -47,10 +47,13 @@ pub(super) async fn left_undone(
         let old = match held {
             None => Vec::new(),
             Some(held) => {
-                // Of an archive it may have another name.
-                let place = Reference::at(&tag.repository, held);
-                let old = if target.is_renamed { &place } else { tag };
-                let read = work.registry.manifest(old, None).await;
+                // Boxed: lists that wait hold room for all that this future may hold.
+                let read = if target.is_renamed {
+                    let place = Reference::at(&tag.repository, held);
+                    Box::pin(async move { work.registry.manifest(&place, None).await }).await
+                } else {
+                    work.registry.manifest(tag, None).await
+                };
                 diff::entries_of(&read.map_err(|error| Error::cannot_read(&error, tag))?)
             }
         };

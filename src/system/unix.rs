@@ -120,8 +120,8 @@ pub(crate) fn is_executable(path: &Path) -> bool {
 }
 
 /// Makes a program to be started the first of a [`Group`].
-pub(crate) fn put_in_group(command: &mut Command) {
-    command.process_group(0);
+pub(crate) fn put_in_group(command: &mut Command) -> &mut Command {
+    command.process_group(0)
 }
 
 /// A program and all that it has started, ended when this is dropped.

@@ -97,7 +97,9 @@ pub(crate) fn is_executable(path: &Path) -> bool {
 }
 
 /// There are no groups here.
-pub(crate) fn put_in_group(_: &mut Command) {}
+pub(crate) fn put_in_group(command: &mut Command) -> &mut Command {
+    command
+}
 
 /// A program. It ends when tokio's handle is dropped; what it has started goes on.
 pub(crate) struct Group;

@@ -21,9 +21,7 @@ pub(super) async fn ask(
     limit: Duration,
 ) -> Result<Output, HelperCause> {
     let path = on_path(program, environment).ok_or(HelperCause::Missing)?;
-    let mut command = Command::new(path);
-    system::put_in_group(&mut command);
-    let mut child = command
+    let mut child = system::put_in_group(&mut Command::new(path))
         .arg("get")
         .env_clear()
         .envs(environment)
@@ -64,10 +62,11 @@ pub(super) async fn ask(
 /// in the repository that is being built.
 fn on_path(program: &str, environment: &Environment) -> Option<PathBuf> {
     let folders = std::env::split_paths(environment.get("PATH")?);
-    let names: Vec<String> =
-        system::PROGRAM_ENDINGS.iter().map(|ending| format!("{program}{ending}")).collect();
+    let in_folder = |folder: PathBuf| {
+        system::PROGRAM_ENDINGS.iter().map(move |ending| folder.join(format!("{program}{ending}")))
+    };
     folders
         .filter(|folder| folder.is_absolute())
-        .flat_map(|folder| names.iter().map(|name| folder.join(name)).collect::<Vec<_>>())
+        .flat_map(in_folder)
         .find(|path| system::is_executable(path))
 }
