@@ -330,7 +330,7 @@ mod tests {
                 "",
                 "r.example/b:{os}",
                 "linux/arm,linux/s390x",
-                "linux/arm and linux/s390x both give r.example/b:linux: the template needs that in which they differ, or {platform}",
+                "linux/arm and linux/s390x both give r.example/b:linux: the template needs {arch}",
             ),
             (
                 "",

@@ -396,7 +396,7 @@ mod tests {
             (
                 "r.example/a:{os}",
                 Some("linux/arm64,linux/amd64"),
-                "sources, line 1: linux/arm64 and linux/amd64 both give r.example/a:linux: the template needs that in which they differ, or {platform}",
+                "sources, line 1: linux/arm64 and linux/amd64 both give r.example/a:linux: the template needs {arch}",
             ),
         ] {
             let inputs = RawInputs {

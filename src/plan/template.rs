@@ -52,10 +52,18 @@ pub(super) fn expand(text: &str, platform: &Platform) -> Result<String, String> 
 pub(super) fn twin(expanded: &[String], platforms: &[Platform], at: usize) -> Option<String> {
     let text = expanded.get(at)?;
     let first = expanded.iter().position(|other| other == text).filter(|first| *first < at)?;
-    let (one, two) = (as_written(platforms.get(first)?), as_written(platforms.get(at)?));
-    Some(format!(
-        "{one} and {two} both give {text}: the template needs that in which they differ, or {{platform}}"
-    ))
+    let (one, two) = (platforms.get(first)?, platforms.get(at)?);
+    let (first, second) = (one.parts(), two.parts());
+    let differs = [
+        ("{arch}", first.1 != second.1),
+        ("{variant}", first.2 != second.2),
+        ("{os}", first.0 != second.0),
+    ];
+    let fix = match differs.iter().find(|(_, differs)| *differs) {
+        Some((placeholder, _)) => format!("the template needs {placeholder}"),
+        None => "no placeholder tells them apart".to_owned(),
+    };
+    Some(format!("{} and {} both give {text}: {fix}", as_written(one), as_written(two)))
 }
 
 /// A platform without normalising: as the user wrote it, apart from an OS version.

@@ -247,7 +247,10 @@ async fn two_platforms_for_one_tag_are_refused_before_any_write() {
     // Where platforms are known, before any request.
     let before = scene.proxy.requests();
     let ran = step("1-{arch}").input("platforms", "linux/arm/v6,linux/arm/v7").run().await.fails(2);
-    let why = format!("linux/arm/v6 and linux/arm/v7 both give {}", scene.reference("1-arm"));
+    let why = format!(
+        "linux/arm/v6 and linux/arm/v7 both give {}: the template needs {{variant}}",
+        scene.reference("1-arm")
+    );
     assert!(ran.stdout.contains(&format!("platform-tags, line 1: {why}")), "{}", ran.stdout);
     assert_eq!(scene.proxy.requests(), before);
     assert!(wrote_nothing(&scene), "{}", scene.proxy.log_text());
