@@ -547,7 +547,7 @@ async fn a_token_that_is_revoked_early_is_renewed_silently() {
     assert!((1..=2).contains(&refused), "those in flight together: {}", scene.proxy.log_text());
     assert_eq!(tokens.requests().len(), 2, "{}", scene.proxy.log_text());
     assert!(
-        !ran.stdout.contains("401") && !ran.stdout.contains("denied"),
+        !ran.stdout.contains("→ 401") && !ran.stdout.contains("denied"),
         "nobody needs to hear of it: {}",
         ran.stdout
     );

@@ -149,13 +149,15 @@ async fn labels_are_judged_for_each_list() {
 }
 
 /// One question, and an error for each list.
+/// Six lists would ask twelve times, each at its first check and at its last one. Their waits end as
+/// far apart as they began: on a machine that is held up, one or two may come too late to share it.
 #[tokio::test]
 async fn what_does_not_come_is_told_of_each_list() {
-    for (wait, gets) in [("0", 1..=1), ("1s", 2..=3)] {
+    for (wait, gets) in [("0", 1..=1), ("1s", 2..=4)] {
         let scene = Scene::with_amd64().await;
         let step = step_of(lists(&scene, &scene.reference("{arch}"), &[""; 6]));
         let step = step.input("platforms", "linux/amd64,linux/arm64").input("wait", wait);
-        let step = step.input("wait-interval", "100ms").input("json-file", "report.json");
+        let step = step.input("json-file", "report.json");
         let ran = step.input("together", "false").run().await.fails(3);
         assert_eq!(ends(&ran), vec!["failed"; 6]);
         for at in 0..6 {

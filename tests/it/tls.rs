@@ -169,6 +169,6 @@ async fn many_first_requests_at_once_find_out_that_a_port_has_tls() {
             .run()
             .await
             .ok();
-        assert!(!ran.stdout.contains("400"), "{}", ran.stdout);
+        assert!(!ran.stdout.contains("→ 400"), "{}", ran.stdout);
     }
 }
