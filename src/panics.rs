@@ -2,6 +2,7 @@
 //! became of the tags, in the reports, by exit status 70.
 
 use crate::error::Error;
+use crate::text::one_line;
 use futures_util::FutureExt as _;
 use std::any::Any;
 use std::future::Future;
@@ -34,10 +35,6 @@ fn words(panicked: &PanicHookInfo<'_>) -> String {
 fn message(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message")
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// What was noted, else what the panic itself says.

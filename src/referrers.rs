@@ -15,7 +15,7 @@ use tracing::{debug, warn};
 /// Referrers in all, of whatever they refer to.
 pub(crate) const MOST: usize = 256;
 /// How far a referrer may be from what is asked about: what refers to that is one away.
-pub(crate) const DEPTH: usize = 3;
+const DEPTH: usize = 3;
 
 /// What to do about more.
 const FEWER: &str = "delete old ones from the registry: at most 256 are read";
@@ -177,8 +177,7 @@ impl<'r, 'a> Question<'r, 'a> {
         };
         let mut referrers: Vec<Descriptor> = Vec::new();
         for entry in listed {
-            if !media_type::is_index(&entry.media_type) && !media_type::is_image(&entry.media_type)
-            {
+            if !media_type::is_manifest(&entry.media_type) {
                 let kind = referrer::kind(&entry.media_type);
                 warn!(
                     "{}@{} is listed under {}, but is no manifest; its type is {kind}",

@@ -119,14 +119,8 @@ async fn warn_of_contradictions(
 
 fn asked(flags: &ArgMatches) -> Result<Annotation, String> {
     let text = |name: &str| flags.get_one::<String>(name).map(|value| value.trim().to_owned());
-    let features = super::joined(flags, "os-features").map(|value| {
-        value
-            .split([',', '\n'])
-            .map(str::trim)
-            .filter(|word| !word.is_empty())
-            .map(str::to_owned)
-            .collect()
-    });
+    let features = super::joined(flags, "os-features")
+        .map(|value| super::items(&value).map(str::to_owned).collect());
     let wrong = |why: String| format!("--annotation: {why}");
     let pairs = super::joined(flags, "annotation")
         .map(|value| values::pairs(&value))

@@ -123,11 +123,7 @@ pub(super) async fn run(flags: &ArgMatches, context: &Context<'_>) -> Exit {
 fn sources(flags: &ArgMatches) -> (String, Option<String>) {
     let source = flags.get_one::<Reference>("SOURCE").map(ToString::to_string).unwrap_or_default();
     let platforms = super::joined(flags, names::platforms).unwrap_or_default();
-    let platforms: Vec<&str> = platforms
-        .split([',', '\n'])
-        .map(str::trim)
-        .filter(|platform| !platform.is_empty())
-        .collect();
+    let platforms: Vec<&str> = super::items(&platforms).collect();
     if platforms.is_empty() {
         return (source, None);
     }

@@ -29,6 +29,7 @@ pub(super) fn command() -> Command {
         )
         .arg(Arg::new("SOURCE").num_args(0..).help("images to combine: REF, REF@DIGEST or PLATFORM=REF"))
         .args(flags)
+        .mut_arg(names::wait, |arg| arg.help("how long to wait for all images; 0 checks once [0]"))
         .after_help("Every input of the CI step is a flag; here --wait defaults to 0.\n\nExamples:\n  manifest-action create ghcr.io/acme/app:1.2 ghcr.io/acme/app:1.2-amd64 \\\n      ghcr.io/acme/app:1.2-arm64\n  manifest-action create -t ghcr.io/acme/app:1.2 -t ghcr.io/acme/app:latest \\\n      ghcr.io/acme/app:1.2-amd64 ghcr.io/acme/app:1.2-arm64")
 }
 

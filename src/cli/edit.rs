@@ -2,10 +2,10 @@
 //! stands.
 
 use super::output;
-use super::session::Session;
+use super::session::{FILES, Session};
 use crate::entries::{Named, diff};
 use crate::error::{Error, Exit};
-use crate::oci::{Descriptor, Digest, Platform, Reference};
+use crate::oci::{Descriptor, Digest, Platform, Reference, in_file};
 use crate::pipeline::compose::{self, Composed};
 use crate::pipeline::edit::{self, Change, Edited, Moved};
 use crate::pipeline::progress::Progress;
@@ -52,6 +52,9 @@ pub(super) async fn named(session: &Session, list: &Reference, text: &str) -> Re
 fn half_a_name(text: &str) -> Option<String> {
     if let Some(meant) = text.parse::<Platform>().ok().and_then(|platform| platform.meant()) {
         return Some(format!("did you mean {meant}?"));
+    }
+    if in_file::split(text).is_some() {
+        return Some(FILES.to_owned());
     }
     let is_hex =
         |text: &str| !text.is_empty() && text.chars().all(|digit| digit.is_ascii_hexdigit());

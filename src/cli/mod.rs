@@ -9,6 +9,7 @@ use crate::inputs::table::names;
 use crate::inputs::{Asked, Context, Findings, env, table, values};
 use crate::report::json;
 use crate::secret::Secrets;
+use crate::text::one_line;
 use clap::builder::ValueParser;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
@@ -66,8 +67,14 @@ const ASKED: Asked = Asked { what: "arguments", called, is_copy: false };
 fn called(name: &str, line: Option<usize>) -> String {
     match (table::find(name), line) {
         (None, _) => name.to_owned(),
-        (Some(_), None) => format!("--{name}"),
-        (Some(_), Some(line)) => format!("--{name}, value {line}"),
+        (Some(_), line) => called_flag(name, line),
+    }
+}
+
+fn called_flag(name: &str, line: Option<usize>) -> String {
+    match line {
+        None => format!("--{name}"),
+        Some(line) => format!("--{name}, value {line}"),
     }
 }
 
@@ -211,8 +218,7 @@ fn told(error: &clap::Error, as_json: bool, secrets: &Secrets) -> Exit {
         return Exit::Inputs;
     }
     let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
-    let what = first.split_whitespace().collect::<Vec<_>>().join(" ");
-    let error = Error::new(Exit::Inputs, what);
+    let error = Error::new(Exit::Inputs, one_line(first));
     let document = json::failure(&error, Audience { words: Words::Flags, on_github: false }, &[]);
     output::json(&document, Exit::Inputs, secrets)
 }
@@ -231,6 +237,11 @@ fn visible_secrets(flags: &ArgMatches) -> Vec<String> {
 /// Whether the value of a flag in [`VISIBLE`] is one: an auth file may also be named.
 fn is_secret(name: &str, value: &str) -> bool {
     !matches!(name, names::docker_config | "cfg") || values::is_object(value)
+}
+
+/// The items of a list that is written with commas or in lines; empty ones do not count.
+fn items(list: &str) -> impl Iterator<Item = &str> {
+    list.split([',', '\n']).map(str::trim).filter(|item| !item.is_empty())
 }
 
 /// All values of a flag or an argument, one a line; none where the command does not have it.

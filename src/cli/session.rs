@@ -5,10 +5,10 @@ use super::output;
 use crate::console::Console;
 use crate::console::log;
 use crate::error::{Error, Exit};
-use crate::inputs::table::RawInputs;
-use crate::inputs::{Context, Findings, env};
-use crate::oci::Reference;
+use crate::inputs::table::{RawInputs, names};
+use crate::inputs::{Asked, Context, Findings, env};
 use crate::oci::reference::target;
+use crate::oci::{Reference, in_file};
 use crate::panics;
 use crate::pipeline::progress::Progress;
 use crate::plan;
@@ -24,6 +24,19 @@ use tracing::warn;
 
 /// The argument that names the list to change.
 pub(super) const LIST: &str = "LIST";
+/// Why an image in a file is none that another command can mean.
+pub(super) const FILES: &str = "only create and copy take files";
+
+/// Arguments of a command that has the flags of all, and not one for each input.
+const ASKED: Asked = Asked { called, ..super::ASKED };
+
+fn called(name: &str, line: Option<usize>) -> String {
+    match name {
+        names::docker_config => super::called_flag("cfg", line),
+        names::insecure_registries => super::called_flag("insecure", line),
+        _ => super::called(name, line),
+    }
+}
 
 /// Ready to ask.
 #[derive(Debug)]
@@ -77,7 +90,7 @@ impl Session {
         let level = plan::log_level(&inputs, context.environment, &mut findings);
         let (settings, planned) = plan(&inputs, &mut findings);
         if !findings.problems.is_empty() {
-            let error = plan::refused(super::ASKED, &findings.problems);
+            let error = plan::refused(ASKED, &findings.problems);
             return Err(fail(&console, json, &error));
         }
         log::start(&console, level);
@@ -147,6 +160,9 @@ pub(super) fn parsed(
 
 /// A reference; one that is written to is complete.
 fn parse(name: &str, text: &str) -> Result<Reference, String> {
+    if in_file::split(text).is_some() {
+        return Err(format!("{text}: {FILES}; to publish it: manifest-action copy {text} LIST"));
+    }
     if name == LIST {
         return target(text, None);
     }

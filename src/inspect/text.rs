@@ -4,7 +4,7 @@ use crate::inspect::{Behind, Entry, Image, Inside, Inspected, Kind, Picked, refe
 use crate::oci::{Reference, media_type};
 use crate::text::escape::visible;
 use crate::text::style::{Look, Style, pairs, wrapped};
-use crate::text::{ago, count, size};
+use crate::text::{ago, count, exact, size};
 use std::collections::HashSet;
 use std::time::SystemTime;
 
@@ -281,10 +281,6 @@ fn title(entry: &Entry) -> String {
 }
 
 /// Exact if short, because people compare sizes.
-fn exact(bytes: u64) -> String {
-    if bytes < 1_000_000 { format!("{bytes} bytes") } else { size(bytes) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

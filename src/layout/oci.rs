@@ -141,9 +141,7 @@ pub(super) fn referrers(
 
 /// What it refers to, if it can.
 pub(super) fn referring(members: &Members, root: &Root) -> Result<Option<Referring>, Error> {
-    let is_manifest =
-        |media_type: &str| media_type::is_image(media_type) || media_type::is_index(media_type);
-    if !is_manifest(&root.entry.media_type) {
+    if !media_type::is_manifest(&root.entry.media_type) {
         return Ok(None);
     }
     let manifest = manifest(members, &root.entry.digest, Some(&root.entry))?;

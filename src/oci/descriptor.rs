@@ -119,7 +119,7 @@ impl Descriptor {
     /// What it says that is not so, as far as the registry tells about what it describes.
     /// `media_type`: empty where it does not tell; `size`: in bytes, `None` where it does not.
     pub(crate) fn contradicted_by(&self, media_type: &str, size: Option<u64>) -> Option<String> {
-        let is_manifest = media_type::is_index(media_type) || media_type::is_image(media_type);
+        let is_manifest = media_type::is_manifest(media_type);
         match size {
             _ if is_manifest && media_type != self.media_type => {
                 let (ours, theirs) = (shown(media_type), shown(&self.media_type));

@@ -118,8 +118,7 @@ fn agreed_type(fields: &serde_json::Map<String, Value>, header: &str) -> Result<
         ));
     }
     let body = fields.get("mediaType").and_then(Value::as_str).unwrap_or_default();
-    let known =
-        |media_type: &str| media_type::is_index(media_type) || media_type::is_image(media_type);
+    let known = media_type::is_manifest;
     if media_type::is_schema1(header)
         || media_type::is_schema1(body)
         || fields.get("schemaVersion") == Some(&Value::from(1))

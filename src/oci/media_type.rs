@@ -24,6 +24,11 @@ pub(crate) fn is_image(media_type: &str) -> bool {
     matches!(media_type, OCI_MANIFEST | DOCKER_MANIFEST)
 }
 
+/// What a registry keeps as a manifest.
+pub(crate) fn is_manifest(media_type: &str) -> bool {
+    is_index(media_type) || is_image(media_type)
+}
+
 /// One of Docker's own types. If all entries have one, buildx writes a Docker manifest list.
 pub(crate) fn is_docker(media_type: &str) -> bool {
     media_type.starts_with("application/vnd.docker.")

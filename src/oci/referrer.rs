@@ -7,14 +7,14 @@ use super::{Annotations, Descriptor, Digest, Invalid, Manifest, Platform, json, 
 use serde::Deserialize;
 
 /// What cosign puts behind the tag of a digest, and what people call what is there.
-pub(crate) const COSIGN: [(&str, &str); 3] =
+const COSIGN: [(&str, &str); 3] =
     [(".sig", "cosign signature"), (".att", "cosign attestation"), (".sbom", "cosign SBOM")];
 /// The artifact type of provenance and SBOMs that `BuildKit` pushes for an image (`oci-artifact`).
 pub(crate) const ATTESTATION: &str = "application/vnd.docker.attestation.manifest.v1+json";
 /// Characters that the referrers tag takes of a digest's hex.
 const MOST_OF_HEX: usize = 64;
 /// Longest name of a media type (RFC 6838, section 4.2): two parts of 127 characters.
-pub(crate) const LONGEST_TYPE: usize = 255;
+const LONGEST_TYPE: usize = 255;
 
 /// The tag under which a digest's referrers are listed where the registry has no API for it.
 pub(crate) fn tag(subject: &Digest) -> String {

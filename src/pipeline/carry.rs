@@ -9,8 +9,29 @@ use crate::pipeline::work::{Document, Work};
 use crate::registry::{self, BlobOutcome, CopyError, Stored};
 use crate::text;
 use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::sleep;
 use tracing::info;
+
+/// Bytes of manifests that are held while their blobs are copied: a list may have hundreds of
+/// children.
+const MOST_BYTES_OF_MANIFESTS: u32 = 2 << 20;
+
+/// For the manifests that are held while their blobs are copied.
+pub(super) struct Room(Semaphore);
+
+impl Room {
+    pub(super) fn new() -> Self {
+        Self(Semaphore::new(MOST_BYTES_OF_MANIFESTS as usize))
+    }
+
+    /// Waits until there is room for so many bytes; what is larger than all of it takes all.
+    pub(super) async fn hold(&self, bytes: u64) -> Option<SemaphorePermit<'_>> {
+        let taken = u32::try_from(bytes).unwrap_or(u32::MAX).min(MOST_BYTES_OF_MANIFESTS);
+        // Never closed, so there will be room.
+        self.0.acquire_many(taken).await.ok()
+    }
+}
 
 /// Carries it out; meanwhile tells once a minute, or on a terminal all the time, how far it is.
 pub(super) async fn told<T>(

@@ -6,7 +6,7 @@
 use crate::error::Error;
 use crate::join;
 use crate::oci::{Content, Descriptor, Digest, Manifest, Reference, Repository};
-use crate::pipeline::carry::{self, Carrier, Parcel};
+use crate::pipeline::carry::{self, Carrier, Parcel, Room};
 use crate::pipeline::image;
 use crate::pipeline::lots::Need;
 use crate::pipeline::one_pass;
@@ -15,12 +15,8 @@ use crate::pipeline::resolve::arrived::Arrived;
 use crate::pipeline::targets::Base;
 use crate::pipeline::work::Work;
 use std::collections::{BTreeSet, HashMap};
-use tokio::sync::{Semaphore, SetOnce};
+use tokio::sync::SetOnce;
 use tracing::info;
-
-/// Bytes of manifests that are held while their blobs are copied, in all, of images and of
-/// attestations each: a list may have hundreds of children.
-const MOST_BYTES_OF_MANIFESTS: u32 = 2 << 20;
 
 /// Where the children of a list are: each in one repository at least.
 #[derive(Debug, Clone, Default)]
@@ -97,8 +93,7 @@ pub(super) async fn children(
     origins: &Origins,
 ) -> Result<bool, Error> {
     let before = work.progress.bytes_poured();
-    let room = || Semaphore::new(MOST_BYTES_OF_MANIFESTS as usize);
-    let rooms = &Rooms { images: room(), attestations: room() };
+    let rooms = &Rooms { images: Room::new(), attestations: Room::new() };
     let are_complete: &Vec<SetOnce<()>> = &needs.iter().map(|_| SetOnce::new()).collect();
     let moves = needs.iter().enumerate().map(|(at, need)| async move {
         let (repository, in_use) = (need.repository, need.in_use);
@@ -182,11 +177,11 @@ struct Transfer<'a> {
     images_are_there: &'a SetOnce<()>,
 }
 
-/// For the bytes of manifests. Attestations have their own, because those that wait for the images
+/// Attestations have their own, because those that wait for the images
 /// would take theirs.
 struct Rooms {
-    images: Semaphore,
-    attestations: Semaphore,
+    images: Room,
+    attestations: Room,
 }
 
 impl Transfer<'_> {
@@ -203,10 +198,8 @@ impl Transfer<'_> {
             self.carrier.count(|copied| copied.images_there += 1);
             return Ok(());
         }
-        let size = u32::try_from(child.size).unwrap_or(u32::MAX).min(MOST_BYTES_OF_MANIFESTS);
         let room = if is_image { &self.rooms.images } else { &self.rooms.attestations };
-        // Never closed, so there will be room.
-        let _held = room.acquire_many(size).await.ok();
+        let _held = room.hold(child.size).await;
         let manifest = match self.origins.read.get(&child.digest) {
             Some(manifest) => manifest.clone(),
             None => {

@@ -131,7 +131,7 @@ fn credential_lines(input: Given<'_>, findings: &mut Findings) -> Vec<(usize, St
         return members.into_iter().zip(1..).map(|((host, pair), at)| (at, host, pair)).collect();
     }
     let lines = input.items(findings).into_iter().filter_map(|item| {
-        let login = credential(&item.text).ok_or("is not REGISTRY=USERNAME:PASSWORD");
+        let login = credential(&item.text).ok_or("not REGISTRY=USERNAME:PASSWORD");
         let (host, pair) = findings.take(input.name, Some(item.line), login)?;
         Some((item.line, host, pair))
     });
@@ -492,7 +492,7 @@ mod tests {
             (RawInputs { registry: Some("r.example".into()), ..input() }, "registry is set, but username and password are not"),
             (
                 RawInputs { credentials: Some("# first\nr.example=canary".into()), ..input() },
-                "credentials, line 2: is not REGISTRY=USERNAME:PASSWORD",
+                "credentials, line 2: not REGISTRY=USERNAME:PASSWORD",
             ),
             (
                 RawInputs { credentials: Some("r example=u:canary".into()), ..input() },

@@ -35,7 +35,7 @@ pub fn all(
     for plan in &mut planned.plans {
         // What was copied may have been signed since.
         plan.seek_referrers = asked.is_copy;
-        files_to_write(plan, asked, &mut findings);
+        files_to_write(plan, asked.is_copy, &mut findings);
     }
     let mut all = found;
     all.extend(findings);
@@ -43,11 +43,11 @@ pub fn all(
 }
 
 /// Refuses files to write where they cannot be meant, or that are in each other's way.
-fn files_to_write(plan: &Plan, asked: Asked, findings: &mut Findings) {
+fn files_to_write(plan: &Plan, is_copy: bool, findings: &mut Findings) {
     let files = plan.targets.iter().map(|target| &target.repository);
     let files: Vec<&Repository> = files.filter(|file| file.file().is_some()).collect();
     for (at, file) in files.iter().enumerate() {
-        let why = if !asked.is_copy {
+        let why = if !is_copy {
             "only the command copy writes files: manifest-action copy SOURCE LIST"
         } else if files[..at].contains(file) {
             "is given twice: a file gets one image in a run"
@@ -103,7 +103,9 @@ pub fn to_check(
             // Which platforms such a run added nobody knows later.
             let is_added = inputs.append().read(values::switch, findings) && platforms.is_empty();
             let own = if is_added { PlatformTags::default() } else { own };
-            Plan::to_check(targets.tags, &platforms, own)
+            let plan = Plan::to_check(targets.tags, &platforms, own);
+            files_to_write(&plan, false, findings);
+            plan
         }),
     };
     let host = host_of_login(inputs, &plans, findings);

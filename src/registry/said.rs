@@ -2,6 +2,7 @@
 
 use crate::secret::Secrets;
 use crate::text::escape::visible;
+use crate::text::one_line;
 use serde_json::Value;
 
 /// Characters of a registry's own words that are shown at most.
@@ -118,10 +119,6 @@ fn words(value: &Value) -> String {
 /// What of these is not empty, each with what explains it after a colon.
 fn joined(parts: impl Iterator<Item = String>) -> String {
     parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ")
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn first(text: &str, characters: usize) -> String {

@@ -9,6 +9,16 @@ use std::time::{Duration, SystemTime};
 /// How often a state that does not change is reported.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(60);
 
+/// Its words, with one space between them and no line break.
+pub(crate) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// `1234 bytes`, `3.2 MB`.
+pub(crate) fn exact(bytes: u64) -> String {
+    if bytes < 1_000_000 { format!("{bytes} bytes") } else { size(bytes) }
+}
+
 /// `3.2 MB`.
 pub(crate) fn size(bytes: u64) -> String {
     ByteSize::b(bytes).display().si().to_string()

@@ -5,7 +5,7 @@ use crate::oci::media_type;
 use crate::oci::referrer::Signer;
 use crate::text::escape::visible;
 use crate::text::style::{Look, Style, wrapped};
-use crate::text::{count, size};
+use crate::text::{count, exact};
 
 /// The block that `inspect` ends with.
 pub(crate) fn text(referrers: &[Referrer], style: Style) -> String {
@@ -67,10 +67,7 @@ impl Referrer {
             "" => {}
             artifact_type => parts.push(artifact_type.to_owned()),
         }
-        parts.push(match entry.size {
-            bytes @ ..1_000_000 => format!("{bytes} bytes"),
-            bytes => size(bytes),
-        });
+        parts.push(exact(entry.size));
         parts.join(", ")
     }
 }

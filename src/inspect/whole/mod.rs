@@ -232,9 +232,7 @@ impl Check<'_> {
             Some(fault) => Ok(Read { faults: vec![fault], ..Read::default() }),
             None => Err(Error::cannot_read(error, &place)),
         };
-        let is_known =
-            media_type::is_image(&entry.media_type) || media_type::is_index(&entry.media_type);
-        if !is_known {
+        if !media_type::is_manifest(&entry.media_type) {
             return match self.registry.shared_look(&place, None).await {
                 Ok(head) => {
                     let why = entry.contradicted_by(&head.media_type, head.size);
@@ -300,15 +298,7 @@ fn hold_together(outcomes: &mut [Outcome]) {
     let Some((first, digest)) = outcomes.iter().find_map(known) else { return };
     for found in outcomes.iter_mut().filter_map(|outcome| outcome.found.as_mut().ok()) {
         if found.digest != digest {
-            let fault = Fault {
-                kind: Kind::OtherDigest,
-                entry: None,
-                part: "tag",
-                digest: Some(found.digest.clone()),
-                what: format!("it points to {}, but {first} to {digest}", found.digest),
-                is_of_referrer: false,
-            };
-            found.faults.push(fault);
+            found.points_elsewhere(&format!("but {first} to {digest}"));
         }
     }
 }
@@ -320,6 +310,18 @@ impl Outcome {
 }
 
 impl Found {
+    /// `instead`: what its tag should point to.
+    fn points_elsewhere(&mut self, instead: &str) {
+        self.faults.push(Fault {
+            kind: Kind::OtherDigest,
+            entry: None,
+            part: "tag",
+            digest: Some(self.digest.clone()),
+            what: format!("it points to {}, {instead}", self.digest),
+            is_of_referrer: false,
+        });
+    }
+
     fn new(digest: Digest, media_type: String) -> Self {
         Self {
             digest,

@@ -1,7 +1,7 @@
 //! Platforms under tags of their own: each points to the image that the index has for its platform,
 //! or to an index with it, as its builder pushed it.
 
-use super::{Check, Fault, Found, Kind, Outcome};
+use super::{Check, Found, Outcome};
 use crate::error::Error;
 use crate::oci::{Digest, Platform, Reference};
 use futures_util::future::join_all;
@@ -45,16 +45,7 @@ impl Check<'_> {
             && own.digest != *image
             && own.images.iter().all(|(_, digest)| digest != image)
         {
-            let digest = own.digest.clone();
-            let what = format!("it points to {digest}, without the image of {platform}, {image}");
-            own.faults.push(Fault {
-                kind: Kind::OtherDigest,
-                entry: None,
-                part: "tag",
-                digest: Some(digest),
-                what,
-                is_of_referrer: false,
-            });
+            own.points_elsewhere(&format!("without the image of {platform}, {image}"));
         }
         Outcome { references: vec![tag], found }
     }

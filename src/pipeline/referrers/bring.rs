@@ -6,18 +6,15 @@ use crate::error::{Access, Error};
 use crate::join;
 use crate::oci::referrer::{self, Referring};
 use crate::oci::{Content, Descriptor, Digest, Manifest, Reference, Repository};
-use crate::pipeline::carry::{self, Carrier, Parcel};
+use crate::pipeline::carry::{self, Carrier, Parcel, Room};
 use crate::pipeline::record::{self, Action, Copied, Referred, Write};
 use crate::pipeline::work::Work;
 use crate::registry::Purpose;
 use std::collections::BTreeSet;
-use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
-/// Bytes of manifests that are held while their blobs are copied, in all.
-const MOST_BYTES_OF_MANIFESTS: u32 = 2 << 20;
-/// What a manifest counts of them where its size is not known.
-const USUAL_MANIFEST: u32 = 64 << 10;
+/// Bytes that are held for a manifest whose size is not known.
+const USUAL_MANIFEST: u64 = 64 << 10;
 
 impl Found<'_> {
     /// Brings all of it, what refers to images first. Says whether any bytes had to go through this
@@ -26,7 +23,7 @@ impl Found<'_> {
         let targets: BTreeSet<&Repository> =
             self.levels.iter().flatten().flat_map(|subject| &subject.own).copied().collect();
         let before = work.progress.bytes_poured();
-        let room = Semaphore::new(MOST_BYTES_OF_MANIFESTS as usize);
+        let room = Room::new();
         let at_once = targets.iter().map(|repository| Carrier { work, repository }.at_once()).min();
         let at_once = at_once.unwrap_or(usize::MAX);
         for target in &targets {
@@ -67,7 +64,7 @@ struct Bringing<'a> {
     carrier: Carrier<'a>,
     found: &'a Found<'a>,
     subject: &'a Subject<'a>,
-    room: &'a Semaphore,
+    room: &'a Room,
 }
 
 impl Bringing<'_> {
@@ -140,9 +137,7 @@ impl Bringing<'_> {
             self.carrier.count(|copied| copied.referrers_there += 1);
             return Ok(None);
         }
-        let size = u32::try_from(entry.size).unwrap_or(u32::MAX).min(MOST_BYTES_OF_MANIFESTS);
-        // Never closed, so there will be room.
-        let _held = self.room.acquire_many(size).await.ok();
+        let _held = self.room.hold(entry.size).await;
         let origin = Reference::at(self.subject.from, &entry.digest);
         let manifest = self.read(&origin).await?;
         if let Some(why) = manifest.contradicts(entry) {
@@ -172,7 +167,7 @@ impl Bringing<'_> {
     async fn tag(&self, tag: &str, kind: &str) -> Result<(), Error> {
         let Carrier { work, repository } = self.carrier;
         let tagged = |repository: &Repository| Reference::tagged(repository, tag);
-        let _held = self.room.acquire_many(USUAL_MANIFEST).await.ok();
+        let _held = self.room.hold(USUAL_MANIFEST).await;
         let (origin, place) = (tagged(self.subject.from), tagged(repository));
         let manifest = self.read(&origin).await?;
         match work.registry.look_at_target(&place).await {

@@ -2,6 +2,7 @@
 
 use crate::registry::http::Answer;
 use crate::secret::Secrets;
+use crate::text::one_line;
 
 /// Bytes of a header that are read (the spec's own limit), and characters that are shown.
 const LONGEST_READ: usize = 4096;
@@ -14,9 +15,8 @@ pub(super) fn of(answer: &Answer, secrets: &Secrets) -> Option<String> {
     let headers = answer.headers.get_all("warning").iter();
     let texts = headers.filter_map(|value| text(value.to_str().ok()?)).take(MOST);
     let shown = texts.map(|text| {
-        let words: Vec<&str> = text.split_whitespace().collect();
         // Before it is cut: half a secret would not be known again.
-        secrets.redact(&words.join(" ")).chars().take(LONGEST_SHOWN).collect::<String>()
+        secrets.redact(&one_line(&text)).chars().take(LONGEST_SHOWN).collect::<String>()
     });
     let shown: Vec<String> = shown.filter(|text| !text.is_empty()).collect();
     (!shown.is_empty()).then(|| shown.join("; "))

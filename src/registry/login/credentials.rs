@@ -272,10 +272,14 @@ pub(crate) fn from_base64(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// Without what a URL has round its host and path.
+fn bare(url: &str) -> &str {
+    url.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/')
+}
+
 /// Key of an auth file as `host` or `host/path`: no scheme, one name for Docker Hub.
 fn canonical_key(key: &str) -> String {
-    let bare =
-        key.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
+    let bare = bare(key);
     let (host, path) = bare.split_once('/').unwrap_or((bare, ""));
     let host = canonical_host(host);
     match path {
@@ -286,8 +290,7 @@ fn canonical_key(key: &str) -> String {
 
 /// Registry host as references have it: lower-case, one name for Docker Hub.
 pub fn canonical_host(text: &str) -> String {
-    let bare =
-        text.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
+    let bare = bare(text);
     parse_host(bare.trim_end_matches("/v1").trim_end_matches("/v2"))
         .unwrap_or_else(|_| bare.to_ascii_lowercase())
 }

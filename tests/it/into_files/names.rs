@@ -163,6 +163,30 @@ async fn problems_are_told_before_anything_is_done() {
     assert!(ran.everything().contains(only), "{}", ran.everything());
     let ran = Step::new().args(["create", "oci:a:1", "r.example/a:1"]).run().await.fails(2);
     assert!(ran.stderr.contains(only), "{}", ran.stderr);
+    let check = Step::new().args(["check", "--spec", "indexes.yaml"]);
+    let spec = "indexes: [{tags: 'oci:a:1', sources: r.example/a:1}]";
+    let ran = check.file("indexes.yaml", spec).run().await.fails(2);
+    assert!(ran.stderr.contains(only), "{}", ran.stderr);
+}
+
+/// Docker Hub has no image that is meant by it.
+#[tokio::test]
+async fn other_commands_take_no_files() {
+    for arguments in [
+        &["inspect", "oci-archive:a.tar"][..],
+        &["wait", "r.example/a:1", "oci-archive:a.tar"],
+        &["check", "oci-archive:a.tar"],
+        &["diff", "oci-archive:a.tar", "r.example/a:1"],
+        &["annotate", "oci-archive:a.tar", "linux/arm64", "--variant", "v8"],
+        &["annotate", "r.example/a:1", "oci-archive:a.tar", "--variant", "v8"],
+        &["remove", "oci-archive:a.tar", "linux/arm64"],
+        &["remove", "r.example/a:1", "oci-archive:a.tar"],
+    ] {
+        let ran = Step::new().args(arguments).file("a.tar", "").run().await.fails(2);
+        let told = "only create and copy take files";
+        assert!(ran.stderr.contains(told), "{arguments:?}\n{}", ran.stderr);
+        assert_eq!(ran.stdout, "");
+    }
 }
 
 #[tokio::test]

@@ -22,7 +22,17 @@ pub async fn section() -> Section {
             let slips = step().input("wait", "10 minutes").input("missing", "ignore");
             slips.input("format", "v2").input("overwrite", "no").input("concurrency", "0")
         }),
+        ("slips in platforms and digests", {
+            let step = Step::new().github().input("tags", "r.example/acme/app:1");
+            step.input("digests", "linux/amd64=sha256:12ab").input("platforms", "amd64")
+        }),
         ("half a login", step().input("username", "ci")),
+        ("slips in logins and registries", {
+            let slips = step().input("credentials", "s.example:canary");
+            let slips = slips.input("insecure-registries", "http://r.example/acme");
+            let slips = slips.file("login", "canary").input("docker-config", "login");
+            slips.file("ca.pem", "").input("ca-file", "ca.pem")
+        }),
         ("a login without its registry", {
             let lists = "indexes:\n  - tags: r.example/app:1\n    sources: s.example/app:2\n";
             let step = Step::new().github().file("lists.yaml", lists).input("spec", "lists.yaml");
@@ -56,6 +66,14 @@ pub async fn section() -> Section {
             let lists = "indexes:\n  - tag: r.example/app:1\n    sources: r.example/app:amd64\n";
             Step::new().github().file("lists.yaml", lists).input("spec", "lists.yaml")
         }),
+        ("an alias in a spec", {
+            let lists = "indexes:\n  - &first\n    tags: r.example/app:1\n    sources: r.example/app:amd64\n  - *first\n";
+            Step::new().github().file("lists.yaml", lists).input("spec", "lists.yaml")
+        }),
+        ("indexes in each other's way", {
+            let lists = "indexes:\n  - tags: r.example/app:1\n    sources: r.example/app:amd64\n  - tags: r.example/app:1\n    sources: r.example/app:arm64\n  - tags: r.example/app:2\n    sources: r.example/app:1\n";
+            Step::new().github().file("lists.yaml", lists).input("spec", "lists.yaml")
+        }),
         ("slips in a file of manifest-tool", {
             let file = "image: r.example/app:1\ntag: [latest]\nmanifests:\n  - image: r.example/app:amd64\n    platform: {os: linux, arch: amd64}\n";
             Step::new().github().file("manifest.yaml", file).input("spec", "manifest.yaml")
@@ -75,6 +93,15 @@ pub async fn section() -> Section {
             "a report that cannot be written",
             step().input("json-file", "no/such/folder/report.json"),
         ),
+        ("outputs that cannot be written", step().input("dotenv-file", "no/such/folder/build.env")),
+        ("jobs of a system that has none", {
+            let step = Step::new().env("CI", "true").input("tags", "r.example/acme/app:1");
+            step.input("sources", "r.example/acme/app:amd64").input("watch-jobs", "build")
+        }),
+        ("a file to publish to", {
+            let step = Step::new().github().input("tags", "oci-archive:app.tar:1");
+            step.input("sources", "r.example/acme/app:amd64")
+        }),
         ("slips in annotations", {
             step().input("annotations", "org.opencontainers.image.title\nindex[linux/amd64]:a=b")
         }),
@@ -96,6 +123,7 @@ pub async fn arguments() -> Section {
         ("no such flag", "create r.example/app:1 r.example/app:amd64 --overwrit false"),
         ("no sources", "create r.example/app:1"),
         ("slips in arguments", "create app r.example/App:1 --platforms linux/amd46 --wait soon"),
+        ("a file in place of a reference", "inspect oci-archive:app.tar"),
         ("no such tag", &format!("inspect {host}/acme/app:none")),
         ("no such entry", &format!("remove {list} linux/s390x")),
         ("an annotation for an entry that is not there", &annotation),
