@@ -111,6 +111,7 @@ class Results:
 
     def document(self):
         options = [word for word in sys.argv[1:] if word not in ("--binary", self.given.binary)]
+        options = ["OLDER" if word == self.given.before else word for word in options]
         lines = [
             "# Benchmarks", "", "Written by this command; do not edit:", "",
             f"    {' '.join(['benches/run.sh', *options])}", "", f"{self.how()}. On {report.machine()}, with Debian's registry "

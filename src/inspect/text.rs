@@ -280,7 +280,6 @@ fn title(entry: &Entry) -> String {
     }
 }
 
-/// Exact if short, because people compare sizes.
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -149,11 +149,17 @@ pub(super) fn refuse_overwriting<'t>(
     all: impl IntoIterator<Item = (&'t Targets, &'t Digest)>,
 ) -> Result<(), Error> {
     let (mut tags, mut lines, mut last) = (Vec::new(), Vec::new(), None);
+    let mut are_renamed = true;
     for (targets, digest) in all {
-        for Target { tag, held, .. } in targets.taken(plan, digest) {
+        for Target { tag, held, is_renamed, .. } in targets.taken(plan, digest) {
             let held = held.as_ref().map(ToString::to_string).unwrap_or_default();
             tags.push(tag);
-            lines.push(format!("{tag} points to {held}"));
+            lines.push(if *is_renamed {
+                format!("{} holds {held} under another name", tag.repository)
+            } else {
+                format!("{tag} points to {held}")
+            });
+            are_renamed &= is_renamed;
         }
         last = Some(digest);
     }
@@ -166,6 +172,13 @@ pub(super) fn refuse_overwriting<'t>(
             format!(", or allow it to move: {}", setting(names::overwrite, &patterns)),
         ),
     };
+    if are_renamed {
+        let replace = setting(names::overwrite, "true");
+        let why = "does not allow replacing an archive that holds another name";
+        return Err(Error::refused(format!("{overwrite} {why}"))
+            .with_details(lines)
+            .with_fix(format!("write another file, or replace it: {replace}")));
+    }
     Err(Error::refused(format!("{why} already points to another image"))
         .with_details(lines)
         .with_fix(format!("publish under a new tag{or}; this run's image would be {digest}")))

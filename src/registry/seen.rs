@@ -48,8 +48,22 @@ pub(super) struct Seen {
 
 #[derive(Debug, Default)]
 struct Answers {
-    manifest: Option<Told<Manifest>>,
-    head: Option<Told<Head>>,
+    manifest: Latest<Manifest>,
+    head: Latest<Head>,
+}
+
+/// What was said last when it was asked for in one way.
+#[derive(Debug)]
+struct Latest<T> {
+    told: Option<Told<T>>,
+    /// The trouble that came instead, since then.
+    trouble: Option<Box<Told<T>>>,
+}
+
+impl<T> Default for Latest<T> {
+    fn default() -> Self {
+        Self { told: None, trouble: None }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -58,20 +72,36 @@ struct Told<T> {
     answer: Result<T, Error>,
 }
 
-impl<T: Clone> Told<T> {
-    /// What a registry said of the reference: trouble is no answer to another list.
-    fn now(answer: &Result<T, Error>) -> Option<Self> {
-        match answer {
-            Err(error) if !matches!(error.kind, Kind::NotFound | Kind::Denied) => None,
-            answer => Some(Self { at: Instant::now(), answer: answer.clone() }),
+impl<T: Clone> Latest<T> {
+    /// Keeps the answer to whoever asked until this deadline. Says whether the registry told of the
+    /// reference.
+    fn keep(&mut self, answer: &Result<T, Error>, deadline: Option<Instant>) -> bool {
+        let now = Instant::now();
+        let told = Told { at: now, answer: answer.clone() };
+        let is_trouble = answer
+            .as_ref()
+            .is_err_and(|error| !matches!(error.kind, Kind::NotFound | Kind::Denied));
+        if !is_trouble {
+            *self = Self { told: Some(told), trouble: None };
+        } else if deadline.is_none_or(|end| now < end) {
+            // At its end it may only have been cut off.
+            self.trouble = Some(Box::new(told));
         }
+        !is_trouble
+    }
+
+    /// The trouble of one who asked while another waited since then, who would only wait as long
+    /// again. It is no answer to those who ask later.
+    fn trouble_since(&self, then: Instant) -> Option<Result<T, Error>> {
+        let trouble = self.trouble.as_ref().filter(|trouble| trouble.at > then)?;
+        Some(trouble.answer.clone())
     }
 }
 
 /// A way in which a reference is asked for.
 trait Answer: Clone {
     fn digest(&self) -> &Digest;
-    fn place(answers: &mut Answers) -> &mut Option<Told<Self>>;
+    fn place(answers: &mut Answers) -> &mut Latest<Self>;
 }
 
 impl Answer for Manifest {
@@ -79,7 +109,7 @@ impl Answer for Manifest {
         &self.digest
     }
 
-    fn place(answers: &mut Answers) -> &mut Option<Told<Self>> {
+    fn place(answers: &mut Answers) -> &mut Latest<Self> {
         &mut answers.manifest
     }
 }
@@ -89,7 +119,7 @@ impl Answer for Head {
         &self.digest
     }
 
-    fn place(answers: &mut Answers) -> &mut Option<Told<Self>> {
+    fn place(answers: &mut Answers) -> &mut Latest<Self> {
         &mut answers.head
     }
 }
@@ -97,17 +127,17 @@ impl Answer for Head {
 impl Answers {
     /// The latest answer that says whether it is there, whichever way it was asked for.
     fn head(&self, news: News) -> Option<Result<Head, Error>> {
-        let by_get = self.manifest.as_ref().filter(|told| news.counts(told));
+        let by_get = self.manifest.told.as_ref().filter(|told| news.counts(told));
         let by_get = by_get.map(|told| Told {
             at: told.at,
             answer: told.answer.as_ref().map(Head::of).map_err(Error::clone),
         });
-        let by_head = self.head.as_ref().filter(|told| news.counts(told)).cloned();
+        let by_head = self.head.told.as_ref().filter(|told| news.counts(told)).cloned();
         by_get.into_iter().chain(by_head).max_by_key(|told| told.at).map(|told| told.answer)
     }
 
     fn weight(&self) -> usize {
-        let manifest = self.manifest.as_ref().and_then(|told| told.answer.as_ref().ok());
+        let manifest = self.manifest.told.as_ref().and_then(|told| told.answer.as_ref().ok());
         size_of::<Seen>() + manifest.map_or(0, |manifest| manifest.share.weight())
     }
 }
@@ -189,7 +219,12 @@ impl Registry {
     ) -> Result<Manifest, Error> {
         let read = self.manifest(reference, deadline);
         let known = |answers: &Answers| {
-            answers.manifest.as_ref().filter(|told| counts(told)).map(|told| told.answer.clone())
+            answers
+                .manifest
+                .told
+                .as_ref()
+                .filter(|told| counts(told))
+                .map(|told| told.answer.clone())
         };
         self.unless_seen(reference, known, read, deadline).await
     }
@@ -204,14 +239,17 @@ impl Registry {
     ) -> Result<T, Error> {
         let key = reference.to_string();
         let seen = self.cache.seen.at(&key);
+        let begun = Instant::now();
         let Some(mut answers) = seen.answers(deadline).await else { return ask.await };
         if let Some(answer) = known(&answers) {
             return answer;
         }
+        if let Some(trouble) = T::place(&mut answers).trouble_since(begun) {
+            return trouble;
+        }
         let answer = ask.await;
-        if let Some(told) = Told::now(&answer) {
+        if T::place(&mut answers).keep(&answer, deadline) {
             seen.names(answer.as_ref().ok().map(T::digest));
-            *T::place(&mut answers) = Some(told);
         }
         self.cache.seen.keep(&key, answers.weight());
         answer

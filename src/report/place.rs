@@ -51,7 +51,7 @@ enum Way {
 pub(super) enum Written {
     Made(PathBuf),
     Filled(File),
-    Appended(File, u64),
+    Appended(PathBuf, u64),
     Sent,
 }
 
@@ -96,7 +96,7 @@ impl Place {
         match &mut self.way {
             Way::Stream(stream) => send(stream, fill),
             Way::Append(file, before) => {
-                let written = Written::Appended(file.try_clone()?, *before);
+                let written = Written::Appended(self.path.clone(), *before);
                 finished(fill(file), written)
             }
             Way::Own(ours) => {
@@ -125,7 +125,10 @@ impl Written {
         let _ = match self {
             Self::Made(path) => fs::remove_file(path),
             Self::Filled(file) => file.set_len(0),
-            Self::Appended(file, before) => file.set_len(before),
+            // Opened anew: Windows shortens no file that was opened to append to it.
+            Self::Appended(path, before) => {
+                open(OpenOptions::new().write(true), &path).and_then(|file| file.set_len(before))
+            }
             Self::Sent => Ok(()),
         };
     }

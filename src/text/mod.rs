@@ -14,7 +14,7 @@ pub(crate) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// `1234 bytes`, `3.2 MB`.
+/// `1234 bytes`, `3.2 MB`: exact if short, because people compare sizes.
 pub(crate) fn exact(bytes: u64) -> String {
     if bytes < 1_000_000 { format!("{bytes} bytes") } else { size(bytes) }
 }

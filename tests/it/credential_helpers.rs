@@ -313,7 +313,7 @@ async fn one_that_cannot_be_used_is_told_once() {
             );
             let fix = ran.stdout.lines().find(|line| line.starts_with("  fix:")).unwrap();
             assert!(fix.contains(&said) && fix.contains("set `username` and `password`"), "{fix}");
-            assert!(ran.elapsed < Duration::from_secs(5), "{name}: {:?}", ran.elapsed);
+            assert!(ran.elapsed < Duration::from_secs(15), "{name}: {:?}", ran.elapsed);
             says_nothing(&ran);
         }
         // The same file's entry takes its place.
@@ -548,7 +548,7 @@ async fn one_that_hangs_does_not_outlast_the_wait() {
     let helpers = Helpers::test(HANGS);
     let step = scene.waiting_step().input("wait", "2s");
     let ran = helpers.of(step, &cred_helpers(&scene.proxy.host(), "test")).run().await.fails(6);
-    assert!(ran.elapsed < Duration::from_secs(5), "{:?}", ran.elapsed);
+    assert!(ran.elapsed < Duration::from_secs(15), "{:?}", ran.elapsed);
     assert!(warnings(&ran).concat().contains("gave no login (no answer within "), "{}", ran.stdout);
     assert_eq!(warnings(&ran).len(), 1, "{}", ran.stdout);
     until("nothing of it is left", async || running(&helpers).is_empty()).await;

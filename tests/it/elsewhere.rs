@@ -5,7 +5,7 @@ use crate::support::running::Ran;
 use crate::support::scene::{REPO, Scene, amd64};
 use crate::support::scripted::{Reply, ScriptedServer, answer};
 use crate::support::step::Step;
-use crate::support::tcp_server::closed_port;
+use crate::support::tcp_server::DeadPort;
 use crate::support::token::TokenServer;
 
 fn waiting(step: Step) -> Step {
@@ -24,7 +24,8 @@ fn told(case: &str, ran: &Ran, parts: &[&str]) {
 
 #[tokio::test]
 async fn storage_behind_a_redirect_is_named() {
-    let closed = format!("127.0.0.1:{}", closed_port());
+    let dead = DeadPort::any();
+    let closed = dead.host();
     let answering = |status: u16| {
         ScriptedServer::answering(move |_, _| answer(status, &[], "<Error>canary</Error>"))
     };
@@ -90,7 +91,8 @@ async fn a_token_server_that_cannot_be_reached_is_named() {
 async fn the_place_of_an_upload_is_named() {
     let source = Scene::empty().await;
     source.push(&amd64(), "amd64").await;
-    let closed = format!("127.0.0.1:{}", closed_port());
+    let dead = DeadPort::any();
+    let closed = dead.host();
     let elsewhere = format!("http://{closed}/v2/{REPO}/blobs/uploads/1?state=canary");
     let denying = ScriptedServer::answering(|_, _| answer(403, &[], "canary"));
     let signed = format!("http://{}/upload?signature=canary", denying.host());

@@ -61,7 +61,7 @@ async fn stale_to_the_end_is_named_and_nothing_moves() {
     ] {
         let (scene, step) = stale().await;
         image.push(&scene.client, REPO, "arm64").await;
-        let ran = step.input("wait", "300ms").run().await.fails(3);
+        let ran = step.input("wait", "2s").run().await.fails(3);
         assert!(
             ran.stdout.contains(&format!("stale: {} (", scene.reference("arm64"))),
             "{}",
@@ -103,7 +103,7 @@ async fn a_digest_with_the_wrong_label_is_refused_at_once() {
         "{}",
         ran.stdout
     );
-    assert!(ran.elapsed < Duration::from_secs(2), "{:?}", ran.elapsed);
+    assert!(ran.elapsed < Duration::from_secs(10), "{:?}", ran.elapsed);
     assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
 }
 

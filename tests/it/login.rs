@@ -201,7 +201,7 @@ async fn a_wrong_password_ends_it_at_once_with_basic() {
         "{}",
         ran.stdout
     );
-    assert!(ran.elapsed < Duration::from_secs(1), "{:?}", ran.elapsed);
+    assert!(ran.elapsed < Duration::from_secs(20), "{:?}", ran.elapsed);
     assert!(scene.proxy.requests() <= 6, "{}", scene.proxy.log_text());
     assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
     ran.never_says("wrong-canary");
@@ -218,7 +218,7 @@ async fn a_wrong_password_ends_it_at_once_with_tokens() {
         .await
         .fails(6);
     assert!(ran.stdout.contains("wrong user name or password"), "{}", ran.stdout);
-    assert!(ran.elapsed < Duration::from_secs(1), "{:?}", ran.elapsed);
+    assert!(ran.elapsed < Duration::from_secs(20), "{:?}", ran.elapsed);
     let asked: Vec<String> =
         tokens.requests().into_iter().flat_map(|request| request.scopes).collect();
     assert_eq!(
@@ -239,7 +239,7 @@ async fn a_basic_challenge_without_a_login_ends_it_at_once() {
         "no login for {} is configured: set `username` and `password`",
         scene.proxy.host()
     )));
-    assert!(ran.elapsed < Duration::from_secs(1), "{:?}", ran.elapsed);
+    assert!(ran.elapsed < Duration::from_secs(20), "{:?}", ran.elapsed);
     assert!(scene.proxy.requests() <= 3, "{}", scene.proxy.log_text());
 }
 
@@ -331,7 +331,10 @@ async fn a_refused_push_is_known_before_waiting() {
         let tokens = TokenServer::new().user(USER, PASSWORD).push(push).start().await;
         let scene = of_tokens(&tokens).await;
         let ran = login(scene.waiting_step()).run().await.fails(6);
-        assert!(ran.elapsed < Duration::from_secs(1), "{push:?}: {:?}", ran.elapsed);
+        assert!(ran.elapsed < Duration::from_secs(20), "{push:?}: {:?}", ran.elapsed);
+        // A machine that is held up gets to a second look at most.
+        let looks = scene.proxy.count("HEAD", &manifest("arm64"));
+        assert!(looks <= 1, "{push:?}: {}", scene.proxy.log_text());
         assert!(ran.stdout.contains("cannot push to"), "{push:?}: {}", ran.stdout);
     }
 }
@@ -406,7 +409,7 @@ async fn a_wrong_identity_token_ends_it_at_once() {
         .fails(6);
     assert!(ran.stdout.contains("wrong user name or password"), "{}", ran.stdout);
     assert!(
-        ran.elapsed < Duration::from_secs(1) && tokens.requests().len() <= 2,
+        ran.elapsed < Duration::from_secs(20) && tokens.requests().len() <= 2,
         "{:?}",
         tokens.requests()
     );
@@ -530,7 +533,11 @@ async fn a_token_that_is_revoked_early_is_renewed_silently() {
         .real_lifetime(1)
         .start()
         .await;
-    let scene = of_tokens(&tokens).await;
+    let before_tokens = FaultProxy::before_addr(&tokens.host()).await;
+    let scene = of_realm(&tokens, &format!("http://{}/token", before_tokens.host())).await;
+    // However fast the second one is asked for, it is one that lasts.
+    let asked = before_tokens.gate("GET", "/token");
+    asked.hold_from(2);
     let step = login(scene.waiting_step()).input("log-level", "info");
     // Tokens end with a second of the clock: one of its last moments would be over before its use.
     until("a second begins", || async {
@@ -538,9 +545,10 @@ async fn a_token_that_is_revoked_early_is_renewed_silently() {
     })
     .await;
     let running = step.input("wait-interval", "100ms").spawn().await;
-    until("the first token", || async { tokens.requests().len() == 1 }).await;
+    asked.wait_for_answers(1).await;
     tokens.change(|settings| settings.lifetime = 300);
-    until("the second token", || async { tokens.requests().len() == 2 }).await;
+    asked.release();
+    asked.wait_for_answers(2).await;
     scene.push_arm64().await;
     let ran = running.wait().await.ok();
     let refused = refused(&scene).len();

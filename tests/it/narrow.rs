@@ -21,7 +21,8 @@ async fn on_a_terminal(columns: usize, arguments: &str, late: impl Future<Output
         "typescript",
     ]);
     let running = terminal.spawn_program(Path::new("/usr/bin/script")).await;
-    running.wait_for_line("missing after").await;
+    // The table's row of the image that is there; an earlier table may still be looking for it.
+    running.wait_for_line("  found ").await;
     late.await;
     running.wait().await
 }
@@ -50,8 +51,9 @@ async fn the_table_says_which_image_is_missing_and_is_cut_nowhere() {
         scene.push(&amd64(), &format!("{LONG}-linux-amd64")).await;
         let screen = waiting(&scene, columns).await;
         assert_eq!(screen.cut, "", "{columns}");
-        let table =
-            screen.seen.iter().find(|seen| seen.contains("missing after")).expect("a table");
+        let parts = ["  found ", "1 of 2 missing after"];
+        let table = screen.seen.iter().find(|seen| parts.iter().all(|part| seen.contains(part)));
+        let table = table.expect("a table");
         let row = |state: &str| {
             let row = table.lines().rev().find(|line| line.starts_with(&format!("  {state} ")));
             row.unwrap_or_else(|| panic!("{state}: {table}")).to_owned()

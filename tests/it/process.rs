@@ -56,7 +56,7 @@ async fn a_signal_ends_what_hangs() {
             let start = Instant::now();
             running.signal(signal).await;
             let ran = running.wait().await.fails(status);
-            assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+            assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
             let lines: Vec<&str> = ran.stderr.lines().collect();
             assert!(
                 matches!(*lines, [line] if line.starts_with(&format!("error: stopped by SIG{signal}: "))),

@@ -22,7 +22,8 @@ async fn on_a_terminal_a_table_lives_below_the_log() {
             .args(["--quiet", "--return", "--command"])
             .args([format!("stty cols 300 rows 20; {command}"), "typescript".to_owned()]);
         let running = terminal.spawn_program(Path::new("/usr/bin/script")).await;
-        running.wait_for_line("waiting  1 of 2 missing after").await;
+        // The table's row of the image that is there; an earlier table may still be looking for it.
+        running.wait_for_line("  found ").await;
         scene.push_arm64().await;
         let ran = running.wait().await.ok();
         let screen = Screen::of(&ran.stdout, 300);
@@ -59,7 +60,7 @@ async fn each_change_is_a_line_and_the_summary_a_picture() {
         scene.reference("never")
     );
     let step =
-        scene.waiting_step().input("sources", &never).input("missing", "skip").input("wait", "2s");
+        scene.waiting_step().input("sources", &never).input("missing", "skip").input("wait", "6s");
     let running = step
         .input("wait-interval", "100ms")
         .input("expect-labels", &format!("{label}=x"))
@@ -88,8 +89,8 @@ async fn each_change_is_a_line_and_the_summary_a_picture() {
         end.parse().expect("a number")
     };
     let (late, never) = (bar("linux/arm64 :active"), bar("app never (not found) :crit"));
-    assert!((1..2000).contains(&late), "{summary}");
-    assert!((2000..3000).contains(&never), "{summary}");
+    assert!((1..never).contains(&late), "{summary}");
+    assert!((6000..60_000).contains(&never), "{summary}");
 }
 
 #[tokio::test]

@@ -145,7 +145,11 @@ async fn redirects_that_are_refused() {
         let server = saying(answer(307, &[("Location", &location)], ""));
         let ran = step_at(&server.host(), &["amd64"]).run().await.fails(7);
         assert!(ran.stdout.contains("address that is not allowed"), "{location}: {}", ran.stdout);
-        assert!(ran.elapsed < Duration::from_secs(1), "{location}: not tried: {:?}", ran.elapsed);
+        assert!(
+            !ran.stdout.contains("tried ") && ran.elapsed < Duration::from_secs(20),
+            "{location}: not tried: {}",
+            ran.everything()
+        );
     }
     assert_eq!(nobody.connections(), 0);
 }
@@ -191,7 +195,11 @@ async fn realms_that_are_refused() {
             "{realm}: {}",
             ran.stdout
         );
-        assert!(ran.elapsed < Duration::from_secs(1), "{realm}: not tried: {:?}", ran.elapsed);
+        assert!(
+            !ran.stdout.contains("tried ") && ran.elapsed < Duration::from_secs(20),
+            "{realm}: not tried: {}",
+            ran.everything()
+        );
         ran.never_says("secret@");
     }
     assert_eq!(nobody.connections(), 0);
@@ -518,7 +526,7 @@ async fn deep_and_huge_documents() {
         let server = saying(whole(OCI_INDEX, body));
         let ran = step_at(&server.host(), &["amd64"]).run().await.fails(5);
         is_small(case, &ran);
-        assert!(ran.elapsed < Duration::from_secs(5), "{case}: {:?}", ran.elapsed);
+        assert!(ran.elapsed < Duration::from_secs(20), "{case}: {:?}", ran.elapsed);
     }
 }
 

@@ -77,7 +77,7 @@ async fn an_unknown_authority_is_named_and_not_tried_again() {
             "{case}: {}",
             ran.stdout
         );
-        assert!(ran.elapsed < Duration::from_secs(2), "{case}: {:?}", ran.elapsed);
+        assert!(ran.elapsed < Duration::from_secs(10), "{case}: {:?}", ran.elapsed);
     }
     let handshakes = tls.registry.log().matches("TLS handshake error").count() - known;
     assert!(
@@ -108,7 +108,7 @@ async fn a_tls_port_that_is_said_to_be_plain_is_taken_at_its_word() {
         "{}",
         ran.stdout
     );
-    assert!(ran.elapsed < Duration::from_secs(2), "{:?}", ran.elapsed);
+    assert!(ran.elapsed < Duration::from_secs(10), "{:?}", ran.elapsed);
     let asked = tls.registry.log()[before..].to_owned();
     assert!(!asked.contains("\"GET ") && !asked.contains("\"PUT "), "nothing is done: {asked}");
 }
@@ -125,7 +125,7 @@ async fn plain_http_where_https_is_expected_is_told() {
         "{}",
         ran.stdout
     );
-    assert!(ran.elapsed < Duration::from_secs(2), "{:?}", ran.elapsed);
+    assert!(ran.elapsed < Duration::from_secs(10), "{:?}", ran.elapsed);
 }
 
 #[tokio::test]

@@ -6,7 +6,11 @@ use manifest_action::error::{Error, Exit};
 
 /// Words that no failure of docs/messages.md has, each with a test that provokes them and reads
 /// them.
-const ELSEWHERE: [(&str, &str); 17] = [
+const ELSEWHERE: [(&str, &str); 18] = [
+    (
+        "does not allow replacing an archive",
+        "into_files::names::a_layout_keeps_what_has_another_name_and_an_archive_is_replaced",
+    ),
     (
         "required arguments were not provided",
         "commands::arguments::wrong_arguments_are_reported_in_json_too",

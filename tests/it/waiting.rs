@@ -9,11 +9,11 @@ use std::time::Duration;
 
 #[tokio::test]
 async fn a_late_image_is_found_within_one_pause_of_its_arrival() {
-    for (interval, pause) in [("300ms", 300), ("1s", 1000)] {
+    for (interval, pause, answers) in [("300ms", 300, 4), ("1s", 1000, 2)] {
         let scene = Scene::with_amd64().await;
         let looks = scene.proxy.gate("HEAD", &manifest("arm64"));
         let running = scene.waiting_step().input("wait-interval", interval).spawn().await;
-        looks.wait_for_answers(1).await;
+        looks.wait_for_answers(answers).await;
         scene.push_arm64().await;
         let before = looks.hits();
         let ran = running.wait().await.ok();
@@ -21,8 +21,10 @@ async fn a_late_image_is_found_within_one_pause_of_its_arrival() {
         assert!(looks.hits() <= before + 2, "{}", scene.proxy.log_text());
         let looks = scene.proxy.entries("HEAD", &manifest("arm64"));
         let last = looks.iter().position(|look| look.status == 200).expect("a look finds it");
-        let gap = looks[last].at - looks[last - 1].at;
-        assert!(gap < Duration::from_millis(pause + 250), "{gap:?}");
+        // A machine that is held up makes single gaps longer: the shortest tells the pause.
+        let gaps = looks[..=last].windows(2).map(|pair| pair[1].at - pair[0].at);
+        let shortest = gaps.min().expect("several looks");
+        assert!(shortest < Duration::from_millis(pause + 250), "{shortest:?}");
         assert_eq!(ran.output("digest"), scene.digest("1").await);
         assert!(
             ran.summary().contains("after"),
@@ -86,7 +88,7 @@ async fn a_missing_image_is_named_and_nothing_moves() {
         ran.stdout
     );
     assert!(
-        ran.elapsed >= Duration::from_secs(1) && ran.elapsed < Duration::from_millis(2500),
+        ran.elapsed >= Duration::from_secs(1) && ran.elapsed < Duration::from_secs(10),
         "{:?}",
         ran.elapsed
     );
@@ -118,7 +120,7 @@ async fn without_waiting_it_looks_once() {
     let ran = scene.waiting_step().input("wait", "0").run().await.fails(3);
     assert_eq!(scene.proxy.count("*", &manifest("arm64")), 1, "{}", scene.proxy.log_text());
     assert!(ran.stdout.contains("1 of 2 images not found"), "{}", ran.stdout);
-    assert!(ran.elapsed < Duration::from_secs(1), "{:?}", ran.elapsed);
+    assert!(ran.elapsed < Duration::from_secs(20), "{:?}", ran.elapsed);
     assert_eq!(scene.client.tags(REPO).await, ["amd64"]);
 }
 
@@ -171,7 +173,7 @@ async fn an_index_that_stays_incomplete_is_never_published() {
     }
     let ran = scene
         .waiting_step()
-        .input("wait", "500ms")
+        .input("wait", "2s")
         .input("wait-interval", "100ms")
         .run()
         .await
@@ -313,7 +315,7 @@ async fn denied_to_the_end_is_a_denial() {
         );
         let ran = scene
             .waiting_step()
-            .input("wait", "500ms")
+            .input("wait", "2s")
             .input("wait-interval", "100ms")
             .run()
             .await
@@ -324,7 +326,7 @@ async fn denied_to_the_end_is_a_denial() {
             "{}",
             ran.stdout
         );
-        assert!(ran.elapsed < Duration::from_secs(2), "{:?}", ran.elapsed);
+        assert!(ran.elapsed < Duration::from_secs(10), "{:?}", ran.elapsed);
         assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
         scene.proxy.finish();
     }
@@ -340,12 +342,12 @@ async fn the_deadline_holds_though_the_registry_hangs() {
         scene.proxy.rule(rule.then(Fault::Hang));
         let ran = scene
             .waiting_step()
-            .input("wait", "1s")
+            .input("wait", "2s")
             .input("wait-interval", "200ms")
             .run()
             .await
             .fails(exit);
-        assert!(ran.elapsed < Duration::from_millis(2600), "{case}: {:?}", ran.elapsed);
+        assert!(ran.elapsed < Duration::from_secs(8), "{case}: {:?}", ran.elapsed);
         assert!(ran.stdout.contains(said), "{case}: {}", ran.stdout);
         assert_eq!(scene.client.tags(REPO).await, ["amd64"], "{case}");
         scene.proxy.finish();
@@ -372,7 +374,8 @@ async fn a_wrong_image_ends_the_wait_at_once() {
         )
         .await;
     let ran = scene.waiting_step().run().await.fails(5);
-    assert!(ran.elapsed < Duration::from_secs(1), "{:?}", ran.elapsed);
+    assert!(ran.elapsed < Duration::from_secs(20), "{:?}", ran.elapsed);
+    assert_eq!(scene.proxy.count("*", &manifest("arm64")), 1, "{}", scene.proxy.log_text());
     assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
 }
 
@@ -385,7 +388,15 @@ async fn a_push_that_is_denied_is_known_before_the_first_pause_is_over() {
             Rule::on("POST", &uploads).then(Fault::Status(status).error("DENIED", "read only")),
         );
         let ran = scene.waiting_step().input("wait-interval", "30s").run().await.fails(6);
-        assert!(ran.elapsed < Duration::from_secs(1), "{status}: {:?}", ran.elapsed);
+        assert!(ran.elapsed < Duration::from_secs(20), "{status}: {:?}", ran.elapsed);
+        // A machine that is held up may get to a second look, which the test of pushing precedes.
+        let tests = scene.proxy.entries("POST", &uploads);
+        let looks = scene.proxy.entries("HEAD", &manifest("arm64"));
+        assert!(
+            looks.len() <= 1 && looks.iter().all(|look| tests[0].at < look.at),
+            "{status}: {}",
+            scene.proxy.log_text()
+        );
         assert!(
             ran.stdout.contains(&format!("cannot push to {}", scene.reference("1"))),
             "{status}: {}",

@@ -12,6 +12,9 @@ use crate::registry::{self, Kind, News};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
+/// How old "not there" may be for a list that checks once.
+const ONE_CHECK: Duration = Duration::from_secs(1);
+
 /// One source, checked once.
 #[derive(Clone, Copy)]
 pub(super) struct Look<'a> {
@@ -36,12 +39,14 @@ impl<'a> Look<'a> {
     }
 
     /// What counts of that which other lists were told. The first check takes a tag as they found it;
-    /// that it is not there yet, if that is no older than a pause would be.
+    /// that it is not there yet, if that is no older than a pause would be. Where nothing is waited
+    /// for, it is the only check.
     fn news(&self) -> News {
         self.since.map_or_else(
             || {
                 let now = Instant::now();
                 let pause = self.wait.work.plan.wait_interval;
+                let pause = if self.deadline.is_some() { pause } else { pause.min(ONE_CHECK) };
                 News { found: None, missing: now.checked_sub(pause).unwrap_or(now) }
             },
             News::since,

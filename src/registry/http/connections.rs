@@ -168,8 +168,8 @@ impl Connections {
             match connect.await {
                 Ok(connection) => {
                     if let Some(number) = coming.open(Box::new(connection)) {
+                        let _kept = Kept { connections: self, origin, number };
                         sleep(KEPT).await;
-                        self.with(origin, |host| host.forget(number));
                     }
                 }
                 Err(error) => return error,
@@ -310,6 +310,19 @@ impl Drop for Coming<'_> {
     }
 }
 
+/// An early one that is open, as long as it is kept. The library may end its time early.
+struct Kept<'a> {
+    connections: &'a Connections,
+    origin: &'a str,
+    number: usize,
+}
+
+impl Drop for Kept<'_> {
+    fn drop(&mut self) {
+        self.connections.with(self.origin, |host| host.forget(self.number));
+    }
+}
+
 /// A connector that obeys the rules of [`Connections`].
 #[derive(Clone)]
 pub(super) struct Ruled<S> {
@@ -356,4 +369,27 @@ where
 
 fn origin(url: &Url) -> String {
     url[..Position::BeforePath].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::ready;
+    use tokio::time::timeout;
+
+    /// The library gives it a time of its own, from before it was asked for.
+    #[tokio::test(start_paused = true)]
+    async fn an_early_one_whose_time_ends_early_is_forgotten() {
+        const ORIGIN: &str = "http://r.example";
+        let connections = Connections::up_to(16);
+        let counts = || connections.with(ORIGIN, |host| (host.begun, host.coming, host.kept.len()));
+        connections.with(ORIGIN, |host| (host.begun, host.coming) = (1, 1));
+        let early = connections.in_advance(ORIGIN, ready(Ok(())));
+        assert!(timeout(KEPT / 2, early).await.is_err());
+        assert_eq!(counts(), (0, 0, 0));
+        connections.with(ORIGIN, |host| (host.begun, host.coming) = (1, 1));
+        let early = connections.in_advance(ORIGIN, ready(Ok(())));
+        let (_, while_kept) = tokio::join!(early, async { counts() });
+        assert_eq!((while_kept, counts()), ((1, 0, 1), (0, 0, 0)));
+    }
 }

@@ -151,7 +151,7 @@ async fn a_certificate_that_is_expired_or_for_another_name_is_refused() {
             ran.stdout
         );
         assert!(
-            !ran.stdout.contains("tried ") && ran.elapsed < Duration::from_secs(2),
+            !ran.stdout.contains("tried ") && ran.elapsed < Duration::from_secs(10),
             "{why}: {}",
             ran.everything()
         );
@@ -183,7 +183,7 @@ async fn a_server_that_speaks_an_old_version_only_is_refused() {
     });
     let ran = step_at(&server.host(), &["amd64"]).run().await.fails(7);
     assert!(ran.stdout.contains("TLS connection failed"), "{}", ran.stdout);
-    assert!(ran.elapsed < Duration::from_secs(2), "{:?}", ran.elapsed);
+    assert!(ran.elapsed < Duration::from_secs(10), "{:?}", ran.elapsed);
     assert!(
         (1..=2).contains(&hellos.load(Ordering::Relaxed)),
         "once for the source, once for the tag: {hellos:?}"

@@ -5,7 +5,7 @@ use crate::support::proxy::FaultProxy;
 use crate::support::registry::Registry;
 use crate::support::running::Ran;
 use crate::support::scene::{BOTH, REPO, amd64, arm64, step_at};
-use crate::support::tcp_server::closed_port;
+use crate::support::tcp_server::DeadPort;
 use std::net::{Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
@@ -45,7 +45,8 @@ async fn a_dead_address_does_not_keep_from_the_live_one() {
     // `localhost` has two addresses, the one of the fourth version first: refused at once, or
     // silent for ever.
     for silent in [false, true] {
-        let port = closed_port();
+        let dead = DeadPort::any();
+        let port = dead.port();
         let _silence =
             if silent { Some(Silence::at(([127, 0, 0, 1], port).into()).await) } else { None };
         let (_registry, client, proxy) = only_v6(port).await;
@@ -69,6 +70,8 @@ struct Silence {
 impl Silence {
     async fn at(address: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
+        // Only so is it given a port that a `DeadPort` has.
+        socket.set_reuseaddr(true).unwrap();
         socket.bind(address).unwrap();
         let listener = socket.listen(1).unwrap();
         let mut queue = Vec::new();

@@ -7,7 +7,7 @@ use crate::support::registry::Registry;
 use crate::support::running::Running;
 use crate::support::scene::{REPO, amd64, arm64, step_at, waiting_step_at};
 use crate::support::step::Step;
-use crate::support::tcp_server::{TcpServer, closed_port};
+use crate::support::tcp_server::{DeadPort, TcpServer};
 use crate::support::wait::until;
 use futures_util::future::join_all;
 use std::path::Path;
@@ -23,26 +23,28 @@ const ELSEWHERE: &str = "0.0.0.0";
 struct Proxy {
     process: Child,
     folder: tempfile::TempDir,
-    port: u16,
+    /// Nobody else is given its port while it is down.
+    dead: DeadPort,
 }
 
 impl Proxy {
     /// With these lines in its configuration.
     async fn start(lines: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (port, log) = (closed_port(), folder.path().join("log"));
+        let (dead, log) = (DeadPort::any(), folder.path().join("log"));
         // It runs as another user, who may write to the log.
         std::fs::write(&log, "").unwrap();
         let lines = lines.replace("FOLDER", folder.path().to_str().unwrap());
         let config = folder.path().join("tinyproxy.conf");
         let text = format!(
-            "Port {port}\nListen 127.0.0.1\nLogFile \"{}\"\nLogLevel Connect\nTimeout 30\n{lines}\n",
+            "Port {}\nListen 127.0.0.1\nLogFile \"{}\"\nLogLevel Connect\nTimeout 30\n{lines}\n",
+            dead.port(),
             log.display()
         );
         std::fs::write(&config, text).unwrap();
         std::fs::write(folder.path().join("nothing"), "nowhere.test\n").unwrap();
-        let process = listening(&config, port).await;
-        Self { process, folder, port }
+        let process = listening(&config, dead.port()).await;
+        Self { process, folder, dead }
     }
 
     fn stop(&mut self) {
@@ -51,11 +53,12 @@ impl Proxy {
     }
 
     async fn start_again(&mut self) {
-        self.process = listening(&self.folder.path().join("tinyproxy.conf"), self.port).await;
+        self.process =
+            listening(&self.folder.path().join("tinyproxy.conf"), self.dead.port()).await;
     }
 
     fn host(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        self.dead.host()
     }
 
     fn log(&self) -> String {
@@ -201,7 +204,8 @@ async fn one_that_is_down_for_a_while_does_not_end_a_wait() {
 async fn what_it_refuses_is_told_with_its_name() {
     let place = place().await;
     let [tls, plain] = &place.hosts;
-    let closed = format!("127.0.0.1:{}", closed_port());
+    let dead = DeadPort::any();
+    let closed = dead.host();
     let login = Proxy::start("BasicAuth user proxy-canary").await;
     let filter = "Filter \"FOLDER/nothing\"\nFilterDefaultDeny Yes";
     let forbidding = Proxy::start(filter).await;

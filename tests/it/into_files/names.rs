@@ -29,7 +29,13 @@ async fn a_layout_keeps_what_has_another_name_and_an_archive_is_replaced() {
     let renamed = format!("{tar}:d");
     let ran = copy(&[&arm, &renamed, "--dry-run"]).run().await.ok();
     assert!(ran.stderr.contains(&format!("would move {renamed}")), "{}", ran.stderr);
-    copy(&[&arm, &renamed, "--overwrite=false"]).run().await.fails(5);
+    let ran = copy(&[&arm, &renamed, "--overwrite=false"]).run().await.fails(5);
+    let told = [
+        "--overwrite does not allow replacing an archive that holds another name".to_owned(),
+        format!("{tar} holds {} under another name", arm64().digest()),
+        "write another file, or replace it: --overwrite".to_owned(),
+    ];
+    assert!(told.iter().all(|told| ran.stderr.contains(told)), "{}", ran.stderr);
     copy(&[&arm, &renamed]).run().await.ok();
     skopeo(&["inspect", &renamed, "--override-arch=arm64"]).await;
     let ran = copy(&[&amd, &format!("{tar}:e"), "--dry-run"]).run().await.ok();

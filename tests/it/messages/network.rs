@@ -7,7 +7,7 @@ use crate::support::rules::{Fault, Rule};
 use crate::support::scene::{Scene, manifest, reference_at};
 use crate::support::scripted::{ScriptedServer, answer};
 use crate::support::step::Step;
-use crate::support::tcp_server::{TcpServer, closed_port};
+use crate::support::tcp_server::{DeadPort, TcpServer};
 use crate::support::token::TokenServer;
 use std::sync::Arc;
 use tokio_rustls::TlsAcceptor;
@@ -32,14 +32,15 @@ fn inspecting(host: &str) -> Step {
 
 async fn unreachable() -> Section {
     let mut section = Section::new(TITLE);
-    let closed = format!("127.0.0.1:{}", closed_port());
+    let dead = DeadPort::any();
+    let closed = dead.host();
     let ran = inspecting(&closed).run().await;
     section.add("nothing listens at the registry's address", &[(&closed, NAME)], &ran);
 
     let ran = inspecting("r.invalid").run().await;
     section.add("the registry's name does not exist", &[], &ran);
 
-    let proxy = format!("127.0.0.1:{}", closed_port());
+    let proxy = dead.host();
     let step = inspecting("r.invalid").env("HTTPS_PROXY", format!("http://{proxy}"));
     section.add("the proxy is down", &[(&proxy, "proxy.example:3128")], &step.run().await);
 
@@ -116,8 +117,9 @@ async fn answers() -> Section {
 async fn elsewhere() -> Section {
     let mut section = Section::new(TITLE);
     let denying = ScriptedServer::answering(|_, _| answer(403, &[], "<Error>"));
+    let dead = DeadPort::any();
     for (what, storage) in [
-        ("the storage behind the registry is down", format!("127.0.0.1:{}", closed_port())),
+        ("the storage behind the registry is down", dead.host()),
         ("the storage behind the registry denies", denying.host()),
     ] {
         let scene = Scene::with_storage_at(&storage).await;

@@ -9,6 +9,7 @@ use super::request_log::Pending;
 use super::rules::Fault;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -31,7 +32,16 @@ pub async fn connection(shared: Arc<Shared>, stream: TcpStream, nth: usize) {
             let gates = shared.gates.lock().expect("no panic while locked");
             gates.iter().filter(|gate| gate.is_for(&request)).cloned().collect()
         };
-        let then = exchange(&shared, &mut client, &mut upstream, request, pending, &gates).await;
+        let ticking = async {
+            loop {
+                shared.requests.tick();
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let then = tokio::select! {
+            then = exchange(&shared, &mut client, &mut upstream, request, pending, &gates) => then,
+            () = ticking, if shared.requests.is_far() => unreachable!("time does not end"),
+        };
         gates.iter().for_each(Gate::over);
         match then {
             Ok(Then::Keep) => {}

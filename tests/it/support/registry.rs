@@ -3,10 +3,12 @@
 //! names the package.
 
 use super::certs::Authority;
+use super::tcp_server::DeadPort;
 use super::token::TokenServer;
 use super::wait::{PATIENCE, until};
 use std::fmt::Write as _;
 use std::fs::{self, File};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
@@ -29,6 +31,7 @@ pub struct Registry {
     manner: Manner,
     process: Option<Child>,
     port: u16,
+    kept: Option<DeadPort>,
 }
 
 /// What it takes and stores, beside who may do it.
@@ -139,8 +142,15 @@ impl Registry {
                 );
             }
         }
-        let mut registry =
-            Self { folder, extra, ca_pem, manner: Manner::Usual, process: None, port: 0 };
+        let mut registry = Self {
+            folder,
+            extra,
+            ca_pem,
+            manner: Manner::Usual,
+            process: None,
+            port: 0,
+            kept: None,
+        };
         registry.run().await;
         registry
     }
@@ -245,6 +255,10 @@ impl Registry {
     /// down.
     pub async fn stop(&mut self) {
         self.kill();
+        // Nobody else is given the port. The registry can still have it: Go sets `SO_REUSEADDR`.
+        if self.kept.is_none() {
+            self.kept = DeadPort::at((Ipv4Addr::LOCALHOST, self.port).into()).ok();
+        }
         let host = self.host();
         until("a stopped registry refuses connections", || {
             let host = host.clone();

@@ -6,12 +6,37 @@
 //!
 //! With a *distance*, answers leave in waves: a wave leaves when every request under way has its
 //! answer and nothing new has arrived for that long. Requests that do not wait for each other share
-//! a wave, on a slow machine too.
+//! a wave, on a slow machine too, and on one that stood still for a while: only the time counts in
+//! which the proxy was awake to see what arrives.
 
 use super::http1::Request;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
+
+/// The most that one tick counts: ticks are 1 to 5 ms apart unless something held the proxy up.
+const LONGEST_TICK: Duration = Duration::from_millis(10);
+
+/// For how long nothing has arrived, in ticks.
+#[derive(Debug)]
+pub struct Quiet {
+    lasted: Duration,
+    ticked: Instant,
+}
+
+impl Quiet {
+    /// Begins now.
+    pub fn since(now: Instant) -> Self {
+        Self { lasted: Duration::ZERO, ticked: now }
+    }
+
+    /// Counts the time since the last tick, but no more than the longest one; returns the whole.
+    pub fn tick(&mut self, now: Instant) -> Duration {
+        self.lasted += now.saturating_duration_since(self.ticked).min(LONGEST_TICK);
+        self.ticked = now;
+        self.lasted
+    }
+}
 
 /// One request through the proxy.
 #[derive(Debug, Clone)]
@@ -65,7 +90,7 @@ struct State {
     max_in_flight: usize,
     busy: usize,
     wave: u64,
-    last_arrival: Instant,
+    quiet: Quiet,
     distance: Duration,
 }
 
@@ -88,7 +113,7 @@ impl Default for RequestLog {
             max_in_flight: 0,
             busy: 0,
             wave: 0,
-            last_arrival: Instant::now(),
+            quiet: Quiet::since(Instant::now()),
             distance: Duration::ZERO,
         };
         Self { start, state: Mutex::new(state) }
@@ -105,12 +130,23 @@ impl RequestLog {
         self.state().distance = distance;
     }
 
+    /// Whether it is away at all.
+    pub fn is_far(&self) -> bool {
+        !self.state().distance.is_zero()
+    }
+
+    /// Counts the time since the last tick: to be called every few milliseconds while a request is
+    /// under way, so that a slow answer finds that it was quiet meanwhile.
+    pub fn tick(&self) {
+        self.state().quiet.tick(Instant::now());
+    }
+
     /// Counts a connection that was accepted; returns its number, from 1.
     pub fn accepted(&self) -> usize {
         let mut state = self.state();
         let depth = state.known + 2;
         state.connections.push(depth);
-        state.last_arrival = Instant::now();
+        state.quiet = Quiet::since(Instant::now());
         state.connections.len()
     }
 
@@ -120,7 +156,7 @@ impl RequestLog {
         state.in_flight += 1;
         state.busy += 1;
         state.max_in_flight = state.max_in_flight.max(state.in_flight);
-        state.last_arrival = Instant::now();
+        state.quiet = Quiet::since(Instant::now());
         let entry = Entry {
             method: request.method.clone(),
             path: request.path().to_owned(),
@@ -221,7 +257,7 @@ impl Pending {
                 if state.distance.is_zero() || state.wave > wave {
                     return;
                 }
-                let quiet = state.last_arrival.elapsed();
+                let quiet = state.quiet.tick(Instant::now());
                 if state.busy == 0 && quiet >= state.distance {
                     state.wave += 1;
                     return;

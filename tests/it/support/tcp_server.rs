@@ -3,8 +3,9 @@
 
 use super::wait::until;
 use std::future::Future;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -14,6 +15,7 @@ pub struct TcpServer {
     runtime: Option<Runtime>,
     accepting: Option<JoinHandle<()>>,
     address: SocketAddr,
+    kept: Option<DeadPort>,
 }
 
 impl TcpServer {
@@ -38,7 +40,7 @@ impl TcpServer {
             .enable_all()
             .build()
             .expect("a runtime for a test server");
-        let mut server = Self { runtime: Some(runtime), accepting: None, address };
+        let mut server = Self { runtime: Some(runtime), accepting: None, address, kept: None };
         server.listen(serve);
         server
     }
@@ -70,11 +72,15 @@ impl TcpServer {
         }));
     }
 
-    /// Closes the socket and all connections; returns when that is done.
+    /// Closes the socket and all connections; returns when that is done. From then on nobody else is
+    /// given the port.
     pub async fn stop(&mut self) {
         if let Some(accepting) = self.accepting.take() {
             accepting.abort();
             let _ = accepting.await;
+        }
+        if self.kept.is_none() {
+            self.kept = DeadPort::at(self.address).ok();
         }
         // Aborted connections are closed by the runtime a moment later; the listener is gone
         // already.
@@ -104,8 +110,41 @@ impl Drop for TcpServer {
     }
 }
 
-/// A port of 127.0.0.1 on which nobody listens (it was free a moment ago).
-pub fn closed_port() -> u16 {
-    let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("a bound socket has an address").port()
+/// A port on which nobody listens. As long as this lives, the kernel refuses connections to it and
+/// gives it to nobody who asks for a free port. A server that asks for this very port gets it if it
+/// sets `SO_REUSEADDR`, as std, tokio and Go do.
+#[derive(Debug)]
+pub struct DeadPort {
+    // Bound, and never listening.
+    _socket: TcpSocket,
+    address: SocketAddr,
+}
+
+impl DeadPort {
+    /// A free one of 127.0.0.1.
+    pub fn any() -> Self {
+        Self::at((Ipv4Addr::LOCALHOST, 0).into()).expect("a free port")
+    }
+
+    /// The one of this address; an error while somebody listens there.
+    pub fn at(address: SocketAddr) -> io::Result<Self> {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let address = socket.local_addr()?;
+        Ok(Self { _socket: socket, address })
+    }
+
+    /// The number.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub fn host(&self) -> String {
+        self.address.to_string()
+    }
 }

@@ -5,7 +5,8 @@ use crate::support::http1::{Request, Wire};
 use crate::support::images::Image;
 use crate::support::proxy::FaultProxy;
 use crate::support::registry::Registry;
-use std::time::Duration;
+use crate::support::request_log::Quiet;
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 const DISTANCE: Duration = Duration::from_millis(60);
@@ -85,6 +86,17 @@ async fn a_connection_opened_late_costs_two_more() {
         client.request("GET", "/v2/", &[], &[]).await;
     }
     assert_eq!((proxy.requests(), proxy.connections(), proxy.round_trips()), (3, 3, 9));
+}
+
+#[test]
+fn time_in_which_the_machine_stood_still_is_not_quiet() {
+    let (ms, start) = (Duration::from_millis, Instant::now());
+    let mut quiet = Quiet::since(start);
+    assert_eq!(quiet.tick(start + ms(5)), ms(5));
+    assert_eq!(quiet.tick(start + ms(5)), ms(5), "several tasks tick");
+    assert_eq!(quiet.tick(start + ms(9)), ms(9));
+    assert_eq!(quiet.tick(start + ms(5000)), ms(19));
+    assert_eq!(quiet.tick(start + ms(5005)), ms(24));
 }
 
 #[tokio::test]

@@ -111,13 +111,26 @@ async fn what_refers_to_an_image_comes_after_it() {
     let index = BuiltIndex::new(images).attestations(true);
     index.push(&scene.client, "acme/build", "built").await;
     let to = Scene::empty().await;
-    // The images are slow: only who waits for them comes after them.
+    // The images are let in when all blobs are stored, and are slow then: only who waits for them
+    // comes after them.
+    let mut images = Vec::new();
     for digest in &digests {
+        let path = format!("*/manifests/{digest}");
         let slow = Fault::Delay(Duration::from_millis(300));
-        to.proxy.rule(Rule::on("PUT", &format!("*/manifests/{digest}")).then(slow));
+        to.proxy.rule(Rule::on("PUT", &path).then(slow));
+        let image = to.proxy.gate("PUT", &path);
+        image.hold();
+        images.push(image);
     }
+    let uploads = to.proxy.gate("PUT", "*/blobs/uploads/*");
     let step = step_with_report(&to.full_name("acme/app:1"), &scene.full_name("acme/build:built"));
-    step.run().await.ok();
+    let running = step.spawn().await;
+    // A config and a layer of each image and of each attestation.
+    uploads.wait_for_answers(8).await;
+    for image in &images {
+        image.release();
+    }
+    running.wait().await.ok();
     let puts = to.proxy.entries("PUT", "*/manifests/sha256:*");
     assert_eq!(puts.len(), 4, "{}", to.proxy.log_text());
     let is_image = |path: &str| digests.iter().any(|digest| path.ends_with(digest));

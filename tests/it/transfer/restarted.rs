@@ -53,11 +53,11 @@ async fn a_registry_that_restarts_while_blobs_are_mounted_or_streamed_costs_a_mo
     }
 }
 
-/// A real registry that is away for five seconds while three blobs are on their way to it, as one is
+/// A real registry that is away for four seconds while three blobs are on their way to it, as one is
 /// that is updated: they hear of it together, and then one asks for all.
 #[tokio::test]
 async fn three_uploads_outlast_a_registry_that_takes_seconds_to_restart() {
-    const AWAY: Duration = Duration::from_secs(5);
+    const AWAY: Duration = Duration::from_secs(4);
     let (from, mut to) = (Scene::empty().await, Scene::empty().await);
     let image = Image::oci("linux/amd64").layer_size(200_000).more_layer("another");
     from.push(&image, "a").await;
@@ -71,10 +71,12 @@ async fn three_uploads_outlast_a_registry_that_takes_seconds_to_restart() {
     writes.release();
     until("the registry was away long enough", || async { stopped.elapsed() >= AWAY }).await;
     let in_vain = to.proxy.requests() - before;
+    // A machine that is held up is away for longer.
+    let most = 5 + stopped.elapsed().saturating_sub(AWAY).as_secs();
     to.registry.restart().await;
     let ran = running.wait().await.ok();
     assert!(to.client.holds("acme/app", &image).await, "{}", ran.everything());
-    assert!(in_vain <= 5, "{in_vain} requests: {}", to.proxy.log_text());
+    assert!(in_vain as u64 <= most, "{in_vain} requests: {}", to.proxy.log_text());
 }
 
 /// Trouble that lasts a second and hits whatever is asked then.
