@@ -110,8 +110,9 @@ class Results:
         return f"Round trip {given.round_trip} ms, medians of {given.repetitions}, once what takes over {LONG_SECONDS} s"
 
     def document(self):
-        options = [word for word in sys.argv[1:] if word not in ("--binary", self.given.binary)]
-        options = ["OLDER" if word == self.given.before else word for word in options]
+        # Where programs lie is of no interest.
+        words = (word for word in sys.argv[1:] if word not in ("--binary", self.given.binary))
+        options = ["OLDER" if word == self.given.before else word for word in words]
         lines = [
             "# Benchmarks", "", "Written by this command; do not edit:", "",
             f"    {' '.join(['benches/run.sh', *options])}", "", f"{self.how()}. On {report.machine()}, with Debian's registry "

@@ -155,7 +155,7 @@ pub(super) fn refuse_overwriting<'t>(
             let held = held.as_ref().map(ToString::to_string).unwrap_or_default();
             tags.push(tag);
             lines.push(if *is_renamed {
-                format!("{} holds {held} under another name", tag.repository)
+                format!("{} contains {held} under another name", tag.repository)
             } else {
                 format!("{tag} points to {held}")
             });
@@ -174,7 +174,7 @@ pub(super) fn refuse_overwriting<'t>(
     };
     if are_renamed {
         let replace = setting(names::overwrite, "true");
-        let why = "does not allow replacing an archive that holds another name";
+        let why = "does not allow replacing an archive that contains an image under another name";
         return Err(Error::refused(format!("{overwrite} {why}"))
             .with_details(lines)
             .with_fix(format!("write another file, or replace it: {replace}")));

@@ -177,8 +177,7 @@ struct Transfer<'a> {
     images_are_there: &'a SetOnce<()>,
 }
 
-/// Attestations have their own, because those that wait for the images
-/// would take theirs.
+/// Attestations have their own, because those that wait for the images would take theirs.
 struct Rooms {
     images: Room,
     attestations: Room,

@@ -110,6 +110,10 @@ async fn what_is_not_there_yet_is_waited_for_once() {
     assert_eq!(asked_for(&scene, "amd64").0, 1, "{log}");
     // A look that says no, and the image.
     assert_eq!((before.0, after.0), (1, 2), "{log}");
+    // The one that finds it; one of a list that is on its way; then one that tells what moved.
+    let finds = scene.proxy.entries("HEAD", &manifest("arm64"));
+    let finds = finds.iter().filter(|look| look.status == 200).count();
+    assert!(finds <= 3, "{finds} {log}");
     // Pauses grow to a second: twelve lists on their own would ask a dozen times as often.
     let looks = scene.proxy.entries("HEAD", &manifest("arm64"));
     let (first, last) = (looks.first().unwrap(), looks.last().unwrap());

@@ -31,8 +31,9 @@ async fn a_layout_keeps_what_has_another_name_and_an_archive_is_replaced() {
     assert!(ran.stderr.contains(&format!("would move {renamed}")), "{}", ran.stderr);
     let ran = copy(&[&arm, &renamed, "--overwrite=false"]).run().await.fails(5);
     let told = [
-        "--overwrite does not allow replacing an archive that holds another name".to_owned(),
-        format!("{tar} holds {} under another name", arm64().digest()),
+        "--overwrite does not allow replacing an archive that contains an image under another name"
+            .to_owned(),
+        format!("{tar} contains {} under another name", arm64().digest()),
         "write another file, or replace it: --overwrite".to_owned(),
     ];
     assert!(told.iter().all(|told| ran.stderr.contains(told)), "{}", ran.stderr);
